@@ -1,0 +1,1 @@
+"""LambdaAgent: Kubernetes operator and A2A gateway for AI agents on Knative and RabbitMQ."""
