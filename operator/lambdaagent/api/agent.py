@@ -1,0 +1,155 @@
+"""The LambdaAgent itself: metadata as far as it is used here, spec, status."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from lambdaagent.api.a2a import A2a, Tool
+from lambdaagent.api.base import ApiModel, ConditionStatus, Name, rules
+from lambdaagent.api.eventing import Eventing
+from lambdaagent.api.intelligence import Ai, Approval, Behavior, Memory
+from lambdaagent.api.operations import Observability, Permissions
+from lambdaagent.api.workload import RESERVED_ENV, EnvVar, Image, Resources, Scaling, Serving
+
+
+class AgentSpec(ApiModel):
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"!has(self.env) || self.env.all(e, !(e.name in {list(RESERVED_ENV)}))".replace('"', "'"),
+                f"env must not set {', '.join(RESERVED_ENV)}: Knative sets them itself",
+            )
+        )
+    )
+    image: Image
+    service_account_name: Annotated[Name | None, Field(description="Must exist; the operator makes none.")] = None
+    ai: Ai | None = None
+    behavior: Behavior | None = None
+    operation_mode: Literal["agentic", "supervised"] = "agentic"
+    approval: Approval | None = None
+    memory: Memory | None = None
+    env: Annotated[list[EnvVar], Field(max_length=512, description="Wins over what the operator sets.")] = []
+    scaling: Scaling | None = None
+    resources: Resources | None = None
+    serving: Serving | None = None
+    eventing: Eventing | None = None
+    observability: Observability | None = None
+    permissions: Permissions | None = None
+    a2a: A2a | None = None
+    tools: Annotated[list[Tool], Field(max_length=64)] = []
+
+
+class Condition(ApiModel):
+    type: Annotated[str, Field(max_length=316)]
+    status: ConditionStatus
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    last_transition_time: Annotated[str | None, Field(json_schema_extra={"format": "date-time"})] = None
+    reason: Annotated[str | None, Field(max_length=1024)] = None
+    message: Annotated[str | None, Field(max_length=32768)] = None
+
+
+class Warning(ApiModel):  # noqa: A001 -- the field's name in status
+    """A field that is accepted and does not do all that it says, or does it differently here."""
+
+    field: Annotated[str, Field(max_length=1024)]
+    reason: Annotated[str, Field(max_length=256)]
+    message: Annotated[str, Field(max_length=4096)]
+
+
+class ServiceStatus(ApiModel):
+    service_name: str | None = None
+    url: str | None = None
+    ready: bool | None = None
+    latest_revision: str | None = None
+
+
+class EventingStatus(ApiModel):
+    broker_name: str | None = None
+    broker_ready: bool | None = None
+    broker_url: str | None = None
+    trigger_count: int | None = None
+    forward_count: int | None = None
+
+
+class A2aStatus(ApiModel):
+    service_name: str | None = None
+    url: str | None = None
+    card_url: str | None = None
+
+
+class AiStatus(ApiModel):
+    provider: str | None = None
+    endpoint: str | None = None
+    active_model: str | None = None
+    model_available: bool | None = None
+    error: str | None = None
+
+
+class PermissionStatus(ApiModel):
+    broker_creation_disabled: bool | None = None
+    trigger_creation_disabled: bool | None = None
+    function_creation_disabled: bool | None = None
+
+
+class AgentStatus(ApiModel):
+    phase: Literal["Pending", "Deploying", "Ready", "Failed", "Deleting"] | None = None
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    conditions: Annotated[
+        list[Condition],
+        Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = []
+    warnings: Annotated[list[Warning], Field(max_length=256)] = []
+    service_status: ServiceStatus | None = None
+    eventing_status: EventingStatus | None = None
+    a2a_status: A2aStatus | None = None
+    ai_status: AiStatus | None = None
+    permission_status: PermissionStatus | None = None
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+
+class Metadata(ApiModel):
+    """Of metadata, what decisions rest on; the rest stays in the raw object."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: Annotated[datetime | None, Field(strict=False)] = None
+    deletion_timestamp: Annotated[datetime | None, Field(strict=False)] = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: list[str] = []
+
+
+class LambdaAgent(ApiModel):
+    """One agent. `LambdaAgent.model_validate(obj)` takes an object as the API server or a YAML file gives it."""
+
+    metadata: Metadata
+    spec: AgentSpec
+    status: AgentStatus = AgentStatus()
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        return self.metadata.namespace
+
+    @property
+    def uid(self) -> str:
+        return self.metadata.uid
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`, as people and logs say it."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+
+def parse(obj: dict[str, Any]) -> LambdaAgent:
+    """Raises pydantic.ValidationError where the object breaks the API's schema."""
+    return LambdaAgent.model_validate(obj)

@@ -1,0 +1,61 @@
+"""What all API models share: camelCase names, strict types, and only leaf defaults.
+
+A parent block is never defaulted: its absence means something (no `eventing` is no eventing), and a default there
+would make absence unsayable. Unknown fields are ignored here, because a gateway may be older than the CRD; the
+`validate` command reports them (`lambdaagent.api.unknown`).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+GROUP = "lambda.knative.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "LambdaAgent"
+PLURAL = "lambdaagents"
+FINALIZER = "lambdaagent.lambda.knative.io/finalizer"
+
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_1035 = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+GO_DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
+ISO_DURATION = r"^P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$"
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]+)?$"
+# A scheme and a host; the rest is the server's business.
+URL = r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/]+\S*$"
+HTTP_URL = r"^https?://[^\s/]+\S*$"
+
+
+class ApiModel(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, strict=True)
+
+
+def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules for the CRD as (expression, message); `lambdaagent.api.validation` says the same without a cluster."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+
+
+Duration = Annotated[str, Field(pattern=GO_DURATION, max_length=32)]
+IsoDuration = Annotated[str, Field(pattern=ISO_DURATION, max_length=32)]
+Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=64)]
+Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
+Namespace = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
+EventType = Annotated[str, Field(min_length=1, max_length=256)]
+Text = Annotated[str, Field(max_length=65536)]
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class KeyRef(ApiModel):
+    """One key of a Secret or ConfigMap in the agent's namespace; referenced, never read by the operator."""
+
+    name: Name
+    key: Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class UrlKeyRef(ApiModel):
+    """A Secret key that holds a connection URL."""
+
+    name: Name
+    key: Annotated[str, Field(min_length=1, max_length=253)] = "url"
