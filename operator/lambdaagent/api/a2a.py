@@ -12,7 +12,9 @@ Mode = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Invoke(ApiModel):
-    event_type: Annotated[EventType | None, Field(description="Default: io.knative.lambda.invoke.sync, or .async.")] = None
+    event_type: Annotated[EventType | None, Field(description="Default: io.knative.lambda.invoke.sync, or .async.")] = (
+        None
+    )
     reply_type: EventType | None = None
     path: Annotated[str | None, Field(pattern=r"^/", max_length=1024)] = None
     text_field: Annotated[str | None, Field(min_length=1, max_length=256)] = None
@@ -52,7 +54,9 @@ class Endpoint(ApiModel):
         )
     )
     base_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.~-]+)+$", max_length=256)] = "/api/a2a"
-    discovery_enabled: Annotated[bool, Field(description="false: no cards, not in the catalogue, still callable.")] = True
+    discovery_enabled: Annotated[bool, Field(description="false: no cards, not in the catalogue, still callable.")] = (
+        True
+    )
 
 
 class ContainerEndpoint(ApiModel):
@@ -63,9 +67,9 @@ class ContainerEndpoint(ApiModel):
 class A2a(ApiModel):
     enabled: bool = False
     mode: Literal["gateway", "sidecar"] = "gateway"
-    protocol: Annotated[
-        Literal["cloudevents", "http", "a2a"], Field(description="How the container is spoken to.")
-    ] = "cloudevents"
+    protocol: Annotated[Literal["cloudevents", "http", "a2a"], Field(description="How the container is spoken to.")] = (
+        "cloudevents"
+    )
     container: ContainerEndpoint | None = None
     protocol_versions: Annotated[list[Literal["1.0", "0.3"]], Field(min_length=1, max_length=2)] = ["1.0", "0.3"]
     description: Annotated[str, Field(max_length=4096)] = ""
@@ -78,7 +82,9 @@ class A2a(ApiModel):
     endpoint: Endpoint | None = None
     skills: Annotated[
         list[Skill],
-        Field(max_length=128, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]}),
+        Field(
+            max_length=128, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]}
+        ),
     ] = []
 
     @property

@@ -97,7 +97,9 @@ class AgentStatus(ApiModel):
     observed_generation: Annotated[int | None, Field(ge=0)] = None
     conditions: Annotated[
         list[Condition],
-        Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+        Field(
+            max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+        ),
     ] = []
     warnings: Annotated[list[Warning], Field(max_length=256)] = []
     service_status: ServiceStatus | None = None

@@ -58,7 +58,9 @@ class Eventing(ApiModel):
         )
     )
     enabled: bool = True
-    event_source: Annotated[str | None, Field(max_length=1024, description="The `source` of events that the agent emits.")] = None
+    event_source: Annotated[
+        str | None, Field(max_length=1024, description="The `source` of events that the agent emits.")
+    ] = None
     intents: Annotated[list[EventType], Field(max_length=512, description="Types that the agent emits.")] = []
     subscriptions: Annotated[list[Subscription], Field(max_length=512)] = []
     forwards: Annotated[list[Forward], Field(max_length=128)] = []

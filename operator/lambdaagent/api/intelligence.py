@@ -24,7 +24,7 @@ class Ai(ApiModel):
     model: Annotated[str | None, Field(max_length=256)] = None
     max_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 2048
     temperature: Annotated[
-        str, Field(pattern=r"^([01](\.[0-9]+)?|\.[0-9]+|2(\.0+)?)$", max_length=16, description="A string, \"0\" to \"2\".")
+        str, Field(pattern=r"^([01](\.[0-9]+)?|\.[0-9]+|2(\.0+)?)$", max_length=16, description='A string, "0" to "2".')
     ] = "0.7"
     api_key_secret_ref: Annotated[KeyRef | None, Field(description="Injected by reference, never read.")] = None
 

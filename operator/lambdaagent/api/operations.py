@@ -10,7 +10,8 @@ from lambdaagent.api.base import ApiModel, Duration, EventType
 class Tracing(ApiModel):
     enabled: bool = True
     endpoint: Annotated[
-        str, Field(pattern=r"^[^\s]+$", max_length=2048, description="host:port, or a URL; http where no scheme is given.")
+        str,
+        Field(pattern=r"^[^\s]+$", max_length=2048, description="host:port (then http) or a URL."),
     ] = "alloy.observability.svc:4317"
 
 

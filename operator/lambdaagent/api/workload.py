@@ -73,7 +73,9 @@ class Scaling(ApiModel):
     )
     min_replicas: Annotated[int, Field(ge=0, le=10000, description="0 lets the agent scale to zero.")] = 0
     max_replicas: Annotated[int, Field(ge=1, le=10000)] = 10
-    target_concurrency: Annotated[int, Field(ge=1, le=100000, description="Requests at once that a pod should carry.")] = 10
+    target_concurrency: Annotated[
+        int, Field(ge=1, le=100000, description="Requests at once that a pod should carry.")
+    ] = 10
     scale_to_zero_grace_period: Annotated[
         Duration, Field(description="How long the last pod is kept after the last request.")
     ] = "30s"
@@ -127,7 +129,11 @@ class Serving(ApiModel):
             ),
         )
     )
-    timeout_seconds: Annotated[int | None, Field(ge=1, le=86400, description="Bound on a whole answer, streams included.")] = None
+    timeout_seconds: Annotated[
+        int | None, Field(ge=1, le=86400, description="Bound on a whole answer, streams included.")
+    ] = None
     response_start_timeout_seconds: Annotated[int | None, Field(ge=1, le=86400)] = None
-    container_concurrency: Annotated[int | None, Field(ge=0, le=1000, description="Hard limit of requests per pod; 0: none.")] = None
+    container_concurrency: Annotated[
+        int | None, Field(ge=0, le=1000, description="Hard limit of requests per pod; 0: none.")
+    ] = None
     traffic: Annotated[list[Traffic], Field(max_length=32)] = []

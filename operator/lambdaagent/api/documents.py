@@ -1,0 +1,128 @@
+"""LambdaAgent documents out of YAML text, with the line each field stands on.
+
+YAML is read as the Kubernetes tools read it: dates stay strings, a key that stands twice is an error. Documents of
+other API groups are none of our business and become warnings; an unknown kind or version of our own group is an error.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from lambdaagent.api.base import API_VERSION, GROUP, KIND
+from lambdaagent.api.unknown import Path
+from lambdaagent.api.validation import Problem
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers = {  # noqa: RUF012 -- the parent's type
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen and key != "<<":
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document that is an object; `index` counts from 1, as people do."""
+
+    file: str
+    index: int
+    obj: dict[str, Any]
+    node: yaml.Node = field(repr=False, compare=False)
+
+    @property
+    def ours(self) -> bool:
+        return str(self.obj.get("apiVersion", "")).partition("/")[0] == GROUP
+
+    @property
+    def title(self) -> str:
+        metadata = self.obj.get("metadata")
+        name = metadata.get("name", "?") if isinstance(metadata, dict) else "?"
+        return f"{self.obj.get('kind', 'object')}/{name}"
+
+    def line(self, path: Path) -> int:
+        """The line of the deepest part of the path that stands in the text."""
+        node, line = self.node, self.node.start_mark.line
+        for part in path:
+            if isinstance(node, yaml.MappingNode):
+                found = next((pair for pair in node.value if pair[0].value == part), None)
+                if found is None:
+                    break
+                line, node = found[0].start_mark.line, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line
+            else:
+                break
+        return int(line) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem or warning with its place: `file:line: [document N] path: message`."""
+
+    file: str
+    line: int
+    document: int
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: document {self.document}: {self.problem}"
+
+
+def read(text: str, *, file: str) -> tuple[list[Document], list[Finding]]:
+    """All documents that are objects, Lists taken apart, and what is wrong with the YAML itself."""
+    documents: list[Document] = []
+    loader = _Loader(text)
+    index = 0
+    try:
+        while loader.check_node():
+            index += 1
+            node = loader.get_node()
+            obj = loader.construct_document(node)
+            if obj is None or node is None:
+                continue
+            if not isinstance(obj, dict):
+                problem = Problem((), f"is a {type(obj).__name__}, not an object", "begin with apiVersion and kind")
+                return documents, [Finding(file, node.start_mark.line + 1, index, problem)]
+            documents += _items(Document(file, index, obj, node))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = f"is not YAML: {error.problem or error.context}"
+        return documents, [Finding(file, mark.line + 1 if mark else 1, max(index, 1), Problem((), message))]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return documents, [Finding(file, 1, max(index, 1), Problem((), f"is not YAML: {str(error).splitlines()[0]}"))]
+    finally:
+        loader.dispose()
+    return documents, []
+
+
+def _items(document: Document) -> Iterator[Document]:
+    items = document.obj.get("items")
+    if not (document.obj.get("kind") == "List" and isinstance(items, list)):
+        yield document
+        return
+    nodes: list[yaml.Node] = next((value.value for key, value in document.node.value if key.value == "items"), [])
+    for item, node in zip(items, nodes, strict=False):
+        if isinstance(item, dict):
+            yield Document(document.file, document.index, item, node)
+
+
+def kind_problem(document: Document) -> Problem | None:
+    """Of our group, only one kind and version exists."""
+    version, kind = document.obj.get("apiVersion"), document.obj.get("kind")
+    if version != API_VERSION:
+        return Problem(("apiVersion",), f"unknown version {version!r}", f"use {API_VERSION}")
+    if kind != KIND:
+        return Problem(("kind",), f"unknown kind {kind!r} in {GROUP}", f"use {KIND}")
+    return None

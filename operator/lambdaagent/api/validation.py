@@ -1,0 +1,154 @@
+"""What is wrong with a LambdaAgent document, all at once, without a cluster.
+
+The rules that span fields are also CEL rules of the CRD (next to the models); a test runs one table of cases through
+both, so that they cannot drift apart.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from lambdaagent.api import agent as agents
+from lambdaagent.api.a2a import RESERVED_PATHS
+from lambdaagent.api.agent import AgentSpec, LambdaAgent
+from lambdaagent.api.base import DNS_1035
+from lambdaagent.api.intelligence import PROVIDERS_WITH_KEY
+from lambdaagent.api.unknown import Path, unknown_fields
+from lambdaagent.api.workload import RESERVED_ENV, RESERVED_PORTS
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, what, and what would be right (empty where `message` says it)."""
+
+    path: Path
+    message: str
+    hint: str = ""
+
+    @property
+    def field(self) -> str:
+        """The path as `spec.env[0].name`."""
+        return render_path(self.path)
+
+    def __str__(self) -> str:
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.field or '(document)'}: {self.message}{hint}"
+
+
+def render_path(path: Path) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def problems(obj: dict[str, Any], *, strict: bool = True) -> list[Problem]:
+    """Everything that is wrong with the document; `strict` counts unknown fields too."""
+    found: list[Problem] = []
+    name = (obj.get("metadata") or {}).get("name") if isinstance(obj.get("metadata"), dict) else None
+    if not isinstance(name, str) or not name:
+        found.append(Problem(("metadata", "name"), "is missing", "give the agent a name, such as 'my-agent'"))
+    elif len(name) > 63 or not re.fullmatch(DNS_1035[1:-1], name):
+        hint = "use at most 63 of a-z, 0-9 and '-', beginning with a letter"
+        found.append(Problem(("metadata", "name"), f"{name!r} is not a DNS-1035 label", hint))
+    if strict:
+        found += [
+            Problem(("spec", *path), "unknown field", f"did you mean {nearest!r}?" if nearest else "remove it")
+            for path, nearest in unknown_fields(AgentSpec, obj.get("spec"))
+        ]
+    try:
+        agent = agents.parse({**obj, "metadata": {"name": "unnamed", **(obj.get("metadata") or {})}})
+    except ValidationError as error:
+        found += [_from_pydantic(detail) for detail in error.errors(include_url=False)]
+    else:
+        found += _cross_field(agent.spec)
+    return found
+
+
+_HINTS = {
+    "missing": "add it",
+    "string_type": "give a string; quote it if it looks like a number or a boolean",
+    "int_type": "give a whole number without quotes",
+    "bool_type": "give true or false without quotes",
+    "list_type": "give a list",
+    "model_type": "give a mapping",
+    "dict_type": "give a mapping",
+}
+
+
+def _from_pydantic(detail: Any) -> Problem:
+    kind, value = detail["type"], detail.get("input")
+    path = tuple(part for part in detail["loc"] if isinstance(part, int | str))
+    if kind == "missing":
+        return Problem(path, "is required and missing", "add it")
+    message = detail["msg"][:1].lower() + detail["msg"][1:]
+    if isinstance(value, str | int | float | bool):
+        message = f"{_shorten(value)} is refused: {message}"
+    return Problem(path, message, _HINTS.get(kind, ""))
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}...'"
+
+
+def _cross_field(spec: AgentSpec) -> Iterator[Problem]:
+    if spec.image.port in RESERVED_PORTS:
+        yield Problem(
+            ("spec", "image", "port"), f"{spec.image.port} is reserved by Knative", "choose another, such as 8080"
+        )
+    for index, variable in enumerate(spec.env):
+        path: Path = ("spec", "env", index)
+        if variable.name in RESERVED_ENV:
+            yield Problem((*path, "name"), f"{variable.name} is set by Knative itself", "remove it or rename it")
+        if variable.value and variable.value_from:
+            yield Problem(path, "has both value and valueFrom", "give one of them")
+        source = variable.value_from
+        if source and bool(source.secret_key_ref) == bool(source.config_map_key_ref):
+            yield Problem((*path, "valueFrom"), "needs exactly one source", "give secretKeyRef or configMapKeyRef")
+    scaling = spec.scaling
+    if scaling and scaling.min_replicas > scaling.max_replicas:
+        message = f"minReplicas {scaling.min_replicas} is greater than maxReplicas {scaling.max_replicas}"
+        yield Problem(("spec", "scaling"), message, "raise maxReplicas or lower minReplicas")
+    if spec.ai and spec.ai.provider in PROVIDERS_WITH_KEY and not spec.ai.api_key_secret_ref:
+        hint = "add apiKeySecretRef: {name: <Secret>, key: <key>}"
+        yield Problem(("spec", "ai", "apiKeySecretRef"), f"is needed for provider {spec.ai.provider}", hint)
+    yield from _serving(spec)
+    yield from _a2a(spec)
+    broker = spec.eventing.broker if spec.eventing else None
+    if broker and broker.dedicated and broker.name:
+        hint = "remove name, or dedicated for a shared Broker of that name"
+        yield Problem(("spec", "eventing", "broker"), "a dedicated Broker is named by the operator", hint)
+
+
+def _serving(spec: AgentSpec) -> Iterator[Problem]:
+    serving = spec.serving
+    if not serving:
+        return
+    start, total = serving.response_start_timeout_seconds, serving.timeout_seconds
+    if start and total and start > total:
+        message = f"responseStartTimeoutSeconds {start} is greater than timeoutSeconds {total}"
+        yield Problem(("spec", "serving"), message, "an answer must begin before it must end")
+    percent = sum(target.percent or 0 for target in serving.traffic)
+    if serving.traffic and percent != 100:
+        yield Problem(("spec", "serving", "traffic"), f"the percents add up to {percent}", "make them 100")
+
+
+def _a2a(spec: AgentSpec) -> Iterator[Problem]:
+    if not spec.a2a:
+        return
+    if spec.a2a.base_path.split("/")[1] in RESERVED_PATHS:
+        hint = "choose another, such as /api/a2a"
+        yield Problem(("spec", "a2a", "endpoint", "basePath"), f"{spec.a2a.base_path} is the gateway's own path", hint)
+    seen: dict[str, int] = {}
+    for index, skill in enumerate(spec.a2a.skills):
+        if skill.id in seen:
+            message = f"skill id {skill.id!r} stands already at skills[{seen[skill.id]}]"
+            yield Problem(("spec", "a2a", "skills", index, "id"), message, "give each skill an id of its own")
+        seen.setdefault(skill.id, index)
+
+
+def parse_valid(obj: dict[str, Any]) -> LambdaAgent | list[Problem]:
+    """The agent, or all that is wrong with it; unknown fields pass, as they do on a server that is older or newer."""
+    found = problems(obj, strict=False)
+    return found or agents.parse(obj)
