@@ -1,0 +1,61 @@
+"""`python -m tests.parts.fetch`: gets every real part that the tests start, and says what it does.
+
+`make test` calls it before pytest, so that the minutes of a first build are seen as progress and not as a hanging
+test. The fixtures call the same functions, so a run without it works too.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.parts import gobuild, packages, places
+
+KUBERNETES_PARTS = tuple(gobuild.COMMANDS)
+
+
+def kubernetes_part(name: str) -> Path:
+    found = places.find(name)
+    if found is None:
+        command = gobuild.COMMANDS[name]
+        say(f"{name}: building {command.version} from its Go module (minutes the first time, cached afterwards)")
+        found = _timed(name, lambda: gobuild.build(command))
+    return found
+
+
+def rabbitmq_part() -> Path:
+    found = packages.rabbitmq_server()
+    if found is None:
+        say("rabbitmq-server: installing the package")
+        found = _timed("rabbitmq-server", packages.install_rabbitmq)
+    return found
+
+
+def say(text: str) -> None:
+    print(f"parts: {text}", file=sys.stderr, flush=True)
+
+
+def _timed(name: str, get: Callable[[], Path]) -> Path:
+    start = time.monotonic()
+    path = get()
+    say(f"{name}: there after {time.monotonic() - start:.0f} s")
+    return path
+
+
+def main() -> int:
+    try:
+        for name in KUBERNETES_PARTS:
+            say(f"{name}: {kubernetes_part(name)}")
+        if os.environ.get("AMQP_URL"):
+            say("rabbitmq: the one that AMQP_URL names")
+        else:
+            say(f"rabbitmq-server: {rabbitmq_part()}")
+    except places.PartMissing as missing:
+        say(str(missing))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

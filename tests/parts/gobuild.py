@@ -1,0 +1,86 @@
+"""Builds a command of a published Go module at a pinned version, with nothing but the ordinary `go build`.
+
+Kubernetes publishes its staging modules under versions of their own (v1.35.4 belongs to v0.35.4), but its go.mod
+points at directories of its repository; each of them is replaced by the published one. A finished binary is moved into
+the cache in one step, so that an interrupted build is never mistaken for a good one.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.parts import places
+
+KUBERNETES = "v1.35.4"
+ETCD = "v3.6.5"
+
+
+@dataclass(frozen=True)
+class GoCommand:
+    name: str
+    module: str
+    version: str
+    package: str
+    ldflags: str = ""
+
+
+def _kubernetes(name: str) -> GoCommand:
+    at = "k8s.io/component-base/version"
+    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
+    stamp = f"-X {at}.gitVersion={KUBERNETES} -X {at}.gitMajor={major} -X {at}.gitMinor={minor}"
+    return GoCommand(name, "k8s.io/kubernetes", KUBERNETES, f"k8s.io/kubernetes/cmd/{name}", stamp)
+
+
+COMMANDS = {
+    "etcd": GoCommand("etcd", "go.etcd.io/etcd/server/v3", ETCD, "go.etcd.io/etcd/server/v3"),
+    "kube-apiserver": _kubernetes("kube-apiserver"),
+    "kube-controller-manager": _kubernetes("kube-controller-manager"),
+}
+
+
+def build(command: GoCommand) -> Path:
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is None:
+        raise places.PartMissing(
+            f"{command.name} is neither in KUBEBUILDER_ASSETS nor on PATH nor in {places.cache()}, and there is no Go to "
+            f"build it with: install Go 1.25 or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a directory "
+            f"that holds {', '.join(COMMANDS)}"
+        )
+    places.cache().mkdir(parents=True, exist_ok=True)
+    target = places.cache() / command.name
+    with tempfile.TemporaryDirectory(prefix="lambdaagent-build-") as folder:
+        work = Path(folder)
+        (work / "go.mod").write_text("module example.com/parts\n\ngo 1.25\n")
+        (work / "parts.go").write_text(f'//go:build tools\n\npackage parts\n\nimport _ "{command.package}"\n')
+        if command.module == "k8s.io/kubernetes":
+            _replace_staging(go, command, work)
+        _run(go, work, "mod", "edit", f"-require={command.module}@{command.version}")
+        _run(go, work, "mod", "tidy")
+        # Next to the target, so that the last step is a rename within one file system.
+        fresh = target.with_name(f"{command.name}.{os.getpid()}.new")
+        try:
+            _run(go, work, "build", "-ldflags", f"-s -w {command.ldflags}", "-o", str(fresh), command.package)
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
+    return target
+
+
+def _replace_staging(go: str, command: GoCommand, work: Path) -> None:
+    answer = json.loads(_run(go, work, "mod", "download", "-json", f"{command.module}@{command.version}"))
+    published = command.version.replace("v1.", "v0.", 1)
+    for module in re.findall(r"^\s*(\S+) => \./staging/", Path(answer["GoMod"]).read_text(), re.MULTILINE):
+        _run(go, work, "mod", "edit", f"-replace={module}={module}@{published}")
+
+
+def _run(go: str, work: Path, *args: str) -> str:
+    env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
+    done = subprocess.run([go, *args], cwd=work, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise places.PartMissing(f"go {' '.join(args)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout

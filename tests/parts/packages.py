@@ -1,0 +1,82 @@
+"""Installs RabbitMQ from the distribution's packages, without letting the package start a broker of its own.
+
+A service started by the package would hold the well-known ports and an epmd that outlives the tests. While apt runs, a
+policy-rc.d forbids starting services (an existing one of the machine is left alone: it is the owner's word), and what
+still came up under the package's user is stopped by process id.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.parts import places
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+def rabbitmq_server() -> Path | None:
+    """The start script itself: the one on PATH insists on the package's user and its directories."""
+    if _SERVER.exists():
+        return _SERVER
+    found = shutil.which("rabbitmq-server") or shutil.which("rabbitmq-server", path="/usr/sbin")
+    return Path(found) if found else None
+
+
+def install_rabbitmq() -> Path:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise places.PartMissing(
+            "rabbitmq-server is not on PATH and only root with apt-get could install it: install the package "
+            "rabbitmq-server, or set AMQP_URL to a RabbitMQ that the tests may use"
+        )
+    before = _processes_of("rabbitmq", "epmd")
+    with _services_stay_down():
+        _apt("update", "-qq")
+        _apt("install", "-y", "-qq", "--no-install-recommends", "rabbitmq-server")
+    for pid in _processes_of("rabbitmq", "epmd") - before:
+        os.kill(pid, signal.SIGKILL)
+    found = rabbitmq_server()
+    if found is None:
+        raise places.PartMissing("apt-get installed the package rabbitmq-server, but it brought no rabbitmq-server")
+    return found
+
+
+def _apt(*args: str) -> None:
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(["apt-get", *args], env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise places.PartMissing(
+            f"apt-get {' '.join(args)} failed; install the package rabbitmq-server by hand, or set AMQP_URL:\n"
+            f"{done.stderr[-2000:]}"
+        )
+
+
+@contextmanager
+def _services_stay_down() -> Iterator[None]:
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
+
+
+def _processes_of(*users: str) -> set[int]:
+    """Process ids that run as one of these users; the users may not exist yet."""
+    uids = {entry.pw_uid for entry in pwd.getpwall() if entry.pw_name in users}
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if folder.stat().st_uid in uids:
+                found.add(int(folder.name))
+        except FileNotFoundError:
+            continue
+    return found

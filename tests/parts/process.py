@@ -1,0 +1,78 @@
+"""A part that runs as a child process: started with a log file, awaited, and stopped by its process id.
+
+Children carry the kernel's parent-death signal (guard.py), so not even `kill -9` of pytest leaves one behind. When a
+part does not come up, the error holds the tail of its log: nobody should have to look for it in a temporary directory.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_GUARD = Path(__file__).with_name("guard.py")
+
+
+class PartFailed(RuntimeError):
+    """A part did not start or did not answer in time."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Process:
+    def __init__(self, name: str, args: Sequence[str], *, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), *args],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=env,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
+    def stop(self, *, within: float = 20) -> None:
+        """Asks it to end, then kills it."""
+        if self.running:
+            self._popen.terminate()
+        try:
+            self._popen.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        if self.running:
+            self._popen.kill()
+        self._popen.wait(20)
+
+    def await_ready(self, ready: Callable[[], bool], *, within: float = 60) -> None:
+        deadline = time.monotonic() + within
+        while not ready():
+            if not self.running:
+                raise PartFailed(f"{self.name} ended with {self._popen.returncode}:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise PartFailed(f"{self.name} was not ready within {within} s:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def log_tail(self, lines: int = 30) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
