@@ -1,0 +1,208 @@
+"""CloudEvents over HTTP 1.0.2: binary, structured and batch mode, both ways.
+
+In binary mode the data's bytes are kept as they are; in structured mode a JSON value keeps its own text. Nothing is
+made up: an event without an id is an error that says so. Attribute values are percent-encoded in headers per
+section 3.1.3.2 of the HTTP binding, which also makes header injection impossible.
+"""
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import orjson
+
+from lambdaagent.events import jsonslices
+from lambdaagent.events.cloudevents import Event, Value, from_attributes
+from lambdaagent.events.errors import EventError, InvalidAttributeError, MalformedEventError, NotAnEventError
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+Headers = list[tuple[str, str]]
+
+# U+0021 to U+007E without the double quote and the percent sign stand for themselves (HTTP binding 3.1.3.2).
+_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+_PLAIN = re.compile(f"[{re.escape(_SAFE)}]*")
+_QUOTED = re.compile(r"\\(.)")
+
+
+class Mode(StrEnum):
+    BINARY = "binary"
+    STRUCTURED = "structured"
+    BATCH = "batch"
+
+
+def mode(headers: Mapping[str, str]) -> Mode | None:
+    """How these headers carry a CloudEvent; None where nothing says that they do."""
+    content_type = media_type(_get(headers, "content-type") or "")
+    if content_type.startswith("application/cloudevents-batch"):
+        return Mode.BATCH
+    if content_type.startswith("application/cloudevents"):
+        return Mode.STRUCTURED
+    return Mode.BINARY if any(name.lower().startswith("ce-") for name in headers) else None
+
+
+def read(headers: Mapping[str, str], body: bytes) -> list[Event]:
+    """The events of one request or response: one, or as many as the batch holds. Raises EventError."""
+    match mode(headers):
+        case Mode.BINARY:
+            return [_read_binary(headers, body)]
+        case Mode.STRUCTURED:
+            _require_json(headers, STRUCTURED)
+            return [_read_structured(_text(body))]
+        case Mode.BATCH:
+            _require_json(headers, BATCH)
+            return _read_batch(_text(body))
+    raise NotAnEventError(
+        f"not a CloudEvent: there are no ce-* headers (ce-specversion, ce-id, ce-source, ce-type) and the content type "
+        f"is neither {STRUCTURED} nor {BATCH}",
+        attribute="specversion",
+    )
+
+
+def binary(event: Event) -> tuple[Headers, bytes]:
+    headers = [(f"ce-{name}", encode(value)) for name, value in event.attributes().items() if name != "datacontenttype"]
+    if event.datacontenttype is not None:
+        headers.append(("content-type", event.datacontenttype))
+    return headers, event.data
+
+
+def structured(event: Event) -> tuple[Headers, bytes]:
+    return [("content-type", STRUCTURED)], _json(event)
+
+
+def batch(events: Iterable[Event]) -> tuple[Headers, bytes]:
+    return [("content-type", BATCH)], b"[" + b",".join(_json(event) for event in events) + b"]"
+
+
+def encode(value: Value) -> str:
+    """One attribute value as a header value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=_SAFE)
+
+
+def decode(value: str) -> str:
+    """One header value as an attribute value. Quoted strings are of older senders, and receivers must read them."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = _QUOTED.sub(r"\1", value[1:-1])
+    if "%" not in value:
+        return value
+    return unquote_to_bytes(value.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_json(content_type: str | None) -> bool:
+    kind = media_type(content_type or "")
+    return kind in ("application/json", "text/json") or kind.endswith("+json")
+
+
+def _get(headers: Mapping[str, str], name: str) -> str | None:
+    found = headers.get(name)
+    return found if found is not None else next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def _read_binary(headers: Mapping[str, str], body: bytes) -> Event:
+    attributes: dict[str, Any] = {}
+    # A multi-dict yields a repeated header twice, and two ids are no id.
+    for name, value in headers.items():
+        key = name.lower()
+        if key.startswith("ce-"):
+            attribute = key[3:]
+            if attribute in attributes:
+                raise InvalidAttributeError(attribute[:64], "is given twice")
+            attributes[attribute] = decode(value)
+        elif key == "content-type":
+            attributes["datacontenttype"] = value
+    return from_attributes(attributes, data=body)
+
+
+def _require_json(headers: Mapping[str, str], expected: str) -> None:
+    found = media_type(_get(headers, "content-type") or "")
+    if found != expected:
+        raise MalformedEventError(
+            f"the content type {found[:100]!r} is a CloudEvents format unknown here; send {expected}"
+        )
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise MalformedEventError("the event is not UTF-8") from None
+
+
+def _read_structured(text: str) -> Event:
+    attributes: dict[str, Any] = {}
+    data: tuple[Any, str] | None = None
+    encoded: Any = None
+    try:
+        for name, value, slice_ in jsonslices.members(text):
+            if name == "data":
+                data = None if value is None else (value, slice_)
+            elif name == "data_base64":
+                encoded = value
+            else:
+                attributes[name] = value
+    except (ValueError, RecursionError) as error:
+        raise MalformedEventError(f"the event is not a JSON object: {error}") from None
+    if data is not None and encoded is not None:
+        raise MalformedEventError("the event has both data and data_base64")
+    if encoded is not None:
+        return from_attributes(attributes, data=_base64(encoded))
+    if data is None:
+        return from_attributes(attributes)
+    value, raw = data
+    content_type = attributes.get("datacontenttype")
+    if not content_type:
+        # JSON format 3.1.1: with data and without a content type, the data is JSON; said so, for other carriers.
+        attributes["datacontenttype"] = "application/json"
+    elif isinstance(value, str) and isinstance(content_type, str) and not is_json(content_type):
+        return from_attributes(attributes, data=value.encode("utf-8", "surrogatepass"))
+    return from_attributes(attributes, data=raw.encode("utf-8", "surrogatepass"))
+
+
+def _base64(value: Any) -> bytes:
+    try:
+        return b64decode(value, validate=True)
+    except (ValueError, TypeError):
+        raise MalformedEventError("data_base64 is not base64") from None
+
+
+def _read_batch(text: str) -> list[Event]:
+    try:
+        parts = list(jsonslices.elements(text))
+    except (ValueError, RecursionError) as error:
+        raise MalformedEventError(f"the batch is not a JSON array: {error}") from None
+    events = []
+    for index, part in enumerate(parts):
+        try:
+            events.append(_read_structured(part))
+        except EventError as error:
+            raise MalformedEventError(f"event {index} of the batch: {error}", attribute=error.attribute) from error
+    return events
+
+
+def _json(event: Event) -> bytes:
+    head = orjson.dumps(event.attributes())
+    if not event.data:
+        return head
+    if is_json(event.datacontenttype):
+        try:
+            orjson.loads(event.data)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            return head[:-1] + b',"data":' + event.data + b"}"
+    elif media_type(event.datacontenttype or "").startswith("text/"):
+        try:
+            return head[:-1] + b',"data":' + orjson.dumps(event.data.decode()) + b"}"
+        except UnicodeDecodeError:
+            pass
+    return head[:-1] + b',"data_base64":"' + b64encode(event.data) + b'"}'
