@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.parts.process import PartFailed
+from tests.parts.process import PartFailedError
 from tests.parts.rest import Rest
 
 _MINE = Path(__file__).with_name("crds")
@@ -35,7 +35,7 @@ def install(rest: Rest, *, within: float = 30) -> tuple[str, ...]:
     deadline = time.monotonic() + within
     while missing := [name for name in names if not _established(rest, name)]:
         if time.monotonic() > deadline:
-            raise PartFailed(f"not served after {within} s: {', '.join(missing)}")
+            raise PartFailedError(f"not served after {within} s: {', '.join(missing)}")
         time.sleep(0.05)
     return tuple(names)
 

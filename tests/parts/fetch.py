@@ -51,7 +51,7 @@ def main() -> int:
             say("rabbitmq: the one that AMQP_URL names")
         else:
             say(f"rabbitmq-server: {rabbitmq_part()}")
-    except places.PartMissing as missing:
+    except places.PartMissingError as missing:
         say(str(missing))
         return 1
     return 0

@@ -46,9 +46,9 @@ COMMANDS = {
 def build(command: GoCommand) -> Path:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
-        raise places.PartMissing(
-            f"{command.name} is neither in KUBEBUILDER_ASSETS nor on PATH nor in {places.cache()}, and there is no Go to "
-            f"build it with: install Go 1.25 or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a directory "
+        raise places.PartMissingError(
+            f"{command.name} is neither in KUBEBUILDER_ASSETS nor on PATH nor in {places.cache()}, and there is no Go "
+            f"to build it with: install Go 1.25 or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a directory "
             f"that holds {', '.join(COMMANDS)}"
         )
     places.cache().mkdir(parents=True, exist_ok=True)
@@ -82,5 +82,5 @@ def _run(go: str, work: Path, *args: str) -> str:
     env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"}
     done = subprocess.run([go, *args], cwd=work, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise places.PartMissing(f"go {' '.join(args)} failed:\n{done.stderr[-2000:]}")
+        raise places.PartMissingError(f"go {' '.join(args)} failed:\n{done.stderr[-2000:]}")
     return done.stdout

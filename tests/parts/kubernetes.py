@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from tests.parts import crds, fetch
-from tests.parts.process import PartFailed, Process, free_port
+from tests.parts import admission, crds, fetch
+from tests.parts.process import PartFailedError, Process, free_port
 from tests.parts.rest import Rest, RestError
 
 _CONTROLLERS = ("garbage-collector-controller", "namespace-controller", "serviceaccount-controller")
@@ -49,6 +49,7 @@ class KubeApiserver:
             etcd = self._start_etcd()
             self._start_apiserver(etcd)
             crds.install(self.rest)
+            admission.install(self.rest)
             self._start_controllers()
         except BaseException:
             self.stop()
@@ -147,7 +148,7 @@ class KubeApiserver:
         # The default ServiceAccount of a namespace is the proof that its controllers work.
         manager.await_ready(lambda: self.rest.find("/api/v1/namespaces/default/serviceaccounts/default") is not None)
         if not manager.running:
-            raise PartFailed(f"kube-controller-manager ended:\n{manager.log_tail()}")
+            raise PartFailedError(f"kube-controller-manager ended:\n{manager.log_tail()}")
 
     def _write_kubeconfig(self, path: Path, *, token: str, url: str, namespace: str) -> None:
         document = {

@@ -30,7 +30,7 @@ def rabbitmq_server() -> Path | None:
 
 def install_rabbitmq() -> Path:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise places.PartMissing(
+        raise places.PartMissingError(
             "rabbitmq-server is not on PATH and only root with apt-get could install it: install the package "
             "rabbitmq-server, or set AMQP_URL to a RabbitMQ that the tests may use"
         )
@@ -42,7 +42,9 @@ def install_rabbitmq() -> Path:
         os.kill(pid, signal.SIGKILL)
     found = rabbitmq_server()
     if found is None:
-        raise places.PartMissing("apt-get installed the package rabbitmq-server, but it brought no rabbitmq-server")
+        raise places.PartMissingError(
+            "apt-get installed the package rabbitmq-server, but it brought no rabbitmq-server"
+        )
     return found
 
 
@@ -50,7 +52,7 @@ def _apt(*args: str) -> None:
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(["apt-get", *args], env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise places.PartMissing(
+        raise places.PartMissingError(
             f"apt-get {' '.join(args)} failed; install the package rabbitmq-server by hand, or set AMQP_URL:\n"
             f"{done.stderr[-2000:]}"
         )

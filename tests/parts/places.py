@@ -2,7 +2,7 @@
 
 The order is the one that `make test` documents: KUBEBUILDER_ASSETS, PATH, this project's cache, and last a cache that
 a one-node test cluster of the same versions may have left behind. Nothing is ever skipped: a part that cannot be had
-raises PartMissing, whose text says what to install.
+raises PartMissingError, whose text says what to install.
 """
 
 import os
@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 
-class PartMissing(RuntimeError):
+class PartMissingError(RuntimeError):
     """A part is not there and cannot be fetched; the message names what to install."""
 
 

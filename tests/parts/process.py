@@ -16,7 +16,7 @@ from pathlib import Path
 _GUARD = Path(__file__).with_name("guard.py")
 
 
-class PartFailed(RuntimeError):
+class PartFailedError(RuntimeError):
     """A part did not start or did not answer in time."""
 
 
@@ -69,9 +69,9 @@ class Process:
         deadline = time.monotonic() + within
         while not ready():
             if not self.running:
-                raise PartFailed(f"{self.name} ended with {self._popen.returncode}:\n{self.log_tail()}")
+                raise PartFailedError(f"{self.name} ended with {self._popen.returncode}:\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise PartFailed(f"{self.name} was not ready within {within} s:\n{self.log_tail()}")
+                raise PartFailedError(f"{self.name} was not ready within {within} s:\n{self.log_tail()}")
             time.sleep(0.05)
 
     def log_tail(self, lines: int = 30) -> str:

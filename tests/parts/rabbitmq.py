@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.parts import fetch
-from tests.parts.process import PartFailed, Process, free_port
+from tests.parts.process import PartFailedError, Process, free_port
 
 
 @dataclass
@@ -71,12 +71,12 @@ class RabbitMQ:
         command = [str(tool), "--quiet", *args]
         done = subprocess.run(command, env=self._env(), capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
-            raise PartFailed(f"rabbitmqctl {' '.join(args)}: {done.stdout}{done.stderr}")
+            raise PartFailedError(f"rabbitmqctl {' '.join(args)}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def _running(self) -> Process:
         if self._server is None:
-            raise PartFailed("this RabbitMQ was never started")
+            raise PartFailedError("this RabbitMQ was never started")
         return self._server
 
     def _env(self) -> dict[str, str]:
