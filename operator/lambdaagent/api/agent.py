@@ -36,7 +36,8 @@ class AgentSpec(ApiModel):
     eventing: Eventing | None = None
     observability: Observability | None = None
     permissions: Permissions | None = None
-    a2a: A2a | None = None
+    # The alias generator would say a2A.
+    a2a: Annotated[A2a | None, Field(alias="a2a")] = None
     tools: Annotated[list[Tool], Field(max_length=64)] = []
 
 
@@ -49,7 +50,7 @@ class Condition(ApiModel):
     message: Annotated[str | None, Field(max_length=32768)] = None
 
 
-class Warning(ApiModel):  # noqa: A001 -- the field's name in status
+class FieldWarning(ApiModel):
     """A field that is accepted and does not do all that it says, or does it differently here."""
 
     field: Annotated[str, Field(max_length=1024)]
@@ -101,10 +102,10 @@ class AgentStatus(ApiModel):
             max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
         ),
     ] = []
-    warnings: Annotated[list[Warning], Field(max_length=256)] = []
+    warnings: Annotated[list[FieldWarning], Field(max_length=256)] = []
     service_status: ServiceStatus | None = None
     eventing_status: EventingStatus | None = None
-    a2a_status: A2aStatus | None = None
+    a2a_status: Annotated[A2aStatus | None, Field(alias="a2aStatus")] = None
     ai_status: AiStatus | None = None
     permission_status: PermissionStatus | None = None
 

@@ -20,7 +20,7 @@ class Image(ApiModel):
         json_schema_extra=rules(
             (
                 f"!has(self.port) || !(self.port in {list(RESERVED_PORTS)})",
-                f"port is one that Knative reserves ({', '.join(map(str, RESERVED_PORTS))}); choose another, such as 8080",
+                f"port is reserved by Knative ({', '.join(map(str, RESERVED_PORTS))}); choose another",
             )
         )
     )

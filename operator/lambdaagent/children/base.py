@@ -1,0 +1,85 @@
+"""What builders take and give.
+
+A builder never asks the cluster: what it must know of other objects comes in as `Observed`, so that `render` (which
+observes nothing) and the operator share every line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.base import API_VERSION, KIND
+from lambdaagent.settings import EventingBackend, Installation, ServingBackend
+
+Object = dict[str, Any]
+AgentKey = tuple[str, str]  # namespace, name
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    serving: ServingBackend = "knative"
+    eventing: EventingBackend = "knative"
+    monitoring: bool = True  # whether the ServiceMonitor API is served
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the builders may know of the cluster; empty where there is no cluster to ask."""
+
+    agents: Mapping[AgentKey, LambdaAgent] = field(default_factory=dict)
+    # Addresses of Brokers by namespace and name; a missing one is not known (yet).
+    broker_urls: Mapping[AgentKey, str] = field(default_factory=dict)
+
+
+def backends(installation: Installation, served: frozenset[str] | None) -> Backends:
+    """What `auto` means here. `served` holds group/versions; None: no cluster to ask, so Knative is taken for granted.
+
+    `auto` never chooses plain RabbitMQ: the API server cannot tell whether there is one.
+    """
+
+    def has(*versions: str) -> bool:
+        return served is None or served.issuperset(versions)
+
+    serving: ServingBackend = "knative" if has("serving.knative.dev/v1") else "kubernetes"
+    eventing: EventingBackend = "knative" if has("eventing.knative.dev/v1", "eventing.knative.dev/v1alpha1") else "none"
+    return Backends(
+        serving=serving if installation.serving == "auto" else installation.serving,
+        eventing=eventing if installation.eventing == "auto" else installation.eventing,
+        monitoring=has("monitoring.coreos.com/v1"),
+    )
+
+
+def labels(agent: LambdaAgent, component: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": agent.name,
+        "app.kubernetes.io/managed-by": naming.MANAGER,
+        naming.LABEL_COMPONENT: component,
+        naming.LABEL_AGENT: agent.name,
+    }
+
+
+def owner_reference(agent: LambdaAgent, *, controller: bool = True) -> Object:
+    """Shared objects get references without `controller`: only one owner may have it."""
+    reference: Object = {"apiVersion": API_VERSION, "kind": KIND, "name": agent.name, "uid": agent.uid}
+    if controller:
+        reference |= {"controller": True, "blockOwnerDeletion": True}
+    return reference
+
+
+def child(
+    agent: LambdaAgent, api_version: str, kind: str, name: str, component: str, spec: Object, **metadata: Any
+) -> Object:
+    """An object of this agent alone; `metadata` adds labels and annotations."""
+    meta: Object = {
+        "name": name,
+        "namespace": agent.namespace,
+        "labels": labels(agent, component) | metadata.get("labels", {}),
+    }
+    if metadata.get("annotations"):
+        meta["annotations"] = metadata["annotations"]
+    if agent.uid:  # `render` has none
+        meta["labels"][naming.LABEL_OWNER] = agent.uid
+        meta["ownerReferences"] = [owner_reference(agent)]
+    return {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}

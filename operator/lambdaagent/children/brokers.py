@@ -1,0 +1,100 @@
+"""Which Broker an agent uses, and that Broker's objects.
+
+One shared Broker per namespace and RabbitMQ cluster: agents that must hear each other share a Broker, and each Broker
+costs pods. It carries one owner reference per agent, so garbage collection counts the references. Its whole spec is
+immutable upstream, so it must be complete at creation and the same whichever agent makes it.
+"""
+
+from dataclasses import dataclass
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children import gateway
+from lambdaagent.children.base import Object, labels, owner_reference
+from lambdaagent.settings import Installation
+
+BROKER = ("eventing.knative.dev/v1", "Broker")
+BROKER_CONFIG = ("eventing.knative.dev/v1alpha1", "RabbitmqBrokerConfig")
+BROKER_CLASS = "RabbitMQBroker"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerIdentity:
+    namespace: str
+    name: str
+    cluster: str
+    cluster_namespace: str
+    dedicated: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+
+def broker_of(agent: LambdaAgent, installation: Installation) -> BrokerIdentity | None:
+    """None: the agent has no eventing."""
+    eventing = agent.spec.eventing
+    if not eventing or not eventing.enabled:
+        return None
+    default = (installation.rabbitmq_cluster, installation.rabbitmq_namespace)
+    cluster, cluster_namespace = (
+        (eventing.rabbitmq.cluster_name, eventing.rabbitmq.namespace) if eventing.rabbitmq else default
+    )
+    choice = eventing.broker
+    dedicated = bool(choice and choice.dedicated)
+    if dedicated:
+        name = naming.dedicated_broker(agent.name)
+    elif choice and choice.name:
+        name = choice.name
+    else:
+        name = naming.shared_broker(cluster=cluster, cluster_namespace=cluster_namespace, default=default)
+    return BrokerIdentity(agent.namespace, name, cluster, cluster_namespace, dedicated)
+
+
+def broker_config(agent: LambdaAgent, identity: BrokerIdentity) -> Object:
+    spec: Object = {
+        "rabbitmqClusterReference": {"name": identity.cluster, "namespace": identity.cluster_namespace},
+        "queueType": "quorum",
+    }
+    return _object(agent, identity, *BROKER_CONFIG, "broker-config", spec)
+
+
+def broker(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation) -> Object:
+    api_version, kind = BROKER_CONFIG
+    spec: Object = {
+        "config": {"apiVersion": api_version, "kind": kind, "name": identity.name, "namespace": identity.namespace},
+        "delivery": default_delivery(identity.namespace, installation),
+    }
+    out = _object(agent, identity, *BROKER, "broker", spec)
+    out["metadata"]["annotations"] = {"eventing.knative.dev/broker.class": BROKER_CLASS}
+    return out
+
+
+def default_delivery(namespace: str, installation: Installation) -> Object:
+    delivery: Object = {
+        "retry": installation.delivery_retry,
+        "backoffPolicy": "exponential",
+        "backoffDelay": installation.delivery_backoff_delay,
+    }
+    sink = gateway.dead_letters(namespace, installation)
+    return delivery | ({"deadLetterSink": {"uri": sink}} if sink else {})
+
+
+def _object(
+    agent: LambdaAgent, identity: BrokerIdentity, api_version: str, kind: str, component: str, spec: Object
+) -> Object:
+    marks = labels(agent, component)
+    if not identity.dedicated:
+        # Shared by agents: nothing in it may name one of them but the owner references.
+        marks = {
+            "app.kubernetes.io/name": identity.name,
+            "app.kubernetes.io/managed-by": naming.MANAGER,
+            naming.LABEL_COMPONENT: component,
+            naming.LABEL_SHARED: "true",
+        }
+    metadata: Object = {"name": identity.name, "namespace": identity.namespace, "labels": marks}
+    if agent.uid:
+        metadata["ownerReferences"] = [owner_reference(agent, controller=identity.dedicated)]
+        if identity.dedicated:
+            marks[naming.LABEL_OWNER] = agent.uid
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}

@@ -1,0 +1,77 @@
+"""An agent on plain Kubernetes: Deployment, Service, HorizontalPodAutoscaler.
+
+There is no scale to zero here, and an autoscaler on CPU works only where CPU is requested; both are said in warnings.
+"""
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children.base import Object, child, labels
+from lambdaagent.children.container import container, pull_secrets, service_account
+
+SERVICE_PORT = 80
+CPU_UTILIZATION = 80
+
+
+def deployment(agent: LambdaAgent, *, sink: str | None) -> Object:
+    """`replicas` is left out while an autoscaler owns it."""
+    unit = container(agent, sink=sink)
+    for probe in ("readinessProbe", "livenessProbe"):
+        if probe in unit:
+            unit[probe]["httpGet"]["port"] = agent.spec.image.port
+    serving = agent.spec.serving
+    pod: Object = {
+        **service_account(agent),
+        **pull_secrets(agent),
+        # A request that has begun may end: as long as an answer may take.
+        "terminationGracePeriodSeconds": serving.timeout_seconds if serving and serving.timeout_seconds else 300,
+        "containers": [unit],
+    }
+    spec: Object = {
+        "selector": {"matchLabels": _selector(agent)},
+        "template": {"metadata": {"labels": labels(agent, "agent")}, "spec": pod},
+    }
+    if not autoscaled(agent):
+        spec["replicas"] = _minimum(agent)
+    return child(agent, "apps/v1", "Deployment", agent.name, "agent", spec)
+
+
+def service(agent: LambdaAgent) -> Object:
+    spec: Object = {
+        "type": "ClusterIP",
+        "selector": _selector(agent),
+        "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": agent.spec.image.port}],
+    }
+    return child(agent, "v1", "Service", agent.name, "agent", spec)
+
+
+def autoscaler(agent: LambdaAgent) -> Object | None:
+    scaling = agent.spec.scaling
+    if not scaling or not autoscaled(agent):
+        return None
+    metric = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": CPU_UTILIZATION}}
+    spec: Object = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": agent.name},
+        "minReplicas": _minimum(agent),
+        "maxReplicas": max(scaling.max_replicas, _minimum(agent)),
+        "metrics": [{"type": "Resource", "resource": metric}],
+    }
+    return child(agent, "autoscaling/v2", "HorizontalPodAutoscaler", agent.name, "agent", spec)
+
+
+def autoscaled(agent: LambdaAgent) -> bool:
+    scaling = agent.spec.scaling
+    return bool(scaling and scaling.max_replicas > _minimum(agent) and requests_cpu(agent))
+
+
+def requests_cpu(agent: LambdaAgent) -> bool:
+    resources = agent.spec.resources
+    # A limit without a request is taken for the request by the API server.
+    return bool(resources and any(amounts and amounts.cpu for amounts in (resources.requests, resources.limits)))
+
+
+def _minimum(agent: LambdaAgent) -> int:
+    return max(1, agent.spec.scaling.min_replicas) if agent.spec.scaling else 1
+
+
+def _selector(agent: LambdaAgent) -> dict[str, str]:
+    return {naming.LABEL_AGENT: agent.name, naming.LABEL_COMPONENT: "agent"}

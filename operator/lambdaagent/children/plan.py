@@ -1,0 +1,82 @@
+"""All children of one agent, in the order in which they are to be applied."""
+
+from dataclasses import dataclass
+
+from lambdaagent.api.agent import FieldWarning, LambdaAgent
+from lambdaagent.children import brokers, forwards, gateway, knative, kubernetes, monitoring, triggers
+from lambdaagent.children.base import Backends, Object, Observed
+from lambdaagent.children.brokers import BrokerIdentity
+from lambdaagent.children.warnings import warnings
+from lambdaagent.settings import Installation
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """`shared`: several agents own it. `fixed`: its spec cannot be changed once it exists."""
+
+    obj: Object
+    shared: bool = False
+    fixed: bool = False
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        return self.obj["apiVersion"], self.obj["kind"]
+
+    @property
+    def name(self) -> str:
+        name: str = self.obj["metadata"]["name"]
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    children: tuple[Child, ...]
+    backends: Backends
+    broker: BrokerIdentity | None
+    forwards: tuple[forwards.Decision, ...]
+    warnings: tuple[FieldWarning, ...]
+    # The Broker whose address the workload needs before it can be made; an existing workload stays as it is meanwhile.
+    awaited: BrokerIdentity | None = None
+
+
+def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, observed: Observed) -> Plan:
+    identity = brokers.broker_of(agent, installation)
+    on_knative = backends.eventing == "knative"
+    decisions = forwards.decide(agent, installation, observed) if on_knative else []
+    children: list[Child] = []
+    if identity and on_knative:
+        shared = not identity.dedicated
+        children += [
+            Child(brokers.broker_config(agent, identity), shared=shared, fixed=True),
+            Child(brokers.broker(agent, identity, installation), shared=shared, fixed=True),
+        ]
+    sink = gateway.events_from(agent, installation)
+    awaited = None
+    if sink is None and identity and on_knative:
+        sink = observed.broker_urls.get(identity.key)
+        awaited = identity if sink is None else None
+    if awaited is None:
+        children += [Child(obj) for obj in _workload(agent, backends, sink)]
+    if identity and on_knative:
+        subscriber = knative.SERVICE if backends.serving == "knative" else ("v1", "Service")
+        children += map(Child, triggers.subscription_triggers(agent, identity, installation, subscriber=subscriber))
+        children += map(Child, forwards.forward_triggers(agent, identity, decisions))
+    if service := gateway.a2a_service(agent, installation):
+        children.append(Child(service))
+    if backends.monitoring:
+        children += map(Child, monitoring.monitoring(agent, backends.serving))
+    return Plan(
+        children=tuple(children),
+        backends=backends,
+        broker=identity,
+        forwards=tuple(decisions),
+        warnings=tuple(warnings(agent, installation, backends)),
+        awaited=awaited,
+    )
+
+
+def _workload(agent: LambdaAgent, backends: Backends, sink: str | None) -> list[Object]:
+    if backends.serving == "knative":
+        return [knative.knative_service(agent, sink=sink)]
+    parts = [kubernetes.deployment(agent, sink=sink), kubernetes.service(agent), kubernetes.autoscaler(agent)]
+    return [part for part in parts if part]

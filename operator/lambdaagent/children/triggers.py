@@ -1,0 +1,78 @@
+"""Triggers: from the agent's Broker to the agent.
+
+The RabbitMQ broker matches exact attributes only, ignores `filters` and takes an empty value literally; a Trigger's own
+`delivery` replaces the Broker's whole, so it is either absent or complete.
+"""
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.eventing import Eventing, Subscription
+from lambdaagent.children.base import Object, child
+from lambdaagent.children.brokers import BrokerIdentity, default_delivery
+from lambdaagent.settings import Installation
+
+TRIGGER = ("eventing.knative.dev/v1", "Trigger")
+PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"
+
+
+def has_wildcard(text: str | None) -> bool:
+    return bool(text) and any(mark in (text or "") for mark in "*?")
+
+
+def exact(eventing: Eventing) -> list[Subscription]:
+    """The subscriptions that can be matched exactly, each (type, source) once."""
+    unique = {
+        (subscription.event_type, subscription.source or ""): subscription
+        for subscription in eventing.subscriptions
+        if not has_wildcard(subscription.event_type) and not has_wildcard(subscription.source)
+    }
+    return list(unique.values())
+
+
+def attributes(subscription: Subscription) -> dict[str, str]:
+    """What an event must carry to be delivered: never an empty value."""
+    source = {"source": subscription.source} if subscription.source else {}
+    return {"type": subscription.event_type} | source
+
+
+def subscription_triggers(
+    agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, *, subscriber: tuple[str, str]
+) -> list[Object]:
+    eventing = agent.spec.eventing
+    if eventing is None:
+        return []
+    api_version, kind = subscriber
+    reference = {"apiVersion": api_version, "kind": kind, "name": agent.name, "namespace": agent.namespace}
+    delivery = own_delivery(agent, installation)
+    parallelism = {PARALLELISM: str(eventing.parallelism)} if eventing.parallelism > 1 else {}
+    out = []
+    for subscription in exact(eventing):
+        name = naming.subscription_trigger(
+            agent.name, event_type=subscription.event_type, source=subscription.source, broker=identity.name
+        )
+        spec: Object = {
+            "broker": identity.name,
+            "filter": {"attributes": attributes(subscription)},
+            "subscriber": {"ref": reference},
+        }
+        if delivery:
+            spec["delivery"] = delivery
+        annotations = {naming.ANNOTATION_EVENT_TYPE: subscription.event_type} | parallelism
+        out.append(child(agent, *TRIGGER, name, "trigger", spec, annotations=annotations))
+    return out
+
+
+def own_delivery(agent: LambdaAgent, installation: Installation) -> Object | None:
+    """The agent's delivery where it differs from the installation's default, else None."""
+    eventing = agent.spec.eventing
+    if eventing is None:
+        return None
+    default = default_delivery(agent.namespace, installation)
+    wanted = dict(default)
+    if eventing.dlq:
+        wanted["retry"] = eventing.dlq.retry_max_attempts
+        if not eventing.dlq.enabled:
+            wanted.pop("deadLetterSink", None)
+    if eventing.delivery:
+        wanted |= eventing.delivery.model_dump(by_alias=True, exclude_none=True)
+    return wanted if wanted != default else None

@@ -1,0 +1,125 @@
+"""What an agent asks for and does not get, or gets differently: one warning per field, naming it and the reason.
+
+Warnings inform and never gate. They hold only what follows from the spec and the installation, so that they do not
+change while nothing does.
+"""
+
+from collections.abc import Iterator
+
+from lambdaagent.api.agent import FieldWarning, LambdaAgent
+from lambdaagent.children import environment, kubernetes
+from lambdaagent.children.base import Backends
+from lambdaagent.children.knative import DEFAULT_TIMEOUT_SECONDS
+from lambdaagent.children.triggers import has_wildcard
+from lambdaagent.settings import Installation
+
+
+def warnings(agent: LambdaAgent, installation: Installation, backends: Backends) -> list[FieldWarning]:
+    return [
+        *_workload(agent, backends),
+        *_eventing(agent, installation, backends),
+        *_a2a(agent, installation, backends),
+        *_operations(agent, backends),
+    ]
+
+
+def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
+    spec = agent.spec
+    names = [variable.name for variable in spec.env]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield FieldWarning(
+            field="spec.env", reason="DuplicateEnv", message=f"{name} stands more than once; the last one counts"
+        )
+    for name in environment.overridden(agent):
+        message = f"{name} is set here and would be set by the operator; the value given here counts"
+        yield FieldWarning(field="spec.env", reason="EnvOverridden", message=message)
+    if spec.operation_mode == "supervised" and spec.approval is None:
+        message = "supervised without spec.approval: the container is told nothing of whom to ask"
+        yield FieldWarning(field="spec.operationMode", reason="NoApproval", message=message)
+    if backends.serving != "kubernetes":
+        return
+    if spec.scaling and spec.scaling.min_replicas == 0:
+        message = "plain Kubernetes cannot scale to zero; one replica is kept"
+        yield FieldWarning(field="spec.scaling.minReplicas", reason="ScaleToZeroUnsupported", message=message)
+    if (
+        spec.scaling
+        and spec.scaling.max_replicas > max(1, spec.scaling.min_replicas)
+        and not kubernetes.requests_cpu(agent)
+    ):
+        message = "the autoscaler works on CPU; set spec.resources.requests.cpu to get one"
+        yield FieldWarning(field="spec.scaling.maxReplicas", reason="AutoscalingNeedsCpuRequest", message=message)
+    for name in ("traffic", "container_concurrency", "response_start_timeout_seconds"):
+        if spec.serving and getattr(spec.serving, name):
+            field = type(spec.serving).model_fields[name].alias
+            message = "is a matter of Knative Serving and has no effect on plain Kubernetes"
+            yield FieldWarning(field=f"spec.serving.{field}", reason="KnativeOnly", message=message)
+
+
+def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends) -> Iterator[FieldWarning]:
+    eventing = agent.spec.eventing
+    if not eventing or not eventing.enabled:
+        return
+    emitted = set(eventing.intents)
+    for index, subscription in enumerate(eventing.subscriptions):
+        field = f"spec.eventing.subscriptions[{index}]"
+        if has_wildcard(subscription.event_type) or has_wildcard(subscription.source):
+            message = "RabbitMQ matches exactly, so nothing would ever arrive; no Trigger is made, list the exact types"
+            yield FieldWarning(field=field, reason="WildcardUnsupported", message=message)
+        elif subscription.event_type in emitted and not subscription.source:
+            message = f"the agent emits {subscription.event_type} itself and will be sent its own events"
+            yield FieldWarning(field=field, reason="SelfLoop", message=message)
+    for index, forward in enumerate(eventing.forwards):
+        for kind in filter(has_wildcard, forward.event_types):
+            message = f"{kind}: RabbitMQ matches exactly; no Trigger is made, list the exact types"
+            yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason="WildcardUnsupported", message=message)
+    if not installation.events_url and backends.eventing == "knative":
+        message = "no gateway is installed, so undeliverable events have no dead-letter sink and are dropped"
+        yield FieldWarning(field="spec.eventing.dlq", reason="NoDeadLetterSink", message=message)
+
+
+def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> Iterator[FieldWarning]:
+    a2a = agent.spec.a2a
+    if not a2a or not a2a.enabled:
+        return
+    if not installation.gateway_url:
+        message = "no gateway is installed; the agent cannot be called over A2A"
+        yield FieldWarning(field="spec.a2a", reason="NoGateway", message=message)
+    if a2a.mode == "sidecar":
+        message = "the sidecar is not built yet; the agent is served by the gateway"
+        yield FieldWarning(field="spec.a2a.mode", reason="NotSupported", message=message)
+    if a2a.protocol == "a2a":
+        message = "speaking A2A to a container is not built yet; calls are answered with an error"
+        yield FieldWarning(field="spec.a2a.protocol", reason="NotSupported", message=message)
+    limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
+    for index, skill in enumerate(a2a.skills):
+        if not skill.invoke:
+            continue
+        field = f"spec.a2a.skills[{index}].invoke"
+        if skill.invoke.mode == "async":
+            message = "carrying a call by events is not built yet; the skill is called synchronously"
+            yield FieldWarning(field=f"{field}.mode", reason="NotSupported", message=message)
+        if backends.serving == "knative" and skill.invoke.timeout_seconds > limit:
+            message = f"Knative ends an answer after {limit} s; raise spec.serving.timeoutSeconds"
+            yield FieldWarning(field=f"{field}.timeoutSeconds", reason="ServingTimeoutShorter", message=message)
+
+
+def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
+    observability, permissions = agent.spec.observability, agent.spec.permissions
+    metrics = observability.metrics if observability else None
+    if metrics and metrics.enabled and metrics.service_monitor and not backends.monitoring:
+        message = "the cluster does not serve monitoring.coreos.com/v1; no ServiceMonitor is made"
+        yield FieldWarning(
+            field="spec.observability.metrics.serviceMonitor", reason="ServiceMonitorUnavailable", message=message
+        )
+    if not permissions:
+        return
+    for name in ("disable_broker_creation", "disable_trigger_creation", "disable_function_creation"):
+        if getattr(permissions, name):
+            field = type(permissions).model_fields[name].alias
+            message = (
+                "describes what the agent's ServiceAccount may do; bind roles accordingly, the operator binds none"
+            )
+            yield FieldWarning(field=f"spec.permissions.{field}", reason="NotEnforced", message=message)
+    if permissions.event_controls:
+        message = "nothing consumes control events yet"
+        yield FieldWarning(field="spec.permissions.eventControls", reason="NotSupported", message=message)

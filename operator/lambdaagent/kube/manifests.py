@@ -1,0 +1,91 @@
+"""LambdaAgents out of manifest files: files, directories, standard input.
+
+Everything that is wrong is collected, with its place, before anybody acts on any of it. Documents of other API groups
+are kept apart: `dev` resolves references to Secrets and ConfigMaps among them.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lambdaagent.api import agent as agents
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.documents import Document, Finding, kind_problem, read
+from lambdaagent.api.validation import Problem, problems
+from lambdaagent.errors import UsageError
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(slots=True)
+class Manifests:
+    agents: list[LambdaAgent] = field(default_factory=list)
+    places: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    errors: list[Finding] = field(default_factory=list)
+    skipped: list[Finding] = field(default_factory=list)
+    others: list[Document] = field(default_factory=list)
+
+
+def files(paths: Sequence[str]) -> list[Path]:
+    """The manifest files under the paths, sorted; raises UsageError for a path that is not there or holds none."""
+    found: list[Path] = []
+    for name in paths:
+        path = Path(name)
+        if name == "-" or path.is_file():
+            found.append(path)
+        elif path.is_dir():
+            inside = sorted(child for child in path.rglob("*") if child.suffix in SUFFIXES and child.is_file())
+            if not inside:
+                raise UsageError(f"{name}: no {', '.join(SUFFIXES)} file in it; name a file or another directory")
+            found += inside
+        else:
+            raise UsageError(
+                f"{name}: no such file or directory; name a manifest, a directory, or - for standard input"
+            )
+    return found
+
+
+def load(paths: Sequence[str], *, namespace: str = "default", strict: bool = True) -> Manifests:
+    """`namespace` is for documents that name none. `strict` counts unknown fields as errors."""
+    out = Manifests()
+    for path in files(paths):
+        name = "(standard input)" if str(path) == "-" else str(path)
+        try:
+            text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            out.errors.append(Finding(name, 1, 1, Problem((), f"cannot be read: {error}")))
+            continue
+        documents, broken = read(text, file=name)
+        out.errors += broken
+        for document in documents:
+            _sort_in(out, document, namespace=namespace, strict=strict)
+    return out
+
+
+def _sort_in(out: Manifests, document: Document, *, namespace: str, strict: bool) -> None:
+    def finding(problem: Problem) -> Finding:
+        return Finding(document.file, document.line(problem.path), document.index, problem)
+
+    if not document.ours:
+        out.others.append(document)
+        if document.obj.get("kind") not in ("Secret", "ConfigMap"):
+            out.skipped.append(finding(Problem((), f"{document.title} is not a LambdaAgent; skipped")))
+        return
+    if problem := kind_problem(document):
+        out.errors.append(finding(problem))
+        return
+    wrong = problems(document.obj, strict=strict)
+    if wrong:
+        out.errors += map(finding, wrong)
+        return
+    metadata = {"namespace": namespace, **document.obj["metadata"]}
+    agent = agents.parse({**document.obj, "metadata": metadata})
+    place = finding(Problem(("metadata", "name"), f"LambdaAgent {agent.key}"))
+    first = out.places.setdefault((agent.namespace, agent.name), place)
+    if first is not place:
+        where = f"{first.file}:{first.line}, document {first.document}"
+        hint = "rename or remove one of them"
+        out.errors.append(finding(Problem(("metadata", "name"), f"{agent.key} stands already at {where}", hint)))
+        return
+    out.agents.append(agent)

@@ -1,0 +1,138 @@
+"""Each condition of a LambdaAgent, decided from what was planned, applied and observed.
+
+Ready = SpecValid and ServingReady and EventingReady. The other conditions inform. A condition that has no subject
+(no forwards, no A2A) is left out. Messages name cause and next step and never a time, or status would churn.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children import brokers, gateway, knative, monitoring, triggers
+from lambdaagent.children.base import Object
+from lambdaagent.children.forwards import FINE
+from lambdaagent.children.plan import Plan
+from lambdaagent.settings import Installation
+from lambdaagent.status.readiness import Readiness, of_deployment, of_knative
+
+ChildKey = tuple[str, str, str]  # apiVersion, kind, name
+DEPLOYMENT = ("apps/v1", "Deployment")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A child that could not be applied. `permanent`: until somebody changes something."""
+
+    reason: str
+    message: str
+    permanent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What was seen after applying the plan: the children as they are, and what went wrong."""
+
+    live: Mapping[ChildKey, Object] = field(default_factory=dict)
+    failures: Mapping[ChildKey, Failure] = field(default_factory=dict)
+
+
+def serving_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness:
+    kind = knative.SERVICE if plan.backends.serving == "knative" else DEPLOYMENT
+    key = (*kind, agent.name)
+    if failure := world.failures.get(key):
+        return _failed(key, failure)
+    if plan.awaited:
+        broker = plan.awaited
+        message = f"the workload needs the address of Broker {broker.name} for K_SINK; see EventingReady"
+        return Readiness("False", "AwaitingBroker", message)
+    live = world.live.get(key)
+    if live is None:
+        return Readiness("Unknown", "NotCreated", f"{kind[1]} {agent.name} does not exist yet")
+    if kind == DEPLOYMENT:
+        service = ("v1", "Service", agent.name)
+        if failure := world.failures.get(service):
+            return _failed(service, failure)
+        return of_deployment(live)
+    return of_knative(live, controller="Knative Serving")
+
+
+def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | None:
+    """None: somebody else says it (the dispatcher, on plain RabbitMQ)."""
+    if plan.broker is None:
+        return Readiness("True", "NotRequested", "spec.eventing is absent or disabled")
+    if plan.backends.eventing == "rabbitmq":
+        return None
+    if plan.backends.eventing == "none":
+        message = "this installation has no eventing backend; install Knative Eventing, or disable spec.eventing"
+        return Readiness("False", "NoEventingBackend", message)
+    wanted = [
+        child for child in plan.children if child.kind in (brokers.BROKER_CONFIG, brokers.BROKER, triggers.TRIGGER)
+    ]
+    states: list[Readiness] = []
+    for child in wanted:
+        key = (*child.kind, child.name)
+        live = world.live.get(key)
+        if failure := world.failures.get(key):
+            states.append(_failed(key, failure))
+        elif live is None:
+            states.append(Readiness("Unknown", "NotCreated", f"{key[1]} {key[2]} does not exist yet"))
+        elif child.kind != brokers.BROKER_CONFIG:  # which reports nothing
+            controller = "the RabbitMQ Broker controller of Knative Eventing"
+            states.append(of_knative(live, controller=controller))
+    return _worst(states) or Readiness(
+        "True", "Ready", f"Broker {plan.broker.name} and {_count(plan)} Triggers are ready"
+    )
+
+
+def _count(plan: Plan) -> int:
+    return sum(child.kind == triggers.TRIGGER for child in plan.children)
+
+
+def forwards_resolved(plan: Plan) -> Readiness | None:
+    if not plan.forwards:
+        return None
+    wrong = [decision for decision in plan.forwards if decision.verdict not in FINE]
+    if not wrong:
+        return Readiness("True", "Resolved", _limit([decision.message for decision in plan.forwards]))
+    return Readiness("False", wrong[0].verdict, _limit([decision.message for decision in wrong]))
+
+
+def a2a_ready(agent: LambdaAgent, plan: Plan, world: World, installation: Installation) -> Readiness | None:
+    if not agent.spec.a2a or not agent.spec.a2a.enabled:
+        return None
+    service = gateway.a2a_service(agent, installation)
+    if service is None:
+        message = "no gateway is installed; install it or set LAMBDAAGENT_GATEWAY_URL"
+        return Readiness("False", "NoGateway", message)
+    key = ("v1", "Service", service["metadata"]["name"])
+    if failure := world.failures.get(key):
+        return _failed(key, failure)
+    if agent.spec.a2a.protocol == "a2a":
+        return Readiness("False", "NotSupported", "protocol a2a is not built yet; use cloudevents or http")
+    return Readiness("True", "Served", f"served by the gateway at {gateway.a2a_url(agent, installation)}")
+
+
+def monitoring_ready(plan: Plan, world: World) -> Readiness | None:
+    keys = [(*child.kind, child.name) for child in plan.children if child.kind == monitoring.SERVICE_MONITOR]
+    if not keys:
+        return None
+    failed = [_failed(key, world.failures[key]) for key in keys if key in world.failures]
+    return failed[0] if failed else Readiness("True", "Ready", f"ServiceMonitor {keys[0][2]}")
+
+
+def _failed(key: ChildKey, failure: Failure) -> Readiness:
+    return Readiness("False", failure.reason, f"{key[1]} {key[2]}: {failure.message}")
+
+
+def _worst(states: list[Readiness]) -> Readiness | None:
+    """What keeps it from being ready: failures before what is unknown, all of one kind named."""
+    for status in ("False", "Unknown"):
+        found = [state for state in states if state.status == status]
+        if found:
+            return Readiness(found[0].status, found[0].reason, _limit([state.message for state in found]))
+    return None
+
+
+def _limit(messages: list[str], most: int = 5) -> str:
+    more = len(messages) - most
+    return "; ".join(messages[:most]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,174 @@
+"""The whole status of an agent as one pure function; `None` fields and absent conditions are simply not ours."""
+
+from datetime import datetime
+from typing import Any
+
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.validation import Problem
+from lambdaagent.children import brokers, gateway, triggers
+from lambdaagent.children.base import Object
+from lambdaagent.children.plan import Plan
+from lambdaagent.settings import Installation
+from lambdaagent.status import conditions
+from lambdaagent.status.conditions import DEPLOYMENT, World
+from lambdaagent.status.readiness import Readiness, of_knative
+
+Status = dict[str, Any]
+GATES = ("SpecValid", "ServingReady", "EventingReady")
+
+
+def invalid(agent_obj: Object, problems: list[Problem], *, now: datetime) -> Status:
+    """Status of an object that breaks the API's rules: nothing is applied, what runs goes on running."""
+    message = "; ".join(map(str, problems[:10]))
+    states = {
+        "Ready": Readiness("False", "SpecInvalid", message),
+        "SpecValid": Readiness("False", "SpecInvalid", message),
+    }
+    metadata = agent_obj["metadata"]
+    return {
+        "phase": "Failed",
+        "observedGeneration": metadata.get("generation", 0),
+        "conditions": _conditions(states, metadata.get("generation", 0), agent_obj.get("status") or {}, now),
+    }
+
+
+def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Status:
+    generation = agent_obj["metadata"].get("generation", 0)
+    message = f"waiting for {', '.join(remaining[:5])} to go" if remaining else "children are gone"
+    states = {"Ready": Readiness("False", "Deleting", message)}
+    return {
+        "phase": "Deleting",
+        "observedGeneration": generation,
+        "conditions": _conditions(states, generation, agent_obj.get("status") or {}, now),
+    }
+
+
+def status(
+    agent: LambdaAgent, *, previous: Status, plan: Plan, world: World, installation: Installation, now: datetime
+) -> Status:
+    """`previous` is the status as it stands: unchanged conditions keep their transition time."""
+    states: dict[str, Readiness | None] = {
+        "SpecValid": Readiness("True", "Valid", ""),
+        "ServingReady": conditions.serving_ready(agent, plan, world),
+        "EventingReady": conditions.eventing_ready(agent, plan, world),
+        "A2AReady": conditions.a2a_ready(agent, plan, world, installation),
+        "ForwardsResolved": conditions.forwards_resolved(plan),
+        "MonitoringReady": conditions.monitoring_ready(plan, world),
+    }
+    foreign = _condition(previous, "EventingReady") if states["EventingReady"] is None else None
+    ready = _ready(states, foreign)
+    said = {"Ready": ready} | {kind: state for kind, state in states.items() if state}
+    generation = agent.metadata.generation
+    out: Status = {
+        "phase": _phase(ready, said, plan, world),
+        "observedGeneration": generation,
+        "conditions": _conditions(said, generation, previous, now),
+        "serviceStatus": _service(agent, plan, world, installation, said["ServingReady"]),
+    }
+    if plan.warnings:
+        out["warnings"] = [warning.model_dump() for warning in plan.warnings]
+    if plan.broker:
+        out["eventingStatus"] = _eventing(plan, world)
+    if service := gateway.a2a_service(agent, installation):
+        url = gateway.a2a_url(agent, installation)
+        card = f"{url}/.well-known/agent-card.json"
+        out["a2aStatus"] = {"serviceName": service["metadata"]["name"], "url": url, "cardUrl": card}
+    if ai := agent.spec.ai:
+        values = {"provider": ai.provider, "endpoint": ai.endpoint, "activeModel": ai.model}
+        out["aiStatus"] = {name: value for name, value in values.items() if value}
+    if permissions := agent.spec.permissions:
+        out["permissionStatus"] = {
+            "brokerCreationDisabled": permissions.disable_broker_creation,
+            "triggerCreationDisabled": permissions.disable_trigger_creation,
+            "functionCreationDisabled": permissions.disable_function_creation,
+        }
+    return out
+
+
+def _ready(states: dict[str, Readiness | None], foreign: Status | None) -> Readiness:
+    missing = []
+    for kind in GATES:
+        state = states[kind]
+        if state is None:
+            said = foreign or {"status": "Unknown", "reason": "AwaitingDispatcher"}
+            message = said.get("message") or "the dispatcher has not reported yet; see whether it runs"
+            state = Readiness(said["status"], said.get("reason", "Unknown"), message)
+        if state.status != "True":
+            missing.append((kind, state))
+    if not missing:
+        return Readiness("True", "Ready", "")
+    message = "; ".join(f"{kind}: {state.message}" for kind, state in missing)
+    return Readiness("False", missing[0][1].reason, message)
+
+
+def _phase(ready: Readiness, said: dict[str, Readiness], plan: Plan, world: World) -> str:
+    if ready.status == "True":
+        return "Ready"
+    if said["ServingReady"].reason == "AwaitingBroker":
+        return "Pending"
+    if said["ServingReady"].status == "False" or any(failure.permanent for failure in world.failures.values()):
+        return "Failed"
+    return "Deploying"
+
+
+def _conditions(states: dict[str, Readiness], generation: int, previous: Status, now: datetime) -> list[Status]:
+    out = []
+    for kind, state in states.items():
+        before = _condition(previous, kind)
+        same = before is not None and before.get("status") == state.status and before.get("lastTransitionTime")
+        stamp = before["lastTransitionTime"] if before and same else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        out.append(
+            {
+                "type": kind,
+                "status": state.status,
+                "reason": state.reason,
+                "message": state.message[:32768],
+                "observedGeneration": generation,
+                "lastTransitionTime": stamp,
+            }
+        )
+    return out
+
+
+def _condition(status: Status, kind: str) -> Status | None:
+    return next((entry for entry in status.get("conditions") or [] if entry.get("type") == kind), None)
+
+
+def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness) -> Status:
+    ready = serving.status == "True"
+    if plan.backends.serving == "kubernetes":
+        exists = (*DEPLOYMENT, agent.name) in world.live
+        url = f"http://{agent.name}.{agent.namespace}.svc.{installation.cluster_domain}" if exists else None
+        return _without_none({"serviceName": agent.name, "url": url, "ready": ready})
+    live = world.live.get(("serving.knative.dev/v1", "Service", agent.name), {}).get("status") or {}
+    # The address inside the cluster: `status.url` is for the outside and need not resolve in here.
+    url = (live.get("address") or {}).get("url")
+    values = {
+        "serviceName": agent.name,
+        "url": url,
+        "ready": ready,
+        "latestRevision": live.get("latestReadyRevisionName"),
+    }
+    return _without_none(values)
+
+
+def _eventing(plan: Plan, world: World) -> Status:
+    if plan.broker is None:
+        return {}
+    live = world.live.get((*brokers.BROKER, plan.broker.name), {})
+    ready = of_knative(live, controller="").status == "True" if live else False
+    own = [child for child in plan.children if child.kind == triggers.TRIGGER]
+    forwards = sum(child.obj["metadata"]["labels"]["app.kubernetes.io/component"] == "trigger-forward" for child in own)
+    url = ((live.get("status") or {}).get("address") or {}).get("url")
+    values = {
+        "brokerName": plan.broker.name,
+        "brokerReady": ready,
+        "brokerUrl": url,
+        "triggerCount": len(own),
+        "forwardCount": forwards,
+    }
+    return _without_none(values)
+
+
+def _without_none(values: Status) -> Status:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,63 @@
+"""Whether one child does its work, as its own controller reports it.
+
+A report about an older generation says nothing about what was applied, so it counts as unknown.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lambdaagent.children.base import Object
+
+State = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    status: State
+    reason: str
+    message: str = ""
+
+
+def condition(obj: Object, kind: str) -> Object | None:
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return next((entry for entry in conditions if entry.get("type") == kind), None)
+
+
+def of_knative(obj: Object, *, controller: str) -> Readiness:
+    """Of a Knative Service, Broker or Trigger; `controller` is whom to look for when nothing is reported."""
+    title = f"{obj['kind']} {obj['metadata']['name']}"
+    status = obj.get("status") or {}
+    ready = condition(obj, "Ready")
+    if ready is None or status.get("observedGeneration") != obj["metadata"].get("generation"):
+        message = f"{title}: no report yet on what was applied; if this stays, see whether {controller} runs"
+        return Readiness("Unknown", "AwaitingController", message)
+    if ready["status"] == "True":
+        return Readiness("True", "Ready")
+    cause = _cause(obj, ready)
+    message = f"{title}: {cause.get('message') or cause.get('reason') or 'not ready'}"
+    return Readiness("False" if ready["status"] == "False" else "Unknown", cause.get("reason") or "NotReady", message)
+
+
+def _cause(obj: Object, ready: Object) -> Object:
+    """Ready itself where it says why, else the first condition that does not hold."""
+    if ready.get("reason") or ready.get("message"):
+        return ready
+    others = (obj.get("status") or {}).get("conditions") or []
+    return next((entry for entry in others if entry.get("status") != "True" and not entry.get("severity")), ready)
+
+
+def of_deployment(obj: Object) -> Readiness:
+    title = f"Deployment {obj['metadata']['name']}"
+    status = obj.get("status") or {}
+    if status.get("observedGeneration") != obj["metadata"].get("generation"):
+        message = f"{title}: no report yet on what was applied; if this stays, see whether kube-controller-manager runs"
+        return Readiness("Unknown", "AwaitingController", message)
+    for kind in ("ReplicaFailure", "Progressing"):
+        entry = condition(obj, kind)
+        if entry and entry["status"] == ("True" if kind == "ReplicaFailure" else "False"):
+            return Readiness("False", entry.get("reason", kind), f"{title}: {entry.get('message', kind)}")
+    available = condition(obj, "Available")
+    wanted = (obj.get("spec") or {}).get("replicas", 1)
+    if available and available["status"] == "True" and status.get("updatedReplicas", 0) >= min(1, wanted):
+        return Readiness("True", "Ready")
+    return Readiness("Unknown", "Deploying", f"{title}: no available pod yet")
