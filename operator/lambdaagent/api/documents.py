@@ -83,9 +83,9 @@ class Finding:
 def read(text: str, *, file: str) -> tuple[list[Document], list[Finding]]:
     """All documents that are objects, Lists taken apart, and what is wrong with the YAML itself."""
     documents: list[Document] = []
-    loader = _Loader(text)
     index = 0
     try:
+        loader = _Loader(text)
         while loader.check_node():
             index += 1
             node = loader.get_node()
@@ -102,8 +102,6 @@ def read(text: str, *, file: str) -> tuple[list[Document], list[Finding]]:
         return documents, [Finding(file, mark.line + 1 if mark else 1, max(index, 1), Problem((), message))]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         return documents, [Finding(file, 1, max(index, 1), Problem((), f"is not YAML: {str(error).splitlines()[0]}"))]
-    finally:
-        loader.dispose()
     return documents, []
 
 

@@ -4,12 +4,13 @@ The rules that span fields are also CEL rules of the CRD (next to the models); a
 both, so that they cannot drift apart.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lambdaagent.api import agent as agents
 from lambdaagent.api.a2a import RESERVED_PATHS
@@ -17,7 +18,7 @@ from lambdaagent.api.agent import AgentSpec, LambdaAgent
 from lambdaagent.api.base import DNS_1035
 from lambdaagent.api.intelligence import PROVIDERS_WITH_KEY
 from lambdaagent.api.unknown import Path, unknown_fields
-from lambdaagent.api.workload import RESERVED_ENV, RESERVED_PORTS
+from lambdaagent.api.workload import RESERVED_ENV, RESERVED_PORTS, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def render_path(path: Path) -> str:
 def problems(obj: dict[str, Any], *, strict: bool = True) -> list[Problem]:
     """Everything that is wrong with the document; `strict` counts unknown fields too."""
     found: list[Problem] = []
-    name = (obj.get("metadata") or {}).get("name") if isinstance(obj.get("metadata"), dict) else None
+    metadata = obj.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name = metadata.get("name")
     if not isinstance(name, str) or not name:
         found.append(Problem(("metadata", "name"), "is missing", "give the agent a name, such as 'my-agent'"))
     elif len(name) > 63 or not re.fullmatch(DNS_1035[1:-1], name):
@@ -57,12 +60,24 @@ def problems(obj: dict[str, Any], *, strict: bool = True) -> list[Problem]:
             for path, nearest in unknown_fields(AgentSpec, obj.get("spec"))
         ]
     try:
-        agent = agents.parse({**obj, "metadata": {"name": "unnamed", **(obj.get("metadata") or {})}})
+        agent = agents.parse({**obj, "metadata": {"name": "unnamed"} | metadata})
     except ValidationError as error:
         found += [_from_pydantic(detail) for detail in error.errors(include_url=False)]
+        found += _cross_field(_readable_part(obj.get("spec")))
     else:
         found += _cross_field(agent.spec)
     return found
+
+
+def _readable_part(spec: Any) -> AgentSpec:
+    """The blocks that can be read by themselves, so that one broken block does not hide what is wrong in another."""
+    blocks: dict[str, Any] = {"image": Image(repository="unread")}
+    for name, field in AgentSpec.model_fields.items():
+        value = spec.get(field.alias or name) if isinstance(spec, dict) else None
+        if value is not None:
+            with contextlib.suppress(ValidationError):
+                blocks[name] = TypeAdapter(field.annotation).validate_python(value)
+    return AgentSpec.model_construct(**blocks)
 
 
 _HINTS = {

@@ -187,8 +187,13 @@ def _present(values: Mapping[str, str | KeyRef | UrlKeyRef | None]) -> Variables
 
 def _entry(name: str, value: str | KeyRef | UrlKeyRef) -> Object:
     if isinstance(value, str):
-        return {"name": name, "value": value}
+        return {"name": name, "value": literal(value)}
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": value.name, "key": value.key}}}
+
+
+def literal(value: str) -> str:
+    """Written so that the kubelet's `$(NAME)` expansion gives the value back; a prompt may hold anything."""
+    return value.replace("$", "$$") if "$(" in value or "$$" in value else value
 
 
 def _user(variable: EnvVar) -> Object:

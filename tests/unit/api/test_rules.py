@@ -1,0 +1,63 @@
+"""What the API refuses, said by the Python rules; tests/integration runs the same table against the CRD."""
+
+import pytest
+
+from lambdaagent.api.validation import problems
+from tests.cases.rules import REFUSED, Rule, document
+
+
+@pytest.mark.parametrize("rule", REFUSED, ids=[rule.id for rule in REFUSED])
+def test_names_the_field_that_is_wrong(rule: Rule) -> None:
+    found = problems(document(rule))
+    assert [problem.field for problem in found if problem.field.startswith(rule.field)], found
+
+
+def test_a_valid_document_has_no_problems() -> None:
+    assert problems(document(Rule("valid", {}, ""))) == []
+
+
+def test_all_problems_are_named_at_once() -> None:
+    spec = {
+        "image": {"repositry": "x", "port": "8080"},
+        "ai": {"provider": "openai"},
+        "scaling": {"minReplicas": 4, "maxReplicas": 1},
+        "evnting": {},
+    }
+    fields = {problem.field for problem in problems(document(Rule("many", spec, "", name="Not Good")))}
+    assert fields == {
+        "metadata.name",
+        "spec.image.repositry",
+        "spec.image.repository",
+        "spec.image.port",
+        "spec.ai.apiKeySecretRef",
+        "spec.scaling",
+        "spec.evnting",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "nearest"),
+    [
+        pytest.param("evnting", "eventing", id="a typo"),
+        pytest.param("serviceaccountname", "serviceAccountName", id="wrong case"),
+        pytest.param("a2A", "a2a", id="alias in the wrong case"),
+    ],
+)
+def test_an_unknown_field_comes_with_the_nearest_name(field: str, nearest: str) -> None:
+    (problem,) = problems(document(Rule("typo", {field: {}}, "")))
+    assert problem.message == "unknown field"
+    assert nearest in problem.hint
+
+
+def test_unknown_fields_pass_where_not_strict() -> None:
+    assert problems(document(Rule("newer", {"fromTheFuture": 1}, "")), strict=False) == []
+
+
+@pytest.mark.parametrize("spec", [None, [], "text", 3], ids=["null", "list", "text", "number"])
+def test_a_spec_that_is_no_mapping_is_a_problem(spec: object) -> None:
+    found = problems({"metadata": {"name": "a"}, "spec": spec})
+    assert [problem.field for problem in found] == ["spec"]
+
+
+def test_metadata_that_is_no_mapping_is_a_problem() -> None:
+    assert problems({"metadata": "x", "spec": {"image": {"repository": "r"}}})[0].field == "metadata.name"
