@@ -9,6 +9,7 @@ ready when a test says so (knative.py).
 import json
 import secrets
 import signal
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class KubeApiserver:
     folder: Path
     token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     port: int = field(default_factory=free_port)
+    _etcd: str = ""
     _parts: list[Process] = field(default_factory=list)
 
     @property
@@ -46,8 +48,8 @@ class KubeApiserver:
 
     def start(self) -> None:
         try:
-            etcd = self._start_etcd()
-            self._start_apiserver(etcd)
+            self._start_etcd()
+            self._start_apiserver()
             crds.install(self.rest)
             admission.install(self.rest)
             self._start_controllers()
@@ -65,6 +67,15 @@ class KubeApiserver:
 
     def resume(self) -> None:
         self._part("kube-apiserver").signal(signal.SIGCONT)
+
+    def compact(self) -> None:
+        """Forgets all history in etcd: watches of PodTemplates from an older version are answered with 410."""
+        request = urllib.request.Request(
+            f"{self._etcd}/v3/kv/compaction",
+            data=json.dumps({"revision": self.rest.get("/api/v1/pods")["metadata"]["resourceVersion"]}).encode(),
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            answer.read()
 
     def kubeconfig_for(self, *, token: str | None = None, url: str | None = None, namespace: str = "default") -> Path:
         """A kubeconfig for another user or through another address (a proxy on 127.0.0.1)."""
@@ -89,22 +100,21 @@ class KubeApiserver:
         self._parts.append(part)
         return part
 
-    def _start_etcd(self) -> str:
-        clients, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    def _start_etcd(self) -> None:
+        self._etcd, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         self._launch(
             "etcd",
             f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-urls={clients}",
-            f"--advertise-client-urls={clients}",
+            f"--listen-client-urls={self._etcd}",
+            f"--advertise-client-urls={self._etcd}",
             f"--listen-peer-urls={peers}",
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster=default={peers}",
             "--unsafe-no-fsync",
             "--log-level=warn",
         )
-        return clients
 
-    def _start_apiserver(self, etcd: str) -> None:
+    def _start_apiserver(self) -> None:
         pki = self.folder / "pki"
         pki.mkdir()
         tokens = pki / "tokens.csv"
@@ -112,7 +122,7 @@ class KubeApiserver:
         tokens.write_text(f'{self.token},admin,admin,"system:masters"\n')
         server = self._launch(
             "kube-apiserver",
-            f"--etcd-servers={etcd}",
+            f"--etcd-servers={self._etcd}",
             f"--cert-dir={pki}",
             f"--secure-port={self.port}",
             "--bind-address=127.0.0.1",
@@ -124,6 +134,8 @@ class KubeApiserver:
             "--service-cluster-ip-range=10.96.0.0/16",
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
+            # What etcd compacts of these is gone at once (compact()); other kinds have a history in memory.
+            "--watch-cache-sizes=podtemplates#0",
             # As on the clusters that users run, but without the seconds that a stop takes there.
             "--shutdown-delay-duration=0s",
         )

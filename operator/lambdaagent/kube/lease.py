@@ -1,0 +1,228 @@
+"""Leader election on a Lease: at most one process works at a time, whatever the clocks and the network do.
+
+Other contenders' clocks are never trusted. A contender judges a lease by when it itself last saw the record change, and
+takes it over only after a whole lease duration without a change. The leader stops on its own: when no renewal has
+succeeded for `renew_deadline`, counted from before the last successful request was sent, the leading coroutine is
+cancelled, and `renew_deadline` is shorter than the duration. What a paused process may still do on waking is what
+`leading` is for: ask it before a write that must not be made twice.
+
+The library's own election never creates its Lease and lets the leading task run on after it ended; this replaces it.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from lambdaagent.errors import PermanentError, TemporaryError
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.errors import NotFoundError
+from lambdaagent.kube.events import micro_time, utc_now
+from lambdaagent.kube.objects import Document
+from lambdaagent.kube.resources import LEASE
+
+log = structlog.get_logger(__name__)
+
+
+class StillLeadingError(PermanentError):
+    """The lease is lost and the work did not stop in time: this process must end before another one starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSettings:
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.retry_period < self.renew_deadline < self.duration:
+            raise ValueError("a lease needs 0 < retry_period < renew_deadline < duration")
+
+
+@dataclass
+class Lease:
+    client: Client
+    name: str
+    identity: str
+    """Unique per process, not per pod: a restarted container must not inherit the lease of one that still runs."""
+    namespace: str
+    settings: LeaseSettings = field(default_factory=LeaseSettings)
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    holder: str = field(default="", init=False)
+    """Who leads, as last read."""
+    _record: Document | None = field(default=None, init=False)
+    _seen_at: float = field(default=0.0, init=False)
+    _renewed_at: float = field(default=float("-inf"), init=False)
+    _mine: Document | None = field(default=None, init=False)
+
+    @property
+    def leading(self) -> bool:
+        return self._mine is not None and self.monotonic() < self._renewed_at + self.settings.renew_deadline
+
+    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """Waits for the lease, runs `lead()`, and campaigns again whenever the lease was lost.
+
+        Ends when `lead()` ends, with its exception if it raised one; the lease is then given back, as it is when this
+        coroutine is cancelled.
+        """
+        while True:
+            await self._acquire()
+            log.info("leading", lease=self.name, identity=self.identity)
+            work = asyncio.create_task(_await(lead()), name=f"lead {self.name}")
+            try:
+                if not await self._keep_while(work):
+                    await work
+                    return
+                log.warning("lease lost", lease=self.name, identity=self.identity, holder=self.holder)
+                await self._stop(work)
+            except StillLeadingError:
+                raise  # waiting for the work, as below, is what can no longer be done
+            except BaseException:
+                work.cancel()
+                await asyncio.wait([work])
+                raise
+            finally:
+                if work.done():
+                    await self._release()
+
+    async def _acquire(self) -> None:
+        while not await self._try():
+            await self.sleep(self._pause())
+
+    async def _keep_while(self, work: asyncio.Task[None]) -> bool:
+        """Renews until the work ends (False) or the lease is lost (True)."""
+        while True:
+            pause = asyncio.ensure_future(_await(self.sleep(self._pause())))
+            try:
+                await asyncio.wait([work, pause], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
+            if work.done():
+                return False
+            await self._try()
+            if not self.leading:
+                return not work.done()
+
+    async def _stop(self, work: asyncio.Task[None]) -> None:
+        """Within the time that is left before another contender may take over."""
+        work.cancel()
+        left = self.settings.duration - self.settings.renew_deadline
+        await asyncio.wait([work], timeout=left)
+        if not work.done():
+            raise StillLeadingError(
+                f"the lease {self.namespace}/{self.name} is lost and the work did not stop within {left:g} s; this "
+                f"process must end so that the next leader is alone"
+            )
+        if not work.cancelled() and (problem := work.exception()) is not None:
+            log.error("leading failed while stopping", lease=self.name, exc_info=problem)
+
+    async def _try(self) -> bool:
+        """One attempt to get or to renew the lease; True if it is ours now."""
+        begun = self.monotonic()
+        try:
+            # Bounded, so that a renewal which hangs cannot outlast the deadline that it is there to meet.
+            async with asyncio.timeout(self._request_limit(begun)):
+                written = await self._attempt()
+        except (TemporaryError, TimeoutError) as problem:
+            log.info("lease not renewed" if self._mine else "lease not acquired", lease=self.name, problem=str(problem))
+            return False
+        if written is None:
+            self._mine = None
+            return False
+        self._mine, self._renewed_at = written, begun
+        return True
+
+    async def _attempt(self) -> Document | None:
+        path = LEASE.path(namespace=self.namespace, name=self.name)
+        try:
+            found = await self._request("GET", path, None)
+        except NotFoundError:
+            return await self._create()
+        spec = found.get("spec", {})
+        self.holder = spec.get("holderIdentity") or ""
+        if self._record != spec:
+            self._record, self._seen_at = spec, self.monotonic()
+        if self.holder not in ("", self.identity):
+            # Their duration may be longer than ours; the cautious one counts.
+            duration = max(float(spec.get("leaseDurationSeconds") or 0), self.settings.duration)
+            if self.monotonic() < self._seen_at + duration:
+                return None
+            log.warning("taking over an expired lease", lease=self.name, identity=self.identity, holder=self.holder)
+        return await self._write(found)
+
+    async def _create(self) -> Document:
+        body = {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": self._spec(acquired=micro_time(self.now()), transitions=0),
+        }
+        created = await self._request("POST", LEASE.path(namespace=self.namespace), body)
+        self._record, self._seen_at, self.holder = created["spec"], self.monotonic(), self.identity
+        return created
+
+    async def _write(self, found: Document) -> Document:
+        spec = found.get("spec", {})
+        mine = self.holder == self.identity
+        acquired = spec.get("acquireTime") if mine else None
+        transitions = int(spec.get("leaseTransitions") or 0) + (0 if mine else 1)
+        body = found | {"spec": self._spec(acquired=acquired or micro_time(self.now()), transitions=transitions)}
+        # The version that was read guards the write: of two contenders one gets a ConflictError. For a leader that is
+        # not yet the loss (perhaps somebody only labelled the Lease): its next attempt reads who holds it.
+        written = await self._request("PUT", LEASE.path(namespace=self.namespace, name=self.name), body)
+        self._record, self._seen_at, self.holder = written["spec"], self.monotonic(), self.identity
+        return written
+
+    async def _release(self) -> None:
+        """Best effort: without it the next leader waits for the duration."""
+        mine, self._mine = self._mine, None
+        if mine is None:
+            return
+        spec = self._spec(acquired=None, transitions=int(mine["spec"].get("leaseTransitions") or 0))
+        body = mine | {"spec": spec | {"holderIdentity": "", "leaseDurationSeconds": 1}}
+        try:
+            async with asyncio.timeout(self.settings.retry_period):
+                await self._request("PUT", LEASE.path(namespace=self.namespace, name=self.name), body)
+        except (TemporaryError, PermanentError, TimeoutError) as problem:
+            log.info("lease not released", lease=self.name, problem=str(problem))
+        self.holder = ""
+
+    def _spec(self, *, acquired: str | None, transitions: int) -> Document:
+        now = micro_time(self.now())
+        return {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": max(1, round(self.settings.duration)),
+            "acquireTime": acquired or now,
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        }
+
+    def _request_limit(self, begun: float) -> float:
+        if self._mine is None:
+            return self.settings.renew_deadline
+        return max(0.01, min(self.settings.renew_deadline / 2, self._renewed_at + self.settings.renew_deadline - begun))
+
+    def _pause(self) -> float:
+        """Contenders are jittered; a leader renews in time, and wakes at its deadline at the latest."""
+        if self._mine is None:
+            return self.settings.retry_period * random.uniform(1.0, 1.2)  # noqa: S311
+        left = self._renewed_at + self.settings.renew_deadline - self.monotonic()
+        return max(0.0, min(self.settings.retry_period, left))
+
+    async def _request(self, method: str, path: str, body: Any) -> Document:
+        target = LEASE.named(namespace=self.namespace, name=self.name)
+        answer: Document = await self.client.request(
+            method, path, action="hold", target=target, body=body, timeout=self.settings.renew_deadline
+        )
+        return answer
+
+
+async def _await(awaitable: Awaitable[None]) -> None:
+    await awaitable

@@ -1,0 +1,131 @@
+"""Reading, deleting and patching objects of any kind: what is the same for all of them.
+
+Nothing here replaces a whole object. The only writes to somebody else's object are its finalizers, guarded by the
+version that was read, because the list is shared with other controllers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.errors import NotFoundError
+from lambdaagent.kube.resources import Resource, of
+
+Document = dict[str, Any]
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    items: tuple[Document, ...]
+    resource_version: str
+
+
+async def get(client: Client, resource: Resource, *, name: str, namespace: str | None = None) -> Document:
+    answer: Document = await client.request(
+        "GET",
+        resource.path(namespace=namespace, name=name),
+        action="read",
+        target=resource.named(namespace=namespace, name=name),
+    )
+    return answer
+
+
+async def find(client: Client, resource: Resource, *, name: str, namespace: str | None = None) -> Document | None:
+    """None where the object is missing, and also where the cluster does not serve its kind."""
+    try:
+        return await get(client, resource, name=name, namespace=namespace)
+    except NotFoundError:
+        return None
+
+
+async def list_objects(
+    client: Client, resource: Resource, *, namespace: str | None = None, labels: str = "", fields: str = ""
+) -> Listing:
+    """All of them, in pages; without a namespace over all namespaces. Items carry apiVersion and kind."""
+    items: list[Document] = []
+    query = {"limit": str(_PAGE)} | _selectors(labels=labels, fields=fields)
+    while True:
+        page = await client.request(
+            "GET",
+            resource.path(namespace=namespace),
+            action="list",
+            target=resource.named(namespace=namespace),
+            query=query,
+        )
+        # The items of a typed list come without them.
+        items += [{"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"]]
+        more = page["metadata"].get("continue")
+        if not more:
+            return Listing(tuple(items), page["metadata"]["resourceVersion"])
+        query["continue"] = more
+
+
+async def delete(
+    client: Client,
+    resource: Resource,
+    *,
+    name: str,
+    namespace: str | None = None,
+    uid: str | None = None,
+    resource_version: str | None = None,
+    propagation: str = "Background",
+) -> bool:
+    """False if it was gone already. With a uid, another object of that name is not touched (ConflictError)."""
+    expected = {"uid": uid, "resourceVersion": resource_version}
+    body: Document = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+    if preconditions := {key: value for key, value in expected.items() if value}:
+        body["preconditions"] = preconditions
+    try:
+        await client.request(
+            "DELETE",
+            resource.path(namespace=namespace, name=name),
+            action="delete",
+            target=resource.named(namespace=namespace, name=name),
+            body=body,
+        )
+    except NotFoundError:
+        return False
+    return True
+
+
+async def merge_patch(
+    client: Client,
+    resource: Resource,
+    *,
+    name: str,
+    patch: Mapping[str, Any],
+    manager: str,
+    namespace: str | None = None,
+    subresource: str | None = None,
+) -> Document:
+    answer: Document = await client.request(
+        "PATCH",
+        resource.path(namespace=namespace, name=name, subresource=subresource),
+        action="patch",
+        target=resource.named(namespace=namespace, name=name),
+        query={"fieldManager": manager, "fieldValidation": "Strict"},
+        body=dict(patch),
+        content_type="application/merge-patch+json",
+    )
+    return answer
+
+
+async def set_finalizers(client: Client, document: Document, finalizers: Sequence[str], *, manager: str) -> Document:
+    """Writes the whole list, only if the object is still the version in `document` (else ConflictError)."""
+    metadata = document["metadata"]
+    patch = {"metadata": {"finalizers": list(finalizers), "resourceVersion": metadata["resourceVersion"]}}
+    return await merge_patch(
+        client,
+        of(document),
+        name=metadata["name"],
+        namespace=metadata.get("namespace"),
+        patch=patch,
+        manager=manager,
+    )
+
+
+def _selectors(*, labels: str, fields: str) -> dict[str, str]:
+    found = {"labelSelector": labels, "fieldSelector": fields}
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,95 @@
+"""The kinds that this package speaks of, and the paths under which an API server serves them.
+
+One table: nobody builds a path or guesses a plural anywhere else. A kind that is missing here is a programming error
+and raises at once, instead of a 404 from a guessed plural later.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def root(self) -> str:
+        """The path of the API that serves it."""
+        return f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"
+
+    @property
+    def label(self) -> str:
+        """How messages name it: `Service.serving.knative.dev`, `Deployment.apps`, `Secret`."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    def path(self, *, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """Without a namespace: the collection over all namespaces."""
+        parts = [self.root]
+        if self.namespaced and namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts.append(self.plural)
+        if name is not None:
+            if self.namespaced and not namespace:
+                raise ValueError(f"{self.label} {name} needs a namespace")
+            parts.append(quote(name, safe=""))
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+    def named(self, *, namespace: str | None = None, name: str | None = None) -> str:
+        """`Trigger.eventing.knative.dev ns/name`, for messages."""
+        where = "/".join(part for part in (namespace if self.namespaced else None, name) if part)
+        return f"{self.label} {where}" if where else self.label
+
+
+LAMBDA_AGENT = Resource("lambda.knative.io", "v1alpha1", "lambdaagents", "LambdaAgent")
+KNATIVE_SERVICE = Resource("serving.knative.dev", "v1", "services", "Service")
+REVISION = Resource("serving.knative.dev", "v1", "revisions", "Revision")
+BROKER = Resource("eventing.knative.dev", "v1", "brokers", "Broker")
+TRIGGER = Resource("eventing.knative.dev", "v1", "triggers", "Trigger")
+BROKER_CONFIG = Resource("eventing.knative.dev", "v1alpha1", "rabbitmqbrokerconfigs", "RabbitmqBrokerConfig")
+RABBITMQ_CLUSTER = Resource("rabbitmq.com", "v1beta1", "rabbitmqclusters", "RabbitmqCluster")
+EXCHANGE = Resource("rabbitmq.com", "v1beta1", "exchanges", "Exchange")
+SERVICE_MONITOR = Resource("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
+DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
+AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+EVENT = Resource("events.k8s.io", "v1", "events", "Event")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+ROLE = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
+ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
+CRD = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+SERVICE = Resource("", "v1", "services", "Service")
+SECRET = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
+SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+POD = Resource("", "v1", "pods", "Pod")
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+
+KNOWN: Mapping[tuple[str, str], Resource] = {
+    (found.api_version, found.kind): found for found in list(globals().values()) if isinstance(found, Resource)
+}
+
+
+def resource(api_version: str, kind: str) -> Resource:
+    try:
+        return KNOWN[api_version, kind]
+    except KeyError:
+        raise ValueError(f"{api_version} {kind} is no kind that lambdaagent.kube.resources knows") from None
+
+
+def of(document: Mapping[str, Any]) -> Resource:
+    """The resource of an object with apiVersion and kind."""
+    return resource(document["apiVersion"], document["kind"])

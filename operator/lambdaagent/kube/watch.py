@@ -1,0 +1,200 @@
+"""Follows all objects of a kind: a list, then a watch from its version, for ever.
+
+A watch fails silently: the connection stays open and nothing comes, or the server forgets the version. So the server
+ends each watch after a while (and it is continued), silence longer than its bookmarks explain is a failure, and after
+any failure everything is listed again and compared with what was known: an object that vanished in the gap is reported
+as DELETED. `fresh_at` is when the server last gave a sign of life; a liveness probe should look at its age.
+
+The cache (`objects`) changes before the change is yielded, so a handler that looks around sees at least its own change.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+import structlog
+
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.kube import errors
+from lambdaagent.kube.backoff import Backoff
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.objects import Document, list_objects
+from lambdaagent.kube.resources import Resource
+
+log = structlog.get_logger(__name__)
+
+Key = tuple[str, str]
+"""Namespace (empty for cluster-wide kinds) and name."""
+
+
+class ChangeType(StrEnum):
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    type: ChangeType
+    object: Document
+    """As it is now; for DELETED as it last was known."""
+    old: Document | None = None
+
+    @property
+    def key(self) -> Key:
+        return key_of(self.object)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    server_timeout: float = 240.0
+    """After about this many seconds the server ends a watch, and it is continued."""
+    silence: float = 100.0
+    """The API server sends a bookmark every minute; without a byte for so long the watch is taken for dead."""
+    backoff_first: float = 0.5
+    backoff_cap: float = 30.0
+
+
+def key_of(document: Mapping[str, Any]) -> Key:
+    metadata = document["metadata"]
+    return metadata.get("namespace") or "", metadata["name"]
+
+
+@dataclass
+class Watcher:
+    """One consumer iterates `changes()`; any number of readers look at `objects`, `synced` and `fresh_at`."""
+
+    client: Client
+    resource: Resource
+    namespace: str | None = None
+    labels: str = ""
+    fields: str = ""
+    settings: WatchSettings = field(default_factory=WatchSettings)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    synced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    fresh_at: float = field(default=float("-inf"), init=False)
+    error: LambdaAgentError | None = field(default=None, init=False)
+    """Why the watch is down at the moment; None while it works."""
+    _objects: dict[Key, Document] = field(default_factory=dict, init=False)
+    _version: str = field(default="", init=False)
+
+    @property
+    def objects(self) -> Mapping[Key, Document]:
+        return MappingProxyType(self._objects)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the server's last sign of life; infinite before the first."""
+        return self.monotonic() - self.fresh_at
+
+    async def changes(self) -> AsyncGenerator[Change, None]:
+        """Never ends and raises nothing of the API's: failures are logged, shown in `error`, and tried again."""
+        backoff = Backoff(first=self.settings.backoff_first, cap=self.settings.backoff_cap)
+        while True:
+            try:
+                async with aclosing(self._list_and_watch(backoff)) as found:
+                    async for change in found:
+                        yield change
+            except LambdaAgentError as problem:
+                self._version = ""
+                if self.error is None or str(self.error) != str(problem):
+                    log.warning("watch failed", kind=self.resource.label, problem=str(problem))
+                self.error = problem
+                await self.sleep(backoff.next())
+
+    async def _list_and_watch(self, backoff: Backoff) -> AsyncGenerator[Change, None]:
+        if not self._version:
+            listing = await list_objects(
+                self.client, self.resource, namespace=self.namespace, labels=self.labels, fields=self.fields
+            )
+            self._is_fresh()
+            self._version = listing.resource_version
+            for change in self._differences(listing.items):
+                yield change
+            self.synced.set()
+        begun = self.monotonic()
+        async with aclosing(self._watch()) as events:
+            async for event in events:
+                self._is_fresh()
+                backoff.reset()
+                if (taken := self._take(event)) is not None:
+                    yield taken
+        # The server ended it in time, which is as good as a bookmark. Something between us that ends every watch at
+        # once must not make us ask in a tight loop.
+        self._is_fresh()
+        if self.monotonic() - begun < min(1.0, self.settings.server_timeout / 2):
+            await self.sleep(backoff.next())
+
+    async def _watch(self) -> AsyncGenerator[Mapping[str, Any], None]:
+        target = self.resource.named(namespace=self.namespace)
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            # Jittered: replicas that started together should not come back together.
+            "timeoutSeconds": str(max(1, round(self.settings.server_timeout * random.uniform(0.8, 1.2)))),  # noqa: S311
+        }
+        query |= {k: v for k, v in {"labelSelector": self.labels, "fieldSelector": self.fields}.items() if v}
+        path = self.resource.path(namespace=self.namespace)
+        async with self.client.lines(path, target=target, query=query, silence=self.settings.silence) as lines:
+            if self.error is not None:
+                log.info("watch works again", kind=self.resource.label)
+                self.error = None
+            async for line in lines:
+                event = _parse(line, target=target)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    code = int(status.get("code") or 500)
+                    refusal = errors.Refusal(code, str(status.get("reason", "")), str(status.get("message", "")))
+                    raise errors.error(refusal, action="watch", target=target)
+                yield event
+
+    def _take(self, event: Mapping[str, Any]) -> Change | None:
+        found: Document = event["object"]
+        self._version = found["metadata"]["resourceVersion"]
+        match event["type"]:
+            case "BOOKMARK":
+                return None
+            case "DELETED":
+                old = self._objects.pop(key_of(found), None)
+                return None if old is None else Change(ChangeType.DELETED, found, old)
+            case _:
+                return self._store(found)
+
+    def _store(self, found: Document) -> Change | None:
+        old = self._objects.get(key_of(found))
+        if old is not None and old["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
+            return None
+        self._objects[key_of(found)] = found
+        return Change(ChangeType.ADDED if old is None else ChangeType.MODIFIED, found, old)
+
+    def _differences(self, items: tuple[Document, ...]) -> Iterator[Change]:
+        uids = {key_of(item): item["metadata"]["uid"] for item in items}
+        for key, old in list(self._objects.items()):
+            # Another object under an old name is two changes: whoever keeps state by uid must hear of both.
+            if uids.get(key) != old["metadata"]["uid"]:
+                del self._objects[key]
+                yield Change(ChangeType.DELETED, old, old)
+        for item in items:
+            if (change := self._store(item)) is not None:
+                yield change
+
+    def _is_fresh(self) -> None:
+        self.fresh_at = self.monotonic()
+
+
+def _parse(line: bytes, *, target: str) -> Mapping[str, Any]:
+    try:
+        event: Mapping[str, Any] = orjson.loads(line)
+    except orjson.JSONDecodeError as problem:
+        # Cut off in the middle by whoever stands between: the same as a lost connection.
+        raise errors.unreachable(problem, action="watch", target=target) from problem
+    return event

@@ -1,0 +1,170 @@
+"""Server-side apply against a real API server: what is written, what is refused, and why."""
+
+from typing import Any
+
+import pytest
+from tests.parts import knative
+from tests.parts.kubernetes import KubeApiserver
+from tests.parts.proxy import proxy
+
+from lambdaagent.errors import PermanentError, TemporaryError
+from lambdaagent.kube import apply, objects, resources
+from lambdaagent.kube.client import Client, connect
+from lambdaagent.kube.errors import ApiError, ConflictError, NotFoundError, PermanentApiError
+
+
+def config_map(namespace: str, **extra: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "namespace": namespace},
+        "data": {"key": "value"},
+    } | extra
+
+
+def trigger(namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "eventing.knative.dev/v1",
+        "kind": "Trigger",
+        "metadata": {"name": "t", "namespace": namespace},
+        "spec": {"broker": "b", "filter": {"attributes": {"type": "x"}}, "subscriber": {"uri": "http://x.invalid"}},
+    }
+
+
+async def test_an_unchanged_apply_writes_nothing(client: Client, namespace: str) -> None:
+    first = await apply.apply(client, config_map(namespace), manager="m")
+    second = await apply.apply(client, config_map(namespace), manager="m")
+    assert first["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
+
+
+async def test_a_field_that_is_left_out_is_removed(client: Client, namespace: str) -> None:
+    await apply.apply(client, config_map(namespace, data={"key": "value", "more": "1"}), manager="m")
+    found = await apply.apply(client, config_map(namespace), manager="m")
+    assert found["data"] == {"key": "value"}
+
+
+async def test_a_foreign_manager_keeps_its_fields(client: Client, namespace: str) -> None:
+    await apply.apply(client, config_map(namespace, data={"theirs": "1"}), manager="other")
+    found = await apply.apply(client, config_map(namespace), manager="m")
+    assert found["data"] == {"theirs": "1", "key": "value"}
+    with pytest.raises(ConflictError):
+        await apply.apply(client, config_map(namespace, data={"theirs": "2"}), manager="m", force=False)
+    found = await apply.apply(client, config_map(namespace, data={"theirs": "2"}), manager="m")
+    assert found["data"] == {"theirs": "2"}
+
+
+async def test_owner_references_of_two_managers_add_up(client: Client, namespace: str) -> None:
+    owners = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": f"o{n}", "uid": f"00000000-0000-0000-0000-00000000000{n}"}
+        for n in range(2)
+    ]
+    for n, owner in enumerate(owners):
+        document = trigger(namespace)
+        document["metadata"]["ownerReferences"] = [owner]
+        found = await apply.apply(client, document, manager=f"agent-{n}")
+    assert [owner["name"] for owner in found["metadata"]["ownerReferences"]] == ["o0", "o1"]
+
+
+async def test_a_dry_run_says_what_would_be_and_writes_nothing(client: Client, namespace: str) -> None:
+    found = await apply.apply(client, config_map(namespace), manager="m", dry_run=True)
+    assert found["data"] == {"key": "value"}
+    assert await objects.find(client, resources.CONFIG_MAP, name="a", namespace=namespace) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "says"),
+    [
+        pytest.param(
+            {"spec": {"brokr": "b"}}, "UnknownField", r"\.spec\.brokr.*compare its version", id="unknown field"
+        ),
+        pytest.param(
+            {"spec": {"broker": "b", "subscriber": {}}}, "Invalid", "expected at least one.*Correct", id="refused"
+        ),
+        pytest.param(
+            {"metadata": {"name": "t", "namespace": "absent"}}, "NotFound", '"absent" not found', id="namespace"
+        ),
+    ],
+)
+async def test_what_never_succeeds_is_a_permanent_error_with_cause_and_next_step(
+    client: Client, namespace: str, change: dict[str, Any], reason: str, says: str
+) -> None:
+    with pytest.raises(
+        PermanentApiError, match=rf"^cannot apply Trigger\.eventing\.knative\.dev [^ ]+/t: (?s:.*){says}"
+    ) as e:
+        await apply.apply(client, trigger(namespace) | change, manager="m")
+    assert isinstance(e.value, PermanentError)
+    assert e.value.reason == reason
+
+
+async def test_a_missing_right_is_a_permanent_error(kube_apiserver: KubeApiserver, namespace: str) -> None:
+    path = kube_apiserver.kubeconfig_for_service_account(namespace=namespace, name="weak")
+    async with connect(kubeconfig=path) as weak:
+        assert weak.namespace == namespace
+        with pytest.raises(PermanentApiError, match="Grant this right") as caught:
+            await apply.apply(weak, config_map(namespace), manager="m")
+    assert caught.value.reason == "Forbidden"
+
+
+async def test_an_unreachable_server_is_a_temporary_error(kube_apiserver: KubeApiserver, namespace: str) -> None:
+    async with proxy(kube_apiserver.port) as network:
+        path = kube_apiserver.kubeconfig_for(url=f"https://127.0.0.1:{network.port}")
+        async with connect(kubeconfig=path, timeout=0.5) as client:
+            await apply.apply(client, config_map(namespace), manager="m")
+            network.partition()
+            with pytest.raises(TemporaryError, match="did not answer in time") as caught:
+                await apply.apply(client, config_map(namespace), manager="m")
+            assert isinstance(caught.value, ApiError)
+            assert caught.value.reason == "Timeout"
+            network.refuse()
+            with pytest.raises(TemporaryError, match="check that the API server can be reached"):
+                await apply.apply(client, config_map(namespace), manager="m")
+            network.heal()
+            await apply.apply(client, config_map(namespace), manager="m")
+
+
+async def test_a_status_is_applied_beside_the_spec(client: Client, namespace: str) -> None:
+    await apply.apply(client, trigger(namespace), manager="m")
+    status = {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True"}]}
+    found = await apply.apply_status(
+        client, resources.TRIGGER, name="t", namespace=namespace, status=status, manager="m/status"
+    )
+    assert found["status"]["observedGeneration"] == 1
+    assert found["spec"]["broker"] == "b"
+
+
+async def test_a_status_can_be_bound_to_the_version_that_was_judged(client: Client, namespace: str) -> None:
+    first = await apply.apply(client, trigger(namespace), manager="m")
+    assert await objects.delete(client, resources.TRIGGER, name="t", namespace=namespace)
+    await apply.apply(client, trigger(namespace), manager="m")
+    with pytest.raises(ConflictError):
+        await apply.apply_status(
+            client,
+            resources.TRIGGER,
+            name="t",
+            namespace=namespace,
+            status={"observedGeneration": 1},
+            manager="m",
+            resource_version=first["metadata"]["resourceVersion"],
+        )
+
+
+async def test_what_knative_sets_survives_our_apply(
+    client: Client, kube_apiserver: KubeApiserver, namespace: str
+) -> None:
+    await apply.apply(client, trigger(namespace), manager="m")
+    knative.mark_ready(kube_apiserver.rest, "Trigger", namespace=namespace, name="t")
+    found = await apply.apply(client, trigger(namespace), manager="m")
+    assert found["status"]["subscriberUri"]
+
+
+async def test_finalizers_are_written_only_over_the_version_that_was_read(client: Client, namespace: str) -> None:
+    read = await apply.apply(client, config_map(namespace), manager="m")
+    held = await objects.set_finalizers(client, read, ["example.com/hold"], manager="m")
+    with pytest.raises(ConflictError):
+        await objects.set_finalizers(client, read, [], manager="m")
+    assert await objects.delete(client, resources.CONFIG_MAP, name="a", namespace=namespace)
+    held = await objects.get(client, resources.CONFIG_MAP, name="a", namespace=namespace)
+    assert held["metadata"]["deletionTimestamp"]
+    await objects.set_finalizers(client, held, [], manager="m")
+    with pytest.raises(NotFoundError):
+        await objects.get(client, resources.CONFIG_MAP, name="a", namespace=namespace)
