@@ -56,7 +56,7 @@ class Rest:
         request = urllib.request.Request(
             address,
             method=method,
-            data=None if body is None else json.dumps(body).encode(),
+            data=None if body is None else json.dumps(body, ensure_ascii=False).encode(),
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": content_type},
         )
         try:

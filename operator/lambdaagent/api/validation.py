@@ -76,7 +76,7 @@ def _readable_part(spec: Any) -> AgentSpec:
         value = spec.get(field.alias or name) if isinstance(spec, dict) else None
         if value is not None:
             with contextlib.suppress(ValidationError):
-                blocks[name] = TypeAdapter(field.annotation).validate_python(value)
+                blocks[name] = TypeAdapter(Any if field.annotation is None else field.annotation).validate_python(value)
     return AgentSpec.model_construct(**blocks)
 
 

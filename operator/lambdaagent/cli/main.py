@@ -8,7 +8,7 @@ from importlib import metadata
 
 import typer
 
-from lambdaagent.cli import offline
+from lambdaagent.cli import offline, processes
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     help="AI agents on Kubernetes: Knative Services and RabbitMQ Triggers out of LambdaAgents, callable over A2A.",
 )
 offline.register(app)
+processes.register(app)
 
 
 @app.command()

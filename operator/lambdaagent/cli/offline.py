@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from lambdaagent.api.crd import crd as make_crd
 from lambdaagent.api.documents import Finding
@@ -13,6 +12,7 @@ from lambdaagent.children.plan import Plan
 from lambdaagent.children.plan import plan as make_plan
 from lambdaagent.children.warnings import warnings
 from lambdaagent.cli.printing import Format, print_documents, print_json, say
+from lambdaagent.cli.processes import read_settings
 from lambdaagent.errors import UsageError
 from lambdaagent.kube import manifests
 from lambdaagent.settings import Installation
@@ -52,7 +52,7 @@ def validate(
             typer.echo(str(finding))
     for finding in found.skipped:
         say(f"warning: {finding}")
-    installation = _installation()
+    installation = read_settings(Installation)
     for agent in found.agents:
         for warning in warnings(agent, installation, backends(installation, None)):
             say(f"warning: {agent.key}: {warning.field}: {warning.message}")
@@ -75,7 +75,7 @@ def render(paths: Paths, namespace: Namespace = "default", output: Output = Form
         raise typer.Exit(1)
     if not found.agents:
         raise UsageError("no LambdaAgent in the files")
-    installation = _installation()
+    installation = read_settings(Installation)
     observed = Observed(agents={(agent.namespace, agent.name): agent for agent in found.agents})
     documents: dict[tuple[str, str, str, str], dict[str, object]] = {}
     for agent in found.agents:
@@ -107,11 +107,3 @@ def _finding(finding: Finding) -> dict[str, object]:
         "message": problem.message,
         "hint": problem.hint,
     }
-
-
-def _installation() -> Installation:
-    try:
-        return Installation()
-    except ValidationError as error:
-        details = "; ".join(f"LAMBDAAGENT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
-        raise UsageError(details) from None

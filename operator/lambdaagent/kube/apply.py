@@ -6,6 +6,8 @@ the others'. Validation is strict, because a mistyped field that the schema prun
 apply that changes nothing writes nothing: the resourceVersion stays.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +15,10 @@ from lambdaagent.kube.client import Client
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import Resource, of
 
-_CONTENT_TYPE = "application/apply-patch+yaml"
+# With a parameter the library takes the body as it is; without, it would escape what `_yaml` must not.
+_CONTENT_TYPE = "application/apply-patch+yaml; charset=utf-8"
+# What YAML's reader refuses to see raw, but takes escaped.
+_UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
 
 
 async def apply(
@@ -87,7 +92,13 @@ async def _apply(
         action="apply the status of" if subresource else "apply",
         target=resource.named(namespace=namespace, name=name),
         query=query | ({"dryRun": "All"} if dry_run else {}),
-        body=dict(document),
+        body=_yaml(document),
         content_type=_CONTENT_TYPE,
     )
     return answer
+
+
+def _yaml(document: Mapping[str, Any]) -> bytes:
+    """JSON that is YAML too: the server reads an apply as YAML, which has no surrogate pairs."""
+    text = json.dumps(document, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()

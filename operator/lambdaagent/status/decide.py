@@ -14,6 +14,11 @@ from lambdaagent.status.conditions import DEPLOYMENT, World
 from lambdaagent.status.readiness import Readiness, of_knative
 
 Status = dict[str, Any]
+OPERATOR_CONDITIONS = frozenset(
+    {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "MonitoringReady"}
+)
+# Of the operator that was here before; nobody updates them any more.
+LEGACY_CONDITIONS = frozenset({"Eventing", "Monitoring"})
 GATES = ("SpecValid", "ServingReady", "EventingReady")
 
 

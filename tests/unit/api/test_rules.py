@@ -1,9 +1,9 @@
 """What the API refuses, said by the Python rules; tests/integration runs the same table against the CRD."""
 
 import pytest
+from tests.cases.rules import REFUSED, Rule, document
 
 from lambdaagent.api.validation import problems
-from tests.cases.rules import REFUSED, Rule, document
 
 
 @pytest.mark.parametrize("rule", REFUSED, ids=[rule.id for rule in REFUSED])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cases import generate
 
 from lambdaagent.api import agent as agents
 from lambdaagent.api.agent import LambdaAgent
@@ -17,7 +18,6 @@ from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import plan
 from lambdaagent.cli.printing import yaml_text
 from lambdaagent.settings import Installation
-from tests.cases import generate
 
 TESTS = Path(__file__).parents[2]
 CASES = sorted((TESTS / "cases" / "agents").glob("*.yaml"))

@@ -1,0 +1,1 @@
+"""The operator process: kopf and watches in, reconciles out, one leader by Lease."""

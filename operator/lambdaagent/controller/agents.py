@@ -1,0 +1,100 @@
+"""kopf's part: it follows the LambdaAgents and hands each change to the reconciler.
+
+kopf runs in a thread and loop of its own, because an ending kopf cancels every task of its loop that it did not see at
+its start. Its state keeping (annotations, its finalizer, Events for log lines) is off: nothing is written from here.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from lambdaagent.api.base import GROUP, PLURAL, VERSION
+from lambdaagent.children.base import Object
+
+# The event's type (None for what was there at the start) and the object.
+Changed = Callable[[str | None, Object], None]
+_STOP_SECONDS = 5.0
+
+
+async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> None:
+    """Calls `changed` in the caller's loop, in order, until cancelled; raises what ended kopf if it ended by itself."""
+    loop = asyncio.get_running_loop()
+    stop = threading.Event()
+    ended: asyncio.Future[None] = loop.create_future()
+    registry = _registry(
+        lambda kind, obj: _soon(loop, changed, kind, obj), lambda: _soon(loop, ready.set) if ready else None
+    )
+
+    def work() -> None:
+        problem: BaseException | None = None
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=registry,
+                    settings=_settings(),
+                    clusterwide=True,
+                    standalone=True,
+                    stop_flag=stop,
+                )
+            )
+        except BaseException as caught:  # handed over to the caller's loop
+            problem = caught
+        _soon(loop, _end, ended, problem)
+
+    thread = threading.Thread(target=work, name="kopf", daemon=True)
+    thread.start()
+    try:
+        await ended
+    finally:
+        stop.set()
+        await asyncio.to_thread(thread.join, _STOP_SECONDS)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call, *arguments)
+
+
+def _end(ended: asyncio.Future[None], problem: BaseException | None) -> None:
+    if ended.done():
+        return
+    if problem is None:
+        ended.set_result(None)
+    else:
+        ended.set_exception(problem)
+
+
+def _registry(changed: Changed, ready: Callable[[], None]) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        # Not kopf's piggybacking: it knows other client libraries, and reads the same two places.
+        if "KUBECONFIG" in os.environ:
+            return kopf.login_with_kubeconfig(**kwargs)
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.startup(registry=registry)
+    async def started(**_: Any) -> None:
+        ready()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def event(event: Any, **_: Any) -> None:
+        changed(event["type"], dict(event["object"]))
+
+    return registry
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    # A watch that ends silently leaves an operator deaf (kopf #1276), so none lasts long.
+    settings.watching.server_timeout = 240
+    settings.watching.client_timeout = 300
+    settings.watching.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    return settings

@@ -1,0 +1,136 @@
+"""What the cluster holds of our children: one watch per kind, indexed by owner.
+
+Lookups never wait. A child that is not in a cache may still exist (the cache is behind, or a label is missing), so
+whoever is about to create one asks the API server first.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from lambdaagent.api import naming
+from lambdaagent.children.base import AgentKey, Object
+from lambdaagent.controller import matching
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.resources import (
+    AUTOSCALER,
+    BROKER,
+    BROKER_CONFIG,
+    DEPLOYMENT,
+    KNATIVE_SERVICE,
+    SERVICE,
+    SERVICE_MONITOR,
+    TRIGGER,
+    Resource,
+    of,
+)
+from lambdaagent.kube.watch import Watcher
+
+# Core kinds are watched by label: a cluster holds thousands that are none of our business.
+_MANAGED = "app.kubernetes.io/managed-by in (lambdaagent,knative-lambda-operator)"
+KINDS: tuple[tuple[Resource, str], ...] = (
+    (TRIGGER, ""),
+    (BROKER, ""),
+    (BROKER_CONFIG, ""),
+    (KNATIVE_SERVICE, ""),
+    (SERVICE_MONITOR, _MANAGED),
+    (AUTOSCALER, _MANAGED),
+    (DEPLOYMENT, _MANAGED),
+    (SERVICE, _MANAGED),
+)
+ChildId = tuple[Resource, str, str]  # kind, namespace, name
+
+
+@dataclass
+class Caches:
+    client: Client
+    served: frozenset[str]
+    # Called with the agents whose child changed.
+    changed: Callable[[AgentKey], None]
+    _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
+    _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
+    _watchers: list[Watcher] = field(default_factory=list, init=False)
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        return self._objects.get((resource, namespace, name))
+
+    def of_owner(self, uid: str) -> list[Object]:
+        """All objects that have an owner reference to, or the owner label of, this agent."""
+        return [self._objects[child] for child in sorted(self._by_owner.get(uid, ()), key=_order)]
+
+    def put(self, obj: Object) -> None:
+        """What an apply answered: newer than the watch, unless the watch was faster."""
+        child = _id(obj)
+        known = self._objects.get(child)
+        if known and int(known["metadata"]["resourceVersion"]) > int(obj["metadata"]["resourceVersion"]):
+            return
+        self._store(child, obj)
+
+    def drop(self, obj: Object) -> None:
+        child = _id(obj)
+        if (known := self._objects.pop(child, None)) is not None:
+            self._unlink(child, known)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the most silent watch gave a sign of life."""
+        return max((watcher.age for watcher in self._watchers), default=0.0)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Complete when entered: every watch has listed once."""
+        self._watchers = [
+            Watcher(self.client, resource, labels=labels)
+            for resource, labels in KINDS
+            if not resource.group or resource.api_version in self.served
+        ]
+        tasks = [asyncio.create_task(self._follow(w), name=f"watch {w.resource.label}") for w in self._watchers]
+        try:
+            await asyncio.gather(*(watcher.synced.wait() for watcher in self._watchers))
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, watcher: Watcher) -> None:
+        async for change in watcher.changes():
+            concerned = {key for key, _ in matching.owners(change.object)}
+            if change.old:
+                concerned |= {key for key, _ in matching.owners(change.old)}
+            if change.type == "DELETED":
+                self.drop(change.object)
+            else:
+                self.put(change.object)
+            for key in concerned:
+                self.changed(key)
+
+    def _store(self, child: ChildId, obj: Object) -> None:
+        if (known := self._objects.get(child)) is not None:
+            self._unlink(child, known)
+        slim = obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
+        self._objects[child] = slim
+        for uid in _uids(obj):
+            self._by_owner.setdefault(uid, set()).add(child)
+
+    def _unlink(self, child: ChildId, obj: Object) -> None:
+        for uid in _uids(obj):
+            children = self._by_owner.get(uid, set())
+            children.discard(child)
+            if not children:
+                self._by_owner.pop(uid, None)
+
+
+def _uids(obj: Object) -> set[str]:
+    label = obj["metadata"].get("labels", {}).get(naming.LABEL_OWNER)
+    return {uid for _, uid in matching.owners(obj)} | ({label} if label else set())
+
+
+def _id(obj: Object) -> ChildId:
+    return of(obj), obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def _order(child: ChildId) -> int:
+    """Triggers before what they lead to: what is deleted first must not receive any more."""
+    return next(index for index, (resource, _) in enumerate(KINDS) if resource == child[0])

@@ -1,0 +1,73 @@
+"""Whose an object is, and whether it already is as it should be. Pure.
+
+Ours: the controller owner reference has this agent's UID, or our label and the owner's UID stand on it. A shared object
+is ours if it carries our labels. Anything else with a child's name is foreign and stays untouched.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from lambdaagent.api import naming
+from lambdaagent.api.base import GROUP, KIND
+from lambdaagent.children.base import AgentKey, Object
+from lambdaagent.children.plan import Child
+
+ANNOTATION_HASH = f"{GROUP}/applied"
+_KEYS = ("name", "uid", "type")
+
+
+def owned(live: Object, uid: str) -> bool:
+    metadata = live["metadata"]
+    if any(ref.get("controller") and ref["uid"] == uid for ref in metadata.get("ownerReferences", [])):
+        return True
+    labels = metadata.get("labels", {})
+    return bool(labels.get("app.kubernetes.io/managed-by") == naming.MANAGER and labels.get(naming.LABEL_OWNER) == uid)
+
+
+def shared(live: Object) -> bool:
+    labels = live["metadata"].get("labels", {})
+    managed = labels.get("app.kubernetes.io/managed-by") == naming.MANAGER
+    return bool(managed and labels.get(naming.LABEL_SHARED) == "true")
+
+
+def owners(live: Object) -> list[tuple[AgentKey, str]]:
+    """The agents, with their UIDs, that an object belongs to."""
+    namespace = live["metadata"].get("namespace", "")
+    references = live["metadata"].get("ownerReferences", [])
+    return [((namespace, ref["name"]), ref["uid"]) for ref in references if ref["kind"] == KIND]
+
+
+def marked(child: Child) -> Object:
+    """The object with a hash of itself: a field that is no longer wanted shows in nothing else."""
+    if child.fixed:
+        return child.obj
+    text = json.dumps(child.obj, sort_keys=True)
+    metadata = child.obj["metadata"]
+    annotations = metadata.get("annotations", {}) | {ANNOTATION_HASH: hashlib.sha256(text.encode()).hexdigest()[:16]}
+    return child.obj | {"metadata": metadata | {"annotations": annotations}}
+
+
+def with_spec_of(desired: Object, live: Object) -> Object:
+    """For what cannot be changed: only the metadata is ours to write."""
+    return desired | {"spec": live.get("spec", {})}
+
+
+def holds(desired: Any, live: Any) -> bool:
+    """Whether all that is desired stands in the live object; what others added does not matter.
+
+    Typed objects come back without their empty values, so those count as equal to absent.
+    """
+    if isinstance(desired, dict):
+        if not isinstance(live, dict):
+            return not desired and live is None
+        return all(holds(value, live.get(key)) for key, value in desired.items())
+    if isinstance(desired, list):
+        if not isinstance(live, list):
+            return not desired and live is None
+        key = next((key for key in _KEYS if desired and all(isinstance(i, dict) and key in i for i in desired)), None)
+        if key is None:
+            return len(desired) == len(live) and all(map(holds, desired, live))
+        by_key = {item.get(key): item for item in live if isinstance(item, dict)}
+        return all(item[key] in by_key and holds(item, by_key[item[key]]) for item in desired)
+    return bool(desired == live or (not desired and live is None))

@@ -1,0 +1,192 @@
+"""One agent from its spec to its status: fetch, decide, apply, observe, report.
+
+Everything is decided anew from what is there now, whatever woke us. Status is written last and only when it differs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.base import FINALIZER
+from lambdaagent.api.validation import parse_valid
+from lambdaagent.children.base import AgentKey, Backends, Object, Observed
+from lambdaagent.children.plan import plan as make_plan
+from lambdaagent.controller import matching
+from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.syncing import Syncer
+from lambdaagent.kube import objects
+from lambdaagent.kube.apply import apply_status
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.errors import NotFoundError
+from lambdaagent.kube.events import utc_now
+from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
+from lambdaagent.settings import Installation
+from lambdaagent.status import decide
+
+log = structlog.get_logger(__name__)
+
+STATUS_MANAGER = f"{naming.MANAGER}-operator"
+# Condition types of ours; the dispatcher's EventingReady is ours only where we said it.
+_OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus")
+
+
+@dataclass
+class Reconciler:
+    client: Client
+    caches: Caches
+    installation: Installation
+    backends: Backends
+    resync_seconds: float = 600.0
+    now: Callable[[], datetime] = utc_now
+    # All agents as last seen: raw, and parsed where they are valid.
+    raw: dict[AgentKey, Object] = field(default_factory=dict)
+    agents: dict[AgentKey, LambdaAgent] = field(default_factory=dict)
+
+    def seen(self, obj: Object) -> set[AgentKey]:
+        """Takes in an agent's present state; returns the agents to look at because of it."""
+        key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
+        before = self.raw.get(key)
+        self.raw[key] = obj
+        parsed = parse_valid(obj)
+        if isinstance(parsed, LambdaAgent):
+            self.agents[key] = parsed
+        else:
+            self.agents.pop(key, None)
+        same = before is not None and before["metadata"].get("generation") == obj["metadata"].get("generation")
+        return {key} | (set() if same else self._forwarding_to(key))
+
+    def gone(self, key: AgentKey) -> set[AgentKey]:
+        self.raw.pop(key, None)
+        self.agents.pop(key, None)
+        return self._forwarding_to(key)
+
+    def _forwarding_to(self, target: AgentKey) -> set[AgentKey]:
+        return {
+            key
+            for key, agent in self.agents.items()
+            if agent.spec.eventing
+            and any((f.target_namespace, f.target_agent) == target for f in agent.spec.eventing.forwards)
+        }
+
+    async def reconcile(self, key: AgentKey) -> float | None:
+        """Raises TemporaryError where something failed that may pass; returns when to look again anyway."""
+        obj = self.raw.get(key)
+        if obj is None:
+            return None
+        try:
+            if obj["metadata"].get("deletionTimestamp"):
+                return await self._finalize(obj)
+            return await self._keep(obj)
+        except NotFoundError as problem:
+            # Deleted in between; the watch will say so.
+            log.info("gone while reconciling", agent="/".join(key), problem=str(problem))
+            return None
+
+    async def _keep(self, obj: Object) -> float:
+        finalizers = obj["metadata"].get("finalizers", [])
+        if FINALIZER not in finalizers:
+            obj = await objects.set_finalizers(self.client, obj, [*finalizers, FINALIZER], manager=naming.MANAGER)
+            self.seen(obj)
+        agent = parse_valid(obj)
+        if isinstance(agent, list):
+            await self._report(obj, decide.invalid(obj, agent, now=self.now()))
+            return self.resync_seconds
+        plan = make_plan(agent, installation=self.installation, backends=self.backends, observed=self._observed(agent))
+        outcome = await Syncer(self.client, self.caches).sync(agent, plan)
+        status = decide.status(
+            agent,
+            previous=obj.get("status") or {},
+            plan=plan,
+            world=outcome.world,
+            installation=self.installation,
+            now=self.now(),
+        )
+        await self._report(obj, status)
+        if outcome.temporary:
+            raise outcome.temporary
+        return self.resync_seconds
+
+    def _observed(self, agent: LambdaAgent) -> Observed:
+        urls: dict[AgentKey, str] = {}
+        for live in self.caches.of_owner(agent.uid):
+            url = ((live.get("status") or {}).get("address") or {}).get("url")
+            if url and live["kind"] == BROKER.kind:
+                urls[live["metadata"]["namespace"], live["metadata"]["name"]] = url
+        return Observed(agents=self.agents, broker_urls=urls)
+
+    async def _finalize(self, obj: Object) -> float | None:
+        """Removes all children, then the finalizer; the watches wake us as the children go."""
+        metadata = obj["metadata"]
+        if FINALIZER not in metadata.get("finalizers", []):
+            return None
+        syncer = Syncer(self.client, self.caches)
+        for live in self.caches.of_owner(metadata["uid"]):
+            await syncer.release(metadata["uid"], live)
+        remaining = [
+            f"{live['kind']} {live['metadata']['name']}"
+            for live in self.caches.of_owner(metadata["uid"])
+            if matching.owned(live, metadata["uid"])
+        ]
+        if remaining:
+            await self._report(obj, decide.deleting(obj, remaining=remaining, now=self.now()))
+            return self.resync_seconds
+        left = [name for name in metadata["finalizers"] if name != FINALIZER]
+        self.seen(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
+        log.info("finalized", agent=f"{metadata['namespace']}/{metadata['name']}")
+        return None
+
+    async def _drop_legacy(self, obj: Object) -> None:
+        """Server-side apply cannot remove what another manager wrote."""
+        metadata, conditions = obj["metadata"], (obj.get("status") or {}).get("conditions") or []
+        kept = _without_legacy(conditions)
+        if len(kept) == len(conditions):
+            return
+        patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": {"conditions": kept}}
+        await objects.merge_patch(
+            self.client,
+            LAMBDA_AGENT,
+            name=metadata["name"],
+            namespace=metadata["namespace"],
+            patch=patch,
+            manager=STATUS_MANAGER,
+            subresource="status",
+        )
+
+    async def _report(self, obj: Object, status: dict[str, Any]) -> None:
+        metadata, before = obj["metadata"], obj.get("status") or {}
+        if not _differs(status, before):
+            return
+        await self._drop_legacy(obj)
+        written = await apply_status(
+            self.client,
+            LAMBDA_AGENT,
+            name=metadata["name"],
+            namespace=metadata["namespace"],
+            status=status,
+            manager=STATUS_MANAGER,
+        )
+        self.seen(written)
+        if before.get("phase") != status["phase"]:
+            agent = f"{metadata['namespace']}/{metadata['name']}"
+            log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])
+
+
+def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in conditions if entry["type"] not in decide.LEGACY_CONDITIONS]
+
+
+def _differs(status: dict[str, Any], before: dict[str, Any]) -> bool:
+    if any(status[key] != before.get(key) for key in ("phase", "observedGeneration")):
+        return True
+    if any(status.get(key) != before.get(key) for key in _OPTIONAL):
+        return True
+    mine = {entry["type"]: entry for entry in status["conditions"]}
+    said = {entry["type"]: entry for entry in before.get("conditions") or []}
+    # A condition that lost its subject (no forwards any more) goes; others' stay.
+    stale = (decide.OPERATOR_CONDITIONS | decide.LEGACY_CONDITIONS) & said.keys() - mine.keys()
+    return bool(stale) or any(said.get(kind) != entry for kind, entry in mine.items())

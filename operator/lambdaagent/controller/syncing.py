@@ -1,0 +1,123 @@
+"""Makes the cluster hold what a plan says: applies what differs, prunes what is no longer wanted.
+
+One failing child does not keep the others from being applied; what went wrong is returned, not raised. Nothing is
+written where nothing differs.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children.base import Object
+from lambdaagent.children.plan import Child, Plan
+from lambdaagent.controller import matching
+from lambdaagent.controller.caches import Caches
+from lambdaagent.errors import TemporaryError
+from lambdaagent.kube import objects
+from lambdaagent.kube.apply import apply
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.errors import ApiError
+from lambdaagent.kube.resources import DEPLOYMENT, KNATIVE_SERVICE, of
+from lambdaagent.status.conditions import ChildKey, Failure, World
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    world: World
+    # Something failed that may pass by itself: look again, with back-off.
+    temporary: TemporaryError | None
+
+
+@dataclass(frozen=True)
+class Syncer:
+    client: Client
+    caches: Caches
+
+    async def sync(self, agent: LambdaAgent, plan: Plan) -> Outcome:
+        live: dict[ChildKey, Object] = {}
+        failures: dict[ChildKey, Failure] = {}
+        temporary: TemporaryError | None = None
+        for child in plan.children:
+            key = (*child.kind, child.name)
+            try:
+                found = await self._one(agent, child)
+            except ApiError as problem:
+                failures[key] = Failure(problem.reason, str(problem), not isinstance(problem, TemporaryError))
+                temporary = problem if isinstance(problem, TemporaryError) else temporary
+                continue
+            if isinstance(found, Failure):
+                failures[key] = found
+            else:
+                live[key] = found
+        try:
+            await self._prune(agent, plan)
+        except ApiError as problem:
+            log.warning("prune failed", agent=agent.key, problem=str(problem))
+            temporary = problem if isinstance(problem, TemporaryError) else temporary
+        return Outcome(World(live, failures), temporary)
+
+    async def _one(self, agent: LambdaAgent, child: Child) -> Object | Failure:
+        resource = of(child.obj)
+        live = self.caches.get(resource, agent.namespace, child.name)
+        if live is None:
+            live = await objects.find(self.client, resource, name=child.name, namespace=agent.namespace)
+        desired = matching.marked(child)
+        if live is not None:
+            if refused := _not_ours(agent, child, live):
+                return refused
+            if child.fixed and not matching.holds(desired["spec"], live.get("spec")):
+                log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
+                desired = matching.with_spec_of(desired, live)
+            if matching.holds(desired, live):
+                return live
+        manager = naming.field_manager(agent.uid) if child.shared else naming.MANAGER
+        applied = await apply(self.client, desired, manager=manager)
+        log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=live is None)
+        self.caches.put(applied)
+        return applied
+
+    async def _prune(self, agent: LambdaAgent, plan: Plan) -> None:
+        wanted = {(*child.kind, child.name) for child in plan.children}
+        for live in self.caches.of_owner(agent.uid):
+            key = (live["apiVersion"], live["kind"], live["metadata"]["name"])
+            waits = plan.awaited and of(live) in (KNATIVE_SERVICE, DEPLOYMENT)
+            if key not in wanted and not waits:
+                await self.release(agent.uid, live)
+
+    async def release(self, uid: str, live: Object) -> None:
+        """Deletes what is this agent's alone; of a shared object, only the agent's part in it."""
+        metadata = live["metadata"]
+        if metadata.get("deletionTimestamp"):
+            return
+        resource, name, namespace = of(live), metadata["name"], metadata["namespace"]
+        others = [ref for ref in metadata.get("ownerReferences", []) if ref["uid"] != uid]
+        if matching.owned(live, uid):
+            await objects.delete(self.client, resource, name=name, namespace=namespace, uid=metadata["uid"])
+        elif matching.shared(live) and not others:
+            # Guarded by the version: another agent may be joining at this moment.
+            version = metadata["resourceVersion"]
+            await objects.delete(self.client, resource, name=name, namespace=namespace, resource_version=version)
+        elif matching.shared(live):
+            patch = {"metadata": {"ownerReferences": others, "resourceVersion": metadata["resourceVersion"]}}
+            patched = await objects.merge_patch(
+                self.client, resource, name=name, namespace=namespace, patch=patch, manager=naming.MANAGER
+            )
+            self.caches.put(patched)
+        else:
+            return
+        log.info("released", kind=resource.label, namespace=namespace, name=name)
+
+
+def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> Failure | None:
+    if live["metadata"].get("deletionTimestamp"):
+        return Failure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
+    mine = matching.shared(live) if child.shared else matching.owned(live, agent.uid)
+    if mine:
+        return None
+    return Failure(
+        "NameTaken", "exists and belongs to somebody else, so it is left alone; rename the agent or remove it"
+    )

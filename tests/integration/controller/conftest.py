@@ -1,0 +1,93 @@
+"""The operator running against a real API server, as its own process would, in the test's loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.parts.kubernetes import KubeApiserver
+
+from lambdaagent.controller.operator import run
+from lambdaagent.settings import OperatorSettings
+
+AGENTS = "/apis/lambda.knative.io/v1alpha1/namespaces/{}/lambdaagents"
+
+
+async def eventually(check: Callable[[], Any], *, within: float = 20) -> Any:
+    """The first true answer of `check`, asked again until the deadline; its last answer is the failure's message."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = await asyncio.to_thread(check)
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {within} s: {check} answered {answer!r}"
+        await asyncio.sleep(0.05)
+
+
+class Cluster:
+    """What a test says and asks of the API server, in one namespace."""
+
+    def __init__(self, server: KubeApiserver, namespace: str) -> None:
+        self.server, self.rest, self.namespace = server, server.rest, namespace
+        self.agents = AGENTS.format(namespace)
+
+    def apply(self, name: str, spec: dict[str, Any], **metadata: Any) -> Any:
+        document = {
+            "apiVersion": "lambda.knative.io/v1alpha1",
+            "kind": "LambdaAgent",
+            "metadata": {"name": name, **metadata},
+            "spec": {"image": {"repository": "example.com/agent"}} | spec,
+        }
+        return self.rest.apply(f"{self.agents}/{name}", document, manager="user")
+
+    def agent(self, name: str) -> Any:
+        return self.rest.find(f"{self.agents}/{name}")
+
+    def path(self, group: str, plural: str, name: str = "") -> str:
+        root = f"/apis/{group}" if "/" in group else f"/api/{group}"
+        return f"{root}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
+
+    def find(self, group: str, plural: str, name: str) -> Any:
+        return self.rest.find(self.path(group, plural, name))
+
+    def names(self, group: str, plural: str) -> list[str]:
+        return sorted(item["metadata"]["name"] for item in self.rest.get(self.path(group, plural))["items"])
+
+    def condition(self, name: str, kind: str) -> Any:
+        status = (self.agent(name) or {}).get("status", {})
+        return next((entry for entry in status.get("conditions", []) if entry["type"] == kind), None)
+
+    def has(self, name: str, kind: str, status: str) -> Any:
+        """The condition, if it has this status for the present generation."""
+        condition, agent = self.condition(name, kind), self.agent(name)
+        current = condition and condition["observedGeneration"] == agent["metadata"]["generation"]
+        return condition if current and condition["status"] == status else None
+
+
+@pytest.fixture
+def cluster(kube_apiserver: KubeApiserver, namespace: str) -> Cluster:
+    return Cluster(kube_apiserver, namespace)
+
+
+Start = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+async def start(kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+    """Starts the operator with these settings; it is stopped with the test."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    tasks: list[asyncio.Task[None]] = []
+
+    async def begin(**settings: Any) -> None:
+        ready = asyncio.Event()
+        chosen = OperatorSettings(POD_NAMESPACE=namespace, lease_duration=3, **settings)
+        tasks.append(asyncio.create_task(run(chosen, ready=ready)))
+        await asyncio.wait([tasks[-1], asyncio.ensure_future(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
+        assert ready.is_set(), tasks[-1]
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,98 @@
+"""Forwards between agents, Brokers that are awaited, and agents that move between Brokers."""
+
+import asyncio
+from typing import Any
+
+from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.parts.knative import mark_ready
+
+KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
+
+
+def forward(cluster: Cluster, target: str) -> dict[str, Any]:
+    return {"eventTypes": ["a.b"], "targetAgent": target, "targetNamespace": cluster.namespace}
+
+
+async def test_a_forward_waits_for_its_target_and_goes_with_its_consent(cluster: Cluster, start: Start) -> None:
+    await start()
+    await asyncio.to_thread(cluster.apply, "sender", {"eventing": {"forwards": [forward(cluster, "target")]}})
+    missing = await eventually(lambda: cluster.has("sender", "ForwardsResolved", "False"))
+    assert missing["reason"] == "TargetNotFound"
+    assert cluster.names(EVENTING, "triggers") == []
+
+    await asyncio.to_thread(cluster.apply, "target", {"eventing": {"broker": {"dedicated": True}}})
+    await eventually(lambda: cluster.has("sender", "ForwardsResolved", "True"))
+    (name,) = cluster.names(EVENTING, "triggers")
+    trigger = cluster.find(EVENTING, "triggers", name)
+    assert trigger["spec"]["subscriber"]["ref"]["kind"] == "Broker"
+    assert trigger["spec"]["subscriber"]["ref"]["name"] == "target-dedicated"
+
+    closed = {"eventing": {"broker": {"dedicated": True}, "acceptForwardsFrom": []}}
+    await asyncio.to_thread(cluster.apply, "target", closed)
+    refused = await eventually(lambda: cluster.has("sender", "ForwardsResolved", "False"))
+    assert refused["reason"] == "NotAcceptedByTarget"
+    await eventually(lambda: cluster.names(EVENTING, "triggers") == [])
+
+
+async def test_a_cycle_is_reported(cluster: Cluster, start: Start) -> None:
+    await start()
+    for name, target in (("one", "two"), ("two", "one")):
+        spec = {"eventing": {"broker": {"dedicated": True}, "forwards": [forward(cluster, target)]}}
+        await asyncio.to_thread(cluster.apply, name, spec)
+    cycle = await eventually(lambda: _because(cluster.condition("one", "ForwardsResolved"), "ForwardCycle"))
+    assert "one-dedicated" in cycle["message"]
+    assert "two-dedicated" in cycle["message"]
+
+
+def _because(condition: Any, reason: str) -> Any:
+    return condition if condition and condition["reason"] == reason else None
+
+
+async def test_without_a_gateway_the_workload_waits_for_the_brokers_address(cluster: Cluster, start: Start) -> None:
+    await start(events_url="", gateway_url="")
+    await asyncio.to_thread(cluster.apply, "waiting", {"eventing": {}})
+    waits = await eventually(lambda: cluster.has("waiting", "ServingReady", "False"))
+    assert waits["reason"] == "AwaitingBroker"
+    assert cluster.agent("waiting")["status"]["phase"] == "Pending"
+    assert cluster.names(KNATIVE, "services") == []
+    mark_ready(cluster.rest, "Broker", namespace=cluster.namespace, name="lambdaagents")
+    service = await eventually(lambda: cluster.find(KNATIVE, "services", "waiting"))
+    env = {entry["name"]: entry["value"] for entry in service["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert env["K_SINK"] == f"http://lambdaagents-broker-ingress.{cluster.namespace}.svc.cluster.local"
+
+
+async def test_an_agent_that_moves_to_its_own_broker_leaves_the_shared_one(cluster: Cluster, start: Start) -> None:
+    await start()
+    await asyncio.to_thread(cluster.apply, "mover", {"eventing": {}})
+    await eventually(lambda: cluster.names(EVENTING, "brokers") == ["lambdaagents"])
+    await asyncio.to_thread(cluster.apply, "mover", {"eventing": {"broker": {"dedicated": True}}})
+    await eventually(lambda: cluster.names(EVENTING, "brokers") == ["mover-dedicated"])
+
+
+async def test_on_plain_kubernetes_an_agent_is_a_deployment_and_a_service(cluster: Cluster, start: Start) -> None:
+    await start(serving="kubernetes", eventing="none")
+    spec = {
+        "scaling": {"minReplicas": 0, "maxReplicas": 3},
+        "resources": {"requests": {"cpu": "1000m"}},
+        "behavior": {"healthCheck": {}},
+    }
+    await asyncio.to_thread(cluster.apply, "plain", spec)
+    deployment = await eventually(lambda: cluster.find("apps/v1", "deployments", "plain"))
+    autoscaler = await eventually(lambda: cluster.find("autoscaling/v2", "horizontalpodautoscalers", "plain"))
+    assert autoscaler["spec"]["minReplicas"] == 1
+    await eventually(lambda: cluster.agent("plain").get("status", {}).get("warnings"))
+    reasons = {warning["reason"] for warning in cluster.agent("plain")["status"]["warnings"]}
+    assert "ScaleToZeroUnsupported" in reasons
+    path = cluster.path("apps/v1", "deployments", "plain") + "/status"
+    generation = deployment["metadata"]["generation"]
+    conditions = [{"type": "Available", "status": "True"}]
+    status = {"observedGeneration": generation, "replicas": 1, "updatedReplicas": 1, "conditions": conditions}
+    cluster.rest.merge(path, {"status": status})
+    await eventually(lambda: cluster.has("plain", "Ready", "True"))
+
+
+async def test_eventing_without_a_backend_is_said_and_not_ready(cluster: Cluster, start: Start) -> None:
+    await start(serving="kubernetes", eventing="none")
+    await asyncio.to_thread(cluster.apply, "deaf", {"eventing": {}})
+    ready = await eventually(lambda: cluster.has("deaf", "EventingReady", "False"))
+    assert ready["reason"] == "NoEventingBackend"

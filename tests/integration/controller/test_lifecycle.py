@@ -1,0 +1,142 @@
+"""One LambdaAgent from `kubectl apply` to Ready and away again, on a real API server."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.parts.knative import mark_ready
+
+RICHEST = Path(__file__).parents[2] / "cases" / "agents" / "richest.yaml"
+KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
+
+
+def mark_all_ready(cluster: Cluster) -> None:
+    """As Knative's controllers would, if they ran here."""
+    for group, plural, kind in (
+        (KNATIVE, "services", "Service"),
+        (EVENTING, "brokers", "Broker"),
+        (EVENTING, "triggers", "Trigger"),
+    ):
+        for name in cluster.names(group, plural):
+            mark_ready(cluster.rest, kind, namespace=cluster.namespace, name=name)
+
+
+async def test_the_richest_agent_goes_from_apply_to_ready_and_then_rests(cluster: Cluster, start: Start) -> None:
+    await start()
+    spec: dict[str, Any] = yaml.safe_load(RICHEST.read_text())["spec"]
+    await asyncio.to_thread(cluster.apply, "richest", spec)
+    ready = await eventually(lambda: cluster.has("richest", "Ready", "False"))
+    assert "Service richest: no report yet" in ready["message"]
+    assert "Knative Serving" in ready["message"]
+    assert "Broker lambdaagents: no report yet" in ready["message"]
+    assert cluster.names(EVENTING, "brokers") == ["lambdaagents"]
+    assert len(cluster.names(EVENTING, "triggers")) == 2
+
+    await asyncio.to_thread(mark_all_ready, cluster)
+    await eventually(lambda: cluster.has("richest", "Ready", "True"))
+    agent = cluster.agent("richest")
+    assert agent["status"]["phase"] == "Ready"
+    assert agent["status"]["serviceStatus"]["url"] == f"http://richest.{cluster.namespace}.svc.cluster.local"
+    assert {"field", "reason", "message"} == set(agent["status"]["warnings"][0])
+    assert cluster.condition("richest", "ForwardsResolved")["reason"] == "TargetNotFound"
+
+    # At rest: nothing is written any more, not even to be the same.
+    before = resource_versions(cluster)
+    await asyncio.sleep(1.5)
+    assert resource_versions(cluster) == before
+
+
+def resource_versions(cluster: Cluster) -> dict[str, str]:
+    found = {}
+    for group, plural in (
+        (KNATIVE, "services"),
+        (EVENTING, "brokers"),
+        (EVENTING, "triggers"),
+        ("v1", "services"),
+        ("lambda.knative.io/v1alpha1", "lambdaagents"),
+    ):
+        for item in cluster.rest.get(cluster.path(group, plural))["items"]:
+            found[f"{plural}/{item['metadata']['name']}"] = item["metadata"]["resourceVersion"]
+    return found
+
+
+async def test_an_edit_of_a_ready_agent_is_rolled_out(cluster: Cluster, start: Start) -> None:
+    await start()
+    await asyncio.to_thread(cluster.apply, "edited", {"env": [{"name": "A", "value": "1"}]})
+    await eventually(lambda: cluster.find(KNATIVE, "services", "edited"))
+    await asyncio.to_thread(mark_all_ready, cluster)
+    await eventually(lambda: cluster.has("edited", "Ready", "True"))
+    await asyncio.to_thread(cluster.apply, "edited", {"env": [{"name": "B", "value": "2"}]})
+
+    def names() -> Any:
+        containers = cluster.find(KNATIVE, "services", "edited")["spec"]["template"]["spec"]["containers"]
+        found = {entry["name"] for entry in containers[0]["env"]}
+        return "B" in found and "A" not in found
+
+    await eventually(names)
+    # The new generation has not been reported on, so the old Ready no longer counts.
+    await eventually(lambda: cluster.has("edited", "Ready", "False"))
+
+
+async def test_a_child_edited_or_deleted_by_hand_comes_back(cluster: Cluster, start: Start) -> None:
+    await start()
+    await asyncio.to_thread(cluster.apply, "drifting", {"eventing": {"subscriptions": [{"eventType": "a.b"}]}})
+    (trigger,) = await eventually(lambda: cluster.names(EVENTING, "triggers"))
+    old = cluster.find(EVENTING, "triggers", trigger)["metadata"]["uid"]
+    cluster.rest.delete(cluster.path(EVENTING, "triggers", trigger))
+    await eventually(
+        lambda: (cluster.find(EVENTING, "triggers", trigger) or {}).get("metadata", {}).get("uid", old) != old
+    )
+    path = cluster.path(KNATIVE, "services", "drifting")
+    cluster.rest.merge(path, {"metadata": {"labels": {"app.kubernetes.io/component": "changed"}}})
+    await eventually(lambda: cluster.rest.get(path)["metadata"]["labels"]["app.kubernetes.io/component"] == "agent")
+
+
+async def test_what_is_no_longer_wanted_is_pruned(cluster: Cluster, start: Start) -> None:
+    await start()
+    subscriptions = [{"eventType": "a.one"}, {"eventType": "a.two"}]
+    await asyncio.to_thread(cluster.apply, "pruned", {"eventing": {"subscriptions": subscriptions}})
+    await eventually(lambda: len(cluster.names(EVENTING, "triggers")) == 2)
+    await asyncio.to_thread(cluster.apply, "pruned", {"eventing": {"subscriptions": subscriptions[:1]}})
+    await eventually(lambda: len(cluster.names(EVENTING, "triggers")) == 1)
+    await asyncio.to_thread(cluster.apply, "pruned", {"eventing": {"enabled": False}})
+    await eventually(lambda: cluster.names(EVENTING, "brokers") == [] and cluster.names(EVENTING, "triggers") == [])
+
+
+async def test_deletion_leaves_nothing(cluster: Cluster, start: Start) -> None:
+    await start()
+    spec: dict[str, Any] = yaml.safe_load(RICHEST.read_text())["spec"]
+    await asyncio.to_thread(cluster.apply, "leaving", spec)
+    await eventually(lambda: cluster.find("monitoring.coreos.com/v1", "servicemonitors", "leaving"))
+    assert cluster.agent("leaving")["metadata"]["finalizers"] == ["lambdaagent.lambda.knative.io/finalizer"]
+    cluster.rest.delete(f"{cluster.agents}/leaving")
+    await eventually(lambda: cluster.agent("leaving") is None)
+    for group, plural in (
+        (KNATIVE, "services"),
+        (EVENTING, "triggers"),
+        (EVENTING, "brokers"),
+        ("eventing.knative.dev/v1alpha1", "rabbitmqbrokerconfigs"),
+        ("v1", "services"),
+        ("monitoring.coreos.com/v1", "servicemonitors"),
+    ):
+        assert cluster.names(group, plural) == [], plural
+
+
+async def test_a_shared_broker_goes_with_its_last_agent(cluster: Cluster, start: Start) -> None:
+    await start()
+    for name in ("first", "second"):
+        await asyncio.to_thread(cluster.apply, name, {"eventing": {}})
+
+    def owners() -> list[str]:
+        broker = cluster.find(EVENTING, "brokers", "lambdaagents") or {"metadata": {}}
+        return sorted(reference["name"] for reference in broker["metadata"].get("ownerReferences", []))
+
+    await eventually(lambda: owners() == ["first", "second"])
+    uid = cluster.find(EVENTING, "brokers", "lambdaagents")["metadata"]["uid"]
+    cluster.rest.delete(f"{cluster.agents}/first")
+    await eventually(lambda: owners() == ["second"])
+    assert cluster.find(EVENTING, "brokers", "lambdaagents")["metadata"]["uid"] == uid
+    cluster.rest.delete(f"{cluster.agents}/second")
+    await eventually(lambda: cluster.find(EVENTING, "brokers", "lambdaagents") is None)
