@@ -1,0 +1,118 @@
+"""Agent cards from the custom resource alone: showing one never wakes a pod.
+
+Four shapes (facts 1.3): the 1.0 card, the 0.3 card, the hybrid of both for clients that do not say their version,
+and ADR-005's `agent.json`, which keeps modes as written and adds 0.3's keys. A card shows what is both asked for and
+built: JSON-RPC, no streaming, no push notifications.
+"""
+
+from enum import StrEnum
+
+from lambdaagent.a2a import Json, modes
+from lambdaagent.a2a.versions import Version
+from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.agent import LambdaAgent
+
+_CAPABILITIES = {"streaming": False, "pushNotifications": False}
+
+
+class Shape(StrEnum):
+    V1 = "1.0"
+    V03 = "0.3"
+    HYBRID = "hybrid"
+    LEGACY = "legacy"
+
+
+def choose(version: Version | None, *, offered: list[Version]) -> Shape:
+    """The shape for a GET of agent-card.json, by its A2A-Version header."""
+    if version is Version.V1:
+        return Shape.V1
+    if version is Version.V03:
+        return Shape.V03
+    return Shape.HYBRID if Version.V03 in offered else Shape.V1
+
+
+def offered(a2a: A2a) -> list[Version]:
+    """1.0 first: clients take the first interface that they understand."""
+    return [version for version in Version if version in a2a.protocol_versions]
+
+
+def card(agent: LambdaAgent, *, shape: Shape, url: str) -> Json:
+    """`url` is the agent's JSON-RPC endpoint as the asking client reaches it."""
+    a2a = agent.spec.a2a or A2a()
+    if shape is Shape.V1:
+        return _common(agent, a2a) | _v1(a2a, url)
+    if shape is Shape.V03:
+        return _common(agent, a2a) | _v03(url)
+    if shape is Shape.HYBRID:
+        return _common(agent, a2a) | _v03(url) | _v1(a2a, url)
+    return _common(agent, a2a, as_written=True) | _v03(url)
+
+
+def description(agent: LambdaAgent) -> str:
+    a2a = agent.spec.a2a or A2a()
+    said = a2a.description or " ".join(skill.description for skill in a2a.skills if skill.description)
+    return said or f"The LambdaAgent {agent.key}"
+
+
+def version(agent: LambdaAgent) -> str:
+    """As the user says, else the image's tag, else the beginning of its digest."""
+    image = agent.spec.image
+    if agent.spec.a2a is not None and agent.spec.a2a.version:
+        return agent.spec.a2a.version
+    # A digest wins over the tag in what runs; the tag is a default then, unless somebody wrote it.
+    if image.digest and "tag" not in image.model_fields_set:
+        return image.digest.removeprefix("sha256:")[:12]
+    return image.tag
+
+
+def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
+    written = {
+        "input": [skill.input_modes for skill in a2a.skills],
+        "output": [skill.output_modes for skill in a2a.skills],
+    }
+    fields: Json = {
+        "name": agent.name,
+        "description": description(agent),
+        "version": version(agent),
+        "capabilities": dict(_CAPABILITIES),
+        "defaultInputModes": _modes(modes.union(written["input"], default="text"), as_written=as_written),
+        "defaultOutputModes": _modes(modes.union(written["output"], default="text"), as_written=as_written),
+        "skills": [_skill(skill, as_written=as_written) for skill in a2a.skills],
+    }
+    if a2a.provider is not None:
+        fields["provider"] = {"organization": a2a.provider.organization, "url": a2a.provider.url}
+    if a2a.documentation_url:
+        fields["documentationUrl"] = a2a.documentation_url
+    if a2a.icon_url:
+        fields["iconUrl"] = a2a.icon_url
+    return fields
+
+
+def _v1(a2a: A2a, url: str) -> Json:
+    interfaces = [
+        {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": str(version)} for version in offered(a2a)
+    ]
+    return {"supportedInterfaces": interfaces}
+
+
+def _v03(url: str) -> Json:
+    return {"protocolVersion": "0.3.0", "url": url, "preferredTransport": "JSONRPC"}
+
+
+def _skill(skill: Skill, *, as_written: bool) -> Json:
+    fields: Json = {
+        "id": skill.id,
+        "name": skill.name,
+        # Required in both versions; the name says more than an empty string.
+        "description": skill.description or skill.name,
+        "tags": list(skill.tags),
+        "inputModes": _modes(skill.input_modes, as_written=as_written),
+        "outputModes": _modes(skill.output_modes, as_written=as_written),
+    }
+    if skill.examples:
+        fields["examples"] = list(skill.examples)
+    return fields
+
+
+def _modes(written: list[str], *, as_written: bool) -> list[str]:
+    return list(written) if as_written else list(dict.fromkeys(map(modes.as_media_type, written)))

@@ -1,0 +1,87 @@
+"""The protocol's errors: one table, from which every binding takes its code, status and reason (1.0.1 section 5.4).
+
+1.0 wants `data` to be a list of ProtoJSON Any with a google.rpc.ErrorInfo; 0.3 leaves it free, so that old clients
+get the same list and a reader of either version finds the reason in one place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from lambdaagent.errors import PermanentError
+
+DOMAIN = "a2a-protocol.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    code: int  # JSON-RPC
+    http: int
+    reason: str
+    message: str
+
+
+class Problem(Enum):
+    PARSE = Kind(-32700, 400, "PARSE_ERROR", "The request is not JSON.")
+    INVALID_REQUEST = Kind(-32600, 400, "INVALID_REQUEST", "The request is not a JSON-RPC 2.0 request.")
+    METHOD_NOT_FOUND = Kind(-32601, 404, "METHOD_NOT_FOUND", "There is no such method.")
+    INVALID_PARAMS = Kind(-32602, 400, "INVALID_PARAMS", "The parameters are not valid.")
+    INTERNAL = Kind(-32603, 500, "INTERNAL", "The gateway failed to serve the request.")
+    TASK_NOT_FOUND = Kind(-32001, 404, "TASK_NOT_FOUND", "There is no such task.")
+    TASK_NOT_CANCELABLE = Kind(-32002, 400, "TASK_NOT_CANCELABLE", "The task cannot be canceled.")
+    PUSH_NOT_SUPPORTED = Kind(-32003, 400, "PUSH_NOTIFICATION_NOT_SUPPORTED", "Push notifications are not supported.")
+    UNSUPPORTED_OPERATION = Kind(-32004, 400, "UNSUPPORTED_OPERATION", "This operation is not supported.")
+    CONTENT_TYPE = Kind(-32005, 400, "CONTENT_TYPE_NOT_SUPPORTED", "The content type is not supported.")
+    INVALID_AGENT_RESPONSE = Kind(-32006, 500, "INVALID_AGENT_RESPONSE", "The agent's answer is not valid.")
+    NO_EXTENDED_CARD = Kind(-32007, 400, "EXTENDED_AGENT_CARD_NOT_CONFIGURED", "There is no extended agent card.")
+    EXTENSION_REQUIRED = Kind(-32008, 400, "EXTENSION_SUPPORT_REQUIRED", "An extension is required.")
+    VERSION = Kind(-32009, 400, "VERSION_NOT_SUPPORTED", "The protocol version is not supported.")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    field: str
+    description: str
+
+
+class A2AError(PermanentError):
+    def __init__(
+        self,
+        problem: Problem,
+        message: str | None = None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        violations: tuple[Violation, ...] = (),
+    ) -> None:
+        super().__init__(message or problem.value.message)
+        self.problem = problem
+        self.metadata = dict(metadata or {})
+        self.violations = violations
+
+    def details(self) -> list[dict[str, Any]]:
+        kind = self.problem.value
+        info: dict[str, Any] = {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": kind.reason,
+            "domain": DOMAIN,
+        }
+        if self.metadata:
+            info["metadata"] = self.metadata
+        details = [info]
+        if self.violations:
+            details.append(
+                {
+                    "@type": "type.googleapis.com/google.rpc.BadRequest",
+                    "fieldViolations": [
+                        {"field": each.field, "description": each.description} for each in self.violations
+                    ],
+                }
+            )
+        return details
+
+
+def invalid(*violations: Violation) -> A2AError:
+    """Invalid parameters; the message says all of them, because many clients show nothing else."""
+    said = "; ".join(f"{each.field}: {each.description}" for each in violations)
+    return A2AError(Problem.INVALID_PARAMS, f"Invalid parameters: {said}", violations=violations)

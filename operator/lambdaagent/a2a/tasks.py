@@ -1,0 +1,105 @@
+"""A task as its updates make it: the one place that folds a stream event into a task (1.0 sections 4.1 and 4.2).
+
+Tasks are plain dicts in the 1.0 form and are never changed in place, so that a stored snapshot can be handed out
+without a copy. A terminal task stays as it is: what arrives later is refused here, whoever sends it.
+"""
+
+from datetime import UTC, datetime
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.states import Role, TaskState, parse_state
+
+
+class TerminalTaskError(Exception):
+    """The task has ended and takes no more updates."""
+
+
+def timestamp(seconds: float) -> str:
+    """ISO 8601 in UTC with milliseconds, as the protocol writes it."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+
+def new(*, task_id: str, context_id: str, message: Json, state: TaskState, now: float) -> Json:
+    return {
+        "id": task_id,
+        "contextId": context_id,
+        "status": {"state": str(state), "timestamp": timestamp(now)},
+        "history": [addressed(message, task_id=task_id, context_id=context_id)],
+    }
+
+
+def addressed(message: Json, *, task_id: str, context_id: str) -> Json:
+    return {**message, "taskId": task_id, "contextId": context_id}
+
+
+def state_of(task: Json) -> TaskState:
+    return parse_state(task["status"].get("state")) or TaskState.UNSPECIFIED
+
+
+def status_update(state: TaskState, *, now: float, message: Json | None = None, metadata: Json | None = None) -> Json:
+    status: Json = {"state": str(state), "timestamp": timestamp(now)}
+    if message is not None:
+        status["message"] = message
+    update: Json = {"status": status}
+    if metadata:
+        update["metadata"] = metadata
+    return {"statusUpdate": update}
+
+
+def artifact_update(artifact: Json, *, append: bool = False, last: bool = True) -> Json:
+    return {"artifactUpdate": {"artifact": artifact, "append": append, "lastChunk": last}}
+
+
+def agent_message(parts: list[Json], *, message_id: str) -> Json:
+    return {"messageId": message_id, "role": str(Role.AGENT), "parts": parts}
+
+
+def with_message(task: Json, message: Json, *, now: float) -> Json:
+    """The client's next turn: the task works again, and what the agent said before is history."""
+    if state_of(task).terminal:
+        raise TerminalTaskError
+    turn = addressed(message, task_id=task["id"], context_id=task["contextId"])
+    history = [*_with_former_status(task), turn]
+    return {**task, "status": {"state": str(TaskState.WORKING), "timestamp": timestamp(now)}, "history": history}
+
+
+def fold(task: Json, update: Json) -> Json:
+    if state_of(task).terminal:
+        raise TerminalTaskError
+    if "artifactUpdate" in update:
+        return {**task, "artifacts": _artifacts(task.get("artifacts", []), update["artifactUpdate"])}
+    change = update["statusUpdate"]
+    status = dict(change["status"])
+    if "message" in status:
+        status["message"] = addressed(status["message"], task_id=task["id"], context_id=task["contextId"])
+    folded = {**task, "status": status, "history": _with_former_status(task)}
+    if change.get("metadata"):
+        folded["metadata"] = {**task.get("metadata", {}), **change["metadata"]}
+    return folded
+
+
+def shown(task: Json, *, history_length: int | None) -> Json:
+    """With at most so many of the newest messages; none at all for 0 (1.0 section 3.2.4)."""
+    if history_length is None:
+        return task
+    history = task.get("history", [])[-history_length:] if history_length else []
+    return {**task, "history": history} if history else {key: value for key, value in task.items() if key != "history"}
+
+
+def _with_former_status(task: Json) -> list[Json]:
+    former = task["status"].get("message")
+    history: list[Json] = task.get("history", [])
+    return [*history, former] if former is not None else history
+
+
+def _artifacts(artifacts: list[Json], change: Json) -> list[Json]:
+    """An append to an unknown artifact begins it: the first chunk may be lost, the rest is still worth showing."""
+    new_one: Json = change["artifact"]
+    for index, known in enumerate(artifacts):
+        if known["artifactId"] == new_one["artifactId"]:
+            merged = (
+                {**known, **new_one, "parts": [*known["parts"], *new_one["parts"]]} if change.get("append") else new_one
+            )
+            return [*artifacts[:index], merged, *artifacts[index + 1 :]]
+    return [*artifacts, new_one]

@@ -1,0 +1,110 @@
+"""0.3's JSON-RPC dialect to the 1.0 form and back: `kind` discriminators, other enum spellings, files nested.
+
+Ports the mapping that the public SDK's compatibility layer fixed (facts 1.4). What 0.3 cannot say is carried in a
+form that it can: data that is not an object is wrapped in one, a text part's file name goes.
+"""
+
+from typing import Any
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
+
+_WRAPPED = "value"
+
+
+def upgrade_send(params: Json) -> Json:
+    """message/send's parameters as SendMessage's. What is not an object stays as it is: `params` says what is wrong."""
+    upgraded = dict(params)
+    message = params.get("message")
+    if isinstance(message, dict):
+        upgraded["message"] = upgrade_message(message, at="message")
+    configuration = params.get("configuration")
+    if isinstance(configuration, dict):
+        converted = {k: v for k, v in configuration.items() if k not in ("blocking", "pushNotificationConfig")}
+        if "blocking" in configuration:
+            blocking = configuration["blocking"]
+            converted["returnImmediately"] = not blocking if isinstance(blocking, bool) else blocking
+        if configuration.get("pushNotificationConfig"):
+            converted["taskPushNotificationConfig"] = configuration["pushNotificationConfig"]
+        upgraded["configuration"] = converted
+    return upgraded
+
+
+def upgrade_message(message: Json, *, at: str) -> Json:
+    upgraded = {key: value for key, value in message.items() if key != "kind"}
+    role = parse_role(message.get("role"))
+    if role is not None:
+        upgraded["role"] = str(role)
+    parts = message.get("parts")
+    if isinstance(parts, list):
+        upgraded["parts"] = [upgrade_part(part, at=f"{at}.parts[{index}]") for index, part in enumerate(parts)]
+    return upgraded
+
+
+def upgrade_part(part: Any, *, at: str) -> Any:
+    if not isinstance(part, dict):
+        return part
+    common = {key: value for key, value in part.items() if key not in ("kind", "file", "text", "data")}
+    match part.get("kind"):
+        case "text":
+            return {**common, "text": part.get("text")}
+        case "data":
+            return {**common, "data": part.get("data")}
+        case "file" if isinstance(file := part.get("file"), dict) and ("bytes" in file) != ("uri" in file):
+            if "bytes" in file:
+                common["raw"] = file["bytes"]
+            else:
+                common["url"] = file["uri"]
+            if file.get("mimeType"):
+                common["mediaType"] = file["mimeType"]
+            if file.get("name"):
+                common["filename"] = file["name"]
+            return common
+    raise invalid(Violation(at, 'must have the kind "text", "data", or "file" with either bytes or uri'))
+
+
+def downgrade_task(task: Json) -> Json:
+    old: Json = {**task, "kind": "task", "status": downgrade_status(task["status"])}
+    if "history" in task:
+        old["history"] = [downgrade_message(message) for message in task["history"]]
+    if "artifacts" in task:
+        old["artifacts"] = [
+            {**artifact, "parts": [downgrade_part(part) for part in artifact["parts"]]}
+            for artifact in task["artifacts"]
+        ]
+    return old
+
+
+def downgrade_status(status: Json) -> Json:
+    state = parse_state(status.get("state")) or TaskState.UNSPECIFIED
+    old: Json = {**status, "state": state.v03}
+    if "message" in status:
+        old["message"] = downgrade_message(status["message"])
+    return old
+
+
+def downgrade_message(message: Json) -> Json:
+    return {
+        **message,
+        "kind": "message",
+        "role": "agent" if message.get("role") == Role.AGENT else "user",
+        "parts": [downgrade_part(part) for part in message["parts"]],
+    }
+
+
+def downgrade_part(part: Json) -> Json:
+    old: Json = {
+        key: value for key, value in part.items() if key not in ("text", "raw", "url", "data", "mediaType", "filename")
+    }
+    if "text" in part:
+        return {**old, "kind": "text", "text": part["text"]}
+    if "data" in part:
+        data = part["data"]
+        return {**old, "kind": "data", "data": data if isinstance(data, dict) else {_WRAPPED: data}}
+    file: Json = {"bytes": part["raw"]} if "raw" in part else {"uri": part.get("url", "")}
+    if part.get("mediaType"):
+        file["mimeType"] = part["mediaType"]
+    if part.get("filename"):
+        file["name"] = part["filename"]
+    return {**old, "kind": "file", "file": file}

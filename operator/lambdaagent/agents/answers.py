@@ -1,0 +1,241 @@
+"""What a container's answer does to its task: updates in the 1.0 form. Pure, and never raises for a bad answer.
+
+An unchanged container answers JSON, text or a CloudEvent: that is one artifact and the end. A container that knows
+A2A may answer `application/a2a+json` and thereby ask for input, refuse, or give several artifacts. What cannot be
+understood fails the task with a message that says why, with a short excerpt that hides what looks like a credential.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from lambdaagent.a2a import Json, params
+from lambdaagent.a2a.errors import Violation
+from lambdaagent.a2a.states import Role, TaskState, parse_state
+from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
+from lambdaagent.agents import sse
+from lambdaagent.agents.clock import Clock
+from lambdaagent.events import http as ce
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.errors import EventError
+
+A2A_JSON = "application/a2a+json"
+RESPONSES = {
+    "io.knative.lambda.response.success": TaskState.COMPLETED,
+    "io.knative.lambda.response.error": TaskState.FAILED,
+    "io.knative.lambda.response.timeout": TaskState.FAILED,
+}
+_EXCERPT = 300
+_SECRET = re.compile(
+    r"(?i)(bearer|basic|authorization|api[-_ ]?key|token|secret|password|passwd)"
+    r"([\"']?\s*[:= ]\s*[\"']?)[^\s\"',;&]{4,}"
+    r"|\b(sk|ghp|xox[abp])[-_][\w-]{8,}"
+)
+
+
+def interpret(
+    *, status: int, headers: Mapping[str, str], body: bytes, clock: Clock, reply_type: str | None = None
+) -> list[Json]:
+    """The updates that an answer means. No update that settles the task: the task goes on."""
+    if status in (202, 204):
+        return []
+    if not 200 <= status < 300:
+        said = excerpt(body)
+        return [failed(f"The agent answered {status}" + (f": {said}" if said else "."), clock=clock)]
+    try:
+        if ce.mode(headers) is not None:
+            events = ce.read(headers, body)
+            updates = [update for event in events for update in from_event(event, clock=clock, reply_type=reply_type)]
+            return updates if settles(updates) else [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
+        content_type = headers.get("content-type", "")
+        kind = ce.media_type(content_type)
+        if kind == A2A_JSON:
+            return _ended(_from_a2a(_json(body, "application/a2a+json"), clock=clock), clock=clock)
+        if kind == "text/event-stream":
+            return _ended(_from_stream(body, clock=clock), clock=clock)
+        updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body)) else []
+        return [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
+    except (EventError, ValueError) as error:
+        return [failed(f"The agent's answer cannot be understood: {error}", clock=clock)]
+
+
+def from_event(event: Event, *, clock: Clock, reply_type: str | None = None) -> list[Json]:
+    """What an event does to the task whose id it carries (design section 4, Events and tasks)."""
+    state = parse_state(event.extensions.get("a2astate"))
+    if state is None:
+        state = RESPONSES.get(event.type)
+    if state is None and reply_type is not None and event.type == reply_type:
+        state = TaskState.COMPLETED
+    try:
+        if ce.media_type(event.datacontenttype or "") == A2A_JSON:
+            updates = _from_a2a(_json(event.data, A2A_JSON), clock=clock)
+            return updates if state is None or settles(updates) else [*updates, status_update(state, now=clock.now())]
+        parts = parts_of(event.datacontenttype or "", event.data)
+    except ValueError as error:
+        return [failed(f"The event {event.id!r} cannot be understood: {error}", clock=clock)]
+    if state is None or state is TaskState.COMPLETED:
+        updates = [_artifact(parts, clock=clock)] if parts else []
+        if state is not None:
+            updates.append(status_update(state, now=clock.now()))
+        elif not updates:
+            updates.append(status_update(TaskState.WORKING, now=clock.now()))
+        return updates
+    if event.type == "io.knative.lambda.response.timeout" and not parts:
+        parts = [{"text": "The agent ran out of time."}]
+    message = agent_message(parts, message_id=clock.new_id()) if parts else None
+    return [status_update(state, now=clock.now(), message=message)]
+
+
+def failed(text: str, *, clock: Clock) -> Json:
+    message = agent_message([{"text": text}], message_id=clock.new_id())
+    return status_update(TaskState.FAILED, now=clock.now(), message=message)
+
+
+def settles(updates: list[Json]) -> bool:
+    return any(_state(update) is not None and _state(update).settled for update in updates)  # type: ignore[union-attr]
+
+
+def parts_of(content_type: str, body: bytes) -> list[Json]:
+    """One part of any bytes; none of none. Raises ValueError where they are not what their type says."""
+    if not body:
+        return []
+    kind = ce.media_type(content_type)
+    if ce.is_json(kind):
+        part: Json = {"data": _json(body, kind)}
+        return [part if kind == "application/json" else {**part, "mediaType": kind}]
+    if not kind or kind.startswith("text/"):
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            if kind:
+                raise ValueError(f"it is {kind} and not UTF-8") from None
+        else:
+            return [{"text": text} if kind in ("", "text/plain") else {"text": text, "mediaType": kind}]
+    return [{"raw": b64encode(body).decode(), "mediaType": kind or "application/octet-stream"}]
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of an answer as one line without what looks like a credential."""
+    text = " ".join(body[: _EXCERPT * 4].decode("utf-8", "replace").split())
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    text = _SECRET.sub(lambda found: f"{found[1] or found[3]} ***", text)
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "..."
+
+
+def _json(body: bytes, kind: str) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ValueError(f"it is said to be {kind} and is not JSON: {excerpt(body) or 'empty'}") from None
+
+
+def _artifact(parts: list[Json], *, clock: Clock) -> Json:
+    return artifact_update({"artifactId": clock.new_id(), "parts": parts})
+
+
+def _ended(updates: list[Json], *, clock: Clock) -> list[Json]:
+    """The answer is over. A result without a word on the state is a success; 'working' alone means what it says."""
+    if settles(updates):
+        return updates
+    going_on = any(_state(update) is not None for update in updates) and not any("artifactUpdate" in u for u in updates)
+    return updates if going_on else [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
+
+
+def _state(update: Json) -> TaskState | None:
+    return parse_state(update["statusUpdate"]["status"]["state"]) if "statusUpdate" in update else None
+
+
+def _from_stream(body: bytes, *, clock: Clock) -> list[Json]:
+    """Read to its end and folded; lines of plain text are chunks of one artifact."""
+    updates: list[Json] = []
+    text_id = clock.new_id()
+    for data in sse.messages(body.decode("utf-8", "replace")):
+        try:
+            value = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            value = None
+        if isinstance(value, dict) and any(key in value for key in _READERS):
+            updates += _from_a2a(value, clock=clock)
+        else:
+            begun = any(
+                each.get("artifactUpdate", {}).get("artifact", {}).get("artifactId") == text_id for each in updates
+            )
+            updates.append(
+                artifact_update({"artifactId": text_id, "parts": [{"text": data}]}, append=begun, last=False)
+            )
+    return updates
+
+
+def _from_a2a(value: Any, *, clock: Clock) -> list[Json]:
+    if not isinstance(value, dict):
+        raise ValueError("an A2A answer is an object with one of task, message, statusUpdate, artifactUpdate")
+    for name, read in _READERS.items():
+        if isinstance(value.get(name), dict):
+            return read(value[name], clock)
+    raise ValueError("an A2A answer holds one of task, message, statusUpdate, artifactUpdate")
+
+
+def _task(value: Json, clock: Clock) -> list[Json]:
+    artifacts = value.get("artifacts") or []
+    if not isinstance(artifacts, list):
+        raise ValueError("task.artifacts must be a list")
+    updates = [_artifact_update({"artifact": artifact}, clock) for artifact in artifacts]
+    return [*(update for each in updates for update in each), *_status_update(value, clock)]
+
+
+def _message(value: Json, clock: Clock) -> list[Json]:
+    return [status_update(TaskState.COMPLETED, now=clock.now(), message=_checked_message(value, clock))]
+
+
+def _status_update(value: Json, clock: Clock) -> list[Json]:
+    status = value.get("status")
+    state = parse_state(status.get("state")) if isinstance(status, dict) else None
+    if not isinstance(status, dict) or state is None or state is TaskState.UNSPECIFIED:
+        raise ValueError("status.state is not a task state")
+    message = _checked_message(status["message"], clock) if isinstance(status.get("message"), dict) else None
+    metadata = value.get("metadata")
+    return [
+        status_update(
+            state, now=clock.now(), message=message, metadata=metadata if isinstance(metadata, dict) else None
+        )
+    ]
+
+
+def _artifact_update(value: Json, clock: Clock) -> list[Json]:
+    artifact = value.get("artifact")
+    found: list[Violation] = []
+    parts = params.check_parts(
+        artifact.get("parts") if isinstance(artifact, dict) else None, found, at="artifact.parts"
+    )
+    _refuse(found)
+    checked: Json = {**(artifact or {}), "parts": parts}
+    if not isinstance(checked.get("artifactId"), str) or not checked["artifactId"]:
+        checked["artifactId"] = clock.new_id()
+    return [artifact_update(checked, append=value.get("append") is True, last=value.get("lastChunk") is not False)]
+
+
+def _checked_message(value: Json, clock: Clock) -> Json:
+    """Whatever role it names, it is the agent's; ids are the gateway's to give."""
+    kept = {key: each for key, each in value.items() if key not in ("taskId", "contextId", "task_id", "context_id")}
+    if not kept.get("messageId") and not kept.get("message_id"):
+        kept["messageId"] = clock.new_id()
+    found: list[Violation] = []
+    message = params.check_message({**kept, "role": str(Role.AGENT)}, found, at="message")
+    _refuse(found)
+    return message or {}
+
+
+def _refuse(found: list[Violation]) -> None:
+    if found:
+        raise ValueError("; ".join(f"{each.field} {each.description}" for each in found))
+
+
+_READERS: dict[str, Callable[[Json, Clock], list[Json]]] = {
+    "task": _task,
+    "message": _message,
+    "statusUpdate": _status_update,
+    "artifactUpdate": _artifact_update,
+}

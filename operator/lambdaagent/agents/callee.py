@@ -1,0 +1,50 @@
+"""What a call needs to know of an agent, derived once per change of its resource."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lambdaagent.agents.wire import Target
+from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.agent import LambdaAgent
+
+DEFAULT_TIMEOUT = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    namespace: str
+    name: str
+    protocol: str  # cloudevents | http; a2a is refused by whoever would call
+    base_path: str
+    skills: Mapping[str, Skill]
+    target: Target | None
+    forwards: frozenset[tuple[str, str]] = frozenset()  # agents that it hands events on to
+    enforce_modes: bool = False
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of calls to it (design section 4)."""
+        return f"/a2a/{self.namespace}/{self.name}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
+    a2a = agent.spec.a2a or A2a()
+    forwards = agent.spec.eventing.forwards if agent.spec.eventing else []
+    return Callee(
+        namespace=agent.namespace,
+        name=agent.name,
+        protocol=a2a.protocol,
+        base_path=a2a.base_path,
+        skills={skill.id: skill for skill in a2a.skills},
+        target=target,
+        forwards=frozenset((forward.target_namespace, forward.target_agent) for forward in forwards),
+        enforce_modes=a2a.enforce_modes,
+    )
+
+
+def timeout(skill: Skill | None) -> float:
+    return float(skill.invoke.timeout_seconds) if skill is not None and skill.invoke is not None else DEFAULT_TIMEOUT

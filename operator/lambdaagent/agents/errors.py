@@ -1,0 +1,31 @@
+"""How a call to a container fails. Each message says which target and why, and holds nothing of the request."""
+
+from lambdaagent.errors import PermanentError, TemporaryError
+
+
+class UpstreamError(TemporaryError):
+    """The container could not be asked or did not answer properly."""
+
+
+class ConnectError(UpstreamError):
+    """No connection: refused, unknown host, TLS. Nothing was sent."""
+
+
+class BusyError(UpstreamError):
+    """Every connection to the target stayed in use for as long as a caller may wait. Nothing was sent."""
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """No answer, or not the whole of it, in time."""
+
+
+class DroppedError(UpstreamError):
+    """The connection ended before the answer did; whether the container acted is unknown."""
+
+
+class BadAnswerError(UpstreamError):
+    """The answer is not HTTP/1.x, or breaks a limit."""
+
+
+class BadTargetError(PermanentError):
+    """The URL cannot be called, or a header cannot be sent."""

@@ -1,0 +1,101 @@
+"""The gateway as one aiohttp application; a process gives it its parts and a socket.
+
+The application starts and stops the task engine and closes the client. Store, publisher and the directory's feed
+belong to the process: they begin before and end after it.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from aiohttp import web
+
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.clock import Clock
+from lambdaagent.gateway import agents, delivery, discovery, ids, ingress, middlewares, probes
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.services import SERVICES, Exchanges, Publisher, Services
+from lambdaagent.store.records import DeadLetterStore
+from lambdaagent.tasks.engine import Engine
+
+MAX_BODY = 10 * 1024 * 1024
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+
+
+def create_app(
+    *,
+    directory: Directory,
+    tasks: Engine,
+    letters: DeadLetterStore,
+    publisher: Publisher,
+    exchanges: Exchanges,
+    client: Client,
+    metrics: Metrics,
+    clock: Clock,
+    ready: Callable[[], str | None],
+    keys: Mapping[str, bytes] | None = None,
+    public_url: str = "",
+    trust_forwarded: bool = False,
+    max_body: int = MAX_BODY,
+    stop_grace: float = 10.0,
+) -> web.Application:
+    """`ready` says why not, or None. `keys` are the capability keys; none means that event URLs carry none."""
+    app = web.Application(
+        middlewares=[middlewares.metrics, middlewares.errors, middlewares.hosts], client_max_size=max_body
+    )
+    app[SERVICES] = Services(
+        directory=directory,
+        tasks=tasks,
+        letters=letters,
+        publisher=publisher,
+        exchanges=exchanges,
+        client=client,
+        metrics=metrics,
+        clock=clock,
+        ready=ready,
+        keys=dict(keys or {}),
+        public_url=public_url.rstrip("/"),
+        trust_forwarded=trust_forwarded,
+        max_body=max_body,
+    )
+    app.on_response_prepare.append(ids.say_request_id)
+
+    async def lifetime(_: web.Application) -> AsyncIterator[None]:
+        await tasks.start()
+        yield
+        await tasks.stop(grace=stop_grace)
+        await client.close()
+
+    app.cleanup_ctx.append(lifetime)
+    app.add_routes(routes())
+    return app
+
+
+def routes() -> list[web.RouteDef]:
+    events = f"/events/{{namespace:{_LABEL}}}"
+    agent, capability = f"{{agent:{_LABEL}}}", "{capability}"
+    return [
+        web.get("/healthz", probes.healthz),
+        web.get("/readyz", probes.readyz),
+        web.get("/metrics", probes.metrics),
+        web.get("/agents", discovery.list_agents),
+        web.get("/.well-known/api-catalog", discovery.api_catalog),
+        web.route("*", r"/agents/{namespace}/{name}{rest:/.*}", agents.by_path),
+        web.post(events, ingress.to_namespace),
+        web.post(f"{events}/from/{agent}", ingress.from_agent),
+        web.post(f"{events}/from/{agent}/{capability}", ingress.from_agent),
+        web.post(f"{events}/to/{agent}", delivery.to_agent),
+        web.post(f"{events}/to/{agent}/{capability}", delivery.to_agent),
+        web.post(f"{events}/dead-letters", delivery.dead_letters),
+        web.post(f"{events}/dead-letters/{capability}", delivery.dead_letters),
+        web.post(f"{events}/brokers/{{broker:{_LABEL}}}", ingress.to_broker),
+    ]
+
+
+def make_runner(app: web.Application, *, shutdown_timeout: float = 15.0) -> web.AppRunner:
+    """A request whose client went away is cancelled: that closes the connection to the container of a direct call.
+
+    Tasks are not the request's and go on. Access logs are the proxy's business; the metrics count.
+    """
+    return web.AppRunner(
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=shutdown_timeout, keepalive_timeout=75.0
+    )

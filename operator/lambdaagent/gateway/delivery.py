@@ -1,0 +1,145 @@
+"""Events out: a Trigger's delivery to an agent's container, and the sink for what nobody could take.
+
+The senders are brokers. Theirs is: 2xx and other 4xx are the end of an event, 5xx and 429 mean again (facts on
+Knative, section 6). So an event that cannot ever be delivered is buried here and answered 202, and only what may work
+later is a 503. Never a 400: the broker would drop the event without a word.
+"""
+
+from aiohttp import web
+
+from lambdaagent.agents import invoke
+from lambdaagent.agents.callee import DEFAULT_TIMEOUT
+from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.events import http
+from lambdaagent.events.capability import Use
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.errors import EventError
+from lambdaagent.gateway import capabilities, ingress, problems
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.services import ROUTE, SERVICES, Services
+from lambdaagent.store.records import DeadLetter
+
+_AGAIN = frozenset((404, 408, 409, 425, 429))
+_ATTRIBUTES, _VALUE = 64, 4096  # kept of a letter that is no event
+
+
+async def to_agent(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-to"
+    services = request.app[SERVICES]
+    namespace, agent = request.match_info["namespace"], request.match_info["agent"]
+    capabilities.require(request, use=Use.TO, agent=agent)
+    entry = services.directory.get(namespace, agent)
+    if entry is None:
+        raise ProblemError(
+            503, "unknown-agent", f"There is no agent {agent!r} in {namespace!r} now.", headers=RETRY_AFTER
+        )
+    if not entry.ready:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    try:
+        events = await ingress.read(request)
+    except EventError as error:
+        await _bury_raw(request, services, agent=agent, reason=str(error))
+        return web.Response(status=202)
+    for event in events:
+        await _deliver(services, entry, event)
+    return web.Response(status=202)
+
+
+async def dead_letters(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-dead-letters"
+    services = request.app[SERVICES]
+    capabilities.require(request, use=Use.DEAD_LETTERS, agent="")
+    try:
+        events = await ingress.read(request)
+    except EventError as error:
+        await _bury_raw(request, services, agent="", reason=str(error))
+        return web.Response(status=202)
+    for event in events:
+        code = event.extensions.get("knativeerrorcode")
+        where = event.extensions.get("knativeerrordest")
+        reason = f"not delivered to {where} (last answer: {code})" if where else "not delivered"
+        await _bury(services, event, namespace=request.match_info["namespace"], agent="", reason=reason)
+    return web.Response(status=202)
+
+
+async def _deliver(services: Services, entry: Entry, event: Event) -> None:
+    """Returns once the event is delivered or buried; raises ProblemError where it is worth another try."""
+    target = entry.callee.target
+    if target is None:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    call = invoke.for_event(event)
+    try:
+        response = await services.client.request(
+            target,
+            path=call.path,
+            headers=call.headers,
+            body=call.body,
+            first_byte=DEFAULT_TIMEOUT,
+            total=DEFAULT_TIMEOUT,
+        )
+        async with response:
+            body = await response.read(limit=services.client.limits.body_bytes)
+    except UpstreamError as error:
+        services.metrics.ingress("retried")
+        raise ProblemError(
+            503, "not-delivered", f"The event was not delivered: {error}.", headers=RETRY_AFTER
+        ) from error
+    except BadTargetError as error:
+        await _bury(services, event, namespace=entry.agent.namespace, agent=entry.agent.name, reason=str(error))
+        return
+    if response.status >= 500 or response.status in _AGAIN:
+        services.metrics.ingress("retried")
+        raise ProblemError(503, "not-delivered", f"The agent answered {response.status}.", headers=RETRY_AFTER)
+    if not 200 <= response.status < 300:
+        reason = f"the agent answered {response.status}"
+        await _bury(services, event, namespace=entry.agent.namespace, agent=entry.agent.name, reason=reason)
+        return
+    services.metrics.ingress("delivered")
+    await _reply(services, entry, headers=dict(response.headers), body=body)
+
+
+async def _reply(services: Services, entry: Entry, *, headers: dict[str, str], body: bytes) -> None:
+    """An event in the answer is the agent's own, as if it had come through its K_SINK."""
+    if http.mode(headers) is None:
+        return
+    try:
+        events = http.read(headers, body)
+    except EventError:
+        services.metrics.ingress("bad-reply")
+        return
+    for event in events:
+        await services.tasks.advance(event, namespace=entry.agent.namespace, agent=entry.agent.name)
+    await ingress.publish(services, events, exchange=services.exchanges.agent(entry.agent))
+
+
+async def _bury(services: Services, event: Event, *, namespace: str, agent: str, reason: str) -> None:
+    letter = DeadLetter(
+        namespace=namespace,
+        agent=agent,
+        reason=reason,
+        received=services.clock.now(),
+        attributes=event.attributes(),
+        data=event.data,
+    )
+    services.metrics.ingress("buried" if await services.letters.bury(letter) else "buried-before")
+
+
+async def _bury_raw(request: web.Request, services: Services, *, agent: str, reason: str) -> None:
+    """What is not even an event: the headers that wanted to make it one, and the bytes."""
+    kept = [(name.lower(), value) for name, value in request.headers.items()]
+    attributes = {
+        name.removeprefix("ce-")[:64]: value.encode("utf-8", "replace").decode()[:_VALUE]
+        for name, value in kept[:_ATTRIBUTES]
+        if name.startswith("ce-") or name == "content-type"
+    }
+    letter = DeadLetter(
+        namespace=request.match_info["namespace"],
+        agent=agent,
+        reason=reason,
+        received=services.clock.now(),
+        attributes=attributes,
+        data=await request.read(),
+    )
+    await services.letters.bury(letter)
+    services.metrics.ingress("buried")

@@ -1,0 +1,24 @@
+"""The request's id: in the answer, in the logs, and on the way to the container."""
+
+import re
+from uuid import uuid4
+
+from aiohttp import web
+
+from lambdaagent.gateway.services import REQUEST_ID
+
+_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+def request_id(request: web.Request) -> str:
+    """The client's own where it can stand in a header and a log, else a new one."""
+    known = request.get(REQUEST_ID)
+    if known is None:
+        given = request.headers.get("X-Request-Id", "")
+        known = request[REQUEST_ID] = given if _ID.fullmatch(given) else uuid4().hex
+    return known
+
+
+async def say_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """A signal and no middleware: it comes before the head of a streamed answer goes out."""
+    response.headers["X-Request-Id"] = request_id(request)

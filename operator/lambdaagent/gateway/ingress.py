@@ -1,0 +1,76 @@
+"""Events in: from anybody to a namespace, from an agent's container, and to one broker.
+
+202 is said after the broker's confirm and never before. An event of an agent that carries a task's id advances the
+task first and is published then, so that a sender which repeats after a failure finds both done once (design
+section 4: store first).
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from lambdaagent.events import http
+from lambdaagent.events.capability import Use
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway import capabilities, tracing
+from lambdaagent.gateway.problems import unknown_agent
+from lambdaagent.gateway.services import ROUTE, SERVICES, Services
+
+ROUTED = "LambdaAgent-Routed"
+
+
+async def to_namespace(request: web.Request) -> web.Response:
+    request[ROUTE] = "events"
+    services = request.app[SERVICES]
+    exchange = services.exchanges.shared(request.match_info["namespace"])
+    return await accepted(services, await read(request), exchange=exchange)
+
+
+async def to_broker(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-broker"
+    services = request.app[SERVICES]
+    exchange = services.exchanges.broker(request.match_info["namespace"], request.match_info["broker"])
+    return await accepted(services, await read(request), exchange=exchange)
+
+
+async def from_agent(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-from"
+    services = request.app[SERVICES]
+    namespace, agent = request.match_info["namespace"], request.match_info["agent"]
+    capabilities.require(request, use=Use.FROM, agent=agent)
+    entry = services.directory.get(namespace, agent)
+    if entry is None:
+        raise unknown_agent(namespace, agent)
+    events = await read(request)
+    for event in events:
+        await services.tasks.advance(event, namespace=namespace, agent=agent)
+    return await accepted(services, events, exchange=services.exchanges.agent(entry.agent))
+
+
+async def read(request: web.Request) -> list[Event]:
+    events = http.read(request.headers, await request.read())
+    return [tracing.traced(event, request) for event in events]
+
+
+async def accepted(services: Services, events: Sequence[Event], *, exchange: str) -> web.Response:
+    """All or an error: a batch that is sent again repeats some, and delivery is at least once anyway."""
+    routed = await publish(services, events, exchange=exchange)
+    return web.Response(status=202, headers={ROUTED: str(routed)})
+
+
+async def publish(services: Services, events: Sequence[Event], *, exchange: str) -> int:
+    if len(events) == 1:
+        routed = int(await services.publisher.publish(events[0], exchange=exchange))
+    else:
+        # Every confirm is awaited, and then the first failure told: none is left running behind the answer.
+        outcomes = await asyncio.gather(
+            *(services.publisher.publish(event, exchange=exchange) for event in events), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        routed = sum(1 for outcome in outcomes if outcome)
+    services.metrics.ingress("routed", routed)
+    services.metrics.ingress("unrouted", len(events) - routed)
+    return routed

@@ -1,0 +1,83 @@
+"""What every request goes through. Outermost first: metrics, errors, host routing."""
+
+import time
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from lambdaagent.errors import LambdaAgentError, TemporaryError
+from lambdaagent.events.errors import EventError
+from lambdaagent.gateway import agents, urls
+from lambdaagent.gateway.directory import MisdirectedError
+from lambdaagent.gateway.ids import request_id
+from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
+
+log = structlog.get_logger(__name__)
+CLIENT_GONE = 499  # in the metrics only: nobody is there to be answered
+
+
+@web.middleware
+async def metrics(request: web.Request, handler: Handler) -> web.StreamResponse:
+    began = time.perf_counter()
+    code = CLIENT_GONE
+    try:
+        response = await handler(request)
+        code = response.status
+        return response
+    finally:
+        route = request.get(ROUTE, "other")
+        request.app[SERVICES].metrics.request(route, code, time.perf_counter() - began)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error becomes a problem document; what was not foreseen is logged and told apart by the request's id."""
+    try:
+        return await handler(request)
+    except ProblemError as problem:
+        answer = problem
+    except web.HTTPRequestEntityTooLarge:
+        limit = request.app[SERVICES].max_body
+        answer = ProblemError(413, "body-too-large", f"The body is over the limit of {limit} bytes.")
+    except web.HTTPException as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        kind = error.reason.lower().replace(" ", "-")
+        answer = ProblemError(error.status, kind, f"{request.method} {request.path}: {error.reason}.", headers=headers)
+    except EventError as error:
+        members = {"attribute": error.attribute} if error.attribute else {}
+        answer = ProblemError(400, "bad-event", f"{str(error)[:1].upper()}{str(error)[1:]}.", members=members)
+    except TemporaryError as error:
+        log.warning("request.unavailable", route=request.get(ROUTE), request=request_id(request), reason=str(error))
+        answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
+    except LambdaAgentError as error:
+        log.warning("request.failed", route=request.get(ROUTE), request=request_id(request), reason=str(error))
+        answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
+    except ConnectionError:
+        raise  # The client went away; aiohttp closes what is left.
+    except Exception:  # the root of every request
+        request.app[SERVICES].metrics.error("request")
+        log.exception("request.crashed", route=request.get(ROUTE), request=request_id(request))
+        answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
+    return answer.response(request_id=request_id(request))
+
+
+@web.middleware
+async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A host that names an agent serves that agent at its root (design section 5)."""
+    services = request.app[SERVICES]
+    try:
+        entry = services.directory.by_host(urls.host(request))
+    except MisdirectedError as error:
+        request[ROUTE] = "misdirected"
+        raise ProblemError(
+            421,
+            "misdirected-request",
+            f"This host name lacks its namespace; use {' or '.join(error.names)}.",
+            members={"hosts": error.names},
+        ) from None
+    if entry is None:
+        return await handler(request)
+    request[ENTRY] = entry
+    return await agents.serve(request, entry, request.path)

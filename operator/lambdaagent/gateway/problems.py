@@ -1,0 +1,64 @@
+"""Problem documents (RFC 9457): what everything outside the A2A endpoint answers when it cannot do as asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from lambdaagent.agents.errors import BusyError, ConnectError, UpstreamError, UpstreamTimeoutError
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER = {"Retry-After": "5"}
+_PREFIX = "urn:lambdaagent:problem:"
+
+
+class ProblemError(Exception):
+    """Raised anywhere under a request; the errors middleware answers it. The detail is read by people."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+    def response(self, *, request_id: str) -> web.Response:
+        document = {
+            "type": _PREFIX + self.kind,
+            "title": self.kind.replace("-", " ").capitalize(),
+            "status": self.status,
+            "detail": str(self),
+            **self.members,
+            "requestId": request_id,
+        }
+        return web.Response(
+            status=self.status, body=orjson.dumps(document), content_type=CONTENT_TYPE, headers=self.headers
+        )
+
+
+def unknown_agent(namespace: str, name: str) -> ProblemError:
+    return ProblemError(404, "unknown-agent", f"There is no agent {name!r} in the namespace {namespace!r}.")
+
+
+def not_ready(key: str, *, why: str) -> ProblemError:
+    return ProblemError(503, "agent-not-ready", f"The agent {key} cannot be called yet: {why}.", headers=RETRY_AFTER)
+
+
+def upstream(key: str, error: UpstreamError) -> ProblemError:
+    """502 for an agent that is down or answers nonsense, 503 for a busy one, 504 for a slow one."""
+    if isinstance(error, BusyError):
+        return ProblemError(503, "agent-busy", f"The agent {key} is busy: {error}.", headers=RETRY_AFTER)
+    if isinstance(error, UpstreamTimeoutError):
+        return ProblemError(504, "agent-slow", f"The agent {key} did not answer in time: {error}.")
+    if isinstance(error, ConnectError):
+        return ProblemError(502, "agent-down", f"The agent {key} cannot be reached: {error}.")
+    return ProblemError(502, "bad-agent-answer", f"The agent {key} did not answer properly: {error}.")

@@ -1,0 +1,53 @@
+"""What the handlers stand on, put into the application once and read through one typed key."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.clock import Clock
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.directory import Directory, Entry
+from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.store.records import DeadLetterStore
+from lambdaagent.tasks.engine import Engine
+
+
+class Publisher(Protocol):
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        """Returns after the broker's confirm; False where no queue took it. Raises TemporaryError."""
+        ...
+
+
+class Exchanges(Protocol):
+    """Where events go. Each raises PermanentError, or gives the name of an exchange."""
+
+    def shared(self, namespace: str) -> str: ...
+    def broker(self, namespace: str, broker: str) -> str: ...
+    def agent(self, agent: LambdaAgent) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    directory: Directory
+    tasks: Engine
+    letters: DeadLetterStore
+    publisher: Publisher
+    exchanges: Exchanges
+    client: Client
+    metrics: Metrics
+    clock: Clock
+    ready: Callable[[], str | None]
+    keys: Mapping[str, bytes]
+    public_url: str
+    trust_forwarded: bool
+    max_body: int
+
+
+SERVICES = web.AppKey("services", Services)
+ROUTE = web.RequestKey("route", str)
+REQUEST_ID = web.RequestKey("request_id", str)
+ENTRY = web.RequestKey("entry", Entry)  # set where the host names an agent

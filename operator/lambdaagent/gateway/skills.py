@@ -1,0 +1,116 @@
+"""The direct skill call: the body goes to the container, its answer comes back, and no task is made.
+
+Both ways are streamed; what is small and here already takes the short path, which is most calls. The client's own
+headers stay here, but for those that describe the body or follow the request: credentials meant for the gateway and
+attributes that the gateway vouches for (`ce-*`) must not reach a container from outside.
+"""
+
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from lambdaagent.agents import invoke, wire
+from lambdaagent.agents.callee import timeout
+from lambdaagent.agents.client import Response
+from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.api.a2a import Skill
+from lambdaagent.gateway import methods, problems, tracing
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.ids import request_id
+from lambdaagent.gateway.problems import ProblemError
+from lambdaagent.gateway.services import SERVICES, Services
+
+log = structlog.get_logger(__name__)
+_THROUGH = ("accept", "accept-encoding", "accept-language", "content-encoding", "content-language", "tracestate")
+_SMALL = 64 * 1024
+
+
+async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamResponse:
+    skill = entry.callee.skills.get(skill_id)
+    if skill is None:
+        known = list(entry.callee.skills)
+        raise ProblemError(
+            404,
+            "unknown-skill",
+            f"The agent {entry.agent.key} has no skill {skill_id[:64]!r}; it has: {', '.join(known) or 'none'}.",
+            members={"skills": known},
+        )
+    methods.require(request, "POST")
+    _require_callable(entry, skill)
+    services = request.app[SERVICES]
+    length = request.content_length
+    if length is not None and length > services.max_body:
+        raise web.HTTPRequestEntityTooLarge(services.max_body, length)
+    target = entry.callee.target
+    if target is None:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    built = invoke.for_direct(
+        entry.callee,
+        skill=skill,
+        event_id=services.clock.new_id(),
+        content_type=request.headers.get("Content-Type"),
+        traceparent=tracing.parent(request),
+    )
+    given = request.headers
+    headers = [*built.headers, ("x-request-id", request_id(request))]
+    headers += [(name, given[name]) for name in _THROUGH if name in given]
+    whole = length is not None and length <= _SMALL
+    seconds = timeout(skill)
+    try:
+        response = await services.client.request(
+            target,
+            path=built.path,
+            headers=headers,
+            body=await request.read() if whole or not request.body_exists else _body(request, services.max_body),
+            length=length,
+            first_byte=seconds,
+            total=seconds,
+        )
+    except UpstreamError as error:
+        raise problems.upstream(entry.agent.key, error) from error
+    except BadTargetError as error:
+        raise ProblemError(400, "bad-header", f"The request cannot be sent on: {error}.") from error
+    async with response:
+        return await _answer(request, entry, response, services)
+
+
+def _require_callable(entry: Entry, skill: Skill) -> None:
+    if entry.callee.protocol not in ("cloudevents", "http"):
+        raise ProblemError(501, "not-built", f"spec.a2a.protocol {entry.callee.protocol!r} is not supported yet.")
+    if skill.invoke is not None and skill.invoke.mode == "async":
+        raise ProblemError(
+            501, "not-built", f"The skill {skill.id!r} has invoke.mode async, which is not supported yet."
+        )
+    if not entry.ready:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+
+
+async def _body(request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, size)
+        yield chunk
+
+
+async def _answer(request: web.Request, entry: Entry, response: Response, services: Services) -> web.StreamResponse:
+    if response.complete:
+        body = response.take()
+        headers = [pair for pair in wire.end_to_end(response.headers) if pair[0].lower() != "content-length"]
+        return web.Response(status=response.status, headers=headers, body=body)
+    streamed = web.StreamResponse(status=response.status, headers=wire.end_to_end(response.headers))
+    await streamed.prepare(request)
+    try:
+        async for chunk in response:
+            await streamed.write(chunk)
+    except UpstreamError as error:
+        # The status is out already. Ending the connection is the only way left to say that this is not the whole.
+        services.metrics.error("truncated-answer")
+        log.warning("skill.truncated", agent=entry.agent.key, reason=str(error))
+        if request.transport is not None:
+            request.transport.abort()
+        return streamed
+    await streamed.write_eof()
+    return streamed

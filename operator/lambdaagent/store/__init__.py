@@ -1,0 +1,1 @@
+"""Where tasks and dead letters are kept: one protocol, in memory or in SQLite."""

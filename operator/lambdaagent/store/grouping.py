@@ -1,0 +1,81 @@
+"""Group commit: many callers, one writer, one transaction for all that wait.
+
+SQLite takes one writer at a time and pays per transaction, so the requests that arrive while one is committed become
+the next. A caller returns when its own write is durable. The queue is bounded: past it callers wait, and that is the
+back-pressure.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from lambdaagent.store.errors import StoreError
+
+Op = TypeVar("Op")
+Write = Callable[[Sequence[Op]], Awaitable[list[bool | StoreError]]]
+"""Writes all in one transaction; one outcome for each, an error meaning that this one was left out."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Op]):
+    op: Op
+    done: asyncio.Future[bool]
+
+
+class GroupCommit(Generic[Op]):
+    def __init__(self, write: Write[Op], *, queue: int = 4096, batch: int = 256) -> None:
+        self._write = write
+        self._batch = batch
+        self._queue: asyncio.Queue[_Waiting[Op] | None] = asyncio.Queue(queue)
+        self._closed = False
+        self._task = asyncio.create_task(self._run(), name="store-writer")
+
+    async def submit(self, op: Op) -> bool:
+        if self._closed:
+            raise StoreError("the store is closed")
+        waiting = _Waiting(op, asyncio.get_running_loop().create_future())
+        await self._queue.put(waiting)
+        # Shielded: what is in the queue is written whether or not its caller still waits.
+        return await asyncio.shield(waiting.done)
+
+    async def close(self) -> None:
+        """Everything submitted before is written first."""
+        if not self._closed:
+            self._closed = True
+            await self._queue.put(None)
+        await self._task
+
+    async def _run(self) -> None:
+        running = True
+        while running:
+            batch: list[_Waiting[Op]] = []
+            first = await self._queue.get()
+            running = first is not None
+            if first is not None:
+                batch.append(first)
+            while len(batch) < self._batch and not self._queue.empty():
+                following = self._queue.get_nowait()
+                if following is None:
+                    running = False
+                else:
+                    batch.append(following)
+            if batch:
+                await self._commit(batch)
+
+    async def _commit(self, batch: list[_Waiting[Op]]) -> None:
+        try:
+            outcomes = await self._write([waiting.op for waiting in batch])
+        except Exception as error:  # the writer's root: it must outlive a full disk
+            log.exception("store.write_failed", count=len(batch))
+            outcomes = [StoreError(f"the store could not write: {type(error).__name__}") for _ in batch]
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.done.cancelled():
+                continue
+            if isinstance(outcome, StoreError):
+                waiting.done.set_exception(outcome)
+            else:
+                waiting.done.set_result(outcome)

@@ -1,0 +1,28 @@
+"""One process per database file. The kernel drops the lock with the process, kill -9 included."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from lambdaagent.store.errors import StoreUnusableError
+
+
+class FileLock:
+    def __init__(self, path: Path) -> None:
+        """Beside the database: SQLite's own locks live inside it. Raises StoreUnusableError where another has it."""
+        lock = path.with_name(f"{path.name}.lock")
+        try:
+            self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnusableError(f"{path} cannot be opened: {error.strerror}") from None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise StoreUnusableError(
+                f"{path} is in use by another process; one process at a time may open it. Stop that one, give this "
+                f"one another file, or use PostgreSQL for several replicas."
+            ) from None
+
+    def release(self) -> None:
+        os.close(self._descriptor)

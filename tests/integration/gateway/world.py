@@ -1,0 +1,159 @@
+"""A whole gateway on a real socket, with a broker in this process that routes, confirms and can be down."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientResponse, ClientSession, TCPConnector, web
+
+from lambdaagent.agents import clock as clocks
+from lambdaagent.agents.calls import HttpCaller
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.pool import Limits
+from lambdaagent.api.agent import LambdaAgent, parse
+from lambdaagent.errors import TemporaryError
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.app import create_app, make_runner
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.tasks.engine import Engine
+
+CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass
+class Broker:
+    """Exchanges with bindings on the event type; an event that no binding takes is confirmed and not routed."""
+
+    bindings: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
+    down: bool = False
+
+    def bind(self, exchange: str, event_type: str) -> list[Event]:
+        return self.bindings.setdefault((exchange, event_type), [])
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        if self.down:
+            raise TemporaryError("the broker does not answer")
+        await asyncio.sleep(0)
+        queue = self.bindings.get((exchange, event.type))
+        if queue is None:
+            return False
+        queue.append(event)
+        return True
+
+
+class Exchanges:
+    def shared(self, namespace: str) -> str:
+        return f"{namespace}/shared"
+
+    def broker(self, namespace: str, broker: str) -> str:
+        return f"{namespace}/{broker}"
+
+    def agent(self, agent: LambdaAgent) -> str:
+        return f"{agent.namespace}/shared"
+
+
+@dataclass
+class World:
+    directory: Directory
+    broker: Broker
+    store: MemoryStore | SqliteStore
+    engine: Engine
+    client: Client
+    url: str
+    session: ClientSession
+
+    def agent(
+        self, name: str = "echo", *, namespace: str = "shop", url: str | None, ready: bool = True, **a2a: Any
+    ) -> LambdaAgent:
+        """An agent with one skill `say`, unless `a2a` says otherwise."""
+        spec = {"enabled": True, "skills": [skill("say")], **a2a}
+        return self.add(manifest(name, namespace=namespace, a2a=spec), url=url, ready=ready)
+
+    def add(self, obj: dict[str, Any], *, url: str | None, ready: bool = True) -> LambdaAgent:
+        agent = parse(obj)
+        self.directory.upsert(agent, url=url, ready=ready, last_modified=CHANGED)
+        return agent
+
+    async def rpc(
+        self,
+        method: str,
+        params: Any,
+        *,
+        path: str = "/agents/shop/echo/api/a2a",
+        version: str | None = "1.0",
+        **headers: str,
+    ) -> dict[str, Any]:
+        sent = {"A2A-Version": version, **headers} if version is not None else headers
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        async with self.session.post(self.url + path, json=body, headers=sent) as response:
+            answer: dict[str, Any] = await response.json()
+            return answer
+
+    async def request(self, method: str, path: str, **kwargs: Any) -> ClientResponse:
+        """With the body read, so that it outlives its connection."""
+        async with self.session.request(method, self.url + path, **kwargs) as response:
+            await response.read()
+            return response
+
+
+def skill(id_: str, **more: Any) -> dict[str, Any]:
+    return {"id": id_, "name": id_.title(), "description": f"Can {id_}.", "tags": ["talk"], **more}
+
+
+def manifest(
+    name: str = "echo", *, namespace: str = "shop", a2a: dict[str, Any] | None = None, **spec: Any
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"image": {"repository": "example.com/echo", "tag": "v1"}, **spec}
+    if a2a is not None:
+        body["a2a"] = a2a
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": body}
+
+
+def message(text: str = "hello", **more: Any) -> dict[str, Any]:
+    return {"messageId": "m-1", "role": "ROLE_USER", "parts": [{"text": text}], **more}
+
+
+@asynccontextmanager
+async def world(
+    *,
+    database: Path | None = None,
+    limits: Limits | None = None,
+    ready: Callable[[], str | None] = lambda: None,
+    clock: clocks.Clock | None = None,
+    **settings: Any,
+) -> AsyncIterator[World]:
+    directory, broker, client, metrics = Directory(), Broker(), Client(limits=limits), Metrics()
+    clock = clock or clocks.system()
+    store = await SqliteStore.open(database) if database is not None else MemoryStore()
+    caller = HttpCaller(client=client, clock=clock)
+    engine = Engine(store=store, caller=caller, clock=clock, observer=metrics, lookup=directory.callee)
+    app = create_app(
+        directory=directory,
+        tasks=engine,
+        letters=store,
+        publisher=broker,
+        exchanges=Exchanges(),
+        client=client,
+        metrics=metrics,
+        clock=clock,
+        ready=ready,
+        **{"stop_grace": 0.0, **settings},
+    )
+    runner = make_runner(app, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with ClientSession(connector=TCPConnector(force_close=False)) as session:
+        try:
+            yield World(directory, broker, store, engine, client, url, session)
+        finally:
+            await runner.cleanup()
+            await store.close()
