@@ -1,0 +1,124 @@
+from typing import Any
+
+import pytest
+from tests.unit.a2a.schemas import check_v03, check_v1
+
+from lambdaagent.a2a import cards
+from lambdaagent.a2a.cards import Shape
+from lambdaagent.a2a.versions import Version
+from lambdaagent.api.agent import LambdaAgent, parse
+
+URL = "https://gw.example.com/agents/shop/cart/api/a2a"
+SKILLS = [
+    {
+        "id": "add",
+        "name": "Add",
+        "description": "Adds to the cart.",
+        "tags": ["shop"],
+        "examples": ["two apples"],
+        "inputModes": ["text", "json", "image/png"],
+    },
+    {"id": "pay", "name": "Pay", "outputModes": ["json"]},
+]
+
+
+def agent(image: dict[str, Any] | None = None, **a2a: Any) -> LambdaAgent:
+    spec = {
+        "image": {"repository": "r", "tag": "v7", **(image or {})},
+        "a2a": {"enabled": True, "skills": SKILLS, **a2a},
+    }
+    return parse({"metadata": {"name": "cart", "namespace": "shop"}, "spec": spec})
+
+
+RICH = {
+    "provider": {"organization": "Shop", "url": "https://shop.example.com"},
+    "documentationUrl": "https://docs.example.com",
+    "iconUrl": "https://icons.example.com/i.png",
+    "description": "The cart",
+    "version": "3",
+}
+
+
+@pytest.mark.parametrize(
+    "a2a", [pytest.param({}, id="least"), pytest.param(RICH, id="rich"), pytest.param({"skills": []}, id="no skills")]
+)
+def test_the_1_0_card_is_what_the_schema_says_and_no_more(a2a: dict[str, Any]) -> None:
+    card = cards.card(agent(**a2a), shape=Shape.V1, url=URL)
+    check_v1("AgentCard", card)
+    required = (
+        "name",
+        "description",
+        "supportedInterfaces",
+        "version",
+        "capabilities",
+        "defaultInputModes",
+        "defaultOutputModes",
+        "skills",
+    )
+    assert all(card[name] not in (None, "", {}) for name in required)
+
+
+@pytest.mark.parametrize("shape", [Shape.V03, Shape.HYBRID, Shape.LEGACY])
+@pytest.mark.parametrize("a2a", [pytest.param({}, id="least"), pytest.param(RICH, id="rich")])
+def test_0_3_clients_can_read_the_other_three(shape: Shape, a2a: dict[str, Any]) -> None:
+    check_v03("AgentCard", cards.card(agent(**a2a), shape=shape, url=URL))
+
+
+def test_interfaces_are_listed_1_0_first_whatever_the_order_of_the_resource() -> None:
+    card = cards.card(agent(protocolVersions=["0.3", "1.0"]), shape=Shape.HYBRID, url=URL)
+    assert [(each["protocolVersion"], each["protocolBinding"]) for each in card["supportedInterfaces"]] == [
+        ("1.0", "JSONRPC"),
+        ("0.3", "JSONRPC"),
+    ]
+    assert card["url"] == URL
+
+
+def test_only_what_is_built_is_advertised_whatever_the_resource_asks_for() -> None:
+    card = cards.card(agent(capabilities={"streaming": True, "pushNotifications": True}), shape=Shape.V1, url=URL)
+    assert card["capabilities"] == {"streaming": False, "pushNotifications": False}
+
+
+def test_the_legacy_card_keeps_modes_as_written_and_the_others_say_media_types() -> None:
+    legacy = cards.card(agent(), shape=Shape.LEGACY, url=URL)
+    assert legacy["skills"][0]["inputModes"] == ["text", "json", "image/png"]
+    assert {"name", "description", "url", "version", "capabilities", "skills"} <= legacy.keys()
+    new = cards.card(agent(), shape=Shape.V1, url=URL)
+    assert new["skills"][0]["inputModes"] == ["text/plain", "application/json", "image/png"]
+    assert new["defaultInputModes"] == ["text/plain", "application/json", "image/png"]
+    assert new["defaultOutputModes"] == ["text/plain", "application/json"]
+
+
+def test_the_description_falls_back_to_the_skills_and_then_to_the_name() -> None:
+    assert cards.description(agent()) == "Adds to the cart."
+    assert cards.description(agent(description="Mine")) == "Mine"
+    assert "shop/cart" in cards.description(agent(skills=[]))
+
+
+@pytest.mark.parametrize(
+    ("image", "a2a", "expected"),
+    [
+        pytest.param({}, {}, "v7", id="the tag"),
+        pytest.param({"digest": "sha256:" + "ab" * 32}, {}, "v7", id="the tag beside a digest"),
+        pytest.param({}, {"version": "9"}, "9", id="as the user says"),
+    ],
+)
+def test_the_version(image: dict[str, Any], a2a: dict[str, Any], expected: str) -> None:
+    assert cards.version(agent(image, **a2a)) == expected
+
+
+def test_the_version_of_an_image_with_a_digest_alone_is_its_beginning() -> None:
+    only = parse({"metadata": {"name": "c"}, "spec": {"image": {"repository": "r", "digest": "sha256:" + "ab" * 32}}})
+    assert cards.version(only) == "ab" * 6
+
+
+@pytest.mark.parametrize(
+    ("said", "offered", "shape"),
+    [
+        pytest.param(Version.V1, [Version.V1, Version.V03], Shape.V1, id="1.0"),
+        pytest.param(Version.V03, [Version.V1, Version.V03], Shape.V03, id="0.3"),
+        pytest.param(None, [Version.V1, Version.V03], Shape.HYBRID, id="nothing said, both offered"),
+        pytest.param(None, [Version.V1], Shape.V1, id="nothing said, 1.0 alone"),
+    ],
+)
+def test_the_card_is_chosen_by_what_the_client_says(said: Version | None, offered: list[Version], shape: Shape) -> None:
+    assert cards.choose(said, offered=offered) is shape
