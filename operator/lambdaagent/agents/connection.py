@@ -14,6 +14,7 @@ import struct
 import termios
 from collections import deque
 from collections.abc import AsyncIterable
+from typing import cast
 
 import httptools
 
@@ -39,7 +40,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._active = False
         self._keep_alive = False
-        self._head_size = 0
+        self._head_size = self._header_size = 0
         self._framed = False
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
@@ -52,14 +53,15 @@ class Connection(asyncio.Protocol):
         self._why_late = ""
         self._timer: asyncio.TimerHandle | None = None
         self._sent = 0
-        self._unsent_all = False
+        # The peer's kernel took not one byte of this request, so the container cannot have seen any of it.
+        self.untouched = False
 
     # The exchange
 
     def begin(self, head: bytes, body: bytes) -> None:
         self.used += 1
-        self.heard = self.complete = self._keep_alive = self._framed = False
-        self.status = self._head_size = 0
+        self.heard = self.complete = self._keep_alive = self._framed = self.untouched = False
+        self.status = self._head_size = self._header_size = 0
         self.headers = []
         self._active = True
         transport = self._open()
@@ -128,15 +130,6 @@ class Connection(asyncio.Protocol):
         self.idle_since = now
         self._deadline = None
 
-    def untouched(self) -> bool:
-        """The peer's kernel took not one byte of this request, so the container cannot have seen any of it.
-
-        Asked when a kept connection ends without an answer: the container may have closed it as idle while the
-        request was on its way. The unacknowledged bytes of the send queue tell the two cases apart (SIOCOUTQ: the
-        peer's FIN acknowledges all that it had received); without plain TCP there is no telling, and no retry.
-        """
-        return self._unsent_all
-
     def refuse(self, error: Exception) -> None:
         """The request cannot be finished: its sender's error is what the exchange ends with."""
         self._fail(error)
@@ -150,8 +143,8 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 -- narrows the type; TCP and TLS give no other
-        self._transport = transport
+        # Not asserted: uvloop's transports are of a class of their own.
+        self._transport = cast("asyncio.Transport", transport)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -173,7 +166,9 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(BadAnswerError(f"{self.target} answered what is not HTTP/1.1: {str(error)[:200]}"))
             self._abort()
-        if not self.status and self._head_size > self._header_limit:
+        # What arrived before the head was complete, and the headers that came all at once.
+        if (not self.status and self._head_size > self._header_limit) or self._header_size > self._header_limit:
+            self.status = 0
             self._fail(BadAnswerError(f"{self.target} sent headers over {self._header_limit} bytes"))
             self._abort()
         self._wake()
@@ -203,12 +198,20 @@ class Connection(asyncio.Protocol):
 
     # httptools callbacks
 
+    def on_message_begin(self) -> None:
+        # A second answer behind the first belongs to nobody. It is not read, and the connection is not used again.
+        if self.complete:
+            self._keep_alive = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.status:
             return  # A trailer: nobody here asked for one.
+        self._header_size += len(name) + len(value)
         self.headers.append((name.decode("latin-1"), value.decode("utf-8", "replace")))
 
     def on_headers_complete(self) -> None:
+        if self.complete:
+            return
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             self.headers = []  # Interim (RFC 9110 15.2); the answer itself is still to come.
@@ -219,9 +222,11 @@ class Connection(asyncio.Protocol):
         self.status = status
 
     def on_body(self, body: bytes) -> None:
+        if self.complete:
+            return
         self._chunks.append(body)
         self._buffered += len(body)
-        if self._buffered > HIGH_WATER and not self._paused and self._transport is not None and not self.complete:
+        if self._buffered > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
@@ -285,7 +290,11 @@ class Connection(asyncio.Protocol):
         self._abort()
 
     def _note_untouched(self) -> None:
-        if self._unsent_all or self.heard or not self._active or self.target.secure or self._transport is None:
+        """Asked when a connection ends without an answer, which may be a kept one that the container closed as idle
+        while the request was on its way. The unacknowledged bytes of the send queue (SIOCOUTQ) tell: the peer's FIN
+        acknowledges all that it had received. Under TLS the count is of other bytes; then nothing is known.
+        """
+        if self.untouched or self.heard or not self._active or self.target.secure or self._transport is None:
             return
         sock = self._transport.get_extra_info("socket")
         if sock is None:
@@ -294,4 +303,4 @@ class Connection(asyncio.Protocol):
             waiting = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
         except (OSError, ValueError):
             return
-        self._unsent_all = waiting + self._transport.get_write_buffer_size() >= self._sent
+        self.untouched = waiting + self._transport.get_write_buffer_size() >= self._sent

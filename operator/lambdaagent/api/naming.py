@@ -84,4 +84,9 @@ def exchange(namespace: str, broker: str = SHARED_BROKER) -> str:
 
 
 def queue(namespace: str, agent: str) -> str:
-    return f"lambdaagent.{namespace}.{agent}"
+    return f"lambdaagent.{namespace}.agent.{agent}"
+
+
+def dead_letters(namespace: str) -> str:
+    """The queue that takes what could not be delivered."""
+    return f"lambdaagent.{namespace}.dead-letters"

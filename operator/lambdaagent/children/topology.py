@@ -6,7 +6,10 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.triggers import attributes, exact
+from lambdaagent.events.delivery import Policy, seconds
 from lambdaagent.settings import Installation
+
+_TIMEOUT = 300  # Knative's own default for an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,8 @@ class Topology:
     queue: str
     bindings: tuple[dict[str, str], ...]
     parallelism: int
+    policy: Policy
+    dead_letters: str
 
 
 def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
@@ -27,4 +32,22 @@ def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
         queue=naming.queue(agent.namespace, agent.name),
         bindings=tuple(attributes(subscription) for subscription in exact(eventing)),
         parallelism=eventing.parallelism,
+        policy=policy(agent, installation),
+        dead_letters=naming.dead_letters(agent.namespace),
+    )
+
+
+def policy(agent: LambdaAgent, installation: Installation) -> Policy:
+    """The agent's delivery with the installation's defaults filled in; `dlq.retryMaxAttempts` is the older name."""
+    eventing = agent.spec.eventing
+    delivery = eventing.delivery if eventing else None
+    older = eventing.dlq.retry_max_attempts if eventing and eventing.dlq else installation.delivery_retry
+    retry = delivery.retry if delivery and delivery.retry is not None else older
+    delay = (delivery and delivery.backoff_delay) or installation.delivery_backoff_delay
+    timeout = (agent.spec.serving and agent.spec.serving.timeout_seconds) or _TIMEOUT
+    return Policy(
+        retry=retry,
+        backoff=(delivery and delivery.backoff_policy) or "exponential",
+        delay=seconds(delay),
+        timeout=seconds(delivery.timeout) if delivery and delivery.timeout else float(timeout),
     )

@@ -22,7 +22,12 @@ def configure(*, level: str, form: str) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=0,
+            # Not rich's: that one prints local variables, and some of them are secrets.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     exceptions: list[Processor] = [structlog.processors.format_exc_info] if form == "json" else []
     structlog.configure(

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 import uvloop
@@ -19,6 +20,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 def register(app: typer.Typer) -> None:
     app.command()(operator)
+    app.command()(dev)
 
 
 def operator() -> None:
@@ -29,6 +31,38 @@ def operator() -> None:
     settings = read_settings(OperatorSettings)
     logs.configure(level=settings.log_level, form=settings.log_format)
     run_until_signal(run(settings))
+
+
+def dev(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or directories with LambdaAgents.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8080,
+    data: Annotated[Path, typer.Option(help="Directory for tasks and dead letters.")] = Path(".lambdaagent"),
+    amqp: Annotated[
+        str, typer.Option(envvar="LAMBDAAGENT_AMQP_URL", help="RabbitMQ to use instead of the in-process broker.")
+    ] = "",
+    command: Annotated[
+        list[str] | None, typer.Option(metavar="[NS/]NAME=CMD", help="How to start an agent; may be repeated.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Run agents from files on this machine, callable over A2A and by events; no cluster is needed."""
+    from lambdaagent.dev import app, starting
+    from lambdaagent.settings import GatewaySettings
+
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise UsageError(f"--log-level {log_level}: use debug, info, warning or error")
+    logs.configure(level=log_level, form="text")
+    options = app.Options(
+        paths=paths,
+        host=host,
+        port=port,
+        data=data,
+        amqp=amqp,
+        commands=starting.overrides(command or []),
+        max_body=read_settings(GatewaySettings).max_body_bytes,
+    )
+    run_until_signal(app.run(options))
 
 
 def run_until_signal(work: Coroutine[Any, Any, None]) -> None:

@@ -15,6 +15,7 @@ from lambdaagent.api.documents import Document, Finding, kind_problem, read
 from lambdaagent.api.validation import Problem, problems
 from lambdaagent.errors import UsageError
 
+STANDARD_INPUT = "(standard input)"
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -46,11 +47,17 @@ def files(paths: Sequence[str]) -> list[Path]:
     return found
 
 
+def folder(found: Manifests, agent: LambdaAgent) -> Path:
+    """Where the agent's file lies; the current folder for standard input."""
+    file = found.places[agent.namespace, agent.name].file
+    return Path.cwd() if file == STANDARD_INPUT else Path(file).resolve().parent
+
+
 def load(paths: Sequence[str], *, namespace: str = "default", strict: bool = True) -> Manifests:
     """`namespace` is for documents that name none. `strict` counts unknown fields as errors."""
     out = Manifests()
     for path in files(paths):
-        name = "(standard input)" if str(path) == "-" else str(path)
+        name = STANDARD_INPUT if str(path) == "-" else str(path)
         try:
             text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -1,0 +1,40 @@
+"""An agent in plain Python: it answers CloudEvents and nothing else, and needs no SDK.
+
+A call arrives as a binary CloudEvent at POST /: its attributes are the `ce-*` headers, its data is the body. The answer
+is the body of the response. Events that the agent sends go to $K_SINK.
+"""
+
+import json
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Agent(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(200, b"ok", "text/plain")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        kind = self.headers.get("ce-type", "")
+        if kind == "io.example.greeting":
+            print(f"greeted by {self.headers['ce-source']}: {body.decode()}", flush=True)
+            self.answer(202, b"", "text/plain")
+            return
+        said = json.loads(body)["text"] if body.startswith(b"{") else body.decode()
+        self.answer(200, f"{os.environ.get('SYSTEM_PROMPT', '')} {said}".strip().encode(), "text/plain")
+
+    def answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Agent).serve_forever()

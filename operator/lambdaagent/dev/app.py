@@ -1,0 +1,218 @@
+"""`lambdaagent dev`: the gateway, the broker, the store and the agents in one process, put together and taken apart.
+
+What is started later uses what was started earlier, and is stopped first. Files that become wrong while it runs are
+reported and change nothing.
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from lambdaagent.agents import clock as clocks
+from lambdaagent.agents.calls import HttpCaller
+from lambdaagent.agents.client import Client
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.broker.inprocess import InProcessBroker
+from lambdaagent.broker.protocol import Broker
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.children import gateway as gateway_urls
+from lambdaagent.children.base import AgentKey, Backends
+from lambdaagent.children.brokers import broker_of
+from lambdaagent.children.warnings import warnings
+from lambdaagent.dev import environment
+from lambdaagent.dev.supervisor import Supervisor, Wanted
+from lambdaagent.dev.watching import changes
+from lambdaagent.dispatcher.delivering import Reply
+from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.app import create_app, make_runner
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.problems import ProblemError
+from lambdaagent.kube import manifests
+from lambdaagent.settings import Installation
+from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.tasks.engine import Engine
+
+log = structlog.get_logger(__name__)
+
+BACKENDS = Backends(serving="knative", eventing="rabbitmq", monitoring=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    paths: Sequence[str]
+    host: str
+    port: int
+    data: Path
+    amqp: str
+    commands: Mapping[AgentKey, tuple[str, ...]]
+    max_body: int
+
+
+async def run(options: Options) -> None:
+    """Until cancelled. Raises UsageError for files that are wrong from the start."""
+    found = manifests.load(options.paths)
+    for finding in found.errors:
+        log.error("invalid", place=str(finding))
+    if found.errors:
+        raise PermanentError(f"{len(found.errors)} problems in the files; nothing was started")
+    if not found.agents:
+        raise UsageError("no LambdaAgent in the files; name one, such as examples/echo-python")
+    async with AsyncExitStack() as stack:
+        supervisor = await _assemble(options, stack)
+        await _apply(supervisor, found)
+        async for _ in changes(options.paths):
+            await _reload(options, supervisor)
+
+
+async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
+    """Everything but the agents, running; `stack` takes it apart."""
+    options.data.mkdir(parents=True, exist_ok=True)
+    store = await SqliteStore.open(options.data / "lambdaagent.db")
+    stack.push_async_callback(store.close)
+    broker = await stack.enter_async_context(_broker(options))
+    directory, metrics, clock, client = Directory(), Metrics(), clocks.system(), Client()
+    tasks = Engine(
+        store=store,
+        caller=HttpCaller(client=client, clock=clock),
+        clock=clock,
+        observer=metrics,
+        lookup=directory.callee,
+    )
+    supervisor: Supervisor
+
+    def why_not_ready() -> str | None:
+        if not broker.ready:
+            return "the broker is not connected"
+        return None if supervisor.bound else "the bindings of the agents do not stand yet"
+
+    exchanges = _Exchanges()
+    app = create_app(
+        directory=directory,
+        tasks=tasks,
+        letters=store,
+        publisher=broker,
+        exchanges=exchanges,
+        client=client,
+        metrics=metrics,
+        clock=clock,
+        ready=why_not_ready,
+        max_body=options.max_body,
+    )
+    runner = make_runner(app, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    port = await _listen(runner, options)
+    local = f"http://127.0.0.1:{port}"
+    # Not from the environment: what is set for a cluster would send the agents' events there.
+    installation = Installation(gateway_url=local, events_url=local, event_keys="", eventing="rabbitmq")
+    supervisor = Supervisor(
+        installation=installation,
+        directory=directory,
+        broker=broker,
+        client=client,
+        clock=clock,
+        reply=lambda agent: _reply(agent, tasks=tasks, broker=broker, exchanges=exchanges),
+        sink=lambda agent: gateway_urls.events_from(agent, installation) or "",
+        output=_print,
+        own=os.environ,
+        commands=options.commands,
+    )
+    exchanges.supervisor = supervisor
+    stack.push_async_callback(supervisor.stop)
+    log.info("listening", url=local, agents=f"{local}/agents")
+    return supervisor
+
+
+@asynccontextmanager
+async def _broker(options: Options) -> AsyncIterator[Broker]:
+    if not options.amqp:
+        async with InProcessBroker() as twin:
+            yield twin
+        return
+    async with RabbitMQBroker(url=options.amqp, name="lambdaagent dev") as broker:
+        log.info("waiting for RabbitMQ")
+        await broker.wait_ready()
+        yield broker
+
+
+async def _listen(runner: web.AppRunner, options: Options) -> int:
+    try:
+        await web.TCPSite(runner, options.host, options.port).start()
+    except OSError as error:
+        hint = "choose another with --port, or stop what listens there"
+        raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}; {hint}") from None
+    port: int = runner.addresses[0][1]
+    return port
+
+
+async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:
+    for finding in found.skipped:
+        log.warning("skipped", place=str(finding))
+    known = environment.sources([document.obj for document in found.others])
+    wanted = []
+    for agent in found.agents:
+        for warning in warnings(agent, supervisor.installation, BACKENDS):
+            log.warning(warning.message, agent=agent.key, field=warning.field)
+        wanted.append(Wanted(agent, manifests.folder(found, agent), known))
+    supervisor.directory.synced = True
+    await supervisor.apply(wanted)
+
+
+async def _reload(options: Options, supervisor: Supervisor) -> None:
+    try:
+        found = manifests.load(options.paths)
+        for finding in found.errors:
+            log.error("invalid", place=str(finding))
+        if found.errors:
+            log.error("files not taken over", next_step="correct them; what runs goes on running")
+            return
+        log.info("files changed", agents=len(found.agents))
+        await _apply(supervisor, found)
+    except LambdaAgentError as problem:
+        log.error("files not taken over", problem=str(problem))
+
+
+class _Exchanges:
+    """Where events go in `dev`: only to exchanges that some agent listens on."""
+
+    def __init__(self) -> None:
+        self.supervisor: Supervisor | None = None
+
+    def shared(self, namespace: str) -> str:
+        return self.broker(namespace, naming.SHARED_BROKER)
+
+    def broker(self, namespace: str, broker: str) -> str:
+        name = naming.exchange(namespace, broker)
+        known = self.supervisor.exchanges if self.supervisor else frozenset()
+        if name not in known:
+            detail = f"No agent takes events on Broker {broker!r} in namespace {namespace!r}."
+            raise ProblemError(404, "unknown-broker", detail, members={"known": sorted(known)})
+        return name
+
+    def agent(self, agent: LambdaAgent) -> str:
+        installation = self.supervisor.installation if self.supervisor else Installation()
+        identity = broker_of(agent, installation)
+        return self.broker(agent.namespace, identity.name if identity else naming.SHARED_BROKER)
+
+
+def _reply(agent: LambdaAgent, *, tasks: Engine, broker: Broker, exchanges: _Exchanges) -> Reply:
+    async def reply(events: Sequence[Event]) -> None:
+        for event in events:
+            await tasks.advance(event, namespace=agent.namespace, agent=agent.name)
+            await broker.publish(event, exchange=exchanges.agent(agent))
+
+    return reply
+
+
+def _print(name: str, line: str) -> None:
+    sys.stdout.write(f"[{name}] {line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,89 @@
+"""One agent's process under its guard: output line by line, restart with back-off, an end that is waited for."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from lambdaagent.dev import guard
+from lambdaagent.kube.backoff import Backoff
+
+log = structlog.get_logger(__name__)
+
+# A process that lasted so long was well; its next failure starts the back-off anew.
+HEALTHY_SECONDS = 30.0
+_LINE_LIMIT = 64 * 1024
+
+
+async def keep_running(
+    name: str,
+    command: tuple[str, ...],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    output: Callable[[str, str], None],
+    ended: Callable[[], None],
+    backoff: Backoff,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Until cancelled; then the process and all its descendants are gone. `output` gets the name and each line."""
+    while True:
+        begun = monotonic()
+        try:
+            code = await _run(name, command, environment=environment, folder=folder, output=output)
+        finally:
+            ended()
+        if monotonic() - begun > HEALTHY_SECONDS:
+            backoff.reset()
+        wait = backoff.next()
+        log.warning("agent ended", agent=name, exit_code=code, restart_seconds=round(wait, 1))
+        await asyncio.sleep(wait)
+
+
+async def _run(
+    name: str,
+    command: tuple[str, ...],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    output: Callable[[str, str], None],
+) -> int:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        guard.__file__,
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=dict(environment),
+        cwd=folder,
+        limit=_LINE_LIMIT,
+        # Ctrl-C is dev's to handle.
+        start_new_session=True,
+    )
+    assert process.stdin is not None  # noqa: S101 -- asked for above
+    assert process.stdout is not None  # noqa: S101
+    try:
+        await _copy(process.stdout, lambda line: output(name, line))
+        return await process.wait()
+    finally:
+        # The guard ends everything when this end closes.
+        process.stdin.close()
+        await asyncio.shield(process.wait())
+
+
+async def _copy(stream: asyncio.StreamReader, output: Callable[[str], None]) -> None:
+    while True:
+        try:
+            line = await stream.readuntil(b"\n")
+        except asyncio.IncompleteReadError as end:
+            if end.partial:
+                output(end.partial.decode(errors="replace"))
+            return
+        except asyncio.LimitOverrunError as overrun:
+            line = await stream.readexactly(overrun.consumed)
+        output(line.decode(errors="replace").rstrip("\r\n"))

@@ -1,0 +1,1 @@
+"""Events from queues to agents, where Knative Eventing does not do it."""
