@@ -123,9 +123,7 @@ class Client:
                 await connection.answered()
             except BaseException as error:
                 await _settle(sender, connection)
-                retry = (
-                    isinstance(error, DroppedError) and again and (not began or (buffered and connection.untouched()))
-                )
+                retry = isinstance(error, DroppedError) and again and (not began or (buffered and connection.untouched))
                 connection.close()
                 pool.release(connection)
                 if not retry:

@@ -1,0 +1,31 @@
+import pytest
+from tests.unit.store.test_contract import following, letter, record
+
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.store.errors import StoreFullError
+from lambdaagent.store.memory import MemoryStore
+
+
+async def test_the_task_that_ended_first_makes_room() -> None:
+    store = MemoryStore(max_tasks=2)
+    await store.create(record("a"))
+    await store.create(record("b"))
+    await store.append(following(record("b"), state=TaskState.COMPLETED), updates=[])
+    await store.create(record("c"))
+    assert await store.get("b") is None
+    assert await store.get("a") is not None
+
+
+async def test_a_store_of_running_tasks_takes_no_more() -> None:
+    store = MemoryStore(max_tasks=1)
+    await store.create(record("a"))
+    with pytest.raises(StoreFullError, match="all 1 places"):
+        await store.create(record("b"))
+    assert await store.get("b") is None
+
+
+async def test_old_letters_make_room() -> None:
+    store = MemoryStore(max_letters=1)
+    await store.bury(letter())
+    await store.bury(letter(agent="cart"))
+    assert await store.letters("shop") == [letter(agent="cart")]

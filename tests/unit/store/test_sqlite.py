@@ -1,0 +1,155 @@
+"""What only a file does: it survives, it is opened once, and it says what is wrong with it."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from tests.unit.store.test_contract import letter, record
+
+from lambdaagent.store.errors import StoreError, StoreUnusableError
+from lambdaagent.store.grouping import GroupCommit
+from lambdaagent.store.sqlite import SqliteStore
+
+WRITER = """
+    import asyncio, sys
+    from pathlib import Path
+    from lambdaagent.a2a.states import TaskState
+    from lambdaagent.store.records import TaskRecord
+    from lambdaagent.store.sqlite import SqliteStore
+
+    async def write(store, n):
+        record = TaskRecord(f"t{n}", "c", "shop", "cart", None, "a", 0, TaskState.WORKING, 1.0, 1.0, {"n": n})
+        await store.create(record)
+        print(n, flush=True)
+
+    async def main():
+        store = await SqliteStore.open(Path(sys.argv[1]))
+        n = 0
+        while True:
+            await asyncio.gather(*(write(store, n + k) for k in range(20)))
+            n += 20
+
+    asyncio.run(main())
+"""
+
+
+async def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    confirmed = [int(process.stdout.readline()) for _ in range(500)]
+    process.kill()
+    confirmed += [int(line) for line in process.stdout.read().split("\n")[:-1]]
+    process.stdout.close()
+    process.wait()
+    store = await SqliteStore.open(path)
+    running = {each.id for each in await store.unsettled()}
+    await store.close()
+    assert {f"t{n}" for n in confirmed} <= running
+
+
+async def test_a_second_opener_is_told_which_file_is_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    store = await SqliteStore.open(path, durable=True)
+    with pytest.raises(StoreUnusableError, match=r"tasks\.db is in use"):
+        await SqliteStore.open(path)
+    await store.close()
+    again = await SqliteStore.open(path)
+    await again.close()
+
+
+async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreUnusableError, match=r"tasks\.db is not a database"):
+        await SqliteStore.open(path)
+    with pytest.raises(StoreUnusableError, match="cannot be opened"):
+        await SqliteStore.open(tmp_path / "missing" / "tasks.db")
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(StoreUnusableError, match="newer version"):
+        await SqliteStore.open(path)
+
+
+async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    store = await SqliteStore.open(path)
+    await store.create(record())
+    await store.bury(letter())
+    await store.close()
+    with pytest.raises(StoreError, match="closed"):
+        await store.create(record("late"))
+    store = await SqliteStore.open(path)
+    assert await store.get("t") == record()
+    assert await store.letters("shop") == [letter()]
+    await store.close()
+
+
+async def test_a_caller_that_gives_up_does_not_take_its_write_back(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "tasks.db")
+    task = asyncio.create_task(store.create(record()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await store.close()
+    store = await SqliteStore.open(tmp_path / "tasks.db")
+    assert await store.get("t") == record()
+    await store.close()
+
+
+async def test_a_batch_that_fails_tells_each_of_its_callers_and_the_next_one_is_written() -> None:
+    seen: list[int] = []
+
+    async def write(ops: object) -> list[bool | StoreError]:
+        assert isinstance(ops, list)
+        if 1 in ops:
+            raise OperationalError("insert", {}, Exception("disk full"))
+        seen.extend(ops)
+        return [True] * len(ops)
+
+    group: GroupCommit[int] = GroupCommit(write)
+    outcomes = await asyncio.gather(group.submit(1), group.submit(2), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreError, StoreError]
+    assert await group.submit(3)
+    await group.close()
+    assert seen == [3]
+
+
+async def test_what_waits_is_written_together() -> None:
+    batches: list[int] = []
+
+    async def write(ops: object) -> list[bool | StoreError]:
+        assert isinstance(ops, list)
+        batches.append(len(ops))
+        await asyncio.sleep(0)
+        return [True] * len(ops)
+
+    group: GroupCommit[int] = GroupCommit(write, batch=50)
+    await asyncio.gather(*(group.submit(n) for n in range(101)))
+    await group.close()
+    assert max(batches) == 50
+    assert sum(batches) == 101
+    assert len(batches) <= 4
+
+
+async def test_a_store_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "tasks.db")
+    connection = sqlite3.connect(tmp_path / "tasks.db")
+    connection.execute("DROP TABLE tasks")
+    connection.close()
+    with pytest.raises(StoreError, match="could not be read"):
+        await store.get("t")
+    with pytest.raises(StoreError, match="could not write"):
+        await store.create(record())
+    await store.close()
