@@ -31,7 +31,7 @@ RESPONSES = {
 _EXCERPT = 300
 _SECRET = re.compile(
     r"(?i)(bearer|basic|authorization|api[-_ ]?key|token|secret|password|passwd)"
-    r"([\"']?\s*[:= ]\s*[\"']?)[^\s\"',;&]{4,}"
+    r"([\"']?\s*[:= ]\s*[\"']?)(?:(?:bearer|basic|token)\s+)?[^\s\"',;&]{4,}"
     r"|\b(sk|ghp|xox[abp])[-_][\w-]{8,}"
 )
 

@@ -1,0 +1,473 @@
+"""The engine with a store of each kind and containers that do as the test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdaagent.a2a import params
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.params import Get, Send
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import artifact_update, status_update
+from lambdaagent.agents import answers
+from lambdaagent.agents.callee import Callee, callee
+from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.clock import Clock, system
+from lambdaagent.api.agent import parse
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.store.errors import StoreError
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
+from lambdaagent.tasks.live import Limits, Outcome
+
+Json = dict[str, Any]
+CLOCK = system()
+
+
+@dataclass
+class Observed:
+    states: list[TaskState] = field(default_factory=list)
+    events: list[Outcome] = field(default_factory=list)
+    crashes: int = 0
+
+    def settled(self, state: TaskState) -> None:
+        self.states.append(state)
+
+    def event(self, outcome: Outcome) -> None:
+        self.events.append(outcome)
+
+    def crashed(self) -> None:
+        self.crashes += 1
+
+
+def completed(text: str = "done") -> list[Json]:
+    return [artifact_update({"artifactId": text, "parts": [{"text": text}]}), status_update(TaskState.COMPLETED, now=1)]
+
+
+@dataclass
+class Container:
+    """`answer` is what a call does; `turns` is what was asked."""
+
+    answer: Callable[[Turn], Awaitable[list[Json]]]
+    turns: list[Turn] = field(default_factory=list)
+
+    async def call(self, turn: Turn) -> list[Json]:
+        self.turns.append(turn)
+        return await self.answer(turn)
+
+
+async def at_once(turn: Turn) -> list[Json]:
+    return completed(turn.message["parts"][0]["text"])
+
+
+async def never(turn: Turn) -> list[Json]:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def accepted(turn: Turn) -> list[Json]:
+    return []
+
+
+def agent(name: str = "cart", *, forwards: list[str] = [], **a2a: Any) -> Callee:  # noqa: B006
+    skills = [
+        {"id": "say", "name": "Say", "inputModes": ["text"]},
+        {"id": "slow", "name": "Slow", "invoke": {"timeoutSeconds": 1, "replyType": "my.reply"}},
+        {"id": "later", "name": "Later", "invoke": {"mode": "async"}},
+    ]
+    spec: Json = {"image": {"repository": "r"}, "a2a": {"enabled": True, "skills": skills, **a2a}}
+    if forwards:
+        spec["eventing"] = {
+            "forwards": [{"eventTypes": ["t"], "targetAgent": f, "targetNamespace": "shop"} for f in forwards]
+        }
+    return callee(parse({"metadata": {"name": name, "namespace": "shop"}, "spec": spec}), target=None)
+
+
+def sending(text: str = "hi", *, skill: str | None = "say", immediately: bool = False, **more: Any) -> Send:
+    metadata = {"metadata": {"skillId": skill}} if skill else {}
+    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": text}], **metadata, **more}
+    return params.send({"message": message, "configuration": {"returnImmediately": immediately}})
+
+
+@dataclass
+class Bench:
+    container: Container
+    observed: Observed
+    engine: Engine
+    store: MemoryStore | SqliteStore
+
+    def event(self, task_id: str, event_id: str = "1", **more: Any) -> Event:
+        fields = {
+            "type": "io.knative.lambda.response.success",
+            "data": b"late",
+            "datacontenttype": "text/plain",
+            **more,
+        }
+        return Event(id=event_id, source="/s", extensions={"a2ataskid": task_id}, **fields)
+
+    async def state(self, task_id: str) -> TaskState:
+        record = await self.store.get(task_id)
+        assert record is not None
+        return record.state
+
+
+def bench_of(
+    store: MemoryStore | SqliteStore, *, limits: Limits | None = None, clock: Clock = CLOCK, known: Callee | None = None
+) -> Bench:
+    container, observed = Container(at_once), Observed()
+    found = known or agent()
+    engine = Engine(
+        store=store,
+        caller=container,
+        clock=clock,
+        observer=observed,
+        lookup=lambda namespace, name: found if name == found.name else None,
+        limits=limits,
+    )
+    return Bench(container, observed, engine, store)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    store: MemoryStore | SqliteStore = (
+        MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "t.db")
+    )
+    made = bench_of(store, known=agent(forwards=["till"]))
+    await made.engine.start()
+    yield made
+    await made.engine.stop(grace=0)
+    await store.close()
+
+
+def problem(raised: pytest.ExceptionInfo[A2AError]) -> Problem:
+    return raised.value.problem
+
+
+async def test_a_message_returns_the_finished_task_and_get_returns_it_again(bench: Bench) -> None:
+    task = await bench.engine.send(agent(), sending("hi", contextId="mine"), traceparent="tp")
+    assert (task["status"]["state"], task["contextId"]) == ("TASK_STATE_COMPLETED", "mine")
+    assert task["artifacts"][0]["parts"] == [{"text": "hi"}]
+    assert await bench.engine.get(agent(), Get(task["id"])) == task
+    turn = bench.container.turns[0]
+    assert (turn.task_id, turn.context_id, turn.traceparent) == (task["id"], "mine", "tp")
+    assert bench.observed.states == [TaskState.COMPLETED]
+    assert await bench.store.changes(task["id"])
+
+
+async def test_the_task_is_stored_before_the_container_is_called(bench: Bench) -> None:
+    seen: list[TaskState] = []
+
+    async def look(turn: Turn) -> list[Json]:
+        seen.append(await bench.state(turn.task_id))
+        return completed()
+
+    bench.container.answer = look
+    await bench.engine.send(agent(), sending())
+    assert seen == [TaskState.WORKING]
+
+
+async def test_nobody_is_told_what_the_store_did_not_take() -> None:
+    class Failing(MemoryStore):
+        async def append(self, *args: Any, **kwargs: Any) -> bool:
+            raise StoreError("disk full")
+
+    bench = bench_of(Failing())
+    await bench.engine.start()
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (await bench.engine.get(agent(), Get(task["id"])))["status"]["state"] == "TASK_STATE_WORKING"
+    assert bench.observed.crashes == 1
+    await bench.engine.stop(grace=0)
+
+
+async def test_history_is_as_long_as_asked_for(bench: Bench) -> None:
+    task = await bench.engine.send(agent(), sending())
+    assert len(task["history"]) == 1
+    assert "history" not in await bench.engine.get(agent(), Get(task["id"], history_length=0))
+
+
+async def test_returning_at_once_leaves_the_task_running_until_it_ends(bench: Bench) -> None:
+    gate = asyncio.Event()
+
+    async def gated(turn: Turn) -> list[Json]:
+        await gate.wait()
+        return completed()
+
+    bench.container.answer = gated
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    assert task["status"]["state"] == "TASK_STATE_WORKING"
+    gate.set()
+    async with asyncio.timeout(5):
+        while not (await bench.state(task["id"])).terminal:
+            await asyncio.sleep(0)
+
+
+async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) -> None:
+    gate, asked = asyncio.Event(), asyncio.Event()
+
+    async def gated(turn: Turn) -> list[Json]:
+        asked.set()
+        await gate.wait()
+        return completed()
+
+    bench.container.answer = gated
+    waiting = asyncio.create_task(bench.engine.send(agent(), sending()))
+    await asked.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    gate.set()
+    async with asyncio.timeout(5):
+        while await bench.state(bench.container.turns[0].task_id) is not TaskState.COMPLETED:
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("callee_", "request_", "expected", "says"),
+    [
+        pytest.param(
+            agent(), sending(skill="fly"), Problem.INVALID_PARAMS, "known are: say, slow, later", id="an unknown skill"
+        ),
+        pytest.param(agent(skills=[]), sending(skill="fly"), Problem.INVALID_PARAMS, "known are: none", id="no skills"),
+        pytest.param(
+            agent(), sending(skill="later"), Problem.UNSUPPORTED_OPERATION, "invoke.mode async", id="an async skill"
+        ),
+        pytest.param(
+            agent(protocol="a2a"), sending(), Problem.UNSUPPORTED_OPERATION, "protocol 'a2a'", id="protocol a2a"
+        ),
+        pytest.param(
+            agent(),
+            sending(taskId="made-up"),
+            Problem.TASK_NOT_FOUND,
+            "made-up",
+            id="a task of the client's own making",
+        ),
+        pytest.param(
+            agent(enforceModes=True),
+            sending(parts=[{"data": 1}]),
+            Problem.CONTENT_TYPE,
+            "takes text",
+            id="a part outside the modes",
+        ),
+    ],
+)
+async def test_what_cannot_be_sent_is_refused_and_nothing_is_made(
+    bench: Bench, callee_: Callee, request_: Send, expected: Problem, says: str
+) -> None:
+    with pytest.raises(A2AError, match=says) as raised:
+        await bench.engine.send(callee_, request_)
+    assert problem(raised) is expected
+    assert bench.container.turns == []
+
+
+async def test_the_only_skill_is_meant_when_none_is_named_and_of_several_none_is(bench: Bench) -> None:
+    await bench.engine.send(agent(skills=[{"id": "one", "name": "One"}]), sending(skill=None))
+    await bench.engine.send(agent(), sending(skill=None))
+    assert [turn.skill and turn.skill.id for turn in bench.container.turns] == ["one", None]
+
+
+async def test_enforced_modes_let_through_what_the_skill_takes(bench: Bench) -> None:
+    assert await bench.engine.send(agent(enforceModes=True), sending("hi"))
+
+
+async def test_a_container_may_ask_and_the_next_message_goes_on_with_the_task(bench: Bench) -> None:
+    async def asks_first(turn: Turn) -> list[Json]:
+        if len(bench.container.turns) == 1:
+            return [
+                status_update(
+                    TaskState.INPUT_REQUIRED,
+                    now=1,
+                    message={"messageId": "q", "role": "ROLE_AGENT", "parts": [{"text": "which?"}]},
+                )
+            ]
+        return completed(turn.message["parts"][0]["text"])
+
+    bench.container.answer = asks_first
+    asked = await bench.engine.send(agent(), sending("buy", skill="slow"))
+    assert asked["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+    done = await bench.engine.send(agent(), sending("apples", skill=None, taskId=asked["id"]))
+    assert (done["id"], done["contextId"]) == (asked["id"], asked["contextId"])
+    assert [message["parts"][0]["text"] for message in done["history"]] == ["buy", "which?", "apples"]
+    assert done["artifacts"][0]["parts"] == [{"text": "apples"}]
+    assert [turn.skill and turn.skill.id for turn in bench.container.turns] == ["slow", "slow"]
+
+
+async def test_a_message_in_another_context_or_to_an_ended_or_busy_task_is_refused(bench: Bench) -> None:
+    ended = await bench.engine.send(agent(), sending())
+    with pytest.raises(A2AError, match="has ended") as raised:
+        await bench.engine.send(agent(), sending(taskId=ended["id"]))
+    assert problem(raised) is Problem.UNSUPPORTED_OPERATION
+    with pytest.raises(A2AError, match="another context"):
+        await bench.engine.send(agent(), sending(taskId=ended["id"], contextId="other"))
+    bench.container.answer = never
+    busy = await bench.engine.send(agent(), sending(immediately=True))
+    with pytest.raises(A2AError, match="is working"):
+        await bench.engine.send(agent(), sending(taskId=busy["id"]))
+
+
+async def test_tasks_of_others_are_not_found(bench: Bench) -> None:
+    task = await bench.engine.send(agent(), sending(), owner="ann")
+    assert await bench.engine.get(agent(), Get(task["id"]), owner="ann")
+    for callee_, owner in ((agent(), "bob"), (agent("till"), "ann")):
+        with pytest.raises(A2AError) as raised:
+            await bench.engine.get(callee_, Get(task["id"]), owner=owner)
+        assert problem(raised) is Problem.TASK_NOT_FOUND
+
+
+async def test_an_accepted_task_goes_on_until_an_event_ends_it(bench: Bench) -> None:
+    bench.container.answer = accepted
+    waiting = asyncio.create_task(bench.engine.send(agent(), sending()))
+    async with asyncio.timeout(5):
+        while not bench.container.turns:
+            await asyncio.sleep(0)
+    task_id = bench.container.turns[0].task_id
+    assert (
+        await bench.engine.advance(bench.event(task_id, "p", type="progress"), namespace="shop", agent="cart")
+        is Outcome.ADVANCED
+    )
+    assert (
+        await bench.engine.advance(bench.event(task_id, "p", type="progress"), namespace="shop", agent="cart")
+        is Outcome.DUPLICATE
+    )
+    assert not waiting.done()
+    assert await bench.engine.advance(bench.event(task_id, "e"), namespace="shop", agent="cart") is Outcome.ADVANCED
+    task = await waiting
+    assert (task["status"]["state"], len(task["artifacts"])) == ("TASK_STATE_COMPLETED", 2)
+    assert await bench.engine.advance(bench.event(task_id, "x"), namespace="shop", agent="cart") is Outcome.ENDED
+    assert bench.observed.events == [Outcome.ADVANCED, Outcome.DUPLICATE, Outcome.ADVANCED, Outcome.ENDED]
+
+
+async def test_only_the_tasks_agent_and_those_it_forwards_to_may_advance_it(bench: Bench) -> None:
+    bench.container.answer = accepted
+    task = await bench.engine.send(agent(), sending(immediately=True, skill="slow"))
+    event = bench.event(task["id"], type="my.reply")
+    assert await bench.engine.advance(event, namespace="shop", agent="thief") is Outcome.FOREIGN
+    assert await bench.engine.advance(event, namespace="bank", agent="cart") is Outcome.FOREIGN
+    assert not (await bench.state(task["id"])).terminal
+    assert await bench.engine.advance(event, namespace="shop", agent="till") is Outcome.ADVANCED
+    assert await bench.state(task["id"]) is TaskState.COMPLETED
+
+
+async def test_events_of_no_task_and_of_unknown_tasks_change_nothing(bench: Bench) -> None:
+    assert await bench.engine.advance(bench.event("nobody"), namespace="shop", agent="cart") is Outcome.UNKNOWN
+    assert await bench.engine.advance(Event(id="1", source="/s", type="t"), namespace="shop", agent="cart") is None
+    assert bench.observed.events == [Outcome.UNKNOWN]
+
+
+async def test_an_event_beats_the_answer_that_comes_after_it(bench: Bench) -> None:
+    async def slow(turn: Turn) -> list[Json]:
+        await bench.engine.advance(bench.event(turn.task_id), namespace="shop", agent="cart")
+        return completed("too late")
+
+    bench.container.answer = slow
+    task = await bench.engine.send(agent(), sending())
+    assert [artifact["parts"][0]["text"] for artifact in task["artifacts"]] == ["late"]
+
+
+async def test_a_task_that_nobody_finishes_fails_at_its_skills_deadline(bench: Bench) -> None:
+    bench.container.answer = accepted
+    task = await bench.engine.send(agent(), sending(skill="slow"))
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert "did not finish the task in 1 s" in task["status"]["message"]["parts"][0]["text"]
+
+
+async def test_a_crash_of_the_call_fails_its_task_without_a_word_of_the_inside(bench: Bench) -> None:
+    async def crash(turn: Turn) -> list[Json]:
+        raise RuntimeError("secret detail")
+
+    bench.container.answer = crash
+    task = await bench.engine.send(agent(), sending())
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert "secret" not in str(task)
+    assert bench.observed.crashes == 1
+
+
+async def test_after_a_restart_running_tasks_have_failed_and_waiting_ones_wait(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "t.db")
+    bench = bench_of(store)
+    await bench.engine.start()
+
+    async def asks(turn: Turn) -> list[Json]:
+        return [status_update(TaskState.INPUT_REQUIRED, now=1)]
+
+    bench.container.answer = asks
+    asked = await bench.engine.send(agent(), sending())
+    bench.container.answer = never
+    running = await bench.engine.send(agent(), sending(immediately=True))
+    # As after kill -9: nothing of the first engine is told to stop.
+    second = bench_of(store)
+    await second.engine.start()
+    task = await second.engine.get(agent(), Get(running["id"]))
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert "restarted" in task["status"]["message"]["parts"][0]["text"]
+    done = await second.engine.send(agent(), sending("go on", taskId=asked["id"]))
+    assert done["status"]["state"] == "TASK_STATE_COMPLETED"
+    await second.engine.stop(grace=0)
+    await bench.engine.stop(grace=0)
+    await store.close()
+
+
+async def test_stopping_waits_a_little_then_cancels_and_says_so(bench: Bench) -> None:
+    bench.container.answer = never
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    await bench.engine.stop(grace=0.01)
+    assert await bench.state(task["id"]) is TaskState.FAILED
+    record = await bench.store.get(task["id"])
+    assert record is not None
+    assert "stopped" in record.task["status"]["message"]["parts"][0]["text"]
+    with pytest.raises(EngineStoppedError):
+        await bench.engine.send(agent(), sending())
+
+
+async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> None:
+    bench = bench_of(MemoryStore(), limits=Limits(running=1, held=2))
+    await bench.engine.start()
+    gate = asyncio.Event()
+
+    async def gated(turn: Turn) -> list[Json]:
+        await gate.wait()
+        return completed()
+
+    bench.container.answer = gated
+    first = await bench.engine.send(agent(), sending(immediately=True))
+    await asyncio.sleep(0)
+    second = await bench.engine.send(agent(), sending(immediately=True))
+    assert [task["status"]["state"] for task in (first, second)] == ["TASK_STATE_WORKING", "TASK_STATE_SUBMITTED"]
+    with pytest.raises(EngineBusyError):
+        await bench.engine.send(agent(), sending())
+    gate.set()
+    async with asyncio.timeout(5):
+        while not (await bench.state(second["id"])).terminal:
+            await asyncio.sleep(0)
+    assert [
+        change.updates[0]["statusUpdate"]["status"]["state"] for change in (await bench.store.changes(second["id"]))[:1]
+    ] == ["TASK_STATE_WORKING"]
+    await bench.engine.stop(grace=0)
+
+
+async def test_retention_is_kept_by_the_engine_itself() -> None:
+    now = [1000.0]
+    bench = bench_of(
+        MemoryStore(),
+        clock=Clock(now=lambda: now[0], new_id=CLOCK.new_id),
+        limits=Limits(retention=10, tidy_every=0.001),
+    )
+    await bench.engine.start()
+    task = await bench.engine.send(agent(), sending())
+    now[0] += 11
+    async with asyncio.timeout(5):
+        while await bench.store.get(task["id"]) is not None:
+            await asyncio.sleep(0.001)
+    await bench.engine.stop(grace=0)
+
+
+def test_a_failure_update_says_its_words() -> None:
+    update = answers.failed("why", clock=CLOCK)
+    assert update["statusUpdate"]["status"]["message"]["parts"] == [{"text": "why"}]
