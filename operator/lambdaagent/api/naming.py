@@ -83,6 +83,12 @@ def exchange(namespace: str, broker: str = SHARED_BROKER) -> str:
     return f"lambdaagent.{namespace}.{broker}"
 
 
+def broker_of_exchange(exchange: str) -> tuple[str, str]:
+    """The namespace and the Broker that `exchange` was made of; neither can hold a dot."""
+    _, namespace, broker = exchange.split(".")
+    return namespace, broker
+
+
 def queue(namespace: str, agent: str) -> str:
     return f"lambdaagent.{namespace}.agent.{agent}"
 

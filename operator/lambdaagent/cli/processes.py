@@ -20,6 +20,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 def register(app: typer.Typer) -> None:
     app.command()(operator)
+    app.command()(gateway)
     app.command()(dev)
 
 
@@ -29,6 +30,16 @@ def operator() -> None:
     from lambdaagent.settings import OperatorSettings
 
     settings = read_settings(OperatorSettings)
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    run_until_signal(run(settings))
+
+
+def gateway() -> None:
+    """Serve agents over A2A and take in events; configured by LAMBDAAGENT_* variables."""
+    from lambdaagent.gateway.process import run
+    from lambdaagent.settings import GatewaySettings
+
+    settings = read_settings(GatewaySettings)
     logs.configure(level=settings.log_level, form=settings.log_format)
     run_until_signal(run(settings))
 

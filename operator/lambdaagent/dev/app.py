@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
@@ -32,10 +30,9 @@ from lambdaagent.dev.watching import changes
 from lambdaagent.dispatcher.delivering import Reply
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.problems import ProblemError
+from lambdaagent.gateway.serving import serve
 from lambdaagent.kube import manifests
 from lambdaagent.settings import Installation
 from lambdaagent.store.sqlite import SqliteStore
@@ -79,14 +76,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     store = await SqliteStore.open(options.data / "lambdaagent.db")
     stack.push_async_callback(store.close)
     broker = await stack.enter_async_context(_broker(options))
-    directory, metrics, clock, client = Directory(), Metrics(), clocks.system(), Client()
-    tasks = Engine(
-        store=store,
-        caller=HttpCaller(client=client, clock=clock),
-        clock=clock,
-        observer=metrics,
-        lookup=directory.callee,
-    )
+    directory, clock, client = Directory(), clocks.system(), Client()
     supervisor: Supervisor
 
     def why_not_ready() -> str | None:
@@ -95,23 +85,24 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         return None if supervisor.bound else "the bindings of the agents do not stand yet"
 
     exchanges = _Exchanges()
-    app = create_app(
+    serving = await serve(
+        stack,
         directory=directory,
-        tasks=tasks,
-        letters=store,
+        store=store,
         publisher=broker,
         exchanges=exchanges,
         client=client,
-        metrics=metrics,
         clock=clock,
         ready=why_not_ready,
+        host=options.host,
+        port=options.port,
+        keys={},
+        public_url="",
+        trust_forwarded=False,
         max_body=options.max_body,
+        shutdown_timeout=2.0,
     )
-    runner = make_runner(app, shutdown_timeout=2.0)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    port = await _listen(runner, options)
-    local = f"http://127.0.0.1:{port}"
+    local = f"http://127.0.0.1:{serving.port}"
     # Not from the environment: what is set for a cluster would send the agents' events there.
     installation = Installation(gateway_url=local, events_url=local, event_keys="", eventing="rabbitmq")
     supervisor = Supervisor(
@@ -120,7 +111,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         broker=broker,
         client=client,
         clock=clock,
-        reply=lambda agent: _reply(agent, tasks=tasks, broker=broker, exchanges=exchanges),
+        reply=lambda agent: _reply(agent, tasks=serving.tasks, broker=broker, exchanges=exchanges),
         sink=lambda agent: gateway_urls.events_from(agent, installation) or "",
         output=_print,
         own=os.environ,
@@ -142,16 +133,6 @@ async def _broker(options: Options) -> AsyncIterator[Broker]:
         log.info("waiting for RabbitMQ")
         await broker.wait_ready()
         yield broker
-
-
-async def _listen(runner: web.AppRunner, options: Options) -> int:
-    try:
-        await web.TCPSite(runner, options.host, options.port).start()
-    except OSError as error:
-        hint = "choose another with --port, or stop what listens there"
-        raise UsageError(f"cannot listen on {options.host}:{options.port}: {error.strerror}; {hint}") from None
-    port: int = runner.addresses[0][1]
-    return port
 
 
 async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:

@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. Python 3.11 or later is all they start from.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN ?= examples/echo-python
+
+.PHONY: help setup run test lint format bench crds lock clean
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
+
+setup: $(STAMP) ## Install what the lock names into .venv
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "install the package python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## Run the example agent here: no cluster, broker or database needed
+	$(BIN)/lambdaagent dev $(RUN)
+
+parts: setup
+	@$(BIN)/python -m tests.parts.fetch
+
+test: lint parts ## Run every test, those on a real API server and a real RabbitMQ included
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: setup ## Style, types and layers
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Put the code into its form
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+bench: setup ## Measure the hot paths, as ratios
+	$(BIN)/python -m benchmarks
+
+crds: setup ## Write crds/ anew from the models
+	$(BIN)/lambdaagent crd > crds/lambdaagents.yaml
+
+lock: setup ## Resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet pyproject.toml --group test --group lint --group build --generate-hashes \
+	  --no-header --no-annotate --universal --python-version 3.11 --upgrade -o requirements.lock
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

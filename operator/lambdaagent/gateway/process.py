@@ -1,0 +1,86 @@
+"""The gateway process: agents from the API server, tasks in its store, events to the Brokers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from lambdaagent.agents import clock as clocks
+from lambdaagent.agents.client import Client
+from lambdaagent.broker.protocol import Broker
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.serving import Store, serve
+from lambdaagent.gateway.watching import feed
+from lambdaagent.kube.client import connect
+from lambdaagent.kube.resources import LAMBDA_AGENT
+from lambdaagent.kube.watch import Watcher
+from lambdaagent.settings import GatewaySettings
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.sqlite import SqliteStore
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: GatewaySettings) -> None:
+    """Until cancelled."""
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(connect())
+        store = await _store(settings)
+        stack.push_async_callback(store.close)
+        directory, client = Directory(), Client()
+        brokers = Brokers(directory)
+        amqp = await stack.enter_async_context(_amqp(settings))
+        watcher = Watcher(api, LAMBDA_AGENT)
+
+        def why_not_ready() -> str | None:
+            if not watcher.synced.is_set():
+                return f"the agents are not listed yet: {watcher.error or 'asking the API server'}"
+            return "RabbitMQ is not connected" if amqp and not amqp.ready else None
+
+        serving = await serve(
+            stack,
+            directory=directory,
+            store=store,
+            publisher=amqp or KnativePublisher(brokers, client),
+            exchanges=BrokerExchanges(brokers),
+            client=client,
+            clock=clocks.system(),
+            ready=why_not_ready,
+            host=settings.host,
+            port=settings.port,
+            keys=settings.keys,
+            public_url=settings.public_url,
+            trust_forwarded=settings.trust_forwarded,
+            max_body=settings.max_body_bytes,
+            shutdown_timeout=15.0,
+        )
+        log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
+        following = asyncio.create_task(feed(watcher, directory=directory, brokers=brokers), name="feed")
+        stack.push_async_callback(_end, following)
+        await following
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _store(settings: GatewaySettings) -> Store:
+    if not settings.database:
+        log.warning("tasks are kept in memory", next_step="set LAMBDAAGENT_DATABASE to a file to keep them")
+        return MemoryStore()
+    return await SqliteStore.open(Path(settings.database), durable=True)
+
+
+@asynccontextmanager
+async def _amqp(settings: GatewaySettings) -> AsyncIterator[Broker | None]:
+    url = settings.amqp_url.get_secret_value()
+    if not url:
+        yield None
+        return
+    async with RabbitMQBroker(url=url, name="lambdaagent gateway") as broker:
+        yield broker

@@ -1,0 +1,82 @@
+"""A gateway put together and listening; whoever runs one brings the agents, the store and the broker."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from lambdaagent.agents.calls import HttpCaller
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.clock import Clock
+from lambdaagent.errors import UsageError
+from lambdaagent.gateway.app import create_app, make_runner
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.services import Exchanges, Publisher
+from lambdaagent.store.records import DeadLetterStore, TaskStore
+from lambdaagent.tasks.engine import Engine
+
+
+class Store(TaskStore, DeadLetterStore, Protocol):
+    """Both in one, as every store of ours is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    port: int
+    tasks: Engine
+
+
+async def serve(
+    stack: AsyncExitStack,
+    *,
+    directory: Directory,
+    store: Store,
+    publisher: Publisher,
+    exchanges: Exchanges,
+    client: Client,
+    clock: Clock,
+    ready: Callable[[], str | None],
+    host: str,
+    port: int,
+    keys: Mapping[str, bytes],
+    public_url: str,
+    trust_forwarded: bool,
+    max_body: int,
+    shutdown_timeout: float,
+) -> Serving:
+    """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
+    metrics = Metrics()
+    tasks = Engine(
+        store=store,
+        caller=HttpCaller(client=client, clock=clock),
+        clock=clock,
+        observer=metrics,
+        lookup=directory.callee,
+    )
+    app = create_app(
+        directory=directory,
+        tasks=tasks,
+        letters=store,
+        publisher=publisher,
+        exchanges=exchanges,
+        client=client,
+        metrics=metrics,
+        clock=clock,
+        ready=ready,
+        keys=keys,
+        public_url=public_url,
+        trust_forwarded=trust_forwarded,
+        max_body=max_body,
+    )
+    runner = make_runner(app, shutdown_timeout=shutdown_timeout)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        hint = "choose another port, or stop what listens there"
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
+    return Serving(port=runner.addresses[0][1], tasks=tasks)

@@ -1,0 +1,51 @@
+"""Feeds the directory from the API server: a list and a watch for ever, so discovery never wakes a pod."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.validation import parse_valid
+from lambdaagent.gateway.brokers import Brokers
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.kube.watch import Watcher
+
+log = structlog.get_logger(__name__)
+
+
+async def feed(watcher: Watcher, *, directory: Directory, brokers: Brokers) -> None:
+    """Until cancelled. An agent that this release cannot read is left out, or stays as it last could be read."""
+    async for change in watcher.changes():
+        obj = change.object
+        if change.type == "DELETED":
+            directory.remove(obj["metadata"]["namespace"], obj["metadata"]["name"])
+        else:
+            _take(obj, directory)
+        brokers.changed()
+        directory.synced = watcher.synced.is_set()
+
+
+def _take(obj: dict[str, Any], directory: Directory) -> None:
+    agent = parse_valid(obj)
+    if not isinstance(agent, LambdaAgent):
+        name = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+        log.warning("agent cannot be read", agent=name, problems="; ".join(map(str, agent[:3])))
+        return
+    service = agent.status.service_status
+    # A revision that was ready once goes on serving while a newer one fails.
+    ready = bool(service and (service.ready or service.latest_revision))
+    url = service.url if service else None
+    directory.upsert(agent, url=url, ready=ready, last_modified=_modified(obj))
+
+
+def _modified(obj: dict[str, Any]) -> datetime:
+    """When somebody last wrote anything but status: that is what a card is made of."""
+    metadata = obj["metadata"]
+    times = [
+        entry["time"]
+        for entry in metadata.get("managedFields", [])
+        if entry.get("time") and entry.get("subresource") != "status"
+    ]
+    text = max(times, default=metadata.get("creationTimestamp"))
+    return datetime.fromisoformat(text) if text else datetime.now(UTC)
