@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, TCPConnector, web
+import orjson
+from aiohttp import ClientSession, TCPConnector, web
+from multidict import CIMultiDict
 
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.calls import HttpCaller
@@ -60,6 +62,22 @@ class Exchanges:
 
 
 @dataclass
+class Answer:
+    """A response with its body, which outlives its connection."""
+
+    status: int
+    headers: CIMultiDict[str]
+    content_type: str
+    body: bytes
+
+    async def read(self) -> bytes:
+        return self.body
+
+    async def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@dataclass
 class World:
     directory: Directory
     broker: Broker
@@ -96,11 +114,9 @@ class World:
             answer: dict[str, Any] = await response.json()
             return answer
 
-    async def request(self, method: str, path: str, **kwargs: Any) -> ClientResponse:
-        """With the body read, so that it outlives its connection."""
+    async def request(self, method: str, path: str, **kwargs: Any) -> "Answer":
         async with self.session.request(method, self.url + path, **kwargs) as response:
-            await response.read()
-            return response
+            return Answer(response.status, response.headers.copy(), response.content_type, await response.read())
 
 
 def skill(id_: str, **more: Any) -> dict[str, Any]:
