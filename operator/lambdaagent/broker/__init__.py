@@ -1,0 +1,1 @@
+"""The event broker behind one protocol: RabbitMQ (pika) and its in-process twin, under one contract suite."""

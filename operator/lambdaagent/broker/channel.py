@@ -1,0 +1,77 @@
+"""Pika's callbacks as coroutines: one channel, whose calls end with its answer, its closing or a deadline.
+
+Pika forgets the callbacks of a channel that closes, so a caller would wait for ever; here every call also waits for the
+closing. What closed the channel tells what was wrong: a contradiction is permanent, a lost connection is not.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pika import exceptions
+
+from lambdaagent.broker.errors import BrokerUnavailableError, TopologyBusyError, TopologyError
+from lambdaagent.errors import LambdaAgentError
+
+CALL_TIMEOUT = 30.0
+_NOT_FOUND, _REFUSED, _LOCKED, _PRECONDITION_FAILED = 404, 403, 405, 406
+
+
+class MissingError(BrokerUnavailableError):
+    """404: a queue or exchange is not there; temporary, because another process may be about to make it."""
+
+
+class Channel:
+    """Around a pika channel, made in the same step as it, so that its closing cannot be missed."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        raw.add_on_close_callback(self._on_closed)
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.raw.is_open)
+
+    async def call(self, method: Callable[..., Any], timeout: float = CALL_TIMEOUT, **arguments: Any) -> Any:
+        """The method frame that answers `method(**arguments)`, one of the channel's."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(frame: Any) -> None:
+            if not answer.done():
+                answer.set_result(frame)
+
+        what = getattr(method, "__name__", "call")
+        try:
+            method(callback=done, **arguments)
+        except exceptions.AMQPError as problem:
+            raise self.problem(what, problem) from problem
+        await asyncio.wait([answer, self.closed], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        if self.closed.done():
+            raise self.problem(what, self.closed.result())
+        raise BrokerUnavailableError(f"RabbitMQ did not answer {what} within {timeout:g} s; it is tried again")
+
+    async def close(self) -> None:
+        if self.raw.is_open:
+            self.raw.close()
+        await asyncio.wait([self.closed], timeout=CALL_TIMEOUT)
+
+    def problem(self, what: str, cause: BaseException) -> LambdaAgentError:
+        if isinstance(cause, exceptions.ChannelClosedByBroker):
+            text = f"RabbitMQ refused {what}: {cause.reply_text}"
+            if cause.reply_code == _LOCKED:
+                return TopologyBusyError(text)
+            if cause.reply_code == _NOT_FOUND:
+                return MissingError(text)
+            if cause.reply_code in (_REFUSED, _PRECONDITION_FAILED):
+                return TopologyError(f"{text}. Remove what contradicts it, or grant this right to RabbitMQ's user.")
+        return BrokerUnavailableError(
+            f"the connection to RabbitMQ was lost during {what}: {cause!r}; it is tried again"
+        )
+
+    def _on_closed(self, _: Any, reason: BaseException) -> None:
+        if not self.closed.done():
+            self.closed.set_result(reason)

@@ -1,0 +1,27 @@
+"""Why the broker did not do what it was asked to. A publish that raises was not confirmed: the caller may repeat it."""
+
+from lambdaagent.errors import PermanentError, TemporaryError
+
+
+class BrokerUnavailableError(TemporaryError):
+    """No connection, or it was lost before the answer."""
+
+
+class NotConfirmedError(TemporaryError):
+    """The broker refused it for now, or did not confirm it in time; it may have been delivered all the same."""
+
+
+class BlockedError(TemporaryError):
+    """The broker takes nothing at the moment: it is short of memory or disk, or a queue is full."""
+
+
+class TopologyBusyError(TemporaryError):
+    """Another process is changing the same exchange's bindings."""
+
+
+class TopologyError(PermanentError):
+    """What was asked for contradicts what exists (queue type, arguments), or is not allowed to this user."""
+
+
+class EventTooLargeError(PermanentError):
+    """The message would break the connection that carries it."""

@@ -1,0 +1,135 @@
+"""The broker on RabbitMQ. Two connections: one that publishes, one that consumes.
+
+RabbitMQ stops reading from connections that publish while it is short of memory; acknowledgements on the same
+connection would be stuck behind it. After every reconnection the declared topology is made again before anything is
+published, so that a broker which lost its state does not swallow events as unroutable.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from lambdaagent.broker.backoff import Backoff
+from lambdaagent.broker.consumer import Consumer, buried
+from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.broker.link import Link
+from lambdaagent.broker.protocol import Binding, Handler
+from lambdaagent.broker.publisher import Publisher
+from lambdaagent.broker.topology import Topology, Wanted
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.events import amqp
+from lambdaagent.events.cloudevents import Event
+
+log = structlog.get_logger(__name__)
+
+
+class RabbitMQBroker:
+    def __init__(
+        self,
+        *,
+        url: str,
+        name: str = "lambdaagent",
+        queue_type: str = "quorum",
+        window: int = 256,
+        publish_timeout: float = 10.0,
+        declare_timeout: float = 60.0,
+        drain_timeout: float = 30.0,
+        heartbeat: int = 20,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._backoff = backoff or Backoff()
+        self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff)
+        self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff)
+        self._topology = Topology(self._out, queue_type=queue_type)
+        self._publisher = Publisher(
+            self._out, restore=self._restore, window=window, timeout=publish_timeout, backoff=self._backoff
+        )
+        self._declare_timeout = declare_timeout
+        self._drain_timeout = drain_timeout
+        self._wanted: dict[str, Wanted] = {}
+        # The lock on the broker is the connection's, so it does not keep two tasks of this process apart.
+        self._declaring = asyncio.Lock()
+
+    async def __aenter__(self) -> "RabbitMQBroker":
+        self._out.start()
+        self._in.start()
+        self._publisher.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._publisher.stop()
+        await self._in.stop()
+        await self._out.stop()
+
+    @property
+    def ready(self) -> bool:
+        return self._publisher.ready and self._in.connected
+
+    async def wait_ready(self) -> None:
+        await self._publisher.wait_ready()
+
+    async def declare(
+        self, *, exchange: str, queues: Mapping[str, Sequence[Binding]], dead_letters: str | None = None
+    ) -> None:
+        wanted = Wanted(exchange, {queue: tuple(bindings) for queue, bindings in queues.items()}, dead_letters)
+        async with self._in_time(f"declaring {exchange}"), self._declaring:
+            await self._topology.declare(wanted)
+            self._wanted[exchange] = wanted
+
+    async def remove_queue(self, queue: str) -> None:
+        async with self._in_time(f"removing {queue}"), self._declaring:
+            await self._topology.remove_queue(queue)
+            for exchange, wanted in self._wanted.items():
+                rest = {name: bindings for name, bindings in wanted.queues.items() if name != queue}
+                self._wanted[exchange] = Wanted(exchange, rest, wanted.dead_letters)
+
+    async def remove_exchange(self, exchange: str) -> None:
+        async with self._in_time(f"removing {exchange}"), self._declaring:
+            self._wanted.pop(exchange, None)
+            self._publisher.forget(exchange)
+            await self._topology.remove_exchange(exchange)
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        return await self._publisher.publish(amqp.write(event), exchange=exchange)
+
+    @asynccontextmanager
+    async def consume(self, queue: str, *, prefetch: int, handler: Handler, dead_letters: str) -> AsyncIterator[None]:
+        async def bury(message: amqp.Message) -> None:
+            buried(await self._publisher.publish(message, exchange="", routing_key=dead_letters), queue=dead_letters)
+
+        consumer = Consumer(
+            self._in,
+            queue,
+            prefetch=prefetch,
+            handler=handler,
+            bury=bury,
+            prepare=lambda channel: self._topology.ensure_queue(channel, dead_letters),
+            drain_timeout=self._drain_timeout,
+            backoff=self._backoff,
+        )
+        consumer.start()
+        try:
+            yield
+        finally:
+            await consumer.stop()
+
+    async def _restore(self) -> None:
+        async with self._declaring:
+            for wanted in list(self._wanted.values()):
+                try:
+                    await self._topology.declare(wanted)
+                except LambdaAgentError as problem:
+                    # Publishing goes on: the exchange may well be as it was.
+                    log.error("cannot restore the topology", exchange=wanted.exchange, problem=str(problem))
+
+    @asynccontextmanager
+    async def _in_time(self, what: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._declare_timeout):
+                yield
+        except TimeoutError:
+            raise BrokerUnavailableError(
+                f"{what} was not done within {self._declare_timeout:g} s; check that RabbitMQ can be reached"
+            ) from None

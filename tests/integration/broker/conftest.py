@@ -1,0 +1,59 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lambdaagent.broker.backoff import Backoff
+from lambdaagent.broker.inprocess import InProcessBroker
+from lambdaagent.broker.protocol import ACK, Broker, Delivery, Outcome
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+
+QUICK = Backoff(first=0.05, cap=0.2)
+
+
+@dataclass
+class Inbox:
+    """A handler that keeps what it got; `answer` decides what becomes of it."""
+
+    answer: Callable[[Delivery], Outcome] = lambda _delivery: ACK
+    got: list[Delivery] = field(default_factory=list)
+
+    async def __call__(self, delivery: Delivery) -> Outcome:
+        self.got.append(delivery)
+        return self.answer(delivery)
+
+    @property
+    def ids(self) -> list[str]:
+        return [delivery.event.id for delivery in self.got]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("inprocess", id="in process"),
+        pytest.param("quorum", id="rabbitmq with quorum queues"),
+        pytest.param("classic", id="rabbitmq with classic queues"),
+    ]
+)
+def make_broker(request: pytest.FixtureRequest) -> Callable[[], AbstractAsyncContextManager[Broker]]:
+    """Brokers that share what is durable: further calls are further processes, where there can be any."""
+    if request.param == "inprocess":
+        shared = InProcessBroker(publish_timeout=5, drain_timeout=5, backoff=QUICK, limit=1000)
+
+        @asynccontextmanager
+        async def the_one() -> AsyncIterator[Broker]:
+            yield shared
+
+        return the_one
+    url = request.getfixturevalue("rabbitmq").url
+    options: Mapping[str, Any] = {"publish_timeout": 10, "drain_timeout": 5, "backoff": QUICK}
+    return lambda: RabbitMQBroker(url=url, queue_type=request.param, **options)
+
+
+@pytest.fixture
+async def broker(make_broker: Callable[[], AbstractAsyncContextManager[Broker]]) -> AsyncIterator[Broker]:
+    async with make_broker() as found:
+        await asyncio.wait_for(found.wait_ready(), 20)
+        yield found
