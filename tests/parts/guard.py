@@ -1,8 +1,8 @@
 """`guard.py PARENT COMMAND...`: becomes COMMAND, which the kernel kills when the process PARENT dies, however it dies.
 
-The death signal survives exec and is bound to the thread that started this process: parts are started from the main
-thread. A preexec function would do the same, but forking with one from a process with threads is a warning (an error
-in our tests) since Python 3.12.
+The death signal survives exec, and is bound to the thread that started this process (see process.py). A preexec
+function would do the same, but forking with one from a process with threads is a warning (an error in our tests) since
+Python 3.12.
 """
 
 import ctypes

@@ -1,7 +1,9 @@
 """A part that runs as a child process: started with a log file, awaited, and stopped by its process id.
 
-Children carry the kernel's parent-death signal (guard.py), so not even `kill -9` of pytest leaves one behind. When a
-part does not come up, the error holds the tail of its log: nobody should have to look for it in a temporary directory.
+Children carry the kernel's parent-death signal (guard.py), so not even `kill -9` of pytest leaves one behind. The
+signal comes when the thread that started the child ends, so one thread that lives as long as the process starts them
+all, and a test may start and restart parts from any thread. When a part does not come up, the error holds the tail of
+its log: nobody should have to look for it in a temporary directory.
 """
 
 import os
@@ -11,8 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="parts")
 _GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -31,14 +35,15 @@ class Process:
         self.name = name
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
-            self._popen = subprocess.Popen(
+            self._popen = _STARTER.submit(
+                subprocess.Popen,
                 [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), *args],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 env=env,
-            )
+            ).result()
 
     @property
     def pid(self) -> int:
