@@ -23,6 +23,7 @@ from lambdaagent.api.a2a import A2a
 from lambdaagent.api.agent import LambdaAgent
 
 Key = tuple[str, str]
+_HOSTS = 1024
 _CARDS = 32  # bodies kept per agent: the shapes, for a few base URLs
 
 
@@ -75,11 +76,13 @@ class Directory:
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = {}
         self._order: list[Key] = []
+        self._hosts: dict[str, Entry | None] = {}  # what `by_host` found, until something changes
         self._services: dict[str, dict[str, Key]] = {}  # A2A Service name -> namespace -> agent
         self.synced = False
         """Set by whoever feeds it, once it holds all that there was to begin with."""
 
     def upsert(self, agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime) -> None:
+        self._hosts.clear()
         entry = make_entry(agent, url=url, ready=ready, last_modified=last_modified)
         known = entry.key in self._entries
         self._entries[entry.key] = entry
@@ -88,6 +91,7 @@ class Directory:
             self._services.setdefault(naming.a2a_service(agent.name), {})[agent.namespace] = entry.key
 
     def remove(self, namespace: str, name: str) -> None:
+        self._hosts.clear()
         if self._entries.pop((namespace, name), None) is None:
             return
         self._order = sorted(self._entries)
@@ -108,6 +112,17 @@ class Directory:
 
         Raises MisdirectedError for an agent's bare Service name (design section 5).
         """
+        try:
+            return self._hosts[host]
+        except KeyError:
+            found = self._by_host(host)
+            # Clients choose what stands in a Host header, so the cache is small and may be dropped.
+            if len(self._hosts) >= _HOSTS:
+                self._hosts.clear()
+            self._hosts[host] = found
+            return found
+
+    def _by_host(self, host: str) -> Entry | None:
         service, _, rest = host.partition(":")[0].lower().rstrip(".").partition(".")
         namespaces = self._services.get(service)
         if namespaces is None:

@@ -1,11 +1,10 @@
 """The request's id: in the answer, in the logs, and on the way to the container."""
 
 import re
-from uuid import uuid4
 
 from aiohttp import web
 
-from lambdaagent.gateway.services import REQUEST_ID
+from lambdaagent.gateway.services import REQUEST_ID, SERVICES
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -15,7 +14,9 @@ def request_id(request: web.Request) -> str:
     known = request.get(REQUEST_ID)
     if known is None:
         given = request.headers.get("X-Request-Id", "")
-        known = request[REQUEST_ID] = given if _ID.fullmatch(given) else uuid4().hex
+        if not given or not _ID.fullmatch(given):
+            given = request.app[SERVICES].clock.new_mark()
+        known = request[REQUEST_ID] = given
     return known
 
 

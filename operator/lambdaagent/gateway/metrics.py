@@ -1,7 +1,12 @@
 """Prometheus metrics. Labels take only values of this code's own making: a route's name, never a path or an id."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.tasks.live import Outcome
@@ -10,21 +15,39 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
+class _Requests(Collector):
+    """Counted in plain dicts and made into metrics when they are asked for: it is on the way of every request."""
+
+    def __init__(self) -> None:
+        self.codes: dict[tuple[str, int], int] = {}
+        self.seconds: dict[str, tuple[list[int], list[float]]] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        counted = CounterMetricFamily(
+            "lambdaagent_gateway_requests", "Requests by route and status", labels=["route", "code"]
+        )
+        for (route, code), number in self.codes.items():
+            counted.add_metric([route, str(code)], number)
+        yield counted
+        timed = HistogramMetricFamily(
+            "lambdaagent_gateway_request_seconds", "Time until the answer was made", labels=["route"]
+        )
+        for route, (buckets, total) in self.seconds.items():
+            below, shown = 0, []
+            for bound, number in zip([*map(str, _BUCKETS), "+Inf"], buckets, strict=True):
+                below += number
+                shown.append((bound, below))
+            timed.add_metric([route], shown, total[0])
+        yield timed
+
+
 class Metrics:
     """One per process, with a registry of its own; also the task engine's observer."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "lambdaagent_gateway_requests", "Requests by route and status", ["route", "code"], registry=self.registry
-        )
-        self._seconds = Histogram(
-            "lambdaagent_gateway_request_seconds",
-            "Time until the answer was made",
-            ["route"],
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
+        self._requests = _Requests()
+        self.registry.register(self._requests)
         self._tasks = Counter(
             "lambdaagent_tasks_settled", "Tasks by the state they reached", ["state"], registry=self.registry
         )
@@ -35,17 +58,15 @@ class Metrics:
             "lambdaagent_events", "Events by what became of them", ["outcome"], registry=self.registry
         )
         self._errors = Counter("lambdaagent_gateway_errors", "Errors nobody foresaw", ["where"], registry=self.registry)
-        # `labels()` costs more than counting; routes and codes are few.
-        self._by_request: dict[tuple[str, int], Counter] = {}
-        self._by_route: dict[str, Histogram] = {}
 
     def request(self, route: str, code: int, seconds: float) -> None:
-        counter = self._by_request.get((route, code))
-        if counter is None:
-            counter = self._by_request[route, code] = self._requests.labels(route, str(code))
-            self._by_route.setdefault(route, self._seconds.labels(route))
-        counter.inc()
-        self._by_route[route].observe(seconds)
+        codes = self._requests.codes
+        codes[route, code] = codes.get((route, code), 0) + 1
+        timed = self._requests.seconds.get(route)
+        if timed is None:
+            timed = self._requests.seconds[route] = ([0] * (len(_BUCKETS) + 1), [0.0])
+        timed[0][bisect_left(_BUCKETS, seconds)] += 1
+        timed[1][0] += seconds
 
     def ingress(self, outcome: str, count: int = 1) -> None:
         self._ingress.labels(outcome).inc(count)

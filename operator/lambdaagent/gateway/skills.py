@@ -48,13 +48,16 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     built = invoke.for_direct(
         entry.callee,
         skill=skill,
-        event_id=services.clock.new_id(),
+        event_id=services.clock.new_mark(),
         content_type=request.headers.get("Content-Type"),
         traceparent=tracing.parent(request),
     )
     given = request.headers
-    headers = [*built.headers, ("x-request-id", request_id(request))]
-    headers += [(name, given[name]) for name in _THROUGH if name in given]
+    headers = built.headers
+    headers.append(("x-request-id", request_id(request)))
+    for name in _THROUGH:
+        if (value := given.get(name)) is not None:
+            headers.append((name, value))
     whole = length is not None and length <= _SMALL
     seconds = timeout(skill)
     try:
@@ -62,6 +65,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             target,
             path=built.path,
             headers=headers,
+            fixed=built.fixed,
             body=await request.read() if whole or not request.body_exists else _body(request, services.max_body),
             length=length,
             first_byte=seconds,

@@ -19,7 +19,9 @@ metadata:
 spec:
   image: {{repository: r}}
   env: [{{name: ANSWER, value: "{answer}"}}]
-  eventing: {{subscriptions: [{{eventType: test.{name}}}, {{eventType: test.refused}}], delivery: {{backoffDelay: PT0.1S}}}}
+  eventing:
+    subscriptions: [{{eventType: test.{name}}}, {{eventType: test.refused}}]
+    delivery: {{backoffDelay: PT0.1S}}
   a2a: {{enabled: true, skills: [{{id: say, name: Say, invoke: {{timeoutSeconds: 1}}}}]}}
 """
 
