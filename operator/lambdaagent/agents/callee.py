@@ -1,7 +1,8 @@
 """What a call needs to know of an agent, derived once per change of its resource."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.a2a import A2a, Skill
@@ -20,6 +21,8 @@ class Callee:
     target: Target | None
     forwards: frozenset[tuple[str, str]] = frozenset()  # agents that it hands events on to
     enforce_modes: bool = False
+    prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Per skill, what of a request is always the same; `invoke` makes it at the first call."""
 
     @property
     def source(self) -> str:

@@ -45,7 +45,7 @@ class HttpCaller:
             message=turn.message,
             task_id=turn.task_id,
             context_id=turn.context_id,
-            event_id=self._clock.new_id(),
+            event_id=self._clock.new_mark(),
             traceparent=turn.traceparent,
         )
         try:
@@ -53,6 +53,7 @@ class HttpCaller:
                 turn.callee.target,
                 path=call.path,
                 headers=call.headers,
+                fixed=call.fixed,
                 body=call.body,
                 first_byte=turn.timeout,
                 total=turn.timeout,

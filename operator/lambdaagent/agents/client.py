@@ -86,6 +86,7 @@ class Client:
         method: str = "POST",
         path: str = "/",
         headers: Headers = (),
+        fixed: str = "",
         body: bytes | AsyncIterable[bytes] = b"",
         length: int | None = None,
         first_byte: float,
@@ -103,6 +104,7 @@ class Client:
             target=target,
             path=path,
             headers=headers,
+            fixed=fixed,
             length=len(body) if isinstance(body, bytes) else length,
         )
         pool = self._pool(target)

@@ -10,6 +10,7 @@ import orjson
 
 from lambdaagent.a2a import Json
 from lambdaagent.agents.callee import Callee
+from lambdaagent.agents.wire import lines
 from lambdaagent.api.a2a import Skill
 from lambdaagent.events.cloudevents import Event, Value
 from lambdaagent.events.http import binary, encode
@@ -26,6 +27,13 @@ class Call:
     path: str
     headers: list[tuple[str, str]]
     body: bytes = b""
+    fixed: str = ""  # further header lines, made once
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    path: str
+    fixed: str
 
 
 def for_message(
@@ -38,17 +46,26 @@ def for_message(
     event_id: str,
     traceparent: str | None,
 ) -> Call:
-    body = data(skill, message)
-    ids = {"a2ataskid": task_id, "a2acontextid": context_id}
-    call = _call(callee, skill=skill, ids=ids, event_id=event_id, content_type=JSON, traceparent=traceparent)
-    return Call(call.path, [*call.headers, ("accept", ACCEPT)], body)
+    prepared = _prepared(callee, skill)
+    headers = [("content-type", JSON), ("accept", ACCEPT)]
+    if callee.protocol == "http":
+        headers += [("A2A-Task-Id", encode(task_id)), ("A2A-Context-Id", encode(context_id))]
+    else:
+        headers += [("ce-id", event_id), ("ce-a2ataskid", encode(task_id)), ("ce-a2acontextid", encode(context_id))]
+    return Call(prepared.path, headers + _trace(callee, traceparent), data(skill, message), prepared.fixed)
 
 
 def for_direct(
     callee: Callee, *, skill: Skill, event_id: str, content_type: str | None, traceparent: str | None
 ) -> Call:
     """Of a direct skill call: no task, and the body goes as it comes."""
-    return _call(callee, skill=skill, ids={}, event_id=event_id, content_type=content_type, traceparent=traceparent)
+    prepared = _prepared(callee, skill)
+    headers = _trace(callee, traceparent) if traceparent else []
+    if callee.protocol != "http":
+        headers.append(("ce-id", event_id))
+    if content_type is not None:
+        headers.append(("content-type", content_type))
+    return Call(prepared.path, headers, fixed=prepared.fixed)
 
 
 def for_event(event: Event) -> Call:
@@ -69,36 +86,34 @@ def data(skill: Skill | None, message: Json) -> bytes:
     return orjson.dumps(wrapped)
 
 
-def _call(
-    callee: Callee,
-    *,
-    skill: Skill | None,
-    ids: dict[str, str],
-    event_id: str,
-    content_type: str | None,
-    traceparent: str | None,
-) -> Call:
-    trace = [("traceparent", traceparent)] if traceparent else []
-    if callee.protocol == "http":
-        headers = [("content-type", content_type)] if content_type else []
-        if ids:
-            headers += [("A2A-Task-Id", encode(ids["a2ataskid"])), ("A2A-Context-Id", encode(ids["a2acontextid"]))]
-        return Call(_path(callee, skill), headers + trace)
-    extensions: dict[str, Value] = dict(ids)
+def _trace(callee: Callee, traceparent: str | None) -> list[tuple[str, str]]:
+    if not traceparent:
+        return []
+    carried = [("traceparent", traceparent)]
+    return carried if callee.protocol == "http" else [*carried, ("ce-traceparent", encode(traceparent))]
+
+
+def _prepared(callee: Callee, skill: Skill | None) -> _Prepared:
+    """What the skill alone decides. An agent's entry is made anew when it changes, and this with it."""
+    key = skill.id if skill is not None else None
+    known: _Prepared | None = callee.prepared.get(key)
+    if known is None:
+        known = (
+            _Prepared("/", _event_lines(callee, skill))
+            if callee.protocol != "http"
+            else _Prepared(_path(callee, skill), "")
+        )
+        callee.prepared[key] = known
+    return known
+
+
+def _event_lines(callee: Callee, skill: Skill | None) -> str:
+    extensions: dict[str, Value] = {"a2aagent": callee.name}
     if skill is not None:
         extensions["a2askillid"] = skill.id
-    extensions["a2aagent"] = callee.name
-    if traceparent:
-        extensions["traceparent"] = traceparent
-    event = Event(
-        id=event_id,
-        source=callee.source,
-        type=_type(skill),
-        subject=skill.id if skill is not None else None,
-        datacontenttype=content_type,
-        extensions=extensions,
-    )
-    return Call("/", binary(event)[0] + trace)
+    subject = skill.id if skill is not None else None
+    event = Event(id="", source=callee.source, type=_type(skill), subject=subject, extensions=extensions)
+    return lines([header for header in binary(event)[0] if header[0] != "ce-id"])
 
 
 def _path(callee: Callee, skill: Skill | None) -> str:

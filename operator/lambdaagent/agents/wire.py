@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from lambdaagent.agents.errors import BadTargetError
@@ -57,30 +58,48 @@ class Target:
         return f"{'https' if self.secure else 'http'}://{self.authority}"
 
 
-def head(*, method: str, target: Target, path: str, headers: Headers, length: int | None) -> bytes:
-    """The request's head; `length` None means chunked. Framing and Host are ours, whoever else names them."""
-    lines = [f"{method} {target.path}{path} HTTP/1.1\r\nHost: {target.authority}\r\n"]
-    lines.append("Transfer-Encoding: chunked\r\n" if length is None else f"Content-Length: {length}\r\n")
-    for name, value in headers:
-        if name.lower() in _OWN or not _TOKEN.fullmatch(name):
-            raise BadTargetError(f"the header {name[:64]!r} cannot be sent")
-        lines.append(f"{name}: {value}\r\n")
-    lines.append("\r\n")
-    text = "".join(lines)
-    count = len(headers) + 4
+def head(*, method: str, target: Target, path: str, headers: Headers, length: int | None, fixed: str = "") -> bytes:
+    """The request's head; `length` None means chunked. Framing and Host are ours, whoever else names them.
+
+    `fixed` are header lines that `lines` made before, for what is the same in many requests.
+    """
+    framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    start = f"{method} {target.path}{path} HTTP/1.1\r\nHost: {target.authority}\r\n{framing}\r\n"
     # The request line may not be split by a space either.
-    if text.count("\n") != count or text.count("\r") != count or "\0" in text or " " in path:
-        raise BadTargetError("a header or the path holds a line break, a NUL or a space; nothing was sent")
-    return text.encode("utf-8", "surrogateescape")
+    if start.count("\n") != 3 or start.count("\r") != 3 or "\0" in path or " " in path:
+        raise BadTargetError("the path holds a line break, a NUL or a space; nothing was sent")
+    return f"{start}{fixed}{lines(headers)}\r\n".encode("utf-8", "surrogateescape")
+
+
+def lines(headers: Headers) -> str:
+    """Header lines, counted: as many line breaks as headers, whatever these hold. Raises BadTargetError."""
+    text = "".join([f"{_name(name)}: {value}\r\n" for name, value in headers])
+    count = len(headers)
+    if text.count("\n") != count or text.count("\r") != count or "\0" in text:
+        raise BadTargetError("a header holds a line break or a NUL; nothing was sent")
+    return text
+
+
+@lru_cache(1024)
+def _name(name: str) -> str:
+    if name.lower() in _OWN or not _TOKEN.fullmatch(name):
+        raise BadTargetError(f"the header {name[:64]!r} cannot be sent")
+    return name
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Without what concerns one connection only, names listed in Connection included (RFC 9110 7.6.1)."""
-    pairs = list(headers)
-    named = {
-        token.strip().lower() for name, value in pairs if name.lower() == "connection" for token in value.split(",")
-    }
-    return [(name, value) for name, value in pairs if (low := name.lower()) not in HOP_BY_HOP and low not in named]
+    kept, named = [], ""
+    for pair in headers:
+        low = pair[0].lower()
+        if low not in HOP_BY_HOP:
+            kept.append(pair)
+        elif low == "connection":
+            named = f"{named},{pair[1]}"
+    if not named or named.lower() in (",keep-alive", ",close"):
+        return kept
+    listed = {token.strip().lower() for token in named.split(",")}
+    return [pair for pair in kept if pair[0].lower() not in listed]
 
 
 def tls_context() -> ssl.SSLContext:

@@ -68,7 +68,7 @@ async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A host that names an agent serves that agent at its root (design section 5)."""
     services = request.app[SERVICES]
     try:
-        entry = services.directory.by_host(urls.host(request))
+        entry = services.directory.by_host(urls.said_host(request, services))
     except MisdirectedError as error:
         request[ROUTE] = "misdirected"
         raise ProblemError(

@@ -10,18 +10,22 @@ from aiohttp import web
 
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
-from lambdaagent.gateway.services import ENTRY, SERVICES
+from lambdaagent.gateway.services import ENTRY, SERVICES, Services
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 
 
-def host(request: web.Request) -> str:
-    """As the client said it, or as the trusted proxy says that it did."""
-    services = request.app[SERVICES]
+def said_host(request: web.Request, services: Services) -> str:
+    """As the client said it, or as the trusted proxy says that it did; to be looked up, not to be repeated."""
     found = request.headers.get("Host", "")
     if services.trust_forwarded:
         found = request.headers.get("X-Forwarded-Host", found).partition(",")[0].strip()
+    return found
+
+
+def host(request: web.Request) -> str:
+    found = said_host(request, request.app[SERVICES])
     if not _HOST.fullmatch(found):
         raise ProblemError(400, "bad-host", "The request's Host header is not a host name.")
     return found

@@ -1,0 +1,138 @@
+"""`python -m benchmarks.gateway`: the gateway's speed as ratios, measured in one run, interleaved, on loopback.
+
+Direct skill calls against nginx proxying to the same upstream; SendMessage (memory, then SQLite) to a live agent
+against the public SDK's server answering in-process; and the time that the gateway adds with 100 agents in use.
+docs/benchmarks.md says how to read it. Nothing is asserted: numbers of a busy machine fail nobody's build.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import uvloop
+
+from benchmarks import gateway_parts as parts
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.wire import Target
+
+SKILL = "/agents/bench/a{}/api/a2a/skills/say"
+RPC = "/agents/bench/a0/api/a2a"
+JSON = (("content-type", "application/json"),)
+
+
+def interleaved(measured: Mapping[str, Callable[[], parts.Load]], *, rounds: int) -> dict[str, float]:
+    """The median of each; alternating, so that what else the machine does hits all of them."""
+    seen: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(rounds):
+        for name, run in measured.items():
+            load = run()
+            if load.errors:
+                print(f"  {name}: {load.errors} errors")
+            seen[name].append(load.per_second)
+    return {name: statistics.median(values) for name, values in seen.items()}
+
+
+def report(title: str, speeds: Mapping[str, float], *, base: str, aim: float) -> None:
+    print(f"\n{title}")
+    for name, speed in speeds.items():
+        print(f"  {name:28} {speed:9.0f} /s  {speed / speeds[base]:6.2f} of {base}")
+    print(f"  aim: {aim:g}")
+
+
+@contextmanager
+def direct(seconds: int, connections: int) -> Iterator[dict[str, Callable[[], parts.Load]]]:
+    with ExitStack() as stack:
+        agent = stack.enter_context(parts.upstream())
+        nginx = stack.enter_context(parts.proxy(agent))
+        gateway = stack.enter_context(parts.python("benchmarks.gateway_server", agent, "memory", "1"))
+
+        def load(url: str) -> Callable[[], parts.Load]:
+            return lambda: parts.wrk(url, body=parts.DIRECT, connections=connections, seconds=seconds)
+
+        yield {"nginx": load(nginx + "/"), "gateway": load(gateway + SKILL.format(0))}
+
+
+@contextmanager
+def messages(seconds: int, connections: int) -> Iterator[dict[str, Callable[[], parts.Load]]]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        agent = stack.enter_context(parts.upstream())
+        sdk = stack.enter_context(parts.python("benchmarks.gateway_sdk"))
+        memory = stack.enter_context(parts.python("benchmarks.gateway_server", agent, "memory", "1"))
+        database = str(Path(folder) / "tasks.db")
+        sqlite = stack.enter_context(parts.python("benchmarks.gateway_server", agent, database, "1"))
+
+        def load(url: str) -> Callable[[], parts.Load]:
+            return lambda: parts.wrk(url, body=parts.MESSAGE, connections=connections, seconds=seconds)
+
+        yield {"SDK": load(sdk + "/rpc"), "gateway, memory": load(memory + RPC), "gateway, SQLite": load(sqlite + RPC)}
+
+
+def added(*, agents: int, rate: int, seconds: int) -> None:
+    """Open loop at a fixed rate, round robin over all agents: what a call costs beside calling the agent itself."""
+    with ExitStack() as stack:
+        agent = stack.enter_context(parts.upstream())
+        gateway = stack.enter_context(parts.python("benchmarks.gateway_server", agent, "memory", str(agents)))
+        paths = {"agent alone": (agent, ["/"]), "gateway": (gateway, [SKILL.format(n) for n in range(agents)])}
+        times: dict[str, list[float]] = {name: [] for name in paths}
+        for _ in range(3):
+            for name, (url, each) in paths.items():
+                times[name] += uvloop.run(paced(url, each, rate=rate, seconds=seconds))
+    print(f"\nDirect calls to {agents} agents, {rate}/s, ms")
+    for name, values in times.items():
+        shown = "  ".join(f"p{at * 100:g} {parts.quantile(values, at) * 1000:7.3f}" for at in (0.5, 0.95, 0.99))
+        print(f"  {name:28} {shown}")
+    for at in (0.5, 0.99):
+        extra = parts.quantile(times["gateway"], at) - parts.quantile(times["agent alone"], at)
+        print(f"  added at p{at * 100:g}: {extra * 1000:.3f} ms")
+
+
+async def paced(url: str, paths: list[str], *, rate: int, seconds: int) -> list[float]:
+    client, target = Client(), Target.parse(url)
+    times: list[float] = []
+
+    async def one(path: str, due: float) -> None:
+        response = await client.request(
+            target, path=path, headers=JSON, body=parts.DIRECT.encode(), first_byte=10, total=10
+        )
+        async with response:
+            await response.read(limit=1_000_000)
+        # From when it was due: a stall must not hide the calls that it held up.
+        times.append(time.perf_counter() - due)
+
+    begin = time.perf_counter() + 0.05
+    async with asyncio.TaskGroup() as group:
+        for number in range(rate * seconds):
+            due = begin + number / rate
+            while (ahead := due - time.perf_counter()) > 0:
+                await asyncio.sleep(ahead if ahead > 0.002 else 0)
+            group.create_task(one(paths[number % len(paths)], due))
+    await client.close()
+    return times[rate // 2 :]  # without the first half second, in which connections are made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.gateway")
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--only", choices=("direct", "messages", "added"))
+    chosen = parser.parse_args()
+    parts.require_tools()
+    if chosen.only in (None, "direct"):
+        with direct(chosen.seconds, chosen.connections) as runs:
+            report("Direct skill call, one core", interleaved(runs, rounds=chosen.rounds), base="nginx", aim=0.4)
+    if chosen.only in (None, "messages"):
+        with messages(chosen.seconds, chosen.connections) as runs:
+            report("SendMessage, one core", interleaved(runs, rounds=chosen.rounds), base="SDK", aim=6)
+    if chosen.only in (None, "added"):
+        added(agents=100, rate=500, seconds=chosen.seconds)
+
+
+if __name__ == "__main__":
+    main()

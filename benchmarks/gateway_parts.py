@@ -1,0 +1,135 @@
+"""The other processes of the gateway's benchmark: nginx as upstream and as proxy, wrk as load; each ended by its id."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SUT, REST = "0", "1"  # cores: what is measured, and everything else
+ANSWER = '{"answer": "' + "x" * 64 + '"}'
+DIRECT = '{"text": "what is the weather like in Lisbon today?"}'
+MESSAGE = (
+    '{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m-1","role":"ROLE_USER",'
+    '"parts":[{"text":"what is the weather like in Lisbon today?"}]}}}'
+)
+
+
+def require_tools() -> None:
+    missing = [package for tool, package in (("nginx", "nginx-light"), ("wrk", "wrk")) if shutil.which(tool) is None]
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        raise SystemExit(f"missing: {' '.join(missing)}; install with apt (this user may not)")
+    subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", *missing], check=True, stdout=sys.stderr)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def process(*arguments: str, core: str, port: int) -> Iterator[None]:
+    """Pinned to one core, until the block ends."""
+    command = ["taskset", "-c", core, *arguments]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        _await(port, started)
+        yield
+    finally:
+        started.send_signal(signal.SIGTERM)
+        try:
+            started.wait(10)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+def _await(port: int, started: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and started.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"{started.args} did not listen")
+
+
+@contextmanager
+def nginx(*, core: str, port: int, location: str, upstream: str = "") -> Iterator[str]:
+    """One worker. `location` is the body of `location /`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.joinpath("nginx.conf").write_text(
+            f"""daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log stderr error;
+            events {{ worker_connections 4096; }}
+            http {{ access_log off; keepalive_requests 1000000000; client_max_body_size 10m;
+              client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+              uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+              {upstream}
+              server {{ listen 127.0.0.1:{port} reuseport; location / {{ {location} }} }} }}"""
+        )
+        with process("nginx", "-c", f"{folder}/nginx.conf", "-p", folder, core=core, port=port):
+            yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def upstream() -> Iterator[str]:
+    """The agent: nginx answering at once, so that what is measured is not the agent."""
+    with nginx(core=REST, port=free_port(), location=f"default_type application/json; return 200 '{ANSWER}';") as url:
+        yield url
+
+
+@contextmanager
+def proxy(to: str) -> Iterator[str]:
+    pool = f"upstream agent {{ server {to.removeprefix('http://')}; keepalive 256; keepalive_requests 1000000000; }}"
+    location = 'proxy_pass http://agent; proxy_http_version 1.1; proxy_set_header Connection "";'
+    with nginx(core=SUT, port=free_port(), location=location, upstream=pool) as url:
+        yield url
+
+
+@contextmanager
+def python(module: str, *arguments: str) -> Iterator[str]:
+    port = free_port()
+    with process(sys.executable, "-m", module, str(port), *arguments, core=SUT, port=port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    per_second: float
+    errors: int
+
+
+def wrk(url: str, *, body: str, connections: int, seconds: int) -> Load:
+    """Closed loop: each connection sends its next request when it has its answer."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(
+            f"wrk.method='POST'\nwrk.body=[[{body}]]\nwrk.headers['Content-Type']='application/json'\n"
+            f"wrk.headers['A2A-Version']='1.0'\n"
+        )
+        script.flush()
+        command = ["taskset", "-c", REST, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, url]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    if found is None:
+        raise SystemExit(said)
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
+    errors = int(failed[1]) if failed else 0
+    return Load(float(found[1]), errors + sum(map(int, sockets.groups() if sockets else ())))
+
+
+def quantile(values: Sequence[float], at: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * at))]

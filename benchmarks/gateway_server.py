@@ -1,0 +1,85 @@
+"""The gateway alone, on uvloop: `python -m benchmarks.gateway_server PORT UPSTREAM STORE AGENTS`.
+
+STORE is `memory` or the path of an SQLite file. Prints a line when it listens.
+"""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from lambdaagent.agents import clock as clocks
+from lambdaagent.agents.calls import HttpCaller
+from lambdaagent.agents.client import Client
+from lambdaagent.api.agent import LambdaAgent, parse
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.app import create_app, make_runner
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.tasks.engine import Engine
+
+
+class Nowhere:
+    """Takes every event: publishing is measured elsewhere."""
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        return True
+
+    def shared(self, namespace: str) -> str:
+        return namespace
+
+    def broker(self, namespace: str, broker: str) -> str:
+        return broker
+
+    def agent(self, agent: LambdaAgent) -> str:
+        return agent.namespace
+
+
+def agent(number: int) -> LambdaAgent:
+    a2a = {"enabled": True, "skills": [{"id": "say", "name": "Say"}]}
+    metadata = {"name": f"a{number}", "namespace": "bench"}
+    return parse({"metadata": metadata, "spec": {"image": {"repository": "bench"}, "a2a": a2a}})
+
+
+async def serve(*, port: int, upstream: str, database: str, agents: int) -> None:
+    async with AsyncExitStack() as stack:
+        directory, client, metrics, clock, nowhere = Directory(), Client(), Metrics(), clocks.system(), Nowhere()
+        for number in range(agents):
+            directory.upsert(agent(number), url=upstream, ready=True, last_modified=datetime.now(UTC))
+        store = MemoryStore() if database == "memory" else await SqliteStore.open(Path(database), durable=True)
+        stack.push_async_callback(store.close)
+        engine = Engine(
+            store=store,
+            caller=HttpCaller(client=client, clock=clock),
+            clock=clock,
+            observer=metrics,
+            lookup=directory.callee,
+        )
+        app = create_app(
+            directory=directory,
+            tasks=engine,
+            letters=store,
+            publisher=nowhere,
+            exchanges=nowhere,
+            client=client,
+            metrics=metrics,
+            clock=clock,
+            ready=lambda: None,
+            stop_grace=0,
+        )
+        runner = make_runner(app, shutdown_timeout=1)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        print("listening", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(port=int(sys.argv[1]), upstream=sys.argv[2], database=sys.argv[3], agents=int(sys.argv[4])))
