@@ -29,7 +29,7 @@ Bury = Callable[[amqp.Message], Awaitable[None]]
 """Puts a message among the dead letters; returns when it is safe there, else raises a TemporaryError."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Consumer:
     link: Link
     queue: str
@@ -83,6 +83,11 @@ class Consumer:
                 log.warning("cannot consume", queue=self.queue, problem=str(problem))
             await asyncio.sleep(self.backoff.delay(attempt))
             attempt += 1
+
+    def reset(self) -> None:
+        """Consumes on a new channel; what is unsettled is delivered again."""
+        if (channel := self._channel) is not None and channel.is_open:
+            channel.raw.close()
 
     async def _consume(self, channel: Channel) -> None:
         def on_message(_raw: Any, method: Any, properties: Any, body: bytes) -> None:

@@ -7,6 +7,7 @@ the connection but must be visible to whoever waits for a confirm.
 
 import asyncio
 import contextlib
+import logging
 from typing import Any
 
 import structlog
@@ -42,6 +43,8 @@ class Link:
         return self._up.is_set()
 
     def start(self) -> None:
+        # Pika logs every failed attempt six times as an error; the one line that says it is ours.
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
         self._task = asyncio.create_task(self._keep(), name=f"amqp {self._name}")
 
     async def stop(self) -> None:
