@@ -16,28 +16,14 @@ EventingBackend = Literal["knative", "rabbitmq", "none"]
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
 
 
-class Installation(BaseSettings):
-    """What this installation is made of."""
+class _Keyed(BaseSettings):
+    """Who signs or checks event URLs."""
 
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
-    serving: ServingBackend | Literal["auto"] = "auto"
-    eventing: EventingBackend | Literal["auto"] = "auto"
-    gateway_url: OptionalUrl = "http://lambdaagent-gateway.lambdaagent-system.svc.cluster.local"
-    events_url: OptionalUrl = "http://lambdaagent-events.lambdaagent-system.svc.cluster.local"
     event_keys: SecretStr = Field(
         SecretStr(""), description="kid:base64 pairs, comma separated; the first one signs, all are accepted"
     )
-    rabbitmq_cluster: str = "rabbitmq-cluster-knative-lambda"
-    rabbitmq_namespace: str = "knative-lambda"
-    delivery_retry: int = Field(3, ge=0, le=100)
-    delivery_backoff_delay: str = "PT1S"
-    cluster_domain: str = "cluster.local"
-
-    @field_validator("gateway_url", "events_url")
-    @classmethod
-    def _without_slash(cls, url: str) -> str:
-        return url.rstrip("/")
 
     @field_validator("event_keys")
     @classmethod
@@ -51,6 +37,25 @@ class Installation(BaseSettings):
         return parse_keys(self.event_keys)
 
 
+class Installation(_Keyed):
+    """What this installation is made of."""
+
+    serving: ServingBackend | Literal["auto"] = "auto"
+    eventing: EventingBackend | Literal["auto"] = "auto"
+    gateway_url: OptionalUrl = "http://lambdaagent-gateway.lambdaagent-system.svc.cluster.local"
+    events_url: OptionalUrl = "http://lambdaagent-events.lambdaagent-system.svc.cluster.local"
+    rabbitmq_cluster: str = "rabbitmq-cluster-knative-lambda"
+    rabbitmq_namespace: str = "knative-lambda"
+    delivery_retry: int = Field(3, ge=0, le=100)
+    delivery_backoff_delay: str = "PT1S"
+    cluster_domain: str = "cluster.local"
+
+    @field_validator("gateway_url", "events_url")
+    @classmethod
+    def _without_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+
 class OperatorSettings(Installation):
     """How the operator runs."""
 
@@ -59,38 +64,22 @@ class OperatorSettings(Installation):
     workers: int = Field(8, ge=1, le=256)
     lease_duration: float = Field(15, gt=0)
     resync_seconds: float = Field(600, gt=0)
-    host: str = "0.0.0.0"  # noqa: S104 -- probes and scrapes come from outside the pod
-    port: int = Field(8080, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(_Keyed):
     """How the gateway runs."""
-
-    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
     host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
     port: int = Field(8080, ge=0, le=65535)
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
-    event_keys: SecretStr = SecretStr("")
     amqp_url: SecretStr = SecretStr("")
     database: str = Field("", description="A file path: SQLite; empty: memory")
-    cluster_domain: str = "cluster.local"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
-
-    @field_validator("event_keys")
-    @classmethod
-    def _readable(cls, keys: SecretStr) -> SecretStr:
-        parse_keys(keys)
-        return keys
-
-    @property
-    def keys(self) -> dict[str, bytes]:
-        return parse_keys(self.event_keys)
 
 
 def parse_keys(value: SecretStr) -> dict[str, bytes]:

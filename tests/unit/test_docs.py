@@ -1,0 +1,33 @@
+"""What the documents claim about the code is held against the code."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_dependency_has_its_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    text = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
+    groups = [project["project"]["dependencies"], project["dependency-groups"]["test"]]
+    names = [re.split(r"[\[>=]", line)[0] for group in groups for line in group]
+    assert [name for name in names if name not in text] == []
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    from lambdaagent.settings import GatewaySettings, OperatorSettings
+
+    text = (ROOT / "docs/reference/settings.md").read_text()
+    fields = {**OperatorSettings.model_fields, **GatewaySettings.model_fields}
+    names = [str(field.validation_alias or f"LAMBDAAGENT_{name.upper()}") for name, field in fields.items()]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            if not (path.parent / link).exists():
+                broken.append(f"{path.name}: {link}")
+    assert broken == []
