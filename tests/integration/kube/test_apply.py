@@ -75,7 +75,10 @@ async def test_a_dry_run_says_what_would_be_and_writes_nothing(client: Client, n
     ("change", "reason", "says"),
     [
         pytest.param(
-            {"spec": {"brokr": "b"}}, "UnknownField", r"\.spec\.brokr.*compare its version", id="unknown field"
+            {"spec": {"broker": "b", "subscriber": {"urii": "x"}}},
+            "UnknownField",
+            r"\.urii.*compare its version",
+            id="unknown field",
         ),
         pytest.param(
             {"spec": {"broker": "b", "subscriber": {}}}, "Invalid", "expected at least one.*Correct", id="refused"
