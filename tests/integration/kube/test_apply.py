@@ -75,12 +75,6 @@ async def test_a_dry_run_says_what_would_be_and_writes_nothing(client: Client, n
     ("change", "reason", "says"),
     [
         pytest.param(
-            {"spec": {"broker": "b", "subscriber": {"urii": "x"}}},
-            "UnknownField",
-            r"\.urii.*compare its version",
-            id="unknown field",
-        ),
-        pytest.param(
             {"spec": {"broker": "b", "subscriber": {}}}, "Invalid", "expected at least one.*Correct", id="refused"
         ),
         pytest.param(
@@ -97,6 +91,18 @@ async def test_what_never_succeeds_is_a_permanent_error_with_cause_and_next_step
         await apply.apply(client, trigger(namespace) | change, manager="m")
     assert isinstance(e.value, PermanentError)
     assert e.value.reason == reason
+
+
+async def test_a_field_that_the_schema_does_not_know_is_a_permanent_error(client: Client, namespace: str) -> None:
+    document = {
+        "apiVersion": "eventing.knative.dev/v1alpha1",
+        "kind": "RabbitmqBrokerConfig",
+        "metadata": {"name": "c", "namespace": namespace},
+        "spec": {"rabbitmqClusterReference": {"name": "r"}, "queuTyp": "quorum"},
+    }
+    with pytest.raises(PermanentApiError, match=r"\.spec\.queuTyp.*compare its version") as caught:
+        await apply.apply(client, document, manager="m")
+    assert (caught.value.reason, caught.value.status) == ("UnknownField", 500)
 
 
 async def test_a_missing_right_is_a_permanent_error(kube_apiserver: KubeApiserver, namespace: str) -> None:
