@@ -25,22 +25,32 @@ RPC = "/agents/bench/a0/api/a2a"
 JSON = (("content-type", "application/json"),)
 
 
-def interleaved(measured: Mapping[str, Callable[[], parts.Load]], *, rounds: int) -> dict[str, float]:
+Speeds = dict[str, tuple[float, float]]  # per second, and per second of processor time
+
+
+def interleaved(measured: Mapping[str, Callable[[], parts.Load]], *, rounds: int) -> Speeds:
     """The median of each; alternating, so that what else the machine does hits all of them."""
-    seen: dict[str, list[float]] = {name: [] for name in measured}
+    seen: dict[str, list[parts.Load]] = {name: [] for name in measured}
     for _ in range(rounds):
         for name, run in measured.items():
             load = run()
             if load.errors:
                 print(f"  {name}: {load.errors} errors")
-            seen[name].append(load.per_second)
-    return {name: statistics.median(values) for name, values in seen.items()}
+            seen[name].append(load)
+    return {
+        name: (
+            statistics.median(load.per_second for load in loads),
+            statistics.median(load.per_cpu_second for load in loads),
+        )
+        for name, loads in seen.items()
+    }
 
 
-def report(title: str, speeds: Mapping[str, float], *, base: str, aim: float) -> None:
+def report(title: str, speeds: Speeds, *, base: str, aim: float) -> None:
     print(f"\n{title}")
-    for name, speed in speeds.items():
-        print(f"  {name:28} {speed:9.0f} /s  {speed / speeds[base]:6.2f} of {base}")
+    for name, (speed, cpu) in speeds.items():
+        of, of_cpu = speed / speeds[base][0], cpu / speeds[base][1]
+        print(f"  {name:18} {speed:8.0f} /s {of:6.2f} of {base}   {cpu:8.0f} per CPU second {of_cpu:6.2f}")
     print(f"  aim: {aim:g}")
 
 
@@ -51,10 +61,10 @@ def direct(seconds: int, connections: int) -> Iterator[dict[str, Callable[[], pa
         nginx = stack.enter_context(parts.proxy(agent))
         gateway = stack.enter_context(parts.python("benchmarks.gateway_server", agent, "memory", "1"))
 
-        def load(url: str) -> Callable[[], parts.Load]:
-            return lambda: parts.wrk(url, body=parts.DIRECT, connections=connections, seconds=seconds)
+        def load(server: parts.Server, path: str) -> Callable[[], parts.Load]:
+            return lambda: parts.wrk(server, path, body=parts.DIRECT, connections=connections, seconds=seconds)
 
-        yield {"nginx": load(nginx + "/"), "gateway": load(gateway + SKILL.format(0))}
+        yield {"nginx": load(nginx, "/"), "gateway": load(gateway, SKILL.format(0))}
 
 
 @contextmanager
@@ -67,10 +77,10 @@ def messages(seconds: int, connections: int) -> Iterator[dict[str, Callable[[], 
         database = str(Path(folder) / "tasks.db")
         sqlite = stack.enter_context(parts.python("benchmarks.gateway_server", agent, database, "1"))
 
-        def load(url: str) -> Callable[[], parts.Load]:
-            return lambda: parts.wrk(url, body=parts.MESSAGE, connections=connections, seconds=seconds)
+        def load(server: parts.Server, path: str) -> Callable[[], parts.Load]:
+            return lambda: parts.wrk(server, path, body=parts.MESSAGE, connections=connections, seconds=seconds)
 
-        yield {"SDK": load(sdk + "/rpc"), "gateway, memory": load(memory + RPC), "gateway, SQLite": load(sqlite + RPC)}
+        yield {"SDK": load(sdk, "/rpc"), "gateway, memory": load(memory, RPC), "gateway, SQLite": load(sqlite, RPC)}
 
 
 def added(*, agents: int, rate: int, seconds: int) -> None:
@@ -78,7 +88,7 @@ def added(*, agents: int, rate: int, seconds: int) -> None:
     with ExitStack() as stack:
         agent = stack.enter_context(parts.upstream())
         gateway = stack.enter_context(parts.python("benchmarks.gateway_server", agent, "memory", str(agents)))
-        paths = {"agent alone": (agent, ["/"]), "gateway": (gateway, [SKILL.format(n) for n in range(agents)])}
+        paths = {"agent alone": (agent, ["/"]), "gateway": (gateway.url, [SKILL.format(n) for n in range(agents)])}
         times: dict[str, list[float]] = {name: [] for name in paths}
         for _ in range(3):
             for name, (url, each) in paths.items():
@@ -118,8 +128,8 @@ async def paced(url: str, paths: list[str], *, rate: int, seconds: int) -> list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.gateway")
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--only", choices=("direct", "messages", "added"))
     chosen = parser.parse_args()

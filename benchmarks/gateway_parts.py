@@ -38,14 +38,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    pid: int
+
+    def cpu(self) -> float:
+        """Seconds of processor time that it has used, in the kernel too."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def process(*arguments: str, core: str, port: int) -> Iterator[None]:
+def process(*arguments: str, core: str, port: int) -> Iterator["Server"]:
     """Pinned to one core, until the block ends."""
     command = ["taskset", "-c", core, *arguments]
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         _await(port, started)
-        yield
+        yield Server(f"http://127.0.0.1:{port}", started.pid)
     finally:
         started.send_signal(signal.SIGTERM)
         try:
@@ -66,7 +77,7 @@ def _await(port: int, started: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def nginx(*, core: str, port: int, location: str, upstream: str = "") -> Iterator[str]:
+def nginx(*, core: str, port: int, location: str, upstream: str = "") -> Iterator[Server]:
     """One worker. `location` is the body of `location /`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -79,39 +90,43 @@ def nginx(*, core: str, port: int, location: str, upstream: str = "") -> Iterato
               {upstream}
               server {{ listen 127.0.0.1:{port} reuseport; location / {{ {location} }} }} }}"""
         )
-        with process("nginx", "-c", f"{folder}/nginx.conf", "-p", folder, core=core, port=port):
-            yield f"http://127.0.0.1:{port}"
+        with process("nginx", "-c", f"{folder}/nginx.conf", "-p", folder, core=core, port=port) as server:
+            yield server
 
 
 @contextmanager
 def upstream() -> Iterator[str]:
     """The agent: nginx answering at once, so that what is measured is not the agent."""
-    with nginx(core=REST, port=free_port(), location=f"default_type application/json; return 200 '{ANSWER}';") as url:
-        yield url
+    with nginx(
+        core=REST, port=free_port(), location=f"default_type application/json; return 200 '{ANSWER}';"
+    ) as server:
+        yield server.url
 
 
 @contextmanager
-def proxy(to: str) -> Iterator[str]:
+def proxy(to: str) -> Iterator[Server]:
     pool = f"upstream agent {{ server {to.removeprefix('http://')}; keepalive 256; keepalive_requests 1000000000; }}"
     location = 'proxy_pass http://agent; proxy_http_version 1.1; proxy_set_header Connection "";'
-    with nginx(core=SUT, port=free_port(), location=location, upstream=pool) as url:
-        yield url
+    with nginx(core=SUT, port=free_port(), location=location, upstream=pool) as server:
+        yield server
 
 
 @contextmanager
-def python(module: str, *arguments: str) -> Iterator[str]:
+def python(module: str, *arguments: str) -> Iterator[Server]:
     port = free_port()
-    with process(sys.executable, "-m", module, str(port), *arguments, core=SUT, port=port):
-        yield f"http://127.0.0.1:{port}"
+    with process(sys.executable, "-m", module, str(port), *arguments, core=SUT, port=port) as server:
+        yield server
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     per_second: float
+    per_cpu_second: float
+    """Robust where other work shares the cores: what one second of the server's own processor time serves."""
     errors: int
 
 
-def wrk(url: str, *, body: str, connections: int, seconds: int) -> Load:
+def wrk(server: Server, path: str, *, body: str, connections: int, seconds: int) -> Load:
     """Closed loop: each connection sends its next request when it has its answer."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
@@ -119,15 +134,19 @@ def wrk(url: str, *, body: str, connections: int, seconds: int) -> Load:
             f"wrk.headers['A2A-Version']='1.0'\n"
         )
         script.flush()
-        command = ["taskset", "-c", REST, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, url]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, server.url + path]
+        before = server.cpu()
+        said = subprocess.run(["taskset", "-c", REST, *load], check=True, capture_output=True, text=True).stdout
+        used = server.cpu() - before
     found = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    if found is None:
+    count = re.search(r"(\d+) requests in", said)
+    if found is None or count is None:
         raise SystemExit(said)
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
     sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
     errors = int(failed[1]) if failed else 0
-    return Load(float(found[1]), errors + sum(map(int, sockets.groups() if sockets else ())))
+    per_cpu = int(count[1]) / used if used else 0.0
+    return Load(float(found[1]), per_cpu, errors + sum(map(int, sockets.groups() if sockets else ())))
 
 
 def quantile(values: Sequence[float], at: float) -> float:

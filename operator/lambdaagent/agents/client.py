@@ -63,10 +63,8 @@ class Response:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        await _settle(self._sender, self._connection)
+        if self._sender is not None:
+            await _settle(self._sender, self._connection)
         self._pool.release(self._connection)
 
 
@@ -110,7 +108,7 @@ class Client:
         pool = self._pool(target)
         fresh = False
         while True:
-            connection = await pool.acquire(fresh=fresh)
+            connection = (None if fresh else pool.kept()) or await pool.acquire(fresh=fresh)
             again = connection.used > 0
             sender: asyncio.Task[None] | None = None
             began = False

@@ -27,6 +27,7 @@ HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
 class Connection(asyncio.Protocol):
     def __init__(self, *, target: Target, loop: asyncio.AbstractEventLoop, header_limit: int) -> None:
         self.target = target
+        self.now = loop.time
         self.used = 0  # exchanges begun
         self.idle_since = 0.0
         self.closed = False
@@ -124,10 +125,10 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         return self.complete and self._keep_alive and not self.closed and not self._chunks and not self._write_paused
 
-    def rest(self, now: float) -> None:
+    def rest(self) -> None:
         """Into the pool: no exchange, no deadline."""
         self._active = False
-        self.idle_since = now
+        self.idle_since = self.now()
         self._deadline = None
 
     def refuse(self, error: Exception) -> None:

@@ -41,23 +41,30 @@ class Pool:
     def unused(self) -> bool:
         return not self._count and not self._waiters
 
+    def kept(self) -> Connection | None:
+        """An idle connection, now the caller's own until `release`; None where there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed and connection.idle_since + self._limits.keep_idle > connection.now():
+                return connection
+            self._drop(connection)
+        return None
+
     async def acquire(self, *, fresh: bool = False) -> Connection:
-        """A connection of the caller's own until `release`. `fresh`: not one that was used before."""
+        """A connection when one is free, the caller's own until `release`. `fresh`: not one that was used before."""
         loop = asyncio.get_running_loop()
-        if not fresh and (kept := self._kept(loop.time())) is not None:
-            return kept
         while self._count >= self._limits.connections:
             if fresh and self._idle:
                 self._drop(self._idle.popleft())
                 break
             await self._turn(loop)
-            if not fresh and (kept := self._kept(loop.time())) is not None:
+            if not fresh and (kept := self.kept()) is not None:
                 return kept
         return await self._connect(loop)
 
     def release(self, connection: Connection) -> None:
         if connection.reusable:
-            connection.rest(asyncio.get_running_loop().time())
+            connection.rest()
             self._idle.append(connection)
         else:
             self._drop(connection)
@@ -75,14 +82,6 @@ class Pool:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(ConnectError(f"{self.target} is no longer called: the gateway is stopping"))
-
-    def _kept(self, now: float) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed and connection.idle_since + self._limits.keep_idle > now:
-                return connection
-            self._drop(connection)
-        return None
 
     async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         if len(self._waiters) >= self._limits.waiting:

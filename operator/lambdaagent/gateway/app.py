@@ -10,9 +10,10 @@ from aiohttp import web
 
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
-from lambdaagent.gateway import agents, delivery, discovery, ids, ingress, middlewares, probes
+from lambdaagent.gateway import agents, delivery, discovery, ingress, middlewares, probes
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.routing import AgentPaths
 from lambdaagent.gateway.services import SERVICES, Exchanges, Publisher, Services
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
@@ -57,7 +58,6 @@ def create_app(
         trust_forwarded=trust_forwarded,
         max_body=max_body,
     )
-    app.on_response_prepare.append(ids.say_request_id)
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await tasks.start()
@@ -66,6 +66,7 @@ def create_app(
         await client.close()
 
     app.cleanup_ctx.append(lifetime)
+    app.router.register_resource(AgentPaths(agents.by_path))
     app.add_routes(routes())
     return app
 
@@ -79,7 +80,6 @@ def routes() -> list[web.RouteDef]:
         web.get("/metrics", probes.metrics),
         web.get("/agents", discovery.list_agents),
         web.get("/.well-known/api-catalog", discovery.api_catalog),
-        web.route("*", r"/agents/{namespace}/{name}{rest:/.*}", agents.by_path),
         web.post(events, ingress.to_namespace),
         web.post(f"{events}/from/{agent}", ingress.from_agent),
         web.post(f"{events}/from/{agent}/{capability}", ingress.from_agent),

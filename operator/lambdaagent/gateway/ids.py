@@ -20,6 +20,6 @@ def request_id(request: web.Request) -> str:
     return known
 
 
-async def say_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """A signal and no middleware: it comes before the head of a streamed answer goes out."""
+def say(request: web.Request, response: web.StreamResponse) -> None:
+    """Before the head goes out: of a streamed answer its handler does it, of any other the outermost middleware."""
     response.headers["X-Request-Id"] = request_id(request)

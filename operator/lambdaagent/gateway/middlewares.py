@@ -8,9 +8,8 @@ from aiohttp.typedefs import Handler
 
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError
-from lambdaagent.gateway import agents, urls
+from lambdaagent.gateway import agents, ids, urls
 from lambdaagent.gateway.directory import MisdirectedError
-from lambdaagent.gateway.ids import request_id
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
 
@@ -25,6 +24,8 @@ async def metrics(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
         code = response.status
+        if not response.prepared:
+            ids.say(request, response)
         return response
     finally:
         route = request.get(ROUTE, "other")
@@ -49,18 +50,18 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         members = {"attribute": error.attribute} if error.attribute else {}
         answer = ProblemError(400, "bad-event", f"{str(error)[:1].upper()}{str(error)[1:]}.", members=members)
     except TemporaryError as error:
-        log.warning("request.unavailable", route=request.get(ROUTE), request=request_id(request), reason=str(error))
+        log.warning("request.unavailable", route=request.get(ROUTE), request=ids.request_id(request), reason=str(error))
         answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
     except LambdaAgentError as error:
-        log.warning("request.failed", route=request.get(ROUTE), request=request_id(request), reason=str(error))
+        log.warning("request.failed", route=request.get(ROUTE), request=ids.request_id(request), reason=str(error))
         answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
     except ConnectionError:
         raise  # The client went away; aiohttp closes what is left.
     except Exception:  # the root of every request
         request.app[SERVICES].metrics.error("request")
-        log.exception("request.crashed", route=request.get(ROUTE), request=request_id(request))
+        log.exception("request.crashed", route=request.get(ROUTE), request=ids.request_id(request))
         answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
-    return answer.response(request_id=request_id(request))
+    return answer.response(request_id=ids.request_id(request))
 
 
 @web.middleware

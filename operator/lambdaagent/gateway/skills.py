@@ -15,9 +15,8 @@ from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
 from lambdaagent.api.a2a import Skill
-from lambdaagent.gateway import methods, problems, tracing
+from lambdaagent.gateway import ids, methods, problems, tracing
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.ids import request_id
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES, Services
 
@@ -54,11 +53,11 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     )
     given = request.headers
     headers = built.headers
-    headers.append(("x-request-id", request_id(request)))
+    headers.append(("x-request-id", ids.request_id(request)))
     for name in _THROUGH:
         if (value := given.get(name)) is not None:
             headers.append((name, value))
-    whole = length is not None and length <= _SMALL
+    small = length <= _SMALL if length is not None else not request.body_exists
     seconds = timeout(skill)
     try:
         response = await services.client.request(
@@ -66,7 +65,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             path=built.path,
             headers=headers,
             fixed=built.fixed,
-            body=await request.read() if whole or not request.body_exists else _body(request, services.max_body),
+            body=await _whole(request, length) if small else _body(request, services.max_body),
             length=length,
             first_byte=seconds,
             total=seconds,
@@ -90,6 +89,12 @@ def _require_callable(entry: Entry, skill: Skill) -> None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
 
 
+async def _whole(request: web.Request, length: int | None) -> bytes:
+    """What has arrived with its head is taken without waiting."""
+    content = request.content
+    return content.read_nowait() if content.total_bytes == length else await request.read()
+
+
 async def _body(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     size = 0
     async for chunk in request.content.iter_any():
@@ -105,6 +110,7 @@ async def _answer(request: web.Request, entry: Entry, response: Response, servic
         headers = [pair for pair in wire.end_to_end(response.headers) if pair[0].lower() != "content-length"]
         return web.Response(status=response.status, headers=headers, body=body)
     streamed = web.StreamResponse(status=response.status, headers=wire.end_to_end(response.headers))
+    ids.say(request, streamed)
     await streamed.prepare(request)
     try:
         async for chunk in response:
