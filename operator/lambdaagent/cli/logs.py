@@ -50,5 +50,5 @@ def configure(*, level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Chatty below warning, and about themselves.
-    for name in ("kopf", "pika", "aiosqlite", "asyncio", "watchfiles", "aiohttp.access"):
+    for name in ("kopf", "pika", "asyncio", "watchfiles", "aiohttp.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -43,6 +43,7 @@ class Deliverer:
     async def handle(self, delivery: Delivery) -> Outcome:
         event, attempt = delivery.event, 1
         while True:
+            await self.up()
             done = await deliver(self.client, self.target, event, timeout=self.policy.timeout, now=self.clock.now())
             if done.verdict is Verdict.DELIVERED:
                 return await self._delivered(event, done)

@@ -42,8 +42,8 @@ def _cause(obj: Object, ready: Object) -> Object:
     """Ready itself where it says why, else the first condition that does not hold."""
     if ready.get("reason") or ready.get("message"):
         return ready
-    others = (obj.get("status") or {}).get("conditions") or []
-    return next((entry for entry in others if entry.get("status") != "True" and not entry.get("severity")), ready)
+    others = [entry for entry in obj["status"]["conditions"] if entry["type"] != "Ready" and not entry.get("severity")]
+    return next((entry for entry in others if entry.get("status") != "True"), ready)
 
 
 def of_deployment(obj: Object) -> Readiness:

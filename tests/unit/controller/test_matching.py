@@ -1,0 +1,74 @@
+from typing import Any
+
+import pytest
+
+from lambdaagent.children.plan import Child
+from lambdaagent.controller import matching
+
+UID = "u-1"
+
+
+def obj(**metadata: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": "n", **metadata}, "spec": {}}
+
+
+def reference(uid: str = UID, *, controller: bool = True) -> dict[str, Any]:
+    return {
+        "apiVersion": "lambda.knative.io/v1alpha1",
+        "kind": "LambdaAgent",
+        "name": "a",
+        "uid": uid,
+        "controller": controller,
+    }
+
+
+@pytest.mark.parametrize(
+    ("metadata", "ours"),
+    [
+        pytest.param({"ownerReferences": [reference()]}, True, id="controlled by this agent"),
+        pytest.param({"ownerReferences": [reference("u-2")]}, False, id="controlled by another of its name"),
+        pytest.param({"ownerReferences": [reference(controller=False)]}, False, id="owned, not controlled"),
+        pytest.param(
+            {"labels": {"app.kubernetes.io/managed-by": "lambdaagent", "lambda.knative.io/owner-uid": UID}},
+            True,
+            id="labelled",
+        ),
+        pytest.param({"labels": {"lambda.knative.io/owner-uid": UID}}, False, id="labelled by somebody else"),
+        pytest.param({}, False, id="nobody's"),
+    ],
+)
+def test_whose_an_object_is(metadata: dict[str, Any], ours: bool) -> None:
+    assert matching.owned(obj(**metadata), UID) is ours
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "holds"),
+    [
+        pytest.param({"a": 1}, {"a": 1, "b": 2}, True, id="others may add fields"),
+        pytest.param({"a": 1}, {"a": 2}, False, id="another value"),
+        pytest.param({"a": {"b": 1}}, {"a": {}}, False, id="a field is missing"),
+        pytest.param({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A"}]}, True, id="empty is absent"),
+        pytest.param({"n": 0}, {}, True, id="zero is absent"),
+        pytest.param({"args": []}, {}, True, id="an empty list is absent"),
+        pytest.param({"args": ["a"]}, {"args": ["a", "b"]}, False, id="plain lists are compared whole"),
+        pytest.param(
+            {"env": [{"name": "B", "value": "2"}]},
+            {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
+            True,
+            id="lists by name may be longer",
+        ),
+        pytest.param({"env": [{"name": "B"}]}, {"env": [{"name": "A"}]}, False, id="an entry is missing"),
+        pytest.param({"x": {"y": 1}}, {"x": "text"}, False, id="another shape"),
+        pytest.param([{"a": 1}], [{"a": 1, "b": 2}], True, id="entries without a key, in order"),
+    ],
+)
+def test_what_is_desired_holds_in_what_is_there(desired: Any, live: Any, holds: bool) -> None:
+    assert matching.holds(desired, live) is holds
+
+
+def test_a_field_that_is_no_longer_wanted_changes_the_mark() -> None:
+    before = matching.marked(Child(obj() | {"spec": {"a": 1, "b": 2}}))
+    after = matching.marked(Child(obj() | {"spec": {"a": 1}}))
+    # Every field of `after` stands in `before`; only the mark tells that b must go.
+    assert matching.holds(after["spec"], before["spec"])
+    assert not matching.holds(after, before)

@@ -1,0 +1,107 @@
+"""The work queue: each key once, one worker at a time, back-off per key."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from lambdaagent.controller.queue import WorkQueue
+from lambdaagent.errors import TemporaryError
+from lambdaagent.kube.backoff import Backoff
+
+ONE, TWO = ("ns", "one"), ("ns", "two")
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not check():
+            await asyncio.sleep(0.001)
+
+
+def quick() -> Backoff:
+    return Backoff(first=0.01, cap=0.02)
+
+
+async def test_a_key_that_is_added_often_is_processed_once() -> None:
+    seen: list[object] = []
+
+    async def process(key: object) -> None:
+        seen.append(key)
+
+    queue = WorkQueue(process)
+    for _ in range(10):
+        queue.add(ONE)
+    queue.add(TWO)
+    async with queue.run():
+        await until(lambda: queue.depth == 0)
+    assert seen == [ONE, TWO]
+
+
+async def test_a_key_that_changes_while_it_is_processed_is_processed_again() -> None:
+    seen, running = [], 0
+
+    async def process(key: tuple[str, str]) -> None:
+        nonlocal running
+        running += 1
+        assert running == 1, "two workers on one key"
+        seen.append(key)
+        if len(seen) == 1:
+            queue.add(ONE)
+            queue.add(ONE)
+            await asyncio.sleep(0.01)
+        running -= 1
+
+    queue = WorkQueue(process, workers=4)
+    queue.add(ONE)
+    async with queue.run():
+        await until(lambda: len(seen) == 2 and queue.depth == 0)
+    assert seen == [ONE, ONE]
+
+
+@pytest.mark.parametrize(
+    "problem", [pytest.param(TemporaryError("later"), id="expected"), pytest.param(KeyError("bug"), id="a bug")]
+)
+async def test_a_failure_comes_back_and_the_worker_lives_on(problem: Exception) -> None:
+    seen: list[object] = []
+
+    async def process(key: tuple[str, str]) -> None:
+        seen.append(key)
+        if key == ONE and seen.count(ONE) < 3:
+            raise problem
+
+    queue = WorkQueue(process, workers=1, backoff=quick)
+    queue.add(ONE)
+    queue.add(TWO)
+    async with queue.run():
+        await until(lambda: seen.count(ONE) == 3)
+    assert seen[:2] == [ONE, TWO], "a failing key must not hold the others up"
+
+
+async def test_what_is_due_later_comes_again() -> None:
+    seen: list[object] = []
+
+    async def process(key: tuple[str, str]) -> float:
+        seen.append(key)
+        return 0.01
+
+    queue = WorkQueue(process)
+    queue.add(ONE)
+    async with queue.run():
+        await until(lambda: len(seen) >= 3)
+
+
+async def test_a_forgotten_key_does_not_come_again() -> None:
+    seen: list[object] = []
+
+    async def process(key: tuple[str, str]) -> float:
+        seen.append(key)
+        return 0.01
+
+    queue = WorkQueue(process)
+    queue.add(ONE)
+    async with queue.run():
+        await until(lambda: len(seen) >= 1 and queue.depth == 0)
+        queue.forget(ONE)
+        count = len(seen)
+        await asyncio.sleep(0.05)
+        assert len(seen) == count

@@ -1,0 +1,213 @@
+"""Given the children, what is said: one table, the whole world in, conditions out."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lambdaagent.api import agent as agents
+from lambdaagent.children.base import Backends, Observed
+from lambdaagent.children.plan import Plan, plan
+from lambdaagent.settings import Installation
+from lambdaagent.status import decide
+from lambdaagent.status.conditions import ChildKey, Failure, World
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+INSTALLATION = Installation()
+KSVC: ChildKey = ("serving.knative.dev/v1", "Service", "a")
+BROKER: ChildKey = ("eventing.knative.dev/v1", "Broker", "lambdaagents")
+
+
+def make(spec: dict[str, Any], **backends: Any) -> tuple[agents.LambdaAgent, Plan]:
+    agent = agents.parse(
+        {
+            "metadata": {"name": "a", "namespace": "n", "uid": "u", "generation": 3},
+            "spec": {"image": {"repository": "r"}} | spec,
+        }
+    )
+    return agent, plan(agent, installation=INSTALLATION, backends=Backends(**backends), observed=Observed())
+
+
+def ready(kind: str = "True", *, generation: int = 1, observed: int = 1, **more: Any) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": kind, **more}
+    return {
+        "metadata": {"name": "x", "generation": generation},
+        "status": {"observedGeneration": observed, "conditions": [condition]},
+    }
+
+
+def said(
+    made: Plan, agent: agents.LambdaAgent, live: dict[ChildKey, Any], previous: Any = None, **world: Any
+) -> dict[str, Any]:
+    named = {
+        key: {"apiVersion": key[0], "kind": key[1], **obj, "metadata": obj["metadata"] | {"name": key[2]}}
+        for key, obj in live.items()
+    }
+    return decide.status(
+        agent, previous=previous or {}, plan=made, world=World(named, **world), installation=INSTALLATION, now=NOW
+    )
+
+
+def condition(status: dict[str, Any], kind: str) -> Any:
+    return next((entry for entry in status["conditions"] if entry["type"] == kind), None)
+
+
+@pytest.mark.parametrize(
+    ("live", "serving", "reason", "phase"),
+    [
+        pytest.param(ready(), "True", "Ready", "Ready", id="ready"),
+        pytest.param(
+            ready(observed=1, generation=2),
+            "Unknown",
+            "AwaitingController",
+            "Deploying",
+            id="report of an older generation",
+        ),
+        pytest.param(
+            ready("False", reason="RevisionFailed", message="image not found"),
+            "False",
+            "RevisionFailed",
+            "Failed",
+            id="failed",
+        ),
+        pytest.param(ready("Unknown", reason="Deploying"), "Unknown", "Deploying", "Deploying", id="under way"),
+        pytest.param(
+            {"metadata": {"generation": 1}}, "Unknown", "AwaitingController", "Deploying", id="no status at all"
+        ),
+        pytest.param(None, "Unknown", "NotCreated", "Deploying", id="no Service"),
+    ],
+)
+def test_serving_follows_the_knative_service(live: Any, serving: str, reason: str, phase: str) -> None:
+    agent, made = make({})
+    status = said(made, agent, {KSVC: live} if live else {})
+    found = condition(status, "ServingReady")
+    assert (found["status"], found["reason"], status["phase"]) == (serving, reason, phase)
+    assert condition(status, "Ready")["status"] == ("True" if serving == "True" else "False")
+
+
+def test_ready_names_everything_that_is_missing() -> None:
+    agent, made = make({"eventing": {"subscriptions": [{"eventType": "a.b"}]}})
+    message = condition(said(made, agent, {KSVC: ready("False", message="no image")}), "Ready")["message"]
+    assert "ServingReady: Service a: no image" in message
+    assert "EventingReady: RabbitmqBrokerConfig lambdaagents does not exist yet" in message
+
+
+def test_conditions_without_a_subject_are_left_out() -> None:
+    agent, made = make({})
+    kinds = {entry["type"] for entry in said(made, agent, {KSVC: ready()})["conditions"]}
+    assert kinds == {"Ready", "SpecValid", "ServingReady", "EventingReady"}
+
+
+def test_what_informs_does_not_gate() -> None:
+    forwards = [{"eventTypes": ["x"], "targetAgent": "none", "targetNamespace": "n"}]
+    agent, made = make({"eventing": {"forwards": forwards}})
+    live = {(*child.kind, child.name): ready() for child in made.children}
+    status = said(made, agent, live)
+    assert condition(status, "ForwardsResolved")["status"] == "False"
+    assert condition(status, "Ready")["status"] == "True"
+
+
+def test_the_dispatchers_condition_is_taken_over_and_not_written() -> None:
+    agent, made = make({"eventing": {}}, eventing="rabbitmq")
+    waiting = said(made, agent, {KSVC: ready()})
+    assert condition(waiting, "EventingReady") is None
+    assert condition(waiting, "Ready")["reason"] == "AwaitingDispatcher"
+    previous = {"conditions": [{"type": "EventingReady", "status": "True", "reason": "Bound"}]}
+    assert condition(said(made, agent, {KSVC: ready()}, previous), "Ready")["status"] == "True"
+
+
+def test_an_unchanged_condition_keeps_its_time_and_a_changed_one_gets_now() -> None:
+    agent, made = make({})
+    first = said(made, agent, {KSVC: ready()})
+    old = {"conditions": [entry | {"lastTransitionTime": "2020-01-01T00:00:00Z"} for entry in first["conditions"]]}
+    again = said(made, agent, {KSVC: ready()}, old)
+    assert {entry["lastTransitionTime"] for entry in again["conditions"]} == {"2020-01-01T00:00:00Z"}
+    failed = said(made, agent, {KSVC: ready("False")}, old)
+    assert condition(failed, "ServingReady")["lastTransitionTime"] == "2026-01-02T03:04:05Z"
+    assert condition(failed, "SpecValid")["lastTransitionTime"] == "2020-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("permanent", "phase"), [(True, "Failed"), (False, "Failed")], ids=["permanent", "temporary"])
+def test_a_child_that_cannot_be_applied_is_named_with_its_cause(permanent: bool, phase: str) -> None:
+    agent, made = make({})
+    failures = {KSVC: Failure("Invalid", "quota exceeded", permanent)}
+    status = said(made, agent, {}, failures=failures)
+    assert condition(status, "ServingReady")["message"] == "Service a: quota exceeded"
+    assert status["phase"] == phase
+
+
+def test_many_causes_are_summed_up() -> None:
+    subscriptions = [{"eventType": f"type.{number}"} for number in range(9)]
+    agent, made = make({"eventing": {"subscriptions": subscriptions}})
+    assert condition(said(made, agent, {}), "EventingReady")["message"].endswith("and 6 more")
+
+
+def test_the_cause_is_looked_for_where_ready_gives_none() -> None:
+    agent, made = make({})
+    live = ready("False")
+    live["status"]["conditions"].append(
+        {"type": "RoutesReady", "status": "False", "reason": "RevisionMissing", "message": "no revision"}
+    )
+    assert condition(said(made, agent, {KSVC: live}), "ServingReady")["reason"] == "RevisionMissing"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "reason"),
+    [
+        pytest.param(
+            {"conditions": [{"type": "Available", "status": "True"}], "updatedReplicas": 1},
+            "True",
+            "Ready",
+            id="available",
+        ),
+        pytest.param({"conditions": []}, "Unknown", "Deploying", id="no pod yet"),
+        pytest.param(
+            {
+                "conditions": [
+                    {
+                        "type": "Progressing",
+                        "status": "False",
+                        "reason": "ProgressDeadlineExceeded",
+                        "message": "too slow",
+                    }
+                ]
+            },
+            "False",
+            "ProgressDeadlineExceeded",
+            id="stuck",
+        ),
+        pytest.param(
+            {
+                "conditions": [
+                    {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
+                ]
+            },
+            "False",
+            "FailedCreate",
+            id="refused by quota",
+        ),
+    ],
+)
+def test_serving_follows_the_deployment_on_plain_kubernetes(status: Any, expected: str, reason: str) -> None:
+    agent, made = make({}, serving="kubernetes", eventing="none")
+    live = {"metadata": {"generation": 2}, "spec": {"replicas": 1}, "status": {"observedGeneration": 2, **status}}
+    found = condition(said(made, agent, {("apps/v1", "Deployment", "a"): live}), "ServingReady")
+    assert (found["status"], found["reason"]) == (expected, reason)
+
+
+def test_status_says_where_the_agent_is() -> None:
+    spec = {
+        "a2a": {"enabled": True},
+        "ai": {"model": "m"},
+        "permissions": {"disableBrokerCreation": True},
+        "eventing": {},
+    }
+    agent, made = make(spec)
+    ksvc = ready()
+    ksvc["status"] |= {"address": {"url": "http://a.n.svc.cluster.local"}, "latestReadyRevisionName": "a-00001"}
+    status = said(made, agent, {KSVC: ksvc, BROKER: ready() | {"status": {"address": {"url": "http://b"}}}})
+    assert status["serviceStatus"]["url"] == "http://a.n.svc.cluster.local"
+    assert status["eventingStatus"]["brokerUrl"] == "http://b"
+    assert status["a2aStatus"]["cardUrl"] == "http://a-a2a.n.svc.cluster.local/.well-known/agent-card.json"
+    assert status["aiStatus"] == {"provider": "ollama", "activeModel": "m"}
+    assert status["permissionStatus"]["brokerCreationDisabled"] is True
