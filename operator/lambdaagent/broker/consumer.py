@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from lambdaagent.broker.backoff import Backoff
+from lambdaagent.backoff import Backoff
 from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.link import Link
@@ -39,7 +39,7 @@ class Consumer:
     prepare: Callable[[Channel], Awaitable[None]]
     """Awaited on every new channel; makes what `bury` needs."""
     drain_timeout: float = 30.0
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=15.0))
     _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _channel: Channel | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)

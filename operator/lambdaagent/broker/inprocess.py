@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from lambdaagent.broker.backoff import Backoff
+from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError
 from lambdaagent.broker.protocol import REQUEUE, Binding, Delivery, Handler, Outcome, Verdict
 from lambdaagent.events.cloudevents import Event
@@ -45,7 +45,7 @@ class InProcessBroker:
         self._limit = limit
         self._publish_timeout = publish_timeout
         self._drain_timeout = drain_timeout
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._queues: dict[str, _Queue] = {}
         self._bindings: dict[str, dict[str, tuple[Binding, ...]]] = {}
 

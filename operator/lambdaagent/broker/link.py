@@ -14,7 +14,7 @@ import structlog
 from pika import URLParameters, exceptions
 from pika.adapters.asyncio_connection import AsyncioConnection
 
-from lambdaagent.broker.backoff import Backoff
+from lambdaagent.backoff import Backoff
 from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import BrokerUnavailableError
 
@@ -31,7 +31,7 @@ class Link:
         self._parameters.stack_timeout = self._parameters.socket_timeout = _OPEN_TIMEOUT / 2
         self._parameters.client_properties = {"connection_name": name}
         self._name = name
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._raw: Any = None
         self._up = asyncio.Event()
         self.unblocked = asyncio.Event()

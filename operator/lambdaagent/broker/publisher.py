@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from lambdaagent.broker.backoff import Backoff
+from lambdaagent.backoff import Backoff
 from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import BlockedError, BrokerUnavailableError, NotConfirmedError
 from lambdaagent.broker.link import Link
@@ -36,7 +36,7 @@ class Publisher:
         self._restore = restore
         self._window = asyncio.Semaphore(window)
         self._timeout = timeout
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._channel: ConfirmChannel | None = None
         self._up = asyncio.Event()
         self._known: dict[str, asyncio.Task[None]] = {}

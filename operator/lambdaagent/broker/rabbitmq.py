@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from lambdaagent.broker.backoff import Backoff
+from lambdaagent.backoff import Backoff
 from lambdaagent.broker.consumer import Consumer, buried
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.link import Link
@@ -39,7 +39,7 @@ class RabbitMQBroker:
         heartbeat: int = 20,
         backoff: Backoff | None = None,
     ) -> None:
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff)
         self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff)
         self._topology = Topology(self._out, queue_type=queue_type)

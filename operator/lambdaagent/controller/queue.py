@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey
 from lambdaagent.errors import LambdaAgentError
-from lambdaagent.kube.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 

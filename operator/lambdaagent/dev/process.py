@@ -8,8 +8,8 @@ from pathlib import Path
 
 import structlog
 
+from lambdaagent.backoff import Backoff
 from lambdaagent.dev import guard
-from lambdaagent.kube.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 

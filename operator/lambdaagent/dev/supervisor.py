@@ -20,6 +20,7 @@ from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import Binding, Broker
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
@@ -28,7 +29,6 @@ from lambdaagent.dev.process import keep_running
 from lambdaagent.dispatcher.delivering import Deliverer, Reply
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.kube.backoff import Backoff
 from lambdaagent.settings import Installation
 
 log = structlog.get_logger(__name__)

@@ -21,9 +21,9 @@ from typing import Any
 import orjson
 import structlog
 
+from lambdaagent.backoff import Backoff
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import errors
-from lambdaagent.kube.backoff import Backoff
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.objects import Document, list_objects
 from lambdaagent.kube.resources import Resource

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdaagent.broker.backoff import Backoff
+from lambdaagent.backoff import Backoff
 from lambdaagent.broker.inprocess import InProcessBroker
 from lambdaagent.broker.protocol import ACK, Broker, Delivery, Outcome
 from lambdaagent.broker.rabbitmq import RabbitMQBroker

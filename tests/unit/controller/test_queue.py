@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from lambdaagent.backoff import Backoff
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.errors import TemporaryError
-from lambdaagent.kube.backoff import Backoff
 
 ONE, TWO = ("ns", "one"), ("ns", "two")
 

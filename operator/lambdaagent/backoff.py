@@ -1,0 +1,27 @@
+"""Waiting times between attempts: doubling, capped, and jittered so that replicas do not knock in step."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Backoff:
+    """`delay` is stateless; `next` and `reset` count the attempts of one owner."""
+
+    first: float = 0.5
+    cap: float = 30.0
+    uniform: Callable[[float, float], float] = random.uniform
+    _attempts: int = field(default=0, init=False)
+
+    def delay(self, attempt: int) -> float:
+        """After the given failed attempt (1 is the first): between half and all of a doubling time, in seconds."""
+        whole = min(self.cap, self.first * 2.0 ** min(30, max(0, attempt - 1)))
+        return self.uniform(whole / 2, whole)
+
+    def next(self) -> float:
+        self._attempts += 1
+        return self.delay(self._attempts)
+
+    def reset(self) -> None:
+        self._attempts = 0
