@@ -8,7 +8,7 @@ before the write is no race.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,9 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
@@ -58,10 +59,15 @@ _Op = _Create | _Append | DeadLetter
 Found = TypeVar("Found")
 _BY_ID = select(tasks).where(tasks.c.id == bindparam("wanted"))
 _CHANGING = ("version", "state", "settled", "updated", "body")
-_UPDATE = (
+
+# Written by the dozen: compiled once to the driver's own SQL, so that a row costs a tuple and not a dict of parameters.
+_INSERT_TASK = str(insert(tasks).compile(dialect=sqlite.dialect()))
+_INSERT_CHANGE = str(insert(changes).compile(dialect=sqlite.dialect()))
+_UPDATE_TASK = str(
     update(tasks)
     .where(tasks.c.id == bindparam("changed_id"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGING})
+    .compile(dialect=sqlite.dialect())
 )
 
 
@@ -72,6 +78,8 @@ class SqliteStore:
         self._engine = engine
         self._lock = lock
         self._writing = writing
+        # Of tasks under way, which only this process changes: what is here need not be asked for.
+        self._versions: dict[str, int] = {}
         self._reading = ThreadPoolExecutor(2, thread_name_prefix="store-read")
         self._writer: GroupCommit[_Op] = GroupCommit(self._write)
 
@@ -142,18 +150,33 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._commit, ops)
 
     def _commit(self, ops: Sequence[_Op]) -> list[bool | StoreError]:
+        try:
+            return self._transaction(ops, careful=False)
+        except IntegrityError:
+            # An id was taken after all. One in a great many, so that looking each up before was not worth it.
+            return self._transaction(ops, careful=True)
+
+    def _transaction(self, ops: Sequence[_Op], *, careful: bool) -> list[bool | StoreError]:
         with self._engine.begin() as connection:
-            plan = _Plan(versions=_versions(connection, ops), keys=_keys(connection, ops))
+            plan = _Plan(
+                versions=_versions(connection, ops, known=self._versions, careful=careful), keys=_keys(connection, ops)
+            )
             outcomes = [plan.add(op) for op in ops]
             if plan.created:
-                connection.execute(insert(tasks), list(plan.created.values()))
+                connection.exec_driver_sql(_INSERT_TASK, list(plan.created.values()))
             if plan.updated:
-                connection.execute(_UPDATE, list(plan.updated.values()))
+                connection.exec_driver_sql(_UPDATE_TASK, list(plan.updated.values()))
             if plan.logged:
-                connection.execute(insert(changes), plan.logged)
+                connection.exec_driver_sql(_INSERT_CHANGE, plan.logged)
             for index, letter in plan.buried:
                 written = connection.execute(sqlite_insert(letters).values(letter).on_conflict_do_nothing())
                 outcomes[index] = written.rowcount > 0
+        # Committed: only now is it true.
+        for task_id, (version, ended) in plan.changed.items():
+            if ended:
+                self._versions.pop(task_id, None)
+            else:
+                self._versions[task_id] = version
         return outcomes
 
     def _prune(self, before: float) -> int:
@@ -170,9 +193,10 @@ class _Plan:
         self._versions = versions
         self._keys = keys
         self._count = 0
-        self.created: dict[str, dict[str, Any]] = {}
-        self.updated: dict[str, dict[str, Any]] = {}
-        self.logged: list[dict[str, Any]] = []
+        self.created: dict[str, tuple[Any, ...]] = {}
+        self.updated: dict[str, tuple[Any, ...]] = {}
+        self.logged: list[tuple[Any, ...]] = []
+        self.changed: dict[str, tuple[int, bool]] = {}
         self.buried: list[tuple[int, dict[str, Any]]] = []
 
     def add(self, op: _Op) -> bool | StoreError:
@@ -186,7 +210,7 @@ class _Plan:
             if stored is not None:
                 return ConflictError(f"there is a task {record.id} already")
             self.created[record.id] = _row(record)
-            self._versions[record.id] = record.version
+            self._note(record)
             return True
         if stored is None:
             return ConflictError(f"there is no task {record.id} any more")
@@ -196,23 +220,18 @@ class _Plan:
             return ConflictError(f"task {record.id} is at version {stored}, not {record.version - 1}")
         if op.key is not None:
             self._keys.add((record.id, *op.key))
-        self._versions[record.id] = record.version
+        self._note(record)
         source, event_id = op.key or (None, None)
-        self.logged.append(
-            {
-                "task_id": record.id,
-                "version": record.version,
-                "source": source,
-                "event_id": event_id,
-                "updates": orjson.dumps(op.updates),
-            }
-        )
+        self.logged.append((record.id, record.version, source, event_id, orjson.dumps(op.updates)))
         if record.id in self.created:
             self.created[record.id] = _row(record)
         else:
-            row = _row(record)
-            self.updated[record.id] = {"changed_id": record.id} | {f"new_{name}": row[name] for name in _CHANGING}
+            self.updated[record.id] = (*_changing(record), record.id)
         return True
+
+    def _note(self, record: TaskRecord) -> None:
+        self._versions[record.id] = record.version
+        self.changed[record.id] = (record.version, record.state.terminal)
 
 
 def _engine(path: Path, *, synchronous: str) -> Engine:
@@ -240,12 +259,21 @@ def _migrate(engine: Engine, path: Path) -> None:
         raise StoreUnusableError(f"{path} is not a database that can be used: {error.orig}") from None
 
 
-def _versions(connection: Connection, ops: Sequence[_Op]) -> dict[str, int]:
-    ids = [op.record.id for op in ops if not isinstance(op, DeadLetter)]
-    if not ids:
-        return {}
-    rows = connection.execute(select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(ids)))
-    return {row.id: row.version for row in rows}
+def _versions(connection: Connection, ops: Sequence[_Op], *, known: Mapping[str, int], careful: bool) -> dict[str, int]:
+    """Of the tasks that these change; carefully, also of those that they would create."""
+    found: dict[str, int] = {}
+    unknown: list[str] = []
+    for op in ops:
+        if not isinstance(op, DeadLetter):
+            version = known.get(op.record.id)
+            if version is not None:
+                found[op.record.id] = version
+            elif careful or isinstance(op, _Append):
+                unknown.append(op.record.id)
+    if unknown:
+        rows = connection.execute(select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(unknown)))
+        found.update((row.id, row.version) for row in rows)
+    return found
 
 
 def _keys(connection: Connection, ops: Sequence[_Op]) -> set[tuple[str, str, str]]:
@@ -257,21 +285,17 @@ def _keys(connection: Connection, ops: Sequence[_Op]) -> set[tuple[str, str, str
     return {(row.task_id, row.source, row.event_id) for row in rows}
 
 
-def _row(record: TaskRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "context_id": record.context_id,
-        "namespace": record.namespace,
-        "agent": record.agent,
-        "skill": record.skill,
-        "owner": record.owner,
-        "version": record.version,
-        "state": str(record.state),
-        "settled": 2 if record.state.terminal else int(record.state.settled),
-        "created": record.created,
-        "updated": record.updated,
-        "body": orjson.dumps(record.task),
-    }
+def _row(record: TaskRecord) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    version, state, settled, updated, body = _changing(record)
+    identity = (record.id, record.context_id, record.namespace, record.agent, record.skill, record.owner)
+    return (*identity, version, state, settled, record.created, updated, body)
+
+
+def _changing(record: TaskRecord) -> tuple[Any, ...]:
+    """In the order of _CHANGING."""
+    settled = 2 if record.state.terminal else int(record.state.settled)
+    return record.version, str(record.state), settled, record.updated, orjson.dumps(record.task)
 
 
 def _record(row: Row[Any]) -> TaskRecord:
