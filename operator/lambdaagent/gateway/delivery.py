@@ -5,14 +5,15 @@ Knative, section 6). So an event that cannot ever be delivered is buried here an
 later is a 503. Never a 400: the broker would drop the event without a word.
 """
 
+from math import ceil
+
 from aiohttp import web
 
-from lambdaagent.agents import invoke
 from lambdaagent.agents.callee import DEFAULT_TIMEOUT
-from lambdaagent.agents.errors import BadTargetError, UpstreamError
-from lambdaagent.events import http
+from lambdaagent.agents.deliveries import deliver
 from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.delivery import Verdict
 from lambdaagent.events.errors import EventError
 from lambdaagent.gateway import capabilities, ingress, problems
 from lambdaagent.gateway.directory import Entry
@@ -20,7 +21,6 @@ from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
 from lambdaagent.store.records import DeadLetter
 
-_AGAIN = frozenset((404, 408, 409, 425, 429))
 _ATTRIBUTES, _VALUE = 64, 4096  # kept of a letter that is no event
 
 
@@ -65,52 +65,26 @@ async def dead_letters(request: web.Request) -> web.Response:
 
 async def _deliver(services: Services, entry: Entry, event: Event) -> None:
     """Returns once the event is delivered or buried; raises ProblemError where it is worth another try."""
-    target = entry.callee.target
-    if target is None:
+    namespace, name = entry.key
+    if entry.callee.target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
-    call = invoke.for_event(event)
-    try:
-        response = await services.client.request(
-            target,
-            path=call.path,
-            headers=call.headers,
-            body=call.body,
-            first_byte=DEFAULT_TIMEOUT,
-            total=DEFAULT_TIMEOUT,
-        )
-        async with response:
-            body = await response.read(limit=services.client.limits.body_bytes)
-    except UpstreamError as error:
-        services.metrics.ingress("retried")
-        raise ProblemError(
-            503, "not-delivered", f"The event was not delivered: {error}.", headers=RETRY_AFTER
-        ) from error
-    except BadTargetError as error:
-        await _bury(services, event, namespace=entry.agent.namespace, agent=entry.agent.name, reason=str(error))
-        return
-    if response.status >= 500 or response.status in _AGAIN:
-        services.metrics.ingress("retried")
-        raise ProblemError(503, "not-delivered", f"The agent answered {response.status}.", headers=RETRY_AFTER)
-    if not 200 <= response.status < 300:
-        reason = f"the agent answered {response.status}"
-        await _bury(services, event, namespace=entry.agent.namespace, agent=entry.agent.name, reason=reason)
-        return
+    done = await deliver(services.client, entry.callee.target, event, timeout=DEFAULT_TIMEOUT, now=services.clock.now())
+    match done.verdict:
+        case Verdict.AGAIN:
+            services.metrics.ingress("retried")
+            headers = {"Retry-After": str(ceil(done.retry_after))} if done.retry_after else RETRY_AFTER
+            raise ProblemError(503, "not-delivered", f"The event was not delivered: {done.reason}.", headers=headers)
+        case Verdict.REFUSED:
+            await _bury(services, event, namespace=namespace, agent=name, reason=done.reason)
+            return
     services.metrics.ingress("delivered")
-    await _reply(services, entry, headers=dict(response.headers), body=body)
-
-
-async def _reply(services: Services, entry: Entry, *, headers: dict[str, str], body: bytes) -> None:
-    """An event in the answer is the agent's own, as if it had come through its K_SINK."""
-    if http.mode(headers) is None:
-        return
-    try:
-        events = http.read(headers, body)
-    except EventError:
+    if done.bad_reply:
         services.metrics.ingress("bad-reply")
-        return
-    for event in events:
-        await services.tasks.advance(event, namespace=entry.agent.namespace, agent=entry.agent.name)
-    await ingress.publish(services, events, exchange=services.exchanges.agent(entry.agent))
+    # An event in the answer is the agent's own, as if it had come through its K_SINK.
+    for reply in done.replies:
+        await services.tasks.advance(reply, namespace=namespace, agent=name)
+    if done.replies:
+        await ingress.publish(services, done.replies, exchange=services.exchanges.agent(entry.agent))
 
 
 async def _bury(services: Services, event: Event, *, namespace: str, agent: str, reason: str) -> None:

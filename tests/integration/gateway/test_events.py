@@ -146,6 +146,12 @@ async def test_what_never_will_is_buried_and_accepted(echo: World, container: Pl
     assert str(status) in letter.reason
 
 
+async def test_the_agents_own_wish_for_time_is_passed_on(echo: World, container: PlainAgent) -> None:
+    container.respond = lambda seen: (429, {"Retry-After": "17"}, b"")
+    response = await post(echo, "/events/shop/to/echo", http.binary(CREATED))
+    assert (response.status, response.headers["Retry-After"]) == (503, "17")
+
+
 async def test_an_agent_that_is_down_or_not_ready_is_tried_again(gateway: World) -> None:
     gateway.agent(url="http://127.0.0.1:1")
     assert (await post(gateway, "/events/shop/to/echo", http.binary(CREATED))).status == 503

@@ -1,7 +1,11 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
 from tests.integration.gateway.world import World, message, world
+
+from lambdaagent.errors import PermanentError
+from lambdaagent.gateway.routing import AgentPaths
 
 
 async def test_probes_and_metrics(echo: World) -> None:
@@ -40,3 +44,27 @@ async def test_a_crash_is_a_500_with_an_id_and_no_traceback_and_the_gateway_goes
     assert (response.status, problem["requestId"]) == (500, "find-me")
     assert "secret" not in str(problem)
     assert (await echo.request("GET", "/healthz")).status == 200
+
+
+async def test_errors_of_ours_are_told_by_their_kind(echo: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise PermanentError("there is no such exchange")
+
+    monkeypatch.setattr(echo.directory, "after", fail)
+    response = await echo.request("GET", "/agents")
+    assert (response.status, (await response.json())["detail"]) == (
+        500,
+        "This cannot be done: there is no such exchange.",
+    )
+
+
+def test_the_agents_paths_are_a_resource_like_the_frameworks_own() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise AssertionError
+
+    paths = AgentPaths(handler)
+    assert str(paths.url_for(namespace="shop", name="echo")) == "/agents/shop/echo/"
+    assert (len(paths), len(list(paths)), paths.get_info()["path"]) == (1, 1, "/agents")
+    assert paths.raw_match("/agents/*")
+    with pytest.raises(NotImplementedError):
+        paths.add_prefix("/x")
