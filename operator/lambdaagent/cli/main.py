@@ -8,7 +8,7 @@ from importlib import metadata
 
 import typer
 
-from lambdaagent.cli import offline, processes
+from lambdaagent.cli import offline, processes, rbac
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 offline.register(app)
 processes.register(app)
+rbac.register(app)
 
 
 @app.command()
