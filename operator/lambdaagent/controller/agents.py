@@ -18,6 +18,7 @@ from lambdaagent.children.base import Object
 # The event's type (None for what was there at the start) and the object.
 Changed = Callable[[str | None, Object], None]
 _STOP_SECONDS = 5.0
+_CLOSE_SECONDS = 0.05
 
 
 async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> None:
@@ -32,15 +33,7 @@ async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> Non
     def work() -> None:
         problem: BaseException | None = None
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    settings=_settings(),
-                    clusterwide=True,
-                    standalone=True,
-                    stop_flag=stop,
-                )
-            )
+            asyncio.run(_operate(registry, stop))
         except BaseException as caught:  # handed over to the caller's loop
             problem = caught
         _soon(loop, _end, ended, problem)
@@ -52,6 +45,12 @@ async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> Non
     finally:
         stop.set()
         await asyncio.to_thread(thread.join, _STOP_SECONDS)
+
+
+async def _operate(registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
+    await kopf.operator(registry=registry, settings=_settings(), clusterwide=True, standalone=True, stop_flag=stop)
+    # aiohttp ends TLS connections in the turns after its session was closed, and this loop ends with us.
+    await asyncio.sleep(_CLOSE_SECONDS)
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:

@@ -54,13 +54,14 @@ async def test_a_foreign_manager_keeps_its_fields(client: Client, namespace: str
 
 
 async def test_owner_references_of_two_managers_add_up(client: Client, namespace: str) -> None:
-    owners = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": f"o{n}", "uid": f"00000000-0000-0000-0000-00000000000{n}"}
-        for n in range(2)
-    ]
-    for n, owner in enumerate(owners):
+    for n in range(2):
+        # Owners that exist: the garbage collector drops references to others, sooner or later.
+        owner = await apply.apply(
+            client, config_map(namespace, metadata={"name": f"o{n}", "namespace": namespace}), manager="m"
+        )
         document = trigger(namespace)
-        document["metadata"]["ownerReferences"] = [owner]
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": f"o{n}", "uid": owner["metadata"]["uid"]}
+        document["metadata"]["ownerReferences"] = [reference]
         found = await apply.apply(client, document, manager=f"agent-{n}")
     assert [owner["name"] for owner in found["metadata"]["ownerReferences"]] == ["o0", "o1"]
 
