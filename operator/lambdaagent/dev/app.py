@@ -144,7 +144,6 @@ async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:
         for warning in warnings(agent, supervisor.installation, BACKENDS):
             log.warning(warning.message, agent=agent.key, field=warning.field)
         wanted.append(Wanted(agent, manifests.folder(found, agent), known))
-    supervisor.directory.synced = True
     await supervisor.apply(wanted)
 
 

@@ -78,8 +78,6 @@ class Directory:
         self._order: list[Key] = []
         self._hosts: dict[str, Entry | None] = {}  # what `by_host` found, until something changes
         self._services: dict[str, dict[str, Key]] = {}  # A2A Service name -> namespace -> agent
-        self.synced = False
-        """Set by whoever feeds it, once it holds all that there was to begin with."""
 
     def upsert(self, agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime) -> None:
         self._hosts.clear()

@@ -23,7 +23,6 @@ async def feed(watcher: Watcher, *, directory: Directory, brokers: Brokers) -> N
         else:
             _take(obj, directory)
         brokers.changed()
-        directory.synced = watcher.synced.is_set()
 
 
 def _take(obj: dict[str, Any], directory: Directory) -> None:
