@@ -31,6 +31,12 @@ def shared(live: Object) -> bool:
     return bool(managed and labels.get(naming.LABEL_SHARED) == "true")
 
 
+def made_by_route(live: Object, agent: str) -> bool:
+    """The Service that Knative's Route makes under the name of the Knative Service."""
+    references = live["metadata"].get("ownerReferences", [])
+    return any(ref["kind"] == "Route" and ref["name"] == agent and ref.get("controller") for ref in references)
+
+
 def owners(live: Object) -> list[tuple[AgentKey, str]]:
     """The agents, with their UIDs, that an object belongs to."""
     namespace = live["metadata"].get("namespace", "")

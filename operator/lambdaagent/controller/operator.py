@@ -52,7 +52,14 @@ async def lead(client: Client, settings: OperatorSettings, *, ready: asyncio.Eve
         queue.add(key)
 
     caches = Caches(client, served, wake)
-    reconciler = Reconciler(client, caches, settings, chosen, resync_seconds=settings.resync_seconds)
+    reconciler = Reconciler(
+        client,
+        caches,
+        settings,
+        chosen,
+        resync_seconds=settings.resync_seconds,
+        instance=settings.pod_name or naming.MANAGER,
+    )
     queue = WorkQueue(reconciler.reconcile, workers=settings.workers)
     async with caches.run(), queue.run():
         try:

@@ -12,18 +12,19 @@ import structlog
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.base import FINALIZER
+from lambdaagent.api.base import FINALIZER, GROUP
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.children.base import AgentKey, Backends, Object, Observed
 from lambdaagent.children.plan import plan as make_plan
 from lambdaagent.controller import matching
 from lambdaagent.controller.caches import Caches
 from lambdaagent.controller.syncing import Syncer
+from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply_status
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.errors import NotFoundError
-from lambdaagent.kube.events import utc_now
+from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
@@ -42,6 +43,7 @@ class Reconciler:
     installation: Installation
     backends: Backends
     resync_seconds: float = 600.0
+    instance: str = naming.MANAGER
     now: Callable[[], datetime] = utc_now
     # All agents as last seen: raw, and parsed where they are valid.
     raw: dict[AgentKey, Object] = field(default_factory=dict)
@@ -174,6 +176,25 @@ class Reconciler:
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
             log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])
+        if transition := decide.transition(before, status):
+            await self._tell(written, transition)
+
+    async def _tell(self, obj: Object, transition: decide.Transition) -> None:
+        """An Event for `kubectl describe`. Status says the same, so a lost one is only logged."""
+        try:
+            await emit(
+                self.client,
+                obj,
+                reason=transition.reason,
+                note=transition.message,
+                action="Reconcile",
+                reporter=f"{GROUP}/operator",
+                instance=self.instance,
+                kind="Normal" if transition.good else "Warning",
+                now=self.now,
+            )
+        except LambdaAgentError as problem:
+            log.warning("event not recorded", agent=obj["metadata"]["name"], problem=str(problem))
 
 
 def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -19,10 +19,14 @@ from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.errors import ApiError
-from lambdaagent.kube.resources import DEPLOYMENT, KNATIVE_SERVICE, of
+from lambdaagent.kube.resources import DEPLOYMENT, KNATIVE_SERVICE, SERVICE, of
 from lambdaagent.status.conditions import ChildKey, Failure, World
 
 log = structlog.get_logger(__name__)
+
+
+class WaitingError(TemporaryError):
+    """Something has to go first; the watches may not see it go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Syncer:
     caches: Caches
 
     async def sync(self, agent: LambdaAgent, plan: Plan) -> Outcome:
+        await self._make_way(agent, plan)
         live: dict[ChildKey, Object] = {}
         failures: dict[ChildKey, Failure] = {}
         temporary: TemporaryError | None = None
@@ -51,6 +56,9 @@ class Syncer:
                 continue
             if isinstance(found, Failure):
                 failures[key] = found
+                temporary = temporary or (
+                    None if found.permanent else WaitingError(f"{key[1]} {key[2]} {found.message}")
+                )
             else:
                 live[key] = found
         try:
@@ -79,6 +87,15 @@ class Syncer:
         log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=live is None)
         self.caches.put(applied)
         return applied
+
+    async def _make_way(self, agent: LambdaAgent, plan: Plan) -> None:
+        """Both backends need a Service of the agent's name; that of the one it leaves goes before the other's comes."""
+        leaving = SERVICE if plan.backends.serving == "knative" else KNATIVE_SERVICE
+        wanted = {(*child.kind, child.name) for child in plan.children}
+        live = self.caches.get(leaving, agent.namespace, agent.name)
+        key = (leaving.api_version, leaving.kind, agent.name)
+        if live and key not in wanted and not plan.awaited and matching.owned(live, agent.uid):
+            await self.release(agent.uid, live)
 
     async def _prune(self, agent: LambdaAgent, plan: Plan) -> None:
         wanted = {(*child.kind, child.name) for child in plan.children}
@@ -115,6 +132,8 @@ class Syncer:
 def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> Failure | None:
     if live["metadata"].get("deletionTimestamp"):
         return Failure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
+    if matching.made_by_route(live, agent.name):
+        return Failure("AwaitingKnative", "is still Knative's; it goes with the Knative Service", permanent=False)
     mine = matching.shared(live) if child.shared else matching.owned(live, agent.uid)
     if mine:
         return None

@@ -1,5 +1,6 @@
 """The whole status of an agent as one pure function; `None` fields and absent conditions are simply not ours."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +89,26 @@ def status(
             "functionCreationDisabled": permissions.disable_function_creation,
         }
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of Ready that somebody who describes the agent wants to know of."""
+
+    reason: str
+    message: str
+    good: bool
+
+
+def transition(before: Status, after: Status) -> Transition | None:
+    """None while Ready keeps its status and reason: being under way is no news."""
+    old, new = _condition(before, "Ready"), _condition(after, "Ready")
+    if new is None or (old and (old["status"], old.get("reason")) == (new["status"], new["reason"])):
+        return None
+    good = new["status"] == "True"
+    if not good and after["phase"] not in ("Failed", "Deleting") and not (old and old["status"] == "True"):
+        return None
+    return Transition(new["reason"], new["message"] or "the agent is ready", good or after["phase"] == "Deleting")
 
 
 def _ready(states: dict[str, Readiness | None], foreign: Status | None) -> Readiness:

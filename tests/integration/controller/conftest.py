@@ -1,6 +1,7 @@
 """The operator running against a real API server, as its own process would, in the test's loop."""
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -71,23 +72,28 @@ def cluster(kube_apiserver: KubeApiserver, namespace: str) -> Cluster:
     return Cluster(kube_apiserver, namespace)
 
 
-Start = Callable[..., Awaitable[None]]
+Start = Callable[..., Awaitable[Callable[[], Awaitable[None]]]]
 
 
 @pytest.fixture
 async def start(kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
-    """Starts the operator with these settings; it is stopped with the test."""
+    """Starts the operator with these settings; what it returns stops it, and so does the end of the test."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     tasks: list[asyncio.Task[None]] = []
 
-    async def begin(**settings: Any) -> None:
+    async def begin(**settings: Any) -> Callable[[], Awaitable[None]]:
         ready = asyncio.Event()
         chosen = OperatorSettings(POD_NAMESPACE=namespace, lease_duration=3, **settings)
         tasks.append(asyncio.create_task(run(chosen, ready=ready)))
         await asyncio.wait([tasks[-1], asyncio.ensure_future(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
         assert ready.is_set(), tasks[-1]
+        return functools.partial(_end, tasks[-1])
 
     yield begin
     for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
