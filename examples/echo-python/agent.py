@@ -2,10 +2,14 @@
 
 A call arrives as a binary CloudEvent at POST /: its attributes are the `ce-*` headers, its data is the body. The answer
 is the body of the response. Events that the agent sends go to $K_SINK.
+
+On a laptop only this machine may call it; its container is told to listen on all addresses of the pod.
 """
 
 import json
 import os
+import signal
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -37,4 +41,7 @@ class Agent(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Agent).serve_forever()
+    # The first process of a container that does not ask for SIGTERM does not get it, and lingers until it is killed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    host = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    ThreadingHTTPServer((host, int(os.environ.get("PORT", "8080"))), Agent).serve_forever()
