@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 
-.PHONY: help setup run test lint format bench crds lock clean
+.PHONY: help setup run parts test e2e lint format bench crds manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -28,6 +28,9 @@ test: lint parts ## Run every test, those on a real API server and a real Rabbit
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term
 
+e2e: setup ## Install it on a cluster and use it: on the one of KUBECONFIG, else on a node of this machine's own
+	$(BIN)/python -m pytest tests/e2e --exitfirst
+
 lint: setup ## Style, types and layers
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
@@ -44,9 +47,14 @@ bench: setup ## Measure the hot paths, as ratios
 crds: setup ## Write crds/ anew from the models
 	$(BIN)/lambdaagent crd > crds/lambdaagents.yaml
 
+manifests: crds ## Write what follows from the code in charts/ and manifests/ anew
+	$(BIN)/python -m charts.generate "$$($(BIN)/python -c 'from tests.parts import fetch; print(fetch.go_part("helm"))')"
+
 lock: setup ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --group test --group lint --group build --generate-hashes \
 	  --no-header --no-annotate --universal --python-version 3.11 --upgrade -o requirements.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml --constraint requirements.lock --generate-hashes \
+	  --no-header --no-annotate --universal --python-version 3.11 -o requirements.runtime.lock
 
 clean: ## Remove what was made here
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tests.parts import gobuild, packages, places
 
-KUBERNETES_PARTS = tuple(gobuild.COMMANDS)
+GO_PARTS = tuple(gobuild.COMMANDS)
 
 
-def kubernetes_part(name: str) -> Path:
+def go_part(name: str) -> Path:
     found = places.find(name)
     if found is None:
         command = gobuild.COMMANDS[name]
@@ -45,8 +45,8 @@ def _timed(name: str, get: Callable[[], Path]) -> Path:
 
 def main() -> int:
     try:
-        for name in KUBERNETES_PARTS:
-            say(f"{name}: {kubernetes_part(name)}")
+        for name in GO_PARTS:
+            say(f"{name}: {go_part(name)}")
         if os.environ.get("AMQP_URL"):
             say("rabbitmq: the one that AMQP_URL names")
         else:

@@ -18,6 +18,7 @@ from tests.parts import places
 
 KUBERNETES = "v1.35.4"
 ETCD = "v3.6.5"
+HELM = "v3.21.0"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ COMMANDS = {
     "etcd": GoCommand("etcd", "go.etcd.io/etcd/server/v3", ETCD, "go.etcd.io/etcd/server/v3"),
     "kube-apiserver": _kubernetes("kube-apiserver"),
     "kube-controller-manager": _kubernetes("kube-controller-manager"),
+    "helm": GoCommand("helm", "helm.sh/helm/v3", HELM, "helm.sh/helm/v3/cmd/helm"),
 }
 
 

@@ -96,7 +96,7 @@ class KubeApiserver:
         return next(part for part in self._parts if part.name == name)
 
     def _launch(self, name: str, *args: str) -> Process:
-        part = Process(name, [str(fetch.kubernetes_part(name)), *args], folder=self.folder)
+        part = Process(name, [str(fetch.go_part(name)), *args], folder=self.folder)
         self._parts.append(part)
         return part
 

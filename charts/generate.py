@@ -1,0 +1,153 @@
+"""`python charts/generate.py`: the parts of the chart that follow from the code, and the manifests that follow from it.
+
+The CRD, the roles and the schema of the values are written from the models; `manifests/` is what helm renders with the
+chart's defaults, without helm's own labels. Tests hold all of it against what this would write now.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, SecretStr
+
+from lambdaagent.cli.printing import yaml_text
+from lambdaagent.kube import rights
+from lambdaagent.settings import GatewaySettings, OperatorSettings
+
+ROOT = Path(__file__).parents[1]
+CHART, MANIFESTS = ROOT / "charts" / "lambdaagent", ROOT / "manifests"
+KUBERNETES = "1.30.0"
+# The chart says these itself.
+_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys"}
+_TEXT, _MAP, _LIST = {"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}
+_TEXTS = {"type": "object", "additionalProperties": _TEXT}
+
+
+def main() -> None:
+    for path, text in chart_files().items():
+        path.write_text(text)
+    MANIFESTS.mkdir(exist_ok=True)
+    for path, text in manifest_files(sys.argv[1] if len(sys.argv) > 1 else "helm").items():
+        path.write_text(text)
+
+
+def chart_files() -> dict[Path, str]:
+    roles = {"items": rights.documents()}
+    return {
+        CHART / "crds" / "lambdaagents.yaml": (ROOT / "crds" / "lambdaagents.yaml").read_text(),
+        CHART / "files" / "rbac.yaml": yaml_text(roles),
+        CHART / "values.schema.json": json.dumps(schema(), indent=2) + "\n",
+    }
+
+
+def schema() -> dict[str, Any]:
+    """Strict: a value that nothing reads is refused, with the place of it."""
+    process = {
+        "replicas": {"type": "integer", "minimum": 0},
+        "resources": _MAP,
+        "podAnnotations": _TEXTS,
+        "podLabels": _TEXTS,
+        "priorityClassName": _TEXT,
+        "nodeSelector": _TEXTS,
+        "tolerations": _LIST,
+        "affinity": _MAP,
+    }
+    service = {"type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, "annotations": _TEXTS}
+    gateway = {"service": _strict(service), "volumes": _LIST, "volumeMounts": _LIST}
+    image = {
+        "repository": {"type": "string", "minLength": 1},
+        "tag": _TEXT,
+        "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+        "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    }
+    return {"$schema": "http://json-schema.org/draft-07/schema#"} | _strict(
+        {
+            "image": _strict(image),
+            "imagePullSecrets": _LIST,
+            "eventKeys": _strict({"existingSecret": _TEXT}),
+            "operator": _strict(process | _settings(OperatorSettings)),
+            "gateway": _strict(process | gateway | _settings(GatewaySettings)),
+            "global": _MAP,
+        }
+    )
+
+
+def _settings(model: type[BaseModel]) -> dict[str, Any]:
+    """`settings` holds plain values; `secretSettings` may hold any of them, and alone what is a secret."""
+    described = model.model_json_schema(by_alias=False)["properties"]
+    names = [name for name in model.model_fields if name not in _CHARTS_OWN]
+    plain = [name for name in names if not _is_secret(model.model_fields[name].annotation)]
+    reference = _strict({"name": _TEXT, "key": _TEXT}) | {"required": ["name", "key"]}
+    return {
+        "settings": _strict({camel(name): _property(described[name]) for name in plain}),
+        "secretSettings": _strict({camel(name): reference for name in names}),
+    }
+
+
+def _is_secret(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return any(map(_is_secret, get_args(annotation)))
+    return annotation is SecretStr
+
+
+def _property(described: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in described.items() if key not in ("title", "default")}
+    if "anyOf" in kept:  # a literal or another literal
+        kept = {"enum": [value for option in kept["anyOf"] for value in option.get("enum") or [option["const"]]]}
+    # Draft 7 has the exclusive bounds of pydantic's schema, and says the same by them.
+    return kept
+
+
+def _strict(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def camel(name: str) -> str:
+    return re.sub(r"_(.)", lambda found: found[1].upper(), name)
+
+
+def manifest_files(helm: str) -> dict[Path, str]:
+    """One file per template, and the kustomization that names them."""
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": rights.NAMESPACE, "labels": _restricted()},
+    }
+    files = {"namespace": [namespace], "crd": [yaml.safe_load((ROOT / "crds" / "lambdaagents.yaml").read_text())]}
+    for name in ("rbac", "lease", "operator", "gateway"):
+        # Said, because a helm that was built by hand believes in a Kubernetes older than the chart takes.
+        template = ("--kube-version", KUBERNETES, "--namespace", rights.NAMESPACE)
+        command = [helm, "template", "lambdaagent", str(CHART), "--show-only", f"templates/{name}.yaml", *template]
+        rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        files[name] = [_plain(document) for document in yaml.safe_load_all(rendered) if document]
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"{name}.yaml" for name in files],
+        "images": [{"name": "localhost/lambdaagent", "newTag": "dev"}],
+    }
+    texts = {name: "---\n".join(map(yaml_text, documents)) for name, documents in files.items()}
+    texts["kustomization"] = yaml_text(kustomization)
+    head = "# Written by `make manifests` from charts/lambdaagent; do not edit.\n"
+    return {MANIFESTS / f"{name}.yaml": head + text for name, text in texts.items()}
+
+
+def _restricted() -> dict[str, str]:
+    return {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+def _plain(node: Any) -> Any:
+    """Without the labels that only helm means something by."""
+    if isinstance(node, dict):
+        foreign = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
+        return {key: _plain(value) for key, value in node.items() if key not in foreign}
+    return [_plain(item) for item in node] if isinstance(node, list) else node
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""One installation by helm on one cluster, for all tests here; they run in the order in which they stand."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.cluster import SYSTEM, Cluster, cluster
+from tests.e2e.image import ROOT
+
+CHART = str(ROOT / "charts" / "lambdaagent")
+CRD = "lambdaagents.lambda.knative.io"
+
+
+@pytest.fixture(scope="session", name="cluster")
+def _cluster() -> Iterator[Cluster]:
+    with cluster() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def settings(cluster: Cluster) -> list[str]:
+    repository, _, tag = cluster.image.rpartition(":")
+    return [
+        f"--set=image.repository={repository},image.tag={tag}",
+        "--set=operator.settings.serving=kubernetes,operator.settings.eventing=none",
+    ]
+
+
+@pytest.fixture(scope="session")
+def agents(cluster: Cluster) -> Iterator[str]:
+    """The namespace of the agents."""
+    name = f"agents-{secrets.token_hex(3)}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--timeout=120s")
+
+
+@pytest.fixture(scope="session")
+def before(cluster: Cluster, agents: str) -> Iterator[set[str]]:
+    """What there was before the installation, in a namespace that takes restricted pods only."""
+    cluster.kubectl("create", "namespace", SYSTEM)
+    cluster.kubectl("label", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted")
+    cluster.kubectl("-n", SYSTEM, "wait", "--for=create", "serviceaccount/default", "configmap/kube-root-ca.crt")
+    yield cluster.objects(SYSTEM, agents)
+    cluster.kubectl("delete", "namespace", SYSTEM, "--timeout=120s")
+
+
+@pytest.fixture(scope="session")
+def installation(cluster: Cluster, before: set[str], agents: str, settings: list[str]) -> Iterator[None]:
+    cluster.helm("install", "lambdaagent", CHART, "--wait", "--timeout=120s", *settings)
+    yield
+    # The last test has done this. After a failure it is done here, agents first: only the operator can let them go.
+    if cluster.kubectl("get", "crd", CRD, "--ignore-not-found"):
+        cluster.kubectl("-n", agents, "delete", "lambdaagents", "--all", "--timeout=60s")
+        cluster.helm("uninstall", "lambdaagent", "--ignore-not-found", "--wait", "--timeout=120s")
+        cluster.kubectl("delete", "crd", CRD, "--timeout=60s")

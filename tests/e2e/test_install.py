@@ -1,0 +1,168 @@
+"""From `helm install` to `helm uninstall` on a real cluster: what somebody sees who tries this for the first time."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from tests.e2e.cluster import SYSTEM, Cluster
+from tests.e2e.conftest import CHART, CRD
+from tests.e2e.image import ROOT
+
+pytestmark = pytest.mark.usefixtures("installation")
+GATEWAY = f"http://lambdaagent-gateway.{SYSTEM}.svc.cluster.local"
+# A pod that is ready is in its Service, but the nodes learn of that a moment later: until then they refuse.
+_CALLER = """
+import sys, time, urllib.error, urllib.request as http
+for attempt in range(40):
+    try:
+        asked = http.Request(sys.argv[1], sys.argv[2].encode() or None, {"content-type": sys.argv[3]})
+        print(http.urlopen(asked, timeout=10).read().decode())
+        break
+    except urllib.error.HTTPError as problem:
+        said = f"{problem.code} {problem.read().decode()}"
+        if problem.code not in (502, 503):
+            print(said)
+            break
+    except urllib.error.URLError as problem:
+        said = str(problem)
+    time.sleep(0.25)
+else:
+    print(said)
+"""
+
+
+def until(condition: Callable[[], Any], *, within: float = 60) -> Any:
+    deadline = time.monotonic() + within
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {within} s: {condition}"
+        time.sleep(0.2)
+    return answer
+
+
+def agent(cluster: Cluster, *, prompt: str) -> dict[str, Any]:
+    """The example, without the events that this installation does not carry."""
+    document: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "echo-python" / "agent.yaml").read_text())
+    repository, _, tag = cluster.echo.rpartition(":")
+    document["spec"] |= {
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+        "behavior": {"systemPrompt": prompt},
+        "eventing": {"enabled": False},
+    }
+    return document
+
+
+def call(cluster: Cluster, namespace: str, url: str, body: str = "", content_type: str = "text/plain") -> str:
+    """The answer that a pod of another namespace's own gets."""
+    name = f"caller-{secrets.token_hex(3)}"
+    container = {
+        "name": "caller",
+        "image": cluster.echo,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", _CALLER, url, body, content_type],
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    cluster.kubectl("-n", namespace, "create", "-f", "-", given=pod)
+    try:
+        ended = ("Succeeded", "Failed")
+        until(lambda: cluster.get("-n", namespace, f"pod/{name}").get("status", {}).get("phase") in ended)
+        return cluster.kubectl("-n", namespace, "logs", name).strip()
+    finally:
+        cluster.kubectl("-n", namespace, "delete", "pod", name, "--grace-period=1")
+
+
+def leader(cluster: Cluster) -> str:
+    """The pod that holds the Lease."""
+    spec = cluster.get("-n", SYSTEM, "lease/lambdaagent-operator").get("spec", {})
+    holder: str = spec.get("holderIdentity", "").partition("_")[0]
+    return holder
+
+
+def test_all_runs_where_only_restricted_pods_may(cluster: Cluster) -> None:
+    pods = cluster.get("-n", SYSTEM, "pods")["items"]
+    components = sorted(pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods)
+    assert components == ["gateway", "operator", "operator"]
+    assert until(lambda: leader(cluster)) in {pod["metadata"]["name"] for pod in pods}
+
+
+def test_an_agent_becomes_ready(cluster: Cluster, agents: str) -> None:
+    cluster.kubectl("-n", agents, "apply", "-f", "-", given=agent(cluster, prompt="Say it back."))
+    cluster.kubectl("-n", agents, "wait", "lambdaagent/echo", "--for=condition=Ready", "--timeout=60s")
+    assert cluster.get("-n", agents, "lambdaagent/echo")["status"]["phase"] == "Ready"
+
+
+def test_it_is_called_through_the_gateway_from_another_pod(cluster: Cluster, agents: str) -> None:
+    url = f"{GATEWAY}/agents/{agents}/echo/api/a2a/skills/echo"
+    assert call(cluster, "default", url, "hello") == "Say it back. hello"
+
+
+def test_it_is_found_and_called_over_a2a_by_its_own_name(cluster: Cluster, agents: str) -> None:
+    base = f"http://echo-a2a.{agents}.svc.cluster.local"
+    assert f'"{base}/api/a2a' in call(cluster, "default", f"{base}/.well-known/agent-card.json")
+    part = '{"kind": "text", "text": "hello"}'
+    message = f'{{"kind": "message", "messageId": "m1", "role": "user", "parts": [{part}]}}'
+    body = f'{{"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {{"message": {message}}}}}'
+    answer = call(cluster, "default", f"{base}/api/a2a", body, "application/json")
+    assert "Say it back. hello" in answer
+    assert "completed" in answer
+
+
+def test_the_roles_of_the_cluster_know_agents(cluster: Cluster) -> None:
+    for role, verb in (("view", "watch"), ("edit", "patch"), ("admin", "*")):
+        until(lambda role=role, verb=verb: verb in _verbs(cluster, role))  # type: ignore[misc]
+    assert "patch" not in _verbs(cluster, "view")
+
+
+def _verbs(cluster: Cluster, role: str) -> set[str]:
+    rules = cluster.get(f"clusterrole/{role}").get("rules") or []
+    return {verb for rule in rules if "lambdaagents" in rule.get("resources", []) for verb in rule["verbs"]}
+
+
+def test_an_edit_is_rolled_out_though_the_leader_was_killed(cluster: Cluster, agents: str) -> None:
+    first = leader(cluster)
+    cluster.kubectl("-n", SYSTEM, "delete", "pod", first, "--force", "--grace-period=0")
+    cluster.kubectl("-n", agents, "apply", "-f", "-", given=agent(cluster, prompt="Say it louder."))
+    until(lambda: leader(cluster) not in ("", first))
+    until(lambda: _reported(cluster, agents))
+    url = f"{GATEWAY}/agents/{agents}/echo/api/a2a/skills/echo"
+    until(lambda: call(cluster, "default", url, "hello") == "Say it louder. hello")
+
+
+def _reported(cluster: Cluster, agents: str) -> bool:
+    found = cluster.get("-n", agents, "lambdaagent/echo")
+    current = found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    return bool(current and found["status"]["phase"] == "Ready")
+
+
+def test_an_upgrade_keeps_the_keys_of_event_urls(cluster: Cluster, settings: list[str]) -> None:
+    def keys() -> str:
+        found: str = cluster.get("-n", SYSTEM, "secret/lambdaagent-event-keys")["data"]["keys"]
+        return found
+
+    made = keys()
+    changed = "--set=operator.settings.logLevel=debug"
+    cluster.helm("upgrade", "lambdaagent", CHART, "--wait", "--timeout=120s", *settings, changed)
+    assert keys() == made
+    until(lambda: leader(cluster))
+
+
+def test_the_cluster_takes_the_manifests_too(cluster: Cluster) -> None:
+    options = ("--server-side", "--force-conflicts", "--dry-run=server")
+    assert "deployment.apps/lambdaagent-operator" in cluster.kubectl("apply", "-k", str(ROOT / "manifests"), *options)
+
+
+def test_a_deleted_agent_and_an_uninstalled_chart_leave_nothing(
+    cluster: Cluster, agents: str, before: set[str]
+) -> None:
+    cluster.kubectl("-n", agents, "delete", "lambdaagent", "echo", "--timeout=60s")
+    cluster.helm("uninstall", "lambdaagent", "--wait", "--timeout=120s")
+    # helm never deletes what a chart has under crds/, because every agent would go with it.
+    cluster.kubectl("delete", "crd", CRD, "--timeout=60s")
+    until(lambda: cluster.objects(SYSTEM, agents) <= before)

@@ -1,0 +1,175 @@
+"""The chart and the manifests, as helm renders them, against the code that they install."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from charts import generate
+from pydantic_settings import BaseSettings
+from tests.e2e import image
+from tests.parts import fetch
+
+from lambdaagent.kube import rights
+from lambdaagent.settings import GatewaySettings, OperatorSettings
+
+ROOT = Path(__file__).parents[3]
+PROCESSES: dict[str, type[BaseSettings]] = {"operator": OperatorSettings, "gateway": GatewaySettings}
+
+
+def helm(*args: str, values: Any = None) -> subprocess.CompletedProcess[str]:
+    command = [str(fetch.go_part("helm")), *args, "--kube-version", generate.KUBERNETES, "--values", "-"]
+    return subprocess.run(command, input=json.dumps(values or {}), capture_output=True, text=True, check=False)
+
+
+def render(values: Any = None) -> list[dict[str, Any]]:
+    done = helm("template", "lambdaagent", str(generate.CHART), "--namespace", "somewhere", values=values)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def find(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = [each for each in documents if each["kind"] == kind and each["metadata"]["name"] == name]
+    return found
+
+
+def container(documents: list[dict[str, Any]], process: str) -> dict[str, Any]:
+    (found,) = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+def test_what_follows_from_the_code_is_up_to_date() -> None:
+    made = generate.chart_files() | generate.manifest_files(str(fetch.go_part("helm")))
+    stale = [str(path.relative_to(ROOT)) for path, text in made.items() if path.read_text() != text]
+    assert stale == [], "run make manifests"
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    done = helm("lint", str(generate.CHART), "--strict")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_roles_are_those_that_the_code_needs() -> None:
+    kinds = ("ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding")
+    rendered = [document for document in render() if document["kind"] in kinds]
+
+    def bare(documents: list[dict[str, Any]]) -> list[str]:
+        texts = []
+        for document in documents:
+            labels = {k: v for k, v in document["metadata"]["labels"].items() if "aggregate-to" in k}
+            texts.append(json.dumps(document | {"metadata": document["metadata"] | {"labels": labels}}, sort_keys=True))
+        return sorted(texts)
+
+    assert bare(rendered) == bare(rights.documents(namespace="somewhere"))
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_every_setting_arrives_as_its_variable(process: str) -> None:
+    samples = {"string": "https://example.com", "integer": 1234567, "number": 2.5, "boolean": True}
+    described = generate.schema()["properties"][process]["properties"]
+    settings = {
+        name: rule["enum"][-1]
+        if "enum" in rule
+        else min(samples[rule["type"]], rule.get("maximum", 10**9))
+        if rule["type"] in ("integer", "number")
+        else samples[rule["type"]]
+        for name, rule in described["settings"]["properties"].items()
+    }
+    secret = {name: {"name": "own", "key": name} for name in described["secretSettings"]["properties"]}
+    values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
+    env = {entry["name"]: entry for entry in container(render({process: values}), process)["env"]}
+    for name in PROCESSES[process].model_fields:
+        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port"):
+            continue
+        entry, key = env[f"LAMBDAAGENT_{name.upper()}"], generate.camel(name)
+        if key in settings:
+            assert entry["value"] == json.dumps(settings[key]).strip('"')
+        else:
+            assert entry["valueFrom"]["secretKeyRef"] == {"name": "own", "key": key}
+    assert env["LAMBDAAGENT_EVENT_KEYS"]["valueFrom"]["secretKeyRef"]["name"] == "lambdaagent-event-keys"
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        pytest.param({"operater": {}}, "operater", id="an unknown block"),
+        pytest.param({"operator": {"settings": {"servin": "knative"}}}, "servin", id="an unknown setting"),
+        pytest.param({"operator": {"settings": {"serving": "nomad"}}}, "serving", id="an unknown choice"),
+        pytest.param({"gateway": {"settings": {"amqpUrl": "amqp://u:p@h"}}}, "amqpUrl", id="a secret in plain sight"),
+        pytest.param({"image": {"digest": "abc"}}, "digest", id="half a digest"),
+        pytest.param({"gateway": {"replicas": "two"}}, "replicas", id="a number in words"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_place(values: Any, place: str) -> None:
+    done = helm("template", "lambdaagent", str(generate.CHART), values=values)
+    assert done.returncode != 0
+    assert place in done.stderr
+
+
+def test_the_addresses_are_those_of_the_namespace_unless_said_otherwise() -> None:
+    def urls(values: Any) -> dict[str, str]:
+        env = container(render(values), "operator")["env"]
+        return {entry["name"]: entry["value"] for entry in env if entry["name"].endswith("S_URL")}
+
+    domain = {"operator": {"settings": {"clusterDomain": "example.org"}}}
+    assert urls(domain) == {"LAMBDAAGENT_EVENTS_URL": "http://lambdaagent-events.somewhere.svc.example.org"}
+    assert urls({"operator": {"settings": {"eventsUrl": ""}}}) == {"LAMBDAAGENT_EVENTS_URL": ""}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_every_pod_is_restricted_and_says_what_it_needs(process: str) -> None:
+    documents = render()
+    pod = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == f"lambdaagent-{process}"
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    unit = container(documents, process)
+    assert unit["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert unit["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "command" not in unit
+
+
+def test_services_and_budgets_select_the_pods() -> None:
+    documents = render()
+    labels = find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]["metadata"]["labels"]
+    for name in ("lambdaagent-gateway", "lambdaagent-events"):
+        service = find(documents, "Service", name)["spec"]
+        assert service["selector"].items() <= labels.items()
+        assert service["ports"] == [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    for process in PROCESSES:
+        budget = find(documents, "PodDisruptionBudget", f"lambdaagent-{process}")["spec"]
+        deployment = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]
+        assert budget["selector"] == deployment["selector"]
+
+
+def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
+    documents = render({"eventKeys": {"existingSecret": "mine"}})
+    assert [document for document in documents if document["kind"] == "Secret"] == []
+    for process in PROCESSES:
+        (entry,) = [entry for entry in container(documents, process)["env"] if "EVENT_KEYS" in entry["name"]]
+        assert entry["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "keys"}
+
+
+def test_a_database_file_is_opened_by_one_pod_at_a_time() -> None:
+    documents = render({"gateway": {"settings": {"database": "/data/tasks.db"}}})
+    assert find(documents, "Deployment", "lambdaagent-gateway")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_the_image_of_the_end_to_end_test_is_that_of_the_containerfile() -> None:
+    for folder, entrypoint in ((ROOT, image.ENTRYPOINT), (ROOT / "examples/echo-python", image.ECHO_ENTRYPOINT)):
+        said = json.loads(re.findall(r"^ENTRYPOINT (.*)$", (folder / "Containerfile").read_text(), re.MULTILINE)[-1])
+        assert [Path(said[0]).name, *said[1:]] == [Path(entrypoint[0]).name, *entrypoint[1:]]
+
+
+def test_the_image_holds_the_versions_that_were_tested() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^(\S+==\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.runtime.lock") <= pins("requirements.lock")
