@@ -134,6 +134,8 @@ class KubeApiserver:
             "--service-cluster-ip-range=10.96.0.0/16",
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
+            # As on OpenShift: who lets an object block its owner's deletion needs a right for it.
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             # What etcd compacts of these is gone at once (compact()); other kinds have a history in memory.
             "--watch-cache-sizes=podtemplates#0",
             # As on the clusters that users run, but without the seconds that a stop takes there.
