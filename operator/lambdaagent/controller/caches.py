@@ -5,7 +5,7 @@ whoever is about to create one asks the API server first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -71,6 +71,10 @@ class Caches:
         child = _id(obj)
         if (known := self._objects.pop(child, None)) is not None:
             self._unlink(child, known)
+
+    def kinds(self) -> Iterator[str]:
+        """The kind of each object that belongs to an agent."""
+        return (child[0].label for child in {child for children in self._by_owner.values() for child in children})
 
     @property
     def age(self) -> float:

@@ -7,13 +7,16 @@ that writes runs inside the Lease and is cancelled with it.
 import asyncio
 import secrets
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import structlog
 
 from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object, backends
-from lambdaagent.controller import agents
+from lambdaagent.controller import agents, apis, health
 from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.metrics import Metrics
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
 from lambdaagent.kube.client import Client, connect
@@ -26,7 +29,8 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None) -> None:
     """Until cancelled or told to stop by a signal; `ready` is set while this process leads and is in step."""
-    async with connect() as client:
+    metrics = Metrics()
+    async with health.serve(metrics, host=settings.host, port=settings.port) as port, connect() as client:
         lease = Lease(
             client,
             naming.LEASE,
@@ -38,12 +42,38 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
                 retry_period=settings.lease_duration * 2 / 15,
             ),
         )
-        log.info("waiting for the lease", lease=naming.LEASE, namespace=lease.namespace, identity=lease.identity)
-        await lease.run(lambda: lead(client, settings, ready=ready))
+        log.info("waiting for the lease", namespace=lease.namespace, identity=lease.identity, port=port)
+        await lease.run(lambda: lead(client, settings, metrics=metrics, ready=ready))
 
 
-async def lead(client: Client, settings: OperatorSettings, *, ready: asyncio.Event | None = None) -> None:
-    served = await served_versions(client)
+async def lead(
+    client: Client, settings: OperatorSettings, *, metrics: Metrics, ready: asyncio.Event | None = None
+) -> None:
+    """Until cancelled, or until kopf ends. Begins anew when the cluster serves other APIs, so that `auto` follows."""
+    while True:
+        served = await served_versions(client)
+        term = asyncio.create_task(_term(client, settings, served, metrics=metrics, ready=ready), name="term")
+        news = asyncio.create_task(apis.other_than(client, served), name="served APIs")
+        try:
+            await asyncio.wait([term, news], return_when=asyncio.FIRST_COMPLETED)
+            if term.done():
+                return term.result()
+            news.result()
+            log.info("the cluster serves other APIs now: beginning anew")
+        finally:
+            term.cancel()
+            news.cancel()
+            await asyncio.wait([term, news])
+
+
+async def _term(
+    client: Client,
+    settings: OperatorSettings,
+    served: frozenset[str],
+    *,
+    metrics: Metrics,
+    ready: asyncio.Event | None,
+) -> None:
     chosen = backends(settings, served)
     log.info("backends", serving=chosen.serving, eventing=chosen.eventing, monitoring=chosen.monitoring)
     queue: WorkQueue
@@ -60,13 +90,41 @@ async def lead(client: Client, settings: OperatorSettings, *, ready: asyncio.Eve
         resync_seconds=settings.resync_seconds,
         instance=settings.pod_name or naming.MANAGER,
     )
-    queue = WorkQueue(reconciler.reconcile, workers=settings.workers)
+
+    async def process(key: AgentKey) -> float | None:
+        with metrics.reconcile():
+            return await reconciler.reconcile(key)
+
+    queue = WorkQueue(process, workers=settings.workers)
     async with caches.run(), queue.run():
+        metrics.insight = _Insight(reconciler, caches, queue)
         try:
             await agents.follow(lambda kind, obj: _changed(reconciler, queue, kind, obj), ready=ready)
         finally:
+            metrics.insight = None
             if ready:
                 ready.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Insight:
+    reconciler: Reconciler
+    caches: Caches
+    queue: WorkQueue
+
+    def phases(self) -> Iterator[str]:
+        return ((obj.get("status") or {}).get("phase", "Unknown") for obj in list(self.reconciler.raw.values()))
+
+    def children(self) -> Iterator[str]:
+        return self.caches.kinds()
+
+    @property
+    def depth(self) -> int:
+        return self.queue.depth
+
+    @property
+    def age(self) -> float:
+        return self.caches.age
 
 
 def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Object) -> None:

@@ -83,7 +83,9 @@ async def start(kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatc
 
     async def begin(**settings: Any) -> Callable[[], Awaitable[None]]:
         ready = asyncio.Event()
-        chosen = OperatorSettings(POD_NAMESPACE=namespace, lease_duration=3, **settings)
+        chosen = OperatorSettings(
+            **{"POD_NAMESPACE": namespace, "lease_duration": 3, "host": "127.0.0.1", "port": 0} | settings
+        )
         tasks.append(asyncio.create_task(run(chosen, ready=ready)))
         await asyncio.wait([tasks[-1], asyncio.ensure_future(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
         assert ready.is_set(), tasks[-1]

@@ -26,6 +26,8 @@ def launch(kubeconfig: Path, namespace: str) -> Iterator[Launch]:
             "POD_NAMESPACE": namespace,
             "POD_NAME": name,
             "LAMBDAAGENT_LEASE_DURATION": "3",
+            "LAMBDAAGENT_HOST": "127.0.0.1",
+            "LAMBDAAGENT_PORT": "0",
             "LAMBDAAGENT_LOG_FORMAT": "text",
         }
         processes.append(subprocess.Popen([sys.executable, "-m", "lambdaagent", "operator"], env=environment))
@@ -69,7 +71,7 @@ def test_a_leader_that_is_told_to_stop_gives_the_lease_back(cluster: Cluster, la
 
 
 def test_without_an_api_server_it_says_what_is_wrong(tmp_path: Path) -> None:
-    environment = os.environ | {"KUBECONFIG": str(tmp_path / "none")}
+    environment = os.environ | {"KUBECONFIG": str(tmp_path / "none"), "LAMBDAAGENT_PORT": "0"}
     command = [sys.executable, "-m", "lambdaagent", "operator"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode in (1, 2)

@@ -1,0 +1,48 @@
+"""Probes and metrics of the operator, over HTTP.
+
+Alive means: if this process leads, every watch gave a sign of life lately. An operator that no longer hears its cluster
+looks healthy in every other way, so this is what a restart must hang on. A process that waits for the Lease is alive.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from lambdaagent.controller.metrics import CONTENT_TYPE, Metrics
+from lambdaagent.errors import UsageError
+
+# The API server sends a bookmark every minute, and a watch that is silent for longer is made anew.
+STALE_SECONDS = 300.0
+
+
+@asynccontextmanager
+async def serve(metrics: Metrics, *, host: str, port: int) -> AsyncIterator[int]:
+    """Gives the port it listens on; 0 takes a free one. Raises UsageError where it cannot listen."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        insight = metrics.insight
+        if insight is not None and insight.age > STALE_SECONDS:
+            text = f"no sign of life from a watch for {insight.age:.0f} s; see the log for which and why\n"
+            return web.Response(status=503, text=text)
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="leading\n" if metrics.insight else "waiting for the lease\n")
+
+    async def show(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            hint = "set LAMBDAAGENT_PORT to another one"
+            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

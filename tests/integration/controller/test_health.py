@@ -1,0 +1,88 @@
+"""What the operator tells of itself over HTTP, and how it notices a cluster that changes."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.parts.process import free_port
+
+from lambdaagent.controller import apis, health
+from lambdaagent.controller.metrics import Metrics
+from lambdaagent.kube.client import connect
+from lambdaagent.kube.discovery import served_versions
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+async def test_metrics_tell_agents_children_reconciles_and_the_leader(cluster: Cluster, start: Start) -> None:
+    port = free_port()
+    await start(port=port, eventing="none")
+    await asyncio.to_thread(cluster.apply, "counted", {})
+    await eventually(lambda: cluster.has("counted", "SpecValid", "True"))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        assert (await client.get("/healthz")).text == "ok\n"
+        assert (await client.get("/readyz")).text == "leading\n"
+        text = (await client.get("/metrics")).text
+    assert "lambdaagent_operator_leader 1.0" in text
+    assert 'lambdaagent_operator_agents{phase="Deploying"}' in text
+    assert 'lambdaagent_operator_children{kind="Service.serving.knative.dev"}' in text
+    assert 'lambdaagent_operator_reconciles_total{result="done"}' in text
+    assert "counted" not in text, "names of agents are no label values"
+
+
+class Deaf:
+    depth = 0
+    age = health.STALE_SECONDS + 1
+
+    def phases(self) -> list[str]:
+        return []
+
+    def children(self) -> list[str]:
+        return []
+
+
+async def test_a_leader_that_hears_nothing_is_not_alive() -> None:
+    metrics = Metrics()
+    async with (
+        health.serve(metrics, host="127.0.0.1", port=0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        assert (await client.get("/readyz")).text == "waiting for the lease\n"
+        assert (await client.get("/healthz")).status_code == 200
+        metrics.insight = Deaf()
+        deaf = await client.get("/healthz")
+        assert deaf.status_code == 503
+        assert "no sign of life" in deaf.text
+
+
+async def test_an_api_that_comes_and_one_that_goes_are_noticed(cluster: Cluster, kubeconfig: Path) -> None:
+    name = "probes.monitoring.coreos.com"
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    crd: dict[str, Any] = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "scope": "Namespaced",
+            "names": {"plural": "probes", "kind": "Probe"},
+            "versions": [{"name": "v9", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    async with connect(kubeconfig=kubeconfig) as client:
+        noticed = await _noticing(client)
+        await asyncio.to_thread(cluster.rest.post, CRDS, crd)
+        await asyncio.wait_for(noticed, 20)
+        await eventually(lambda: "monitoring.coreos.com/v9" in str(cluster.rest.get("/apis")))
+        noticed = await _noticing(client)
+        await asyncio.to_thread(cluster.rest.delete, f"{CRDS}/{name}")
+        await asyncio.wait_for(noticed, 20)
+
+
+async def _noticing(client: Any) -> asyncio.Task[None]:
+    task = asyncio.create_task(apis.other_than(client, await served_versions(client)))
+    done, _ = await asyncio.wait([task], timeout=1.0)  # listed by then; what was there before is no news
+    assert not done
+    return task
