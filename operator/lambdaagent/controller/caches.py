@@ -100,9 +100,7 @@ class Caches:
 
     async def _follow(self, watcher: Watcher) -> None:
         async for change in watcher.changes():
-            concerned = {key for key, _ in matching.owners(change.object)}
-            if change.old:
-                concerned |= {key for key, _ in matching.owners(change.old)}
+            concerned = matching.concerned(change.old, change.object)
             if change.type == "DELETED":
                 self.drop(change.object)
             else:

@@ -44,6 +44,22 @@ def owners(live: Object) -> list[tuple[AgentKey, str]]:
     return [((namespace, ref["name"]), ref["uid"]) for ref in references if ref["kind"] == KIND]
 
 
+def concerned(old: Object | None, new: Object) -> set[AgentKey]:
+    """Whom a change of an object concerns. Of a shared one that only gained or lost owners, those alone: a thousand
+    agents that join a Broker would otherwise wake each other a million times."""
+    after = set(owners(new))
+    if old is None:
+        return {key for key, _ in after}
+    before = set(owners(old))
+    changed = before ^ after if _without_owners(old) == _without_owners(new) else before | after
+    return {key for key, _ in changed}
+
+
+def _without_owners(obj: Object) -> Object:
+    ignored = ("ownerReferences", "resourceVersion", "managedFields", "generation")
+    return obj | {"metadata": {key: value for key, value in obj["metadata"].items() if key not in ignored}}
+
+
 def marked(child: Child) -> Object:
     """The object with a hash of itself: a field that is no longer wanted shows in nothing else."""
     if child.fixed:

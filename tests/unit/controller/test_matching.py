@@ -72,3 +72,24 @@ def test_a_field_that_is_no_longer_wanted_changes_the_mark() -> None:
     # Every field of `after` stands in `before`; only the mark tells that b must go.
     assert matching.holds(after["spec"], before["spec"])
     assert not matching.holds(after, before)
+
+
+def shared(*names: str, version: str = "1", **status: Any) -> dict[str, Any]:
+    references = [{"kind": "LambdaAgent", "name": name, "uid": f"uid-{name}"} for name in names]
+    return obj(ownerReferences=references, resourceVersion=version) | {"status": status}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "concerned"),
+    [
+        pytest.param(None, shared("a", "b"), {"a", "b"}, id="new: all its owners"),
+        pytest.param(shared("a"), shared("a", "b", version="2"), {"b"}, id="an agent joined: that one"),
+        pytest.param(shared("a", "b"), shared("a", version="2"), {"b"}, id="an agent left: that one"),
+        pytest.param(
+            shared("a", "b"), shared("a", "b", version="2", ready=True), {"a", "b"}, id="its status changed: all"
+        ),
+        pytest.param(shared("a"), shared("a", version="2"), set(), id="nothing of interest: nobody"),
+    ],
+)
+def test_whom_a_change_concerns(old: Any, new: Any, concerned: set[str]) -> None:
+    assert {name for _, name in matching.concerned(old, new)} == concerned
