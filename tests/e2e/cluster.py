@@ -26,6 +26,8 @@ class Cluster:
     kubeconfig: str
     image: str = images.IMAGE
     echo: str = images.ECHO
+    # The socket of the node's containerd, where the node is ours.
+    node: str = ""
     _helm: Path = field(default_factory=lambda: fetch.go_part("helm"))
 
     def kubectl(self, *args: str, given: Any = None) -> str:
@@ -37,6 +39,16 @@ class Cluster:
 
     def get(self, *args: str) -> Any:
         return json.loads(self.kubectl("get", *args, "--output", "json"))
+
+    def kill(self, namespace: str, pod: str) -> None:
+        """As a node's kernel would on our own node; elsewhere as roughly as the API can."""
+        if not self.node:
+            self.kubectl("-n", namespace, "delete", "pod", pod, "--force", "--grace-period=0")
+            return
+        (status,) = self.get("-n", namespace, f"pod/{pod}")["status"]["containerStatuses"]
+        _, _, container = status["containerID"].partition("://")
+        ctr = ["ctr", "--address", self.node, "--namespace", "k8s.io"]
+        self._run([*ctr, "tasks", "kill", "--signal", "SIGKILL", container], None)
 
     def objects(self, *namespaces: str) -> set[str]:
         """All there is of any kind in these namespaces, and outside of namespaces all that is named after us."""
@@ -77,11 +89,15 @@ def cluster() -> Iterator[Cluster]:
         subprocess.run([images.TOOLS / "up"], check=True, stdout=subprocess.DEVNULL)
         fetch.say("cluster: building the images")
         images.build(images.TOOLS)
-        yield Cluster(str(_kubeconfig()))
+        yield Cluster(str(_kubeconfig()), node=str(_folder() / "ctrd" / "sock"))
     finally:
         if not kept:
             subprocess.run([images.TOOLS / "down"], check=True)
 
 
+def _folder() -> Path:
+    return Path(os.environ.get("CLUSTER_DIR", "/var/tmp/lambdaagent-cluster"))
+
+
 def _kubeconfig() -> Path:
-    return Path(os.environ.get("CLUSTER_DIR", "/var/tmp/lambdaagent-cluster")) / "kubeconfig"
+    return _folder() / "kubeconfig"
