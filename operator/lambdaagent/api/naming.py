@@ -73,11 +73,6 @@ def forward_trigger(agent: str, *, event_type: str, target: str, target_namespac
     return hashed(f"{agent}-to-{target}", "forward", agent, event_type, target, target_namespace, broker)
 
 
-def field_manager(uid: str) -> str:
-    """Of shared objects: one manager per agent, or each apply would drop the others' owner references."""
-    return f"{MANAGER}/{uid}"
-
-
 def exchange(namespace: str, broker: str = SHARED_BROKER) -> str:
     """The headers exchange of one broker on plain RabbitMQ."""
     return f"lambdaagent.{namespace}.{broker}"

@@ -39,6 +39,8 @@ KINDS: tuple[tuple[Resource, str], ...] = (
     (DEPLOYMENT, _MANAGED),
     (SERVICE, _MANAGED),
 )
+# Every object of these is in its cache.
+WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG))
 ChildId = tuple[Resource, str, str]  # kind, namespace, name
 
 
@@ -100,8 +102,9 @@ class Caches:
 
     async def _follow(self, watcher: Watcher) -> None:
         async for change in watcher.changes():
-            concerned = matching.concerned(change.old, change.object)
-            if change.type == "DELETED":
+            gone = change.type == "DELETED"
+            concerned = matching.concerned(None if gone else change.old, change.object)
+            if gone:
                 self.drop(change.object)
             else:
                 self.put(change.object)

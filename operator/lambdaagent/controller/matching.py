@@ -70,6 +70,12 @@ def marked(child: Child) -> Object:
     return child.obj | {"metadata": metadata | {"annotations": annotations}}
 
 
+def without_owners(desired: Object) -> Object:
+    """What is the same for all agents that share it."""
+    metadata = {key: value for key, value in desired["metadata"].items() if key != "ownerReferences"}
+    return desired | {"metadata": metadata}
+
+
 def with_spec_of(desired: Object, live: Object) -> Object:
     """For what cannot be changed: only the metadata is ours to write."""
     return desired | {"spec": live.get("spec", {})}

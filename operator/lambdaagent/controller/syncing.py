@@ -13,7 +13,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Child, Plan
 from lambdaagent.controller import matching
-from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.caches import WHOLE, Caches
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply
@@ -71,7 +71,10 @@ class Syncer:
     async def _one(self, agent: LambdaAgent, child: Child) -> Object | Failure:
         resource = of(child.obj)
         live = self.caches.get(resource, agent.namespace, child.name)
-        if live is None:
+        # Where the watch sees every object of a kind, absence need not be proved first: an apply that forces nothing is
+        # a conflict if the cache was behind.
+        asked = resource not in WHOLE
+        if live is None and asked:
             live = await objects.find(self.client, resource, name=child.name, namespace=agent.namespace)
         desired = matching.marked(child)
         if live is not None:
@@ -80,13 +83,18 @@ class Syncer:
             if child.fixed and not matching.holds(desired["spec"], live.get("spec")):
                 log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
                 desired = matching.with_spec_of(desired, live)
-            if matching.holds(desired, live):
-                return live
-        manager = naming.field_manager(agent.uid) if child.shared else naming.MANAGER
-        applied = await apply(self.client, desired, manager=manager)
-        log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=live is None)
-        self.caches.put(applied)
-        return applied
+        wanted = matching.without_owners(desired) if child.shared else desired
+        if live is None or not matching.holds(wanted, live):
+            created = live is None
+            live = await apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
+            log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
+            self.caches.put(live)
+        if child.shared and not matching.holds(desired, live):
+            (reference,) = desired["metadata"]["ownerReferences"]
+            live = await objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
+            log.info("joined", agent=agent.key, kind=child.kind[1], child=child.name)
+            self.caches.put(live)
+        return live
 
     async def _make_way(self, agent: LambdaAgent, plan: Plan) -> None:
         """Both backends need a Service of the agent's name; that of the one it leaves goes before the other's comes."""

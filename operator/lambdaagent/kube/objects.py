@@ -112,6 +112,30 @@ async def merge_patch(
     return answer
 
 
+async def add_owner(client: Client, document: Document, reference: Mapping[str, Any], *, manager: str) -> Document:
+    """Appends an owner reference to whatever list the server has by then; asking twice appends twice."""
+    metadata = document["metadata"]
+    name, namespace = metadata["name"], metadata.get("namespace")
+    if not metadata.get("ownerReferences"):
+        # There is no list to append to, and the version guards against another who makes it now.
+        patch = {"metadata": {"ownerReferences": [dict(reference)], "resourceVersion": metadata["resourceVersion"]}}
+        return await merge_patch(client, of(document), name=name, namespace=namespace, patch=patch, manager=manager)
+    resource = of(document)
+    answer: Document = await client.request(
+        "PATCH",
+        resource.path(namespace=namespace, name=name),
+        action="add an owner to",
+        target=resource.named(namespace=namespace, name=name),
+        query={"fieldManager": manager, "fieldValidation": "Strict"},
+        body=[
+            {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+            {"op": "add", "path": "/metadata/ownerReferences/-", "value": dict(reference)},
+        ],
+        content_type="application/json-patch+json",
+    )
+    return answer
+
+
 async def set_finalizers(client: Client, document: Document, finalizers: Sequence[str], *, manager: str) -> Document:
     """Writes the whole list, only if the object is still the version in `document` (else ConflictError)."""
     metadata = document["metadata"]
