@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 
+from lambdaagent.api import naming
 from lambdaagent.api.base import GROUP, PLURAL, VERSION
 from lambdaagent.children.base import Object
 
@@ -48,7 +50,15 @@ async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> Non
 
 
 async def _operate(registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
-    await kopf.operator(registry=registry, settings=_settings(), clusterwide=True, standalone=True, stop_flag=stop)
+    await kopf.operator(
+        registry=registry,
+        settings=_settings(),
+        # Or kopf asks for the name of the user, and a container's need not have one.
+        identity=Identity(naming.MANAGER),
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
+    )
     # aiohttp ends TLS connections in the turns after its session was closed, and this loop ends with us.
     await asyncio.sleep(_CLOSE_SECONDS)
 

@@ -65,9 +65,8 @@ class Caches:
         """What an apply answered: newer than the watch, unless the watch was faster."""
         child = _id(obj)
         known = self._objects.get(child)
-        if known and int(known["metadata"]["resourceVersion"]) > int(obj["metadata"]["resourceVersion"]):
-            return
-        self._store(child, obj)
+        if known is None or matching.newer(obj, known):
+            self._store(child, obj)
 
     def drop(self, obj: Object) -> None:
         child = _id(obj)
@@ -104,8 +103,11 @@ class Caches:
         async for change in watcher.changes():
             gone = change.type == "DELETED"
             concerned = matching.concerned(None if gone else change.old, change.object)
+            known = self._objects.get(_id(change.object))
             if gone:
                 self.drop(change.object)
+            elif known and not matching.newer(change.object, known):
+                continue  # our own write comes back: whoever wrote it has looked at it
             else:
                 self.put(change.object)
             for key in concerned:

@@ -44,6 +44,20 @@ def owners(live: Object) -> list[tuple[AgentKey, str]]:
     return [((namespace, ref["name"]), ref["uid"]) for ref in references if ref["kind"] == KIND]
 
 
+def newer(obj: Object, known: Object) -> bool:
+    """Versions of one kind can be compared as numbers (Kubernetes 1.35, KEP-5504); those of etcd always could."""
+    return int(obj["metadata"]["resourceVersion"]) > int(known["metadata"]["resourceVersion"])
+
+
+def differs_in_status_only(old: Object, new: Object) -> bool:
+    ignored = ("resourceVersion", "managedFields")
+    one, other = (
+        obj | {"status": None, "metadata": {key: value for key, value in obj["metadata"].items() if key not in ignored}}
+        for obj in (old, new)
+    )
+    return one == other
+
+
 def concerned(old: Object | None, new: Object) -> set[AgentKey]:
     """Whom a change of an object concerns. Of a shared one that only gained or lost owners, those alone: a thousand
     agents that join a Broker would otherwise wake each other a million times."""

@@ -53,6 +53,8 @@ class Reconciler:
         """Takes in an agent's present state; returns the agents to look at because of it."""
         key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
         before = self.raw.get(key)
+        if before is not None and not matching.newer(obj, before):
+            return set()  # our own write comes back, or an event that it overtook
         self.raw[key] = obj
         parsed = parse_valid(obj)
         if isinstance(parsed, LambdaAgent):
@@ -172,7 +174,9 @@ class Reconciler:
             status=status,
             manager=STATUS_MANAGER,
         )
-        self.seen(written)
+        if matching.differs_in_status_only(obj, written):
+            self.seen(written)
+        # Else somebody changed it meanwhile, and only their event may count as having been looked at.
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
             log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])

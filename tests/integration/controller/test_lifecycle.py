@@ -140,3 +140,20 @@ async def test_a_shared_broker_goes_with_its_last_agent(cluster: Cluster, start:
     assert cluster.find(EVENTING, "brokers", "lambdaagents")["metadata"]["uid"] == uid
     cluster.rest.delete(f"{cluster.agents}/second")
     await eventually(lambda: cluster.find(EVENTING, "brokers", "lambdaagents") is None)
+
+
+async def test_of_many_quick_edits_the_last_one_stands(cluster: Cluster, start: Start) -> None:
+    await start()
+
+    def edit() -> None:
+        for number in range(30):
+            cluster.apply("busy", {"env": [{"name": "EDIT", "value": str(number)}]})
+
+    await asyncio.to_thread(edit)
+
+    def value() -> str:
+        service = cluster.find(KNATIVE, "services", "busy")
+        return service["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] if service else ""
+
+    await eventually(lambda: value() == "29")
+    await eventually(lambda: cluster.has("busy", "SpecValid", "True"))

@@ -93,3 +93,17 @@ def shared(*names: str, version: str = "1", **status: Any) -> dict[str, Any]:
 )
 def test_whom_a_change_concerns(old: Any, new: Any, concerned: set[str]) -> None:
     assert {name for _, name in matching.concerned(old, new)} == concerned
+
+
+@pytest.mark.parametrize(
+    ("change", "only"),
+    [
+        pytest.param({"status": {"phase": "Ready"}}, True, id="status"),
+        pytest.param({"metadata": {"name": "x", "namespace": "n", "resourceVersion": "9"}}, True, id="version"),
+        pytest.param({"spec": {"edited": True}}, False, id="spec"),
+        pytest.param({"metadata": {"name": "x", "namespace": "n", "annotations": {"a": "b"}}}, False, id="annotation"),
+        pytest.param({"metadata": {"name": "x", "namespace": "n", "deletionTimestamp": "now"}}, False, id="deletion"),
+    ],
+)
+def test_what_a_status_write_may_change(change: dict[str, Any], only: bool) -> None:
+    assert matching.differs_in_status_only(obj(), obj() | change) is only
