@@ -1,4 +1,4 @@
-"""The operator at scale: `python -m benchmarks.reconcile [--agents 1000] [--subscriptions 5]`.
+"""The operator at scale: `python -m benchmarks.reconcile [--agents 1000] [--subscriptions 5] [--namespaces 20]`.
 
 A real API server; N agents are created, then `lambdaagent operator` is started and timed until every child stands. The
 yardstick is a tight client with the same number of workers that applies the very same children, rendered beforehand,
@@ -38,10 +38,12 @@ def spec(subscriptions: int) -> dict[str, Any]:
     return {"image": {"repository": "example.com/agent"}, "eventing": {"subscriptions": wanted}}
 
 
-def create(server: KubeApiserver, namespace: str, *, count: int, subscriptions: int) -> None:
-    server.rest.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
-    path = f"/apis/lambda.knative.io/v1alpha1/namespaces/{namespace}/lambdaagents"
+def create(server: KubeApiserver, *, count: int, subscriptions: int, namespaces: int) -> None:
+    for prefix in ("bench", "bare"):
+        for number in range(namespaces):
+            server.rest.post("/api/v1/namespaces", {"metadata": {"name": f"{prefix}-{number}"}})
     for number in range(count):
+        path = f"/apis/lambda.knative.io/v1alpha1/namespaces/bench-{number % namespaces}/lambdaagents"
         document = {
             "apiVersion": "lambda.knative.io/v1alpha1",
             "kind": "LambdaAgent",
@@ -113,11 +115,11 @@ def run_operator(server: KubeApiserver, *, count: int) -> float:
         process.wait(20)
 
 
-async def run_bare(server: KubeApiserver, namespace: str, *, count: int, subscriptions: int) -> float:
+async def run_bare(server: KubeApiserver, *, count: int, subscriptions: int, namespaces: int) -> float:
     """The same children, one agent after another per worker, each under its own name."""
     waiting: asyncio.Queue[list[dict[str, Any]]] = asyncio.Queue()
     for number in range(count):
-        metadata = {"name": f"agent-{number:04d}", "namespace": namespace, "uid": ""}
+        metadata = {"name": f"agent-{number:04d}", "namespace": f"bare-{number % namespaces}", "uid": ""}
         agent = agents.parse({"metadata": metadata, "spec": spec(subscriptions)})
         made = plan(agent, installation=Installation(), backends=Backends(), observed=Observed())
         waiting.put_nowait([child.obj for child in made.children])
@@ -137,16 +139,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.reconcile")
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--subscriptions", type=int, default=5)
+    parser.add_argument("--namespaces", type=int, default=20)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = KubeApiserver(Path(folder))
         server.start()
         try:
-            create(server, "bench", count=chosen.agents, subscriptions=chosen.subscriptions)
-            print(json.dumps({"agents": chosen.agents, "subscriptions": chosen.subscriptions, "workers": WORKERS}))
+            create(server, count=chosen.agents, subscriptions=chosen.subscriptions, namespaces=chosen.namespaces)
+            print(json.dumps(vars(chosen) | {"workers": WORKERS}))
             operator = run_operator(server, count=chosen.agents)
-            server.rest.post("/api/v1/namespaces", {"metadata": {"name": "bare"}})
-            bare = asyncio.run(run_bare(server, "bare", count=chosen.agents, subscriptions=chosen.subscriptions))
+            bare = asyncio.run(
+                run_bare(
+                    server,
+                    count=chosen.agents,
+                    subscriptions=chosen.subscriptions,
+                    namespaces=chosen.namespaces,
+                )
+            )
             print(f"bare client: {bare:.1f} s; operator / bare = {operator / bare:.2f} (aim: at most 1.5)")
         finally:
             server.stop()
