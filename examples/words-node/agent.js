@@ -35,4 +35,7 @@ const server = http.createServer((request, response) => {
   });
 });
 
-server.listen(Number(process.env.PORT), "127.0.0.1");
+server.listen(Number(process.env.PORT));
+
+// As the first process of a container it would not hear SIGTERM otherwise, and be killed after its grace.
+process.on("SIGTERM", () => process.exit(0));

@@ -45,7 +45,10 @@ def gateway() -> None:
 
 
 def dev(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or directories with LambdaAgents.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH...]", help="Files or directories with LambdaAgents; default: here."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8080,
     data: Annotated[Path, typer.Option(help="Directory for tasks and dead letters.")] = Path(".lambdaagent"),
@@ -65,7 +68,7 @@ def dev(
         raise UsageError(f"--log-level {log_level}: use debug, info, warning or error")
     logs.configure(level=log_level, form="text")
     options = app.Options(
-        paths=paths,
+        paths=paths or ["."],
         host=host,
         port=port,
         data=data,

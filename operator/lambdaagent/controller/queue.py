@@ -16,6 +16,7 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey
 from lambdaagent.errors import LambdaAgentError
+from lambdaagent.kube.errors import ConflictError
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +92,9 @@ class WorkQueue:
             delay = await self.process(key)
         except LambdaAgentError as problem:
             wait = self._backoffs.setdefault(key, self.backoff()).next()
-            log.warning("reconcile failed", agent="/".join(key), problem=str(problem), retry_seconds=round(wait, 1))
+            # A conflict is the way in which agents that share an object take turns.
+            say = log.info if isinstance(problem, ConflictError) else log.warning
+            say("reconcile failed", agent="/".join(key), problem=str(problem), retry_seconds=round(wait, 1))
             return wait
         except Exception:  # the root of this work: a bug in one agent's reconcile must not end the worker
             wait = self._backoffs.setdefault(key, self.backoff()).next()
