@@ -10,19 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
-from aiohttp import web
 
 from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.serving import serve
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
-from lambdaagent.tasks.engine import Engine
 
 
 class Nowhere:
@@ -47,39 +43,33 @@ def agent(number: int) -> LambdaAgent:
     return parse({"metadata": metadata, "spec": {"image": {"repository": "bench"}, "a2a": a2a}})
 
 
-async def serve(*, port: int, upstream: str, database: str, agents: int) -> None:
+async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
     async with AsyncExitStack() as stack:
-        directory, client, metrics, clock, nowhere = Directory(), Client(), Metrics(), clocks.system(), Nowhere()
+        directory, nowhere = Directory(), Nowhere()
         for number in range(agents):
             directory.upsert(agent(number), url=upstream, ready=True, last_modified=datetime.now(UTC))
         store = MemoryStore() if database == "memory" else await SqliteStore.open(Path(database), durable=True)
         stack.push_async_callback(store.close)
-        engine = Engine(
-            store=store,
-            caller=HttpCaller(client=client, clock=clock),
-            clock=clock,
-            observer=metrics,
-            lookup=directory.callee,
-        )
-        app = create_app(
+        await serve(
+            stack,
             directory=directory,
-            tasks=engine,
-            letters=store,
+            store=store,
             publisher=nowhere,
             exchanges=nowhere,
-            client=client,
-            metrics=metrics,
-            clock=clock,
+            client=Client(),
+            clock=clocks.system(),
             ready=lambda: None,
-            stop_grace=0,
+            host="127.0.0.1",
+            port=port,
+            keys={},
+            public_url="",
+            trust_forwarded=False,
+            max_body=10 * 1024 * 1024,
+            shutdown_timeout=1.0,
         )
-        runner = make_runner(app, shutdown_timeout=1)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", port).start()
         print("listening", flush=True)
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(port=int(sys.argv[1]), upstream=sys.argv[2], database=sys.argv[3], agents=int(sys.argv[4])))
+    uvloop.run(run(port=int(sys.argv[1]), upstream=sys.argv[2], database=sys.argv[3], agents=int(sys.argv[4])))
