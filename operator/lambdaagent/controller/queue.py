@@ -6,7 +6,6 @@ failing agent neither spins nor slows the others.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -100,8 +99,7 @@ class WorkQueue:
             wait = self._backoffs.setdefault(key, self.backoff()).next()
             log.exception("reconcile broke", agent="/".join(key), retry_seconds=round(wait, 1))
             return wait
-        with contextlib.suppress(KeyError):
-            del self._backoffs[key]
+        self._backoffs.pop(key, None)
         return delay
 
     def _later(self, key: AgentKey, delay: float) -> None:
