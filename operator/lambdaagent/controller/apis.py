@@ -4,23 +4,33 @@ import asyncio
 from contextlib import aclosing
 
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.discovery import served_versions
-from lambdaagent.kube.resources import CRD
+from lambdaagent.kube.discovery import served_versions, serves
+from lambdaagent.kube.resources import BROKER_CONFIG, CRD
 from lambdaagent.kube.watch import Watcher
 
 _GROUPS = ("serving.knative.dev", "eventing.knative.dev", "monitoring.coreos.com")
+_BROKER_CONFIGS = BROKER_CONFIG.api_version
 _LOOKS, _PAUSE_SECONDS = 10, 0.5
 
 
-async def other_than(client: Client, served: frozenset[str]) -> None:
-    """Returns once the cluster serves something else of what matters here than `served`."""
+async def served(client: Client) -> frozenset[str]:
+    """The served group/versions; that of RabbitmqBrokerConfig only if that kind is among it.
+
+    Knative Eventing alone serves the version too, for other kinds, and a watch of a kind that is not there never lists.
+    """
+    versions = await served_versions(client)
+    return versions if await serves(client, BROKER_CONFIG) else versions - {_BROKER_CONFIGS}
+
+
+async def other_than(client: Client, known: frozenset[str]) -> None:
+    """Returns once the cluster serves something else of what matters here than `known`."""
     watcher = Watcher(client, CRD)
     async with aclosing(watcher.changes()) as changes:
         async for change in changes:
             if watcher.synced.is_set() and change.object["spec"]["group"] in _GROUPS:
                 # Discovery follows the CRD a moment later.
                 for _ in range(_LOOKS):
-                    if _ours(await served_versions(client)) != _ours(served):
+                    if _ours(await served(client)) != _ours(known):
                         return
                     await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -20,7 +20,6 @@ from lambdaagent.controller.metrics import Metrics
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
 from lambdaagent.kube.client import Client, connect
-from lambdaagent.kube.discovery import served_versions
 from lambdaagent.kube.lease import Lease, LeaseSettings
 from lambdaagent.settings import OperatorSettings
 
@@ -51,7 +50,7 @@ async def lead(
 ) -> None:
     """Until cancelled, or until kopf ends. Begins anew when the cluster serves other APIs, so that `auto` follows."""
     while True:
-        served = await served_versions(client)
+        served = await apis.served(client)
         term = asyncio.create_task(_term(client, settings, served, metrics=metrics, ready=ready), name="term")
         news = asyncio.create_task(apis.other_than(client, served), name="served APIs")
         try:

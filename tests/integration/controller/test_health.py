@@ -11,7 +11,6 @@ from tests.parts.process import free_port
 from lambdaagent.controller import apis, health
 from lambdaagent.controller.metrics import Metrics
 from lambdaagent.kube.client import connect
-from lambdaagent.kube.discovery import served_versions
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -82,7 +81,25 @@ async def test_an_api_that_comes_and_one_that_goes_are_noticed(cluster: Cluster,
 
 
 async def _noticing(client: Any) -> asyncio.Task[None]:
-    task = asyncio.create_task(apis.other_than(client, await served_versions(client)))
+    task = asyncio.create_task(apis.other_than(client, await apis.served(client)))
     done, _ = await asyncio.wait([task], timeout=1.0)  # listed by then; what was there before is no news
     assert not done
     return task
+
+
+async def test_knative_eventing_without_rabbitmqs_kinds_is_not_taken_for_it(cluster: Cluster, kubeconfig: Path) -> None:
+    async with connect(kubeconfig=kubeconfig) as client:
+        assert "eventing.knative.dev/v1alpha1" in await apis.served(client)
+        without = Unserved(client, "/apis/eventing.knative.dev/v1alpha1")
+        assert "eventing.knative.dev/v1alpha1" not in await apis.served(without)  # type: ignore[arg-type]
+
+
+class Unserved:
+    """The real API server, but for the kinds under one path: as where only Knative's own kinds of a version are."""
+
+    def __init__(self, client: Any, path: str) -> None:
+        self.client, self.path = client, path
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        answer = await self.client.request(method, path, **options)
+        return answer | {"resources": [{"name": "eventpolicies"}]} if path == self.path else answer
