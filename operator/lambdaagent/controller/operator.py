@@ -18,6 +18,7 @@ from lambdaagent.controller import agents, apis, health
 from lambdaagent.controller.caches import Caches
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.metrics import Metrics
+from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
 from lambdaagent.kube.client import Client, connect
@@ -89,10 +90,12 @@ async def _term(
             wake(owner)
 
     evidence = Evidence(client, served, wake, wake_owners)
+    prober = Prober(settings.ai_probe_seconds, wake)
     reconciler = Reconciler(
         client,
         caches,
         evidence,
+        prober,
         settings,
         chosen,
         resync_seconds=settings.resync_seconds,
@@ -104,7 +107,7 @@ async def _term(
             return await reconciler.reconcile(key)
 
     queue = WorkQueue(process, workers=settings.workers)
-    async with caches.run(), evidence.run(), queue.run():
+    async with caches.run(), evidence.run(), prober.run(), queue.run():
         metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
             await agents.follow(lambda kind, obj: _changed(reconciler, queue, kind, obj), ready=ready)

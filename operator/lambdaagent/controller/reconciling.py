@@ -21,6 +21,7 @@ from lambdaagent.controller import matching
 from lambdaagent.controller.caches import Caches
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.interests import Interests
+from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.syncing import Syncer
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
@@ -31,6 +32,7 @@ from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
+from lambdaagent.status.models import endpoint
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,7 @@ class Reconciler:
     client: Client
     caches: Caches
     evidence: Evidence
+    prober: Prober
     installation: Installation
     backends: Backends
     resync_seconds: float = 600.0
@@ -71,11 +74,14 @@ class Reconciler:
             self.agents.pop(key, None)
         if before is not None and before["metadata"].get("generation") == obj["metadata"].get("generation"):
             return {key}
-        return {key} | self._forwarding_to(key) | self.interests.put(key, self.agents.get(key))
+        agent = self.agents.get(key)
+        self.prober.put(key, endpoint(agent.spec.ai) if agent else None)
+        return {key} | self._forwarding_to(key) | self.interests.put(key, agent)
 
     def gone(self, key: AgentKey) -> set[AgentKey]:
         self.raw.pop(key, None)
         self.agents.pop(key, None)
+        self.prober.put(key, None)
         return self._forwarding_to(key) | self.interests.put(key, None)
 
     def _wrote(self, obj: Object) -> None:
@@ -119,6 +125,7 @@ class Reconciler:
         world = replace(
             outcome.world,
             workload=self.evidence.of_workload((agent.namespace, agent.name)),
+            ai=self.prober.answer(endpoint(agent.spec.ai)),
             broker=self.evidence.of_broker(plan.broker.key) if plan.broker else None,
         )
         status = decide.status(

@@ -14,6 +14,7 @@ from lambdaagent.children.forwards import FINE
 from lambdaagent.children.plan import Plan
 from lambdaagent.settings import Installation
 from lambdaagent.status.causes import Cause
+from lambdaagent.status.models import Answer
 from lambdaagent.status.readiness import Readiness, of_deployment, of_knative, serving_meanwhile
 
 ChildKey = tuple[str, str, str]  # apiVersion, kind, name
@@ -37,6 +38,8 @@ class World:
     failures: Mapping[ChildKey, Failure] = field(default_factory=dict)
     # Why the workload does not come up, as far as pods and Revisions tell.
     workload: Cause | None = None
+    # What the agent's AI endpoint said when it was asked.
+    ai: Answer | None = None
     # Why the Broker does not, as far as RabbitMQ's topology operator tells.
     broker: Cause | None = None
 

@@ -1,8 +1,10 @@
 """What pods, Revisions and RabbitMQ's operator say of a failure reaches the agent's status, and goes with it."""
 
 import asyncio
+import functools
 from typing import Any
 
+from aiohttp import web
 from tests.integration.controller.conftest import Cluster, Start, eventually
 from tests.parts.knative import mark_failed, mark_ready
 
@@ -184,3 +186,30 @@ async def test_a_forward_of_what_its_target_does_not_take_is_named(cluster: Clus
     said = await eventually(warning)
     assert said["field"] == "spec.eventing.forwards[0].eventTypes"
     assert "target does not subscribe to a.b;" in said["message"]
+
+
+async def test_the_ai_endpoint_is_asked_and_never_gates(cluster: Cluster, start: Start) -> None:
+    models: list[dict[str, str]] = [{"name": "llama3.2:3b"}]
+
+    async def tags(_: web.Request) -> web.Response:
+        return web.json_response({"models": models})
+
+    app = web.Application()
+    app.add_routes([web.get("/api/tags", tags)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await start(eventing="none")
+        for name, model in (("has", "llama3.2:3b"), ("lacks", "llava:7b")):
+            await asyncio.to_thread(cluster.apply, name, {"ai": {"endpoint": url, "model": model}})
+            await eventually(functools.partial(cluster.find, KNATIVE, "services", name))
+            mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name=name)
+        await eventually(lambda: because(cluster, "has", "AIReady", "ModelAvailable"))
+        said = await eventually(lambda: because(cluster, "lacks", "AIReady", "ModelNotFound"))
+        assert "does not list llava:7b but llama3.2:3b; ollama pull llava:7b" in said["message"]
+        assert cluster.agent("lacks")["status"]["aiStatus"]["modelAvailable"] is False
+        await eventually(lambda: cluster.has("lacks", "Ready", "True"))
+    finally:
+        await runner.cleanup()
