@@ -78,10 +78,11 @@ def status(
         out["warnings"] = [warning.model_dump() for warning in plan.warnings]
     if plan.broker:
         out["eventingStatus"] = _eventing(plan, world)
-    if service := gateway.a2a_service(agent, installation):
-        url = gateway.a2a_url(agent, installation)
+    if url := gateway.a2a_url(agent, installation):
+        service = gateway.a2a_service(agent, installation)
         card = f"{url}/.well-known/agent-card.json"
-        out["a2aStatus"] = {"serviceName": service["metadata"]["name"], "url": url, "cardUrl": card}
+        name = service["metadata"]["name"] if service else None
+        out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card})
     if ai := agent.spec.ai:
         out["aiStatus"] = _ai(ai, said.get("AIReady"))
     if permissions := agent.spec.permissions:

@@ -211,3 +211,30 @@ def test_status_says_where_the_agent_is() -> None:
     assert status["a2aStatus"]["cardUrl"] == "http://a-a2a.n.svc.cluster.local/.well-known/agent-card.json"
     assert status["aiStatus"] == {"provider": "ollama", "activeModel": "m"}
     assert status["permissionStatus"]["brokerCreationDisabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("scaling", "image", "serving", "status", "reason"),
+    [
+        pytest.param({"minReplicas": 1, "maxReplicas": 1}, "i:1", "knative", "True", "Served", id="one pod, always"),
+        pytest.param({"minReplicas": 0, "maxReplicas": 1}, "i:1", "knative", "False", "TasksNotShared", id="to zero"),
+        pytest.param({"minReplicas": 1, "maxReplicas": 3}, "i:1", "knative", "False", "TasksNotShared", id="several"),
+        pytest.param(None, "i:1", "knative", "False", "TasksNotShared", id="as Knative sees fit"),
+        pytest.param({"minReplicas": 1, "maxReplicas": 1}, "", "knative", "False", "NoGatewayImage", id="no image"),
+        pytest.param(None, "i:1", "kubernetes", "True", "Served", id="a Deployment without an autoscaler"),
+        pytest.param(
+            {"minReplicas": 0, "maxReplicas": 1}, "i:1", "kubernetes", "True", "Served", id="which cannot go to zero"
+        ),
+    ],
+)
+def test_a_sidecar_serves_tasks_only_where_all_calls_reach_one_pod(
+    scaling: Any, image: str, serving: Any, status: str, reason: str
+) -> None:
+    spec = {"a2a": {"enabled": True, "mode": "sidecar"}} | ({"scaling": scaling} if scaling else {})
+    agent, made = make(spec, serving=serving)
+    installation = Installation(gateway_image=image)
+    said = decide.status(agent, previous={}, plan=made, world=World(), installation=installation, now=NOW)
+    found = condition(said, "A2AReady")
+    assert (found["status"], found["reason"]) == (status, reason)
+    if image:
+        assert said["a2aStatus"]["url"] == "http://a.n.svc.cluster.local"
