@@ -52,9 +52,19 @@ def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Statu
 
 
 def status(
-    agent: LambdaAgent, *, previous: Status, plan: Plan, world: World, installation: Installation, now: datetime
+    agent: LambdaAgent,
+    *,
+    previous: Status,
+    plan: Plan,
+    world: World,
+    installation: Installation,
+    now: datetime,
+    dispatcher_spoke: bool = False,
 ) -> Status:
-    """`previous` is the status as it stands: unchanged conditions keep their transition time."""
+    """`previous` is the status as it stands: unchanged conditions keep their transition time.
+
+    `dispatcher_spoke`: its EventingReady is the dispatcher's, who owns it on plain RabbitMQ.
+    """
     states: dict[str, Readiness | None] = {
         "SpecValid": Readiness("True", "Valid", ""),
         "ServingReady": conditions.serving_ready(agent, plan, world),
@@ -64,7 +74,7 @@ def status(
         "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
     }
-    foreign = _condition(previous, "EventingReady") if states["EventingReady"] is None else None
+    foreign = _condition(previous, "EventingReady") if dispatcher_spoke else None
     ready = _ready(states, foreign)
     said = {"Ready": ready} | {kind: state for kind, state in states.items() if state}
     generation = agent.metadata.generation

@@ -37,14 +37,26 @@ def ready(kind: str = "True", *, generation: int = 1, observed: int = 1, **more:
 
 
 def said(
-    made: Plan, agent: agents.LambdaAgent, live: dict[ChildKey, Any], previous: Any = None, **world: Any
+    made: Plan,
+    agent: agents.LambdaAgent,
+    live: dict[ChildKey, Any],
+    previous: Any = None,
+    *,
+    spoke: bool = False,
+    **world: Any,
 ) -> dict[str, Any]:
     named = {
         key: {"apiVersion": key[0], "kind": key[1], **obj, "metadata": obj["metadata"] | {"name": key[2]}}
         for key, obj in live.items()
     }
     return decide.status(
-        agent, previous=previous or {}, plan=made, world=World(named, **world), installation=INSTALLATION, now=NOW
+        agent,
+        previous=previous or {},
+        plan=made,
+        world=World(named, **world),
+        installation=INSTALLATION,
+        now=NOW,
+        dispatcher_spoke=spoke,
     )
 
 
@@ -113,7 +125,10 @@ def test_the_dispatchers_condition_is_taken_over_and_not_written() -> None:
     assert condition(waiting, "EventingReady") is None
     assert condition(waiting, "Ready")["reason"] == "AwaitingDispatcher"
     previous = {"conditions": [{"type": "EventingReady", "status": "True", "reason": "Bound"}]}
-    assert condition(said(made, agent, {KSVC: ready()}, previous), "Ready")["status"] == "True"
+    still = said(made, agent, {KSVC: ready()}, previous)
+    assert condition(still, "Ready")["reason"] == "AwaitingDispatcher", "what the operator said under another backend"
+    spoken = said(made, agent, {KSVC: ready()}, previous, spoke=True)
+    assert condition(spoken, "Ready")["status"] == "True"
 
 
 def test_an_unchanged_condition_keeps_its_time_and_a_changed_one_gets_now() -> None:
