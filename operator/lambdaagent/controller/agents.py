@@ -16,6 +16,7 @@ from kopf._core.engines.peering import Identity
 from lambdaagent.api import naming
 from lambdaagent.api.base import GROUP, PLURAL, VERSION
 from lambdaagent.children.base import Object
+from lambdaagent.errors import TemporaryError
 
 # The event's type (None for what was there at the start) and the object.
 Changed = Callable[[str | None, Object], None]
@@ -23,8 +24,12 @@ _STOP_SECONDS = 5.0
 _CLOSE_SECONDS = 0.05
 
 
+class EndedError(TemporaryError):
+    """It gives up after some refusals in a row; whoever leads begins anew."""
+
+
 async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> None:
-    """Calls `changed` in the caller's loop, in order, until cancelled; raises what ended kopf if it ended by itself."""
+    """Calls `changed` in the caller's loop, in order, until cancelled. Raises EndedError if kopf ended by itself."""
     loop = asyncio.get_running_loop()
     stop = threading.Event()
     ended: asyncio.Future[None] = loop.create_future()
@@ -50,15 +55,19 @@ async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> Non
 
 
 async def _operate(registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
-    await kopf.operator(
-        registry=registry,
-        settings=_settings(),
-        # Or kopf asks for the name of the user, and a container's need not have one.
-        identity=Identity(naming.MANAGER),
-        clusterwide=True,
-        standalone=True,
-        stop_flag=stop,
-    )
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=_settings(),
+            # Or kopf asks for the name of the user, and a container's need not have one.
+            identity=Identity(naming.MANAGER),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
+        )
+    finally:
+        # A thread of kopf's waits for it, and this loop could not end before that does: deaf, and nobody told.
+        stop.set()
     # aiohttp ends TLS connections in the turns after its session was closed, and this loop ends with us.
     await asyncio.sleep(_CLOSE_SECONDS)
 
@@ -72,9 +81,9 @@ def _end(ended: asyncio.Future[None], problem: BaseException | None) -> None:
     if ended.done():
         return
     if problem is None:
-        ended.set_result(None)
+        ended.set_exception(EndedError("kopf stopped following LambdaAgents"))
     else:
-        ended.set_exception(problem)
+        ended.set_exception(EndedError(f"kopf stopped following LambdaAgents: {problem}"))
 
 
 def _registry(changed: Changed, ready: Callable[[], None]) -> kopf.OperatorRegistry:

@@ -3,10 +3,16 @@
 import asyncio
 from contextlib import aclosing
 
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.discovery import served_versions, serves
 from lambdaagent.kube.resources import BROKER_CONFIG, CRD
 from lambdaagent.kube.watch import Watcher
+
+log = structlog.get_logger(__name__)
 
 _GROUPS = ("serving.knative.dev", "eventing.knative.dev", "monitoring.coreos.com", "rabbitmq.com")
 _BROKER_CONFIGS = BROKER_CONFIG.api_version
@@ -17,7 +23,18 @@ async def served(client: Client) -> frozenset[str]:
     """The served group/versions; that of RabbitmqBrokerConfig only if that kind is among it.
 
     Knative Eventing alone serves the version too, for other kinds, and a watch of a kind that is not there never lists.
+    Asks until it is told: what cannot be asked now is not absent.
     """
+    backoff = Backoff()
+    while True:
+        try:
+            return await _served(client)
+        except TemporaryError as problem:
+            log.warning("cannot learn which APIs are served", problem=str(problem))
+            await asyncio.sleep(backoff.next())
+
+
+async def _served(client: Client) -> frozenset[str]:
     versions = await served_versions(client)
     return versions if await serves(client, BROKER_CONFIG) else versions - {_BROKER_CONFIGS}
 

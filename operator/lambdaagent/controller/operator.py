@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from lambdaagent.api import naming
+from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey, Object, backends
 from lambdaagent.controller import agents, apis, health
 from lambdaagent.controller.caches import Caches
@@ -51,7 +52,8 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
 async def lead(
     client: Client, settings: OperatorSettings, *, metrics: Metrics, ready: asyncio.Event | None = None
 ) -> None:
-    """Until cancelled, or until kopf ends. Begins anew when the cluster serves other APIs, so that `auto` follows."""
+    """Until cancelled. Begins anew when the cluster serves other APIs, so that `auto` follows, and when kopf ended."""
+    backoff = Backoff()
     while True:
         served = await apis.served(client)
         term = asyncio.create_task(_term(client, settings, served, metrics=metrics, ready=ready), name="term")
@@ -59,9 +61,14 @@ async def lead(
         try:
             await asyncio.wait([term, news], return_when=asyncio.FIRST_COMPLETED)
             if term.done():
-                return term.result()
+                term.result()
             news.result()
             log.info("the cluster serves other APIs now: beginning anew")
+            backoff.reset()
+        except agents.EndedError as problem:
+            seconds = backoff.next()
+            log.warning("beginning anew", problem=str(problem), seconds=round(seconds, 1))
+            await asyncio.sleep(seconds)
         finally:
             term.cancel()
             news.cancel()

@@ -1,8 +1,8 @@
 """A level-triggered work queue: which agents are to be looked at, each by one worker at a time.
 
 What happened is not remembered, only that something did: a key that is added ten times is processed once, and one that
-is added while it is processed is processed once more. Failures come back with jittered back-off, per key, so that a
-failing agent neither spins nor slows the others.
+is added while it is processed is processed once more. Failures come back with jittered back-off, per key, and what
+failed last time gets at most half of the workers: a hundred agents that wait for a dead webhook slow nobody else.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ class WorkQueue:
     workers: int = 8
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first=0.5, cap=60.0))
     _waiting: dict[AgentKey, None] = field(default_factory=dict, init=False)  # ordered, each key once
+    _suspect: dict[AgentKey, None] = field(default_factory=dict, init=False)  # as above, those that failed last time
+    _suspects_running: int = field(default=0, init=False)
     _running: set[AgentKey] = field(default_factory=set, init=False)
     _again: set[AgentKey] = field(default_factory=set, init=False)
     _timers: dict[AgentKey, asyncio.TimerHandle] = field(default_factory=dict, init=False)
@@ -41,7 +43,8 @@ class WorkQueue:
             return
         if timer := self._timers.pop(key, None):
             timer.cancel()
-        self._waiting[key] = None
+        if key not in self._waiting and key not in self._suspect:
+            (self._suspect if key in self._backoffs else self._waiting)[key] = None
         self._wake.set()
 
     def forget(self, key: AgentKey) -> None:
@@ -52,7 +55,7 @@ class WorkQueue:
 
     @property
     def depth(self) -> int:
-        return len(self._waiting) + len(self._running)
+        return len(self._waiting) + len(self._suspect) + len(self._running)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -70,21 +73,31 @@ class WorkQueue:
 
     async def _work(self) -> None:
         while True:
-            while not self._waiting:
+            while not (lane := self._lane()):
                 self._wake.clear()
                 await self._wake.wait()
-            key = next(iter(self._waiting))
-            del self._waiting[key]
+            key = next(iter(lane))
+            del lane[key]
             self._running.add(key)
+            suspect = lane is self._suspect
+            self._suspects_running += suspect
             try:
                 delay = await self._once(key)
             finally:
                 self._running.discard(key)
+                self._suspects_running -= suspect
+                self._wake.set()
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)
             elif delay is not None:
                 self._later(key, delay)
+
+    def _lane(self) -> dict[AgentKey, None]:
+        """Where to take the next key from; empty: nothing may be taken now."""
+        if self._waiting or self._suspects_running >= max(1, self.workers // 2):
+            return self._waiting
+        return self._suspect
 
     async def _once(self, key: AgentKey) -> float | None:
         try:

@@ -105,3 +105,29 @@ async def test_a_forgotten_key_does_not_come_again() -> None:
         count = len(seen)
         await asyncio.sleep(0.05)
         assert len(seen) == count
+
+
+async def test_what_failed_last_time_leaves_half_of_the_workers_to_the_others() -> None:
+    stuck, done, calls = asyncio.Event(), [], dict[object, int]()
+
+    async def process(key: tuple[str, str]) -> None:
+        calls[key] = calls.get(key, 0) + 1
+        if key[0] == "good":
+            done.append(key)
+            return
+        if calls[key] > 1:
+            await stuck.wait()
+        raise TemporaryError("no")
+
+    queue = WorkQueue(process, workers=4, backoff=quick)
+    bad = [("bad", str(number)) for number in range(10)]
+    for key in bad:
+        queue.add(key)
+    async with queue.run():
+        await until(lambda: sum(count > 1 for count in calls.values()) == 2)
+        await asyncio.sleep(0.05)
+        assert sum(count > 1 for count in calls.values()) == 2, "two of four workers"
+        queue.add(("good", "1"))
+        await until(lambda: done == [("good", "1")])
+        stuck.set()
+        await until(lambda: all(calls[key] > 1 for key in bad))
