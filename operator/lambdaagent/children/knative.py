@@ -2,13 +2,12 @@
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.base import GROUP
+from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children.base import Object, child, labels
 from lambdaagent.children.container import container, pull_secrets, service_account
 
 SERVICE = ("serving.knative.dev/v1", "Service")
 ANNOTATION_VISIBILITY = f"{GROUP}/visibility"
-# Knative's own default; above it the time to the first byte must be raised as well (serving #15352).
-DEFAULT_TIMEOUT_SECONDS = 300
 
 
 def knative_service(agent: LambdaAgent, *, sink: str | None) -> Object:
@@ -45,6 +44,7 @@ def _limits(agent: LambdaAgent) -> Object:
     serving = agent.spec.serving
     if not serving:
         return {}
+    # Above Knative's default the time to the first byte must be raised as well (serving #15352).
     start = serving.response_start_timeout_seconds
     if start is None and serving.timeout_seconds and serving.timeout_seconds > DEFAULT_TIMEOUT_SECONDS:
         start = serving.timeout_seconds

@@ -7,9 +7,9 @@ change while nothing does.
 from collections.abc import Iterator
 
 from lambdaagent.api.agent import FieldWarning, LambdaAgent
+from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children import environment, kubernetes
 from lambdaagent.children.base import Backends
-from lambdaagent.children.knative import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children.triggers import has_wildcard
 from lambdaagent.settings import Installation
 
