@@ -52,6 +52,9 @@ class AgentSpec(ApiModel):
     tools: Annotated[list[Tool], Field(max_length=64, description="Tools that the agent may use.")] = []
 
 
+MOST_WARNINGS = 256
+
+
 class Condition(ApiModel):
     type: Annotated[str, Field(max_length=316)]
     status: ConditionStatus
@@ -113,7 +116,7 @@ class AgentStatus(ApiModel):
             max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
         ),
     ] = []
-    warnings: Annotated[list[FieldWarning], Field(max_length=256)] = []
+    warnings: Annotated[list[FieldWarning], Field(max_length=MOST_WARNINGS)] = []
     service_status: ServiceStatus | None = None
     eventing_status: EventingStatus | None = None
     a2a_status: Annotated[A2aStatus | None, Field(alias="a2aStatus")] = None

@@ -10,8 +10,10 @@ from lambdaagent.api.base import ApiModel, Duration, KeyRef, Name, Quantity, rul
 RESERVED_PORTS = (8008, 8012, 8013, 8022, 9090, 9091)
 # Knative sets these itself and refuses a Service that does.
 RESERVED_ENV = ("PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION")
-# Knative's default for a whole answer, and the longest that it lets the last pod be kept.
+# Knative's default for a whole answer, the most that it takes unless told otherwise, and the longest that it keeps the
+# last pod.
 DEFAULT_TIMEOUT_SECONDS = 300
+LONGEST_TIMEOUT_SECONDS = 600
 LONGEST_RETENTION = "1h"
 
 # Before the first slash only what looks like a host (a dot, a port, localhost) is one: elsewhere capitals are refused.

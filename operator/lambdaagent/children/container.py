@@ -45,7 +45,9 @@ def probes(agent: LambdaAgent) -> Object:
         return out
     readiness, liveness = health.readiness or Probe(), health.liveness or Probe()
     if readiness.enabled:
-        out["readinessProbe"] = _probe(readiness, health.path)
+        # Without a period Knative probes in its own fast way, and refuses both of these; 10 is Kubernetes' default.
+        period = {"periodSeconds": 10} if readiness.timeout_seconds or readiness.failure_threshold else {}
+        out["readinessProbe"] = period | _probe(readiness, health.path)
     if liveness.enabled:
         # A slow start must not look like a dead container.
         out["livenessProbe"] = {"initialDelaySeconds": 15, "periodSeconds": 20} | _probe(liveness, health.path)
@@ -65,8 +67,9 @@ def _probe(probe: Probe, path: str) -> Object:
 
 
 def pull_secrets(agent: LambdaAgent) -> Object:
+    # Each once: the list is a map by name to the API server, which refuses a second one.
     names = agent.spec.image.image_pull_secrets
-    return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
+    return {"imagePullSecrets": [{"name": name} for name in dict.fromkeys(names)]} if names else {}
 
 
 def service_account(agent: LambdaAgent) -> Object:
