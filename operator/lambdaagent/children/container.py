@@ -45,9 +45,10 @@ def probes(agent: LambdaAgent) -> Object:
         return out
     readiness, liveness = health.readiness or Probe(), health.liveness or Probe()
     if readiness.enabled:
-        # Without a period Knative probes in its own fast way, and refuses both of these; 10 is Kubernetes' default.
-        period = {"periodSeconds": 10} if readiness.timeout_seconds or readiness.failure_threshold else {}
-        out["readinessProbe"] = period | _probe(readiness, health.path)
+        out["readinessProbe"] = _probe(readiness, health.path)
+        if readiness.timeout_seconds or readiness.failure_threshold:
+            # Without a period Knative probes in its own fast way, and refuses both; 10 is Kubernetes' default.
+            out["readinessProbe"].setdefault("periodSeconds", 10)
     if liveness.enabled:
         # A slow start must not look like a dead container.
         out["livenessProbe"] = {"initialDelaySeconds": 15, "periodSeconds": 20} | _probe(liveness, health.path)
