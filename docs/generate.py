@@ -7,29 +7,13 @@ from typing import Any
 
 from tests.cases.fields import ROWS
 
-from lambdaagent.api import base
 from lambdaagent.api.crd import crd
-from lambdaagent.api.workload import REPOSITORY
+from lambdaagent.api.forms import FORMS
 from lambdaagent.children.forwards import FINE, Verdict
 from lambdaagent.children.reasons import Reason
 from lambdaagent.status.decide import GATES, OPERATOR_CONDITIONS
 
 PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"
-_FORMS = {
-    base.DNS_LABEL: "DNS label",
-    base.DNS_1035: "DNS-1035 label",
-    base.DNS_SUBDOMAIN: "DNS name",
-    base.DATA_KEY: "key",
-    base.GO_DURATION: "duration such as `1m30s`",
-    base.PROMETHEUS_DURATION: "duration such as `1m30s`",
-    base.ISO_DURATION: "ISO 8601 duration such as `PT1.5S`",
-    base.QUANTITY: "quantity",
-    base.URL: "URL",
-    base.HTTP_URL: "http or https URL",
-    REPOSITORY: "image name",
-    r"^/": "path",
-    r"^[^\s]+$": "text without spaces",
-}
 _HEAD = """\
 # LambdaAgent
 
@@ -110,7 +94,7 @@ def _kind(schema: dict[str, Any]) -> str:
     if schema["type"] == "string":
         pattern = schema.get("pattern")
         form = f"string `{pattern}`" if pattern else "string"
-        return _FORMS.get(pattern or "", form) + _bounds(schema, "minLength", "maxLength", "characters")
+        return FORMS.get(pattern or "", form) + _bounds(schema, "minLength", "maxLength", "characters")
     kind: str = schema["type"]
     return kind
 

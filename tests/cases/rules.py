@@ -26,7 +26,7 @@ def _image(**fields: Any) -> dict[str, Any]:
 
 
 def _delivery(**fields: Any) -> dict[str, Any]:
-    return {"eventing": {"delivery": fields}}
+    return {"eventing": {"subscriptions": [{"eventType": "a"}], "delivery": fields}}
 
 
 def _traffic(*targets: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +66,7 @@ REFUSED = [
             "with a space": "example.com/my agent",
         }.items()
     ],
+    Rule("repository over 255", {"image": {"repository": f"example.com/{'a' * 244}"}}, "spec.image.repository"),
     Rule("tag with a slash", _image(tag="v1/2"), "spec.image.tag"),
     Rule("tag over 128", _image(tag="v" * 129), "spec.image.tag"),
     Rule("tag beginning with a dash", _image(tag="-v1"), "spec.image.tag"),

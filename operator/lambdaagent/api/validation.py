@@ -17,6 +17,7 @@ from lambdaagent.api import amounts
 from lambdaagent.api.a2a import RESERVED_PATHS
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
 from lambdaagent.api.base import DNS_1035
+from lambdaagent.api.forms import FORMS
 from lambdaagent.api.intelligence import PROVIDERS_WITH_KEY
 from lambdaagent.api.unknown import Path, unknown_fields
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
@@ -98,6 +99,8 @@ def _from_pydantic(detail: Any) -> Problem:
     if kind == "missing":
         return Problem(path, "is required and missing", "add it")
     message = detail["msg"][:1].lower() + detail["msg"][1:]
+    if form := FORMS.get(detail.get("ctx", {}).get("pattern", "")):
+        message = f"should be {form}"
     if isinstance(value, str | int | float | bool):
         message = f"{_shorten(value)} is refused: {message}"
     return Problem(path, message, _HINTS.get(kind, ""))

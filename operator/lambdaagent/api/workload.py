@@ -39,7 +39,7 @@ class Image(ApiModel):
     repository: Annotated[
         str,
         Field(
-            pattern=REPOSITORY, min_length=1, max_length=512, description="Image name in small letters, without tag."
+            pattern=REPOSITORY, min_length=1, max_length=255, description="Image name in small letters, without tag."
         ),
     ]
     tag: Annotated[

@@ -17,6 +17,14 @@ def test_takes_what_only_looks_odd(rule: Rule) -> None:
     assert problems(document(rule)) == []
 
 
+def test_a_broken_pattern_is_said_in_words() -> None:
+    (problem,) = problems(document(Rule("tagged", {"image": {"repository": "example.com/agent:v1"}}, "")))
+    assert str(problem) == (
+        "spec.image.repository: 'example.com/agent:v1' is refused: should be an image name in small letters,"
+        " without scheme, tag and digest"
+    )
+
+
 def test_a_valid_document_has_no_problems() -> None:
     assert problems(document(Rule("valid", {}, ""))) == []
 
