@@ -90,6 +90,7 @@ class Env(Effect):
     name: str
     becomes: Any = SAME
     at: str = "value"
+    says: str = ""
 
     def look(self, document: Document, path: str) -> Any:
         service = next(child.obj for child in planned(document, "knative").children if child.name == "agent")
@@ -104,7 +105,7 @@ class Env(Effect):
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def text(self) -> str:
-        return f"variable `{self.name}`"
+        return self.says or f"variable `{self.name}`"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ class Child(Effect):
 
     def text(self) -> str:
         title = "Knative Service" if self.kind == "Service" and self.on == "knative" and not self.of else self.kind
+        if self.path == "kind":
+            return f"whether there is a {title}"
         shown = _shown(self.path.removeprefix("spec/template/spec/containers/0/"))
         return f"{title}: `{shown}`" + (" (plain Kubernetes)" if self.on == "kubernetes" else "")
 

@@ -1,7 +1,7 @@
 """The patterns of the API in words, for whoever broke one and for the reference."""
 
 from lambdaagent.api import base
-from lambdaagent.api.workload import REPOSITORY
+from lambdaagent.api.workload import ENV_NAME, REPOSITORY
 
 FORMS = {
     base.DNS_LABEL: "a DNS label (a-z, 0-9, '-')",
@@ -15,6 +15,7 @@ FORMS = {
     base.URL: "a URL with a scheme",
     base.HTTP_URL: "an http or https URL",
     REPOSITORY: "an image name in small letters, without scheme, tag and digest",
+    ENV_NAME: "a variable's name (letters, digits, '-', '_', '.', first no digit)",
     r"^/": "a path that begins with '/'",
     r"^[^\s]+$": "a text without spaces",
 }

@@ -20,6 +20,7 @@ LONGEST_RETENTION = "1h"
 _HOST = r"(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|\[[0-9a-fA-F:]+\])(:[0-9]+)?|[a-zA-Z0-9-]+:[0-9]+"
 _PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 REPOSITORY = f"^(({_HOST})/)?{_PART}(/{_PART})*$"
+ENV_NAME = r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Argument = Annotated[str, Field(max_length=32768)]
@@ -88,7 +89,7 @@ class EnvVar(ApiModel):
     name: Annotated[
         str,
         Field(
-            pattern=r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$",
+            pattern=ENV_NAME,
             max_length=256,
             description=f"Name of the variable; {', '.join(RESERVED_ENV)} are Knative's.",
         ),

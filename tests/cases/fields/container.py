@@ -131,17 +131,18 @@ MEMORY = [
     row("memory.defaultConstraints[].hard", False, _constraint(hard="false"), **_CONSTRAINTS),
     row("memory.defaultConstraints[].category", "law", _constraint(category="law"), **_CONSTRAINTS),
 ]
+_ITSELF = "the variable"
 _SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": OTHER}}]}
 _CONFIG_MAP = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": OTHER}}]}
 
 
 def _source(kind: str, part: str) -> Env:
-    return Env("A", at=f"valueFrom/{kind}/{part}")
+    return Env("A", at=f"valueFrom/{kind}/{part}", says=_ITSELF)
 
 
 ENV = [
-    row("env[].name", "B", Env("B", "v"), Env("A", None), env=[{"name": "A", "value": "v"}]),
-    row("env[].value", "v", Env("A"), env=[{"name": "A"}]),
+    row("env[].name", "B", Env("B", "v", says=_ITSELF), env=[{"name": "A", "value": "v"}]),
+    row("env[].value", "v", Env("A", says=_ITSELF), env=[{"name": "A"}]),
     row("env[].valueFrom.secretKeyRef.name", "mine", _source("secretKeyRef", "name"), **_SECRET),
     row("env[].valueFrom.secretKeyRef.key", "token", _source("secretKeyRef", "key"), **_SECRET),
     row("env[].valueFrom.configMapKeyRef.name", "mine", _source("configMapKeyRef", "name"), **_CONFIG_MAP),
