@@ -28,6 +28,7 @@ from lambdaagent.status.conditions import World
 from lambdaagent.status.decide import status
 
 ROOT = Path(__file__).parents[2]
+INSTALLATION = Installation(gateway_image="example.com/gateway:1")
 BACKENDS = {"knative": Backends("knative", "knative"), "kubernetes": Backends("kubernetes", "rabbitmq")}
 SAME = object()  # what is found is the field's value
 MESSAGE = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "a"}, {"text": "b"}]}
@@ -41,7 +42,7 @@ def parsed(document: Document) -> LambdaAgent:
 def planned(document: Document, backend: str) -> Plan:
     agent, other = parsed(document), parsed(_neighbour())
     observed = Observed(agents={(found.namespace, found.name): found for found in (agent, other)})
-    return plan(agent, installation=Installation(), backends=BACKENDS[backend], observed=observed)
+    return plan(agent, installation=INSTALLATION, backends=BACKENDS[backend], observed=observed)
 
 
 def _neighbour() -> Document:
@@ -138,7 +139,7 @@ class Queue(Effect):
     becomes: Any = SAME
 
     def look(self, document: Document, path: str) -> Any:
-        value: Any = topology.topology(parsed(document), Installation())
+        value: Any = topology.topology(parsed(document), INSTALLATION)
         for part in self.path.split("/"):
             value = getattr(value, part, None)
         return value
@@ -194,7 +195,7 @@ class Status(Effect):
             previous={},
             plan=planned(document, "knative"),
             world=World(),
-            installation=Installation(),
+            installation=INSTALLATION,
             now=datetime(2026, 1, 1, tzinfo=UTC),
         )
         return reached(said, self.path)
@@ -215,7 +216,7 @@ class Forwarded(Effect):
             return [str(decision.verdict) for decision in planned(document, "knative").forwards][:1]
         own, other = parsed(document), parsed(_neighbour())
         observed = Observed(agents={(own.namespace, own.name): own, (other.namespace, other.name): other})
-        made = plan(other, installation=Installation(), backends=BACKENDS["knative"], observed=observed)
+        made = plan(other, installation=INSTALLATION, backends=BACKENDS["knative"], observed=observed)
         return [str(decision.verdict) for decision in made.forwards]
 
     def text(self) -> str:

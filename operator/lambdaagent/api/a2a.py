@@ -107,7 +107,7 @@ class ContainerEndpoint(ApiModel):
 class A2a(ApiModel):
     enabled: Annotated[bool, Field(description="true: the gateway serves the agent.")] = False
     mode: Annotated[
-        Literal["gateway", "sidecar"], Field(description="sidecar: a gateway in each pod; not built yet.")
+        Literal["gateway", "sidecar"], Field(description="sidecar: a gateway in each pod of the agent, in front of it.")
     ] = "gateway"
     protocol: Annotated[
         Literal["cloudevents", "http", "a2a"],

@@ -12,12 +12,16 @@ import re
 from lambdaagent.api.base import GROUP
 
 MANAGER = "lambdaagent"  # field manager, and app.kubernetes.io/managed-by
+# Field managers of status: each process owns the conditions that it says.
+STATUS_OF_OPERATOR = f"{MANAGER}-operator"
+STATUS_OF_DISPATCHER = f"{MANAGER}-dispatcher"
 LABEL_AGENT = f"{GROUP}/agent"
 LABEL_OWNER = f"{GROUP}/owner-uid"
 LABEL_SHARED = f"{GROUP}/shared"
 LABEL_COMPONENT = "app.kubernetes.io/component"
 ANNOTATION_EVENT_TYPE = f"{GROUP}/event-type"
 ANNOTATION_DESCRIPTION = f"{GROUP}/description"
+ANNOTATION_BROKER_UID = f"{GROUP}/broker-uid"
 ANNOTATION_DEV_COMMAND = f"dev.{GROUP}/command"
 LEASE = "lambdaagent-operator"
 SHARED_BROKER = "lambdaagents"

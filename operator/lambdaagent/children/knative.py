@@ -3,19 +3,23 @@
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.base import GROUP
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
+from lambdaagent.children import sidecar
 from lambdaagent.children.base import Object, child, labels
 from lambdaagent.children.container import container, pull_secrets, service_account
+from lambdaagent.settings import Installation
 
 SERVICE = ("serving.knative.dev/v1", "Service")
 ANNOTATION_VISIBILITY = f"{GROUP}/visibility"
 
 
-def knative_service(agent: LambdaAgent, *, sink: str | None) -> Object:
+def knative_service(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
     pod: Object = {
         **service_account(agent),
         **pull_secrets(agent),
         **_limits(agent),
-        "containers": [container(agent, sink=sink)],
+        "containers": sidecar.containers(agent, installation, sink=sink, probes=False)
+        if sidecar.wanted(agent, installation)
+        else [container(agent, sink=sink)],
     }
     template: Object = {"metadata": {"labels": labels(agent, "agent")}, "spec": pod}
     if annotations := _autoscaling(agent):

@@ -1,7 +1,7 @@
 """What an agent asks for and does not get, or gets differently: one warning per field, naming it and the reason.
 
-Warnings inform and never gate. They hold only what follows from the spec and the installation, so that they do not
-change while nothing does.
+Warnings inform and never gate. They hold only what follows from the specs of agents and the installation, so that they
+do not change while nothing does.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,19 +10,24 @@ from lambdaagent.a2a import cards
 from lambdaagent.api.a2a import A2a, Skill
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Scaling, Serving
-from lambdaagent.children import environment, kubernetes
-from lambdaagent.children.base import Backends
+from lambdaagent.children import environment, kubernetes, sidecar
+from lambdaagent.children.base import Backends, Observed
+from lambdaagent.children.brokers import broker_of
+from lambdaagent.children.forwards import FINE, decide
 from lambdaagent.children.reasons import Reason
-from lambdaagent.children.triggers import has_wildcard
+from lambdaagent.children.triggers import bare, exact, has_wildcard
 from lambdaagent.settings import Installation
 
 _KNATIVE_ONLY = "is a matter of Knative Serving and has no effect on plain Kubernetes"
 
 
-def warnings(agent: LambdaAgent, installation: Installation, backends: Backends) -> list[FieldWarning]:
+def warnings(
+    agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
+) -> list[FieldWarning]:
     return [
         *_workload(agent, backends),
         *_eventing(agent, installation, backends),
+        *_unheard(agent, installation, backends, observed),
         *_a2a(agent, installation, backends),
         *_operations(agent, backends),
     ]
@@ -101,6 +106,40 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
         yield FieldWarning(field="spec.eventing.dlq", reason=Reason.NO_DEAD_LETTER_SINK, message=message)
 
 
+def _unheard(
+    agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
+) -> Iterator[FieldWarning]:
+    """What is emitted or forwarded and reaches nobody: a Broker confirms such events and drops them."""
+    eventing, broker = agent.spec.eventing, broker_of(agent, installation)
+    if not eventing or not broker or backends.eventing == "none":
+        return
+    for index, decision in enumerate(decide(agent, installation, observed)):
+        forward = decision.forward
+        target = observed.agents.get((forward.target_namespace, forward.target_agent))
+        if decision.verdict not in FINE or not target or not target.spec.eventing:
+            continue  # said by ForwardsResolved
+        taken = {subscription.event_type for subscription in exact(target.spec.eventing)}
+        if missing := [kind for kind in forward.event_types if kind not in taken and not has_wildcard(kind)]:
+            message = (
+                f"{target.key} does not subscribe to {_listed(missing)};"
+                " add it to that agent's eventing.subscriptions or remove it here"
+            )
+            field = f"spec.eventing.forwards[{index}].eventTypes"
+            yield FieldWarning(field=field, reason=Reason.FORWARD_NOT_SUBSCRIBED, message=message)
+    if observed.subscribed is None:
+        return
+    forwarded = {bare(kind) for forward in eventing.forwards for kind in forward.event_types}
+    missing = [kind for kind in eventing.intents if bare(kind) not in observed.subscribed | forwarded]
+    if missing:
+        message = f"nobody on Broker {broker.name} subscribes to {_listed(missing)}, so these events are dropped"
+        yield FieldWarning(field="spec.eventing.intents", reason=Reason.INTENT_NOT_SUBSCRIBED, message=message)
+
+
+def _listed(kinds: list[str], most: int = 5) -> str:
+    more = len(kinds) - most
+    return ", ".join(kinds[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> Iterator[FieldWarning]:
     a2a = agent.spec.a2a
     if not a2a or not a2a.enabled:
@@ -108,9 +147,10 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     if not installation.gateway_url:
         message = "no gateway is installed; the agent cannot be called over A2A"
         yield FieldWarning(field="spec.a2a", reason=Reason.NO_GATEWAY, message=message)
-    if a2a.mode == "sidecar":
-        message = "the sidecar is not built yet; the agent is served by the gateway"
-        yield FieldWarning(field="spec.a2a.mode", reason=Reason.NOT_SUPPORTED, message=message)
+    health = agent.spec.behavior.health_check if agent.spec.behavior else None
+    if sidecar.wanted(agent, installation) and backends.serving == "knative" and health and health.liveness:
+        message = "beside a sidecar Knative allows the agent's container no probes; readiness is asked by the sidecar"
+        yield FieldWarning(field="spec.behavior.healthCheck.liveness", reason=Reason.KNATIVE_SIDECAR, message=message)
     if a2a.protocol == "a2a":
         message = "speaking A2A to a container is not built yet; calls are answered with an error"
         yield FieldWarning(field="spec.a2a.protocol", reason=Reason.NOT_SUPPORTED, message=message)

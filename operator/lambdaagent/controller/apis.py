@@ -8,7 +8,7 @@ from lambdaagent.kube.discovery import served_versions, serves
 from lambdaagent.kube.resources import BROKER_CONFIG, CRD
 from lambdaagent.kube.watch import Watcher
 
-_GROUPS = ("serving.knative.dev", "eventing.knative.dev", "monitoring.coreos.com")
+_GROUPS = ("serving.knative.dev", "eventing.knative.dev", "monitoring.coreos.com", "rabbitmq.com")
 _BROKER_CONFIGS = BROKER_CONFIG.api_version
 _LOOKS, _PAUSE_SECONDS = 10, 0.5
 

@@ -16,11 +16,14 @@ from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object, backends
 from lambdaagent.controller import agents, apis, health
 from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.metrics import Metrics
+from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
 from lambdaagent.kube.client import Client, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings
+from lambdaagent.kube.resources import BROKER
 from lambdaagent.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
@@ -81,9 +84,18 @@ async def _term(
         queue.add(key)
 
     caches = Caches(client, served, wake)
+
+    def wake_owners(broker: AgentKey) -> None:
+        for owner in caches.owners(BROKER, *broker):
+            wake(owner)
+
+    evidence = Evidence(client, served, wake, wake_owners)
+    prober = Prober(settings.ai_probe_seconds, wake)
     reconciler = Reconciler(
         client,
         caches,
+        evidence,
+        prober,
         settings,
         chosen,
         resync_seconds=settings.resync_seconds,
@@ -95,8 +107,8 @@ async def _term(
             return await reconciler.reconcile(key)
 
     queue = WorkQueue(process, workers=settings.workers)
-    async with caches.run(), queue.run():
-        metrics.insight = _Insight(reconciler, caches, queue)
+    async with caches.run(), evidence.run(), prober.run(), queue.run():
+        metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
             await agents.follow(lambda kind, obj: _changed(reconciler, queue, kind, obj), ready=ready)
         finally:
@@ -109,6 +121,7 @@ async def _term(
 class _Insight:
     reconciler: Reconciler
     caches: Caches
+    evidence: Evidence
     queue: WorkQueue
 
     def phases(self) -> Iterator[str]:
@@ -123,7 +136,7 @@ class _Insight:
 
     @property
     def age(self) -> float:
-        return self.caches.age
+        return max(self.caches.age, self.evidence.age)
 
 
 def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Object) -> None:

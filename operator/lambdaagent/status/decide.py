@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.intelligence import Ai
 from lambdaagent.api.validation import Problem
 from lambdaagent.children import brokers, gateway, triggers
 from lambdaagent.children.base import Object
@@ -13,11 +14,12 @@ from lambdaagent.children.warnings import bounded
 from lambdaagent.settings import Installation
 from lambdaagent.status import conditions
 from lambdaagent.status.conditions import DEPLOYMENT, World
+from lambdaagent.status.models import ai_ready
 from lambdaagent.status.readiness import Readiness, of_knative
 
 Status = dict[str, Any]
 OPERATOR_CONDITIONS = frozenset(
-    {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "MonitoringReady"}
+    {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "AIReady", "MonitoringReady"}
 )
 # Of the operator that was here before; nobody updates them any more.
 LEGACY_CONDITIONS = frozenset({"Eventing", "Monitoring"})
@@ -51,18 +53,29 @@ def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Statu
 
 
 def status(
-    agent: LambdaAgent, *, previous: Status, plan: Plan, world: World, installation: Installation, now: datetime
+    agent: LambdaAgent,
+    *,
+    previous: Status,
+    plan: Plan,
+    world: World,
+    installation: Installation,
+    now: datetime,
+    dispatcher_spoke: bool = False,
 ) -> Status:
-    """`previous` is the status as it stands: unchanged conditions keep their transition time."""
+    """`previous` is the status as it stands: unchanged conditions keep their transition time.
+
+    `dispatcher_spoke`: its EventingReady is the dispatcher's, who owns it on plain RabbitMQ.
+    """
     states: dict[str, Readiness | None] = {
         "SpecValid": Readiness("True", "Valid", ""),
         "ServingReady": conditions.serving_ready(agent, plan, world),
         "EventingReady": conditions.eventing_ready(agent, plan, world),
         "A2AReady": conditions.a2a_ready(agent, plan, world, installation),
         "ForwardsResolved": conditions.forwards_resolved(plan),
+        "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
     }
-    foreign = _condition(previous, "EventingReady") if states["EventingReady"] is None else None
+    foreign = _condition(previous, "EventingReady") if dispatcher_spoke else None
     ready = _ready(states, foreign)
     said = {"Ready": ready} | {kind: state for kind, state in states.items() if state}
     generation = agent.metadata.generation
@@ -76,13 +89,13 @@ def status(
         out["warnings"] = [warning.model_dump() for warning in bounded(plan.warnings)]
     if plan.broker:
         out["eventingStatus"] = _eventing(plan, world)
-    if service := gateway.a2a_service(agent, installation):
-        url = gateway.a2a_url(agent, installation)
+    if url := gateway.a2a_url(agent, installation):
+        service = gateway.a2a_service(agent, installation)
         card = f"{url}/.well-known/agent-card.json"
-        out["a2aStatus"] = {"serviceName": service["metadata"]["name"], "url": url, "cardUrl": card}
+        name = service["metadata"]["name"] if service else None
+        out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card})
     if ai := agent.spec.ai:
-        values = {"provider": ai.provider, "endpoint": ai.endpoint, "activeModel": ai.model}
-        out["aiStatus"] = {name: value for name, value in values.items() if value}
+        out["aiStatus"] = _ai(ai, said.get("AIReady"))
     if permissions := agent.spec.permissions:
         out["permissionStatus"] = {
             "brokerCreationDisabled": permissions.disable_broker_creation,
@@ -175,6 +188,18 @@ def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Install
         "url": url,
         "ready": ready,
         "latestRevision": live.get("latestReadyRevisionName"),
+    }
+    return _without_none(values)
+
+
+def _ai(ai: Ai, ready: Readiness | None) -> Status:
+    available = {"ModelAvailable": True, "ModelNotFound": False}.get(ready.reason) if ready else None
+    values = {
+        "provider": ai.provider,
+        "endpoint": ai.endpoint,
+        "activeModel": ai.model,
+        "modelAvailable": available,
+        "error": ready.message if ready and ready.status == "False" else None,
     }
     return _without_none(values)
 

@@ -179,7 +179,7 @@ A2A = [
         Child("Service", "spec/type", "ExternalName", of="-a2a"),
         Status("a2aStatus/serviceName", "agent-a2a"),
     ),
-    row("a2a.mode", "sidecar", NOT_SUPPORTED, **_ON),
+    row("a2a.mode", "sidecar", Child("Service", "spec/template/spec/containers/1/name", "gateway"), **_ON),
     row("a2a.protocol", "http", Call("path", "/api/a2a/skills/one"), Call("ce-type", None), **_skilled()),
     Row("a2a.container.path", "/a2a", (NOT_SUPPORTED,), _ON, bare=True),
     Row("a2a.container.version", "0.3", (NOT_SUPPORTED,), _ON, bare=True),

@@ -7,7 +7,7 @@ itself, which on Knative wait behind a revision.
 import contextlib
 
 import pytest
-from tests.cases.effects import BACKENDS, Refused
+from tests.cases.effects import BACKENDS, INSTALLATION, Refused
 from tests.cases.fields import ROWS, documents
 from tests.cases.rules import ACCEPTED, document
 from tests.parts.kubernetes import KubeApiserver
@@ -19,7 +19,6 @@ from lambdaagent.children.base import Observed
 from lambdaagent.children.plan import plan
 from lambdaagent.children.reasons import Reason
 from lambdaagent.kube import resources
-from lambdaagent.settings import Installation
 
 AGENTS = {f"rule: {rule.id}": document(rule) for rule in ACCEPTED} | {
     f"field: {row.path}": documents(row)[1]
@@ -32,7 +31,7 @@ AGENTS = {f"rule: {rule.id}": document(rule) for rule in ACCEPTED} | {
 @pytest.mark.parametrize("title", AGENTS)
 def test_the_children_of_a_valid_agent_are_taken(kube_apiserver: KubeApiserver, title: str, backend: str) -> None:
     obj = AGENTS[title] | {"metadata": AGENTS[title]["metadata"] | {"namespace": "default"}}
-    made = plan(agents.parse(obj), installation=Installation(), backends=BACKENDS[backend], observed=Observed())
+    made = plan(agents.parse(obj), installation=INSTALLATION, backends=BACKENDS[backend], observed=Observed())
     warned = any(warning.reason == Reason.KNATIVE_LIMIT for warning in made.warnings)
     for child in made.children:
         path = resources.of(child.obj).path(namespace="default")

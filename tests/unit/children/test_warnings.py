@@ -6,7 +6,7 @@ import pytest
 
 from lambdaagent.api import agent as agents
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning
-from lambdaagent.children.base import Backends
+from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.reasons import Reason
 from lambdaagent.children.warnings import bounded, warnings
 from lambdaagent.settings import Installation
@@ -17,7 +17,11 @@ FORWARD = {"eventTypes": ["a"], "targetAgent": "b", "targetNamespace": "n"}
 
 def found(spec: dict[str, Any], backends: Backends = KNATIVE, **installation: Any) -> set[tuple[str, str]]:
     agent = agents.parse({"metadata": {"name": "a"}, "spec": {"image": {"repository": "example.com/a"}} | spec})
-    return {(warning.field, warning.reason) for warning in warnings(agent, Installation(**installation), backends)}
+    taking = {"image": {"repository": "example.com/b"}, "eventing": {"subscriptions": [{"eventType": "z"}]}}
+    other = agents.parse({"metadata": {"name": "b"}, "spec": taking})
+    observed = Observed(agents={("default", "a"): agent, ("default", "b"): other}, subscribed={"z"})
+    made = warnings(agent, Installation(**installation), backends, observed)
+    return {(warning.field, warning.reason) for warning in made}
 
 
 def _skill(protocol: str = "cloudevents", **invoke: Any) -> dict[str, Any]:
@@ -55,6 +59,21 @@ ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
         {"eventing": {"intents": ["a"], "subscriptions": [{"eventType": "a"}]}},
         KNATIVE,
         {},
+    ),
+    (
+        Reason.FORWARD_NOT_SUBSCRIBED,
+        "spec.eventing.forwards[0].eventTypes",
+        {"eventing": {"forwards": [FORWARD | {"targetNamespace": "default"}]}},
+        KNATIVE,
+        {},
+    ),
+    (Reason.INTENT_NOT_SUBSCRIBED, "spec.eventing.intents", {"eventing": {"intents": ["y"]}}, KNATIVE, {}),
+    (
+        Reason.KNATIVE_SIDECAR,
+        "spec.behavior.healthCheck.liveness",
+        {"a2a": {"enabled": True, "mode": "sidecar"}, "behavior": {"healthCheck": {"liveness": {}}}},
+        KNATIVE,
+        {"gateway_image": "example.com/gateway:1"},
     ),
     (Reason.NO_DEAD_LETTER_SINK, "spec.eventing.dlq", {"eventing": {}}, KNATIVE, {"events_url": ""}),
     (Reason.NO_GATEWAY, "spec.a2a", {"a2a": {"enabled": True}}, KNATIVE, {"gateway_url": ""}),
