@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 
-.PHONY: help setup run parts test e2e lint format bench crds manifests lock clean
+.PHONY: help setup run parts test e2e lint format bench crds reference manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -47,7 +47,10 @@ bench: setup ## Measure the hot paths, as ratios
 crds: setup ## Write crds/ anew from the models
 	$(BIN)/lambdaagent crd > crds/lambdaagents.yaml
 
-manifests: crds ## Write what follows from the code in charts/ and manifests/ anew
+reference: setup ## Write docs/reference/lambdaagent.md anew from the models
+	$(BIN)/python -m docs.generate
+
+manifests: crds reference ## Write what follows from the code in charts/ and manifests/ anew
 	$(BIN)/python -m charts.generate "$$($(BIN)/python -c 'from tests.parts import fetch; print(fetch.go_part("helm"))')"
 
 lock: setup ## Resolve the dependencies anew

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from docs import generate
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,10 +26,15 @@ def test_every_setting_is_in_the_reference() -> None:
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
+def test_the_reference_of_fields_is_the_generated_one() -> None:
+    assert (ROOT / "docs/reference/lambdaagent.md").read_text() == generate.page(), "run make reference"
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     broken = []
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+        text = re.sub(r"`[^`\n]*`", "", path.read_text())  # patterns in code look like links
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
             if not (path.parent / link).exists():
                 broken.append(f"{path.name}: {link}")
     assert broken == []

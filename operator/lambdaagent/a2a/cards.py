@@ -9,10 +9,11 @@ from enum import StrEnum
 
 from lambdaagent.a2a import Json, modes
 from lambdaagent.a2a.versions import Version
-from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.a2a import A2a, Capabilities, Skill
 from lambdaagent.api.agent import LambdaAgent
 
-_CAPABILITIES = {"streaming": False, "pushNotifications": False}
+# By their fields in the API.
+BUILT = {"streaming": False, "push_notifications": False}
 
 
 class Shape(StrEnum):
@@ -74,7 +75,7 @@ def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
         "name": agent.name,
         "description": description(agent),
         "version": version(agent),
-        "capabilities": dict(_CAPABILITIES),
+        "capabilities": _capabilities(a2a.capabilities or Capabilities()),
         "defaultInputModes": _modes(modes.union(written["input"], default="text"), as_written=as_written),
         "defaultOutputModes": _modes(modes.union(written["output"], default="text"), as_written=as_written),
         "skills": [_skill(skill, as_written=as_written) for skill in a2a.skills],
@@ -112,6 +113,13 @@ def _skill(skill: Skill, *, as_written: bool) -> Json:
     if skill.examples:
         fields["examples"] = list(skill.examples)
     return fields
+
+
+def _capabilities(asked: Capabilities) -> Json:
+    return {
+        "streaming": BUILT["streaming"] and asked.streaming,
+        "pushNotifications": BUILT["push_notifications"] and asked.push_notifications,
+    }
 
 
 def _modes(written: list[str], *, as_written: bool) -> list[str]:

@@ -19,26 +19,40 @@ class AgentSpec(ApiModel):
             (
                 f"!has(self.env) || self.env.all(e, !(e.name in {list(RESERVED_ENV)}))".replace('"', "'"),
                 f"env must not set {', '.join(RESERVED_ENV)}: Knative sets them itself",
+                "env",
             )
         )
     )
-    image: Image
-    service_account_name: Annotated[Name | None, Field(description="Must exist; the operator makes none.")] = None
-    ai: Ai | None = None
-    behavior: Behavior | None = None
-    operation_mode: Literal["agentic", "supervised"] = "agentic"
-    approval: Approval | None = None
-    memory: Memory | None = None
-    env: Annotated[list[EnvVar], Field(max_length=512, description="Wins over what the operator sets.")] = []
-    scaling: Scaling | None = None
-    resources: Resources | None = None
-    serving: Serving | None = None
-    eventing: Eventing | None = None
-    observability: Observability | None = None
-    permissions: Permissions | None = None
+    image: Annotated[Image, Field(description="The agent's container image.")]
+    service_account_name: Annotated[
+        Name | None, Field(description="ServiceAccount of the pods; must exist. Default: the namespace's `default`.")
+    ] = None
+    ai: Annotated[
+        Ai | None, Field(description="The model behind the agent; default: the container is told nothing.")
+    ] = None
+    behavior: Annotated[Behavior | None, Field(description="How the agent behaves.")] = None
+    operation_mode: Annotated[
+        Literal["agentic", "supervised"], Field(description="supervised: the agent asks for approval before it acts.")
+    ] = "agentic"
+    approval: Annotated[Approval | None, Field(description="Whom a supervised agent asks.")] = None
+    memory: Annotated[Memory | None, Field(description="What the agent remembers, and where.")] = None
+    env: Annotated[
+        list[EnvVar], Field(max_length=512, description="Variables of the container; win over what the operator sets.")
+    ] = []
+    scaling: Annotated[Scaling | None, Field(description="How many pods; default: Knative's own scaling.")] = None
+    resources: Annotated[Resources | None, Field(description="Processor time and memory of a pod.")] = None
+    serving: Annotated[Serving | None, Field(description="Limits of requests, and traffic by revision.")] = None
+    eventing: Annotated[Eventing | None, Field(description="Events of the agent; default: none.")] = None
+    observability: Annotated[Observability | None, Field(description="Traces, metrics, logs.")] = None
+    permissions: Annotated[Permissions | None, Field(description="What the agent may do.")] = None
     # The alias generator would say a2A.
-    a2a: Annotated[A2a | None, Field(alias="a2a")] = None
-    tools: Annotated[list[Tool], Field(max_length=64)] = []
+    a2a: Annotated[
+        A2a | None, Field(alias="a2a", description="How the agent is shown and called over A2A; default: not at all.")
+    ] = None
+    tools: Annotated[list[Tool], Field(max_length=64, description="Tools that the agent may use.")] = []
+
+
+MOST_WARNINGS = 256
 
 
 class Condition(ApiModel):
@@ -102,7 +116,7 @@ class AgentStatus(ApiModel):
             max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
         ),
     ] = []
-    warnings: Annotated[list[FieldWarning], Field(max_length=256)] = []
+    warnings: Annotated[list[FieldWarning], Field(max_length=MOST_WARNINGS)] = []
     service_status: ServiceStatus | None = None
     eventing_status: EventingStatus | None = None
     a2a_status: Annotated[A2aStatus | None, Field(alias="a2aStatus")] = None

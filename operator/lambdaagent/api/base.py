@@ -19,9 +19,15 @@ FINALIZER = "lambdaagent.lambda.knative.io/finalizer"
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_1035 = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
-DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 GO_DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
-ISO_DURATION = r"^P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$"
+PROMETHEUS_DURATION = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+# Of hours, minutes and seconds at least one. Knative's parser knows tenths of a second, and no number above 3276.
+_NUMBER, _SECONDS = "([0-9]{1,3}|[12][0-9]{3})", r"(\.[0-9])?S"
+_TIME = f"T({_NUMBER}H({_NUMBER}M)?({_NUMBER}{_SECONDS})?|{_NUMBER}M({_NUMBER}{_SECONDS})?|{_NUMBER}{_SECONDS})"
+ISO_DURATION = f"^P({_NUMBER}D({_TIME})?|{_TIME})$"
+# A key of a Secret or ConfigMap is also a file name.
+DATA_KEY = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]+)?$"
 # A scheme and a host; the rest is the server's business.
 URL = r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/]+\S*$"
@@ -32,9 +38,16 @@ class ApiModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, strict=True)
 
 
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules for the CRD as (expression, message); `lambdaagent.api.validation` says the same without a cluster."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+def rules(*said: tuple[str, str] | tuple[str, str, str]) -> dict[str, Any]:
+    """CEL rules for the CRD: expression, message, and the field of the block that is to blame, where it is one.
+
+    `lambdaagent.api.validation` says the same without a cluster.
+    """
+    validations = []
+    for rule, message, *field in said:
+        named = {"fieldPath": f".{field[0]}"} if field else {}
+        validations.append({"rule": rule, "message": message, **named})
+    return {"x-kubernetes-validations": validations}
 
 
 Duration = Annotated[str, Field(pattern=GO_DURATION, max_length=32)]
@@ -42,6 +55,7 @@ IsoDuration = Annotated[str, Field(pattern=ISO_DURATION, max_length=32)]
 Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=64)]
 Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
 Namespace = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
+DataKey = Annotated[str, Field(pattern=DATA_KEY, max_length=253)]
 EventType = Annotated[str, Field(min_length=1, max_length=256)]
 Text = Annotated[str, Field(max_length=65536)]
 ConditionStatus = Literal["True", "False", "Unknown"]
@@ -50,12 +64,12 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 class KeyRef(ApiModel):
     """One key of a Secret or ConfigMap in the agent's namespace; referenced, never read by the operator."""
 
-    name: Name
-    key: Annotated[str, Field(min_length=1, max_length=253)]
+    name: Annotated[Name, Field(description="Name of the object.")]
+    key: Annotated[DataKey, Field(description="Key in its data.")]
 
 
 class UrlKeyRef(ApiModel):
     """A Secret key that holds a connection URL."""
 
-    name: Name
-    key: Annotated[str, Field(min_length=1, max_length=253)] = "url"
+    name: Annotated[Name, Field(description="Name of the Secret.")]
+    key: Annotated[DataKey, Field(description="Key in its data.")] = "url"

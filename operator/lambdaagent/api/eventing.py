@@ -10,42 +10,67 @@ AgentName = Annotated[str, Field(pattern=DNS_1035, max_length=63)]
 
 
 class Subscription(ApiModel):
-    event_type: Annotated[EventType, Field(description="Exact CloudEvents type.")]
-    source: Annotated[str | None, Field(max_length=1024, description="Exact CloudEvents source; absent: any.")] = None
-    description: Annotated[str | None, Field(max_length=4096)] = None
+    event_type: Annotated[EventType, Field(description="Exact CloudEvents type; '*' matches nothing.")]
+    source: Annotated[str | None, Field(max_length=1024, description="Exact CloudEvents source; default: any.")] = None
+    description: Annotated[str | None, Field(max_length=4096, description="For readers; stands at the Trigger.")] = None
 
 
 class Forward(ApiModel):
-    event_types: Annotated[list[EventType], Field(min_length=1, max_length=512)]
-    target_agent: AgentName
-    target_namespace: Namespace
-    description: Annotated[str | None, Field(max_length=4096)] = None
+    event_types: Annotated[
+        list[EventType], Field(min_length=1, max_length=512, description="Exact types that are forwarded.")
+    ]
+    target_agent: Annotated[AgentName, Field(description="Name of the agent whose Broker gets them.")]
+    target_namespace: Annotated[
+        Namespace,
+        Field(description="Its namespace; another than the agent's own stands in permissions.allowedTargetNamespaces."),
+    ]
+    description: Annotated[str | None, Field(max_length=4096, description="For readers; stands at the Triggers.")] = (
+        None
+    )
 
 
 class DeadLetterQueue(ApiModel):
-    enabled: bool = True
-    retry_max_attempts: Annotated[int, Field(ge=0, le=100)] = 3
+    enabled: Annotated[bool, Field(description="false: what cannot be delivered is dropped.")] = True
+    retry_max_attempts: Annotated[
+        int, Field(ge=0, le=100, description="Attempts after the first one; delivery.retry wins.")
+    ] = 3
 
 
 class RabbitmqCluster(ApiModel):
-    cluster_name: Name = "rabbitmq-cluster-knative-lambda"
-    namespace: Namespace = "knative-lambda"
+    cluster_name: Annotated[Name, Field(description="Name of the RabbitmqCluster.")] = "rabbitmq-cluster-knative-lambda"
+    namespace: Annotated[Namespace, Field(description="Namespace of the RabbitmqCluster.")] = "knative-lambda"
 
 
 class BrokerChoice(ApiModel):
     name: Annotated[
         str | None,
         # `<broker>-broker-ingress` is a Service name, so at most 48 are left.
-        Field(pattern=DNS_1035, max_length=48, description="Default: the namespace's shared Broker."),
+        Field(pattern=DNS_1035, max_length=48, description="Name of a shared Broker; default: the namespace's own."),
     ] = None
     dedicated: Annotated[bool, Field(description="true: a Broker of this agent's own.")] = False
 
 
 class Delivery(ApiModel):
-    retry: Annotated[int | None, Field(ge=0, le=100)] = None
-    backoff_policy: Literal["linear", "exponential"] | None = None
-    backoff_delay: IsoDuration | None = None
-    timeout: IsoDuration | None = None
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("!has(self.timeout) || self.timeout.matches('[1-9]')", "timeout must be longer than zero", "timeout")
+        )
+    )
+    retry: Annotated[
+        int | None,
+        Field(ge=0, le=100, description="Attempts after the first one; default: dlq.retryMaxAttempts, else 3."),
+    ] = None
+    backoff_policy: Annotated[
+        Literal["linear", "exponential"] | None, Field(description="How waits grow; default: exponential.")
+    ] = None
+    backoff_delay: Annotated[
+        IsoDuration | None,
+        Field(description="First wait, ISO 8601 in tenths of a second, such as PT0.5S; default: PT1S."),
+    ] = None
+    timeout: Annotated[
+        IsoDuration | None,
+        Field(description="Time for the agent's answer, ISO 8601; default: none but the agent's own."),
+    ] = None
 
 
 class Eventing(ApiModel):
@@ -54,22 +79,37 @@ class Eventing(ApiModel):
             (
                 "!has(self.broker) || !has(self.broker.name) || self.broker.name == '' || !self.broker.dedicated",
                 "broker.name is for shared Brokers; a dedicated one is named by the operator",
+                "broker",
             )
         )
     )
-    enabled: bool = True
+    enabled: Annotated[bool, Field(description="false: no Broker and no Triggers.")] = True
     event_source: Annotated[
-        str | None, Field(max_length=1024, description="The `source` of events that the agent emits.")
+        str | None,
+        Field(max_length=1024, description="The `source` of events that the agent emits; default: not said."),
     ] = None
-    intents: Annotated[list[EventType], Field(max_length=512, description="Types that the agent emits.")] = []
-    subscriptions: Annotated[list[Subscription], Field(max_length=512)] = []
-    forwards: Annotated[list[Forward], Field(max_length=128)] = []
-    dlq: DeadLetterQueue | None = None
-    rabbitmq: RabbitmqCluster | None = None
-    broker: BrokerChoice | None = None
-    delivery: Delivery | None = None
-    parallelism: Annotated[int, Field(ge=1, le=1000, description="Deliveries at once; 1 keeps the order.")] = 1
+    intents: Annotated[
+        list[EventType],
+        Field(max_length=512, description="Types that the agent emits; a subscription to one of them is warned of."),
+    ] = []
+    subscriptions: Annotated[list[Subscription], Field(max_length=512, description="Events that the agent gets.")] = []
+    forwards: Annotated[
+        list[Forward], Field(max_length=128, description="Events of this agent's Broker that other agents get as well.")
+    ] = []
+    dlq: Annotated[DeadLetterQueue | None, Field(description="What becomes of events that cannot be delivered.")] = None
+    rabbitmq: Annotated[
+        RabbitmqCluster | None, Field(description="RabbitMQ behind the Broker; default: the installation's.")
+    ] = None
+    broker: Annotated[
+        BrokerChoice | None, Field(description="The agent's Broker; default: the one that its namespace shares.")
+    ] = None
+    delivery: Annotated[
+        Delivery | None, Field(description="How events are delivered; default: the installation's settings.")
+    ] = None
+    parallelism: Annotated[
+        int, Field(ge=1, le=1000, description="Deliveries at once per subscription; 1 keeps the order.")
+    ] = 1
     accept_forwards_from: Annotated[
         list[Annotated[str, Field(pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$", max_length=63)]] | None,
-        Field(max_length=256, description="Namespaces whose agents may forward here; absent: any."),
+        Field(max_length=256, description="Namespaces whose agents may forward here, '*': all; default: all."),
     ] = None

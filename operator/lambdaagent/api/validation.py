@@ -13,12 +13,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lambdaagent.api import agent as agents
+from lambdaagent.api import amounts
 from lambdaagent.api.a2a import RESERVED_PATHS
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
 from lambdaagent.api.base import DNS_1035
+from lambdaagent.api.forms import FORMS
 from lambdaagent.api.intelligence import PROVIDERS_WITH_KEY
 from lambdaagent.api.unknown import Path, unknown_fields
-from lambdaagent.api.workload import RESERVED_ENV, RESERVED_PORTS, Image
+from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def _from_pydantic(detail: Any) -> Problem:
     if kind == "missing":
         return Problem(path, "is required and missing", "add it")
     message = detail["msg"][:1].lower() + detail["msg"][1:]
+    if form := FORMS.get(detail.get("ctx", {}).get("pattern", "")):
+        message = f"should be {form}"
     if isinstance(value, str | int | float | bool):
         message = f"{_shorten(value)} is refused: {message}"
     return Problem(path, message, _HINTS.get(kind, ""))
@@ -121,19 +125,36 @@ def _cross_field(spec: AgentSpec) -> Iterator[Problem]:
         source = variable.value_from
         if source and bool(source.secret_key_ref) == bool(source.config_map_key_ref):
             yield Problem((*path, "valueFrom"), "needs exactly one source", "give secretKeyRef or configMapKeyRef")
-    scaling = spec.scaling
-    if scaling and scaling.min_replicas > scaling.max_replicas:
-        message = f"minReplicas {scaling.min_replicas} is greater than maxReplicas {scaling.max_replicas}"
-        yield Problem(("spec", "scaling"), message, "raise maxReplicas or lower minReplicas")
     if spec.ai and spec.ai.provider in PROVIDERS_WITH_KEY and not spec.ai.api_key_secret_ref:
         hint = "add apiKeySecretRef: {name: <Secret>, key: <key>}"
         yield Problem(("spec", "ai", "apiKeySecretRef"), f"is needed for provider {spec.ai.provider}", hint)
+    yield from _capacity(spec)
     yield from _serving(spec)
+    yield from _eventing(spec)
     yield from _a2a(spec)
-    broker = spec.eventing.broker if spec.eventing else None
-    if broker and broker.dedicated and broker.name:
-        hint = "remove name, or dedicated for a shared Broker of that name"
-        yield Problem(("spec", "eventing", "broker"), "a dedicated Broker is named by the operator", hint)
+    metrics = spec.observability.metrics if spec.observability else None
+    if metrics and amounts.seconds(metrics.timeout) > amounts.seconds(metrics.interval):
+        message = f"timeout {metrics.timeout} is longer than interval {metrics.interval}"
+        yield Problem(("spec", "observability", "metrics"), message, "a scrape must end before the next one begins")
+
+
+def _capacity(spec: AgentSpec) -> Iterator[Problem]:
+    scaling, resources = spec.scaling, spec.resources
+    if scaling and scaling.min_replicas > scaling.max_replicas:
+        message = f"minReplicas {scaling.min_replicas} is greater than maxReplicas {scaling.max_replicas}"
+        yield Problem(("spec", "scaling"), message, "raise maxReplicas or lower minReplicas")
+    if scaling and amounts.seconds(scaling.scale_to_zero_grace_period) > amounts.seconds(LONGEST_RETENTION):
+        message = f"{scaling.scale_to_zero_grace_period} is longer than the {LONGEST_RETENTION} that Knative takes"
+        hint = "shorten it, or keep a pod with minReplicas: 1"
+        yield Problem(("spec", "scaling", "scaleToZeroGracePeriod"), message, hint)
+    for name in ("cpu", "memory"):
+        request, limit = (
+            getattr(amount, name) if amount else None
+            for amount in (resources and resources.requests, resources and resources.limits)
+        )
+        if request and limit and amounts.quantity(request) > amounts.quantity(limit):
+            message = f"requests.{name} {request} is greater than limits.{name} {limit}"
+            yield Problem(("spec", "resources"), message, "raise the limit or lower the request")
 
 
 def _serving(spec: AgentSpec) -> Iterator[Problem]:
@@ -141,12 +162,35 @@ def _serving(spec: AgentSpec) -> Iterator[Problem]:
     if not serving:
         return
     start, total = serving.response_start_timeout_seconds, serving.timeout_seconds
-    if start and total and start > total:
-        message = f"responseStartTimeoutSeconds {start} is greater than timeoutSeconds {total}"
+    if start and start > (total or DEFAULT_TIMEOUT_SECONDS):
+        said = total or f"{DEFAULT_TIMEOUT_SECONDS}, its default"
+        message = f"responseStartTimeoutSeconds {start} is greater than timeoutSeconds {said}"
         yield Problem(("spec", "serving"), message, "an answer must begin before it must end")
     percent = sum(target.percent or 0 for target in serving.traffic)
     if serving.traffic and percent != 100:
         yield Problem(("spec", "serving", "traffic"), f"the percents add up to {percent}", "make them 100")
+    tags: dict[str, int] = {}
+    for index, target in enumerate(serving.traffic):
+        path: Path = ("spec", "serving", "traffic", index)
+        if target.latest_revision is not None and target.latest_revision == bool(target.revision_name):
+            message = f"latestRevision {str(target.latest_revision).lower()} does not go with this revisionName"
+            yield Problem(path, message, "give either revisionName or latestRevision: true")
+        if target.tag and target.tag in tags:
+            message = f"tag {target.tag!r} stands already at traffic[{tags[target.tag]}]"
+            yield Problem((*path, "tag"), message, "give each tag once")
+        if target.tag:
+            tags.setdefault(target.tag, index)
+
+
+def _eventing(spec: AgentSpec) -> Iterator[Problem]:
+    broker = spec.eventing.broker if spec.eventing else None
+    if broker and broker.dedicated and broker.name:
+        hint = "remove name, or dedicated for a shared Broker of that name"
+        yield Problem(("spec", "eventing", "broker"), "a dedicated Broker is named by the operator", hint)
+    delivery = spec.eventing.delivery if spec.eventing else None
+    if delivery and delivery.timeout and not re.search("[1-9]", delivery.timeout):
+        path: Path = ("spec", "eventing", "delivery", "timeout")
+        yield Problem(path, f"{delivery.timeout} is no time at all", "make it longer, or remove it")
 
 
 def _a2a(spec: AgentSpec) -> Iterator[Problem]:

@@ -45,28 +45,40 @@ def probes(agent: LambdaAgent) -> Object:
         return out
     readiness, liveness = health.readiness or Probe(), health.liveness or Probe()
     if readiness.enabled:
-        out["readinessProbe"] = _probe(readiness, health.path)
+        out["readinessProbe"] = _get(readiness.path or health.path) | readiness_timing(readiness)
     if liveness.enabled:
         # A slow start must not look like a dead container.
-        out["livenessProbe"] = {"initialDelaySeconds": 15, "periodSeconds": 20} | _probe(liveness, health.path)
+        first = {"initialDelaySeconds": 15, "periodSeconds": 20}
+        out["livenessProbe"] = first | _get(liveness.path or health.path) | _timing(liveness)
     return out
 
 
-def _probe(probe: Probe, path: str) -> Object:
+def readiness_timing(probe: Probe) -> Object:
+    """Without a period Knative probes in its own fast way and refuses more; 10 is Kubernetes' default."""
+    timing = _timing(probe)
+    if probe.timeout_seconds or probe.failure_threshold:
+        timing.setdefault("periodSeconds", 10)
+    return timing
+
+
+def _timing(probe: Probe) -> Object:
     timing = {
         "initialDelaySeconds": probe.initial_delay_seconds,
         "periodSeconds": probe.period_seconds,
         "timeoutSeconds": probe.timeout_seconds,
         "failureThreshold": probe.failure_threshold,
     }
-    return {"httpGet": {"path": probe.path or path}} | {
-        key: value for key, value in timing.items() if value is not None
-    }
+    return {key: value for key, value in timing.items() if value is not None}
+
+
+def _get(path: str) -> Object:
+    return {"httpGet": {"path": path}}
 
 
 def pull_secrets(agent: LambdaAgent) -> Object:
+    # Each once: the list is a map by name to the API server, which refuses a second one.
     names = agent.spec.image.image_pull_secrets
-    return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
+    return {"imagePullSecrets": [{"name": name} for name in dict.fromkeys(names)]} if names else {}
 
 
 def service_account(agent: LambdaAgent) -> Object:

@@ -1,13 +1,8 @@
-"""Durations as the API writes them (`1h30m`, `500ms`) into seconds."""
+"""Durations as a container expects to read them."""
 
-import re
-
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+from lambdaagent.api import amounts
 
 
 def seconds(duration: str) -> str:
-    """Whole seconds without a point, as a container expects to read them; the text has passed the API's pattern."""
-    total = sum(
-        float(amount) * _UNITS[unit] for amount, unit in re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)", duration)
-    )
-    return f"{total:.3f}".rstrip("0").rstrip(".")
+    """Whole seconds without a point."""
+    return f"{amounts.seconds(duration):.3f}".rstrip("0").rstrip(".")

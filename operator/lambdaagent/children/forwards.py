@@ -12,7 +12,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Forward
 from lambdaagent.children.base import AgentKey, Object, Observed, child
 from lambdaagent.children.brokers import BROKER, BrokerIdentity, broker_of
-from lambdaagent.children.triggers import TRIGGER, has_wildcard
+from lambdaagent.children.triggers import TRIGGER, has_wildcard, notes
 from lambdaagent.settings import Installation
 
 
@@ -135,6 +135,6 @@ def forward_triggers(agent: LambdaAgent, own: BrokerIdentity, decisions: list[De
                 "filter": {"attributes": {"type": event_type}},
                 "subscriber": {"ref": reference},
             }
-            annotations = {naming.ANNOTATION_EVENT_TYPE: event_type}
+            annotations = notes(event_type, forward.description)
             out[name] = child(agent, *TRIGGER, name, "trigger-forward", spec, annotations=annotations)
     return list(out.values())

@@ -2,6 +2,7 @@
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.base import GROUP
+from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children import sidecar
 from lambdaagent.children.base import Object, child, labels
 from lambdaagent.children.container import container, pull_secrets, service_account
@@ -9,8 +10,6 @@ from lambdaagent.settings import Installation
 
 SERVICE = ("serving.knative.dev/v1", "Service")
 ANNOTATION_VISIBILITY = f"{GROUP}/visibility"
-# Knative's own default; above it the time to the first byte must be raised as well (serving #15352).
-DEFAULT_TIMEOUT_SECONDS = 300
 
 
 def knative_service(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
@@ -49,6 +48,7 @@ def _limits(agent: LambdaAgent) -> Object:
     serving = agent.spec.serving
     if not serving:
         return {}
+    # Above Knative's default the time to the first byte must be raised as well (serving #15352).
     start = serving.response_start_timeout_seconds
     if start is None and serving.timeout_seconds and serving.timeout_seconds > DEFAULT_TIMEOUT_SECONDS:
         start = serving.timeout_seconds

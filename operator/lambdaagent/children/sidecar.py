@@ -11,10 +11,10 @@ import orjson
 from pydantic.main import IncEx
 
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.workload import HealthCheck
+from lambdaagent.api.workload import HealthCheck, Probe
 from lambdaagent.children import environment
 from lambdaagent.children.base import Object
-from lambdaagent.children.container import container
+from lambdaagent.children.container import container, readiness_timing
 from lambdaagent.settings import Installation
 
 CONTAINER = "gateway"
@@ -60,14 +60,7 @@ def _gateway(agent: LambdaAgent, installation: Installation, *, sink: str | None
     if sink:
         values["LAMBDAAGENT_SINK"] = sink
     health = (agent.spec.behavior and agent.spec.behavior.health_check) or HealthCheck()
-    readiness = health.readiness
-    timing = {
-        "initialDelaySeconds": readiness.initial_delay_seconds if readiness else None,
-        "periodSeconds": readiness.period_seconds if readiness else None,
-        "timeoutSeconds": readiness.timeout_seconds if readiness else None,
-        "failureThreshold": readiness.failure_threshold if readiness else None,
-    }
-    ready = {"httpGet": {"path": READY}} | {key: value for key, value in timing.items() if value is not None}
+    ready = {"httpGet": {"path": READY}} | readiness_timing(health.readiness or Probe())
     return {
         "name": CONTAINER,
         "image": installation.gateway_image,

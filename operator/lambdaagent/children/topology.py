@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.triggers import attributes, exact
 from lambdaagent.events.delivery import Policy, seconds
 from lambdaagent.settings import Installation
-
-_TIMEOUT = 300  # Knative's own default for an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def policy(agent: LambdaAgent, installation: Installation) -> Policy:
     older = eventing.dlq.retry_max_attempts if eventing and eventing.dlq else installation.delivery_retry
     retry = delivery.retry if delivery and delivery.retry is not None else older
     delay = (delivery and delivery.backoff_delay) or installation.delivery_backoff_delay
-    timeout = (agent.spec.serving and agent.spec.serving.timeout_seconds) or _TIMEOUT
+    timeout = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     return Policy(
         retry=retry,
         backoff=(delivery and delivery.backoff_policy) or "exponential",

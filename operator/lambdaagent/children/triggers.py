@@ -62,9 +62,15 @@ def subscription_triggers(
         }
         if delivery:
             spec["delivery"] = delivery
-        annotations = {naming.ANNOTATION_EVENT_TYPE: subscription.event_type} | parallelism
+        annotations = notes(subscription.event_type, subscription.description) | parallelism
         out.append(child(agent, *TRIGGER, name, "trigger", spec, annotations=annotations))
     return out
+
+
+def notes(event_type: str, description: str | None) -> dict[str, str]:
+    """For whoever looks at a Trigger, whose name holds a hash."""
+    said = {naming.ANNOTATION_DESCRIPTION: description} if description else {}
+    return {naming.ANNOTATION_EVENT_TYPE: event_type} | said
 
 
 def own_delivery(agent: LambdaAgent, installation: Installation) -> Object | None:

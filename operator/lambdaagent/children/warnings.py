@@ -4,16 +4,21 @@ Warnings inform and never gate. They hold only what follows from the specs of ag
 do not change while nothing does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from lambdaagent.api.agent import FieldWarning, LambdaAgent
+from lambdaagent.a2a import cards
+from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
+from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Scaling, Serving
 from lambdaagent.children import environment, kubernetes, sidecar
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.forwards import FINE, decide
-from lambdaagent.children.knative import DEFAULT_TIMEOUT_SECONDS
+from lambdaagent.children.reasons import Reason
 from lambdaagent.children.triggers import bare, exact, has_wildcard
 from lambdaagent.settings import Installation
+
+_KNATIVE_ONLY = "is a matter of Knative Serving and has no effect on plain Kubernetes"
 
 
 def warnings(
@@ -33,31 +38,47 @@ def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
     names = [variable.name for variable in spec.env]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield FieldWarning(
-            field="spec.env", reason="DuplicateEnv", message=f"{name} stands more than once; the last one counts"
+            field="spec.env", reason=Reason.DUPLICATE_ENV, message=f"{name} stands more than once; the last one counts"
         )
     for name in environment.overridden(agent):
         message = f"{name} is set here and would be set by the operator; the value given here counts"
-        yield FieldWarning(field="spec.env", reason="EnvOverridden", message=message)
+        yield FieldWarning(field="spec.env", reason=Reason.ENV_OVERRIDDEN, message=message)
     if spec.operation_mode == "supervised" and spec.approval is None:
         message = "supervised without spec.approval: the container is told nothing of whom to ask"
-        yield FieldWarning(field="spec.operationMode", reason="NoApproval", message=message)
-    if backends.serving != "kubernetes":
+        yield FieldWarning(field="spec.operationMode", reason=Reason.NO_APPROVAL, message=message)
+    if backends.serving == "knative":
+        yield from _knative_limits(spec.serving or Serving())
         return
     if spec.scaling and spec.scaling.min_replicas == 0:
         message = "plain Kubernetes cannot scale to zero; one replica is kept"
-        yield FieldWarning(field="spec.scaling.minReplicas", reason="ScaleToZeroUnsupported", message=message)
+        yield FieldWarning(field="spec.scaling.minReplicas", reason=Reason.SCALE_TO_ZERO, message=message)
     if (
         spec.scaling
         and spec.scaling.max_replicas > max(1, spec.scaling.min_replicas)
         and not kubernetes.requests_cpu(agent)
     ):
         message = "the autoscaler works on CPU; set spec.resources.requests.cpu to get one"
-        yield FieldWarning(field="spec.scaling.maxReplicas", reason="AutoscalingNeedsCpuRequest", message=message)
+        yield FieldWarning(field="spec.scaling.maxReplicas", reason=Reason.NEEDS_CPU_REQUEST, message=message)
     for name in ("traffic", "container_concurrency", "response_start_timeout_seconds"):
         if spec.serving and getattr(spec.serving, name):
             field = type(spec.serving).model_fields[name].alias
-            message = "is a matter of Knative Serving and has no effect on plain Kubernetes"
-            yield FieldWarning(field=f"spec.serving.{field}", reason="KnativeOnly", message=message)
+            yield FieldWarning(field=f"spec.serving.{field}", reason=Reason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
+    for name in ("target_concurrency", "scale_to_zero_grace_period"):
+        # The API server writes defaults into what it stores, so only another value is known to be asked for.
+        if spec.scaling and getattr(spec.scaling, name) != Scaling.model_fields[name].default:
+            field = Scaling.model_fields[name].alias
+            yield FieldWarning(field=f"spec.scaling.{field}", reason=Reason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
+
+
+def _knative_limits(serving: Serving) -> Iterator[FieldWarning]:
+    for name in ("timeout_seconds", "response_start_timeout_seconds"):
+        if (getattr(serving, name) or 0) > LONGEST_TIMEOUT_SECONDS:
+            message = (
+                f"Knative refuses more than {LONGEST_TIMEOUT_SECONDS} s unless max-revision-timeout-seconds is raised"
+                " in ConfigMap knative-serving/config-defaults"
+            )
+            field = f"spec.serving.{Serving.model_fields[name].alias}"
+            yield FieldWarning(field=field, reason=Reason.KNATIVE_LIMIT, message=message)
 
 
 def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends) -> Iterator[FieldWarning]:
@@ -69,17 +90,20 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
         field = f"spec.eventing.subscriptions[{index}]"
         if has_wildcard(subscription.event_type) or has_wildcard(subscription.source):
             message = "RabbitMQ matches exactly, so nothing would ever arrive; no Trigger is made, list the exact types"
-            yield FieldWarning(field=field, reason="WildcardUnsupported", message=message)
+            yield FieldWarning(field=field, reason=Reason.WILDCARD, message=message)
         elif subscription.event_type in emitted and not subscription.source:
             message = f"the agent emits {subscription.event_type} itself and will be sent its own events"
-            yield FieldWarning(field=field, reason="SelfLoop", message=message)
+            yield FieldWarning(field=field, reason=Reason.SELF_LOOP, message=message)
     for index, forward in enumerate(eventing.forwards):
         for kind in filter(has_wildcard, forward.event_types):
             message = f"{kind}: RabbitMQ matches exactly; no Trigger is made, list the exact types"
-            yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason="WildcardUnsupported", message=message)
+            yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=Reason.WILDCARD, message=message)
+        if backends.eventing == "rabbitmq":
+            message = "forwards are Triggers of Knative Eventing; on plain RabbitMQ none is made"
+            yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=Reason.KNATIVE_ONLY, message=message)
     if not installation.events_url and backends.eventing == "knative":
         message = "no gateway is installed, so undeliverable events have no dead-letter sink and are dropped"
-        yield FieldWarning(field="spec.eventing.dlq", reason="NoDeadLetterSink", message=message)
+        yield FieldWarning(field="spec.eventing.dlq", reason=Reason.NO_DEAD_LETTER_SINK, message=message)
 
 
 def _unheard(
@@ -101,14 +125,14 @@ def _unheard(
                 " add it to that agent's eventing.subscriptions or remove it here"
             )
             field = f"spec.eventing.forwards[{index}].eventTypes"
-            yield FieldWarning(field=field, reason="ForwardNotSubscribed", message=message)
+            yield FieldWarning(field=field, reason=Reason.FORWARD_NOT_SUBSCRIBED, message=message)
     if observed.subscribed is None:
         return
     forwarded = {bare(kind) for forward in eventing.forwards for kind in forward.event_types}
     missing = [kind for kind in eventing.intents if bare(kind) not in observed.subscribed | forwarded]
     if missing:
         message = f"nobody on Broker {broker.name} subscribes to {_listed(missing)}, so these events are dropped"
-        yield FieldWarning(field="spec.eventing.intents", reason="IntentNotSubscribed", message=message)
+        yield FieldWarning(field="spec.eventing.intents", reason=Reason.INTENT_NOT_SUBSCRIBED, message=message)
 
 
 def _listed(kinds: list[str], most: int = 5) -> str:
@@ -122,25 +146,47 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         return
     if not installation.gateway_url:
         message = "no gateway is installed; the agent cannot be called over A2A"
-        yield FieldWarning(field="spec.a2a", reason="NoGateway", message=message)
+        yield FieldWarning(field="spec.a2a", reason=Reason.NO_GATEWAY, message=message)
     health = agent.spec.behavior.health_check if agent.spec.behavior else None
     if sidecar.wanted(agent, installation) and backends.serving == "knative" and health and health.liveness:
         message = "beside a sidecar Knative allows the agent's container no probes; readiness is asked by the sidecar"
-        yield FieldWarning(field="spec.behavior.healthCheck.liveness", reason="KnativeSidecar", message=message)
+        yield FieldWarning(field="spec.behavior.healthCheck.liveness", reason=Reason.KNATIVE_SIDECAR, message=message)
     if a2a.protocol == "a2a":
         message = "speaking A2A to a container is not built yet; calls are answered with an error"
-        yield FieldWarning(field="spec.a2a.protocol", reason="NotSupported", message=message)
+        yield FieldWarning(field="spec.a2a.protocol", reason=Reason.NOT_SUPPORTED, message=message)
+    if a2a.container:
+        message = "speaking A2A to a container is not built yet"
+        yield FieldWarning(field="spec.a2a.container", reason=Reason.NOT_SUPPORTED, message=message)
+    for name, built in cards.BUILT.items():
+        if a2a.capabilities and getattr(a2a.capabilities, name) and not built:
+            field = f"spec.a2a.capabilities.{type(a2a.capabilities).model_fields[name].alias}"
+            message = "is not built yet; cards do not offer it"
+            yield FieldWarning(field=field, reason=Reason.NOT_SUPPORTED, message=message)
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
-        if not skill.invoke:
-            continue
-        field = f"spec.a2a.skills[{index}].invoke"
-        if skill.invoke.mode == "async":
-            message = "carrying a call by events is not built yet; the skill is called synchronously"
-            yield FieldWarning(field=f"{field}.mode", reason="NotSupported", message=message)
-        if backends.serving == "knative" and skill.invoke.timeout_seconds > limit:
-            message = f"Knative ends an answer after {limit} s; raise spec.serving.timeoutSeconds"
-            yield FieldWarning(field=f"{field}.timeoutSeconds", reason="ServingTimeoutShorter", message=message)
+        yield from _invoke(
+            a2a, skill, f"spec.a2a.skills[{index}].invoke", limit if backends.serving == "knative" else None
+        )
+
+
+def _invoke(a2a: A2a, skill: Skill, field: str, limit: int | None) -> Iterator[FieldWarning]:
+    if not skill.invoke:
+        return
+    if skill.invoke.mode == "async":
+        message = "carrying a call by events is not built yet; calls are answered with an error"
+        yield FieldWarning(field=f"{field}.mode", reason=Reason.NOT_SUPPORTED, message=message)
+    if skill.invoke.idempotent:
+        message = "a call is repeated only where nothing of it was sent, whatever this says"
+        yield FieldWarning(field=f"{field}.idempotent", reason=Reason.NOT_SUPPORTED, message=message)
+    if skill.invoke.path and a2a.protocol != "http":
+        message = f"counts with protocol http; with {a2a.protocol} the container is called at /"
+        yield FieldWarning(field=f"{field}.path", reason=Reason.OTHER_PROTOCOL, message=message)
+    if skill.invoke.event_type and a2a.protocol != "cloudevents":
+        message = f"counts with protocol cloudevents; with {a2a.protocol} the container gets no event"
+        yield FieldWarning(field=f"{field}.eventType", reason=Reason.OTHER_PROTOCOL, message=message)
+    if limit and skill.invoke.timeout_seconds > limit:
+        message = f"Knative ends an answer after {limit} s; raise spec.serving.timeoutSeconds"
+        yield FieldWarning(field=f"{field}.timeoutSeconds", reason=Reason.TIMEOUT_SHORTER, message=message)
 
 
 def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
@@ -148,9 +194,7 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
     metrics = observability.metrics if observability else None
     if metrics and metrics.enabled and metrics.service_monitor and not backends.monitoring:
         message = "the cluster does not serve monitoring.coreos.com/v1; no ServiceMonitor is made"
-        yield FieldWarning(
-            field="spec.observability.metrics.serviceMonitor", reason="ServiceMonitorUnavailable", message=message
-        )
+        yield FieldWarning(field="spec.observability.metrics.serviceMonitor", reason=Reason.NO_MONITOR, message=message)
     if not permissions:
         return
     for name in ("disable_broker_creation", "disable_trigger_creation", "disable_function_creation"):
@@ -159,7 +203,15 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
             message = (
                 "describes what the agent's ServiceAccount may do; bind roles accordingly, the operator binds none"
             )
-            yield FieldWarning(field=f"spec.permissions.{field}", reason="NotEnforced", message=message)
+            yield FieldWarning(field=f"spec.permissions.{field}", reason=Reason.NOT_ENFORCED, message=message)
     if permissions.event_controls:
         message = "nothing consumes control events yet"
-        yield FieldWarning(field="spec.permissions.eventControls", reason="NotSupported", message=message)
+        yield FieldWarning(field="spec.permissions.eventControls", reason=Reason.NOT_SUPPORTED, message=message)
+
+
+def bounded(found: Sequence[FieldWarning], *, most: int = MOST_WARNINGS) -> list[FieldWarning]:
+    """As many as status holds: more of them would make the API server refuse all of it."""
+    if len(found) <= most:
+        return list(found)
+    message = f"and {len(found) - most + 1} more; `lambdaagent validate` prints all"
+    return [*found[: most - 1], FieldWarning(field="spec", reason=Reason.MORE, message=message)]

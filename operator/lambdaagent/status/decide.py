@@ -10,6 +10,7 @@ from lambdaagent.api.validation import Problem
 from lambdaagent.children import brokers, gateway, triggers
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Plan
+from lambdaagent.children.warnings import bounded
 from lambdaagent.settings import Installation
 from lambdaagent.status import conditions
 from lambdaagent.status.conditions import DEPLOYMENT, World
@@ -85,7 +86,7 @@ def status(
         "serviceStatus": _service(agent, plan, world, installation, said["ServingReady"]),
     }
     if plan.warnings:
-        out["warnings"] = [warning.model_dump() for warning in plan.warnings]
+        out["warnings"] = [warning.model_dump() for warning in bounded(plan.warnings)]
     if plan.broker:
         out["eventingStatus"] = _eventing(plan, world)
     if url := gateway.a2a_url(agent, installation):

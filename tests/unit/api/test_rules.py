@@ -1,7 +1,7 @@
 """What the API refuses, said by the Python rules; tests/integration runs the same table against the CRD."""
 
 import pytest
-from tests.cases.rules import REFUSED, Rule, document
+from tests.cases.rules import ACCEPTED, REFUSED, Rule, document
 
 from lambdaagent.api.validation import problems
 
@@ -10,6 +10,19 @@ from lambdaagent.api.validation import problems
 def test_names_the_field_that_is_wrong(rule: Rule) -> None:
     found = problems(document(rule))
     assert [problem.field for problem in found if problem.field.startswith(rule.field)], found
+
+
+@pytest.mark.parametrize("rule", ACCEPTED, ids=[rule.id for rule in ACCEPTED])
+def test_takes_what_only_looks_odd(rule: Rule) -> None:
+    assert problems(document(rule)) == []
+
+
+def test_a_broken_pattern_is_said_in_words() -> None:
+    (problem,) = problems(document(Rule("tagged", {"image": {"repository": "example.com/agent:v1"}}, "")))
+    assert str(problem) == (
+        "spec.image.repository: 'example.com/agent:v1' is refused: should be an image name in small letters,"
+        " without scheme, tag and digest"
+    )
 
 
 def test_a_valid_document_has_no_problems() -> None:

@@ -1,0 +1,154 @@
+"""`python -m docs.generate`: the reference of LambdaAgent's fields, from the CRD and the table of their effects."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cases.fields import ROWS
+
+from lambdaagent.api.crd import crd
+from lambdaagent.api.forms import FORMS
+from lambdaagent.children.forwards import FINE, Verdict
+from lambdaagent.children.reasons import Reason
+from lambdaagent.status.decide import GATES, OPERATOR_CONDITIONS
+
+PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"
+_HEAD = """\
+# LambdaAgent
+
+Written by `make reference` from the models and from the table that tests every field; do not edit.
+`kubectl explain lambdaagent.spec` says the same of a cluster's own version. A block that is absent is not asked for:
+only single fields have defaults. A field of which nothing comes is warned of in `status.warnings`, or refused.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    path: str
+    schema: dict[str, Any]
+    required: bool
+    leaf: bool
+
+    @property
+    def description(self) -> str:
+        said: str = self.schema.get("description", "")
+        return said
+
+
+def fields() -> list[Field]:
+    """Every block and field of the spec, in order; `[]` marks a list of blocks."""
+    (version,) = crd()["spec"]["versions"]
+    return list(_fields(version["schema"]["openAPIV3Schema"]["properties"]["spec"], ""))
+
+
+def _fields(block: dict[str, Any], prefix: str) -> Iterator[Field]:
+    for name, schema in block["properties"].items():
+        inner = schema.get("items", schema)
+        path = f"{prefix}{name}" + ("[]" if "properties" in inner and inner is not schema else "")
+        leaf = "properties" not in inner
+        yield Field(path, schema, name in block.get("required", ()), leaf)
+        if not leaf:
+            yield from _fields(inner, f"{path}.")
+
+
+def page() -> str:
+    effects = {row.path: "; ".join(effect.text() for effect in row.effects) for row in ROWS}
+    parts = [_HEAD]
+    everything = fields()
+    top = dict.fromkeys(field.path.partition(".")[0] for field in everything)
+    plain = [field for field in everything if field.leaf and "." not in field.path]
+    parts.append(_section("spec", "", plain, effects))
+    for name in top:
+        inside = [field for field in everything if field.path.partition(".")[0] == name]
+        if not inside[0].leaf:
+            parts.append(_section(name, inside[0].description, inside[1:], effects))
+    return "\n".join([*parts, _rules(), _warnings(), _conditions()])
+
+
+def _section(name: str, description: str, inside: list[Field], effects: dict[str, str]) -> str:
+    lines = [f"## {name}", "", *([description, ""] if description else [])]
+    lines += ["| field | type | default | meaning | shows in |", "|---|---|---|---|---|"]
+    for field in inside:
+        cells = [f"`{field.path}`", _type(field), _default(field), field.description, effects.get(field.path, "")]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _type(field: Field) -> str:
+    schema = field.schema
+    many = schema["type"] == "array"
+    said = _kind(schema)
+    if many:
+        said = f"list{_bounds(schema, 'minItems', 'maxItems', 'items')}: {_kind(schema['items'])}"
+    return said + (", required" if field.required else "")
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema["type"] == "integer":
+        return "integer" + _bounds(schema, "minimum", "maximum", "")
+    if schema["type"] == "object":
+        return "map of strings" if "additionalProperties" in schema else "block"
+    if schema["type"] == "string":
+        pattern = schema.get("pattern")
+        form = f"string `{pattern}`" if pattern else "string"
+        return FORMS.get(pattern or "", form) + _bounds(schema, "minLength", "maxLength", "characters")
+    kind: str = schema["type"]
+    return kind
+
+
+def _bounds(schema: dict[str, Any], low: str, high: str, unit: str) -> str:
+    least, most = schema.get(low), schema.get(high)
+    if least is None and most is None:
+        return ""
+    said = f"at least {least}" if most is None else f"at most {most}" if least is None else f"{least} to {most}"
+    return f", {said} {unit}".rstrip()
+
+
+def _default(field: Field) -> str:
+    default = field.schema.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, list):
+        return ", ".join(f"`{item}`" for item in default)
+    return "" if default is None else f"`{default}`"
+
+
+def _rules() -> str:
+    """Those that a single field's type does not say."""
+    (version,) = crd()["spec"]["versions"]
+    root = version["schema"]["openAPIV3Schema"]
+    found = [("metadata", root), ("spec", root["properties"]["spec"])]
+    found += [(f"spec.{field.path}", field.schema.get("items", field.schema)) for field in fields()]
+    lines = ["## Rules between fields", "", "Said by the CRD and, without a cluster, by `lambdaagent validate`.", ""]
+    for path, schema in found:
+        for rule in schema.get("x-kubernetes-validations", ()):
+            lines.append(f"- `{path}{rule.get('fieldPath', '')}`: {rule['message']}")
+    return "\n".join(lines) + "\n"
+
+
+def _warnings() -> str:
+    where = "In `status.warnings`, and from `lambdaagent validate` and `render`. They gate nothing."
+    lines = ["## Warnings", "", where, ""]
+    lines += ["| reason | meaning |", "|---|---|"]
+    lines += [f"| `{reason}` | {reason.meaning} |" for reason in Reason]
+    return "\n".join(lines) + "\n"
+
+
+def _conditions() -> str:
+    verdicts = ", ".join(f"`{verdict}`" for verdict in Verdict if verdict not in FINE)
+    kinds = sorted({*OPERATOR_CONDITIONS, *GATES} - {"Ready"})
+    lines = ["## Conditions", "", f"`Ready` is true where {', '.join(f'`{kind}`' for kind in GATES)} are."]
+    lines += ["All there may be: " + ", ".join(f"`{kind}`" for kind in ["Ready", *kinds]) + "."]
+    lines += [f"`ForwardsResolved` is false for {verdicts}."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The patterns of the API in words, for whoever broke one and for the reference."""
+
+from lambdaagent.api import base
+from lambdaagent.api.workload import ENV_NAME, REPOSITORY
+
+FORMS = {
+    base.DNS_LABEL: "a DNS label (a-z, 0-9, '-')",
+    base.DNS_1035: "a DNS-1035 label (a-z, 0-9, '-', first a letter)",
+    base.DNS_SUBDOMAIN: "a DNS name (a-z, 0-9, '-', '.')",
+    base.DATA_KEY: "a key (letters, digits, '-', '_', '.')",
+    base.GO_DURATION: "a duration such as 30s or 1m30s",
+    base.PROMETHEUS_DURATION: "a duration such as 30s or 1m30s, in whole numbers",
+    base.ISO_DURATION: "an ISO 8601 duration such as PT1S or PT1M0.5S",
+    base.QUANTITY: "a quantity such as 500m or 256Mi",
+    base.URL: "a URL with a scheme",
+    base.HTTP_URL: "an http or https URL",
+    REPOSITORY: "an image name in small letters, without scheme, tag and digest",
+    ENV_NAME: "a variable's name (letters, digits, '-', '_', '.', first no digit)",
+    r"^/": "a path that begins with '/'",
+    r"^[^\s]+$": "a text without spaces",
+}

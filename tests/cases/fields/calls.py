@@ -1,0 +1,266 @@
+"""Fields of what reaches the agent and leaves it: events, calls over A2A, what is observed and permitted."""
+
+from typing import Any
+
+from tests.cases.effects import Call, Card, Child, Env, Forwarded, Queue, Refused, Status, Tested, Warned
+from tests.cases.fields.rows import NOT_SUPPORTED, Row, row
+
+from lambdaagent.children.reasons import Reason
+
+_SUBSCRIBED: dict[str, Any] = {"eventing": {"subscriptions": [{"eventType": "a"}]}}
+_FORWARD = {"eventTypes": ["b"], "targetAgent": "ledger", "targetNamespace": "finance"}
+_FORWARDING: dict[str, Any] = {
+    "eventing": {"forwards": [_FORWARD]},
+    "permissions": {"allowedTargetNamespaces": ["finance"]},
+}
+_BROKER = "RabbitmqBrokerConfig"
+
+
+def _forwarded(path: str, becomes: Any) -> Child:
+    return Child("Trigger", path, becomes, of="-to-")
+
+
+EVENTING = [
+    row(
+        "eventing.enabled",
+        False,
+        Child("Broker", "kind", None),
+        Child("Trigger", "kind", None),
+        **_SUBSCRIBED,
+    ),
+    row("eventing.eventSource", "/me", Env("EVENT_SOURCE")),
+    row("eventing.intents", ["a"], Warned(Reason.SELF_LOOP, field="eventing.subscriptions[]"), **_SUBSCRIBED),
+    row(
+        "eventing.subscriptions[].eventType",
+        "c",
+        Child("Trigger", "spec/filter/attributes/type"),
+        Queue("bindings", ({"type": "c"},)),
+        **_SUBSCRIBED,
+    ),
+    row(
+        "eventing.subscriptions[].source",
+        "/s",
+        Child("Trigger", "spec/filter/attributes/source"),
+        Queue("bindings", ({"type": "a", "source": "/s"},)),
+        **_SUBSCRIBED,
+    ),
+    row(
+        "eventing.subscriptions[].description",
+        "Why.",
+        Child("Trigger", "metadata/annotations/lambda.knative.io~description"),
+        **_SUBSCRIBED,
+    ),
+    row("eventing.forwards[].eventTypes", ["c"], _forwarded("spec/filter/attributes/type", "c"), **_FORWARDING),
+    row(
+        "eventing.forwards[].targetAgent",
+        "nobody",
+        Forwarded(["TargetNotFound"]),
+        Child("Trigger", "spec/subscriber/ref/name", None, of="-to-"),
+        **_FORWARDING,
+    ),
+    row(
+        "eventing.forwards[].targetNamespace",
+        "ai",
+        Forwarded(["TargetNotFound"]),
+        Child("Trigger", "spec/subscriber/ref/namespace", None, of="-to-"),
+        **_FORWARDING,
+    ),
+    row(
+        "eventing.forwards[].description",
+        "Why.",
+        _forwarded("metadata/annotations/lambda.knative.io~description", "Why."),
+        **_FORWARDING,
+    ),
+    row(
+        "eventing.dlq.enabled",
+        False,
+        Child("Trigger", "spec/delivery/deadLetterSink", None),
+        eventing={"subscriptions": [{"eventType": "a"}], "dlq": {"retryMaxAttempts": 9}},
+    ),
+    row(
+        "eventing.dlq.retryMaxAttempts",
+        9,
+        Child("Trigger", "spec/delivery/retry"),
+        Queue("policy/retry"),
+        **_SUBSCRIBED,
+    ),
+    row("eventing.rabbitmq.clusterName", "big", Child(_BROKER, "spec/rabbitmqClusterReference/name")),
+    row("eventing.rabbitmq.namespace", "far", Child(_BROKER, "spec/rabbitmqClusterReference/namespace")),
+    row("eventing.broker.name", "ours", Child("Broker", "metadata/name"), Queue("exchange", "lambdaagent.ai.ours")),
+    row("eventing.broker.dedicated", True, Child("Broker", "metadata/name", "agent-dedicated")),
+    row("eventing.delivery.retry", 9, Child("Trigger", "spec/delivery/retry"), Queue("policy/retry"), **_SUBSCRIBED),
+    row(
+        "eventing.delivery.backoffPolicy",
+        "linear",
+        Child("Trigger", "spec/delivery/backoffPolicy"),
+        Queue("policy/backoff"),
+        **_SUBSCRIBED,
+    ),
+    row(
+        "eventing.delivery.backoffDelay",
+        "PT9S",
+        Child("Trigger", "spec/delivery/backoffDelay"),
+        Queue("policy/delay", 9.0),
+        **_SUBSCRIBED,
+    ),
+    row(
+        "eventing.delivery.timeout",
+        "PT9S",
+        Child("Trigger", "spec/delivery/timeout"),
+        Queue("policy/timeout", 9.0),
+        **_SUBSCRIBED,
+    ),
+    row(
+        "eventing.parallelism",
+        4,
+        Child("Trigger", "metadata/annotations/rabbitmq.eventing.knative.dev~parallelism", "4"),
+        Queue("parallelism"),
+        **_SUBSCRIBED,
+    ),
+    row("eventing.acceptForwardsFrom", ["other"], Forwarded(["NotAcceptedByTarget"], theirs=True)),
+]
+_METRICS = "spec/endpoints/0"
+OPERATIONS = [
+    row("observability.tracing.enabled", False, Env("OTEL_TRACES_EXPORTER", "none")),
+    row("observability.tracing.endpoint", "tempo:4317", Env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://tempo:4317")),
+    row(
+        "observability.metrics.enabled",
+        False,
+        Child("ServiceMonitor", "kind", None),
+        Env("METRICS_EXEMPLARS", None),
+    ),
+    row("observability.metrics.exemplars", False, Env("METRICS_EXEMPLARS")),
+    row("observability.metrics.serviceMonitor", False, Child("ServiceMonitor", "kind", None)),
+    row("observability.metrics.path", "/own", Child("ServiceMonitor", f"{_METRICS}/path")),
+    row("observability.metrics.interval", "1m", Child("ServiceMonitor", f"{_METRICS}/interval")),
+    row("observability.metrics.timeout", "5s", Child("ServiceMonitor", f"{_METRICS}/scrapeTimeout")),
+    row("observability.logging.level", "debug", Env("LOG_LEVEL")),
+    row("observability.logging.format", "text", Env("LOG_FORMAT")),
+    row("observability.logging.traceContext", False, Env("LOG_TRACE_CONTEXT")),
+    *[
+        row(
+            f"permissions.disable{what}Creation",
+            True,
+            Warned(Reason.NOT_ENFORCED),
+            Status(f"permissionStatus/{what.lower()}CreationDisabled"),
+        )
+        for what in ("Broker", "Trigger", "Function")
+    ],
+    row(
+        "permissions.allowedTargetNamespaces",
+        ["finance"],
+        Forwarded(["Resolved"]),
+        eventing={"forwards": [_FORWARD]},
+    ),
+    *[
+        Row(f"permissions.eventControls.{name}", value, (NOT_SUPPORTED,), {}, bare=True)
+        for name, value in {
+            "allowEventDisable": True,
+            "controlEventTypes": ["stop"],
+            "allowedControlSources": ["/boss"],
+        }.items()
+    ],
+]
+_ON: dict[str, Any] = {"a2a": {"enabled": True}}
+
+_PROVIDED: dict[str, Any] = {"a2a": {"enabled": True, "provider": {"organization": "X", "url": "http://x"}}}
+
+
+def _skilled(protocol: str = "cloudevents", **fields: Any) -> dict[str, Any]:
+    skill = {"id": "one", "name": "One", **fields}
+    return {"a2a": {"enabled": True, "protocol": protocol, "skills": [skill]}}
+
+
+_ENGINE = "unit/tasks/test_engine.py"
+A2A = [
+    row(
+        "a2a.enabled",
+        True,
+        Child("Service", "spec/type", "ExternalName", of="-a2a"),
+        Status("a2aStatus/serviceName", "agent-a2a"),
+    ),
+    row("a2a.mode", "sidecar", Child("Service", "spec/template/spec/containers/1/name", "gateway"), **_ON),
+    row("a2a.protocol", "http", Call("path", "/api/a2a/skills/one"), Call("ce-type", None), **_skilled()),
+    Row("a2a.container.path", "/a2a", (NOT_SUPPORTED,), _ON, bare=True),
+    Row("a2a.container.version", "0.3", (NOT_SUPPORTED,), _ON, bare=True),
+    row("a2a.protocolVersions", ["0.3"], Card("supportedInterfaces/0/protocolVersion", "0.3"), **_ON),
+    row("a2a.description", "Counts.", Card("description"), **_ON),
+    row("a2a.version", "7.0", Card("version"), **_ON),
+    row("a2a.capabilities.streaming", False, Warned(Reason.NOT_SUPPORTED, becomes=False), **_ON),
+    row("a2a.capabilities.pushNotifications", False, Warned(Reason.NOT_SUPPORTED, becomes=False), **_ON),
+    row(
+        "a2a.provider.organization",
+        "Us",
+        Card("provider/organization"),
+        **_PROVIDED,
+    ),
+    row(
+        "a2a.provider.url",
+        "http://us",
+        Card("provider/url"),
+        **_PROVIDED,
+    ),
+    row("a2a.documentationUrl", "http://docs", Card("documentationUrl"), **_ON),
+    row("a2a.iconUrl", "http://icon", Card("iconUrl"), **_ON),
+    row(
+        "a2a.enforceModes",
+        True,
+        Tested(
+            _ENGINE,
+            "test_what_cannot_be_sent_is_refused_and_nothing_is_made",
+            "answer to a message with such a part",
+            word="enforceModes",
+        ),
+        **_ON,
+    ),
+    row("a2a.endpoint.basePath", "/own", Call("path", "/own/skills/one"), **_skilled("http")),
+    row(
+        "a2a.endpoint.discoveryEnabled",
+        False,
+        Tested(
+            "integration/gateway/test_discovery.py",
+            "test_an_agent_that_is_hidden_has_no_card_and_is_still_callable",
+            "cards and `GET /agents`",
+            word="discoveryEnabled",
+        ),
+        **_ON,
+    ),
+    row("a2a.skills[].id", "two", Card("skills/0/id"), Call("path", "/api/a2a/skills/two"), **_skilled("http")),
+    row("a2a.skills[].name", "Two", Card("skills/0/name"), **_skilled()),
+    row("a2a.skills[].description", "Counts.", Card("skills/0/description"), **_skilled()),
+    row("a2a.skills[].tags", ["sum"], Card("skills/0/tags"), **_skilled()),
+    row("a2a.skills[].examples", ["One?"], Card("skills/0/examples"), **_skilled()),
+    row("a2a.skills[].inputModes", ["json"], Card("skills/0/inputModes", ["application/json"]), **_skilled()),
+    row("a2a.skills[].outputModes", ["json"], Card("skills/0/outputModes", ["application/json"]), **_skilled()),
+    row("a2a.skills[].invoke.eventType", "do.it", Call("ce-type"), **_skilled()),
+    row(
+        "a2a.skills[].invoke.replyType",
+        "my.reply",
+        Tested(
+            _ENGINE,
+            "test_only_the_tasks_agent_and_those_it_forwards_to_may_advance_it",
+            "end of a task that the agent accepted",
+            word="my.reply",
+        ),
+        **_skilled(),
+    ),
+    row("a2a.skills[].invoke.path", "/do", Call("path"), **_skilled("http")),
+    row("a2a.skills[].invoke.textField", "prompt", Call("text"), **_skilled()),
+    row("a2a.skills[].invoke.mode", "async", NOT_SUPPORTED, **_skilled()),
+    row("a2a.skills[].invoke.timeoutSeconds", 500, Call("time", 500.0), Warned(Reason.TIMEOUT_SHORTER), **_skilled()),
+    row("a2a.skills[].invoke.idempotent", True, NOT_SUPPORTED, **_skilled()),
+]
+
+
+def _servers(name: str = "m", endpoint: str = "http://m", names: str = "") -> Env:
+    return Env("MCP_SERVERS", f'[{{"name":"{name}","endpoint":"{endpoint}","toolNames":[{names}]}}]')
+
+
+_TOOLS: dict[str, Any] = {"tools": [{"mcpServer": {"name": "m", "endpoint": "http://m"}}]}
+TOOLS = [
+    row("tools[].type", "http", Refused(), **_TOOLS),
+    row("tools[].mcpServer.name", "n", _servers(name="n"), **_TOOLS),
+    row("tools[].mcpServer.endpoint", "http://n", _servers(endpoint="http://n"), **_TOOLS),
+    row("tools[].mcpServer.toolNames", ["add"], _servers(names='"add"'), **_TOOLS),
+]
+ROWS = [*EVENTING, *OPERATIONS, *A2A, *TOOLS]

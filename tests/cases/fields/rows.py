@@ -1,0 +1,43 @@
+"""What a row of the table is, and the rows that stand for two fields."""
+
+from typing import Any, NamedTuple
+
+from tests.cases.effects import Child, Effect, Env, Warned
+
+from lambdaagent.children.reasons import Reason
+
+
+class Row(NamedTuple):
+    path: str
+    value: Any
+    effects: tuple[Effect, ...]
+    base: dict[str, Any]  # what the agent has besides; the blocks above the field are added empty
+    bare: bool = False  # without the block of the field, which has an effect by itself
+
+
+def row(path: str, value: Any, *effects: Effect, **base: Any) -> Row:
+    return Row(path, value, effects, base)
+
+
+KNATIVE_ONLY = Warned(Reason.KNATIVE_ONLY, on="kubernetes")
+NOT_SUPPORTED = Warned(Reason.NOT_SUPPORTED)
+REF, OTHER = {"name": "mine", "key": "token"}, {"name": "other", "key": "other"}
+
+
+def service(path: str, becomes: Any = None) -> Child:
+    """A place in the Knative Service."""
+    return Child("Service", path) if becomes is None else Child("Service", path, becomes)
+
+
+def reference(path: str, *names: str, **base: Any) -> list[Row]:
+    """The two fields of a reference to a Secret, which the variables take over."""
+    rows = []
+    for part, value in REF.items():
+        effects = [Env(name, at=f"valueFrom/secretKeyRef/{part}") for name in names]
+        rows.append(Row(f"{path}.{part}", value, tuple(effects), _put(base, path, OTHER)))
+    return rows
+
+
+def _put(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    first, _, rest = path.partition(".")
+    return {**base, first: _put(base.get(first, {}), rest, value) if rest else value}

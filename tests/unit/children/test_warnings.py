@@ -1,0 +1,132 @@
+"""Each reason that a field may be warned of with, and a spec that gives it."""
+
+from typing import Any
+
+import pytest
+
+from lambdaagent.api import agent as agents
+from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning
+from lambdaagent.children.base import Backends, Observed
+from lambdaagent.children.reasons import Reason
+from lambdaagent.children.warnings import bounded, warnings
+from lambdaagent.settings import Installation
+
+KNATIVE, KUBERNETES = Backends("knative", "knative"), Backends("kubernetes", "rabbitmq")
+FORWARD = {"eventTypes": ["a"], "targetAgent": "b", "targetNamespace": "n"}
+
+
+def found(spec: dict[str, Any], backends: Backends = KNATIVE, **installation: Any) -> set[tuple[str, str]]:
+    agent = agents.parse({"metadata": {"name": "a"}, "spec": {"image": {"repository": "example.com/a"}} | spec})
+    taking = {"image": {"repository": "example.com/b"}, "eventing": {"subscriptions": [{"eventType": "z"}]}}
+    other = agents.parse({"metadata": {"name": "b"}, "spec": taking})
+    observed = Observed(agents={("default", "a"): agent, ("default", "b"): other}, subscribed={"z"})
+    made = warnings(agent, Installation(**installation), backends, observed)
+    return {(warning.field, warning.reason) for warning in made}
+
+
+def _skill(protocol: str = "cloudevents", **invoke: Any) -> dict[str, Any]:
+    skill = {"id": "one", "name": "One", "invoke": invoke}
+    return {"a2a": {"enabled": True, "protocol": protocol, "skills": [skill]}}
+
+
+INVOKE = "spec.a2a.skills[0].invoke"
+ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
+    (Reason.DUPLICATE_ENV, "spec.env", {"env": [{"name": "A"}, {"name": "A"}]}, KNATIVE, {}),
+    (Reason.ENV_OVERRIDDEN, "spec.env", {"env": [{"name": "OPERATION_MODE"}]}, KNATIVE, {}),
+    (Reason.NO_APPROVAL, "spec.operationMode", {"operationMode": "supervised"}, KNATIVE, {}),
+    (Reason.KNATIVE_ONLY, "spec.serving.traffic", {"serving": {"traffic": [{"percent": 100}]}}, KUBERNETES, {}),
+    (Reason.KNATIVE_ONLY, "spec.eventing.forwards[0]", {"eventing": {"forwards": [FORWARD]}}, KUBERNETES, {}),
+    (Reason.KNATIVE_LIMIT, "spec.serving.timeoutSeconds", {"serving": {"timeoutSeconds": 601}}, KNATIVE, {}),
+    (
+        Reason.KNATIVE_LIMIT,
+        "spec.serving.responseStartTimeoutSeconds",
+        {"serving": {"timeoutSeconds": 900, "responseStartTimeoutSeconds": 601}},
+        KNATIVE,
+        {},
+    ),
+    (Reason.SCALE_TO_ZERO, "spec.scaling.minReplicas", {"scaling": {"minReplicas": 0}}, KUBERNETES, {}),
+    (Reason.NEEDS_CPU_REQUEST, "spec.scaling.maxReplicas", {"scaling": {"maxReplicas": 2}}, KUBERNETES, {}),
+    (
+        Reason.WILDCARD,
+        "spec.eventing.subscriptions[0]",
+        {"eventing": {"subscriptions": [{"eventType": "a.*"}]}},
+        KNATIVE,
+        {},
+    ),
+    (
+        Reason.SELF_LOOP,
+        "spec.eventing.subscriptions[0]",
+        {"eventing": {"intents": ["a"], "subscriptions": [{"eventType": "a"}]}},
+        KNATIVE,
+        {},
+    ),
+    (
+        Reason.FORWARD_NOT_SUBSCRIBED,
+        "spec.eventing.forwards[0].eventTypes",
+        {"eventing": {"forwards": [FORWARD | {"targetNamespace": "default"}]}},
+        KNATIVE,
+        {},
+    ),
+    (Reason.INTENT_NOT_SUBSCRIBED, "spec.eventing.intents", {"eventing": {"intents": ["y"]}}, KNATIVE, {}),
+    (
+        Reason.KNATIVE_SIDECAR,
+        "spec.behavior.healthCheck.liveness",
+        {"a2a": {"enabled": True, "mode": "sidecar"}, "behavior": {"healthCheck": {"liveness": {}}}},
+        KNATIVE,
+        {"gateway_image": "example.com/gateway:1"},
+    ),
+    (Reason.NO_DEAD_LETTER_SINK, "spec.eventing.dlq", {"eventing": {}}, KNATIVE, {"events_url": ""}),
+    (Reason.NO_GATEWAY, "spec.a2a", {"a2a": {"enabled": True}}, KNATIVE, {"gateway_url": ""}),
+    (Reason.OTHER_PROTOCOL, f"{INVOKE}.path", _skill(path="/do"), KNATIVE, {}),
+    (Reason.OTHER_PROTOCOL, f"{INVOKE}.eventType", _skill("http", eventType="do.it"), KNATIVE, {}),
+    (Reason.TIMEOUT_SHORTER, f"{INVOKE}.timeoutSeconds", _skill(timeoutSeconds=301), KNATIVE, {}),
+    (
+        Reason.NO_MONITOR,
+        "spec.observability.metrics.serviceMonitor",
+        {"observability": {"metrics": {}}},
+        Backends(monitoring=False),
+        {},
+    ),
+    (
+        Reason.NOT_ENFORCED,
+        "spec.permissions.disableBrokerCreation",
+        {"permissions": {"disableBrokerCreation": True}},
+        KNATIVE,
+        {},
+    ),
+    (Reason.NOT_SUPPORTED, "spec.permissions.eventControls", {"permissions": {"eventControls": {}}}, KNATIVE, {}),
+    (Reason.NOT_SUPPORTED, "spec.a2a.protocol", {"a2a": {"enabled": True, "protocol": "a2a"}}, KNATIVE, {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "field", "spec", "backends", "installation"), ROWS, ids=[f"{row[0]} {row[1]}" for row in ROWS]
+)
+def test_names_the_field_and_the_reason(
+    reason: Reason, field: str, spec: dict[str, Any], backends: Backends, installation: dict[str, Any]
+) -> None:
+    assert (field, reason) in found(spec, backends, **installation)
+    assert found({}, backends, **installation) == set()
+
+
+def test_every_reason_has_its_row() -> None:
+    assert {row[0] for row in ROWS} == set(Reason) - {Reason.MORE}
+
+
+def test_what_an_agent_of_today_says_by_default_is_not_warned_of_on_plain_kubernetes() -> None:
+    spec = {"scaling": {"minReplicas": 1, "maxReplicas": 1, "targetConcurrency": 10, "scaleToZeroGracePeriod": "30s"}}
+    assert found(spec, KUBERNETES) == set()
+
+
+@pytest.mark.parametrize("protocol", ["cloudevents", "http"])
+def test_a_field_of_the_agents_own_protocol_is_not_warned_of(protocol: str) -> None:
+    own = {"path": "/do"} if protocol == "http" else {"eventType": "do.it"}
+    assert found(_skill(protocol, **own)) == set()
+
+
+def test_no_more_warnings_than_status_holds() -> None:
+    many = [FieldWarning(field=f"spec.x[{number}]", reason="R", message="m") for number in range(300)]
+    kept = bounded(many)
+    assert len(kept) == MOST_WARNINGS
+    assert (kept[-1].reason, kept[-1].message.partition(";")[0]) == (Reason.MORE, "and 45 more")
+    assert bounded(many[:MOST_WARNINGS]) == many[:MOST_WARNINGS]
