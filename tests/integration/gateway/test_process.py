@@ -1,18 +1,23 @@
 """The gateway process in front of a real API server: what it serves follows the LambdaAgents there."""
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.parts import roles
 from tests.parts.dev import wait
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.process import free_port
+
+from lambdaagent.kube import rights
 
 AGENTS = "/apis/lambda.knative.io/v1alpha1/namespaces/{}/lambdaagents"
 
@@ -55,11 +60,24 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def gateway(kube_apiserver: KubeApiserver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def kubeconfig(kube_apiserver: KubeApiserver) -> Iterator[Path]:
+    """The gateway's account, with the rights that `lambdaagent rbac` gives it; nothing is refused to it."""
+    name = f"gateway-{secrets.token_hex(3)}"
+    kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    with roles.applied(kube_apiserver, name):
+        found = roles.kubeconfig(kube_apiserver, name, rights.GATEWAY)
+        before = roles.refusals(kube_apiserver.rest)
+        yield found
+        assert roles.refusals(kube_apiserver.rest) == before
+    kube_apiserver.rest.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def gateway(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     port = free_port()
     database = tmp_path_factory.mktemp("gateway") / "tasks.db"
     environment = os.environ | {
-        "KUBECONFIG": str(kube_apiserver.kubeconfig),
+        "KUBECONFIG": str(kubeconfig),
         "LAMBDAAGENT_HOST": "127.0.0.1",
         "LAMBDAAGENT_PORT": str(port),
         "LAMBDAAGENT_DATABASE": str(database),
