@@ -25,7 +25,7 @@ _REFUSED = re.compile(r'^authorization_attempts_total\{result="(?!allowed).*', r
 def applied(server: KubeApiserver, namespace: str, namespaces: Sequence[str] = ()) -> Iterator[None]:
     """For processes in `namespace`; they may look after all namespaces, or after those named."""
     paths = []
-    for document in rights.documents(namespace=namespace):
+    for document in rights.documents(namespace=namespace, namespaces=namespaces):
         metadata = document["metadata"]
         paths.append(of(document).path(namespace=metadata.get("namespace"), name=metadata["name"]))
         server.rest.apply(paths[-1], document)

@@ -61,6 +61,10 @@ class PermanentApiError(ApiError, PermanentError):
     pass
 
 
+class ForbiddenError(PermanentApiError):
+    pass
+
+
 class NotFoundError(PermanentApiError):
     pass
 
@@ -114,7 +118,7 @@ def error(refusal: Refusal, *, action: str, target: str) -> ApiError:
         reason = "WebhookUnavailable" if webhook else refusal.reason or _REASONS.get(status, "ApiServerError")
         return TemporaryApiError(f"{text} {step}", reason=reason, status=status)
     step = _NEXT_STEPS.get(status, "Correct what the message names.")
-    kind = NotFoundError if status == 404 else PermanentApiError
+    kind = {403: ForbiddenError, 404: NotFoundError}.get(status, PermanentApiError)
     return kind(f"{text} {step}", reason=refusal.reason or _REASONS.get(status, "Refused"), status=status)
 
 

@@ -52,9 +52,13 @@ def test_the_linter_has_nothing_to_say() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_roles_are_those_that_the_code_needs() -> None:
+@pytest.mark.parametrize(
+    "namespaces",
+    [pytest.param([], id="all namespaces"), pytest.param(["shop", "somewhere"], id="two, one of them its own")],
+)
+def test_the_roles_are_those_that_the_code_needs(namespaces: list[str]) -> None:
     kinds = ("ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding")
-    rendered = [document for document in render() if document["kind"] in kinds]
+    rendered = [document for document in render({"namespaces": namespaces}) if document["kind"] in kinds]
 
     def bare(documents: list[dict[str, Any]]) -> list[str]:
         texts = []
@@ -63,7 +67,17 @@ def test_the_roles_are_those_that_the_code_needs() -> None:
             texts.append(json.dumps(document | {"metadata": document["metadata"] | {"labels": labels}}, sort_keys=True))
         return sorted(texts)
 
-    assert bare(rendered) == bare(rights.documents(namespace="somewhere"))
+    assert bare(rendered) == bare(rights.documents(namespace="somewhere", namespaces=namespaces))
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_namespaces_are_said_to_both_processes(process: str) -> None:
+    def said(values: Any) -> list[str]:
+        env = container(render(values), process)["env"]
+        return [entry["value"] for entry in env if entry["name"] == "LAMBDAAGENT_NAMESPACES"]
+
+    assert said({"namespaces": ["shop", "bank"]}) == ["shop,bank"]
+    assert said({}) == []
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -82,7 +96,7 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
     values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
     env = {entry["name"]: entry for entry in container(render({process: values}), process)["env"]}
     for name in PROCESSES[process].model_fields:
-        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port"):
+        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces"):
             continue
         entry, key = env[f"LAMBDAAGENT_{name.upper()}"], generate.camel(name)
         if key in settings:
@@ -100,6 +114,8 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
         pytest.param({"operator": {"settings": {"serving": "nomad"}}}, "serving", id="an unknown choice"),
         pytest.param({"gateway": {"settings": {"amqpUrl": "amqp://u:p@h"}}}, "amqpUrl", id="a secret in plain sight"),
         pytest.param({"image": {"digest": "abc"}}, "digest", id="half a digest"),
+        pytest.param({"namespaces": ["Shop"]}, "namespaces", id="no namespace"),
+        pytest.param({"namespaces": ["shop", "shop"]}, "namespaces", id="a namespace twice"),
         pytest.param({"gateway": {"replicas": "two"}}, "replicas", id="a number in words"),
     ],
 )
