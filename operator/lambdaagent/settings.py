@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ServingBackend = Literal["knative", "kubernetes"]
 EventingBackend = Literal["knative", "rabbitmq", "none"]
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+PodSecurity = Literal["restricted", "baseline"]
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
 
 
@@ -60,6 +61,7 @@ class Installation(_Common):
     delivery_retry: int = Field(3, ge=0, le=100)
     delivery_backoff_delay: str = "PT1S"
     cluster_domain: str = "cluster.local"
+    pod_security: PodSecurity = "restricted"
 
     @field_validator("gateway_url", "events_url")
     @classmethod

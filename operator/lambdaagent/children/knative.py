@@ -1,22 +1,22 @@
 """The Knative Service of an agent (facts: autoscaling belongs on the template, and every value is a string)."""
 
+from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.base import GROUP
 from lambdaagent.children.base import Object, child, labels
 from lambdaagent.children.container import container, pull_secrets, service_account
+from lambdaagent.settings import Installation
 
 SERVICE = ("serving.knative.dev/v1", "Service")
-ANNOTATION_VISIBILITY = f"{GROUP}/visibility"
 # Knative's own default; above it the time to the first byte must be raised as well (serving #15352).
 DEFAULT_TIMEOUT_SECONDS = 300
 
 
-def knative_service(agent: LambdaAgent, *, sink: str | None) -> Object:
+def knative_service(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
     pod: Object = {
         **service_account(agent),
         **pull_secrets(agent),
         **_limits(agent),
-        "containers": [container(agent, sink=sink)],
+        "containers": [container(agent, installation, sink=sink)],
     }
     template: Object = {"metadata": {"labels": labels(agent, "agent")}, "spec": pod}
     if annotations := _autoscaling(agent):
@@ -24,7 +24,7 @@ def knative_service(agent: LambdaAgent, *, sink: str | None) -> Object:
     spec: Object = {"template": template}
     if agent.spec.serving and agent.spec.serving.traffic:
         spec["traffic"] = [target.model_dump(by_alias=True, exclude_none=True) for target in agent.spec.serving.traffic]
-    external = agent.metadata.annotations.get(ANNOTATION_VISIBILITY) == "external"
+    external = agent.metadata.annotations.get(naming.ANNOTATION_VISIBILITY) == "external"
     visibility = {} if external else {"networking.knative.dev/visibility": "cluster-local"}
     return child(agent, *SERVICE, agent.name, "agent", spec, labels=visibility)
 

@@ -7,14 +7,15 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.base import Object, child, labels
 from lambdaagent.children.container import container, pull_secrets, service_account
+from lambdaagent.settings import Installation
 
 SERVICE_PORT = 80
 CPU_UTILIZATION = 80
 
 
-def deployment(agent: LambdaAgent, *, sink: str | None) -> Object:
+def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
     """`replicas` is left out while an autoscaler owns it."""
-    unit = container(agent, sink=sink)
+    unit = container(agent, installation, sink=sink)
     for probe in ("readinessProbe", "livenessProbe"):
         if probe in unit:
             unit[probe]["httpGet"]["port"] = agent.spec.image.port

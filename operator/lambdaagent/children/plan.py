@@ -56,7 +56,7 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
         sink = observed.broker_urls.get(identity.key)
         awaited = identity if sink is None else None
     if awaited is None:
-        children += [Child(obj) for obj in _workload(agent, backends, sink)]
+        children += [Child(obj) for obj in _workload(agent, installation, backends, sink)]
     if identity and on_knative:
         subscriber = knative.SERVICE if backends.serving == "knative" else ("v1", "Service")
         children += map(Child, triggers.subscription_triggers(agent, identity, installation, subscriber=subscriber))
@@ -75,8 +75,9 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
     )
 
 
-def _workload(agent: LambdaAgent, backends: Backends, sink: str | None) -> list[Object]:
+def _workload(agent: LambdaAgent, installation: Installation, backends: Backends, sink: str | None) -> list[Object]:
     if backends.serving == "knative":
-        return [knative.knative_service(agent, sink=sink)]
-    parts = [kubernetes.deployment(agent, sink=sink), kubernetes.service(agent), kubernetes.autoscaler(agent)]
+        return [knative.knative_service(agent, installation, sink=sink)]
+    workload = kubernetes.deployment(agent, installation, sink=sink)
+    parts = [workload, kubernetes.service(agent), kubernetes.autoscaler(agent)]
     return [part for part in parts if part]

@@ -6,9 +6,11 @@ change while nothing does.
 
 from collections.abc import Iterator
 
+from lambdaagent.api import naming
 from lambdaagent.api.agent import FieldWarning, LambdaAgent
 from lambdaagent.children import environment, kubernetes
 from lambdaagent.children.base import Backends
+from lambdaagent.children.container import POD_SECURITY
 from lambdaagent.children.knative import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children.triggers import has_wildcard
 from lambdaagent.settings import Installation
@@ -16,11 +18,20 @@ from lambdaagent.settings import Installation
 
 def warnings(agent: LambdaAgent, installation: Installation, backends: Backends) -> list[FieldWarning]:
     return [
+        *_annotations(agent),
         *_workload(agent, backends),
         *_eventing(agent, installation, backends),
         *_a2a(agent, installation, backends),
         *_operations(agent, backends),
     ]
+
+
+def _annotations(agent: LambdaAgent) -> Iterator[FieldWarning]:
+    said = agent.metadata.annotations.get(naming.ANNOTATION_POD_SECURITY)
+    if said is not None and said not in POD_SECURITY:
+        message = f"{said!r} is unknown, so the installation's setting counts; use {' or '.join(POD_SECURITY)}"
+        field = f"metadata.annotations[{naming.ANNOTATION_POD_SECURITY}]"
+        yield FieldWarning(field=field, reason="UnknownPodSecurity", message=message)
 
 
 def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:

@@ -17,6 +17,7 @@ from lambdaagent.kube import rights
 from lambdaagent.settings import GatewaySettings, OperatorSettings
 
 ROOT = Path(__file__).parents[3]
+CONTAINERFILES = [ROOT / "Containerfile", *sorted(ROOT.glob("examples/*/Containerfile"))]
 PROCESSES: dict[str, type[BaseSettings]] = {"operator": OperatorSettings, "gateway": GatewaySettings}
 
 
@@ -182,6 +183,12 @@ def test_the_image_of_the_end_to_end_test_is_that_of_the_containerfile() -> None
     for folder, entrypoint in ((ROOT, image.ENTRYPOINT), (ROOT / "examples/echo-python", image.ECHO_ENTRYPOINT)):
         said = json.loads(re.findall(r"^ENTRYPOINT (.*)$", (folder / "Containerfile").read_text(), re.MULTILINE)[-1])
         assert [Path(said[0]).name, *said[1:]] == [Path(entrypoint[0]).name, *entrypoint[1:]]
+
+
+@pytest.mark.parametrize("path", CONTAINERFILES, ids=lambda path: path.parent.name)
+def test_every_image_has_a_numeric_user_that_is_not_root(path: Path) -> None:
+    user = re.findall(r"^USER (.*)$", path.read_text(), re.MULTILINE)[-1]
+    assert re.fullmatch(r"[1-9][0-9]*:[1-9][0-9]*", user), "the kubelet cannot tell a name from root"
 
 
 def test_the_image_holds_the_versions_that_were_tested() -> None:
