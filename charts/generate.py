@@ -61,6 +61,7 @@ def schema() -> dict[str, Any]:
     }
     service = {"type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, "annotations": _TEXTS}
     gateway = {"service": _strict(service), "volumes": _LIST, "volumeMounts": _LIST}
+    monitor = {"enabled": {"type": "boolean"}, "labels": _TEXTS, "interval": {"type": "string", "minLength": 2}}
     image = {
         "repository": {"type": "string", "minLength": 1},
         "tag": _TEXT,
@@ -73,7 +74,7 @@ def schema() -> dict[str, Any]:
             "imagePullSecrets": _LIST,
             "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
-            "operator": _strict(process | _settings(OperatorSettings)),
+            "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),
             "global": _MAP,
         }

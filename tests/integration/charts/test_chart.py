@@ -166,6 +166,21 @@ def test_services_and_budgets_select_the_pods() -> None:
         assert budget["selector"] == deployment["selector"]
 
 
+def test_the_operators_metrics_are_found_where_that_is_asked_for() -> None:
+    documents = render()
+    assert "ServiceMonitor" not in {document["kind"] for document in documents}
+    labels = find(documents, "Deployment", "lambdaagent-operator")["spec"]["template"]["metadata"]["labels"]
+    service = find(documents, "Service", "lambdaagent-operator-metrics")
+    assert service["spec"]["selector"].items() <= labels.items()
+    asked = {"enabled": True, "labels": {"release": "prometheus"}}
+    documents = render({"operator": {"serviceMonitor": asked}})
+    monitor = find(documents, "ServiceMonitor", "lambdaagent-operator")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint == {"port": service["spec"]["ports"][0]["name"], "path": "/metrics", "interval": "30s"}
+
+
 def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
     documents = render({"eventKeys": {"existingSecret": "mine"}})
     assert [document for document in documents if document["kind"] == "Secret"] == []
