@@ -77,6 +77,7 @@ class OperatorSettings(Installation):
     workers: int = Field(8, ge=1, le=256)
     lease_duration: float = Field(15, gt=0)
     resync_seconds: float = Field(600, gt=0)
+    ai_probe_seconds: float = Field(60, ge=5, description="each AI endpoint is asked so often")
     host: str = "0.0.0.0"  # noqa: S104 -- probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

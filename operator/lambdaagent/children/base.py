@@ -5,6 +5,7 @@ observes nothing) and the operator share every line.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,8 @@ class Observed:
     agents: Mapping[AgentKey, LambdaAgent] = field(default_factory=dict)
     # Addresses of Brokers by namespace and name; a missing one is not known (yet).
     broker_urls: Mapping[AgentKey, str] = field(default_factory=dict)
+    # Event types in their bare form that somebody on the agent's Broker subscribes to; None: not known.
+    subscribed: AbstractSet[str] | None = None
 
 
 def backends(installation: Installation, served: frozenset[str] | None) -> Backends:

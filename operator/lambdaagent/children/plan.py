@@ -70,7 +70,7 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
         backends=backends,
         broker=identity,
         forwards=tuple(decisions),
-        warnings=tuple(warnings(agent, installation, backends)),
+        warnings=tuple(warnings(agent, installation, backends, observed)),
         awaited=awaited,
     )
 

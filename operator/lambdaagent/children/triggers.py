@@ -19,6 +19,11 @@ def has_wildcard(text: str | None) -> bool:
     return bool(text) and any(mark in (text or "") for mark in "*?")
 
 
+def bare(event_type: str) -> str:
+    """Without the prefix that lists of emitted types leave out as often as not, while everything else writes it."""
+    return event_type.removeprefix("io.homelab.")
+
+
 def exact(eventing: Eventing) -> list[Subscription]:
     """The subscriptions that can be matched exactly, each (type, source) once."""
     unique = {

@@ -1,7 +1,7 @@
 """What an agent asks for and does not get, or gets differently: one warning per field, naming it and the reason.
 
-Warnings inform and never gate. They hold only what follows from the spec and the installation, so that they do not
-change while nothing does.
+Warnings inform and never gate. They hold only what follows from the specs of agents and the installation, so that they
+do not change while nothing does.
 """
 
 from collections.abc import Iterator
@@ -9,18 +9,23 @@ from collections.abc import Iterator
 from lambdaagent.api import naming
 from lambdaagent.api.agent import FieldWarning, LambdaAgent
 from lambdaagent.children import environment, kubernetes
-from lambdaagent.children.base import Backends
+from lambdaagent.children.base import Backends, Observed
+from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.container import POD_SECURITY
+from lambdaagent.children.forwards import FINE, decide
 from lambdaagent.children.knative import DEFAULT_TIMEOUT_SECONDS
-from lambdaagent.children.triggers import has_wildcard
+from lambdaagent.children.triggers import bare, exact, has_wildcard
 from lambdaagent.settings import Installation
 
 
-def warnings(agent: LambdaAgent, installation: Installation, backends: Backends) -> list[FieldWarning]:
+def warnings(
+    agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
+) -> list[FieldWarning]:
     return [
         *_annotations(agent),
         *_workload(agent, backends),
         *_eventing(agent, installation, backends),
+        *_unheard(agent, installation, backends, observed),
         *_a2a(agent, installation, backends),
         *_operations(agent, backends),
     ]
@@ -86,6 +91,40 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
     if not installation.events_url and backends.eventing == "knative":
         message = "no gateway is installed, so undeliverable events have no dead-letter sink and are dropped"
         yield FieldWarning(field="spec.eventing.dlq", reason="NoDeadLetterSink", message=message)
+
+
+def _unheard(
+    agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
+) -> Iterator[FieldWarning]:
+    """What is emitted or forwarded and reaches nobody: a Broker confirms such events and drops them."""
+    eventing, broker = agent.spec.eventing, broker_of(agent, installation)
+    if not eventing or not broker or backends.eventing == "none":
+        return
+    for index, decision in enumerate(decide(agent, installation, observed)):
+        forward = decision.forward
+        target = observed.agents.get((forward.target_namespace, forward.target_agent))
+        if decision.verdict not in FINE or not target or not target.spec.eventing:
+            continue  # said by ForwardsResolved
+        taken = {subscription.event_type for subscription in exact(target.spec.eventing)}
+        if missing := [kind for kind in forward.event_types if kind not in taken and not has_wildcard(kind)]:
+            message = (
+                f"{target.key} does not subscribe to {_listed(missing)};"
+                " add it to that agent's eventing.subscriptions or remove it here"
+            )
+            field = f"spec.eventing.forwards[{index}].eventTypes"
+            yield FieldWarning(field=field, reason="ForwardNotSubscribed", message=message)
+    if observed.subscribed is None:
+        return
+    forwarded = {bare(kind) for forward in eventing.forwards for kind in forward.event_types}
+    missing = [kind for kind in eventing.intents if bare(kind) not in observed.subscribed | forwarded]
+    if missing:
+        message = f"nobody on Broker {broker.name} subscribes to {_listed(missing)}, so these events are dropped"
+        yield FieldWarning(field="spec.eventing.intents", reason="IntentNotSubscribed", message=message)
+
+
+def _listed(kinds: list[str], most: int = 5) -> str:
+    more = len(kinds) - most
+    return ", ".join(kinds[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> Iterator[FieldWarning]:

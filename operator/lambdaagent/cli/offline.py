@@ -52,9 +52,9 @@ def validate(
             typer.echo(str(finding))
     for finding in found.skipped:
         say(f"warning: {finding}")
-    installation = read_settings(Installation)
+    installation, observed = read_settings(Installation), _observed(found)
     for agent in found.agents:
-        for warning in warnings(agent, installation, backends(installation, None)):
+        for warning in warnings(agent, installation, backends(installation, None), observed):
             say(f"warning: {agent.key}: {warning.field}: {warning.message}")
     if found.errors:
         say(f"{len(found.errors)} problems in {len({finding.file for finding in found.errors})} files")
@@ -75,8 +75,7 @@ def render(paths: Paths, namespace: Namespace = "default", output: Output = Form
         raise typer.Exit(1)
     if not found.agents:
         raise UsageError("no LambdaAgent in the files")
-    installation = read_settings(Installation)
-    observed = Observed(agents={(agent.namespace, agent.name): agent for agent in found.agents})
+    installation, observed = read_settings(Installation), _observed(found)
     documents: dict[tuple[str, str, str, str], dict[str, object]] = {}
     for agent in found.agents:
         plan = make_plan(agent, installation=installation, backends=backends(installation, None), observed=observed)
@@ -84,6 +83,11 @@ def render(paths: Paths, namespace: Namespace = "default", output: Output = Form
         for child in plan.children:  # a Broker that agents share is printed once
             documents.setdefault((*child.kind, agent.namespace, child.name), child.obj)
     print_documents(list(documents.values()), output)
+
+
+def _observed(found: manifests.Manifests) -> Observed:
+    """The files are all that is known of a cluster here."""
+    return Observed(agents={(agent.namespace, agent.name): agent for agent in found.agents})
 
 
 def _explain(key: str, plan: Plan) -> None:

@@ -24,7 +24,7 @@ from lambdaagent.children.base import Object
 # The event's type (None for what was there at the start) and the object.
 Changed = Callable[[str | None, Object], None]
 _STOP_SECONDS = 5.0
-_CLOSE_SECONDS = 0.05
+_CLOSE_SECONDS = 0.25
 
 
 async def follow(changed: Changed, *, namespaces: Sequence[str] = (), ready: asyncio.Event | None = None) -> None:

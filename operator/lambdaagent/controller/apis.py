@@ -19,7 +19,7 @@ from lambdaagent.kube.watch import Watcher
 
 log = structlog.get_logger(__name__)
 
-_GROUPS = ("serving.knative.dev", "eventing.knative.dev", "monitoring.coreos.com")
+_GROUPS = ("serving.knative.dev", "eventing.knative.dev", "monitoring.coreos.com", "rabbitmq.com")
 _BROKER_CONFIGS = BROKER_CONFIG.api_version
 _LOOKS, _PAUSE_SECONDS = 10, 0.5
 ASK_SECONDS = 30.0

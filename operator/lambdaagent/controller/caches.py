@@ -69,12 +69,17 @@ class Caches:
         """All objects that have an owner reference to, or the owner label of, this agent."""
         return [self._objects[child] for child in sorted(self._by_owner.get(uid, ()), key=_order)]
 
+    def owners(self, resource: Resource, namespace: str, name: str) -> list[AgentKey]:
+        """The agents that own an object."""
+        obj = self.get(resource, namespace, name)
+        return [key for key, _ in matching.owners(obj)] if obj else []
+
     def put(self, obj: Object) -> None:
         """What an apply answered: newer than the watch, unless the watch was faster."""
         child = _id(obj)
         known = self._objects.get(child)
         if known is None or matching.newer(obj, known):
-            self._store(child, obj)
+            self._store(child, _slim(obj))
 
     def drop(self, obj: Object) -> None:
         child = _id(obj)
@@ -100,7 +105,7 @@ class Caches:
     async def run(self) -> AsyncIterator[None]:
         """Complete when entered: every watch has listed once, or was refused (`require` tells where)."""
         self._watchers = [
-            Watcher(self.client, resource, namespace=namespace, labels=labels)
+            Watcher(self.client, resource, namespace=namespace, labels=labels, keep=_slim)
             for resource, labels in KINDS
             if not resource.group or resource.api_version in self.served
             for namespace in self.namespaces or (None,)
@@ -124,15 +129,14 @@ class Caches:
             elif known and not matching.newer(change.object, known):
                 continue  # our own write comes back: whoever wrote it has looked at it
             else:
-                self.put(change.object)
+                self._store(_id(change.object), change.object)
             for key in concerned:
                 self.changed(key)
 
     def _store(self, child: ChildId, obj: Object) -> None:
         if (known := self._objects.get(child)) is not None:
             self._unlink(child, known)
-        slim = obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
-        self._objects[child] = slim
+        self._objects[child] = obj
         for uid in _uids(obj):
             self._by_owner.setdefault(uid, set()).add(child)
 
@@ -142,6 +146,11 @@ class Caches:
             children.discard(child)
             if not children:
                 self._by_owner.pop(uid, None)
+
+
+def _slim(obj: Object) -> Object:
+    """Without the half of an object that says who wrote which field."""
+    return obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
 
 
 def _uids(obj: Object) -> set[str]:

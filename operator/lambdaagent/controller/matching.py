@@ -6,6 +6,7 @@ is ours if it carries our labels. Anything else with a child's name is foreign a
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from lambdaagent.api import naming
@@ -82,6 +83,19 @@ def marked(child: Child) -> Object:
     metadata = child.obj["metadata"]
     annotations = metadata.get("annotations", {}) | {ANNOTATION_HASH: hashlib.sha256(text.encode()).hexdigest()[:16]}
     return child.obj | {"metadata": metadata | {"annotations": annotations}}
+
+
+def bound(child: Child, broker: Object) -> Child:
+    """A Trigger that says of which Broker object it is."""
+    metadata = child.obj["metadata"]
+    annotations = metadata.get("annotations", {}) | {naming.ANNOTATION_BROKER_UID: broker["metadata"]["uid"]}
+    return replace(child, obj=child.obj | {"metadata": metadata | {"annotations": annotations}})
+
+
+def bound_to_another(trigger: Object, broker: Object) -> bool:
+    """Its queue's name in RabbitMQ holds the UID of a Broker that was replaced, and can never be changed upstream."""
+    said = trigger["metadata"].get("annotations", {}).get(naming.ANNOTATION_BROKER_UID)
+    return bool(said and said != broker["metadata"]["uid"])
 
 
 def without_owners(desired: Object) -> Object:

@@ -16,11 +16,14 @@ from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object, backends
 from lambdaagent.controller import agents, apis, health
 from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.metrics import Metrics
+from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
 from lambdaagent.kube.client import Client, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings
+from lambdaagent.kube.resources import BROKER
 from lambdaagent.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
@@ -82,9 +85,18 @@ async def _term(
         queue.add(key)
 
     caches = Caches(client, served, wake, settings.namespaces)
+
+    def wake_owners(broker: AgentKey) -> None:
+        for owner in caches.owners(BROKER, *broker):
+            wake(owner)
+
+    evidence = Evidence(client, served, wake, wake_owners, settings.namespaces)
+    prober = Prober(settings.ai_probe_seconds, wake)
     reconciler = Reconciler(
         client,
         caches,
+        evidence,
+        prober,
         settings,
         chosen,
         resync_seconds=settings.resync_seconds,
@@ -97,8 +109,8 @@ async def _term(
             return await reconciler.reconcile(key)
 
     queue = WorkQueue(process, workers=settings.workers)
-    async with caches.run(), queue.run():
-        metrics.insight = _Insight(reconciler, caches, queue)
+    async with caches.run(), evidence.run(), prober.run(), queue.run():
+        metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
             await agents.follow(
                 lambda kind, obj: _changed(reconciler, queue, kind, obj), namespaces=settings.namespaces, ready=ready
@@ -113,6 +125,7 @@ async def _term(
 class _Insight:
     reconciler: Reconciler
     caches: Caches
+    evidence: Evidence
     queue: WorkQueue
 
     def phases(self) -> Iterator[str]:
@@ -127,7 +140,7 @@ class _Insight:
 
     @property
     def age(self) -> float:
-        return self.caches.age
+        return max(self.caches.age, self.evidence.age)
 
 
 def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Object) -> None:

@@ -4,7 +4,7 @@ Everything is decided anew from what is there now, whatever woke us. Status is w
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,13 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.base import FINALIZER, GROUP
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.children.base import AgentKey, Backends, Object, Observed
+from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.plan import plan as make_plan
 from lambdaagent.controller import matching
 from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.evidence import Evidence
+from lambdaagent.controller.interests import Interests
+from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.syncing import Syncer
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
@@ -28,6 +32,7 @@ from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
+from lambdaagent.status.models import endpoint
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +45,8 @@ _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStat
 class Reconciler:
     client: Client
     caches: Caches
+    evidence: Evidence
+    prober: Prober
     installation: Installation
     backends: Backends
     resync_seconds: float = 600.0
@@ -48,6 +55,10 @@ class Reconciler:
     # All agents as last seen: raw, and parsed where they are valid.
     raw: dict[AgentKey, Object] = field(default_factory=dict)
     agents: dict[AgentKey, LambdaAgent] = field(default_factory=dict)
+    interests: Interests = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.interests = Interests(self.installation)
 
     def seen(self, obj: Object) -> set[AgentKey]:
         """Takes in an agent's present state; returns the agents to look at because of it."""
@@ -61,13 +72,22 @@ class Reconciler:
             self.agents[key] = parsed
         else:
             self.agents.pop(key, None)
-        same = before is not None and before["metadata"].get("generation") == obj["metadata"].get("generation")
-        return {key} | (set() if same else self._forwarding_to(key))
+        if before is not None and before["metadata"].get("generation") == obj["metadata"].get("generation"):
+            return {key}
+        agent = self.agents.get(key)
+        self.prober.put(key, endpoint(agent.spec.ai) if agent else None)
+        return {key} | self._forwarding_to(key) | self.interests.put(key, agent)
 
     def gone(self, key: AgentKey) -> set[AgentKey]:
         self.raw.pop(key, None)
         self.agents.pop(key, None)
-        return self._forwarding_to(key)
+        self.prober.put(key, None)
+        return self._forwarding_to(key) | self.interests.put(key, None)
+
+    def _wrote(self, obj: Object) -> None:
+        """What a write of ours answered, which may come after the news that the object is gone."""
+        if (obj["metadata"]["namespace"], obj["metadata"]["name"]) in self.raw:
+            self.seen(obj)
 
     def _forwarding_to(self, target: AgentKey) -> set[AgentKey]:
         return {
@@ -95,18 +115,24 @@ class Reconciler:
         finalizers = obj["metadata"].get("finalizers", [])
         if FINALIZER not in finalizers:
             obj = await objects.set_finalizers(self.client, obj, [*finalizers, FINALIZER], manager=naming.MANAGER)
-            self.seen(obj)
+            self._wrote(obj)
         agent = parse_valid(obj)
         if isinstance(agent, list):
             await self._report(obj, decide.invalid(obj, agent, now=self.now()))
             return self.resync_seconds
         plan = make_plan(agent, installation=self.installation, backends=self.backends, observed=self._observed(agent))
         outcome = await Syncer(self.client, self.caches).sync(agent, plan)
+        world = replace(
+            outcome.world,
+            workload=self.evidence.of_workload((agent.namespace, agent.name)),
+            ai=self.prober.answer(endpoint(agent.spec.ai)),
+            broker=self.evidence.of_broker(plan.broker.key) if plan.broker else None,
+        )
         status = decide.status(
             agent,
             previous=obj.get("status") or {},
             plan=plan,
-            world=outcome.world,
+            world=world,
             installation=self.installation,
             now=self.now(),
         )
@@ -121,7 +147,9 @@ class Reconciler:
             url = ((live.get("status") or {}).get("address") or {}).get("url")
             if url and live["kind"] == BROKER.kind:
                 urls[live["metadata"]["namespace"], live["metadata"]["name"]] = url
-        return Observed(agents=self.agents, broker_urls=urls)
+        broker = broker_of(agent, self.installation)
+        subscribed = self.interests.on(broker.key) if broker else None
+        return Observed(agents=self.agents, broker_urls=urls, subscribed=subscribed)
 
     async def _finalize(self, obj: Object) -> float | None:
         """Removes all children, then the finalizer; the watches wake us as the children go."""
@@ -140,7 +168,7 @@ class Reconciler:
             await self._report(obj, decide.deleting(obj, remaining=remaining, now=self.now()))
             return self.resync_seconds
         left = [name for name in metadata["finalizers"] if name != FINALIZER]
-        self.seen(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
+        self._wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
         log.info("finalized", agent=f"{metadata['namespace']}/{metadata['name']}")
         return None
 
@@ -175,7 +203,7 @@ class Reconciler:
             manager=STATUS_MANAGER,
         )
         if matching.differs_in_status_only(obj, written):
-            self.seen(written)
+            self._wrote(written)
         # Else somebody changed it meanwhile, and only their event may count as having been looked at.
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"

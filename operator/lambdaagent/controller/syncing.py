@@ -20,7 +20,7 @@ from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.errors import ApiError, TerminatingError
-from lambdaagent.kube.resources import DEPLOYMENT, KNATIVE_SERVICE, SERVICE, of
+from lambdaagent.kube.resources import BROKER, DEPLOYMENT, KNATIVE_SERVICE, SERVICE, TRIGGER, of
 from lambdaagent.status.conditions import ChildKey, Failure, World
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class Syncer:
         for child in plan.children:
             key = (*child.kind, child.name)
             try:
-                found = await self._one(agent, child)
+                found = await self._one(agent, child, broker=_broker(plan, live))
             except TerminatingError:
                 raise  # no child's fault, and nobody is left to tell
             except ApiError as problem:
@@ -71,7 +71,8 @@ class Syncer:
             temporary = problem if isinstance(problem, TemporaryError) else temporary
         return Outcome(World(live, failures), temporary)
 
-    async def _one(self, agent: LambdaAgent, child: Child) -> Object | Failure:
+    async def _one(self, agent: LambdaAgent, child: Child, *, broker: Object | None) -> Object | Failure:
+        """`broker` is the live Broker that Triggers belong to, where there is one."""
         resource = of(child.obj)
         live = self.caches.get(resource, agent.namespace, child.name)
         # Where the watch sees every object of a kind, absence need not be proved first: an apply that forces nothing is
@@ -79,10 +80,15 @@ class Syncer:
         asked = resource not in WHOLE
         if live is None and asked:
             live = await objects.find(self.client, resource, name=child.name, namespace=agent.namespace)
+        if broker and resource == TRIGGER:
+            child = matching.bound(child, broker)
         desired = matching.marked(child)
         if live is not None:
             if refused := _not_ours(agent, child, live):
                 return refused
+            if broker and resource == TRIGGER and matching.bound_to_another(live, broker):
+                await self.release(agent.uid, live)
+                return Failure("BrokerReplaced", "is made anew, because its Broker was", permanent=False)
             if child.fixed and not matching.holds(desired["spec"], live.get("spec")):
                 log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
                 desired = matching.with_spec_of(desired, live)
@@ -138,6 +144,10 @@ class Syncer:
         else:
             return
         log.info("released", kind=resource.label, namespace=namespace, name=name)
+
+
+def _broker(plan: Plan, live: dict[ChildKey, Object]) -> Object | None:
+    return live.get((BROKER.api_version, BROKER.kind, plan.broker.name)) if plan.broker else None
 
 
 def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> Failure | None:

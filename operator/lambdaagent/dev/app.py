@@ -21,7 +21,7 @@ from lambdaagent.broker.inprocess import InProcessBroker
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.children import gateway as gateway_urls
-from lambdaagent.children.base import AgentKey, Backends
+from lambdaagent.children.base import AgentKey, Backends, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.warnings import warnings
 from lambdaagent.dev import environment
@@ -140,8 +140,9 @@ async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:
         log.warning("skipped", place=str(finding))
     known = environment.sources([document.obj for document in found.others])
     wanted = []
+    observed = Observed(agents={(agent.namespace, agent.name): agent for agent in found.agents})
     for agent in found.agents:
-        for warning in warnings(agent, supervisor.installation, BACKENDS):
+        for warning in warnings(agent, supervisor.installation, BACKENDS, observed):
             log.warning(warning.message, agent=agent.key, field=warning.field)
         wanted.append(Wanted(agent, manifests.folder(found, agent), known))
     await supervisor.apply(wanted)

@@ -47,6 +47,8 @@ CHILDREN: tuple[Resource, ...] = (
     kinds.SERVICE,
     kinds.SERVICE_MONITOR,
 )
+# Read to tell why a child does not come up; never written.
+EVIDENCE: tuple[Resource, ...] = (kinds.POD, kinds.REVISION, kinds.EXCHANGE)
 # In every namespace that holds agents.
 OPERATOR_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LAMBDA_AGENT, (*_FOLLOW, "patch")),
@@ -54,6 +56,7 @@ OPERATOR_RIGHTS: tuple[Right, ...] = (
     # Children block their owner's deletion, which some clusters (OpenShift) let only those set who hold this.
     Right(kinds.LAMBDA_AGENT, ("update",), subresource="finalizers"),
     *(Right(child, _KEEP) for child in CHILDREN),
+    *(Right(kind, _FOLLOW) for kind in EVIDENCE),
     # An Event stands in the namespace of the agent that it is about.
     Right(kinds.EVENT, ("create",)),
 )

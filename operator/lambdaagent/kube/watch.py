@@ -78,6 +78,8 @@ class Watcher:
     labels: str = ""
     fields: str = ""
     settings: WatchSettings = field(default_factory=WatchSettings)
+    keep: Callable[[Document], Document] = lambda document: document
+    """What is kept of an object and shown of a change: apiVersion, kind and metadata's identity must stay."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     synced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -128,7 +130,7 @@ class Watcher:
             )
             self._is_fresh()
             self._version = listing.resource_version
-            for change in self._differences(listing.items):
+            for change in self._differences(tuple(map(self.keep, listing.items))):
                 yield change
             self.synced.set()
             self.settled.set()
@@ -176,9 +178,9 @@ class Watcher:
                 return None
             case "DELETED":
                 old = self._objects.pop(key_of(found), None)
-                return None if old is None else Change(ChangeType.DELETED, found, old)
+                return None if old is None else Change(ChangeType.DELETED, self.keep(found), old)
             case _:
-                return self._store(found)
+                return self._store(self.keep(found))
 
     def _store(self, found: Document) -> Change | None:
         old = self._objects.get(key_of(found))

@@ -5,7 +5,7 @@ Ready = SpecValid and ServingReady and EventingReady. The other conditions infor
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children import brokers, gateway, knative, monitoring, triggers
@@ -13,7 +13,9 @@ from lambdaagent.children.base import Object
 from lambdaagent.children.forwards import FINE
 from lambdaagent.children.plan import Plan
 from lambdaagent.settings import Installation
-from lambdaagent.status.readiness import Readiness, of_deployment, of_knative
+from lambdaagent.status.causes import Cause
+from lambdaagent.status.models import Answer
+from lambdaagent.status.readiness import Readiness, of_deployment, of_knative, serving_meanwhile
 
 ChildKey = tuple[str, str, str]  # apiVersion, kind, name
 DEPLOYMENT = ("apps/v1", "Deployment")
@@ -34,6 +36,12 @@ class World:
 
     live: Mapping[ChildKey, Object] = field(default_factory=dict)
     failures: Mapping[ChildKey, Failure] = field(default_factory=dict)
+    # Why the workload does not come up, as far as pods and Revisions tell.
+    workload: Cause | None = None
+    # What the agent's AI endpoint said when it was asked.
+    ai: Answer | None = None
+    # Why the Broker does not, as far as RabbitMQ's topology operator tells.
+    broker: Cause | None = None
 
 
 def serving_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness:
@@ -52,8 +60,19 @@ def serving_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness:
         service = ("v1", "Service", agent.name)
         if failure := world.failures.get(service):
             return _failed(service, failure)
-        return of_deployment(live)
-    return of_knative(live, controller="Knative Serving")
+        return _explained(of_deployment(live), live, world.workload)
+    return _explained(of_knative(live, controller="Knative Serving"), live, world.workload)
+
+
+def _explained(found: Readiness, live: Object, cause: Cause | None) -> Readiness:
+    """With the cause below it, unless that speaks of what was there before the last change."""
+    if found.status == "True" or found.reason == "AwaitingController":
+        return found
+    serving = serving_meanwhile(live)
+    rest = f"; {serving} keeps serving" if serving else ""
+    if cause is None:
+        return replace(found, message=f"{found.message}{rest}")
+    return Readiness(cause.status, cause.reason, f"{live['kind']} {live['metadata']['name']}: {cause.message}{rest}")
 
 
 def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | None:
@@ -77,8 +96,10 @@ def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | 
         elif live is None:
             states.append(Readiness("Unknown", "NotCreated", f"{key[1]} {key[2]} does not exist yet"))
         elif child.kind != brokers.BROKER_CONFIG:  # which reports nothing
-            controller = "the RabbitMQ Broker controller of Knative Eventing"
-            states.append(of_knative(live, controller=controller))
+            state = of_knative(live, controller="the RabbitMQ Broker controller of Knative Eventing")
+            if child.kind == brokers.BROKER and state.status != "True" and world.broker:
+                state = Readiness("False", world.broker.reason, f"{state.message}; {world.broker.message}")
+            states.append(state)
     return _worst(states) or Readiness(
         "True", "Ready", f"Broker {plan.broker.name} and {_count(plan)} Triggers are ready"
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.intelligence import Ai
 from lambdaagent.api.validation import Problem
 from lambdaagent.children import brokers, gateway, triggers
 from lambdaagent.children.base import Object
@@ -12,11 +13,12 @@ from lambdaagent.children.plan import Plan
 from lambdaagent.settings import Installation
 from lambdaagent.status import conditions
 from lambdaagent.status.conditions import DEPLOYMENT, World
+from lambdaagent.status.models import ai_ready
 from lambdaagent.status.readiness import Readiness, of_knative
 
 Status = dict[str, Any]
 OPERATOR_CONDITIONS = frozenset(
-    {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "MonitoringReady"}
+    {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "AIReady", "MonitoringReady"}
 )
 # Of the operator that was here before; nobody updates them any more.
 LEGACY_CONDITIONS = frozenset({"Eventing", "Monitoring"})
@@ -59,6 +61,7 @@ def status(
         "EventingReady": conditions.eventing_ready(agent, plan, world),
         "A2AReady": conditions.a2a_ready(agent, plan, world, installation),
         "ForwardsResolved": conditions.forwards_resolved(plan),
+        "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
     }
     foreign = _condition(previous, "EventingReady") if states["EventingReady"] is None else None
@@ -80,8 +83,7 @@ def status(
         card = f"{url}/.well-known/agent-card.json"
         out["a2aStatus"] = {"serviceName": service["metadata"]["name"], "url": url, "cardUrl": card}
     if ai := agent.spec.ai:
-        values = {"provider": ai.provider, "endpoint": ai.endpoint, "activeModel": ai.model}
-        out["aiStatus"] = {name: value for name, value in values.items() if value}
+        out["aiStatus"] = _ai(ai, said.get("AIReady"))
     if permissions := agent.spec.permissions:
         out["permissionStatus"] = {
             "brokerCreationDisabled": permissions.disable_broker_creation,
@@ -174,6 +176,18 @@ def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Install
         "url": url,
         "ready": ready,
         "latestRevision": live.get("latestReadyRevisionName"),
+    }
+    return _without_none(values)
+
+
+def _ai(ai: Ai, ready: Readiness | None) -> Status:
+    available = {"ModelAvailable": True, "ModelNotFound": False}.get(ready.reason) if ready else None
+    values = {
+        "provider": ai.provider,
+        "endpoint": ai.endpoint,
+        "activeModel": ai.model,
+        "modelAvailable": available,
+        "error": ready.message if ready and ready.status == "False" else None,
     }
     return _without_none(values)
 

@@ -60,4 +60,14 @@ def of_deployment(obj: Object) -> Readiness:
     wanted = (obj.get("spec") or {}).get("replicas", 1)
     if available and available["status"] == "True" and status.get("updatedReplicas", 0) >= min(1, wanted):
         return Readiness("True", "Ready")
-    return Readiness("Unknown", "Deploying", f"{title}: no available pod yet")
+    return Readiness("Unknown", "Deploying", f"{title}: no available pod of this version yet")
+
+
+def serving_meanwhile(obj: Object) -> str:
+    """What of an earlier version goes on serving while the present one is not ready; empty: nothing."""
+    status = obj.get("status") or {}
+    latest = status.get("latestReadyRevisionName")
+    if latest and latest != status.get("latestCreatedRevisionName"):
+        return f"Revision {latest}"
+    older = status.get("availableReplicas", 0) and status.get("replicas", 0) > status.get("updatedReplicas", 0)
+    return "the version before" if older else ""

@@ -1,0 +1,133 @@
+"""What stands behind the children and is not ours: pods, Revisions, and RabbitMQ's Exchanges of a Broker.
+
+They are followed and never written. Of each only what a cause is read from is kept, and an agent is woken only when the
+cause changed: a pod changes many times on its way, and a thousand agents have thousands of them. Pods and Revisions
+are found by the labels that our templates give them, so none of anybody else's is asked for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from lambdaagent.api import naming
+from lambdaagent.children.base import AgentKey, Object
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.resources import EXCHANGE, POD, REVISION, Resource
+from lambdaagent.kube.watch import Change, Watcher
+from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_revision
+
+_OURS = f"app.kubernetes.io/managed-by={naming.MANAGER},{naming.LABEL_COMPONENT}=agent,{naming.LABEL_AGENT}"
+_KINDS: tuple[tuple[Resource, str, Callable[[Object], Cause | None]], ...] = (
+    (POD, _OURS, of_pod),
+    (REVISION, _OURS, of_revision),
+    (EXCHANGE, "", of_exchange),
+)
+_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "creationTimestamp", "deletionTimestamp")
+_STATUS = ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    cause: Cause
+    since: str
+    # What a pod says is more precise than what Knative makes of it.
+    precise: bool
+
+
+@dataclass
+class Evidence:
+    client: Client
+    served: frozenset[str]
+    # Called with an agent when the cause of its state may be another one.
+    changed: Callable[[AgentKey], None]
+    # Called with namespace and name of a Broker in the same case.
+    broker_changed: Callable[[AgentKey], None]
+    # The only ones to look at; empty: all.
+    namespaces: tuple[str, ...] = ()
+    _of_agents: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
+    _of_brokers: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
+    _watchers: list[Watcher] = field(default_factory=list, init=False)
+
+    def of_workload(self, agent: AgentKey) -> Cause | None:
+        """Of the newest pod or Revision that has a cause to tell."""
+        return _newest(self._of_agents.get(agent))
+
+    def of_broker(self, broker: AgentKey) -> Cause | None:
+        return _newest(self._of_brokers.get(broker))
+
+    @property
+    def age(self) -> float:
+        """Seconds since the most silent watch gave a sign of life."""
+        return max((watcher.age for watcher in self._watchers), default=0.0)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Complete when entered: every watch has listed once, or was refused, which costs a cause and nothing else."""
+        served = [kind for kind in _KINDS if not kind[0].group or kind[0].api_version in self.served]
+        found = [
+            (Watcher(self.client, kind, namespace=namespace, labels=labels, keep=_slim), read)
+            for kind, labels, read in served
+            for namespace in self.namespaces or (None,)
+        ]
+        self._watchers = [watcher for watcher, _ in found]
+        tasks = [asyncio.create_task(self._follow(*each), name=f"watch {each[0].target}") for each in found]
+        try:
+            await asyncio.gather(*(watcher.settled.wait() for watcher in self._watchers))
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, watcher: Watcher, read: Callable[[Object], Cause | None]) -> None:
+        exchange = watcher.resource == EXCHANGE
+        index, tell = (self._of_brokers, self.broker_changed) if exchange else (self._of_agents, self.changed)
+        async for change in watcher.changes():
+            about = _broker(change) if exchange else _agent(change)
+            if about is None:
+                continue
+            cause = None if change.type == "DELETED" else read(change.object)
+            since = change.object["metadata"].get("creationTimestamp", "")
+            found = _Found(cause, since, precise=watcher.resource == POD) if cause else None
+            if _changed(index, about, f"{watcher.resource.kind}/{change.key[1]}", found):
+                tell(about)
+
+
+def _changed(index: dict[AgentKey, dict[str, _Found]], about: AgentKey, source: str, found: _Found | None) -> bool:
+    known = index.get(about, {})
+    if known.get(source) == found:
+        return False
+    if found:
+        index.setdefault(about, {})[source] = found
+    else:
+        del known[source]
+        if not known:
+            del index[about]
+    return True
+
+
+def _newest(found: dict[str, _Found] | None) -> Cause | None:
+    if not found:
+        return None
+    return max(found.items(), key=lambda item: (item[1].precise, item[1].since, item[0]))[1].cause
+
+
+def _agent(change: Change) -> AgentKey | None:
+    name = change.object["metadata"].get("labels", {}).get(naming.LABEL_AGENT)
+    return (change.key[0], name) if name else None
+
+
+def _broker(change: Change) -> AgentKey | None:
+    references = change.object["metadata"].get("ownerReferences", [])
+    return next(((change.key[0], ref["name"]) for ref in references if ref["kind"] == "Broker"), None)
+
+
+def _slim(obj: Object) -> Object:
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": {key: metadata[key] for key in (*_METADATA, "ownerReferences") if key in metadata},
+        "status": {key: status[key] for key in _STATUS if key in status},
+    }

@@ -1,0 +1,191 @@
+"""Asks AI endpoints whether they answer, apart from reconciling: a slow endpoint must never hold up an agent.
+
+Each endpoint is asked once per round however many agents use it, a few at a time, each within a deadline and with a
+bound on what is read. Agents are woken only when an answer is another one than before.
+
+Hazard: addresses come from whoever may write a LambdaAgent, and the operator may reach what they may not. So only a
+fixed path is asked by GET, redirects are not followed, nothing of a body is shown but names of models, and link-local
+addresses (clouds keep credentials there) are refused after resolution.
+"""
+
+import asyncio
+import ipaddress
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+import structlog
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from lambdaagent.children.base import AgentKey
+from lambdaagent.status.models import Answer, Endpoint, shown
+
+log = structlog.get_logger(__name__)
+
+_DEADLINE = 5.0
+_AT_ONCE = 8
+_MOST_BYTES = 1024 * 1024
+
+
+class ForbiddenAddressError(OSError):
+    pass
+
+
+def _check(address: str) -> None:
+    if ipaddress.ip_address(address.partition("%")[0]).is_link_local:
+        raise ForbiddenAddressError(f"{address} is link-local and is not asked")
+
+
+class _Resolver(AbstractResolver):
+    def __init__(self) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        for entry in found:
+            _check(entry["host"])
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@dataclass
+class Prober:
+    interval: float
+    # Called with each agent whose endpoint answers differently now.
+    changed: Callable[[AgentKey], None]
+    _users: dict[Endpoint, set[AgentKey]] = field(default_factory=dict, init=False)
+    _endpoints: dict[AgentKey, Endpoint] = field(default_factory=dict, init=False)
+    _answers: dict[Endpoint, Answer] = field(default_factory=dict, init=False)
+    _tasks: dict[Endpoint, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _session: aiohttp.ClientSession | None = field(default=None, init=False)
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
+
+    def answer(self, endpoint: Endpoint | None) -> Answer | None:
+        return self._answers.get(endpoint) if endpoint else None
+
+    def put(self, key: AgentKey, endpoint: Endpoint | None) -> None:
+        """The agent uses this endpoint now; None: none, or it is gone."""
+        before = self._endpoints.pop(key, None)
+        if endpoint:
+            self._endpoints[key] = endpoint
+        if before == endpoint:
+            return
+        if before:
+            self._users[before].discard(key)
+            if not self._users[before]:
+                del self._users[before]
+                self._answers.pop(before, None)
+                if task := self._tasks.pop(before, None):
+                    task.cancel()
+        if endpoint:
+            self._users.setdefault(endpoint, set()).add(key)
+            self._begin(endpoint)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Endpoints are asked while the context is open."""
+        timeout = aiohttp.ClientTimeout(total=_DEADLINE)
+        connector = aiohttp.TCPConnector(resolver=_Resolver(), force_close=True)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
+            self._session = session
+            for endpoint in self._users:
+                self._begin(endpoint)
+            try:
+                yield
+            finally:
+                self._session = None
+                tasks = list(self._tasks.values())
+                self._tasks.clear()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, endpoint: Endpoint) -> None:
+        if self._session and endpoint not in self._tasks:
+            task = asyncio.create_task(self._follow(self._session, endpoint), name=f"probe {shown(endpoint[1])}")
+            self._tasks[endpoint] = task
+
+    async def _follow(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
+        while True:
+            async with self._slots:
+                answer = await ask(session, endpoint)
+            if answer != self._answers.get(endpoint):
+                self._answers[endpoint] = answer
+                log.info("AI endpoint", url=shown(endpoint[1]), status=answer.status, problem=answer.problem)
+                for key in list(self._users.get(endpoint, ())):
+                    self.changed(key)
+            # Jittered, so that a thousand endpoints are not asked in one moment.
+            await asyncio.sleep(self.interval * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+async def ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> Answer:
+    """Never raises: what went wrong is the answer."""
+    provider, url = endpoint
+    try:
+        _check_literal(url)
+        async with session.get(url, allow_redirects=False) as response:
+            if response.status != 200:
+                return Answer(status=response.status)
+            body = await _bounded(response)
+    except (aiohttp.ClientError, OSError, ValueError) as problem:
+        return Answer(problem=_said(problem))
+    return Answer(status=200, models=_models(provider, body))
+
+
+def _check_literal(url: str) -> None:
+    """aiohttp resolves no address that is one already."""
+    host = urlsplit(url).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return
+    _check(host)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise ValueError("answers with more than 1 MiB")
+    return bytes(body)
+
+
+def _models(provider: str, body: bytes) -> frozenset[str] | None:
+    """None: it is no list of models; then its being there is all that is known."""
+    key, name = ("models", "name") if provider == "ollama" else ("data", "id")
+    try:
+        found: Iterable[object] = orjson.loads(body)[key]
+        return frozenset(str(entry[name]) for entry in found if isinstance(entry, dict) and name in entry)
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _said(problem: Exception) -> str:
+    """Without addresses and times, or a status would change while nothing does."""
+    match problem:
+        case TimeoutError():
+            return f"no answer within {_DEADLINE:.0f} s"
+        case aiohttp.ClientConnectorError() if isinstance(problem.os_error, ForbiddenAddressError):
+            return str(problem.os_error)
+        case aiohttp.ClientConnectorDNSError():
+            return "the host name does not resolve"
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is not trusted"
+        case aiohttp.ClientConnectorError():
+            return os.strerror(problem.os_error.errno) if problem.os_error.errno else "cannot connect"
+        case aiohttp.ServerDisconnectedError():
+            return "it closes the connection"
+        case ForbiddenAddressError() | ValueError():
+            return str(problem)
+    return type(problem).__name__

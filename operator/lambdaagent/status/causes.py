@@ -1,0 +1,102 @@
+"""Why a workload or a Broker does not come up: read from pods, Revisions and the objects of RabbitMQ's operator.
+
+A Deployment says "no pod is available" and Knative "Deploying" for ten minutes while the kubelet has known the cause
+since the first second. What is told here must stay the same while nothing changes: a crash loop alternates between
+three states and an image pull between two, so each is told as one, without counts, times or ids.
+"""
+
+import re
+from dataclasses import dataclass
+
+from lambdaagent.children.base import Object
+from lambdaagent.status.readiness import State, condition
+
+_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"})
+_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_SIDECARS = frozenset({"queue-proxy"})
+# The kubelet adds which pod it speaks of; runtimes add ids.
+_NOISE = re.compile(r'\s*\(pod: "[^"]*", container: [^)]*\)|\b[0-9a-f]{32,}\b')
+_WHY = (
+    (re.compile("not found|NotFound|manifest unknown|does not exist", re.IGNORECASE), "the registry does not have it"),
+    (re.compile("unauthorized|denied|forbidden|authorization", re.IGNORECASE), "the registry refuses access"),
+    (re.compile("no such host|i/o timeout|refused|unreachable", re.IGNORECASE), "the registry cannot be reached"),
+)
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """`status` False: until somebody changes something; Unknown: may pass by itself."""
+
+    reason: str
+    message: str
+    status: State = "False"
+
+
+def of_pod(pod: Object) -> Cause | None:
+    """What keeps a pod from being ready; None where nothing does, or where it is on its way."""
+    status = pod.get("status") or {}
+    if pod["metadata"].get("deletionTimestamp") or status.get("phase") == "Succeeded":
+        return None
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        if container["name"] not in _SIDECARS and (cause := _of_container(container)):
+            return cause
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled and scheduled["status"] == "False" and scheduled.get("reason") == "Unschedulable":
+        return Cause("Unschedulable", f"no node takes the pod: {_clean(scheduled.get('message', ''))}", "Unknown")
+    if status.get("phase") == "Failed":
+        return Cause(status.get("reason") or "PodFailed", _clean(status.get("message") or "the pod failed"))
+    return None
+
+
+def _of_container(container: Object) -> Cause | None:
+    if container.get("ready"):
+        return None
+    state = container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _IMAGE:
+        why = next((text for pattern, text in _WHY if pattern.search(message)), "")
+        hint = "check spec.image and spec.image.imagePullSecrets"
+        return Cause("ImagePullBackOff", f"cannot pull {container['image']}{': ' if why else ''}{why}; {hint}")
+    if reason in _CONTAINER:
+        return Cause(reason, _with_next_step(_clean(message or reason)))
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+    if ended and (container.get("restartCount") or ended.get("exitCode")):
+        if ended.get("reason") == "OOMKilled":
+            message = f"container {container['name']} used more memory than it may; raise spec.resources.limits.memory"
+            return Cause("OOMKilled", message)
+        message = f"container {container['name']} ends with exit code {ended.get('exitCode')} again and again"
+        return Cause("CrashLoopBackOff", f"{message}; see kubectl logs --previous")
+    return None
+
+
+def _with_next_step(message: str) -> str:
+    if "runAsNonRoot" in message or "non-numeric user" in message:
+        return f"{message}; give the image a numeric USER other than 0"
+    if "not found" in message or "couldn't find key" in message:
+        return f"{message}; create it in the agent's namespace or correct the reference in spec"
+    return message
+
+
+def of_revision(revision: Object) -> Cause | None:
+    """Knative's own word on a Revision that failed; its reasons say more than the Service's RevisionFailed."""
+    ready = condition(revision, "Ready")
+    if ready is None or ready["status"] != "False":
+        return None
+    text = _clean(ready.get("message") or ready.get("reason") or "failed")
+    return Cause(ready.get("reason") or "RevisionFailed", f"Revision {revision['metadata']['name']}: {text}")
+
+
+def of_exchange(exchange: Object) -> Cause | None:
+    """Why RabbitMQ's topology operator refuses a Broker's exchange; the Broker only shows that it is not ready."""
+    ready = condition(exchange, "Ready")
+    if ready is None or ready["status"] == "True":
+        return None
+    text = _clean(ready.get("message") or ready.get("reason") or "not ready")
+    return Cause(ready.get("reason") or "ExchangeFailure", f"Exchange {exchange['metadata']['name']}: {text}")
+
+
+def _clean(message: str) -> str:
+    text = " ".join(_NOISE.sub("", message).split()).rstrip(".")
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

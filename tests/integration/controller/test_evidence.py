@@ -1,0 +1,215 @@
+"""What pods, Revisions and RabbitMQ's operator say of a failure reaches the agent's status, and goes with it."""
+
+import asyncio
+import functools
+from typing import Any
+
+from aiohttp import web
+from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.parts.knative import mark_failed, mark_ready
+
+KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
+STARTED = {"phase": "Pending", "containerStatuses": []}
+
+
+def pod_of(cluster: Cluster, name: str, template: dict[str, Any], status: dict[str, Any]) -> str:
+    """A pod as the ReplicaSet would make it, reported on as the kubelet would; the path of its status."""
+    spec = template["spec"] | {"containers": [{"name": "user-container", "image": "r/a:1"}], "restartPolicy": "Always"}
+    spec.pop("serviceAccountName", None)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": template["metadata"]["labels"]}}
+    cluster.rest.post(cluster.path("v1", "pods"), pod | {"spec": spec})
+    path = cluster.path("v1", "pods", name) + "/status"
+    cluster.rest.merge(path, {"status": status})
+    return path
+
+
+def waiting(reason: str, message: str) -> dict[str, Any]:
+    container = {"name": "user-container", "image": "r/a:1", "imageID": "", "ready": False, "restartCount": 0}
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"phase": "Pending", "containerStatuses": [container | {"state": state}]}
+
+
+def because(cluster: Cluster, name: str, kind: str, reason: str) -> Any:
+    found = cluster.condition(name, kind)
+    return found if found and found["reason"] == reason else None
+
+
+def report(cluster: Cluster, name: str, **status: Any) -> None:
+    """On a Deployment, as its controller would."""
+    path = cluster.path("apps/v1", "deployments", name)
+    generation = cluster.rest.get(path)["metadata"]["generation"]
+    cluster.rest.merge(f"{path}/status", {"status": {"observedGeneration": generation} | status})
+
+
+async def test_a_missing_secret_is_named_and_forgotten_when_the_pod_runs(cluster: Cluster, start: Start) -> None:
+    await start(serving="kubernetes", eventing="none")
+    await asyncio.to_thread(cluster.apply, "poor", {})
+    deployment = await eventually(lambda: cluster.find("apps/v1", "deployments", "poor"))
+    report(cluster, "poor", replicas=1, updatedReplicas=1, unavailableReplicas=1)
+    template = deployment["spec"]["template"]
+    path = pod_of(cluster, "poor-1", template, waiting("CreateContainerConfigError", 'secret "redis" not found'))
+    said = await eventually(lambda: because(cluster, "poor", "ServingReady", "CreateContainerConfigError"))
+    assert said["status"] == "False"
+    assert 'Deployment poor: secret "redis" not found; create it in the agent' in said["message"]
+    assert cluster.agent("poor")["status"]["phase"] == "Failed"
+    assert because(cluster, "poor", "Ready", "CreateContainerConfigError")
+
+    cluster.rest.merge(path, {"status": waiting("ContainerCreating", "")})
+    await eventually(lambda: because(cluster, "poor", "ServingReady", "Deploying"))
+    available = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}
+    report(cluster, "poor", replicas=1, updatedReplicas=1, readyReplicas=1, availableReplicas=1, conditions=[available])
+    await eventually(lambda: cluster.has("poor", "Ready", "True"))
+
+
+async def test_the_last_good_version_serves_while_the_new_ones_image_is_missing(cluster: Cluster, start: Start) -> None:
+    await start(eventing="none")
+    await asyncio.to_thread(cluster.apply, "rolling", {})
+    service = await eventually(lambda: cluster.find(KNATIVE, "services", "rolling"))
+    mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name="rolling")
+    await eventually(lambda: cluster.has("rolling", "Ready", "True"))
+
+    await asyncio.to_thread(cluster.apply, "rolling", {"image": {"repository": "example.com/agent", "tag": "typo"}})
+    await eventually(lambda: cluster.has("rolling", "Ready", "False"))
+    template = service["spec"]["template"]
+    path = cluster.path(KNATIVE, "services", "rolling")
+    generation = cluster.rest.get(path)["metadata"]["generation"]
+    deploying = {"type": "Ready", "status": "Unknown", "reason": "Deploying"}
+    status = {"observedGeneration": generation, "latestCreatedRevisionName": "rolling-00002", "conditions": [deploying]}
+    cluster.rest.merge(f"{path}/status", {"status": status})
+    pod_of(cluster, "rolling-2", template, waiting("ImagePullBackOff", "manifest unknown"))
+    said = await eventually(lambda: because(cluster, "rolling", "ServingReady", "ImagePullBackOff"))
+    assert "cannot pull r/a:1: the registry does not have it" in said["message"]
+    assert said["message"].endswith("Revision rolling-00001 keeps serving")
+    assert cluster.agent("rolling")["status"]["serviceStatus"]["latestRevision"] == "rolling-00001"
+
+
+async def test_a_revision_gives_its_own_reason_where_no_pod_ever_was(cluster: Cluster, start: Start) -> None:
+    await start(eventing="none")
+    await asyncio.to_thread(cluster.apply, "unmade", {})
+    service = await eventually(lambda: cluster.find(KNATIVE, "services", "unmade"))
+    mark_failed(
+        cluster.rest, "Service", namespace=cluster.namespace, name="unmade", reason="RevisionFailed", message="failed"
+    )
+    await eventually(lambda: because(cluster, "unmade", "ServingReady", "RevisionFailed"))
+    labels = service["spec"]["template"]["metadata"]["labels"]
+    revision = {
+        "apiVersion": KNATIVE,
+        "kind": "Revision",
+        "metadata": {"name": "unmade-00001", "labels": labels},
+        "spec": {"containers": [{"image": "r/a:1"}]},
+    }
+    cluster.rest.post(cluster.path(KNATIVE, "revisions"), revision)
+    ready = {"type": "Ready", "status": "False", "reason": "ContainerMissing", "message": "Unable to fetch image"}
+    path = cluster.path(KNATIVE, "revisions", "unmade-00001")
+    cluster.rest.merge(f"{path}/status", {"status": {"conditions": [ready]}})
+    said = await eventually(lambda: because(cluster, "unmade", "ServingReady", "ContainerMissing"))
+    assert "Revision unmade-00001: Unable to fetch image" in said["message"]
+
+
+async def test_the_topology_operators_refusal_is_told_instead_of_not_ready(cluster: Cluster, start: Start) -> None:
+    await start()
+    await asyncio.to_thread(cluster.apply, "refused", {"eventing": {}})
+    broker = await eventually(lambda: cluster.find(EVENTING, "brokers", "lambdaagents"))
+    mark_failed(
+        cluster.rest,
+        "Broker",
+        namespace=cluster.namespace,
+        name="lambdaagents",
+        reason="ExchangeFailure",
+        message="exchange b.x is not ready",
+    )
+    await eventually(lambda: because(cluster, "refused", "EventingReady", "ExchangeFailure"))
+    owner = {"apiVersion": EVENTING, "kind": "Broker", "name": "lambdaagents", "uid": broker["metadata"]["uid"]}
+    exchange = {
+        "apiVersion": "rabbitmq.com/v1beta1",
+        "kind": "Exchange",
+        "metadata": {"name": "b.x", "ownerReferences": [owner]},
+        "spec": {"name": "b.x", "type": "headers", "rabbitmqClusterReference": {"name": "r", "namespace": "other"}},
+    }
+    cluster.rest.post(cluster.path("rabbitmq.com/v1beta1", "exchanges"), exchange)
+    why = "Resource is not allowed to reference defined cluster reference. Check the namespace of the resource is"
+    ready = {"type": "Ready", "status": "False", "reason": "FailedCreateOrUpdate", "message": why}
+    ready |= {"lastTransitionTime": "2026-01-01T00:00:00Z"}
+    path = cluster.path("rabbitmq.com/v1beta1", "exchanges", "b.x")
+    cluster.rest.merge(f"{path}/status", {"status": {"conditions": [ready]}})
+    said = await eventually(lambda: because(cluster, "refused", "EventingReady", "FailedCreateOrUpdate"))
+    assert "exchange b.x is not ready" in said["message"]
+    assert "not allowed to reference" in said["message"]
+
+
+async def test_triggers_are_made_anew_together_with_their_broker(cluster: Cluster, start: Start) -> None:
+    await start()
+    await asyncio.to_thread(cluster.apply, "bound", {"eventing": {"subscriptions": [{"eventType": "a.b"}]}})
+    (name,) = await eventually(lambda: cluster.names(EVENTING, "triggers"))
+    old = cluster.find(EVENTING, "triggers", name)["metadata"]["uid"]
+    cluster.rest.delete(cluster.path(EVENTING, "brokers", "lambdaagents"))
+
+    def renewed() -> bool:
+        broker, trigger = (
+            cluster.find(EVENTING, "brokers", "lambdaagents"),
+            cluster.find(EVENTING, "triggers", name),
+        )
+        if not broker or not trigger or trigger["metadata"]["uid"] == old:
+            return False
+        said = trigger["metadata"]["annotations"]["lambda.knative.io/broker-uid"]
+        return bool(said == broker["metadata"]["uid"])
+
+    await eventually(renewed)
+
+
+async def test_what_nobody_takes_is_named_until_somebody_does(cluster: Cluster, start: Start) -> None:
+    await start()
+
+    def reasons() -> set[str]:
+        return {warning["reason"] for warning in (cluster.agent("loud").get("status") or {}).get("warnings", [])}
+
+    await asyncio.to_thread(cluster.apply, "loud", {"eventing": {"intents": ["chat.said"]}})
+    await eventually(lambda: "IntentNotSubscribed" in reasons())
+    taker = {"eventing": {"subscriptions": [{"eventType": "io.homelab.chat.said"}]}}
+    await asyncio.to_thread(cluster.apply, "taker", taker)
+    await eventually(lambda: "IntentNotSubscribed" not in reasons())
+    cluster.rest.delete(f"{cluster.agents}/taker")
+    await eventually(lambda: "IntentNotSubscribed" in reasons())
+
+
+async def test_a_forward_of_what_its_target_does_not_take_is_named(cluster: Cluster, start: Start) -> None:
+    await start()
+    forward = {"eventTypes": ["a.b", "c.d"], "targetAgent": "target", "targetNamespace": cluster.namespace}
+    await asyncio.to_thread(cluster.apply, "sender", {"eventing": {"forwards": [forward]}})
+    target = {"eventing": {"broker": {"dedicated": True}, "subscriptions": [{"eventType": "c.d"}]}}
+    await asyncio.to_thread(cluster.apply, "target", target)
+
+    def warning() -> Any:
+        found = (cluster.agent("sender").get("status") or {}).get("warnings", [])
+        return next((entry for entry in found if entry["reason"] == "ForwardNotSubscribed"), None)
+
+    said = await eventually(warning)
+    assert said["field"] == "spec.eventing.forwards[0].eventTypes"
+    assert "target does not subscribe to a.b;" in said["message"]
+
+
+async def test_the_ai_endpoint_is_asked_and_never_gates(cluster: Cluster, start: Start) -> None:
+    models: list[dict[str, str]] = [{"name": "llama3.2:3b"}]
+
+    async def tags(_: web.Request) -> web.Response:
+        return web.json_response({"models": models})
+
+    app = web.Application()
+    app.add_routes([web.get("/api/tags", tags)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await start(eventing="none")
+        for name, model in (("has", "llama3.2:3b"), ("lacks", "llava:7b")):
+            await asyncio.to_thread(cluster.apply, name, {"ai": {"endpoint": url, "model": model}})
+            await eventually(functools.partial(cluster.find, KNATIVE, "services", name))
+            mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name=name)
+        await eventually(lambda: because(cluster, "has", "AIReady", "ModelAvailable"))
+        said = await eventually(lambda: because(cluster, "lacks", "AIReady", "ModelNotFound"))
+        assert "does not list llava:7b but llama3.2:3b; ollama pull llava:7b" in said["message"]
+        assert cluster.agent("lacks")["status"]["aiStatus"]["modelAvailable"] is False
+        await eventually(lambda: cluster.has("lacks", "Ready", "True"))
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,139 @@
+"""What the kubelet, Knative and RabbitMQ's topology operator say of a failure, and what becomes of it."""
+
+from typing import Any
+
+import pytest
+
+from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_revision
+
+NOT_ROOT = (
+    'container has runAsNonRoot and image will run as root (pod: "a-5d_ns(0c1d)", container: user-container)',
+    "container has runAsNonRoot and image will run as root; give the image a numeric USER other than 0",
+)
+
+
+def pod(*containers: dict[str, Any], **status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p"}, "status": {"phase": "Pending", "containerStatuses": list(containers), **status}}
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    return {"name": "user-container", "image": "r/a:1", "ready": False, "restartCount": 0, **fields}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return container(state={"waiting": {"reason": reason, "message": message}})
+
+
+def ended(code: int, reason: str = "Error") -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason, "finishedAt": "2026-01-01T00:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "message"),
+    [
+        pytest.param(
+            waiting("ErrImagePull", 'failed to pull "r/a:1": r/a:1: not found'),
+            "ImagePullBackOff",
+            "cannot pull r/a:1: the registry does not have it; check spec.image and spec.image.imagePullSecrets",
+            id="image not there",
+        ),
+        pytest.param(
+            waiting("ImagePullBackOff", 'Back-off pulling image "r/a:1": ErrImagePull: 401 Unauthorized'),
+            "ImagePullBackOff",
+            "cannot pull r/a:1: the registry refuses access; check spec.image and spec.image.imagePullSecrets",
+            id="registry refuses",
+        ),
+        pytest.param(
+            waiting("ImagePullBackOff", 'Back-off pulling image "r/a:1"'),
+            "ImagePullBackOff",
+            "cannot pull r/a:1; check spec.image and spec.image.imagePullSecrets",
+            id="older kubelets say no more",
+        ),
+        pytest.param(
+            waiting("CreateContainerConfigError", 'secret "restaurant-redis" not found'),
+            "CreateContainerConfigError",
+            'secret "restaurant-redis" not found; create it in the agent\'s namespace or correct the reference in spec',
+            id="missing Secret",
+        ),
+        pytest.param(
+            waiting("CreateContainerConfigError", NOT_ROOT[0]), "CreateContainerConfigError", NOT_ROOT[1], id="root"
+        ),
+        pytest.param(
+            waiting("RunContainerError", 'exec: "/x": not an executable' + " " + "ab" * 32),
+            "RunContainerError",
+            'exec: "/x": not an executable',
+            id="ids of the runtime are left out",
+        ),
+        pytest.param(
+            container(restartCount=3, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended(1)),
+            "CrashLoopBackOff",
+            "container user-container ends with exit code 1 again and again; see kubectl logs --previous",
+            id="crash loop, waiting",
+        ),
+        pytest.param(
+            container(restartCount=4, state={"running": {}}, lastState=ended(1)),
+            "CrashLoopBackOff",
+            "container user-container ends with exit code 1 again and again; see kubectl logs --previous",
+            id="crash loop, between two crashes",
+        ),
+        pytest.param(
+            container(restartCount=0, state=ended(1)),
+            "CrashLoopBackOff",
+            "container user-container ends with exit code 1 again and again; see kubectl logs --previous",
+            id="crash loop, first crash",
+        ),
+        pytest.param(
+            container(restartCount=1, state={"running": {}}, lastState=ended(137, "OOMKilled")),
+            "OOMKilled",
+            "container user-container used more memory than it may; raise spec.resources.limits.memory",
+            id="out of memory",
+        ),
+    ],
+)
+def test_a_container_that_cannot_run_says_why(status: dict[str, Any], reason: str, message: str) -> None:
+    assert of_pod(pod(status)) == Cause(reason, message)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(pod(container(ready=True, restartCount=9, lastState=ended(1))), id="ready after crashes"),
+        pytest.param(pod(waiting("ContainerCreating")), id="being created"),
+        pytest.param(pod(container(state={"running": {}})), id="started, not ready yet"),
+        pytest.param(pod(), id="nothing said yet"),
+        pytest.param(pod(container(state=ended(0), restartCount=0)), id="ended well once"),
+        pytest.param(pod(waiting("ErrImagePull") | {"name": "queue-proxy"}), id="Knative's own container"),
+        pytest.param(
+            {"metadata": {"name": "p", "deletionTimestamp": "2026-01-01T00:00:00Z"}} | {"status": {"phase": "Failed"}},
+            id="on its way out",
+        ),
+    ],
+)
+def test_a_pod_on_its_way_has_no_cause(found: dict[str, Any]) -> None:
+    assert of_pod(found) is None
+
+
+def test_a_pod_that_no_node_takes_may_still_find_one() -> None:
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes fit."}
+    assert of_pod(pod(conditions=[unschedulable])) == Cause(
+        "Unschedulable", "no node takes the pod: 0/1 nodes fit", "Unknown"
+    )
+
+
+def test_an_evicted_pod_says_so() -> None:
+    found = of_pod(pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory."))
+    assert found == Cause("Evicted", "The node was low on resource: memory")
+
+
+def test_a_failed_revision_gives_its_own_reason() -> None:
+    ready = {"type": "Ready", "status": "False", "reason": "ContainerMissing", "message": "Unable to fetch image"}
+    revision = {"metadata": {"name": "a-00002"}, "status": {"conditions": [ready]}}
+    assert of_revision(revision) == Cause("ContainerMissing", "Revision a-00002: Unable to fetch image")
+    revision["status"]["conditions"] = [ready | {"status": "Unknown"}]  # type: ignore[index]
+    assert of_revision(revision) is None
+
+
+def test_an_exchange_that_is_refused_tells_why() -> None:
+    ready = {"type": "Ready", "status": "False", "reason": "FailedCreateOrUpdate", "message": "not allowed."}
+    exchange = {"metadata": {"name": "b.x"}, "status": {"conditions": [ready]}}
+    assert of_exchange(exchange) == Cause("FailedCreateOrUpdate", "Exchange b.x: not allowed")
