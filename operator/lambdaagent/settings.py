@@ -62,6 +62,7 @@ class Installation(_Common):
     delivery_backoff_delay: str = "PT1S"
     cluster_domain: str = "cluster.local"
     pod_security: PodSecurity = "restricted"
+    gateway_image: str = Field("", description="What agents of a2a.mode sidecar get into their pods; empty: nothing")
 
     @field_validator("gateway_url", "events_url")
     @classmethod
@@ -94,6 +95,20 @@ class GatewaySettings(_Common):
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
     amqp_url: SecretStr = SecretStr("")
     database: str = Field("", description="A file path: SQLite; empty: memory")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+
+class SidecarSettings(BaseSettings):
+    """How the gateway in an agent's own pod runs; the operator sets all of it."""
+
+    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
+
+    agent: str = Field(min_length=2, description="The agent as JSON: metadata and what of its spec matters here")
+    sink: OptionalUrl = Field("", description="Where the agent's events go on to; empty: nowhere")
+    host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
+    port: int = Field(8090, ge=0, le=65535)
+    max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

@@ -115,6 +115,26 @@ def test_it_is_found_and_called_over_a2a_by_its_own_name(cluster: Cluster, agent
     assert "completed" in answer
 
 
+def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: str) -> None:
+    document = agent(cluster, prompt="Beside:")
+    document["metadata"]["name"] = "beside"
+    document["spec"]["a2a"]["mode"] = "sidecar"
+    cluster.kubectl("-n", agents, "apply", "-f", "-", given=document)
+    cluster.kubectl("-n", agents, "wait", "lambdaagent/beside", "--for=condition=Ready", "--timeout=60s")
+    status = cluster.get("-n", agents, "lambdaagent/beside")["status"]
+    base = f"http://beside.{agents}.svc.cluster.local"
+    assert status["a2aStatus"]["url"] == base
+    assert {"type": "A2AReady", "status": "True"}.items() <= _condition(status, "A2AReady").items()
+    assert f'"{base}/api/a2a' in call(cluster, "default", f"{base}/.well-known/agent-card.json")
+    assert call(cluster, "default", f"{base}/api/a2a/skills/echo", "hello") == "Beside: hello"
+    assert call(cluster, "default", f"{GATEWAY}/agents/{agents}/beside/api/a2a/skills/echo", "hi") == "Beside: hi"
+    cluster.kubectl("-n", agents, "delete", "lambdaagent/beside", "--timeout=60s")
+
+
+def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
+    return next(entry for entry in status["conditions"] if entry["type"] == kind)
+
+
 def test_the_roles_of_the_cluster_know_agents(cluster: Cluster) -> None:
     for role, verb in (("view", "watch"), ("edit", "patch"), ("admin", "*")):
         until(lambda role=role, verb=verb: verb in _verbs(cluster, role))  # type: ignore[misc]

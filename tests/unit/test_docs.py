@@ -16,10 +16,10 @@ def test_every_dependency_has_its_line() -> None:
 
 
 def test_every_setting_is_in_the_reference() -> None:
-    from lambdaagent.settings import GatewaySettings, OperatorSettings
+    from lambdaagent.settings import GatewaySettings, OperatorSettings, SidecarSettings
 
     text = (ROOT / "docs/reference/settings.md").read_text()
-    fields = {**OperatorSettings.model_fields, **GatewaySettings.model_fields}
+    fields = {**OperatorSettings.model_fields, **GatewaySettings.model_fields, **SidecarSettings.model_fields}
     names = [str(field.validation_alias or f"LAMBDAAGENT_{name.upper()}") for name, field in fields.items()]
     assert [name for name in names if f"`{name}`" not in text] == []
 

@@ -12,6 +12,9 @@ import re
 from lambdaagent.api.base import GROUP
 
 MANAGER = "lambdaagent"  # field manager, and app.kubernetes.io/managed-by
+# Field managers of status: each process owns the conditions that it says.
+STATUS_OF_OPERATOR = f"{MANAGER}-operator"
+STATUS_OF_DISPATCHER = f"{MANAGER}-dispatcher"
 LABEL_AGENT = f"{GROUP}/agent"
 LABEL_OWNER = f"{GROUP}/owner-uid"
 LABEL_SHARED = f"{GROUP}/shared"

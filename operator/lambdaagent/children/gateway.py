@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children import sidecar
 from lambdaagent.children.base import Object, child
 from lambdaagent.events import capability
 from lambdaagent.settings import Installation
@@ -24,6 +25,8 @@ def a2a_service(agent: LambdaAgent, installation: Installation) -> Object | None
 
 def a2a_url(agent: LambdaAgent, installation: Installation) -> str | None:
     """The base under which the agent's card and endpoint are found in the cluster."""
+    if sidecar.wanted(agent, installation):
+        return f"http://{agent.name}.{agent.namespace}.svc.{installation.cluster_domain}"
     if a2a_service(agent, installation) is None:
         return None
     return f"http://{naming.a2a_service(agent.name)}.{agent.namespace}.svc.{installation.cluster_domain}"

@@ -2,6 +2,7 @@
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children import sidecar
 from lambdaagent.children.base import Object, child, labels
 from lambdaagent.children.container import container, pull_secrets, service_account
 from lambdaagent.settings import Installation
@@ -16,7 +17,9 @@ def knative_service(agent: LambdaAgent, installation: Installation, *, sink: str
         **service_account(agent),
         **pull_secrets(agent),
         **_limits(agent),
-        "containers": [container(agent, installation, sink=sink)],
+        "containers": sidecar.containers(agent, installation, sink=sink, probes=False)
+        if sidecar.wanted(agent, installation)
+        else [container(agent, installation, sink=sink)],
     }
     template: Object = {"metadata": {"labels": labels(agent, "agent")}, "spec": pod}
     if annotations := _autoscaling(agent):

@@ -5,6 +5,7 @@ There is no scale to zero here, and an autoscaler on CPU works only where CPU is
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children import sidecar
 from lambdaagent.children.base import Object, child, labels
 from lambdaagent.children.container import container, pull_secrets, service_account
 from lambdaagent.settings import Installation
@@ -15,17 +16,22 @@ CPU_UTILIZATION = 80
 
 def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
     """`replicas` is left out while an autoscaler owns it."""
-    unit = container(agent, installation, sink=sink)
-    for probe in ("readinessProbe", "livenessProbe"):
-        if probe in unit:
-            unit[probe]["httpGet"]["port"] = agent.spec.image.port
+    units = (
+        sidecar.containers(agent, installation, sink=sink, probes=True)
+        if sidecar.wanted(agent, installation)
+        else [container(agent, installation, sink=sink)]
+    )
+    for unit, port in zip(units, (agent.spec.image.port, sidecar.port(agent)), strict=False):
+        for probe in ("readinessProbe", "livenessProbe"):
+            if probe in unit:
+                unit[probe]["httpGet"]["port"] = port
     serving = agent.spec.serving
     pod: Object = {
         **service_account(agent),
         **pull_secrets(agent),
         # A request that has begun may end: as long as an answer may take.
         "terminationGracePeriodSeconds": serving.timeout_seconds if serving and serving.timeout_seconds else 300,
-        "containers": [unit],
+        "containers": units,
     }
     spec: Object = {
         "selector": {"matchLabels": _selector(agent)},
@@ -36,11 +42,12 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
     return child(agent, "apps/v1", "Deployment", agent.name, "agent", spec)
 
 
-def service(agent: LambdaAgent) -> Object:
+def service(agent: LambdaAgent, installation: Installation) -> Object:
+    port = sidecar.port(agent) if sidecar.wanted(agent, installation) else agent.spec.image.port
     spec: Object = {
         "type": "ClusterIP",
         "selector": _selector(agent),
-        "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": agent.spec.image.port}],
+        "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": port}],
     }
     return child(agent, "v1", "Service", agent.name, "agent", spec)
 

@@ -78,6 +78,9 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
 def _workload(agent: LambdaAgent, installation: Installation, backends: Backends, sink: str | None) -> list[Object]:
     if backends.serving == "knative":
         return [knative.knative_service(agent, installation, sink=sink)]
-    workload = kubernetes.deployment(agent, installation, sink=sink)
-    parts = [workload, kubernetes.service(agent), kubernetes.autoscaler(agent)]
+    parts = [
+        kubernetes.deployment(agent, installation, sink=sink),
+        kubernetes.service(agent, installation),
+        kubernetes.autoscaler(agent),
+    ]
     return [part for part in parts if part]

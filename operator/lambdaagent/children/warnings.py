@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import FieldWarning, LambdaAgent
-from lambdaagent.children import environment, kubernetes
+from lambdaagent.children import environment, kubernetes, sidecar
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.container import POD_SECURITY
@@ -134,9 +134,10 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     if not installation.gateway_url:
         message = "no gateway is installed; the agent cannot be called over A2A"
         yield FieldWarning(field="spec.a2a", reason="NoGateway", message=message)
-    if a2a.mode == "sidecar":
-        message = "the sidecar is not built yet; the agent is served by the gateway"
-        yield FieldWarning(field="spec.a2a.mode", reason="NotSupported", message=message)
+    health = agent.spec.behavior.health_check if agent.spec.behavior else None
+    if sidecar.wanted(agent, installation) and backends.serving == "knative" and health and health.liveness:
+        message = "beside a sidecar Knative allows the agent's container no probes; readiness is asked by the sidecar"
+        yield FieldWarning(field="spec.behavior.healthCheck.liveness", reason="KnativeSidecar", message=message)
     if a2a.protocol == "a2a":
         message = "speaking A2A to a container is not built yet; calls are answered with an error"
         yield FieldWarning(field="spec.a2a.protocol", reason="NotSupported", message=message)

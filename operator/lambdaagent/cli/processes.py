@@ -34,12 +34,26 @@ def operator() -> None:
     run_until_signal(run(settings))
 
 
-def gateway() -> None:
+def gateway(
+    sidecar: Annotated[bool, typer.Option("--sidecar", help="Serve the one agent in the same pod.")] = False,
+) -> None:
     """Serve agents over A2A and take in events; configured by LAMBDAAGENT_* variables."""
+    if sidecar:
+        _sidecar()
+        return
     from lambdaagent.gateway.process import run
     from lambdaagent.settings import GatewaySettings
 
     settings = read_settings(GatewaySettings)
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    run_until_signal(run(settings))
+
+
+def _sidecar() -> None:
+    from lambdaagent.gateway.sidecar import run
+    from lambdaagent.settings import SidecarSettings
+
+    settings = read_settings(SidecarSettings)
     logs.configure(level=settings.log_level, form=settings.log_format)
     run_until_signal(run(settings))
 

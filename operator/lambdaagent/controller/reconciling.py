@@ -36,7 +36,6 @@ from lambdaagent.status.models import endpoint
 
 log = structlog.get_logger(__name__)
 
-STATUS_MANAGER = f"{naming.MANAGER}-operator"
 # Condition types of ours; the dispatcher's EventingReady is ours only where we said it.
 _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus")
 
@@ -131,6 +130,7 @@ class Reconciler:
         status = decide.status(
             agent,
             previous=obj.get("status") or {},
+            dispatcher_spoke=_dispatcher_spoke(obj),
             plan=plan,
             world=world,
             installation=self.installation,
@@ -185,13 +185,13 @@ class Reconciler:
             name=metadata["name"],
             namespace=metadata["namespace"],
             patch=patch,
-            manager=STATUS_MANAGER,
+            manager=naming.STATUS_OF_OPERATOR,
             subresource="status",
         )
 
     async def _report(self, obj: Object, status: dict[str, Any]) -> None:
         metadata, before = obj["metadata"], obj.get("status") or {}
-        if not _differs(status, before):
+        if not _differs(status, before, dispatcher_spoke=_dispatcher_spoke(obj)):
             return
         await self._drop_legacy(obj)
         written = await apply_status(
@@ -200,7 +200,7 @@ class Reconciler:
             name=metadata["name"],
             namespace=metadata["namespace"],
             status=status,
-            manager=STATUS_MANAGER,
+            manager=naming.STATUS_OF_OPERATOR,
         )
         if matching.differs_in_status_only(obj, written):
             self._wrote(written)
@@ -235,7 +235,17 @@ def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for entry in conditions if entry["type"] not in decide.LEGACY_CONDITIONS]
 
 
-def _differs(status: dict[str, Any], before: dict[str, Any]) -> bool:
+def _dispatcher_spoke(obj: Object) -> bool:
+    """Whether the EventingReady that stands there is the dispatcher's, and not ours from before the backend changed."""
+    key = 'k:{"type":"EventingReady"}'
+    return any(
+        entry["manager"] == naming.STATUS_OF_DISPATCHER
+        and key in entry.get("fieldsV1", {}).get("f:status", {}).get("f:conditions", {})
+        for entry in obj["metadata"].get("managedFields", [])
+    )
+
+
+def _differs(status: dict[str, Any], before: dict[str, Any], *, dispatcher_spoke: bool) -> bool:
     if any(status[key] != before.get(key) for key in ("phase", "observedGeneration")):
         return True
     if any(status.get(key) != before.get(key) for key in _OPTIONAL):
@@ -243,5 +253,6 @@ def _differs(status: dict[str, Any], before: dict[str, Any]) -> bool:
     mine = {entry["type"]: entry for entry in status["conditions"]}
     said = {entry["type"]: entry for entry in before.get("conditions") or []}
     # A condition that lost its subject (no forwards any more) goes; others' stay.
-    stale = (decide.OPERATOR_CONDITIONS | decide.LEGACY_CONDITIONS) & said.keys() - mine.keys()
+    ours = decide.OPERATOR_CONDITIONS | decide.LEGACY_CONDITIONS | (set() if dispatcher_spoke else {"EventingReady"})
+    stale = ours & said.keys() - mine.keys()
     return bool(stale) or any(said.get(kind) != entry for kind, entry in mine.items())

@@ -19,6 +19,12 @@ async def by_path(request: web.Request) -> web.StreamResponse:
     return await serve(request, entry, match["rest"])
 
 
+def is_ours(entry: Entry, path: str) -> bool:
+    """Whether a path on the agent's own host is the gateway's to answer."""
+    base = entry.base_path
+    return path == base or path.startswith((f"{base}/", "/.well-known/agent-card.json", "/.well-known/agent.json"))
+
+
 async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResponse:
     """`path` is what follows the agent's prefix, or the whole path on its own host."""
     if not entry.enabled:

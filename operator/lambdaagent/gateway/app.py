@@ -4,7 +4,7 @@ The application starts and stops the task engine and closes the client. Store, p
 belong to the process: they begin before and end after it.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -38,11 +38,16 @@ def create_app(
     trust_forwarded: bool = False,
     max_body: int = MAX_BODY,
     stop_grace: float = 10.0,
+    own_routes: Sequence[web.RouteDef] | None = None,
 ) -> web.Application:
-    """`ready` says why not, or None. `keys` are the capability keys; none means that event URLs carry none."""
-    app = web.Application(
-        middlewares=[middlewares.metrics, middlewares.errors, middlewares.hosts], client_max_size=max_body
-    )
+    """`ready` says why not, or None. `keys` are the capability keys; none means that event URLs carry none.
+
+    `own_routes` stand in place of the gateway's, where it serves one agent only.
+    """
+    layers = [middlewares.metrics, middlewares.errors]
+    if own_routes is None:
+        layers.append(middlewares.hosts)
+    app = web.Application(middlewares=layers, client_max_size=max_body)
     app[SERVICES] = Services(
         directory=directory,
         tasks=tasks,
@@ -66,8 +71,11 @@ def create_app(
         await client.close()
 
     app.cleanup_ctx.append(lifetime)
-    app.router.register_resource(AgentPaths(agents.by_path))
-    app.add_routes(routes())
+    if own_routes is None:
+        app.router.register_resource(AgentPaths(agents.by_path))
+        app.add_routes(routes())
+    else:
+        app.add_routes(own_routes)
     return app
 
 

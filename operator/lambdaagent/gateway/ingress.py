@@ -14,6 +14,7 @@ from lambdaagent.events import http
 from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import capabilities, tracing
+from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import unknown_agent
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
 
@@ -42,10 +43,16 @@ async def from_agent(request: web.Request) -> web.Response:
     entry = services.directory.get(namespace, agent)
     if entry is None:
         raise unknown_agent(namespace, agent)
+    return await take(request, entry)
+
+
+async def take(request: web.Request, entry: Entry) -> web.Response:
+    """What this agent sent, whose right to speak for it is established."""
+    services, agent = request.app[SERVICES], entry.agent
     events = await read(request)
     for event in events:
-        await services.tasks.advance(event, namespace=namespace, agent=agent)
-    return await accepted(services, events, exchange=services.exchanges.agent(entry.agent))
+        await services.tasks.advance(event, namespace=agent.namespace, agent=agent.name)
+    return await accepted(services, events, exchange=services.exchanges.agent(agent))
 
 
 async def read(request: web.Request) -> list[Event]:

@@ -1,6 +1,6 @@
 """A gateway put together and listening; whoever runs one brings the agents, the store and the broker."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,6 +46,7 @@ async def serve(
     trust_forwarded: bool,
     max_body: int,
     shutdown_timeout: float,
+    own_routes: Sequence[web.RouteDef] | None = None,
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
     metrics = Metrics()
@@ -70,6 +71,7 @@ async def serve(
         public_url=public_url,
         trust_forwarded=trust_forwarded,
         max_body=max_body,
+        own_routes=own_routes,
     )
     runner = make_runner(app, shutdown_timeout=shutdown_timeout)
     await runner.setup()

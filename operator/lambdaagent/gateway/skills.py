@@ -7,7 +7,6 @@ attributes that the gateway vouches for (`ce-*`) must not reach a container from
 
 from collections.abc import AsyncIterator
 
-import structlog
 from aiohttp import web
 
 from lambdaagent.agents import invoke, wire
@@ -15,12 +14,11 @@ from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
 from lambdaagent.api.a2a import Skill
-from lambdaagent.gateway import ids, methods, problems, tracing
+from lambdaagent.gateway import ids, methods, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
-from lambdaagent.gateway.services import SERVICES, Services
+from lambdaagent.gateway.services import SERVICES
 
-log = structlog.get_logger(__name__)
 _THROUGH = ("accept", "accept-encoding", "accept-language", "content-encoding", "content-language", "tracestate")
 _SMALL = 64 * 1024
 
@@ -75,7 +73,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     except BadTargetError as error:
         raise ProblemError(400, "bad-header", f"The request cannot be sent on: {error}.") from error
     async with response:
-        return await _answer(request, entry, response, services)
+        return await _answer(request, entry, response)
 
 
 def _require_callable(entry: Entry, skill: Skill) -> None:
@@ -104,23 +102,9 @@ async def _body(request: web.Request, limit: int) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _answer(request: web.Request, entry: Entry, response: Response, services: Services) -> web.StreamResponse:
+async def _answer(request: web.Request, entry: Entry, response: Response) -> web.StreamResponse:
     if response.complete:
         body = response.take()
         headers = [pair for pair in wire.end_to_end(response.headers) if pair[0].lower() != "content-length"]
         return web.Response(status=response.status, headers=headers, body=body)
-    streamed = web.StreamResponse(status=response.status, headers=wire.end_to_end(response.headers))
-    ids.say(request, streamed)
-    await streamed.prepare(request)
-    try:
-        async for chunk in response:
-            await streamed.write(chunk)
-    except UpstreamError as error:
-        # The status is out already. Ending the connection is the only way left to say that this is not the whole.
-        services.metrics.error("truncated-answer")
-        log.warning("skill.truncated", agent=entry.agent.key, reason=str(error))
-        if request.transport is not None:
-            request.transport.abort()
-        return streamed
-    await streamed.write_eof()
-    return streamed
+    return await relaying.stream(request, response, agent=entry.agent.key)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.children import brokers, gateway, knative, monitoring, triggers
+from lambdaagent.children import brokers, gateway, knative, monitoring, sidecar, triggers
 from lambdaagent.children.base import Object
 from lambdaagent.children.forwards import FINE
 from lambdaagent.children.plan import Plan
@@ -121,6 +121,8 @@ def forwards_resolved(plan: Plan) -> Readiness | None:
 def a2a_ready(agent: LambdaAgent, plan: Plan, world: World, installation: Installation) -> Readiness | None:
     if not agent.spec.a2a or not agent.spec.a2a.enabled:
         return None
+    if sidecar.asked(agent):
+        return _sidecar(agent, plan, installation)
     service = gateway.a2a_service(agent, installation)
     if service is None:
         message = "no gateway is installed; install it or set LAMBDAAGENT_GATEWAY_URL"
@@ -131,6 +133,19 @@ def a2a_ready(agent: LambdaAgent, plan: Plan, world: World, installation: Instal
     if agent.spec.a2a.protocol == "a2a":
         return Readiness("False", "NotSupported", "protocol a2a is not built yet; use cloudevents or http")
     return Readiness("True", "Served", f"served by the gateway at {gateway.a2a_url(agent, installation)}")
+
+
+def _sidecar(agent: LambdaAgent, plan: Plan, installation: Installation) -> Readiness:
+    if not installation.gateway_image:
+        message = "no image for the sidecar is configured; set LAMBDAAGENT_GATEWAY_IMAGE, or use a2a.mode gateway"
+        return Readiness("False", "NoGatewayImage", message)
+    if not sidecar.tasks_are_shared(agent, knative=plan.backends.serving == "knative"):
+        message = (
+            "each pod keeps its own tasks, and there may be none or several; set scaling.minReplicas and"
+            " maxReplicas to 1, or use a2a.mode gateway"
+        )
+        return Readiness("False", "TasksNotShared", message)
+    return Readiness("True", "Served", f"served by the sidecar at {gateway.a2a_url(agent, installation)}")
 
 
 def monitoring_ready(plan: Plan, world: World) -> Readiness | None:

@@ -52,9 +52,19 @@ def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Statu
 
 
 def status(
-    agent: LambdaAgent, *, previous: Status, plan: Plan, world: World, installation: Installation, now: datetime
+    agent: LambdaAgent,
+    *,
+    previous: Status,
+    plan: Plan,
+    world: World,
+    installation: Installation,
+    now: datetime,
+    dispatcher_spoke: bool = False,
 ) -> Status:
-    """`previous` is the status as it stands: unchanged conditions keep their transition time."""
+    """`previous` is the status as it stands: unchanged conditions keep their transition time.
+
+    `dispatcher_spoke`: its EventingReady is the dispatcher's, who owns it on plain RabbitMQ.
+    """
     states: dict[str, Readiness | None] = {
         "SpecValid": Readiness("True", "Valid", ""),
         "ServingReady": conditions.serving_ready(agent, plan, world),
@@ -64,7 +74,7 @@ def status(
         "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
     }
-    foreign = _condition(previous, "EventingReady") if states["EventingReady"] is None else None
+    foreign = _condition(previous, "EventingReady") if dispatcher_spoke else None
     ready = _ready(states, foreign)
     said = {"Ready": ready} | {kind: state for kind, state in states.items() if state}
     generation = agent.metadata.generation
@@ -78,10 +88,11 @@ def status(
         out["warnings"] = [warning.model_dump() for warning in plan.warnings]
     if plan.broker:
         out["eventingStatus"] = _eventing(plan, world)
-    if service := gateway.a2a_service(agent, installation):
-        url = gateway.a2a_url(agent, installation)
+    if url := gateway.a2a_url(agent, installation):
+        service = gateway.a2a_service(agent, installation)
         card = f"{url}/.well-known/agent-card.json"
-        out["a2aStatus"] = {"serviceName": service["metadata"]["name"], "url": url, "cardUrl": card}
+        name = service["metadata"]["name"] if service else None
+        out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card})
     if ai := agent.spec.ai:
         out["aiStatus"] = _ai(ai, said.get("AIReady"))
     if permissions := agent.spec.permissions:

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 from tests.integration.controller.conftest import Cluster, Start, eventually
-from tests.parts.knative import mark_ready
+from tests.parts.knative import mark_all_ready, mark_ready
 
-KNATIVE = "serving.knative.dev/v1"
+KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
 
 
 async def test_an_agent_moves_from_plain_kubernetes_to_knative(cluster: Cluster, start: Start) -> None:
@@ -48,6 +48,35 @@ async def test_an_agent_moves_from_knative_to_plain_kubernetes(cluster: Cluster,
     cluster.rest.delete(cluster.path("v1", "services", "mover"))
     await eventually(lambda: _is_ours(cluster.find("v1", "services", "mover")))
     assert cluster.find("apps/v1", "deployments", "mover")
+
+
+async def test_eventing_moves_to_plain_rabbitmq_and_back_and_each_says_its_own(cluster: Cluster, start: Start) -> None:
+    stop = await start(serving="knative", eventing="knative")
+    await asyncio.to_thread(cluster.apply, "mover", {"eventing": {"subscriptions": [{"eventType": "a.b"}]}})
+    await eventually(lambda: len(cluster.names(EVENTING, "triggers")) == 1)
+    await eventually(lambda: cluster.find(KNATIVE, "services", "mover"))
+    mark_all_ready(cluster.rest, namespace=cluster.namespace)
+    await eventually(lambda: cluster.has("mover", "Ready", "True"))
+    await stop()
+
+    # What the operator said of Triggers says nothing of queues: only the dispatcher can.
+    stop = await start(serving="knative", eventing="rabbitmq")
+    await eventually(lambda: cluster.names(EVENTING, "triggers") == [] == cluster.names(EVENTING, "brokers"))
+    waiting = await eventually(lambda: cluster.has("mover", "Ready", "False"))
+    assert waiting["reason"] == "AwaitingDispatcher"
+    assert cluster.condition("mover", "EventingReady") is None
+
+    said = {"type": "EventingReady", "status": "True", "reason": "Bound", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    document = {"apiVersion": "lambda.knative.io/v1alpha1", "kind": "LambdaAgent", "status": {"conditions": [said]}}
+    cluster.rest.apply(f"{cluster.agents}/mover/status", document, manager="lambdaagent-dispatcher")
+    await eventually(lambda: cluster.has("mover", "Ready", "True"))
+    await stop()
+
+    await start(serving="knative", eventing="knative")
+    await eventually(lambda: len(cluster.names(EVENTING, "triggers")) == 1)
+    ours = await eventually(lambda: cluster.has("mover", "EventingReady", "Unknown"))
+    assert ours["reason"] == "AwaitingController"
+    assert cluster.has("mover", "Ready", "False")
 
 
 def _is_ours(service: Any) -> bool:

@@ -52,6 +52,9 @@ def plain_agent() -> Iterator[PlainAgent]:
             self.end_headers()
             self.wfile.write(answer)
 
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def log_message(self, *args: object) -> None:
             """Quiet."""
 

@@ -21,7 +21,7 @@ from lambdaagent.settings import Installation
 
 TESTS = Path(__file__).parents[2]
 CASES = sorted((TESTS / "cases" / "agents").glob("*.yaml"))
-INSTALLATION = Installation(event_keys="k1:MDEyMzQ1Njc4OWFiY2RlZg==")
+INSTALLATION = Installation(event_keys="k1:MDEyMzQ1Njc4OWFiY2RlZg==", gateway_image="example.com/lambdaagent:v1")
 BACKENDS = {
     "knative": Backends("knative", "knative"),
     "kubernetes": Backends("kubernetes", "rabbitmq"),

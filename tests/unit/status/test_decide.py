@@ -37,14 +37,26 @@ def ready(kind: str = "True", *, generation: int = 1, observed: int = 1, **more:
 
 
 def said(
-    made: Plan, agent: agents.LambdaAgent, live: dict[ChildKey, Any], previous: Any = None, **world: Any
+    made: Plan,
+    agent: agents.LambdaAgent,
+    live: dict[ChildKey, Any],
+    previous: Any = None,
+    *,
+    spoke: bool = False,
+    **world: Any,
 ) -> dict[str, Any]:
     named = {
         key: {"apiVersion": key[0], "kind": key[1], **obj, "metadata": obj["metadata"] | {"name": key[2]}}
         for key, obj in live.items()
     }
     return decide.status(
-        agent, previous=previous or {}, plan=made, world=World(named, **world), installation=INSTALLATION, now=NOW
+        agent,
+        previous=previous or {},
+        plan=made,
+        world=World(named, **world),
+        installation=INSTALLATION,
+        now=NOW,
+        dispatcher_spoke=spoke,
     )
 
 
@@ -113,7 +125,10 @@ def test_the_dispatchers_condition_is_taken_over_and_not_written() -> None:
     assert condition(waiting, "EventingReady") is None
     assert condition(waiting, "Ready")["reason"] == "AwaitingDispatcher"
     previous = {"conditions": [{"type": "EventingReady", "status": "True", "reason": "Bound"}]}
-    assert condition(said(made, agent, {KSVC: ready()}, previous), "Ready")["status"] == "True"
+    still = said(made, agent, {KSVC: ready()}, previous)
+    assert condition(still, "Ready")["reason"] == "AwaitingDispatcher", "what the operator said under another backend"
+    spoken = said(made, agent, {KSVC: ready()}, previous, spoke=True)
+    assert condition(spoken, "Ready")["status"] == "True"
 
 
 def test_an_unchanged_condition_keeps_its_time_and_a_changed_one_gets_now() -> None:
@@ -211,3 +226,30 @@ def test_status_says_where_the_agent_is() -> None:
     assert status["a2aStatus"]["cardUrl"] == "http://a-a2a.n.svc.cluster.local/.well-known/agent-card.json"
     assert status["aiStatus"] == {"provider": "ollama", "activeModel": "m"}
     assert status["permissionStatus"]["brokerCreationDisabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("scaling", "image", "serving", "status", "reason"),
+    [
+        pytest.param({"minReplicas": 1, "maxReplicas": 1}, "i:1", "knative", "True", "Served", id="one pod, always"),
+        pytest.param({"minReplicas": 0, "maxReplicas": 1}, "i:1", "knative", "False", "TasksNotShared", id="to zero"),
+        pytest.param({"minReplicas": 1, "maxReplicas": 3}, "i:1", "knative", "False", "TasksNotShared", id="several"),
+        pytest.param(None, "i:1", "knative", "False", "TasksNotShared", id="as Knative sees fit"),
+        pytest.param({"minReplicas": 1, "maxReplicas": 1}, "", "knative", "False", "NoGatewayImage", id="no image"),
+        pytest.param(None, "i:1", "kubernetes", "True", "Served", id="a Deployment without an autoscaler"),
+        pytest.param(
+            {"minReplicas": 0, "maxReplicas": 1}, "i:1", "kubernetes", "True", "Served", id="which cannot go to zero"
+        ),
+    ],
+)
+def test_a_sidecar_serves_tasks_only_where_all_calls_reach_one_pod(
+    scaling: Any, image: str, serving: Any, status: str, reason: str
+) -> None:
+    spec = {"a2a": {"enabled": True, "mode": "sidecar"}} | ({"scaling": scaling} if scaling else {})
+    agent, made = make(spec, serving=serving)
+    installation = Installation(gateway_image=image)
+    said = decide.status(agent, previous={}, plan=made, world=World(), installation=installation, now=NOW)
+    found = condition(said, "A2AReady")
+    assert (found["status"], found["reason"]) == (status, reason)
+    if image:
+        assert said["a2aStatus"]["url"] == "http://a.n.svc.cluster.local"

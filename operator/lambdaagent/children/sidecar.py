@@ -1,0 +1,108 @@
+"""The gateway in the agent's own pod (`a2a.mode: sidecar`): it has the pod's port, the agent is behind it on loopback.
+
+It is configured by environment alone and asks no API server: it runs under the agent's ServiceAccount. Knative allows
+one container with a port and probes on no other, so there the gateway's readiness asks the agent's health path.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic.main import IncEx
+
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.workload import HealthCheck
+from lambdaagent.children import environment
+from lambdaagent.children.base import Object
+from lambdaagent.children.container import container
+from lambdaagent.settings import Installation
+
+CONTAINER = "gateway"
+READY, ALIVE = "/-/readyz", "/-/healthz"
+_PORTS = (8090, 8091)  # none that Knative reserves
+_PROBES = ("readinessProbe", "livenessProbe")
+_SPEC: Mapping[str, IncEx | bool] = {
+    "image": {"repository": True, "tag": True, "digest": True, "port": True},
+    "a2a": True,
+    "behavior": {"health_check"},
+    "serving": {"timeout_seconds"},
+}
+
+
+def wanted(agent: LambdaAgent, installation: Installation) -> bool:
+    """Without an image to run there is none; status says so."""
+    return asked(agent) and bool(installation.gateway_image)
+
+
+def asked(agent: LambdaAgent) -> bool:
+    a2a = agent.spec.a2a
+    return bool(a2a and a2a.enabled and a2a.mode == "sidecar")
+
+
+def port(agent: LambdaAgent) -> int:
+    """Another one than the agent's: both listen in one pod."""
+    return next(number for number in _PORTS if number != agent.spec.image.port)
+
+
+def containers(agent: LambdaAgent, installation: Installation, *, sink: str | None, probes: bool) -> list[Object]:
+    """The agent's container first; `probes`: whether one without a port may have any."""
+    # Events pass the gateway in the pod first, which keeps the agent's tasks.
+    local = f"http://127.0.0.1:{port(agent)}{sink_path(sink)}" if sink else None
+    unit = container(agent, installation, sink=local)
+    unit.pop("ports")
+    if not probes:
+        unit = {key: value for key, value in unit.items() if key not in _PROBES}
+    return [unit, _gateway(agent, installation, sink=sink)]
+
+
+def _gateway(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
+    values = {"LAMBDAAGENT_AGENT": described(agent), "LAMBDAAGENT_PORT": str(port(agent))}
+    if sink:
+        values["LAMBDAAGENT_SINK"] = sink
+    health = (agent.spec.behavior and agent.spec.behavior.health_check) or HealthCheck()
+    readiness = health.readiness
+    timing = {
+        "initialDelaySeconds": readiness.initial_delay_seconds if readiness else None,
+        "periodSeconds": readiness.period_seconds if readiness else None,
+        "timeoutSeconds": readiness.timeout_seconds if readiness else None,
+        "failureThreshold": readiness.failure_threshold if readiness else None,
+    }
+    ready = {"httpGet": {"path": READY}} | {key: value for key, value in timing.items() if value is not None}
+    return {
+        "name": CONTAINER,
+        "image": installation.gateway_image,
+        "args": ["gateway", "--sidecar"],
+        "ports": [{"containerPort": port(agent)}],
+        "env": [{"name": name, "value": environment.literal(values[name])} for name in sorted(values)],
+        "resources": {"requests": {"cpu": "25m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "readinessProbe": ready,
+        "livenessProbe": {"httpGet": {"path": ALIVE}, "initialDelaySeconds": 15, "periodSeconds": 20},
+    }
+
+
+def described(agent: LambdaAgent) -> str:
+    """What the gateway in the pod must know of its agent; nothing of its environment, which may hold secrets."""
+    spec = agent.spec.model_dump(mode="json", by_alias=True, exclude_none=True, include=_SPEC)
+    return orjson.dumps({"metadata": {"name": agent.name, "namespace": agent.namespace}, "spec": spec}).decode()
+
+
+def tasks_are_shared(agent: LambdaAgent, *, knative: bool) -> bool:
+    """Whether every call of a task reaches the memory that it is kept in: one pod, always."""
+    scaling = agent.spec.scaling
+    if scaling is None:
+        return not knative  # where nobody says otherwise Knative scales from none to many
+    least = scaling.min_replicas if knative else max(1, scaling.min_replicas)
+    return least == scaling.max_replicas == 1
+
+
+def sink_path(url: str) -> str:
+    """Where the agent posts its events to the sidecar: the path of the URL behind, capability and all."""
+    path = urlsplit(url).path.rstrip("/")
+    return path or "/-/events"  # a Broker's is `/`, where the agent itself takes events

@@ -1,0 +1,30 @@
+"""An answer of a container, chunk by chunk to the client, when it is not the short kind that is here already."""
+
+import structlog
+from aiohttp import web
+
+from lambdaagent.agents import wire
+from lambdaagent.agents.client import Response
+from lambdaagent.agents.errors import UpstreamError
+from lambdaagent.gateway import ids
+from lambdaagent.gateway.services import SERVICES
+
+log = structlog.get_logger(__name__)
+
+
+async def stream(request: web.Request, response: Response, *, agent: str) -> web.StreamResponse:
+    streamed = web.StreamResponse(status=response.status, headers=wire.end_to_end(response.headers))
+    ids.say(request, streamed)
+    await streamed.prepare(request)
+    try:
+        async for chunk in response:
+            await streamed.write(chunk)
+    except UpstreamError as error:
+        # The status is out already. Ending the connection is the only way left to say that this is not the whole.
+        request.app[SERVICES].metrics.error("truncated-answer")
+        log.warning("answer truncated", agent=agent, reason=str(error))
+        if request.transport is not None:
+            request.transport.abort()
+        return streamed
+    await streamed.write_eof()
+    return streamed

@@ -1,0 +1,209 @@
+"""The gateway in front of one container, in its pod: A2A and cards are answered here, all else is passed through.
+
+It knows one agent, from its environment, and asks no API server. The pod's other traffic (events from Triggers, the
+agent's own pages) comes by this port too and reaches the container as it came. Tasks live in this process's memory.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from aiohttp import web
+
+from lambdaagent.agents import clock as clocks
+from lambdaagent.agents import wire
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.agents.wire import Target
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.validation import parse_valid
+from lambdaagent.api.workload import HealthCheck, Probe
+from lambdaagent.children.sidecar import ALIVE, READY, sink_path
+from lambdaagent.errors import TemporaryError, UsageError
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.http import binary
+from lambdaagent.gateway import agents, ingress, probes, problems, relaying
+from lambdaagent.gateway.directory import Directory, Entry
+from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
+from lambdaagent.gateway.serving import serve
+from lambdaagent.settings import SidecarSettings
+from lambdaagent.store.memory import MemoryStore
+
+log = structlog.get_logger(__name__)
+_TIMEOUT = 30.0
+_PROBE_SECONDS = 5.0
+_ANSWER_SECONDS = 300.0  # Knative's own limit where spec.serving names none
+_SINK = "sink"
+
+
+class SinkError(TemporaryError):
+    """The gateway or Broker behind did not take an event; the agent may send it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Hands the agent's events on to where K_SINK would have pointed without the sidecar."""
+
+    url: str
+    client: Client
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        headers, body = binary(event)
+        parts = urlsplit(self.url)
+        target = Target.parse(f"{parts.scheme}://{parts.netloc}")
+        try:
+            response = await self.client.request(
+                target, path=parts.path or "/", headers=headers, body=body, first_byte=_TIMEOUT, total=_TIMEOUT
+            )
+            async with response:
+                await response.read(limit=64 * 1024)
+        except UpstreamError as error:
+            raise SinkError(f"{target} cannot be reached: {error}") from error
+        if not 200 <= response.status < 300:
+            raise SinkError(f"{target} answered {response.status}")
+        return response.header(ingress.ROUTED.lower()) != "0"
+
+    def shared(self, namespace: str) -> str:
+        return _SINK
+
+    def broker(self, namespace: str, broker: str) -> str:
+        return _SINK
+
+    def agent(self, agent: LambdaAgent) -> str:
+        return _SINK
+
+
+async def run(settings: SidecarSettings) -> None:
+    """Until cancelled. Raises UsageError where LAMBDAAGENT_AGENT is no agent or the port is taken."""
+    agent = read_agent(settings.agent)
+    async with AsyncExitStack() as stack:
+        store, client, directory = MemoryStore(), Client(), Directory()
+        stack.push_async_callback(store.close)
+        url = f"http://127.0.0.1:{agent.spec.image.port}"
+        directory.upsert(agent, url=url, ready=True, last_modified=datetime.now(UTC))
+        entry = directory.get(agent.namespace, agent.name)
+        if entry is None:
+            raise UsageError("LAMBDAAGENT_AGENT: the agent cannot be served")
+        sink = Sink(settings.sink, client)
+        serving = await serve(
+            stack,
+            directory=directory,
+            store=store,
+            publisher=sink,
+            exchanges=sink,
+            client=client,
+            clock=clocks.system(),
+            ready=lambda: None,
+            host=settings.host,
+            port=settings.port,
+            keys={},
+            public_url="",
+            trust_forwarded=False,
+            max_body=settings.max_body_bytes,
+            shutdown_timeout=15.0,
+            own_routes=routes(entry, sink=settings.sink),
+        )
+        log.info("listening", host=settings.host, port=serving.port, agent=agent.key, container=url)
+        await asyncio.Event().wait()
+
+
+def read_agent(text: str) -> LambdaAgent:
+    try:
+        found = parse_valid(orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"LAMBDAAGENT_AGENT is not JSON: {error}") from None
+    if isinstance(found, LambdaAgent):
+        return found
+    raise UsageError(f"LAMBDAAGENT_AGENT: {'; '.join(map(str, found[:3]))}")
+
+
+def routes(entry: Entry, *, sink: str) -> list[web.RouteDef]:
+    """The sink's path holds a capability where there are any, so only who was told it speaks for the agent."""
+
+    async def ready(request: web.Request) -> web.Response:
+        request[ROUTE] = "readyz"
+        if why_not := await _why_not_ready(request, entry):
+            detail = f"The container of {entry.agent.key} is not ready: {why_not}."
+            raise ProblemError(503, "not-ready", detail, headers=RETRY_AFTER)
+        return web.Response(text="ok\n")
+
+    async def events(request: web.Request) -> web.Response:
+        request[ROUTE] = "events-from"
+        return await ingress.take(request, entry)
+
+    async def all_else(request: web.Request) -> web.StreamResponse:
+        if entry.enabled and agents.is_ours(entry, request.path):
+            request[ENTRY] = entry
+            return await agents.serve(request, entry, request.path)
+        request[ROUTE] = "container"
+        return await _through(request, entry)
+
+    found = [web.get(READY, ready), web.get(ALIVE, probes.healthz), web.get("/-/metrics", probes.metrics)]
+    if sink:
+        found.append(web.post(sink_path(sink), events))
+    return [*found, web.route("*", "/{path:.*}", all_else)]
+
+
+async def _why_not_ready(request: web.Request, entry: Entry) -> str | None:
+    """Asks the container's own health path: behind a sidecar Knative lets nobody else ask."""
+    behavior, target = entry.agent.spec.behavior, entry.callee.target
+    health = (behavior and behavior.health_check) or HealthCheck()
+    probe = health.readiness or Probe()
+    if not (health.enabled and probe.enabled) or target is None:
+        return None
+    path = probe.path or health.path
+    seconds = float(probe.timeout_seconds or _PROBE_SECONDS)
+    client = request.app[SERVICES].client
+    try:
+        response = await client.request(target, method="GET", path=path, first_byte=seconds, total=seconds)
+        async with response:
+            await response.read(limit=1024 * 1024)
+    except UpstreamError as error:
+        return f"GET {path}: {error}"
+    return None if response.status < 400 else f"GET {path} answers {response.status}"
+
+
+async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
+    """Method, path, headers and body as they came; both ways streamed."""
+    target, services = entry.callee.target, request.app[SERVICES]
+    if target is None:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    serving = entry.agent.spec.serving
+    seconds = float((serving and serving.timeout_seconds) or _ANSWER_SECONDS)
+    given = [pair for pair in wire.end_to_end(request.headers.items()) if pair[0].lower() not in _REFRAMED]
+    headers = [*given, ("x-forwarded-host", request.headers.get("Host", ""))]
+    length = request.content_length
+    try:
+        response = await services.client.request(
+            target,
+            # Answers to HEAD are framed differently; its body is dropped below.
+            method="GET" if request.method == "HEAD" else request.method,
+            path=request.raw_path,
+            headers=headers,
+            body=_body(request) if request.body_exists else b"",
+            length=length if request.body_exists else 0,
+            first_byte=seconds,
+            total=seconds,
+        )
+    except UpstreamError as error:
+        raise problems.upstream(entry.agent.key, error) from error
+    except BadTargetError as error:
+        raise ProblemError(400, "bad-request", f"The request cannot be passed on: {error}.") from error
+    async with response:
+        if request.method == "HEAD":
+            return web.Response(status=response.status, headers=wire.end_to_end(response.headers))
+        return await relaying.stream(request, response, agent=entry.agent.key)
+
+
+_REFRAMED = frozenset(("host", "content-length", "x-forwarded-host"))
+
+
+async def _body(request: web.Request) -> AsyncIterator[bytes]:
+    async for chunk in request.content.iter_any():
+        yield chunk
