@@ -83,7 +83,7 @@ def test_namespaces_are_said_to_both_processes(process: str) -> None:
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_every_setting_arrives_as_its_variable(process: str) -> None:
-    samples = {"string": "https://example.com", "integer": 1234567, "number": 2.5, "boolean": True}
+    samples = {"string": "https://example.com", "integer": 1234567, "number": 7.5, "boolean": True}
     described = generate.schema()["properties"][process]["properties"]
     settings = {
         name: rule["enum"][-1]

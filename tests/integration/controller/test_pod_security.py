@@ -33,6 +33,16 @@ async def test_an_agent_is_admitted_where_only_restricted_pods_are(
     assert made["spec"]["containers"][0]["securityContext"]["runAsNonRoot"] is True
 
 
+async def test_an_agent_with_the_gateway_beside_it_is_admitted_too(cluster: Cluster, start: Start) -> None:
+    pods.enforce(cluster.rest, cluster.namespace)
+    await eventually(lambda: cluster.find("v1", "serviceaccounts", "default"))
+    await start(serving="kubernetes", eventing="none", gateway_image="example.com/gateway:1")
+    a2a = {"enabled": True, "mode": "sidecar", "skills": [{"id": "a", "name": "A"}]}
+    await asyncio.to_thread(cluster.apply, "paired", {"a2a": a2a})
+    made = pods.create(cluster.rest, cluster.namespace, await template(cluster, "kubernetes", "paired"))
+    assert len(made["spec"]["containers"]) == 2
+
+
 @pytest.mark.parametrize("serving", WORKLOADS)
 async def test_baseline_is_for_images_that_run_as_root_and_is_not_admitted_there(
     serving: str, cluster: Cluster, start: Start
