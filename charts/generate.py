@@ -17,13 +17,15 @@ from pydantic import BaseModel, SecretStr
 
 from lambdaagent.cli.printing import yaml_text
 from lambdaagent.kube import rights
-from lambdaagent.settings import GatewaySettings, OperatorSettings
+from lambdaagent.settings import NAMESPACE, GatewaySettings, OperatorSettings
 
 ROOT = Path(__file__).parents[1]
 CHART, MANIFESTS = ROOT / "charts" / "lambdaagent", ROOT / "manifests"
 KUBERNETES = "1.30.0"
 # The chart says these itself.
-_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys"}
+_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces"}
+# Stands for each namespace of the values; no namespace can be called so.
+_EACH = "(each)"
 _TEXT, _MAP, _LIST = {"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}
 _TEXTS = {"type": "object", "additionalProperties": _TEXT}
 
@@ -37,7 +39,7 @@ def main() -> None:
 
 
 def chart_files() -> dict[Path, str]:
-    roles = {"items": rights.documents()}
+    roles = {"everywhere": rights.documents(), "namespaced": rights.documents(namespaces=[_EACH])}
     return {
         CHART / "crds" / "lambdaagents.yaml": (ROOT / "crds" / "lambdaagents.yaml").read_text(),
         CHART / "files" / "rbac.yaml": yaml_text(roles),
@@ -59,6 +61,7 @@ def schema() -> dict[str, Any]:
     }
     service = {"type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, "annotations": _TEXTS}
     gateway = {"service": _strict(service), "volumes": _LIST, "volumeMounts": _LIST}
+    monitor = {"enabled": {"type": "boolean"}, "labels": _TEXTS, "interval": {"type": "string", "minLength": 2}}
     image = {
         "repository": {"type": "string", "minLength": 1},
         "tag": _TEXT,
@@ -69,8 +72,9 @@ def schema() -> dict[str, Any]:
         {
             "image": _strict(image),
             "imagePullSecrets": _LIST,
+            "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
-            "operator": _strict(process | _settings(OperatorSettings)),
+            "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),
             "global": _MAP,
         }

@@ -6,24 +6,36 @@ An empty URL means that the thing is not installed.
 
 import base64
 import binascii
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ServingBackend = Literal["knative", "kubernetes"]
 EventingBackend = Literal["knative", "rabbitmq", "none"]
+NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+PodSecurity = Literal["restricted", "baseline"]
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
 
 
-class _Keyed(BaseSettings):
-    """Who signs or checks event URLs."""
+class _Common(BaseSettings):
+    """What the processes of an installation must agree on."""
 
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
     event_keys: SecretStr = Field(
         SecretStr(""), description="kid:base64 pairs, comma separated; the first one signs, all are accepted"
     )
+
+    namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="comma separated: the only namespaces that are looked at; empty: all"
+    )
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return parse_namespaces(value) if isinstance(value, str) else value
 
     @field_validator("event_keys")
     @classmethod
@@ -37,7 +49,7 @@ class _Keyed(BaseSettings):
         return parse_keys(self.event_keys)
 
 
-class Installation(_Keyed):
+class Installation(_Common):
     """What this installation is made of."""
 
     serving: ServingBackend | Literal["auto"] = "auto"
@@ -49,6 +61,7 @@ class Installation(_Keyed):
     delivery_retry: int = Field(3, ge=0, le=100)
     delivery_backoff_delay: str = "PT1S"
     cluster_domain: str = "cluster.local"
+    pod_security: PodSecurity = "restricted"
     gateway_image: str = Field("", description="What agents of a2a.mode sidecar get into their pods; empty: nothing")
 
     @field_validator("gateway_url", "events_url")
@@ -72,7 +85,7 @@ class OperatorSettings(Installation):
     log_format: Literal["json", "text"] = "json"
 
 
-class GatewaySettings(_Keyed):
+class GatewaySettings(_Common):
     """How the gateway runs."""
 
     host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
@@ -98,6 +111,17 @@ class SidecarSettings(BaseSettings):
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+
+def parse_namespaces(value: str) -> tuple[str, ...]:
+    """Raises ValueError for anything but names: a stray comma must not turn a list into "all namespaces"."""
+    names = tuple(name.strip() for name in value.split(",")) if value.strip() else ()
+    for name in names:
+        if not re.fullmatch(NAMESPACE, name):
+            raise ValueError(f"{name!r} is not a namespace: lower case letters, digits and '-', at most 63 characters")
+        if names.count(name) > 1:
+            raise ValueError(f"{name} stands more than once")
+    return names
 
 
 def parse_keys(value: SecretStr) -> dict[str, bytes]:

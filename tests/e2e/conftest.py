@@ -28,9 +28,10 @@ def settings(cluster: Cluster) -> list[str]:
 
 @pytest.fixture(scope="session")
 def agents(cluster: Cluster) -> Iterator[str]:
-    """The namespace of the agents."""
+    """The namespace of the agents; like ours, it takes restricted pods only."""
     name = f"agents-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield name
     cluster.kubectl("delete", "namespace", name, "--timeout=120s")
 

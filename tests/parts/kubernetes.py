@@ -61,12 +61,12 @@ class KubeApiserver:
         while self._parts:
             self._parts.pop().stop()
 
-    def pause(self) -> None:
-        """The API server stops answering, but its connections stay: what a hung node looks like."""
-        self._part("kube-apiserver").signal(signal.SIGSTOP)
+    def pause(self, part: str = "kube-apiserver") -> None:
+        """It stops answering, but its connections stay: what a hung node looks like."""
+        self._part(part).signal(signal.SIGSTOP)
 
-    def resume(self) -> None:
-        self._part("kube-apiserver").signal(signal.SIGCONT)
+    def resume(self, part: str = "kube-apiserver") -> None:
+        self._part(part).signal(signal.SIGCONT)
 
     def compact(self) -> None:
         """Forgets all history in etcd: watches of PodTemplates from an older version are answered with 410."""

@@ -38,6 +38,10 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
   valueFrom:
     secretKeyRef: {{ toYaml $source | nindent 6 }}
 {{- end }}
+{{- with .root.Values.namespaces }}
+- name: LAMBDAAGENT_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end }}
 - name: LAMBDAAGENT_EVENT_KEYS
   valueFrom:
     secretKeyRef:

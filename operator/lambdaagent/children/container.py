@@ -2,17 +2,27 @@
 
 Knative fills in and refuses much itself: no lifecycle hooks, no pod security context, one port. What is said here
 passes its webhook and stays byte-equal through its defaulting.
+
+A pod is such as a namespace of the `restricted` pod security standard admits, unless the installation or the agent's
+annotation says `baseline`: an image that runs as root is refused by the kubelet otherwise.
 """
 
+from typing import get_args
+
+from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.workload import HealthCheck, Probe, Resources
 from lambdaagent.children.base import Object
 from lambdaagent.children.environment import environment
+from lambdaagent.settings import Installation, PodSecurity
 
 CONTAINER = "user-container"  # Knative's default, so that both backends look alike
 
 
-def container(agent: LambdaAgent, *, sink: str | None) -> Object:
+POD_SECURITY: tuple[str, ...] = get_args(PodSecurity)
+
+
+def container(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
     image = agent.spec.image
     out: Object = {
         "name": CONTAINER,
@@ -20,10 +30,10 @@ def container(agent: LambdaAgent, *, sink: str | None) -> Object:
         "imagePullPolicy": image.pull_policy,
         "ports": [{"containerPort": image.port}],
         "env": environment(agent, sink=sink),
-        # Not runAsNonRoot: images in use today run as root.
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
+            **({"runAsNonRoot": True} if restricted(agent, installation) else {}),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
@@ -34,6 +44,12 @@ def container(agent: LambdaAgent, *, sink: str | None) -> Object:
     if agent.spec.resources and (resources := _resources(agent.spec.resources)):
         out["resources"] = resources
     return out | probes(agent)
+
+
+def restricted(agent: LambdaAgent, installation: Installation) -> bool:
+    """The annotation wins over the installation, where it says something that is known."""
+    said = agent.metadata.annotations.get(naming.ANNOTATION_POD_SECURITY)
+    return (said if said in POD_SECURITY else installation.pod_security) == "restricted"
 
 
 def probes(agent: LambdaAgent) -> Object:

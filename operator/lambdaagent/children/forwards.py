@@ -55,9 +55,10 @@ def _decide(
         message = f"{title}: namespace not in permissions.allowedTargetNamespaces; add it there"
         return Decision(forward, Verdict.NOT_ALLOWED, message)
     if target is None:
-        return Decision(
-            forward, Verdict.TARGET_NOT_FOUND, f"{title}: no such LambdaAgent; correct the forward or create it"
-        )
+        message = f"{title}: no such LambdaAgent; correct the forward or create it"
+        if installation.namespaces and forward.target_namespace not in installation.namespaces:
+            message = f"{title}: its namespace is not in LAMBDAAGENT_NAMESPACES, so nothing there is seen; add it there"
+        return Decision(forward, Verdict.TARGET_NOT_FOUND, message)
     broker = broker_of(target, installation)
     if broker is None:
         return Decision(

@@ -1,7 +1,7 @@
 """The Knative Service of an agent (facts: autoscaling belongs on the template, and every value is a string)."""
 
+from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.base import GROUP
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children import sidecar
 from lambdaagent.children.base import Object, child, labels
@@ -9,7 +9,6 @@ from lambdaagent.children.container import container, pull_secrets, service_acco
 from lambdaagent.settings import Installation
 
 SERVICE = ("serving.knative.dev/v1", "Service")
-ANNOTATION_VISIBILITY = f"{GROUP}/visibility"
 
 
 def knative_service(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
@@ -19,7 +18,7 @@ def knative_service(agent: LambdaAgent, installation: Installation, *, sink: str
         **_limits(agent),
         "containers": sidecar.containers(agent, installation, sink=sink, probes=False)
         if sidecar.wanted(agent, installation)
-        else [container(agent, sink=sink)],
+        else [container(agent, installation, sink=sink)],
     }
     template: Object = {"metadata": {"labels": labels(agent, "agent")}, "spec": pod}
     if annotations := _autoscaling(agent):
@@ -27,7 +26,7 @@ def knative_service(agent: LambdaAgent, installation: Installation, *, sink: str
     spec: Object = {"template": template}
     if agent.spec.serving and agent.spec.serving.traffic:
         spec["traffic"] = [target.model_dump(by_alias=True, exclude_none=True) for target in agent.spec.serving.traffic]
-    external = agent.metadata.annotations.get(ANNOTATION_VISIBILITY) == "external"
+    external = agent.metadata.annotations.get(naming.ANNOTATION_VISIBILITY) == "external"
     visibility = {} if external else {"networking.knative.dev/visibility": "cluster-local"}
     return child(agent, *SERVICE, agent.name, "agent", spec, labels=visibility)
 

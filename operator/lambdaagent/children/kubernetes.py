@@ -19,7 +19,7 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
     units = (
         sidecar.containers(agent, installation, sink=sink, probes=True)
         if sidecar.wanted(agent, installation)
-        else [container(agent, sink=sink)]
+        else [container(agent, installation, sink=sink)]
     )
     for unit, port in zip(units, (agent.spec.image.port, sidecar.port(agent)), strict=False):
         for probe in ("readinessProbe", "livenessProbe"):

@@ -12,6 +12,7 @@ class Reason(StrEnum):
         member.meaning = meaning
         return member
 
+    UNKNOWN_POD_SECURITY = "UnknownPodSecurity", "The annotation names no level; the installation's counts."
     DUPLICATE_ENV = "DuplicateEnv", "A variable stands more than once; the last one counts."
     ENV_OVERRIDDEN = "EnvOverridden", "A variable is set that the operator would set; the given value counts."
     NO_APPROVAL = "NoApproval", "A supervised agent is told of nobody to ask."

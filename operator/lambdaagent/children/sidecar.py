@@ -48,7 +48,7 @@ def containers(agent: LambdaAgent, installation: Installation, *, sink: str | No
     """The agent's container first; `probes`: whether one without a port may have any."""
     # Events pass the gateway in the pod first, which keeps the agent's tasks.
     local = f"http://127.0.0.1:{port(agent)}{sink_path(sink)}" if sink else None
-    unit = container(agent, sink=local)
+    unit = container(agent, installation, sink=local)
     unit.pop("ports")
     if not probes:
         unit = {key: value for key, value in unit.items() if key not in _PROBES}

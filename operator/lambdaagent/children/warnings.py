@@ -7,12 +7,14 @@ do not change while nothing does.
 from collections.abc import Iterator, Sequence
 
 from lambdaagent.a2a import cards
+from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, Skill
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Scaling, Serving
 from lambdaagent.children import environment, kubernetes, sidecar
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.brokers import broker_of
+from lambdaagent.children.container import POD_SECURITY
 from lambdaagent.children.forwards import FINE, decide
 from lambdaagent.children.reasons import Reason
 from lambdaagent.children.triggers import bare, exact, has_wildcard
@@ -25,12 +27,21 @@ def warnings(
     agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
 ) -> list[FieldWarning]:
     return [
+        *_annotations(agent),
         *_workload(agent, backends),
         *_eventing(agent, installation, backends),
         *_unheard(agent, installation, backends, observed),
         *_a2a(agent, installation, backends),
         *_operations(agent, backends),
     ]
+
+
+def _annotations(agent: LambdaAgent) -> Iterator[FieldWarning]:
+    said = agent.metadata.annotations.get(naming.ANNOTATION_POD_SECURITY)
+    if said is not None and said not in POD_SECURITY:
+        message = f"{said!r} is unknown, so the installation's setting counts; use {' or '.join(POD_SECURITY)}"
+        field = f"metadata.annotations[{naming.ANNOTATION_POD_SECURITY}]"
+        yield FieldWarning(field=field, reason=Reason.UNKNOWN_POD_SECURITY, message=message)
 
 
 def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:

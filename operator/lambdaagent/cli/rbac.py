@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from lambdaagent.cli.printing import Format, print_documents
+from lambdaagent.errors import UsageError
 from lambdaagent.kube import rights
+from lambdaagent.settings import parse_namespaces
 
 
 def register(app: typer.Typer) -> None:
@@ -14,7 +16,14 @@ def register(app: typer.Typer) -> None:
 
 def rbac(
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where the processes run.")] = rights.NAMESPACE,
+    namespaces: Annotated[
+        str, typer.Option(help="The only ones whose agents they look after, comma separated; default: all.")
+    ] = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")] = Format.YAML,
 ) -> None:
     """Print the ServiceAccounts, roles and bindings that the operator and the gateway need, and the tiers for users."""
-    print_documents(rights.documents(namespace=namespace), output)
+    try:
+        only = parse_namespaces(namespaces)
+    except ValueError as problem:
+        raise UsageError(f"--namespaces: {problem}") from None
+    print_documents(rights.documents(namespace=namespace, namespaces=only), output)

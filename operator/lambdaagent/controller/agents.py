@@ -2,12 +2,16 @@
 
 kopf runs in a thread and loop of its own, because an ending kopf cancels every task of its loop that it did not see at
 its start. Its state keeping (annotations, its finalizer, Events for log lines) is off: nothing is written from here.
+
+Where it follows a list of namespaces, it asks for nothing outside of them. One of them that is not there is refused to
+it, and a refusal that lasts ends kopf as a whole: so it asks again for ever, and the other namespaces go on.
 """
 
 import asyncio
+import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import kopf
@@ -21,15 +25,18 @@ from lambdaagent.errors import TemporaryError
 # The event's type (None for what was there at the start) and the object.
 Changed = Callable[[str | None, Object], None]
 _STOP_SECONDS = 5.0
-_CLOSE_SECONDS = 0.05
+_CLOSE_SECONDS = 0.25
 
 
 class EndedError(TemporaryError):
     """It gives up after some refusals in a row; whoever leads begins anew."""
 
 
-async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> None:
-    """Calls `changed` in the caller's loop, in order, until cancelled. Raises EndedError if kopf ended by itself."""
+async def follow(changed: Changed, *, namespaces: Sequence[str] = (), ready: asyncio.Event | None = None) -> None:
+    """Calls `changed` in the caller's loop, in order, until cancelled. Raises EndedError if kopf ended by itself.
+
+    Without namespaces: for the agents of all of them.
+    """
     loop = asyncio.get_running_loop()
     stop = threading.Event()
     ended: asyncio.Future[None] = loop.create_future()
@@ -40,7 +47,7 @@ async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> Non
     def work() -> None:
         problem: BaseException | None = None
         try:
-            asyncio.run(_operate(registry, stop))
+            asyncio.run(_operate(registry, namespaces, stop))
         except BaseException as caught:  # handed over to the caller's loop
             problem = caught
         _soon(loop, _end, ended, problem)
@@ -54,14 +61,15 @@ async def follow(changed: Changed, *, ready: asyncio.Event | None = None) -> Non
         await asyncio.to_thread(thread.join, _STOP_SECONDS)
 
 
-async def _operate(registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
+async def _operate(registry: kopf.OperatorRegistry, namespaces: Sequence[str], stop: threading.Event) -> None:
     try:
         await kopf.operator(
             registry=registry,
-            settings=_settings(),
+            settings=_settings(namespaces),
             # Or kopf asks for the name of the user, and a container's need not have one.
             identity=Identity(naming.MANAGER),
-            clusterwide=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
             standalone=True,
             stop_flag=stop,
         )
@@ -107,7 +115,14 @@ def _registry(changed: Changed, ready: Callable[[], None]) -> kopf.OperatorRegis
     return registry
 
 
-def _settings() -> kopf.OperatorSettings:
+class _ForEver:
+    """Seconds between attempts. kopf takes any iterable, and one that ends is the end of kopf."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1, 1, 2, 3, 5, 8, 13), itertools.repeat(30.0))
+
+
+def _settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     # A watch that ends silently leaves an operator deaf (kopf #1276), so none lasts long.
@@ -115,4 +130,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
+    if namespaces:
+        # Else it lists namespaces and CRDs, which takes a right over the whole cluster.
+        settings.scanning.disabled = True
+        settings.networking.error_backoffs = _ForEver()
     return settings

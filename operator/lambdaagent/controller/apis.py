@@ -1,10 +1,16 @@
-"""Notices when the cluster begins or ceases to serve an API that decides what agents become (Knative, Prometheus)."""
+"""Notices when the cluster begins or ceases to serve an API that decides what agents become (Knative, Prometheus).
+
+With rights over the whole cluster by a watch of the CRDs, otherwise by asking for what is served now and then, which
+everybody may. Then nothing else notices our own kind coming (kopf may not look), so that counts as well.
+"""
 
 import asyncio
+import random
 from contextlib import aclosing
 
 import structlog
 
+from lambdaagent.api.base import GROUP
 from lambdaagent.backoff import Backoff
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import Client
@@ -17,6 +23,7 @@ log = structlog.get_logger(__name__)
 _GROUPS = ("serving.knative.dev", "eventing.knative.dev", "monitoring.coreos.com", "rabbitmq.com")
 _BROKER_CONFIGS = BROKER_CONFIG.api_version
 _LOOKS, _PAUSE_SECONDS = 10, 0.5
+ASK_SECONDS = 30.0
 
 
 async def served(client: Client) -> frozenset[str]:
@@ -52,5 +59,13 @@ async def other_than(client: Client, known: frozenset[str]) -> None:
                     await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _ours(versions: frozenset[str]) -> set[str]:
-    return {version for version in versions if version.partition("/")[0] in _GROUPS}
+async def asked_other_than(client: Client, known: frozenset[str]) -> None:
+    """The same without a right to CRDs, within about ASK_SECONDS."""
+    while True:
+        await asyncio.sleep(ASK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 -- replicas should not ask together
+        if _ours(await served(client), GROUP) != _ours(known, GROUP):
+            return
+
+
+def _ours(versions: frozenset[str], *more: str) -> set[str]:
+    return {version for version in versions if version.partition("/")[0] in (*_GROUPS, *more)}

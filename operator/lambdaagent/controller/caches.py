@@ -1,7 +1,8 @@
-"""What the cluster holds of our children: one watch per kind, indexed by owner.
+"""What the cluster holds of our children: one watch per kind (and namespace, where not all are ours), indexed by owner.
 
 Lookups never wait. A child that is not in a cache may still exist (the cache is behind, or a label is missing), so
-whoever is about to create one asks the API server first.
+whoever is about to create one asks the API server first. Where a kind could not be listed at all, nothing can be said:
+`require` keeps that namespace waiting, and no other.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import matching
+from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.resources import (
     AUTOSCALER,
@@ -44,12 +46,18 @@ WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG))
 ChildId = tuple[Resource, str, str]  # kind, namespace, name
 
 
+class UnlistedError(TemporaryError):
+    """A kind could not be listed in this namespace, so what the cache lacks may well exist."""
+
+
 @dataclass
 class Caches:
     client: Client
     served: frozenset[str]
     # Called with the agents whose child changed.
     changed: Callable[[AgentKey], None]
+    # The only ones to look at; empty: all.
+    namespaces: tuple[str, ...] = ()
     _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
     _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
@@ -82,6 +90,12 @@ class Caches:
         """The kind of each object that belongs to an agent."""
         return (child[0].label for child in {child for children in self._by_owner.values() for child in children})
 
+    def require(self, namespace: str) -> None:
+        """Raises UnlistedError until every kind has been listed there."""
+        for watcher in self._watchers:
+            if watcher.namespace in (None, namespace) and not watcher.synced.is_set():
+                raise UnlistedError(str(watcher.error))
+
     @property
     def age(self) -> float:
         """Seconds since the most silent watch gave a sign of life."""
@@ -89,15 +103,16 @@ class Caches:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Complete when entered: every watch has listed once."""
+        """Complete when entered: every watch has listed once, or was refused (`require` tells where)."""
         self._watchers = [
-            Watcher(self.client, resource, labels=labels, keep=_slim)
+            Watcher(self.client, resource, namespace=namespace, labels=labels, keep=_slim)
             for resource, labels in KINDS
             if not resource.group or resource.api_version in self.served
+            for namespace in self.namespaces or (None,)
         ]
-        tasks = [asyncio.create_task(self._follow(w), name=f"watch {w.resource.label}") for w in self._watchers]
+        tasks = [asyncio.create_task(self._follow(each), name=f"watch {each.target}") for each in self._watchers]
         try:
-            await asyncio.gather(*(watcher.synced.wait() for watcher in self._watchers))
+            await asyncio.gather(*(watcher.settled.wait() for watcher in self._watchers))
             yield
         finally:
             for task in tasks:

@@ -43,6 +43,8 @@ class Evidence:
     changed: Callable[[AgentKey], None]
     # Called with namespace and name of a Broker in the same case.
     broker_changed: Callable[[AgentKey], None]
+    # The only ones to look at; empty: all.
+    namespaces: tuple[str, ...] = ()
     _of_agents: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
     _of_brokers: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
@@ -61,13 +63,17 @@ class Evidence:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Complete when entered: every watch has listed once."""
+        """Complete when entered: every watch has listed once, or was refused, which costs a cause and nothing else."""
         served = [kind for kind in _KINDS if not kind[0].group or kind[0].api_version in self.served]
-        found = [(Watcher(self.client, kind, labels=labels, keep=_slim), read) for kind, labels, read in served]
+        found = [
+            (Watcher(self.client, kind, namespace=namespace, labels=labels, keep=_slim), read)
+            for kind, labels, read in served
+            for namespace in self.namespaces or (None,)
+        ]
         self._watchers = [watcher for watcher, _ in found]
-        tasks = [asyncio.create_task(self._follow(*each), name=f"watch {each[0].resource.label}") for each in found]
+        tasks = [asyncio.create_task(self._follow(*each), name=f"watch {each[0].target}") for each in found]
         try:
-            await asyncio.gather(*(watcher.synced.wait() for watcher in self._watchers))
+            await asyncio.gather(*(watcher.settled.wait() for watcher in self._watchers))
             yield
         finally:
             for task in tasks:

@@ -57,7 +57,8 @@ async def lead(
     while True:
         served = await apis.served(client)
         term = asyncio.create_task(_term(client, settings, served, metrics=metrics, ready=ready), name="term")
-        news = asyncio.create_task(apis.other_than(client, served), name="served APIs")
+        other_than = apis.asked_other_than if settings.namespaces else apis.other_than
+        news = asyncio.create_task(other_than(client, served), name="served APIs")
         try:
             await asyncio.wait([term, news], return_when=asyncio.FIRST_COMPLETED)
             if term.done():
@@ -90,13 +91,13 @@ async def _term(
     def wake(key: AgentKey) -> None:
         queue.add(key)
 
-    caches = Caches(client, served, wake)
+    caches = Caches(client, served, wake, settings.namespaces)
 
     def wake_owners(broker: AgentKey) -> None:
         for owner in caches.owners(BROKER, *broker):
             wake(owner)
 
-    evidence = Evidence(client, served, wake, wake_owners)
+    evidence = Evidence(client, served, wake, wake_owners, settings.namespaces)
     prober = Prober(settings.ai_probe_seconds, wake)
     reconciler = Reconciler(
         client,
@@ -111,13 +112,16 @@ async def _term(
 
     async def process(key: AgentKey) -> float | None:
         with metrics.reconcile():
+            caches.require(key[0])
             return await reconciler.reconcile(key)
 
     queue = WorkQueue(process, workers=settings.workers)
     async with caches.run(), evidence.run(), prober.run(), queue.run():
         metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
-            await agents.follow(lambda kind, obj: _changed(reconciler, queue, kind, obj), ready=ready)
+            await agents.follow(
+                lambda kind, obj: _changed(reconciler, queue, kind, obj), namespaces=settings.namespaces, ready=ready
+            )
         finally:
             metrics.insight = None
             if ready:

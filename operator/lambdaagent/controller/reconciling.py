@@ -27,7 +27,7 @@ from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply_status
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.errors import NotFoundError
+from lambdaagent.kube.errors import NotFoundError, TerminatingError
 from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
@@ -105,8 +105,8 @@ class Reconciler:
             if obj["metadata"].get("deletionTimestamp"):
                 return await self._finalize(obj)
             return await self._keep(obj)
-        except NotFoundError as problem:
-            # Deleted in between; the watch will say so.
+        except (NotFoundError, TerminatingError) as problem:
+            # Deleted in between, or about to be with its namespace; the watch will say so.
             log.info("gone while reconciling", agent="/".join(key), problem=str(problem))
             return None
 
@@ -225,6 +225,8 @@ class Reconciler:
                 kind="Normal" if transition.good else "Warning",
                 now=self.now,
             )
+        except TerminatingError:
+            pass  # its namespace is being deleted, and the Event would go as well
         except LambdaAgentError as problem:
             log.warning("event not recorded", agent=obj["metadata"]["name"], problem=str(problem))
 

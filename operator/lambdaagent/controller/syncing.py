@@ -1,6 +1,7 @@
 """Makes the cluster hold what a plan says: applies what differs, prunes what is no longer wanted.
 
-One failing child does not keep the others from being applied; what went wrong is returned, not raised. Nothing is
+One failing child does not keep the others from being applied; what went wrong is returned, not raised. Raised is only
+that the whole namespace is being deleted. Nothing is
 written where nothing differs.
 """
 
@@ -18,7 +19,7 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.errors import ApiError
+from lambdaagent.kube.errors import ApiError, TerminatingError
 from lambdaagent.kube.resources import BROKER, DEPLOYMENT, KNATIVE_SERVICE, SERVICE, TRIGGER, of
 from lambdaagent.status.conditions import ChildKey, Failure, World
 
@@ -50,6 +51,8 @@ class Syncer:
             key = (*child.kind, child.name)
             try:
                 found = await self._one(agent, child, broker=_broker(plan, live))
+            except TerminatingError:
+                raise  # no child's fault, and nobody is left to tell
             except ApiError as problem:
                 failures[key] = Failure(problem.reason, str(problem), not isinstance(problem, TemporaryError))
                 temporary = problem if isinstance(problem, TemporaryError) else temporary

@@ -34,11 +34,15 @@ async def run(settings: GatewaySettings) -> None:
         directory, client = Directory(), Client()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
-        watcher = Watcher(api, LAMBDA_AGENT)
+        watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
 
         def why_not_ready() -> str | None:
-            if not watcher.synced.is_set():
-                return f"the agents are not listed yet: {watcher.error or 'asking the API server'}"
+            # One namespace that is not there must not keep the agents of the others from being served.
+            if not all(watcher.settled.is_set() for watcher in watchers) or not any(
+                watcher.synced.is_set() for watcher in watchers
+            ):
+                problem = next((watcher.error for watcher in watchers if watcher.error), None)
+                return f"the agents are not listed yet: {problem or 'asking the API server'}"
             return "RabbitMQ is not connected" if amqp and not amqp.ready else None
 
         serving = await serve(
@@ -59,9 +63,11 @@ async def run(settings: GatewaySettings) -> None:
             shutdown_timeout=15.0,
         )
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
-        following = asyncio.create_task(feed(watcher, directory=directory, brokers=brokers), name="feed")
-        stack.push_async_callback(_end, following)
-        await following
+        feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
+        following = [asyncio.create_task(each, name="feed") for each in feeds]
+        for task in following:
+            stack.push_async_callback(_end, task)
+        await asyncio.gather(*following)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -19,6 +19,7 @@ class Refusal:
     status: int
     reason: str
     message: str
+    causes: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, status: int, body: bytes) -> "Refusal":
@@ -29,7 +30,13 @@ class Refusal:
             answer = None
         if not isinstance(answer, dict):
             return cls(status, "", body.decode(errors="replace").strip()[:500] or f"HTTP {status}")
-        return cls(status, str(answer.get("reason") or ""), str(answer.get("message") or f"HTTP {status}"))
+        causes = (answer.get("details") or {}).get("causes") or []
+        return cls(
+            status,
+            str(answer.get("reason") or ""),
+            str(answer.get("message") or f"HTTP {status}"),
+            frozenset(str(cause.get("reason")) for cause in causes),
+        )
 
 
 class ApiError(LambdaAgentError):
@@ -59,6 +66,14 @@ class UnavailableError(TemporaryApiError):
 
 class PermanentApiError(ApiError, PermanentError):
     pass
+
+
+class ForbiddenError(PermanentApiError):
+    pass
+
+
+class TerminatingError(ForbiddenError):
+    """The namespace is being deleted and takes nothing new; what is in it goes as well."""
 
 
 class NotFoundError(PermanentApiError):
@@ -114,7 +129,9 @@ def error(refusal: Refusal, *, action: str, target: str) -> ApiError:
         reason = "WebhookUnavailable" if webhook else refusal.reason or _REASONS.get(status, "ApiServerError")
         return TemporaryApiError(f"{text} {step}", reason=reason, status=status)
     step = _NEXT_STEPS.get(status, "Correct what the message names.")
-    kind = NotFoundError if status == 404 else PermanentApiError
+    kind = {403: ForbiddenError, 404: NotFoundError}.get(status, PermanentApiError)
+    if status == 403 and "NamespaceTerminating" in refusal.causes:
+        kind = TerminatingError
     return kind(f"{text} {step}", reason=refusal.reason or _REASONS.get(status, "Refused"), status=status)
 
 

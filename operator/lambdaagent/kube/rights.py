@@ -8,7 +8,7 @@ Hazard: whoever may create workloads in a namespace can let them mount its Secre
 operator whose purpose are workloads; it does keep the operator itself, its logs and its status free of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,9 @@ OPERATOR_RIGHTS: tuple[Right, ...] = (
     *(Right(kind, _FOLLOW) for kind in EVIDENCE),
     # An Event stands in the namespace of the agent that it is about.
     Right(kinds.EVENT, ("create",)),
-    # kopf follows the CRDs to learn what the cluster serves; of schemas only, never of objects.
-    Right(kinds.CRD, _FOLLOW),
 )
+# Where it looks after all namespaces: the CRDs tell what the cluster serves; of schemas only, never of objects.
+OPERATOR_CLUSTER_RIGHTS: tuple[Right, ...] = (Right(kinds.CRD, _FOLLOW),)
 # In the operator's own namespace. A creation cannot be limited to a name.
 OPERATOR_OWN_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LEASE, ("create",)),
@@ -94,17 +94,24 @@ def rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
     ]
 
 
-def documents(*, namespace: str = NAMESPACE) -> list[dict[str, Any]]:
-    """Accounts, roles and bindings of an installation whose processes run in `namespace`."""
+def documents(*, namespace: str = NAMESPACE, namespaces: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Accounts, roles and bindings of an installation whose processes run in `namespace`.
+
+    It looks after all namespaces, or after `namespaces` alone: then a ClusterRole is only a list of rules, which counts
+    where a RoleBinding names it, and nothing is granted over the cluster.
+    """
+    bindings = [
+        _binding(account, namespace, within=each) for each in namespaces or ("",) for account in (OPERATOR, GATEWAY)
+    ]
+    own = f"{OPERATOR}-lease"
     return [
         _object("v1", "ServiceAccount", OPERATOR, namespace),
         _object("v1", "ServiceAccount", GATEWAY, namespace),
-        _role(OPERATOR, OPERATOR_RIGHTS),
+        _role(OPERATOR, OPERATOR_RIGHTS if namespaces else (*OPERATOR_RIGHTS, *OPERATOR_CLUSTER_RIGHTS)),
         _role(GATEWAY, GATEWAY_RIGHTS),
-        _binding(OPERATOR, namespace),
-        _binding(GATEWAY, namespace),
-        _role(OPERATOR, OPERATOR_OWN_RIGHTS, namespace),
-        _binding(OPERATOR, namespace, within=namespace),
+        *bindings,
+        _role(own, OPERATOR_OWN_RIGHTS, namespace),
+        _binding(OPERATOR, namespace, within=namespace, own=own),
         *(_tier(tier) for tier in TIERS),
     ]
 
@@ -120,12 +127,12 @@ def _tier(tier: str) -> dict[str, Any]:
     return document
 
 
-def _binding(name: str, account_namespace: str, within: str = "") -> dict[str, Any]:
-    """Over the whole cluster, or `within` a namespace."""
-    kind = "Role" if within else "ClusterRole"
-    return _object(f"{_RBAC}/v1", f"{kind}Binding", name, within) | {
-        "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}],
+def _binding(account: str, account_namespace: str, within: str = "", own: str = "") -> dict[str, Any]:
+    """Of the account's ClusterRole, over the whole cluster or `within` a namespace; or of the Role `own` there."""
+    kind = "RoleBinding" if within else "ClusterRoleBinding"
+    return _object(f"{_RBAC}/v1", kind, own or account, within) | {
+        "roleRef": {"apiGroup": _RBAC, "kind": "Role" if own else "ClusterRole", "name": own or account},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": account_namespace}],
     }
 
 

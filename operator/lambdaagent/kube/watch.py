@@ -3,7 +3,8 @@
 A watch fails silently: the connection stays open and nothing comes, or the server forgets the version. So the server
 ends each watch after a while (and it is continued), silence longer than its bookmarks explain is a failure, and after
 any failure everything is listed again and compared with what was known: an object that vanished in the gap is reported
-as DELETED. `fresh_at` is when the server last gave a sign of life; a liveness probe should look at its age.
+as DELETED. `fresh_at` is when the server last gave a sign of life; a liveness probe should look at its age. A refusal
+(403) is such a sign: that is how a namespace that is not there (yet) is answered, and no restart would help.
 
 The cache (`objects`) changes before the change is yielded, so a handler that looks around sees at least its own change.
 """
@@ -82,6 +83,8 @@ class Watcher:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     synced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set once the first list was answered, be it with a refusal."""
     fresh_at: float = field(default=float("-inf"), init=False)
     error: LambdaAgentError | None = field(default=None, init=False)
     """Why the watch is down at the moment; None while it works."""
@@ -91,6 +94,11 @@ class Watcher:
     @property
     def objects(self) -> Mapping[Key, Document]:
         return MappingProxyType(self._objects)
+
+    @property
+    def target(self) -> str:
+        """How messages name what is watched."""
+        return self.resource.named(namespace=self.namespace)
 
     @property
     def age(self) -> float:
@@ -107,8 +115,11 @@ class Watcher:
                         yield change
             except LambdaAgentError as problem:
                 self._version = ""
+                if isinstance(problem, errors.ForbiddenError):
+                    self._is_fresh()
+                    self.settled.set()
                 if self.error is None or str(self.error) != str(problem):
-                    log.warning("watch failed", kind=self.resource.label, problem=str(problem))
+                    log.warning("watch failed", kind=self.target, problem=str(problem))
                 self.error = problem
                 await self.sleep(backoff.next())
 
@@ -122,6 +133,7 @@ class Watcher:
             for change in self._differences(tuple(map(self.keep, listing.items))):
                 yield change
             self.synced.set()
+            self.settled.set()
         begun = self.monotonic()
         async with aclosing(self._watch()) as events:
             async for event in events:
@@ -136,7 +148,6 @@ class Watcher:
             await self.sleep(backoff.next())
 
     async def _watch(self) -> AsyncGenerator[Mapping[str, Any], None]:
-        target = self.resource.named(namespace=self.namespace)
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -146,17 +157,17 @@ class Watcher:
         }
         query |= {k: v for k, v in {"labelSelector": self.labels, "fieldSelector": self.fields}.items() if v}
         path = self.resource.path(namespace=self.namespace)
-        async with self.client.lines(path, target=target, query=query, silence=self.settings.silence) as lines:
+        async with self.client.lines(path, target=self.target, query=query, silence=self.settings.silence) as lines:
             if self.error is not None:
-                log.info("watch works again", kind=self.resource.label)
+                log.info("watch works again", kind=self.target)
                 self.error = None
             async for line in lines:
-                event = _parse(line, target=target)
+                event = _parse(line, target=self.target)
                 if event["type"] == "ERROR":
                     status = event["object"]
                     code = int(status.get("code") or 500)
                     refusal = errors.Refusal(code, str(status.get("reason", "")), str(status.get("message", "")))
-                    raise errors.error(refusal, action="watch", target=target)
+                    raise errors.error(refusal, action="watch", target=self.target)
                 yield event
 
     def _take(self, event: Mapping[str, Any]) -> Change | None:

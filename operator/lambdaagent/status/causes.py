@@ -8,8 +8,9 @@ three states and an image pull between two, so each is told as one, without coun
 import re
 from dataclasses import dataclass
 
+from lambdaagent.api import naming
 from lambdaagent.children.base import Object
-from lambdaagent.status.readiness import State, condition
+from lambdaagent.status.readiness import State, condition, without_output
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"})
 _CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -73,7 +74,8 @@ def _of_container(container: Object) -> Cause | None:
 
 def _with_next_step(message: str) -> str:
     if "runAsNonRoot" in message or "non-numeric user" in message:
-        return f"{message}; give the image a numeric USER other than 0"
+        allowed = f"annotate the agent {naming.ANNOTATION_POD_SECURITY}=baseline"
+        return f"{message}; give the image a numeric USER other than 0, or {allowed}"
     if "not found" in message or "couldn't find key" in message:
         return f"{message}; create it in the agent's namespace or correct the reference in spec"
     return message
@@ -84,7 +86,7 @@ def of_revision(revision: Object) -> Cause | None:
     ready = condition(revision, "Ready")
     if ready is None or ready["status"] != "False":
         return None
-    text = _clean(ready.get("message") or ready.get("reason") or "failed")
+    text = _clean(without_output(ready.get("message") or ready.get("reason") or "failed"))
     return Cause(ready.get("reason") or "RevisionFailed", f"Revision {revision['metadata']['name']}: {text}")
 
 

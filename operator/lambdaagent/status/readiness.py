@@ -1,13 +1,16 @@
 """Whether one child does its work, as its own controller reports it.
 
-A report about an older generation says nothing about what was applied, so it counts as unknown.
+A report about an older generation says nothing about what was applied, so it counts as unknown. What a container wrote
+before it died is left out: Knative repeats its last lines, and nobody knows which secrets stand in a stack trace.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from lambdaagent.children.base import Object
 
+_OUTPUT = re.compile(r"Container failed with: .*", re.DOTALL)
 State = Literal["True", "False", "Unknown"]
 
 
@@ -23,6 +26,10 @@ def condition(obj: Object, kind: str) -> Object | None:
     return next((entry for entry in conditions if entry.get("type") == kind), None)
 
 
+def without_output(message: str) -> str:
+    return _OUTPUT.sub("Container failed; see kubectl logs --previous", message)
+
+
 def of_knative(obj: Object, *, controller: str) -> Readiness:
     """Of a Knative Service, Broker or Trigger; `controller` is whom to look for when nothing is reported."""
     title = f"{obj['kind']} {obj['metadata']['name']}"
@@ -34,7 +41,7 @@ def of_knative(obj: Object, *, controller: str) -> Readiness:
     if ready["status"] == "True":
         return Readiness("True", "Ready")
     cause = _cause(obj, ready)
-    message = f"{title}: {cause.get('message') or cause.get('reason') or 'not ready'}"
+    message = f"{title}: {without_output(cause.get('message') or cause.get('reason') or 'not ready')}"
     return Readiness("False" if ready["status"] == "False" else "Unknown", cause.get("reason") or "NotReady", message)
 
 

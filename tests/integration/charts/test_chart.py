@@ -17,6 +17,7 @@ from lambdaagent.kube import rights
 from lambdaagent.settings import GatewaySettings, OperatorSettings
 
 ROOT = Path(__file__).parents[3]
+CONTAINERFILES = [ROOT / "Containerfile", *sorted(ROOT.glob("examples/*/Containerfile"))]
 PROCESSES: dict[str, type[BaseSettings]] = {"operator": OperatorSettings, "gateway": GatewaySettings}
 
 
@@ -52,9 +53,13 @@ def test_the_linter_has_nothing_to_say() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_roles_are_those_that_the_code_needs() -> None:
+@pytest.mark.parametrize(
+    "namespaces",
+    [pytest.param([], id="all namespaces"), pytest.param(["shop", "somewhere"], id="two, one of them its own")],
+)
+def test_the_roles_are_those_that_the_code_needs(namespaces: list[str]) -> None:
     kinds = ("ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding")
-    rendered = [document for document in render() if document["kind"] in kinds]
+    rendered = [document for document in render({"namespaces": namespaces}) if document["kind"] in kinds]
 
     def bare(documents: list[dict[str, Any]]) -> list[str]:
         texts = []
@@ -63,12 +68,22 @@ def test_the_roles_are_those_that_the_code_needs() -> None:
             texts.append(json.dumps(document | {"metadata": document["metadata"] | {"labels": labels}}, sort_keys=True))
         return sorted(texts)
 
-    assert bare(rendered) == bare(rights.documents(namespace="somewhere"))
+    assert bare(rendered) == bare(rights.documents(namespace="somewhere", namespaces=namespaces))
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_namespaces_are_said_to_both_processes(process: str) -> None:
+    def said(values: Any) -> list[str]:
+        env = container(render(values), process)["env"]
+        return [entry["value"] for entry in env if entry["name"] == "LAMBDAAGENT_NAMESPACES"]
+
+    assert said({"namespaces": ["shop", "bank"]}) == ["shop,bank"]
+    assert said({}) == []
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_every_setting_arrives_as_its_variable(process: str) -> None:
-    samples = {"string": "https://example.com", "integer": 1234567, "number": 2.5, "boolean": True}
+    samples = {"string": "https://example.com", "integer": 1234567, "number": 7.5, "boolean": True}
     described = generate.schema()["properties"][process]["properties"]
     settings = {
         name: rule["enum"][-1]
@@ -82,7 +97,7 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
     values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
     env = {entry["name"]: entry for entry in container(render({process: values}), process)["env"]}
     for name in PROCESSES[process].model_fields:
-        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port"):
+        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces"):
             continue
         entry, key = env[f"LAMBDAAGENT_{name.upper()}"], generate.camel(name)
         if key in settings:
@@ -100,6 +115,8 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
         pytest.param({"operator": {"settings": {"serving": "nomad"}}}, "serving", id="an unknown choice"),
         pytest.param({"gateway": {"settings": {"amqpUrl": "amqp://u:p@h"}}}, "amqpUrl", id="a secret in plain sight"),
         pytest.param({"image": {"digest": "abc"}}, "digest", id="half a digest"),
+        pytest.param({"namespaces": ["Shop"]}, "namespaces", id="no namespace"),
+        pytest.param({"namespaces": ["shop", "shop"]}, "namespaces", id="a namespace twice"),
         pytest.param({"gateway": {"replicas": "two"}}, "replicas", id="a number in words"),
     ],
 )
@@ -149,6 +166,21 @@ def test_services_and_budgets_select_the_pods() -> None:
         assert budget["selector"] == deployment["selector"]
 
 
+def test_the_operators_metrics_are_found_where_that_is_asked_for() -> None:
+    documents = render()
+    assert "ServiceMonitor" not in {document["kind"] for document in documents}
+    labels = find(documents, "Deployment", "lambdaagent-operator")["spec"]["template"]["metadata"]["labels"]
+    service = find(documents, "Service", "lambdaagent-operator-metrics")
+    assert service["spec"]["selector"].items() <= labels.items()
+    asked = {"enabled": True, "labels": {"release": "prometheus"}}
+    documents = render({"operator": {"serviceMonitor": asked}})
+    monitor = find(documents, "ServiceMonitor", "lambdaagent-operator")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint == {"port": service["spec"]["ports"][0]["name"], "path": "/metrics", "interval": "30s"}
+
+
 def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
     documents = render({"eventKeys": {"existingSecret": "mine"}})
     assert [document for document in documents if document["kind"] == "Secret"] == []
@@ -166,6 +198,12 @@ def test_the_image_of_the_end_to_end_test_is_that_of_the_containerfile() -> None
     for folder, entrypoint in ((ROOT, image.ENTRYPOINT), (ROOT / "examples/echo-python", image.ECHO_ENTRYPOINT)):
         said = json.loads(re.findall(r"^ENTRYPOINT (.*)$", (folder / "Containerfile").read_text(), re.MULTILINE)[-1])
         assert [Path(said[0]).name, *said[1:]] == [Path(entrypoint[0]).name, *entrypoint[1:]]
+
+
+@pytest.mark.parametrize("path", CONTAINERFILES, ids=lambda path: path.parent.name)
+def test_every_image_has_a_numeric_user_that_is_not_root(path: Path) -> None:
+    user = re.findall(r"^USER (.*)$", path.read_text(), re.MULTILINE)[-1]
+    assert re.fullmatch(r"[1-9][0-9]*:[1-9][0-9]*", user), "the kubelet cannot tell a name from root"
 
 
 def test_the_image_holds_the_versions_that_were_tested() -> None:

@@ -1,16 +1,22 @@
-"""The operator running against a real API server, as its own process would, in the test's loop."""
+"""The operator running against a real API server, as its own process would, in the test's loop.
+
+It is the account that `lambdaagent rbac` makes, with exactly those rights, in every test here. `Cluster`, with which a
+test says and looks, is the administrator.
+"""
 
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.parts import roles
 from tests.parts.kubernetes import KubeApiserver
 
 from lambdaagent.controller.operator import run
+from lambdaagent.kube import rights
 from lambdaagent.settings import OperatorSettings
 
 AGENTS = "/apis/lambda.knative.io/v1alpha1/namespaces/{}/lambdaagents"
@@ -72,11 +78,34 @@ def cluster(kube_apiserver: KubeApiserver, namespace: str) -> Cluster:
     return Cluster(kube_apiserver, namespace)
 
 
+@pytest.fixture
+def applied(kube_apiserver: KubeApiserver, namespace: str) -> Iterator[str]:
+    """The namespace of the test's own, in which the processes of an installation have their accounts and rights."""
+    with roles.applied(kube_apiserver, namespace):
+        yield namespace
+
+
+@pytest.fixture
+def kubeconfig(kube_apiserver: KubeApiserver, applied: str) -> Path:
+    """The operator's, where other tests have the administrator's."""
+    return roles.kubeconfig(kube_apiserver, applied, rights.OPERATOR)
+
+
+@pytest.fixture
+def witness(kube_apiserver: KubeApiserver, kubeconfig: Path) -> Iterator[None]:
+    """Not one request was refused from here to the end of the test."""
+    before = roles.refusals(kube_apiserver.rest)
+    yield
+    assert roles.refusals(kube_apiserver.rest) == before, "a right is missing in lambdaagent.kube.rights"
+
+
 Start = Callable[..., Awaitable[Callable[[], Awaitable[None]]]]
 
 
 @pytest.fixture
-async def start(kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+async def start(
+    kubeconfig: Path, witness: None, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Start]:
     """Starts the operator with these settings; what it returns stops it, and so does the end of the test."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     tasks: list[asyncio.Task[None]] = []

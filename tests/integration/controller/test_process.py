@@ -17,7 +17,7 @@ Launch = Callable[[str], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def launch(kubeconfig: Path, namespace: str) -> Iterator[Launch]:
+def launch(kubeconfig: Path, witness: None, namespace: str) -> Iterator[Launch]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def begin(name: str) -> subprocess.Popen[bytes]:

@@ -1,103 +1,36 @@
 """The operator under the rights that `lambdaagent rbac` prints, on an API server that enforces them.
 
-Two sides. What it needs it may: whole lives of agents on both serving backends, during which the API server refuses not
-one request (its own counter of 403s is the witness, so a refusal that somebody swallowed counts as well). And what it
-does not need it may not.
+Two sides. What it needs it may: every test of this directory runs it as that account and counts what the API server
+refuses (`witness`); here are whole lives of agents on both serving backends. And what it does not need it may not.
 """
 
 import asyncio
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.parts import roles
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.rest import Rest, RestError
+from tests.parts.roles import LAMBDA, may, refusals
 
 from lambdaagent.kube import rights
-from lambdaagent.kube.resources import of
 
 RICHEST = Path(__file__).parents[2] / "cases" / "agents" / "richest.yaml"
-LAMBDA, OTHER = "lambda.knative.io", "default"
-
-
-@pytest.fixture
-def applied(kube_apiserver: KubeApiserver, namespace: str) -> Iterator[str]:
-    """The roles and bindings, in effect, for processes in the test's namespace."""
-    rest, paths = kube_apiserver.rest, []
-    for document in rights.documents(namespace=namespace):
-        metadata = document["metadata"]
-        paths.append(of(document).path(namespace=metadata.get("namespace"), name=metadata["name"]))
-        rest.apply(paths[-1], document)
-    yield namespace
-    for path in paths:
-        rest.delete(path)
-
-
-@pytest.fixture
-def kubeconfig(kube_apiserver: KubeApiserver, applied: str) -> Path:
-    """The operator's, where other tests have the administrator's."""
-    path = kube_apiserver.kubeconfig_for_service_account(namespace=applied, name=rights.OPERATOR)
-    _await_rights(_as(kube_apiserver, path))
-    return path
+OTHER = "default"
 
 
 @pytest.fixture
 def operator(kube_apiserver: KubeApiserver, kubeconfig: Path) -> Rest:
-    return _as(kube_apiserver, kubeconfig)
+    return roles.as_account(kube_apiserver, kubeconfig)
 
 
 @pytest.fixture
 def gateway(kube_apiserver: KubeApiserver, applied: str) -> Rest:
-    path = kube_apiserver.kubeconfig_for_service_account(namespace=applied, name=rights.GATEWAY)
-    rest = _as(kube_apiserver, path)
-    _await_rights(rest)
-    return rest
-
-
-def _as(server: KubeApiserver, kubeconfig: Path) -> Rest:
-    token = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"]
-    return Rest(url=server.url, token=token, ca=server.ca)
-
-
-def _await_rights(rest: Rest) -> None:
-    """The API server learns of a new binding through a watch of its own."""
-    for _ in range(200):
-        if _may(rest, f"list lambdaagents.{LAMBDA}", ""):
-            return
-    raise AssertionError("the binding is without effect")
-
-
-def _may(rest: Rest, action: str, namespace: str) -> bool:
-    """`action` is `verb plural[/subresource][.group] [name]`."""
-    verb, _, what = action.partition(" ")
-    what, _, name = what.partition(" ")
-    resource, _, group = what.partition(".")
-    plural, _, subresource = resource.partition("/")
-    asked = {
-        "verb": verb,
-        "group": group,
-        "resource": plural,
-        "subresource": subresource,
-        "name": name,
-        "namespace": namespace,
-    }
-    body = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
-    }
-    answer = rest.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
-    return bool(answer["status"]["allowed"])
-
-
-def _refusals(rest: Rest) -> list[str]:
-    """How many requests nobody allowed since the API server's start; its other counters see only those that passed."""
-    return re.findall(r'^authorization_attempts_total\{result="(?!allowed).*', rest.get("/metrics"), re.MULTILINE)
+    return roles.as_account(kube_apiserver, roles.kubeconfig(kube_apiserver, applied, rights.GATEWAY))
 
 
 def _ready_on_kubernetes(cluster: Cluster) -> None:
@@ -120,7 +53,6 @@ SERVINGS = {
 async def test_an_agent_lives_from_apply_to_deletion_without_one_refusal(
     serving: str, cluster: Cluster, start: Start
 ) -> None:
-    before = _refusals(cluster.rest)
     await start(serving=serving)
     spec: dict[str, Any] = yaml.safe_load(RICHEST.read_text())["spec"]
     await asyncio.to_thread(cluster.apply, "richest", spec)
@@ -151,7 +83,6 @@ async def test_an_agent_lives_from_apply_to_deletion_without_one_refusal(
     await eventually(lambda: cluster.agent("richest") is None)
     for child in rights.CHILDREN:
         assert cluster.names(child.api_version if child.group else child.version, child.plural) == [], child.label
-    assert _refusals(cluster.rest) == before
 
 
 def _owners(cluster: Cluster) -> list[Any]:
@@ -163,13 +94,13 @@ def _owners(cluster: Cluster) -> list[Any]:
 def test_a_secret_is_never_readable(kube_apiserver: KubeApiserver, operator: Rest, gateway: Rest, applied: str) -> None:
     secrets = f"/api/v1/namespaces/{applied}/secrets"
     kube_apiserver.rest.post(secrets, {"metadata": {"name": "model"}, "stringData": {"key": "private"}})
-    before = _refusals(kube_apiserver.rest)
+    before = refusals(kube_apiserver.rest)
     for process in (operator, gateway):
         for path in (f"{secrets}/model", secrets, "/api/v1/secrets"):
             with pytest.raises(RestError, match="403") as refused:
                 process.get(path)
             assert refused.value.status == 403
-    assert _refusals(kube_apiserver.rest) != before, "the witness of the test above is blind"
+    assert refusals(kube_apiserver.rest) != before, "the witness of the test above is blind"
 
 
 @pytest.mark.parametrize(
@@ -195,18 +126,18 @@ def test_a_secret_is_never_readable(kube_apiserver: KubeApiserver, operator: Res
     ],
 )
 def test_the_operator_may_not(action: str, operator: Rest, applied: str) -> None:
-    assert not _may(operator, action, applied)
+    assert not may(operator, action, applied)
 
 
 def test_the_lease_is_held_in_one_namespace_only(operator: Rest, applied: str) -> None:
     for verb in ("get", "update"):
         action = f"{verb} leases.coordination.k8s.io lambdaagent-operator"
-        assert _may(operator, action, applied)
-        assert not _may(operator, action, OTHER)
+        assert may(operator, action, applied)
+        assert not may(operator, action, OTHER)
 
 
 def test_the_gateway_only_follows_agents(gateway: Rest, applied: str) -> None:
-    assert _may(gateway, f"watch lambdaagents.{LAMBDA}", "")
+    assert may(gateway, f"watch lambdaagents.{LAMBDA}", "")
     for action in (
         f"get lambdaagents.{LAMBDA}",
         f"patch lambdaagents.{LAMBDA}",
@@ -215,7 +146,7 @@ def test_the_gateway_only_follows_agents(gateway: Rest, applied: str) -> None:
         "list pods",
         "create leases.coordination.k8s.io",
     ):
-        assert not _may(gateway, action, applied), action
+        assert not may(gateway, action, applied), action
 
 
 @pytest.mark.parametrize(
@@ -235,8 +166,8 @@ def test_people_get_their_tier(
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"lambdaagent-{tier}"}
     subjects = [{"kind": "ServiceAccount", "name": f"a-{tier}", "namespace": applied}]
     rest.post(bindings, {"metadata": {"name": tier}, "roleRef": role, "subjects": subjects})
-    person = _as(kube_apiserver, kubeconfig)
-    assert any(_may(person, f"{allowed} lambdaagents.{LAMBDA}", applied) for _ in range(200))
-    assert not _may(person, f"{allowed} lambdaagents.{LAMBDA}", OTHER)
-    assert not refused or not _may(person, f"{refused} lambdaagents.{LAMBDA}", applied)
-    assert not _may(person, f"patch lambdaagents/status.{LAMBDA}", applied)
+    person = roles.as_account(kube_apiserver, kubeconfig)
+    assert any(may(person, f"{allowed} lambdaagents.{LAMBDA}", applied) for _ in range(200))
+    assert not may(person, f"{allowed} lambdaagents.{LAMBDA}", OTHER)
+    assert not refused or not may(person, f"{refused} lambdaagents.{LAMBDA}", applied)
+    assert not may(person, f"patch lambdaagents/status.{LAMBDA}", applied)

@@ -1,18 +1,24 @@
 """The gateway process in front of a real API server: what it serves follows the LambdaAgents there."""
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.parts import roles
 from tests.parts.dev import wait
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.process import free_port
+
+from lambdaagent.kube import rights
 
 AGENTS = "/apis/lambda.knative.io/v1alpha1/namespaces/{}/lambdaagents"
 
@@ -55,20 +61,38 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def gateway(kube_apiserver: KubeApiserver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def kubeconfig(kube_apiserver: KubeApiserver) -> Iterator[Path]:
+    """The gateway's account, with the rights that `lambdaagent rbac` gives it; nothing is refused to it."""
+    name = f"gateway-{secrets.token_hex(3)}"
+    kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    with roles.applied(kube_apiserver, name):
+        found = roles.kubeconfig(kube_apiserver, name, rights.GATEWAY)
+        before = roles.refusals(kube_apiserver.rest)
+        yield found
+        assert roles.refusals(kube_apiserver.rest) == before
+    kube_apiserver.rest.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def gateway(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with launched(kubeconfig, LAMBDAAGENT_DATABASE=str(tmp_path_factory.mktemp("gateway") / "tasks.db")) as client:
+        yield client
+
+
+@contextmanager
+def launched(kubeconfig: Path, **settings: str) -> Iterator[httpx.Client]:
+    """The process, once it is ready; what is not said in `settings` has its default."""
     port = free_port()
-    database = tmp_path_factory.mktemp("gateway") / "tasks.db"
     environment = os.environ | {
-        "KUBECONFIG": str(kube_apiserver.kubeconfig),
+        "KUBECONFIG": str(kubeconfig),
         "LAMBDAAGENT_HOST": "127.0.0.1",
         "LAMBDAAGENT_PORT": str(port),
-        "LAMBDAAGENT_DATABASE": str(database),
         "LAMBDAAGENT_LOG_FORMAT": "text",
     }
-    process = subprocess.Popen([sys.executable, "-m", "lambdaagent", "gateway"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "lambdaagent", "gateway"], env=environment | settings)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            wait(lambda: _ok(client, "/readyz"))
+            wait(lambda: answers(client, "/readyz"))
             yield client
         process.terminate()
         assert process.wait(20) == 0
@@ -78,7 +102,7 @@ def gateway(kube_apiserver: KubeApiserver, tmp_path_factory: pytest.TempPathFact
             process.wait(5)
 
 
-def _ok(client: httpx.Client, path: str) -> bool:
+def answers(client: httpx.Client, path: str) -> bool:
     try:
         return client.get(path).status_code == 200
     except httpx.TransportError:
@@ -114,7 +138,7 @@ def test_an_agent_is_served_from_its_resource_and_gone_with_it(
     base = f"/agents/{namespace}/served"
     assert gateway.get(f"{base}/.well-known/agent-card.json").status_code == 404
     make(kube_apiserver, namespace, "served")
-    wait(lambda: _ok(gateway, f"{base}/.well-known/agent-card.json"))
+    wait(lambda: answers(gateway, f"{base}/.well-known/agent-card.json"))
     not_ready = gateway.post(f"{base}/api/a2a/skills/say", content="hello")
     assert not_ready.status_code == 503
     assert "retry-after" in not_ready.headers

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from lambdaagent.api import agent as agents
+from lambdaagent.api import naming
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.reasons import Reason
@@ -16,7 +17,8 @@ FORWARD = {"eventTypes": ["a"], "targetAgent": "b", "targetNamespace": "n"}
 
 
 def found(spec: dict[str, Any], backends: Backends = KNATIVE, **installation: Any) -> set[tuple[str, str]]:
-    agent = agents.parse({"metadata": {"name": "a"}, "spec": {"image": {"repository": "example.com/a"}} | spec})
+    metadata = {"name": "a", "annotations": spec.get("annotations", {})}
+    agent = agents.parse({"metadata": metadata, "spec": {"image": {"repository": "example.com/a"}} | spec})
     taking = {"image": {"repository": "example.com/b"}, "eventing": {"subscriptions": [{"eventType": "z"}]}}
     other = agents.parse({"metadata": {"name": "b"}, "spec": taking})
     observed = Observed(agents={("default", "a"): agent, ("default", "b"): other}, subscribed={"z"})
@@ -31,6 +33,13 @@ def _skill(protocol: str = "cloudevents", **invoke: Any) -> dict[str, Any]:
 
 INVOKE = "spec.a2a.skills[0].invoke"
 ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
+    (
+        Reason.UNKNOWN_POD_SECURITY,
+        f"metadata.annotations[{naming.ANNOTATION_POD_SECURITY}]",
+        {"annotations": {naming.ANNOTATION_POD_SECURITY: "relaxed"}},
+        KNATIVE,
+        {},
+    ),
     (Reason.DUPLICATE_ENV, "spec.env", {"env": [{"name": "A"}, {"name": "A"}]}, KNATIVE, {}),
     (Reason.ENV_OVERRIDDEN, "spec.env", {"env": [{"name": "OPERATION_MODE"}]}, KNATIVE, {}),
     (Reason.NO_APPROVAL, "spec.operationMode", {"operationMode": "supervised"}, KNATIVE, {}),

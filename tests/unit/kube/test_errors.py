@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lambdaagent.errors import PermanentError, TemporaryError
-from lambdaagent.kube.errors import ExpiredError, Refusal, error
+from lambdaagent.kube.errors import ExpiredError, ForbiddenError, Refusal, TerminatingError, error
 
 
 def status(code: int, message: str, reason: str = "") -> bytes:
@@ -66,3 +66,13 @@ def test_what_needs_a_person_is_permanent(code: int, body: bytes, reason: str) -
 def test_an_expired_version_asks_for_a_new_list() -> None:
     found = error(Refusal.parse(410, status(410, "too old resource version", "Expired")), action="watch", target="x")
     assert isinstance(found, ExpiredError)
+
+
+def test_a_namespace_that_ends_is_told_from_a_missing_right() -> None:
+    forbidden = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no"}
+    ending = forbidden | {"details": {"causes": [{"reason": "NamespaceTerminating", "message": "it ends"}]}}
+    found = [
+        error(Refusal.parse(403, json.dumps(body).encode()), action="apply", target="Service a/b")
+        for body in (forbidden, ending)
+    ]
+    assert [type(problem) for problem in found] == [ForbiddenError, TerminatingError]

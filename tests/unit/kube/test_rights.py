@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import yaml
 
@@ -40,8 +41,43 @@ def test_the_tiers_add_to_the_roles_that_every_cluster_has() -> None:
     assert found["lambdaagent-operator"] == []
 
 
+def test_for_a_list_of_namespaces_nothing_is_granted_over_the_cluster() -> None:
+    documents = rights.documents(namespace="home", namespaces=["home", "shop"])
+    assert [document for document in documents if document["kind"] == "ClusterRoleBinding"] == []
+    bindings = {
+        (document["metadata"]["namespace"], document["roleRef"]["kind"], document["roleRef"]["name"])
+        for document in documents
+        if document["kind"] == "RoleBinding"
+    }
+    assert bindings == {
+        ("home", "ClusterRole", "lambdaagent-operator"),
+        ("home", "ClusterRole", "lambdaagent-gateway"),
+        ("shop", "ClusterRole", "lambdaagent-operator"),
+        ("shop", "ClusterRole", "lambdaagent-gateway"),
+        ("home", "Role", "lambdaagent-operator-lease"),
+    }
+    identities = [(document["kind"], *sorted(_where(document))) for document in documents]
+    assert len(set(identities)) == len(identities), "one overwrites another"
+    clusters = [document for document in documents if document["kind"] == "ClusterRole"]
+    (operator,) = [document for document in clusters if document["metadata"]["name"] == rights.OPERATOR]
+    assert "customresourcedefinitions" not in json.dumps(operator["rules"])
+
+
+def _where(document: dict[str, Any]) -> set[str]:
+    return {document["metadata"].get("namespace", ""), document["metadata"]["name"]}
+
+
 def test_the_command_prints_them_for_a_namespace() -> None:
     command = [sys.executable, "-m", "lambdaagent", "rbac", "--namespace", "agents"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert list(yaml.safe_load_all(done.stdout)) == rights.documents(namespace="agents")
     assert done.stderr == ""
+
+
+def test_the_command_prints_them_for_some_namespaces() -> None:
+    command = [sys.executable, "-m", "lambdaagent", "rbac", "--namespaces"]
+    done = subprocess.run([*command, "a,b"], capture_output=True, text=True, check=True)
+    assert list(yaml.safe_load_all(done.stdout)) == rights.documents(namespaces=["a", "b"])
+    refused = subprocess.run([*command, "a,B"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "--namespaces: 'B' is not a namespace" in refused.stderr

@@ -8,7 +8,8 @@ from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_revision
 
 NOT_ROOT = (
     'container has runAsNonRoot and image will run as root (pod: "a-5d_ns(0c1d)", container: user-container)',
-    "container has runAsNonRoot and image will run as root; give the image a numeric USER other than 0",
+    "container has runAsNonRoot and image will run as root; give the image a numeric USER other than 0, or annotate the"
+    " agent lambda.knative.io/pod-security=baseline",
 )
 
 
@@ -131,6 +132,14 @@ def test_a_failed_revision_gives_its_own_reason() -> None:
     assert of_revision(revision) == Cause("ContainerMissing", "Revision a-00002: Unable to fetch image")
     revision["status"]["conditions"] = [ready | {"status": "Unknown"}]  # type: ignore[index]
     assert of_revision(revision) is None
+
+
+def test_what_a_container_wrote_is_not_repeated() -> None:
+    message = "Container failed with: Traceback\nredis://:private@redis"
+    ready = {"type": "Ready", "status": "False", "reason": "ExitCode1", "message": message}
+    revision = {"metadata": {"name": "a-00002"}, "status": {"conditions": [ready]}}
+    expected = "Revision a-00002: Container failed; see kubectl logs --previous"
+    assert of_revision(revision) == Cause("ExitCode1", expected)
 
 
 def test_an_exchange_that_is_refused_tells_why() -> None:
