@@ -11,7 +11,8 @@ from typing import Any
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
-from lambdaagent.a2a.states import parse_role
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.a2a.states import TaskState, parse_role
 
 _PARAMS = {"history_length": "historyLength", "task_id": "taskId", "context_id": "contextId"}
 _CONFIGURATION = {
@@ -37,12 +38,26 @@ class Send:
     return_immediately: bool = False
     history_length: int | None = None
     accepted_output_modes: tuple[str, ...] = ()
+    push: PushConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Get:
     id: str
     history_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Which of an agent's tasks to list; `page_token` is what an earlier page gave."""
+
+    context_id: str | None = None
+    state: TaskState | None = None
+    updated_from: float | None = None  # seconds since the epoch
+    page_size: int = 50
+    page_token: str = ""
+    history_length: int | None = None
+    include_artifacts: bool = False
 
 
 def send(params: Json) -> Send:

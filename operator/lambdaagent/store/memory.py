@@ -5,29 +5,38 @@ are taken by such, a new task is refused.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from lambdaagent.a2a import Json
 from lambdaagent.store.errors import ConflictError, StoreFullError
-from lambdaagent.store.records import Change, DeadLetter, Key, TaskRecord
+from lambdaagent.store.records import Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
+
+_Once = tuple[str, str, str, str]
 
 
 @dataclass(slots=True)
 class _Entry:
     record: TaskRecord
+    once: _Once | None = None
     log: list[Change] = field(default_factory=list)
     keys: set[Key] = field(default_factory=set)
+    pushes: dict[str, Push] = field(default_factory=dict)
 
 
 class MemoryStore:
     def __init__(self, *, max_tasks: int = 10_000, max_letters: int = 1_000) -> None:
         self._max_tasks = max_tasks
         self._tasks: dict[str, _Entry] = {}
+        self._once: dict[_Once, str] = {}
         self._ended: dict[str, None] = {}  # ids in the order in which they ended
+        self._pushed: dict[str, None] = {}  # tasks with push configurations
         self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
 
-    async def create(self, record: TaskRecord) -> None:
+    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
+        key = (record.namespace, record.agent, record.owner, once) if once is not None else None
+        if key is not None and (known := self._once.get(key)) is not None:
+            return known
         if record.id in self._tasks:
             raise ConflictError(f"there is a task {record.id} already")
         while len(self._tasks) >= self._max_tasks:
@@ -35,9 +44,12 @@ class MemoryStore:
             if oldest is None:
                 raise StoreFullError(f"all {self._max_tasks} places are taken by tasks that have not ended")
             self._forget(oldest)
-        self._tasks[record.id] = _Entry(record)
+        self._tasks[record.id] = _Entry(record, key)
+        if key is not None:
+            self._once[key] = record.id
         if record.state.terminal:
             self._ended[record.id] = None
+        return None
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         entry = self._tasks.get(record.id)
@@ -61,16 +73,85 @@ class MemoryStore:
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
         entry = self._tasks.get(task_id)
-        return [change for change in entry.log if change.version > after] if entry is not None else []
+        # Every version from 1 on has its entry, so the place of one is known.
+        return entry.log[after:] if entry is not None else []
 
-    async def unsettled(self) -> list[TaskRecord]:
-        return [entry.record for entry in self._tasks.values() if not entry.record.state.settled]
+    async def find(self, listing: Listing) -> Page:
+        wanted = (
+            entry.record
+            for entry in self._tasks.values()
+            if (entry.record.namespace, entry.record.agent, entry.record.owner)
+            == (listing.namespace, listing.agent, listing.owner)
+            and listing.context_id in (None, entry.record.context_id)
+            and listing.state in (None, entry.record.state)
+            and (listing.updated_from is None or entry.record.updated >= listing.updated_from)
+        )
+        ordered = sorted(wanted, key=lambda record: (record.updated, record.id), reverse=True)
+        after = listing.after
+        rest = ordered if after is None else [each for each in ordered if (each.updated, each.id) < after]
+        return Page(rest[: listing.limit], total=len(ordered), more=len(rest) > listing.limit)
 
-    async def prune(self, *, before: float) -> int:
+    async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
+        return [
+            entry.record
+            for entry in self._tasks.values()
+            if not entry.record.state.settled and (holders is None or entry.record.holder in holders)
+        ]
+
+    async def prune(self, *, before: float, keep: int | None = None) -> int:
         old = [task_id for task_id in self._ended if self._tasks[task_id].record.updated < before]
+        if keep is not None and len(self._ended) - len(old) > keep:
+            gone = set(old)
+            left = [task_id for task_id in self._ended if task_id not in gone]
+            old += left[: len(left) - keep]
         for task_id in old:
             self._forget(task_id)
         return len(old)
+
+    async def beat(self, holder: str, *, until: float) -> None:
+        """Nobody else could look."""
+
+    async def dead(self, *, now: float) -> list[str]:
+        """What is in memory dies with its holder."""
+        return []
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """There are no other replicas."""
+
+    async def put_push(self, push: Push) -> None:
+        entry = self._tasks.get(push.task_id)
+        if entry is None:
+            raise ConflictError(f"there is no task {push.task_id} any more")
+        known = entry.pushes.get(push.id)
+        entry.pushes[push.id] = replace(push, sent=known.sent) if known else push
+        self._pushed[push.task_id] = None
+
+    async def pushes(self, task_id: str) -> list[Push]:
+        entry = self._tasks.get(task_id)
+        return list(entry.pushes.values()) if entry is not None else []
+
+    async def drop_push(self, task_id: str, push_id: str) -> bool:
+        entry = self._tasks.get(task_id)
+        return entry is not None and entry.pushes.pop(push_id, None) is not None
+
+    async def claim_pushes(self, *, now: float, until: float, limit: int) -> list[Push]:
+        found: list[Push] = []
+        for task_id in self._pushed:
+            entry = self._tasks[task_id]
+            for push in entry.pushes.values():
+                if not push.dead and push.due <= now and push.sent < entry.record.version:
+                    found.append(push)
+            if len(found) >= limit:
+                break
+        for push in found[:limit]:
+            self._tasks[push.task_id].pushes[push.id] = replace(push, due=until)
+        return found[:limit]
+
+    async def settle_push(self, push: Push) -> None:
+        entry = self._tasks.get(push.task_id)
+        if entry is not None and push.id in entry.pushes:
+            known = entry.pushes[push.id]
+            entry.pushes[push.id] = replace(known, sent=push.sent, attempts=push.attempts, due=push.due, dead=push.dead)
 
     async def bury(self, letter: DeadLetter) -> bool:
         if any(_same(letter, other) for other in self._letters):
@@ -85,8 +166,11 @@ class MemoryStore:
         """Nothing to do: what is in memory goes with it."""
 
     def _forget(self, task_id: str) -> None:
-        del self._tasks[task_id]
-        del self._ended[task_id]
+        entry = self._tasks.pop(task_id)
+        self._ended.pop(task_id, None)
+        self._pushed.pop(task_id, None)
+        if entry.once is not None:
+            self._once.pop(entry.once, None)
 
 
 def _same(one: DeadLetter, other: DeadLetter) -> bool:

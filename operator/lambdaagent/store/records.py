@@ -5,7 +5,7 @@ a client has seen survives. The snapshot goes with the updates that made it: rea
 the log is there for those who follow it. Records are never changed in place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from lambdaagent.a2a.states import TaskState
 ANONYMOUS = "anonymous"
 Key = tuple[str, str]
 """(source, id) of an event that came from outside."""
+Cursor = tuple[float, str]
+"""Time of the last change and id of a task: where a page of a list ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class TaskRecord:
     created: float  # seconds since the epoch
     updated: float
     task: Json  # the snapshot, in the 1.0 form
+    holder: str = ""  # the replica that works on it; empty: nobody does
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,47 @@ class Change:
 
     version: int
     updates: Sequence[Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which tasks of one agent and owner, newest change first."""
+
+    namespace: str
+    agent: str
+    owner: str
+    context_id: str | None = None
+    state: TaskState | None = None
+    updated_from: float | None = None  # including
+    after: Cursor | None = None  # tasks that come after this one in the order (updated descending, id descending)
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    records: Sequence[TaskRecord]
+    total: int  # of all pages
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Where a task's changes are posted to, and how far that has got.
+
+    The task's log is the outbox: `sent` is the version up to which everything has arrived.
+    """
+
+    task_id: str
+    id: str
+    url: str
+    wire: str  # the protocol version that the receiver understands, "1.0" or "0.3"
+    token: str = ""
+    scheme: str = ""
+    credentials: str = ""
+    sent: int = 0
+    attempts: int = 0  # failed ones in a row
+    due: float = 0.0  # not before then
+    dead: str = ""  # why it was given up; empty: it was not
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +95,13 @@ class DeadLetter:
 
 
 class TaskStore(Protocol):
-    async def create(self, record: TaskRecord) -> None:
-        """Durable when it returns. Raises StoreFullError, StoreError."""
+    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
+        """Durable when it returns. Raises StoreFullError, StoreError.
+
+        `once` is the client's word for this request: if the same owner gave it for the same agent before, nothing is
+        written and the id of the task that was made then is returned; else None.
+        """
+        ...
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         """The task's next version. False: an event of this key changed the task before; nothing is written.
@@ -67,15 +116,49 @@ class TaskStore(Protocol):
         """The log, oldest first, from the version after the given one."""
         ...
 
-    async def unsettled(self) -> list[TaskRecord]:
-        """Tasks that something was still working on: neither ended nor waiting for their client."""
+    async def find(self, listing: Listing) -> Page: ...
+
+    async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
+        """Tasks that something was still working on, of these holders only; None: of any."""
         ...
 
-    async def prune(self, *, before: float) -> int:
-        """Forgets tasks that ended before then, with their logs; says how many."""
+    async def prune(self, *, before: float, keep: int | None = None) -> int:
+        """Forgets tasks that ended before then, and the oldest ended ones beyond `keep`, with all that is theirs."""
+        ...
+
+    async def beat(self, holder: str, *, until: float) -> None:
+        """This replica is alive until then."""
+        ...
+
+    async def dead(self, *, now: float) -> list[str]:
+        """Holders of tasks that nobody has ended, whose time is over or who never said that they live."""
+        ...
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Called with the id of a task that another replica may have changed. Nothing is promised: it may be missed."""
         ...
 
     async def close(self) -> None: ...
+
+
+class PushStore(Protocol):
+    async def put_push(self, push: Push) -> None:
+        """Replaces one of the same (task, id), but for how far it has got. Raises ConflictError: no such task."""
+        ...
+
+    async def pushes(self, task_id: str) -> list[Push]:
+        """In the order in which they were first put."""
+        ...
+
+    async def drop_push(self, task_id: str, push_id: str) -> bool: ...
+
+    async def claim_pushes(self, *, now: float, until: float, limit: int) -> list[Push]:
+        """Living ones that are due and behind their task's version; nobody else gets them before `until`."""
+        ...
+
+    async def settle_push(self, push: Push) -> None:
+        """Writes `sent`, `attempts`, `due` and `dead`, if it is still there."""
+        ...
 
 
 class DeadLetterStore(Protocol):

@@ -1,0 +1,30 @@
+"""What the bindings ask of the engine and get: everything in the 1.0 form, whatever the client speaks."""
+
+from dataclasses import dataclass
+
+from lambdaagent.a2a import Json
+from lambdaagent.store.records import ANONYMOUS
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks, and how. `once` is its word for this request (`Idempotency-Key`): said twice, it is done once."""
+
+    owner: str = ANONYMOUS
+    traceparent: str | None = None
+    once: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """`id` is what a client gives as Last-Event-ID to go on from here; `event` is a 1.0 StreamResponse."""
+
+    id: str
+    event: Json
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    tasks: list[Json]
+    total: int
+    next_token: str  # empty: this was the last page
