@@ -13,6 +13,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState, parse_role
+from lambdaagent.a2a.versions import Version
 
 _PARAMS = {"history_length": "historyLength", "task_id": "taskId", "context_id": "contextId"}
 _CONFIGURATION = {
@@ -39,6 +40,7 @@ class Send:
     history_length: int | None = None
     accepted_output_modes: tuple[str, ...] = ()
     push: PushConfig | None = None
+    wire: Version = Version.V1  # what the client speaks
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,23 @@ def upgrade_part(part: Any, *, at: str) -> Any:
     raise invalid(Violation(at, 'must have the kind "text", "data", or "file" with either bytes or uri'))
 
 
+def downgrade_event(event: Json) -> Json:
+    """A StreamResponse as 0.3's bare event; `final` is true when nothing follows (0.3 section 7.2.2)."""
+    if "task" in event:
+        return downgrade_task(event["task"])
+    if "message" in event:
+        return downgrade_message(event["message"])
+    if "artifactUpdate" in event:
+        update = event["artifactUpdate"]
+        artifact = update["artifact"]
+        parts = [downgrade_part(part) for part in artifact["parts"]]
+        return {**update, "kind": "artifact-update", "artifact": {**artifact, "parts": parts}}
+    update = event["statusUpdate"]
+    state = parse_state(update["status"].get("state"))
+    final = state is not None and state.settled
+    return {**update, "kind": "status-update", "status": downgrade_status(update["status"]), "final": final}
+
+
 def downgrade_task(task: Json) -> Json:
     old: Json = {**task, "kind": "task", "status": downgrade_status(task["status"])}
     if "history" in task:

@@ -23,6 +23,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.errors import EventError
 
 A2A_JSON = "application/a2a+json"
+EVENT_STREAM = "text/event-stream"
 RESPONSES = {
     "io.knative.lambda.response.success": TaskState.COMPLETED,
     "io.knative.lambda.response.error": TaskState.FAILED,
@@ -54,8 +55,9 @@ def interpret(
         kind = ce.media_type(content_type)
         if kind == A2A_JSON:
             return _ended(_from_a2a(_json(body, "application/a2a+json"), clock=clock), clock=clock)
-        if kind == "text/event-stream":
-            return _ended(_from_stream(body, clock=clock), clock=clock)
+        if kind == EVENT_STREAM:
+            stream = Stream(clock=clock, limit=len(body) + 1)
+            return [*stream.feed(body), *stream.end()]
         updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body)) else []
         return [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
     except (EventError, ValueError) as error:
@@ -148,25 +150,41 @@ def _state(update: Json) -> TaskState | None:
     return parse_state(update["statusUpdate"]["status"]["state"]) if "statusUpdate" in update else None
 
 
-def _from_stream(body: bytes, *, clock: Clock) -> list[Json]:
-    """Read to its end and folded; lines of plain text are chunks of one artifact."""
-    updates: list[Json] = []
-    text_id = clock.new_id()
-    for data in sse.messages(body.decode("utf-8", "replace")):
+class Stream:
+    """An answer of type text/event-stream, read as it comes: A2A updates, or lines of text that are one artifact."""
+
+    def __init__(self, *, clock: Clock, limit: int) -> None:
+        self._clock = clock
+        self._decoder = sse.Decoder(limit=limit)
+        self._text_id = clock.new_id()
+        self._text = self._artifacts = self._settled = self._said = False
+
+    def feed(self, chunk: bytes) -> list[Json]:
+        """The updates that are complete with this chunk. Raises ValueError for what cannot be understood."""
+        return [update for data in self._decoder.feed(chunk) for update in self._updates(data)]
+
+    def end(self) -> list[Json]:
+        """What the end of the answer means: a result without a word on the state is a success."""
+        updates = [update for data in self._decoder.end() for update in self._updates(data)]
+        if not self._settled and (self._artifacts or not self._said):
+            updates.append(status_update(TaskState.COMPLETED, now=self._clock.now()))
+        return updates
+
+    def _updates(self, data: str) -> list[Json]:
         try:
             value = orjson.loads(data)
         except orjson.JSONDecodeError:
             value = None
         if isinstance(value, dict) and any(key in value for key in _READERS):
-            updates += _from_a2a(value, clock=clock)
+            updates = _from_a2a(value, clock=self._clock)
         else:
-            begun = any(
-                each.get("artifactUpdate", {}).get("artifact", {}).get("artifactId") == text_id for each in updates
-            )
-            updates.append(
-                artifact_update({"artifactId": text_id, "parts": [{"text": data}]}, append=begun, last=False)
-            )
-    return updates
+            artifact = {"artifactId": self._text_id, "parts": [{"text": data}]}
+            updates = [artifact_update(artifact, append=self._text, last=False)]
+            self._text = True
+        self._said = self._said or any("statusUpdate" in update for update in updates)
+        self._artifacts = self._artifacts or any("artifactUpdate" in update for update in updates)
+        self._settled = self._settled or settles(updates)
+        return updates
 
 
 def _from_a2a(value: Any, *, clock: Clock) -> list[Json]:

@@ -21,6 +21,9 @@ class Callee:
     target: Target | None
     forwards: frozenset[tuple[str, str]] = frozenset()  # agents that it hands events on to
     enforce_modes: bool = False
+    answer_limit: float = DEFAULT_TIMEOUT  # seconds after which the serving layer cuts an answer
+    running: int | None = None  # tasks at once; None: no limit of its own
+    once_by_message: bool = False  # a messageId that comes again is the same request
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
     """Per skill, what of a request is always the same; `invoke` makes it at the first call."""
 
@@ -36,6 +39,7 @@ class Callee:
 
 def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
     a2a = agent.spec.a2a or A2a()
+    serving = agent.spec.serving
     forwards = agent.spec.eventing.forwards if agent.spec.eventing else []
     return Callee(
         namespace=agent.namespace,
@@ -46,6 +50,9 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         target=target,
         forwards=frozenset((forward.target_namespace, forward.target_agent) for forward in forwards),
         enforce_modes=a2a.enforce_modes,
+        answer_limit=float((serving and serving.timeout_seconds) or DEFAULT_TIMEOUT),
+        running=a2a.max_concurrent_tasks,
+        once_by_message=a2a.deduplicate_messages,
     )
 
 

@@ -1,15 +1,27 @@
-"""One call to a container for a task: request, answer, and what it does to the task."""
+"""One call to a container for a task: request, answer as it comes, and what it does to the task.
 
+Nothing was sent where there was no connection, so that is tried again for a while: a pod may be starting. Whatever
+happens later happens once.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from lambdaagent.a2a import Json
 from lambdaagent.agents import answers, invoke
 from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.client import Client
+from lambdaagent.agents.client import Client, Response
 from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.agents.errors import BadTargetError, ConnectError, DroppedError, UpstreamError
+from lambdaagent.agents.wire import Target
 from lambdaagent.api.a2a import Skill
+from lambdaagent.backoff import Backoff
+from lambdaagent.events.http import media_type
+
+COLD_START_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +38,45 @@ class Turn:
 
 
 class Caller(Protocol):
-    async def call(self, turn: Turn) -> list[Json]: ...
+    def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
+        """The updates that the answer means, as they come; closing the generator ends the call."""
+        ...
 
 
 class HttpCaller:
     """Never raises for what the container does: a failure is an update that says why."""
 
-    def __init__(self, *, client: Client, clock: Clock) -> None:
+    def __init__(self, *, client: Client, clock: Clock, cold_start: float = COLD_START_SECONDS) -> None:
         self._client = client
         self._clock = clock
+        self._cold_start = cold_start
 
-    async def call(self, turn: Turn) -> list[Json]:
-        if turn.callee.target is None:
-            return [answers.failed("The agent has no address: it is not ready.", clock=self._clock)]
+    async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
+        target = turn.callee.target
+        if target is None:
+            yield [answers.failed("The agent has no address: it is not ready.", clock=self._clock)]
+            return
+        begun = time.monotonic()
+        try:
+            response = await self._request(turn, target, begun=begun)
+            async with response:
+                kind = media_type(response.header("content-type") or "")
+                if kind == answers.EVENT_STREAM and response.status == 200:
+                    async for updates in self._streamed(response):
+                        yield updates
+                    return
+                body = await response.read(limit=self._client.limits.body_bytes)
+        except (UpstreamError, BadTargetError) as error:
+            text = _why(error, turn.callee, seconds=time.monotonic() - begun)
+            yield [answers.failed(text, clock=self._clock)]
+            return
+        reply_type = turn.skill.invoke.reply_type if turn.skill is not None and turn.skill.invoke is not None else None
+        headers = {name.lower(): value for name, value in response.headers}
+        yield answers.interpret(
+            status=response.status, headers=headers, body=body, clock=self._clock, reply_type=reply_type
+        )
+
+    async def _request(self, turn: Turn, target: Target, *, begun: float) -> Response:
         call = invoke.for_message(
             turn.callee,
             skill=turn.skill,
@@ -48,22 +86,41 @@ class HttpCaller:
             event_id=self._clock.new_mark(),
             traceparent=turn.traceparent,
         )
+        backoff = Backoff(first=0.1, cap=2.0)
+        patience = min(self._cold_start, turn.timeout)
+        while True:
+            left = turn.timeout - (time.monotonic() - begun)
+            try:
+                return await self._client.request(
+                    target,
+                    path=call.path,
+                    headers=call.headers,
+                    fixed=call.fixed,
+                    body=call.body,
+                    first_byte=left,
+                    total=left,
+                )
+            except ConnectError:
+                wait = backoff.next()
+                if time.monotonic() - begun + wait >= patience:
+                    raise
+                await asyncio.sleep(wait)
+
+    async def _streamed(self, response: Response) -> AsyncIterator[list[Json]]:
+        stream = answers.Stream(clock=self._clock, limit=self._client.limits.body_bytes)
         try:
-            response = await self._client.request(
-                turn.callee.target,
-                path=call.path,
-                headers=call.headers,
-                fixed=call.fixed,
-                body=call.body,
-                first_byte=turn.timeout,
-                total=turn.timeout,
-            )
-            async with response:
-                body = await response.read(limit=self._client.limits.body_bytes)
-        except (UpstreamError, BadTargetError) as error:
-            return [answers.failed(f"The agent could not be called: {error}", clock=self._clock)]
-        reply_type = turn.skill.invoke.reply_type if turn.skill is not None and turn.skill.invoke is not None else None
-        headers = {name.lower(): value for name, value in response.headers}
-        return answers.interpret(
-            status=response.status, headers=headers, body=body, clock=self._clock, reply_type=reply_type
+            async for chunk in response:
+                if updates := stream.feed(chunk):
+                    yield updates
+            yield stream.end()
+        except ValueError as error:
+            yield [answers.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]
+
+
+def _why(error: Exception, callee: Callee, *, seconds: float) -> str:
+    if isinstance(error, DroppedError) and callee.answer_limit and seconds >= callee.answer_limit - 1:
+        return (
+            f"The answer was cut after {callee.answer_limit:g} s, the most that this agent's answers may take; raise"
+            " spec.serving.timeoutSeconds, or answer by event"
         )
+    return f"The agent could not be called: {error}"

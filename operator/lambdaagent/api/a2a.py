@@ -136,6 +136,18 @@ class A2a(ApiModel):
         str, Field(pattern=r"^(https?://\S+|data:\S+)?$", max_length=2048, description="An icon; default: none.")
     ] = ""
     enforce_modes: Annotated[bool, Field(description="true: a part outside a skill's inputModes is refused.")] = False
+    max_concurrent_tasks: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=10_000,
+            description="Tasks that the agent works on at once, per gateway replica; a bounded number more wait.",
+        ),
+    ] = None
+    deduplicate_messages: Annotated[
+        bool,
+        Field(description="true: a messageId that a caller sends again is the same request."),
+    ] = False
     endpoint: Annotated[Endpoint | None, Field(description="Where the agent is found at the gateway.")] = None
     skills: Annotated[
         list[Skill],

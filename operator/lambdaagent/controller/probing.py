@@ -9,20 +9,17 @@ addresses (clouds keep credentials there) are refused after resolution.
 """
 
 import asyncio
-import ipaddress
 import os
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 import structlog
-from aiohttp.abc import AbstractResolver, ResolveResult
 
+from lambdaagent.agents import outbound
 from lambdaagent.children.base import AgentKey
 from lambdaagent.status.models import Answer, Endpoint, shown
 
@@ -31,31 +28,6 @@ log = structlog.get_logger(__name__)
 _DEADLINE = 5.0
 _AT_ONCE = 8
 _MOST_BYTES = 1024 * 1024
-
-
-class ForbiddenAddressError(OSError):
-    pass
-
-
-def _check(address: str) -> None:
-    if ipaddress.ip_address(address.partition("%")[0]).is_link_local:
-        raise ForbiddenAddressError(f"{address} is link-local and is not asked")
-
-
-class _Resolver(AbstractResolver):
-    def __init__(self) -> None:
-        self._inner = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        for entry in found:
-            _check(entry["host"])
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 @dataclass
@@ -94,9 +66,7 @@ class Prober:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Endpoints are asked while the context is open."""
-        timeout = aiohttp.ClientTimeout(total=_DEADLINE)
-        connector = aiohttp.TCPConnector(resolver=_Resolver(), force_close=True)
-        async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
+        async with outbound.session(outbound.only_link_local, seconds=_DEADLINE) as session:
             self._session = session
             for endpoint in self._users:
                 self._begin(endpoint)
@@ -132,7 +102,7 @@ async def ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> Answer:
     """Never raises: what went wrong is the answer."""
     provider, url = endpoint
     try:
-        _check_literal(url)
+        outbound.check_literal(url, outbound.only_link_local)
         async with session.get(url, allow_redirects=False) as response:
             if response.status != 200:
                 return Answer(status=response.status)
@@ -140,16 +110,6 @@ async def ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> Answer:
     except (aiohttp.ClientError, OSError, ValueError) as problem:
         return Answer(problem=_said(problem))
     return Answer(status=200, models=_models(provider, body))
-
-
-def _check_literal(url: str) -> None:
-    """aiohttp resolves no address that is one already."""
-    host = urlsplit(url).hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return
-    _check(host)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -176,7 +136,7 @@ def _said(problem: Exception) -> str:
     match problem:
         case TimeoutError():
             return f"no answer within {_DEADLINE:.0f} s"
-        case aiohttp.ClientConnectorError() if isinstance(problem.os_error, ForbiddenAddressError):
+        case aiohttp.ClientConnectorError() if isinstance(problem.os_error, outbound.ForbiddenAddressError):
             return str(problem.os_error)
         case aiohttp.ClientConnectorDNSError():
             return "the host name does not resolve"
@@ -186,6 +146,6 @@ def _said(problem: Exception) -> str:
             return os.strerror(problem.os_error.errno) if problem.os_error.errno else "cannot connect"
         case aiohttp.ServerDisconnectedError():
             return "it closes the connection"
-        case ForbiddenAddressError() | ValueError():
+        case outbound.ForbiddenAddressError() | ValueError():
             return str(problem)
     return type(problem).__name__

@@ -16,6 +16,7 @@ from lambdaagent.gateway import methods, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import RETRY_AFTER
 from lambdaagent.gateway.services import SERVICES
+from lambdaagent.tasks.contract import Client
 
 log = structlog.get_logger(__name__)
 _JSON = "application/json"
@@ -65,7 +66,7 @@ async def _serve(request: web.Request, entry: Entry, call: Request) -> Json:
     message = params.send(v03.upgrade_send(call.params) if old else call.params)
     if not entry.ready:
         raise NotReadyError(f"the agent {entry.agent.key} cannot be called: {entry.why_not}")
-    task = await tasks.send(entry.callee, message, traceparent=tracing.parent(request))
+    task = await tasks.send(entry.callee, message, client=Client(traceparent=tracing.parent(request)))
     return v03.downgrade_task(task) if old else {"task": task}
 
 

@@ -98,6 +98,13 @@ class MemoryStore:
             if not entry.record.state.settled and (holders is None or entry.record.holder in holders)
         ]
 
+    async def overdue(self, *, now: float) -> list[TaskRecord]:
+        return [
+            entry.record
+            for entry in self._tasks.values()
+            if not entry.record.state.settled and not entry.record.holder and entry.record.deadline < now
+        ]
+
     async def prune(self, *, before: float, keep: int | None = None) -> int:
         old = [task_id for task_id in self._ended if self._tasks[task_id].record.updated < before]
         if keep is not None and len(self._ended) - len(old) > keep:
@@ -108,10 +115,10 @@ class MemoryStore:
             self._forget(task_id)
         return len(old)
 
-    async def beat(self, holder: str, *, until: float) -> None:
+    async def beat(self, holder: str, *, seconds: float) -> None:
         """Nobody else could look."""
 
-    async def dead(self, *, now: float) -> list[str]:
+    async def dead(self) -> list[str]:
         """What is in memory dies with its holder."""
         return []
 

@@ -32,7 +32,8 @@ class TaskRecord:
     created: float  # seconds since the epoch
     updated: float
     task: Json  # the snapshot, in the 1.0 form
-    holder: str = ""  # the replica that works on it; empty: nobody does
+    holder: str = ""  # the replica that works on it; empty: an event is awaited, or the client
+    deadline: float = 0.0  # a task that has not settled by then has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +123,20 @@ class TaskStore(Protocol):
         """Tasks that something was still working on, of these holders only; None: of any."""
         ...
 
+    async def overdue(self, *, now: float) -> list[TaskRecord]:
+        """Tasks of which nobody is the holder and that have not settled by their deadline."""
+        ...
+
     async def prune(self, *, before: float, keep: int | None = None) -> int:
         """Forgets tasks that ended before then, and the oldest ended ones beyond `keep`, with all that is theirs."""
         ...
 
-    async def beat(self, holder: str, *, until: float) -> None:
-        """This replica is alive until then."""
+    async def beat(self, holder: str, *, seconds: float) -> None:
+        """This replica is alive for so long, by the store's clock."""
         ...
 
-    async def dead(self, *, now: float) -> list[str]:
-        """Holders of tasks that nobody has ended, whose time is over or who never said that they live."""
+    async def dead(self) -> list[str]:
+        """Holders of unsettled tasks who did not say that they live now."""
         ...
 
     def on_change(self, listener: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -101,7 +102,7 @@ async def test_link_local_addresses_are_never_asked(host: str, monkeypatch: pyte
         entry = {"hostname": host, "host": "169.254.169.254", "port": 80, "family": 2, "proto": 0, "flags": 0}
         return [entry]
 
-    monkeypatch.setattr(probing.aiohttp.ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
     assert "is link-local" in (await first("ollama", f"http://{host}/")).problem
 
 

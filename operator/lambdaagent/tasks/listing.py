@@ -1,0 +1,51 @@
+"""Pages of tasks (1.0 section 3.1.4): keyset tokens, so that a page is as cheap at the end as at the beginning."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.a2a.params import Find
+from lambdaagent.a2a.tasks import shown
+from lambdaagent.agents.callee import Callee
+from lambdaagent.store.records import Cursor, Listing, Page, TaskRecord
+from lambdaagent.tasks.contract import TaskPage
+
+
+def listing(callee: Callee, request: Find, *, owner: str) -> Listing:
+    """Raises A2AError for a token that no page gave."""
+    return Listing(
+        namespace=callee.namespace,
+        agent=callee.name,
+        owner=owner,
+        context_id=request.context_id,
+        state=request.state,
+        updated_from=request.updated_from,
+        after=_cursor(request.page_token),
+        limit=request.page_size,
+    )
+
+
+def page(found: Page, request: Find) -> TaskPage:
+    tasks = [_listed(record, request) for record in found.records]
+    return TaskPage(tasks, total=found.total, next_token=_token(found.records[-1]) if found.more else "")
+
+
+def _listed(record: TaskRecord, request: Find) -> Json:
+    task = shown(record.task, history_length=request.history_length)
+    if request.include_artifacts or "artifacts" not in task:
+        return task
+    return {key: value for key, value in task.items() if key != "artifacts"}
+
+
+def _token(last: TaskRecord) -> str:
+    return urlsafe_b64encode(f"{last.updated!r} {last.id}".encode()).decode().rstrip("=")
+
+
+def _cursor(token: str) -> Cursor | None:
+    if not token:
+        return None
+    try:
+        updated, _, task_id = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().partition(" ")
+        return float(updated), task_id
+    except ValueError:
+        raise invalid(Violation("pageToken", "is not one that an earlier page gave")) from None
