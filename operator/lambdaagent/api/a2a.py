@@ -63,10 +63,8 @@ class Skill(ApiModel):
 
 
 class Capabilities(ApiModel):
-    streaming: Annotated[bool, Field(description="false: the card offers no streaming; not built yet.")] = True
-    push_notifications: Annotated[
-        bool, Field(description="false: the card offers no push notifications; not built yet.")
-    ] = True
+    streaming: Annotated[bool, Field(description="false: no streaming, and the card says so.")] = True
+    push_notifications: Annotated[bool, Field(description="false: no push notifications, and the card says so.")] = True
 
 
 class Provider(ApiModel):
@@ -125,9 +123,9 @@ class A2a(ApiModel):
     version: Annotated[
         str, Field(max_length=256, description="Version of the agent; default: the image's tag, else its digest.")
     ] = ""
-    capabilities: Annotated[
-        Capabilities | None, Field(description="What of A2A is offered, as far as it is built.")
-    ] = None
+    capabilities: Annotated[Capabilities | None, Field(description="What of A2A is offered; default: all of it.")] = (
+        None
+    )
     provider: Annotated[Provider | None, Field(description="Who provides the agent; default: not said.")] = None
     documentation_url: Annotated[
         str, Field(pattern=r"^(https?://\S+)?$", max_length=2048, description="Where to read on; default: not said.")

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.signing import Signer
 from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
@@ -46,6 +48,8 @@ async def serve(
     trust_forwarded: bool,
     max_body: int,
     shutdown_timeout: float,
+    errors: Edition = Edition.LATEST,
+    signer: Signer | None = None,
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
@@ -71,6 +75,8 @@ async def serve(
         public_url=public_url,
         trust_forwarded=trust_forwarded,
         max_body=max_body,
+        errors=errors,
+        signer=signer,
         own_routes=own_routes,
     )
     runner = make_runner(app, shutdown_timeout=shutdown_timeout)
