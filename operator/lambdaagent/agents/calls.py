@@ -88,8 +88,8 @@ class HttpCaller:
         )
         backoff = Backoff(first=0.1, cap=2.0)
         patience = min(self._cold_start, turn.timeout)
+        left = turn.timeout
         while True:
-            left = turn.timeout - (time.monotonic() - begun)
             try:
                 return await self._client.request(
                     target,
@@ -105,6 +105,7 @@ class HttpCaller:
                 if time.monotonic() - begun + wait >= patience:
                     raise
                 await asyncio.sleep(wait)
+                left = round(turn.timeout - (time.monotonic() - begun), 1)
 
     async def _streamed(self, response: Response) -> AsyncIterator[list[Json]]:
         stream = answers.Stream(clock=self._clock, limit=self._client.limits.body_bytes)

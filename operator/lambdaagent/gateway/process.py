@@ -1,6 +1,8 @@
 """The gateway process: agents from the API server, tasks in its store, events to the Brokers."""
 
 import asyncio
+import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.errors import UsageError
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.serving import Store, serve
+from lambdaagent.gateway.serving import serve
 from lambdaagent.gateway.watching import feed
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
@@ -24,6 +26,7 @@ from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.tasks.pushing import Store
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +70,8 @@ async def run(settings: GatewaySettings) -> None:
             shutdown_timeout=15.0,
             errors=Edition(settings.a2a_errors),
             signer=signer,
+            push_allow=settings.push_allowed,
+            replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
         )
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]

@@ -3,26 +3,23 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
 
 from aiohttp import web
 
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.signing import Signer
+from lambdaagent.agents import outbound
 from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.notifying import HttpNotifier
 from lambdaagent.errors import UsageError
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.services import Exchanges, Publisher
-from lambdaagent.store.records import DeadLetterStore, TaskStore
 from lambdaagent.tasks.engine import Engine
-
-
-class Store(TaskStore, DeadLetterStore, Protocol):
-    """Both in one, as every store of ours is."""
+from lambdaagent.tasks.pushing import Pusher, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +47,22 @@ async def serve(
     shutdown_timeout: float,
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
+    push_allow: Sequence[outbound.Network] = (),
+    replica: str = "",
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
     metrics = Metrics()
+    notifier = HttpNotifier(outbound.public(allowed=push_allow))
+    stack.push_async_callback(notifier.close)
     tasks = Engine(
         store=store,
         caller=HttpCaller(client=client, clock=clock),
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
+        pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
+        replica=replica,
     )
     app = create_app(
         directory=directory,

@@ -403,7 +403,9 @@ class Engine:
                 await self._apply(live, [status_update(TaskState.WORKING, now=self._clock.now())])
             async with aclosing(self._caller.stream(turn)) as batches:
                 async for updates in batches:
-                    if updates and await self._apply(live, updates) is Outcome.ENDED:
+                    if updates:
+                        await self._apply(live, updates)
+                    if live.record.state.terminal:
                         return
         if not live.record.state.settled:
             # 202 and its like: the container goes on by itself, and an event will settle the task, wherever it arrives.

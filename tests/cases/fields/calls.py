@@ -213,6 +213,28 @@ A2A = [
         ),
         **_ON,
     ),
+    row(
+        "a2a.maxConcurrentTasks",
+        1,
+        Tested(
+            "unit/tasks/test_streaming.py",
+            "test_an_agents_own_limit_makes_the_rest_wait_and_too_many_are_refused",
+            "state of further tasks, then 429",
+            word="maxConcurrentTasks",
+        ),
+        **_ON,
+    ),
+    row(
+        "a2a.deduplicateMessages",
+        True,
+        Tested(
+            "unit/tasks/test_streaming.py",
+            "test_a_request_that_is_said_twice_is_done_once",
+            "answer to a message that is sent again",
+            word="deduplicateMessages",
+        ),
+        **_ON,
+    ),
     row("a2a.endpoint.basePath", "/own", Call("path", "/own/skills/one"), **_skilled("http")),
     row(
         "a2a.endpoint.discoveryEnabled",
