@@ -79,7 +79,7 @@ def _page(request: web.Request) -> web.Response:
 
 async def _follow(request: web.Request) -> web.StreamResponse:
     streams = request.app[SERVICES].streams
-    if len(streams) >= MOST_STREAMS:
+    if streams.open >= MOST_STREAMS:
         raise ProblemError(503, "too-many-streams", "Too many streams are open here.", headers=RETRY_AFTER)
 
     def broken(error: Exception) -> bytes:

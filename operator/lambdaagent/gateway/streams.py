@@ -18,7 +18,8 @@ class Streams:
         self.stopping = False
         self._tasks: set[asyncio.Task[object]] = set()
 
-    def __len__(self) -> int:
+    @property
+    def open(self) -> int:
         return len(self._tasks)
 
     @contextmanager
