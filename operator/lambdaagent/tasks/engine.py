@@ -19,7 +19,7 @@ from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
 from lambdaagent.a2a.params import Find, Get, Send
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import new, shown, status_update, with_message
+from lambdaagent.a2a.tasks import fold, new, shown, state_of, status_update, with_message
 from lambdaagent.a2a.versions import Version
 from lambdaagent.agents import answers
 from lambdaagent.agents.callee import Callee, timeout
@@ -122,6 +122,21 @@ class Engine:
         async with self._sent(callee, request, client=client) as live:
             async for event in self._follow(live, until_settled=True):
                 yield event
+
+    async def ask(self, callee: Callee, message: Json, *, client: Client = _ANYBODY) -> Json:
+        """What comes of the message, as a task that nobody keeps."""
+        skill = choosing.skill_of(callee, message)
+        self._check(callee, skill, message)
+        now = self._clock.now()
+        task_id, context_id = self._clock.new_id(), self._clock.new_id()
+        task = new(task_id=task_id, context_id=context_id, message=message, state=TaskState.WORKING, now=now)
+        turn = self._turn(callee, skill, message, task_id=task_id, context_id=context_id, client=client)
+        async with aclosing(self._caller.stream(turn)) as batches:
+            async for updates in batches:
+                for update in updates:
+                    if "remote" not in update and not state_of(task).settled:
+                        task = fold(task, update)
+        return task
 
     async def get(self, callee: Callee, request: Get, *, client: Client = _ANYBODY) -> Json:
         record = await self._own(callee, request.id, client=client)
@@ -364,14 +379,16 @@ class Engine:
     def _dispatch(
         self, live: Live, callee: Callee, skill: Skill | None, message: Json, *, traceparent: str | None
     ) -> None:
-        turn = Turn(
-            callee=callee,
-            skill=skill,
-            message=message,
-            task_id=live.record.id,
-            context_id=live.record.context_id,
-            timeout=timeout(skill),
-            traceparent=traceparent,
+        turn = replace(
+            self._turn(
+                callee,
+                skill,
+                message,
+                task_id=live.record.id,
+                context_id=live.record.context_id,
+                client=Client(traceparent=traceparent),
+            ),
+            remote=live.record.remote,
         )
         self._live[live.record.id] = live
         live.holders += 1
@@ -379,6 +396,19 @@ class Engine:
         live.run = run
         self._runs.add(run)
         run.add_done_callback(self._runs.discard)
+
+    def _turn(
+        self, callee: Callee, skill: Skill | None, message: Json, *, task_id: str, context_id: str, client: Client
+    ) -> Turn:
+        return Turn(
+            callee=callee,
+            skill=skill,
+            message=message,
+            task_id=task_id,
+            context_id=context_id,
+            timeout=timeout(skill),
+            traceparent=client.traceparent,
+        )
 
     async def _run(self, live: Live, turn: Turn) -> None:
         try:

@@ -415,6 +415,24 @@ async def test_after_a_restart_running_tasks_have_failed_and_waiting_ones_wait(t
     await store.close()
 
 
+async def test_after_a_restart_what_may_be_repeated_is_begun_anew(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "t.db")
+    repeatable = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])
+    bench = bench_of(store, known=repeatable)
+    bench.container.answer = never
+    await bench.engine.start()
+    running = await bench.engine.send(repeatable, sending("again", immediately=True))
+    second = bench_of(store, known=repeatable)
+    await second.engine.start()
+    async with asyncio.timeout(5):
+        while await second.state(running["id"]) is not TaskState.COMPLETED:
+            await asyncio.sleep(0.01)
+    assert [turn.message["parts"][0]["text"] for turn in second.container.turns] == ["again"]
+    await second.engine.stop(grace=0)
+    await bench.engine.stop(grace=0)
+    await store.close()
+
+
 async def test_stopping_waits_a_little_then_cancels_and_says_so(bench: Bench) -> None:
     bench.container.answer = never
     task = await bench.engine.send(agent(), sending(immediately=True))
