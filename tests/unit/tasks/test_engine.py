@@ -241,9 +241,6 @@ async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) ->
             agent(), sending(skill="later"), Problem.UNSUPPORTED_OPERATION, "invoke.mode async", id="an async skill"
         ),
         pytest.param(
-            agent(protocol="a2a"), sending(), Problem.UNSUPPORTED_OPERATION, "protocol 'a2a'", id="protocol a2a"
-        ),
-        pytest.param(
             agent(),
             sending(taskId="made-up"),
             Problem.TASK_NOT_FOUND,
