@@ -94,6 +94,10 @@ class GatewaySettings(_Common):
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    a2a_errors: Literal["1.0.1", "1.0.0"] = Field("1.0.1", description="whose HTTP statuses A2A errors have")
+    card_signing_key: SecretStr = Field(
+        SecretStr(""), description="A private key in PEM (P-256, Ed25519 or RSA) that signs cards; empty: none does"
+    )
     amqp_url: SecretStr = SecretStr("")
     push_allow: str = Field("", description="Networks that push receivers may be in beside the internet")
     database: str = Field("", description="A file path: SQLite; empty: memory")

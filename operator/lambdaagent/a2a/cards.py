@@ -1,8 +1,8 @@
 """Agent cards from the custom resource alone: showing one never wakes a pod.
 
 Four shapes (facts 1.3): the 1.0 card, the 0.3 card, the hybrid of both for clients that do not say their version,
-and ADR-005's `agent.json`, which keeps modes as written and adds 0.3's keys. A card shows what is both asked for and
-built: JSON-RPC, no streaming, no push notifications.
+and ADR-005's `agent.json`, which keeps modes as written and adds 0.3's keys. Both bindings are at one URL: HTTP+JSON
+appends its paths to it. There is no extended card to offer before clients are told apart (1.0 section 3.1.11).
 """
 
 from enum import StrEnum
@@ -12,8 +12,7 @@ from lambdaagent.a2a.versions import Version
 from lambdaagent.api.a2a import A2a, Capabilities, Skill
 from lambdaagent.api.agent import LambdaAgent
 
-# By their fields in the API.
-BUILT = {"streaming": False, "push_notifications": False}
+BINDINGS = ("JSONRPC", "HTTP+JSON")  # the preferred one first
 
 
 class Shape(StrEnum):
@@ -66,6 +65,10 @@ def version(agent: LambdaAgent) -> str:
     return image.tag
 
 
+def capabilities(a2a: A2a) -> Capabilities:
+    return a2a.capabilities or Capabilities()
+
+
 def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
     written = {
         "input": [skill.input_modes for skill in a2a.skills],
@@ -75,7 +78,7 @@ def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
         "name": agent.name,
         "description": description(agent),
         "version": version(agent),
-        "capabilities": _capabilities(a2a.capabilities or Capabilities()),
+        "capabilities": _capabilities(capabilities(a2a)),
         "defaultInputModes": _modes(modes.union(written["input"], default="text"), as_written=as_written),
         "defaultOutputModes": _modes(modes.union(written["output"], default="text"), as_written=as_written),
         "skills": [_skill(skill, as_written=as_written) for skill in a2a.skills],
@@ -91,13 +94,21 @@ def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
 
 def _v1(a2a: A2a, url: str) -> Json:
     interfaces = [
-        {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": str(version)} for version in offered(a2a)
+        {"url": url, "protocolBinding": binding, "protocolVersion": str(version)}
+        for version in offered(a2a)
+        for binding in BINDINGS
     ]
     return {"supportedInterfaces": interfaces}
 
 
 def _v03(url: str) -> Json:
-    return {"protocolVersion": "0.3.0", "url": url, "preferredTransport": "JSONRPC"}
+    interfaces = [{"url": url, "transport": binding} for binding in BINDINGS]
+    return {
+        "protocolVersion": "0.3.0",
+        "url": url,
+        "preferredTransport": BINDINGS[0],
+        "additionalInterfaces": interfaces,
+    }
 
 
 def _skill(skill: Skill, *, as_written: bool) -> Json:
@@ -116,10 +127,7 @@ def _skill(skill: Skill, *, as_written: bool) -> Json:
 
 
 def _capabilities(asked: Capabilities) -> Json:
-    return {
-        "streaming": BUILT["streaming"] and asked.streaming,
-        "pushNotifications": BUILT["push_notifications"] and asked.push_notifications,
-    }
+    return {"streaming": asked.streaming, "pushNotifications": asked.push_notifications}
 
 
 def _modes(written: list[str], *, as_written: bool) -> list[str]:

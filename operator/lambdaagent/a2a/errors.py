@@ -1,12 +1,13 @@
 """The protocol's errors: one table, from which every binding takes its code, status and reason (1.0.1 section 5.4).
 
 1.0 wants `data` to be a list of ProtoJSON Any with a google.rpc.ErrorInfo; 0.3 leaves it free, so that old clients
-get the same list and a reader of either version finds the reason in one place.
+get the same list and a reader of either version finds the reason in one place. Three HTTP statuses differ between
+1.0.0, which conformance kits still hold servers to, and 1.0.1; the rest of the table is the same.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 from lambdaagent.errors import PermanentError
@@ -14,29 +15,75 @@ from lambdaagent.errors import PermanentError
 DOMAIN = "a2a-protocol.org"
 
 
+class Edition(StrEnum):
+    """Whose HTTP statuses are used."""
+
+    LATEST = "1.0.1"
+    FIRST = "1.0.0"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     code: int  # JSON-RPC
     http: int
+    status: str  # google.rpc.Code
     reason: str
     message: str
+    http_at_first: int = 0  # 1.0.0; 0: the same
+
+    def http_of(self, edition: Edition) -> int:
+        return self.http_at_first or self.http if edition is Edition.FIRST else self.http
+
+    @property
+    def name(self) -> str:
+        """As 0.3's SDKs call the error's class, and look for it in a REST answer."""
+        return self.reason.removesuffix("_ERROR").title().replace("_", "") + "Error"
 
 
 class Problem(Enum):
-    PARSE = Kind(-32700, 400, "PARSE_ERROR", "The request is not JSON.")
-    INVALID_REQUEST = Kind(-32600, 400, "INVALID_REQUEST", "The request is not a JSON-RPC 2.0 request.")
-    METHOD_NOT_FOUND = Kind(-32601, 404, "METHOD_NOT_FOUND", "There is no such method.")
-    INVALID_PARAMS = Kind(-32602, 400, "INVALID_PARAMS", "The parameters are not valid.")
-    INTERNAL = Kind(-32603, 500, "INTERNAL", "The gateway failed to serve the request.")
-    TASK_NOT_FOUND = Kind(-32001, 404, "TASK_NOT_FOUND", "There is no such task.")
-    TASK_NOT_CANCELABLE = Kind(-32002, 400, "TASK_NOT_CANCELABLE", "The task cannot be canceled.")
-    PUSH_NOT_SUPPORTED = Kind(-32003, 400, "PUSH_NOTIFICATION_NOT_SUPPORTED", "Push notifications are not supported.")
-    UNSUPPORTED_OPERATION = Kind(-32004, 400, "UNSUPPORTED_OPERATION", "This operation is not supported.")
-    CONTENT_TYPE = Kind(-32005, 400, "CONTENT_TYPE_NOT_SUPPORTED", "The content type is not supported.")
-    INVALID_AGENT_RESPONSE = Kind(-32006, 500, "INVALID_AGENT_RESPONSE", "The agent's answer is not valid.")
-    NO_EXTENDED_CARD = Kind(-32007, 400, "EXTENDED_AGENT_CARD_NOT_CONFIGURED", "There is no extended agent card.")
-    EXTENSION_REQUIRED = Kind(-32008, 400, "EXTENSION_SUPPORT_REQUIRED", "An extension is required.")
-    VERSION = Kind(-32009, 400, "VERSION_NOT_SUPPORTED", "The protocol version is not supported.")
+    PARSE = Kind(-32700, 400, "INVALID_ARGUMENT", "JSON_PARSE_ERROR", "The request is not JSON.")
+    INVALID_REQUEST = Kind(-32600, 400, "INVALID_ARGUMENT", "INVALID_REQUEST", "The request is not valid.")
+    METHOD_NOT_FOUND = Kind(-32601, 404, "NOT_FOUND", "METHOD_NOT_FOUND", "There is no such method.")
+    INVALID_PARAMS = Kind(-32602, 400, "INVALID_ARGUMENT", "INVALID_PARAMS", "The parameters are not valid.")
+    INTERNAL = Kind(-32603, 500, "INTERNAL", "INTERNAL_ERROR", "The gateway failed to serve the request.")
+    TASK_NOT_FOUND = Kind(-32001, 404, "NOT_FOUND", "TASK_NOT_FOUND", "There is no such task.")
+    TASK_NOT_CANCELABLE = Kind(
+        -32002, 400, "FAILED_PRECONDITION", "TASK_NOT_CANCELABLE", "The task cannot be canceled.", http_at_first=409
+    )
+    PUSH_NOT_SUPPORTED = Kind(
+        -32003,
+        400,
+        "FAILED_PRECONDITION",
+        "PUSH_NOTIFICATION_NOT_SUPPORTED",
+        "This agent offers no push notifications.",
+    )
+    UNSUPPORTED_OPERATION = Kind(
+        -32004, 400, "FAILED_PRECONDITION", "UNSUPPORTED_OPERATION", "This operation is not supported."
+    )
+    CONTENT_TYPE = Kind(
+        -32005,
+        400,
+        "INVALID_ARGUMENT",
+        "CONTENT_TYPE_NOT_SUPPORTED",
+        "The content type is not supported.",
+        http_at_first=415,
+    )
+    INVALID_AGENT_RESPONSE = Kind(
+        -32006, 500, "INTERNAL", "INVALID_AGENT_RESPONSE", "The agent's answer is not valid.", http_at_first=502
+    )
+    NO_EXTENDED_CARD = Kind(
+        -32007,
+        400,
+        "FAILED_PRECONDITION",
+        "EXTENDED_AGENT_CARD_NOT_CONFIGURED",
+        "There is no extended agent card.",
+    )
+    EXTENSION_REQUIRED = Kind(
+        -32008, 400, "FAILED_PRECONDITION", "EXTENSION_SUPPORT_REQUIRED", "An extension is required."
+    )
+    VERSION = Kind(
+        -32009, 400, "FAILED_PRECONDITION", "VERSION_NOT_SUPPORTED", "The protocol version is not supported."
+    )
 
 
 @dataclass(frozen=True, slots=True)

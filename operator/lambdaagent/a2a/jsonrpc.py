@@ -1,26 +1,16 @@
 """JSON-RPC 2.0 as A2A uses it: one request, one answer, HTTP 200 for errors too; batches are refused (facts 1.2)."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any
 
 import orjson
 
-from lambdaagent.a2a import Json
+from lambdaagent.a2a import Json, parsing
 from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.versions import Version
 
 Id = str | int | float | None
-
-
-class Operation(StrEnum):
-    SEND = "send"
-    STREAM = "stream"
-    GET = "get"
-    LIST = "list"
-    CANCEL = "cancel"
-    SUBSCRIBE = "subscribe"
-    PUSH = "push"
-    EXTENDED_CARD = "extended-card"
 
 
 METHODS: dict[str, tuple[Version, Operation]] = {
@@ -30,23 +20,22 @@ METHODS: dict[str, tuple[Version, Operation]] = {
     "ListTasks": (Version.V1, Operation.LIST),
     "CancelTask": (Version.V1, Operation.CANCEL),
     "SubscribeToTask": (Version.V1, Operation.SUBSCRIBE),
-    "CreateTaskPushNotificationConfig": (Version.V1, Operation.PUSH),
-    "GetTaskPushNotificationConfig": (Version.V1, Operation.PUSH),
-    "ListTaskPushNotificationConfigs": (Version.V1, Operation.PUSH),
-    "DeleteTaskPushNotificationConfig": (Version.V1, Operation.PUSH),
+    "CreateTaskPushNotificationConfig": (Version.V1, Operation.PUSH_PUT),
+    "GetTaskPushNotificationConfig": (Version.V1, Operation.PUSH_GET),
+    "ListTaskPushNotificationConfigs": (Version.V1, Operation.PUSH_LIST),
+    "DeleteTaskPushNotificationConfig": (Version.V1, Operation.PUSH_DROP),
     "GetExtendedAgentCard": (Version.V1, Operation.EXTENDED_CARD),
     "message/send": (Version.V03, Operation.SEND),
     "message/stream": (Version.V03, Operation.STREAM),
     "tasks/get": (Version.V03, Operation.GET),
     "tasks/cancel": (Version.V03, Operation.CANCEL),
     "tasks/resubscribe": (Version.V03, Operation.SUBSCRIBE),
-    "tasks/pushNotificationConfig/set": (Version.V03, Operation.PUSH),
-    "tasks/pushNotificationConfig/get": (Version.V03, Operation.PUSH),
-    "tasks/pushNotificationConfig/list": (Version.V03, Operation.PUSH),
-    "tasks/pushNotificationConfig/delete": (Version.V03, Operation.PUSH),
+    "tasks/pushNotificationConfig/set": (Version.V03, Operation.PUSH_PUT),
+    "tasks/pushNotificationConfig/get": (Version.V03, Operation.PUSH_GET),
+    "tasks/pushNotificationConfig/list": (Version.V03, Operation.PUSH_LIST),
+    "tasks/pushNotificationConfig/delete": (Version.V03, Operation.PUSH_DROP),
     "agent/getAuthenticatedExtendedCard": (Version.V03, Operation.EXTENDED_CARD),
 }
-BUILT = frozenset((Operation.SEND, Operation.GET))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +54,13 @@ class RequestError(A2AError):
 
 
 def parse(body: bytes) -> Request:
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(Problem.PARSE, f"The request is not JSON: {str(error)[:200]}") from None
+    message = parsing.parse(body)
     if not isinstance(message, dict):
         kind = "a batch, which A2A does not use" if isinstance(message, list) else "not an object"
         raise RequestError(Problem.INVALID_REQUEST, f"The request is {kind}; send one JSON-RPC 2.0 request.")
     id_ = message.get("id")
     id_ok = id_ is None or (isinstance(id_, (str, int, float)) and not isinstance(id_, bool))
-    method, params = message.get("method"), message.get("params", {})
+    method, params = message.get("method"), message.get("params")
     if message.get("jsonrpc") != "2.0":
         raise _bad(Problem.INVALID_REQUEST, 'The request lacks "jsonrpc": "2.0".', id_ if id_ok else None)
     if not id_ok:
@@ -84,19 +70,14 @@ def parse(body: bytes) -> Request:
     known = METHODS.get(method)
     if known is None:
         raise _bad(Problem.METHOD_NOT_FOUND, f"There is no method {method[:64]!r}.", id_)
+    if params is None:
+        params = {}
     if not isinstance(params, dict):
         raise _bad(Problem.INVALID_PARAMS, "The request's params must be an object.", id_)
     return Request(id=id_, method=method, params=params, version=known[0], operation=known[1])
 
 
-def unsupported(operation: Operation) -> A2AError:
-    """For what the protocol has and the card does not advertise (1.0 section 3.3.4)."""
-    if operation is Operation.PUSH:
-        return A2AError(Problem.PUSH_NOT_SUPPORTED)
-    return A2AError(Problem.UNSUPPORTED_OPERATION, f"The operation {operation} is not supported; see the agent's card.")
-
-
-def result(id_: Id, value: Json) -> bytes:
+def result(id_: Id, value: Any) -> bytes:
     return orjson.dumps({"jsonrpc": "2.0", "id": id_, "result": value})
 
 

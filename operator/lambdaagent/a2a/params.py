@@ -9,8 +9,9 @@ from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
-from lambdaagent.a2a import Json
-from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
+from lambdaagent.a2a import Json, push
+from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.a2a.fields import Found, boolean, identifier, integer, mapping, renamed, text, texts
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState, parse_role
 from lambdaagent.a2a.versions import Version
@@ -30,7 +31,7 @@ _MESSAGE = {
 }
 _PART = {"media_type": "mediaType"}
 CONTENT = ("text", "raw", "url", "data")
-_ID_LIMIT = 1024
+PAGE_SIZE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Send:
     history_length: int | None = None
     accepted_output_modes: tuple[str, ...] = ()
     push: PushConfig | None = None
-    wire: Version = Version.V1  # what the client speaks
+    wire: Version = Version.V1  # what the client speaks, and so the receiver of its notifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,70 +57,76 @@ class Find:
     context_id: str | None = None
     state: TaskState | None = None
     updated_from: float | None = None  # seconds since the epoch
-    page_size: int = 50
+    page_size: int = PAGE_SIZE
     page_token: str = ""
     history_length: int | None = None
     include_artifacts: bool = False
 
 
-def send(params: Json) -> Send:
+def send(params: Json, *, wire: Version = Version.V1) -> Send:
     """Raises A2AError with every violation."""
-    found: list[Violation] = []
+    found: Found = []
     message = check_message(params.get("message"), found, at="message")
-    configuration = params.get("configuration")
-    if configuration is None:
-        configuration = {}
-    elif not isinstance(configuration, dict):
-        found.append(Violation("configuration", "must be an object"))
-        configuration = {}
-    configuration = _renamed(configuration, _CONFIGURATION)
-    immediately = configuration.get("returnImmediately", False)
-    if not isinstance(immediately, bool):
-        found.append(Violation("configuration.returnImmediately", "must be true or false"))
-    modes = configuration.get("acceptedOutputModes") or ()
-    if not isinstance(modes, (list, tuple)) or not all(isinstance(mode, str) for mode in modes):
-        found.append(Violation("configuration.acceptedOutputModes", "must be a list of media types"))
-    length = _length(configuration.get("historyLength"), found, at="configuration.historyLength")
-    if found or message is None:
+    mapping(params.get("metadata"), found, at="metadata")
+    given = params.get("configuration")
+    if given is None and message is not None and not found:
+        return Send(message, wire=wire)
+    configuration = renamed(mapping(given, found, at="configuration"), _CONFIGURATION)
+    config = configuration.get("taskPushNotificationConfig")
+    at = "configuration.taskPushNotificationConfig"
+    request = Send(
+        message or {},
+        return_immediately=boolean(configuration.get("returnImmediately"), found, at="configuration.returnImmediately"),
+        history_length=integer(configuration.get("historyLength"), found, at="configuration.historyLength"),
+        accepted_output_modes=texts(
+            configuration.get("acceptedOutputModes"), found, at="configuration.acceptedOutputModes"
+        ),
+        # ProtoJSON's empty object is one that is not set.
+        push=push.read(config, found, at=at, of_task=False) if config not in (None, {}) else None,
+        wire=wire,
+    )
+    if found:
         raise invalid(*found)
-    if configuration.get("taskPushNotificationConfig"):
-        raise A2AError(Problem.PUSH_NOT_SUPPORTED)
-    return Send(message, return_immediately=immediately, history_length=length, accepted_output_modes=tuple(modes))
+    return request
 
 
 def get(params: Json) -> Get:
-    found: list[Violation] = []
-    renamed = _renamed(params, _PARAMS)
-    task_id = renamed.get("id")
-    if not isinstance(task_id, str) or not task_id:
-        found.append(Violation("id", "is required and must be a string"))
-    length = _length(renamed.get("historyLength"), found, at="historyLength")
-    if found or not isinstance(task_id, str):
+    found: Found = []
+    named = renamed(params, _PARAMS)
+    task_id = identifier(named.get("id"), found, at="id")
+    length = integer(named.get("historyLength"), found, at="historyLength")
+    if found:
         raise invalid(*found)
     return Get(task_id, history_length=length)
 
 
-def check_message(value: Any, found: list[Violation], *, at: str) -> Json | None:
+def task_id(params: Json) -> str:
+    """Of a request that is about one task: cancel, subscribe."""
+    found: Found = []
+    named = identifier(params.get("id"), found, at="id")
+    if found:
+        raise invalid(*found)
+    return named
+
+
+def check_message(value: Any, found: Found, *, at: str) -> Json | None:
     """The message in the 1.0 form, or None with what is wrong appended to `found`."""
     if not isinstance(value, dict):
         found.append(Violation(at, "is required and must be an object"))
         return None
     before = len(found)
-    message = _renamed(value, _MESSAGE)
-    if not isinstance(message.get("messageId"), str) or not 0 < len(message["messageId"]) <= _ID_LIMIT:
-        found.append(Violation(f"{at}.messageId", "is required and must be a string"))
+    message = renamed(value, _MESSAGE)
+    identifier(message.get("messageId"), found, at=f"{at}.messageId")
     role = parse_role(message.get("role"))
     if role is None:
         found.append(Violation(f"{at}.role", "must be ROLE_USER or ROLE_AGENT"))
     for name in ("contextId", "taskId"):
-        each = message.get(name)
-        # An empty string is ProtoJSON's "unset".
-        if each in (None, ""):
-            message.pop(name, None)
-        elif not isinstance(each, str) or len(each) > _ID_LIMIT:
-            found.append(Violation(f"{at}.{name}", f"must be a string of at most {_ID_LIMIT} characters"))
-    if not isinstance(message.get("metadata", {}), dict):
-        found.append(Violation(f"{at}.metadata", "must be an object"))
+        if name in message and not identifier(message[name], found, at=f"{at}.{name}", required=False):
+            del message[name]
+    for name in ("extensions", "referenceTaskIds"):
+        if name in message:
+            texts(message[name], found, at=f"{at}.{name}")
+    mapping(message.get("metadata"), found, at=f"{at}.metadata")
     message["parts"] = check_parts(message.get("parts"), found, at=f"{at}.parts")
     if len(found) > before or role is None:
         return None
@@ -127,19 +134,22 @@ def check_message(value: Any, found: list[Violation], *, at: str) -> Json | None
     return message
 
 
-def check_parts(value: Any, found: list[Violation], *, at: str) -> list[Json]:
+def check_parts(value: Any, found: Found, *, at: str) -> list[Json]:
     if not isinstance(value, list) or not value:
         found.append(Violation(at, "is required and must hold at least one part"))
         return []
     return [part for index, each in enumerate(value) if (part := _part(each, found, at=f"{at}[{index}]")) is not None]
 
 
-def _part(value: Any, found: list[Violation], *, at: str) -> Json | None:
+def _part(value: Any, found: Found, *, at: str) -> Json | None:
     if not isinstance(value, dict):
         found.append(Violation(at, "must be an object"))
         return None
-    part = _renamed(value, _PART)
+    part = renamed(value, _PART)
     content = [name for name in CONTENT if name in part]
+    if not content and "data" in value:
+        # The only field whose null is a value (google.protobuf.Value).
+        part["data"], content = None, ["data"]
     if len(content) != 1:
         found.append(Violation(at, f"must hold exactly one of {', '.join(CONTENT)}"))
         return None
@@ -150,29 +160,16 @@ def _part(value: Any, found: list[Violation], *, at: str) -> Json | None:
     if name == "raw" and not _is_base64(part["raw"]):
         found.append(Violation(f"{at}.raw", "must be base64"))
         return None
+    for label in ("mediaType", "filename"):
+        text(part.get(label), found, at=f"{at}.{label}")
+    mapping(part.get("metadata"), found, at=f"{at}.metadata")
     return part
 
 
-def _is_base64(text: str) -> bool:
+def _is_base64(value: str) -> bool:
     # ProtoJSON takes the URL-safe alphabet and missing padding too.
     try:
-        b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+        b64decode(value.replace("-", "+").replace("_", "/") + "=" * (-len(value) % 4), validate=True)
     except ValueError:
         return False
     return True
-
-
-def _length(value: Any, found: list[Violation], *, at: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)  # ProtoJSON writes integers as strings where it pleases.
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        found.append(Violation(at, "must be a whole number that is not negative"))
-        return None
-    return value
-
-
-def _renamed(value: Json, names: dict[str, str]) -> Json:
-    """A copy; a camelCase name that is there too wins."""
-    return {names[key] if key in names and names[key] not in value else key: each for key, each in value.items()}

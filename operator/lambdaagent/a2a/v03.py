@@ -6,8 +6,9 @@ form that it can: data that is not an object is wrapped in one, a text part's fi
 
 from typing import Any
 
-from lambdaagent.a2a import Json
+from lambdaagent.a2a import Json, push
 from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
 
 _WRAPPED = "value"
@@ -26,7 +27,7 @@ def upgrade_send(params: Json) -> Json:
             blocking = configuration["blocking"]
             converted["returnImmediately"] = not blocking if isinstance(blocking, bool) else blocking
         if configuration.get("pushNotificationConfig"):
-            converted["taskPushNotificationConfig"] = configuration["pushNotificationConfig"]
+            converted["taskPushNotificationConfig"] = upgrade_push_config(configuration["pushNotificationConfig"])
         upgraded["configuration"] = converted
     return upgraded
 
@@ -56,29 +57,74 @@ def upgrade_part(part: Any, *, at: str) -> Any:
                 common["raw"] = file["bytes"]
             else:
                 common["url"] = file["uri"]
-            if file.get("mimeType"):
-                common["mediaType"] = file["mimeType"]
-            if file.get("name"):
-                common["filename"] = file["name"]
-            return common
+            return common | file_labels(file)
     raise invalid(Violation(at, 'must have the kind "text", "data", or "file" with either bytes or uri'))
 
 
-def downgrade_event(event: Json) -> Json:
-    """A StreamResponse as 0.3's bare event; `final` is true when nothing follows (0.3 section 7.2.2)."""
-    if "task" in event:
-        return downgrade_task(event["task"])
-    if "message" in event:
-        return downgrade_message(event["message"])
+def file_labels(file: Json) -> Json:
+    """A file's type and name, which 0.3 keeps within it."""
+    named = (("mediaType", file.get("mimeType")), ("filename", file.get("name")))
+    return {name: value for name, value in named if value}
+
+
+def upgrade_push(params: Json) -> Json:
+    """tasks/pushNotificationConfig/set: the configuration stands beside its task."""
+    config = upgrade_push_config(params.get("pushNotificationConfig") or {})
+    return {**config, "taskId": params.get("taskId")} if isinstance(config, dict) else {"taskId": params.get("taskId")}
+
+
+def upgrade_push_config(config: Any) -> Any:
+    """0.3 names several schemes and one credential; the first is the one that it is for."""
+    authentication = config.get("authentication") if isinstance(config, dict) else None
+    if not isinstance(authentication, dict):
+        return dict(config) if isinstance(config, dict) else config
+    upgraded = {key: value for key, value in authentication.items() if key != "schemes"}
+    schemes = authentication.get("schemes")
+    if schemes:
+        upgraded["scheme"] = schemes[0] if isinstance(schemes, list) else schemes
+    return {**config, "authentication": upgraded}
+
+
+def upgrade_push_reference(params: Json) -> Json:
+    """get, list and delete: `id` is the task's."""
+    return {"taskId": params.get("id"), "id": params.get("pushNotificationConfigId")}
+
+
+def downgrade_push(config: PushConfig) -> Json:
+    return {"taskId": config.task_id, "pushNotificationConfig": downgrade_push_config(push.shown(config))}
+
+
+def downgrade_push_config(config: Json) -> Json:
+    """Of the 1.0 form; what its surroundings say already is left out."""
+    old = {key: value for key, value in config.items() if key != "taskId"}
+    if "authentication" in config:
+        authentication = {key: value for key, value in config["authentication"].items() if key != "scheme"}
+        old["authentication"] = {"schemes": [config["authentication"]["scheme"]], **authentication}
+    return old
+
+
+def downgrade_event(event: Json, *, until_input: bool = True) -> Json:
+    """A StreamResponse as 0.3's bare event."""
+    if "statusUpdate" in event:
+        update = event["statusUpdate"]
+        final = is_final(update, until_input=until_input)
+        return {**update, "kind": "status-update", "status": downgrade_status(update["status"]), "final": final}
     if "artifactUpdate" in event:
         update = event["artifactUpdate"]
-        artifact = update["artifact"]
-        parts = [downgrade_part(part) for part in artifact["parts"]]
-        return {**update, "kind": "artifact-update", "artifact": {**artifact, "parts": parts}}
-    update = event["statusUpdate"]
-    state = parse_state(update["status"].get("state"))
-    final = state is not None and state.settled
-    return {**update, "kind": "status-update", "status": downgrade_status(update["status"]), "final": final}
+        return {**update, "kind": "artifact-update", "artifact": downgrade_artifact(update["artifact"])}
+    if "message" in event:
+        return downgrade_message(event["message"])
+    return downgrade_task(event["task"])
+
+
+def is_final(update: Json, *, until_input: bool) -> bool:
+    """Whether nothing follows (0.3 section 7.2.2); `until_input`: nothing before the client's next message either."""
+    state = parse_state(update["status"].get("state")) or TaskState.UNSPECIFIED
+    return state.settled if until_input else state.terminal
+
+
+def downgrade_artifact(artifact: Json) -> Json:
+    return {**artifact, "parts": [downgrade_part(part) for part in artifact["parts"]]}
 
 
 def downgrade_task(task: Json) -> Json:
@@ -86,10 +132,7 @@ def downgrade_task(task: Json) -> Json:
     if "history" in task:
         old["history"] = [downgrade_message(message) for message in task["history"]]
     if "artifacts" in task:
-        old["artifacts"] = [
-            {**artifact, "parts": [downgrade_part(part) for part in artifact["parts"]]}
-            for artifact in task["artifacts"]
-        ]
+        old["artifacts"] = [downgrade_artifact(artifact) for artifact in task["artifacts"]]
     return old
 
 

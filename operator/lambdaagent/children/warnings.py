@@ -6,7 +6,6 @@ do not change while nothing does.
 
 from collections.abc import Iterator, Sequence
 
-from lambdaagent.a2a import cards
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, Skill
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
@@ -165,11 +164,6 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     if a2a.container and a2a.protocol != "a2a":
         message = f"counts with protocol a2a; with {a2a.protocol} the container has no A2A endpoint"
         yield FieldWarning(field="spec.a2a.container", reason=Reason.OTHER_PROTOCOL, message=message)
-    for name, built in cards.BUILT.items():
-        if a2a.capabilities and getattr(a2a.capabilities, name) and not built:
-            field = f"spec.a2a.capabilities.{type(a2a.capabilities).model_fields[name].alias}"
-            message = "is not built yet; cards do not offer it"
-            yield FieldWarning(field=field, reason=Reason.NOT_SUPPORTED, message=message)
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
         yield from _invoke(

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from lambdaagent.a2a.cards import Shape
-from lambdaagent.gateway import discovery, endpoint, skills
+from lambdaagent.gateway import discovery, endpoint, rest, skills
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError, unknown_agent
 from lambdaagent.gateway.services import ROUTE, SERVICES
@@ -36,16 +36,21 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
     if path == entry.base_path or (path[:-1] == entry.base_path and path[-1] == "/"):
         request[ROUTE] = "a2a"
         return await endpoint.serve(request, entry)
+    if path.startswith(entry.rest_path):
+        request[ROUTE] = "a2a-rest"
+        return await rest.serve(request, entry, path[len(entry.base_path) :])
     if path == "/.well-known/agent-card.json":
         request[ROUTE] = "card"
         return discovery.card(request, entry)
     if path == "/.well-known/agent.json":
         request[ROUTE] = "card"
         return discovery.card(request, entry, shape=Shape.LEGACY)
+    if path == discovery.JWKS_PATH:
+        return await discovery.jwks(request)
     request[ROUTE] = "unknown-path"
     raise ProblemError(
         404,
         "unknown-path",
-        f"The agent {entry.agent.key} serves /.well-known/agent-card.json, /.well-known/agent.json, {entry.base_path} "
-        f"and {entry.skills_path}{{id}}.",
+        f"The agent {entry.agent.key} serves /.well-known/agent-card.json, /.well-known/agent.json, {entry.base_path}, "
+        f"A2A's HTTP+JSON paths below it, and {entry.skills_path}{{id}}.",
     )

@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiohttp import web
 
+from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.signing import Signer
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
-from lambdaagent.gateway import agents, delivery, discovery, ingress, middlewares, probes
+from lambdaagent.gateway import agents, catalogue, delivery, discovery, ingress, middlewares, principals, probes
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.routing import AgentPaths
 from lambdaagent.gateway.services import SERVICES, Exchanges, Publisher, Services
+from lambdaagent.gateway.streams import Streams
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
@@ -37,6 +40,9 @@ def create_app(
     public_url: str = "",
     trust_forwarded: bool = False,
     max_body: int = MAX_BODY,
+    errors: Edition = Edition.LATEST,
+    signer: Signer | None = None,
+    streams: Streams | None = None,
     stop_grace: float = 10.0,
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> web.Application:
@@ -44,7 +50,8 @@ def create_app(
 
     `own_routes` stand in place of the gateway's, where it serves one agent only.
     """
-    layers = [middlewares.metrics, middlewares.errors]
+    layers = [middlewares.metrics, middlewares.errors, principals.principals]
+    streams = streams or Streams()
     if own_routes is None:
         layers.append(middlewares.hosts)
     app = web.Application(middlewares=layers, client_max_size=max_body)
@@ -62,7 +69,13 @@ def create_app(
         public_url=public_url.rstrip("/"),
         trust_forwarded=trust_forwarded,
         max_body=max_body,
+        errors=errors,
+        signer=signer,
+        streams=streams,
     )
+
+    async def stopping(_: web.Application) -> None:
+        streams.stop()
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await tasks.start()
@@ -70,6 +83,7 @@ def create_app(
         await tasks.stop(grace=stop_grace)
         await client.close()
 
+    app.on_shutdown.append(stopping)
     app.cleanup_ctx.append(lifetime)
     if own_routes is None:
         app.router.register_resource(AgentPaths(agents.by_path))
@@ -86,8 +100,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/healthz", probes.healthz),
         web.get("/readyz", probes.readyz),
         web.get("/metrics", probes.metrics),
-        web.get("/agents", discovery.list_agents),
+        web.get("/agents", catalogue.agents),
         web.get("/.well-known/api-catalog", discovery.api_catalog),
+        web.get(discovery.JWKS_PATH, discovery.jwks),
         web.post(events, ingress.to_namespace),
         web.post(f"{events}/from/{agent}", ingress.from_agent),
         web.post(f"{events}/from/{agent}/{capability}", ingress.from_agent),

@@ -4,8 +4,10 @@ Fed by a watch or by files; read by every request. An agent that is known and ca
 answer can say which of the two it is.
 """
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -13,7 +15,8 @@ from hashlib import sha256
 
 import orjson
 
-from lambdaagent.a2a import cards
+from lambdaagent.a2a import Json, cards
+from lambdaagent.a2a.signing import Signer
 from lambdaagent.a2a.versions import Version
 from lambdaagent.agents.callee import Callee, callee
 from lambdaagent.agents.errors import BadTargetError
@@ -42,22 +45,25 @@ class Entry:
     ready: bool
     why_not: str  # why it cannot be called; empty where it can
     offered: tuple[Version, ...]
+    streams: bool
+    pushes: bool
     last_modified: str  # as an HTTP date
     prefix: str  # its path on the gateway's own host
     base_path: str
     skills_path: str
+    rest_path: str
     _cards: dict[tuple[cards.Shape, str], Card] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> Key:
         return self.agent.namespace, self.agent.name
 
-    def card(self, shape: cards.Shape, *, url: str) -> Card:
+    def card(self, shape: cards.Shape, *, url: str, signer: Signer | None = None, jwks_url: str = "") -> Card:
         """Cached per base URL, which clients choose by their Host header: so the cache is small and may be dropped."""
         cached = self._cards.get((shape, url))
         if cached is None:
-            body = orjson.dumps(cards.card(self.agent, shape=shape, url=url))
-            cached = Card(body, f'"{sha256(body).hexdigest()[:32]}"')
+            card = cards.card(self.agent, shape=shape, url=url)
+            cached = _signed(card, signer, jwks_url) if signer is not None else _plain(card)
             if len(self._cards) >= _CARDS:
                 self._cards.clear()
             self._cards[shape, url] = cached
@@ -78,11 +84,13 @@ class Directory:
         self._order: list[Key] = []
         self._hosts: dict[str, Entry | None] = {}  # what `by_host` found, until something changes
         self._services: dict[str, dict[str, Key]] = {}  # A2A Service name -> namespace -> agent
+        self._watches: set[Changes] = set()
 
     def upsert(self, agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime) -> None:
         self._hosts.clear()
         entry = make_entry(agent, url=url, ready=ready, last_modified=last_modified)
         known = entry.key in self._entries
+        self._tell(entry.key)
         self._entries[entry.key] = entry
         if not known:
             self._order = sorted(self._entries)
@@ -92,6 +100,7 @@ class Directory:
         self._hosts.clear()
         if self._entries.pop((namespace, name), None) is None:
             return
+        self._tell((namespace, name))
         self._order = sorted(self._entries)
         service = naming.a2a_service(name)
         self._services[service].pop(namespace)
@@ -141,8 +150,54 @@ class Directory:
             if entry is not None:
                 yield entry
 
+    @contextmanager
+    def watch(self) -> Iterator["Changes"]:
+        changes = Changes()
+        self._watches.add(changes)
+        try:
+            yield changes
+        finally:
+            self._watches.discard(changes)
+
+    def _tell(self, key: Key) -> None:
+        for changes in self._watches:
+            changes.add(key)
+
     def __len__(self) -> int:
         return len(self._entries)
+
+
+class Changes:
+    """Which agents changed since somebody last looked: as many as there are at most, however slow the reader is."""
+
+    def __init__(self) -> None:
+        self._keys: dict[Key, None] = {}
+        self._some = asyncio.Event()
+
+    def add(self, key: Key) -> None:
+        self._keys[key] = None
+        self._some.set()
+
+    async def next(self) -> list[Key]:
+        await self._some.wait()
+        self._some.clear()
+        keys, self._keys = list(self._keys), {}
+        return keys
+
+
+def _plain(card: Json) -> Card:
+    body = orjson.dumps(card)
+    return Card(body, f'"{_digest(body)}"')
+
+
+def _signed(card: Json, signer: Signer, jwks_url: str) -> Card:
+    """Replicas sign the same card differently, so the tag is weak and of what they sign."""
+    digest = _digest(orjson.dumps(card) + signer.kid.encode())
+    return Card(orjson.dumps(signer.signed(card, jwks_url=jwks_url)), f'W/"{digest}"')
+
+
+def _digest(body: bytes) -> str:
+    return sha256(body).hexdigest()[:32]
 
 
 def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime) -> Entry:
@@ -166,8 +221,11 @@ def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modifie
         ready=not why_not,
         why_not=why_not,
         offered=tuple(cards.offered(a2a)),
+        streams=cards.capabilities(a2a).streaming,
+        pushes=cards.capabilities(a2a).push_notifications,
         last_modified=format_datetime(last_modified, usegmt=True),
         prefix=f"/agents/{agent.namespace}/{agent.name}",
         base_path=a2a.base_path,
         skills_path=f"{a2a.base_path}/skills/",
+        rest_path=f"{a2a.base_path}/",
     )

@@ -1,78 +1,71 @@
 """The A2A JSON-RPC endpoint: 1.0 and 0.3 by method name, errors in the protocol's own form.
 
-JSON-RPC errors are HTTP 200 (facts 1.2); only what a client should simply send again is a 503 with the same body, so
-that proxies and HTTP clients see it too.
+JSON-RPC errors are HTTP 200 (facts 1.2); only what a client should simply send again is a 429 or 503 with the same
+body, so that proxies and HTTP clients see it too.
 """
 
-import structlog
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
 from aiohttp import web
 
-from lambdaagent.a2a import Json, jsonrpc, params, v03, versions
+from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
-from lambdaagent.a2a.jsonrpc import BUILT, Operation, Request, RequestError
+from lambdaagent.a2a.jsonrpc import Request, RequestError
 from lambdaagent.a2a.versions import Version
-from lambdaagent.errors import TemporaryError
-from lambdaagent.gateway import methods, tracing
+from lambdaagent.gateway import failures, methods, sse
 from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.failures import Failure
+from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
 from lambdaagent.gateway.problems import RETRY_AFTER
-from lambdaagent.gateway.services import SERVICES
-from lambdaagent.tasks.contract import Client
+from lambdaagent.gateway.services import ROUTE, SERVICES
 
-log = structlog.get_logger(__name__)
 _JSON = "application/json"
 
 
-async def serve(request: web.Request, entry: Entry) -> web.Response:
+async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
     methods.require(request, "POST")
-    id_: jsonrpc.Id = None
+    asked: Request | None = None
     try:
         # Before the body is parsed: it is then not JSON, and the client is to learn why (facts 2.4).
         if "Content-Type" in request.headers and request.content_type != _JSON:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {_JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
-        call = jsonrpc.parse(await request.read())
-        id_ = call.id
-        result = await _serve(request, entry, call)
-        return web.Response(body=jsonrpc.result(id_, result), content_type=_JSON)
+        asked = jsonrpc.parse(await request.read())
+        call = prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
+        run = UNARY.get(asked.operation)
+        if run is not None:
+            return web.Response(body=jsonrpc.result(asked.id, await run(call)), content_type=_JSON)
+        request[ROUTE] = "a2a-stream"
+        return await _stream(request, call, asked.id)
     except RequestError as error:
-        return _error(error.id, error)
-    except A2AError as error:
-        return _error(id_, error)
-    except TemporaryError as error:
-        response = _error(id_, A2AError(Problem.INTERNAL, f"This cannot be done now: {error}."), status=503)
-        response.headers.update(RETRY_AFTER)
-        return response
-    except (web.HTTPException, ConnectionError):
-        raise  # 413, and a client that went away
-    except Exception:  # the root of the call
-        request.app[SERVICES].metrics.error("a2a")
-        log.exception("a2a.crashed", agent=entry.agent.key)
-        return _error(id_, A2AError(Problem.INTERNAL))
+        return _answer(error.id, Failure(error))
+    except Exception as error:  # the root of the call
+        failure = failures.of(request, entry, error)
+        if asked is not None and _wants_events(request, asked) and not failure.again:
+            return sse.single(request, jsonrpc.error(asked.id, failure.error))
+        return _answer(asked.id if asked is not None else None, failure)
 
 
-async def _serve(request: web.Request, entry: Entry, call: Request) -> Json:
-    said = request.headers.get(versions.HEADER)
-    if said is None and versions.HEADER in request.query_string:
-        said = request.query.get(versions.HEADER)
-    versions.parse(said)
-    versions.require(call.version, offered=entry.offered)
-    if call.operation not in BUILT:
-        raise jsonrpc.unsupported(call.operation)
-    tasks = request.app[SERVICES].tasks
-    old = call.version is Version.V03
-    if call.operation is Operation.GET:
-        task = await tasks.get(entry.callee, params.get(call.params))
-        return v03.downgrade_task(task) if old else task
-    message = params.send(v03.upgrade_send(call.params) if old else call.params)
-    if not entry.ready:
-        raise NotReadyError(f"the agent {entry.agent.key} cannot be called: {entry.why_not}")
-    task = await tasks.send(entry.callee, message, client=Client(traceparent=tracing.parent(request)))
-    return v03.downgrade_task(task) if old else {"task": task}
+async def _stream(request: web.Request, call: Call, id_: jsonrpc.Id) -> web.StreamResponse:
+    async def frames() -> AsyncGenerator[bytes, None]:
+        async with aclosing(STREAMED[call.operation](call)) as events:
+            async for event in events:
+                yield sse.frame(jsonrpc.result(id_, call.event(event)), id_=event.id)
+
+    def broken(error: Exception) -> bytes:
+        return sse.frame(jsonrpc.error(id_, failures.of(request, call.entry, error).error))
+
+    return await sse.write(request, frames(), streams=request.app[SERVICES].streams, broken=broken)
 
 
-class NotReadyError(TemporaryError):
-    """No container to call yet."""
+def _wants_events(request: web.Request, asked: Request) -> bool:
+    """0.3's clients take nothing but events as the answer to a streaming method, errors included (facts 2.10)."""
+    accepted = request.headers.get("Accept", "")
+    return asked.version is Version.V03 and asked.operation.streamed and sse.CONTENT_TYPE in accepted
 
 
-def _error(id_: jsonrpc.Id, error: A2AError, *, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=jsonrpc.error(id_, error), content_type=_JSON)
+def _answer(id_: jsonrpc.Id, failure: Failure) -> web.Response:
+    headers = RETRY_AFTER if failure.again else None
+    body = jsonrpc.error(id_, failure.error)
+    return web.Response(status=failure.again or 200, body=body, content_type=_JSON, headers=headers)

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import structlog
 
+from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.signing import KeyUnusableError, Signer
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.errors import UsageError
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
@@ -30,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: GatewaySettings) -> None:
     """Until cancelled."""
+    signer = _signer(settings)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
         store = await _store(settings)
@@ -64,6 +68,8 @@ async def run(settings: GatewaySettings) -> None:
             trust_forwarded=settings.trust_forwarded,
             max_body=settings.max_body_bytes,
             shutdown_timeout=15.0,
+            errors=Edition(settings.a2a_errors),
+            signer=signer,
             push_allow=settings.push_allowed,
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
         )
@@ -78,6 +84,14 @@ async def run(settings: GatewaySettings) -> None:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _signer(settings: GatewaySettings) -> Signer | None:
+    pem = settings.card_signing_key.get_secret_value()
+    try:
+        return Signer.from_pem(pem) if pem else None
+    except KeyUnusableError as error:
+        raise UsageError(f"LAMBDAAGENT_CARD_SIGNING_KEY: {error}") from None
 
 
 async def _store(settings: GatewaySettings) -> Store:

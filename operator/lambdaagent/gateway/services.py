@@ -6,12 +6,15 @@ from typing import Protocol
 
 from aiohttp import web
 
+from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.signing import Signer
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.streams import Streams
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
@@ -45,6 +48,9 @@ class Services:
     public_url: str
     trust_forwarded: bool
     max_body: int
+    errors: Edition
+    signer: Signer | None  # of cards
+    streams: Streams
 
 
 SERVICES = web.AppKey("services", Services)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.signing import Signer
 from lambdaagent.agents import outbound
 from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
@@ -43,6 +45,8 @@ async def serve(
     trust_forwarded: bool,
     max_body: int,
     shutdown_timeout: float,
+    errors: Edition = Edition.LATEST,
+    signer: Signer | None = None,
     push_allow: Sequence[outbound.Network] = (),
     replica: str = "",
     own_routes: Sequence[web.RouteDef] | None = None,
@@ -74,6 +78,8 @@ async def serve(
         public_url=public_url,
         trust_forwarded=trust_forwarded,
         max_body=max_body,
+        errors=errors,
+        signer=signer,
         own_routes=own_routes,
     )
     runner = make_runner(app, shutdown_timeout=shutdown_timeout)

@@ -212,8 +212,8 @@ A2A = [
     row("a2a.protocolVersions", ["0.3"], Card("supportedInterfaces/0/protocolVersion", "0.3"), **_ON),
     row("a2a.description", "Counts.", Card("description"), **_ON),
     row("a2a.version", "7.0", Card("version"), **_ON),
-    row("a2a.capabilities.streaming", False, Warned(Reason.NOT_SUPPORTED, becomes=False), **_ON),
-    row("a2a.capabilities.pushNotifications", False, Warned(Reason.NOT_SUPPORTED, becomes=False), **_ON),
+    row("a2a.capabilities.streaming", False, Card("capabilities/streaming"), **_ON),
+    row("a2a.capabilities.pushNotifications", False, Card("capabilities/pushNotifications"), **_ON),
     row(
         "a2a.provider.organization",
         "Us",

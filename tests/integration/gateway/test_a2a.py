@@ -9,7 +9,7 @@ from tests.integration.gateway.upstream import PlainAgent, Seen
 from tests.integration.gateway.world import World, manifest, message, skill, world
 from tests.unit.a2a.schemas import check_v03, check_v1
 
-from lambdaagent.a2a.jsonrpc import BUILT, METHODS
+from lambdaagent.a2a.jsonrpc import METHODS
 from lambdaagent.a2a.versions import Version
 
 PATH = "/agents/shop/echo/api/a2a"
@@ -115,10 +115,18 @@ async def test_an_unknown_skill_names_the_known_ones(echo: World) -> None:
     assert "say" in answer["error"]["message"]
 
 
-@pytest.mark.parametrize("method", [name for name, (_, operation) in METHODS.items() if operation not in BUILT])
-async def test_what_is_not_built_is_refused_as_unsupported(echo: World, method: str) -> None:
-    answer = await echo.rpc(method, {"id": "x"}, version=str(METHODS[method][0]))
-    assert code(answer) in (-32003, -32004)
+@pytest.mark.parametrize(
+    "method", [name for name, (_, operation) in METHODS.items() if operation.streamed or operation.push]
+)
+async def test_what_the_card_does_not_offer_is_unsupported(gateway: World, container: PlainAgent, method: str) -> None:
+    gateway.agent(url=container.url, capabilities={"streaming": False, "pushNotifications": False})
+    answer = await gateway.rpc(method, {"id": "x"}, version=str(METHODS[method][0]))
+    assert code(answer) == (-32003 if METHODS[method][1].push else -32004)
+
+
+@pytest.mark.parametrize("method", ["GetExtendedAgentCard", "agent/getAuthenticatedExtendedCard"])
+async def test_there_is_no_extended_card(echo: World, method: str) -> None:
+    assert code(await echo.rpc(method, {}, version=None)) == -32004
 
 
 @pytest.mark.parametrize("header", ["99.0", "nonsense"])

@@ -34,7 +34,7 @@ async def send(http: httpx.AsyncClient, card: pb.AgentCard, sent: pb.SendMessage
 
 async def test_resolve_send_and_get(echo: World, http: httpx.AsyncClient) -> None:
     card = await A2ACardResolver(http, f"{echo.url}{ECHO}").get_agent_card()
-    assert (card.name, card.capabilities.streaming) == ("echo", False)
+    assert (card.name, card.capabilities.streaming) == ("echo", True)
     task = await send(http, card, request("hello"))
     assert task.status.state == pb.TaskState.TASK_STATE_COMPLETED
     assert task.artifacts[0].parts[0].data.struct_value["you_said"] == "hello"

@@ -117,3 +117,44 @@ async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
                 return head, body
     length = int(lowered.split(b"content-length:")[1].split(b"\r\n")[0])
     return head, await reader.readexactly(length)
+
+
+@dataclass
+class TalkingAgent:
+    """Answers each call with events, one by one as the test puts them; None ends the answer."""
+
+    url: str = ""
+    pieces: "asyncio.Queue[dict[str, object] | None]" = field(default_factory=asyncio.Queue)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def say(self, *pieces: "dict[str, object] | None") -> None:
+        for piece in pieces:
+            self.pieces.put_nowait(piece)
+
+
+@asynccontextmanager
+async def talking_agent() -> AsyncIterator[TalkingAgent]:
+    agent = TalkingAgent()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        gone = asyncio.ensure_future(reader.read(1))
+        try:
+            while True:
+                piece = asyncio.ensure_future(agent.pieces.get())
+                await asyncio.wait([piece, gone], return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    piece.cancel()
+                    return
+                if piece.result() is None:
+                    return
+                writer.write(b"data: %b\n\n" % json.dumps(piece.result()).encode())
+                await writer.drain()
+        finally:
+            gone.cancel()
+            agent.closed.set()
+
+    async with raw_server(talk) as url:
+        agent.url = url
+        yield agent

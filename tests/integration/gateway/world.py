@@ -25,6 +25,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.streams import Streams
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
 from lambdaagent.tasks.engine import Engine
@@ -90,6 +91,7 @@ class World:
     client: Client
     url: str
     session: ClientSession
+    streams: Streams
 
     def agent(
         self, name: str = "echo", *, namespace: str = "shop", url: str | None, ready: bool = True, **a2a: Any
@@ -156,7 +158,9 @@ async def world(
     notifier = HttpNotifier(outbound.public(allowed=[ip_network("127.0.0.0/8")]))
     pusher = Pusher(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(store=store, caller=caller, clock=clock, observer=metrics, lookup=directory.callee, pusher=pusher)
+    streams = settings.pop("streams", None) or Streams()
     app = create_app(
+        streams=streams,
         directory=directory,
         tasks=engine,
         letters=store,
@@ -175,7 +179,7 @@ async def world(
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with ClientSession(connector=TCPConnector(force_close=False)) as session:
         try:
-            yield World(directory, broker, store, engine, client, url, session)
+            yield World(directory, broker, store, engine, client, url, session, streams)
         finally:
             await runner.cleanup()
             await notifier.close()

@@ -68,14 +68,20 @@ def test_interfaces_are_listed_1_0_first_whatever_the_order_of_the_resource() ->
     card = cards.card(agent(protocolVersions=["0.3", "1.0"]), shape=Shape.HYBRID, url=URL)
     assert [(each["protocolVersion"], each["protocolBinding"]) for each in card["supportedInterfaces"]] == [
         ("1.0", "JSONRPC"),
+        ("1.0", "HTTP+JSON"),
         ("0.3", "JSONRPC"),
+        ("0.3", "HTTP+JSON"),
     ]
     assert card["url"] == URL
+    assert [each["transport"] for each in card["additionalInterfaces"]] == ["JSONRPC", "HTTP+JSON"]
+    assert "extendedAgentCard" not in card["capabilities"]
 
 
-def test_only_what_is_built_is_advertised_whatever_the_resource_asks_for() -> None:
-    card = cards.card(agent(capabilities={"streaming": True, "pushNotifications": True}), shape=Shape.V1, url=URL)
-    assert card["capabilities"] == {"streaming": False, "pushNotifications": False}
+def test_capabilities_are_offered_unless_the_resource_says_no() -> None:
+    card = cards.card(agent(), shape=Shape.V1, url=URL)
+    assert card["capabilities"] == {"streaming": True, "pushNotifications": True}
+    card = cards.card(agent(capabilities={"streaming": False}), shape=Shape.V1, url=URL)
+    assert card["capabilities"] == {"streaming": False, "pushNotifications": True}
 
 
 def test_the_legacy_card_keeps_modes_as_written_and_the_others_say_media_types() -> None:

@@ -4,7 +4,8 @@ from tests.unit.a2a.schemas import check_v03
 
 from lambdaagent.a2a import jsonrpc, modes, versions
 from lambdaagent.a2a.errors import A2AError, Problem
-from lambdaagent.a2a.jsonrpc import METHODS, Operation, RequestError
+from lambdaagent.a2a.jsonrpc import METHODS, RequestError
+from lambdaagent.a2a.operations import Operation, unsupported
 from lambdaagent.a2a.versions import Version
 
 
@@ -37,9 +38,10 @@ from lambdaagent.a2a.versions import Version
     ],
 )
 def test_a_bad_request_is_told_with_its_id_as_far_as_it_is_one(body: bytes, problem: Problem, id_: object) -> None:
-    with pytest.raises(RequestError) as raised:
+    with pytest.raises(A2AError) as raised:
         jsonrpc.parse(body)
-    assert (raised.value.problem, raised.value.id) == (problem, id_)
+    said = raised.value.id if isinstance(raised.value, RequestError) else None
+    assert (raised.value.problem, said) == (problem, id_)
 
 
 def test_method_names_tell_the_version() -> None:
@@ -60,13 +62,13 @@ def test_every_error_is_a_json_rpc_error_with_a_reason(problem: Problem) -> None
 @pytest.mark.parametrize(
     ("operation", "problem"),
     [
-        (Operation.PUSH, Problem.PUSH_NOT_SUPPORTED),
+        (Operation.PUSH_GET, Problem.PUSH_NOT_SUPPORTED),
         (Operation.STREAM, Problem.UNSUPPORTED_OPERATION),
-        (Operation.CANCEL, Problem.UNSUPPORTED_OPERATION),
+        (Operation.EXTENDED_CARD, Problem.UNSUPPORTED_OPERATION),
     ],
 )
-def test_what_is_not_built_is_unsupported_and_not_unknown(operation: Operation, problem: Problem) -> None:
-    assert jsonrpc.unsupported(operation).problem is problem
+def test_what_is_not_offered_is_unsupported_and_not_unknown(operation: Operation, problem: Problem) -> None:
+    assert unsupported(operation).problem is problem
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import pytest
 
 from lambdaagent.a2a import params
 from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.a2a.versions import Version
 
 MESSAGE: dict[str, Any] = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}]}
 
@@ -64,6 +66,19 @@ def test_unknown_fields_and_null_data_are_kept_and_empty_ids_are_unset() -> None
         ),
         pytest.param({"message": {**MESSAGE, "contextId": 1}}, "message.contextId", id="a context id that is a number"),
         pytest.param({"message": {**MESSAGE, "taskId": "x" * 2000}}, "message.taskId", id="a task id without end"),
+        pytest.param({"message": {**MESSAGE, "taskId": "a\0b"}}, "message.taskId", id="a task id with NUL"),
+        pytest.param({"message": {**MESSAGE, "extensions": "x"}}, "message.extensions", id="extensions as a text"),
+        pytest.param(
+            {"message": {**MESSAGE, "parts": [{"text": "x", "filename": 1}]}}, "message.parts[0].filename", id="a name"
+        ),
+        pytest.param(
+            {"message": {**MESSAGE, "parts": [{"text": "x", "metadata": []}]}}, "message.parts[0].metadata", id="a list"
+        ),
+        pytest.param(
+            {"message": MESSAGE, "configuration": {"taskPushNotificationConfig": {"url": "ftp://x"}}},
+            "configuration.taskPushNotificationConfig.url",
+            id="a receiver that is no http URL",
+        ),
         pytest.param({"message": {**MESSAGE, "metadata": 1}}, "message.metadata", id="metadata that is a number"),
         pytest.param({"message": MESSAGE, "configuration": 1}, "configuration", id="a configuration that is a number"),
         pytest.param(
@@ -106,10 +121,20 @@ def test_all_violations_are_told_at_once() -> None:
     assert [detail["@type"].rpartition(".")[2] for detail in raised.value.details()] == ["ErrorInfo", "BadRequest"]
 
 
-def test_an_inline_push_configuration_is_refused_as_unsupported() -> None:
-    with pytest.raises(A2AError) as raised:
-        params.send({"message": MESSAGE, "configuration": {"taskPushNotificationConfig": {"url": "http://x"}}})
-    assert raised.value.problem is Problem.PUSH_NOT_SUPPORTED
+def test_an_inline_push_configuration_comes_with_the_message() -> None:
+    config = {"url": "http://x", "id": "p", "authentication": {"scheme": "Bearer", "credentials": "c"}}
+    sent = params.send(
+        {"message": MESSAGE, "configuration": {"task_push_notification_config": config}}, wire=Version.V03
+    )
+    assert sent.push == PushConfig(url="http://x", id="p", scheme="Bearer", credentials="c")
+    assert sent.wire is Version.V03
+    assert params.send({"message": MESSAGE, "configuration": {"taskPushNotificationConfig": {}}}).push is None
+
+
+def test_null_is_unset_but_for_data() -> None:
+    parts = [{"text": "x", "url": None, "data": None, "metadata": None}, {"data": None}]
+    sent = params.send({"message": {**MESSAGE, "parts": parts, "metadata": None}, "configuration": None})
+    assert sent.message == {**MESSAGE, "parts": [{"text": "x"}, {"data": None}]}
 
 
 @pytest.mark.parametrize("broken", [{}, {"id": ""}, {"id": 1}, {"id": "t", "historyLength": "x"}])

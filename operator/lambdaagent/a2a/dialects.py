@@ -1,0 +1,79 @@
+"""What a client speaks: how its parameters are read into the 1.0 form, and how that is written for it.
+
+Three of them: 1.0 is the same in both bindings, 0.3 is not (`v03`, `v03rest`). The bindings run the same operations
+and differ by their dialect and their framing alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdaagent.a2a import Json, push, v03, v03rest
+from lambdaagent.a2a.operations import Operation
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.a2a.versions import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    version: Version
+    readers: Mapping[Operation, Callable[[Json], Json]]  # none: the parameters are in the 1.0 form already
+    sent: Callable[[Json], Json]  # the answer to a message, of the task that it made
+    task: Callable[[Json], Json]
+    event: Callable[[Json, bool], Json]  # of a stream, and whether it ends where the task waits for its client
+    push: Callable[[PushConfig], Json]
+    pushes: Callable[[Sequence[PushConfig]], Any]
+    dropped: Any  # the answer when a configuration has been deleted
+
+
+def _same(value: Json) -> Json:
+    return value
+
+
+def _boxed(task: Json) -> Json:
+    return {"task": task}
+
+
+V1 = Dialect(
+    version=Version.V1,
+    readers={},
+    sent=_boxed,
+    task=_same,
+    event=lambda event, _: event,
+    push=push.shown,
+    pushes=lambda configs: {"configs": [push.shown(config) for config in configs]},
+    dropped={},
+)
+V03_RPC = Dialect(
+    version=Version.V03,
+    readers={
+        Operation.SEND: v03.upgrade_send,
+        Operation.STREAM: v03.upgrade_send,
+        Operation.PUSH_PUT: v03.upgrade_push,
+        Operation.PUSH_GET: v03.upgrade_push_reference,
+        Operation.PUSH_LIST: v03.upgrade_push_reference,
+        Operation.PUSH_DROP: v03.upgrade_push_reference,
+    },
+    sent=v03.downgrade_task,
+    task=v03.downgrade_task,
+    event=lambda event, until_input: v03.downgrade_event(event, until_input=until_input),
+    push=v03.downgrade_push,
+    pushes=lambda configs: [v03.downgrade_push(config) for config in configs],
+    dropped=None,
+)
+V03_REST = Dialect(
+    version=Version.V03,
+    readers={
+        Operation.SEND: v03rest.upgrade_send,
+        Operation.STREAM: v03rest.upgrade_send,
+        Operation.PUSH_PUT: v03rest.upgrade_push,
+    },
+    sent=lambda task: {"task": v03rest.downgrade_task(task)},
+    task=v03rest.downgrade_task,
+    event=lambda event, until_input: v03rest.downgrade_event(event, until_input=until_input),
+    push=v03rest.downgrade_push,
+    pushes=lambda configs: {"configs": [v03rest.downgrade_push(config) for config in configs]},
+    dropped={},
+)
+RPC = {Version.V1: V1, Version.V03: V03_RPC}
+REST = {Version.V1: V1, Version.V03: V03_REST}

@@ -1,0 +1,96 @@
+"""HTTP+JSON as A2A uses it: paths, media types and the form of errors, both versions (1.0 section 11).
+
+Paths are relative to an interface's URL: 1.0's as they are, with an optional tenant in front, 0.3's below `/v1`. The
+path decides the version, as the method's name does in JSON-RPC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.operations import Operation
+from lambdaagent.a2a.versions import Version
+
+JSON = "application/json"
+A2A_JSON = "application/a2a+json"
+_V03 = "v1"
+_BOTH = ("POST", "GET")  # 1.0's text has POST, its proto GET; 0.3 likewise (facts 1.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    version: Version
+    operations: Mapping[str, Operation]  # by HTTP method
+    ids: Mapping[str, str]  # of the path, named as the parameters of 1.0
+
+
+def match(path: str) -> Route:
+    """`path` without the interface's own and with its first slash. Raises A2AError where nothing is served."""
+    segments = path.strip("/").split("/")
+    old = segments[0] == _V03
+    if old:
+        del segments[0]
+    version = Version.V03 if old else Version.V1
+    found = _match(segments, version)
+    if found is None and not old and len(segments) > 1:
+        found = _match(segments[1:], version)  # the first one is a tenant
+    if found is None:
+        raise A2AError(
+            Problem.METHOD_NOT_FOUND,
+            f"Nothing is served at {path[:128]!r}; there are message:send, message:stream, tasks and extendedAgentCard,"
+            f" for A2A 0.3 below /{_V03}.",
+        )
+    return found
+
+
+def _match(segments: list[str], version: Version) -> Route | None:
+    match segments:
+        case ["message:send"]:
+            return Route(version, {"POST": Operation.SEND}, {})
+        case ["message:stream"]:
+            return Route(version, {"POST": Operation.STREAM}, {})
+        case ["tasks"]:
+            return Route(version, {"GET": Operation.LIST}, {})
+        case ["tasks", name] if name:
+            return _task(name, version)
+        case ["tasks", task_id, "pushNotificationConfigs"] if task_id:
+            operations = {"POST": Operation.PUSH_PUT, "GET": Operation.PUSH_LIST}
+            return Route(version, operations, {"taskId": task_id})
+        case ["tasks", task_id, "pushNotificationConfigs", push_id] if task_id and push_id:
+            operations = {"GET": Operation.PUSH_GET, "DELETE": Operation.PUSH_DROP}
+            return Route(version, operations, {"taskId": task_id, "id": push_id})
+        case ["extendedAgentCard"] if version is Version.V1:
+            return Route(version, {"GET": Operation.EXTENDED_CARD}, {})
+        case ["card"] if version is Version.V03:
+            return Route(version, {"GET": Operation.EXTENDED_CARD}, {})
+    return None
+
+
+def _task(name: str, version: Version) -> Route | None:
+    task_id, _, verb = name.rpartition(":")
+    if task_id and verb == "cancel":
+        return Route(version, {"POST": Operation.CANCEL}, {"id": task_id})
+    if task_id and verb == "subscribe":
+        return Route(version, dict.fromkeys(_BOTH, Operation.SUBSCRIBE), {"id": task_id})
+    return Route(version, {"GET": Operation.GET}, {"id": name})
+
+
+def media_type(*, accept: str, sent: str) -> str:
+    """1.0.1's own type where the client shows that it knows it: 1.0.0's clients look for application/json."""
+    return A2A_JSON if A2A_JSON in accept or sent == A2A_JSON else JSON
+
+
+def error(problem: A2AError, *, http: int, version: Version, status: str = "") -> Json:
+    """google.rpc.Status in an envelope (1.0 section 11.6); 0.3's SDKs look for the error's class and text beside it."""
+    kind = problem.problem.value
+    body: dict[str, Any] = {
+        "code": http,
+        "status": status or kind.status,
+        "message": str(problem),
+        "details": problem.details(),
+    }
+    if version is Version.V1:
+        return {"error": body}
+    return {"error": body, "type": kind.name, "code": kind.code, "message": str(problem)}

@@ -1,0 +1,41 @@
+"""Why an A2A call failed, in the protocol's words, whatever was raised; the bindings put it into their form."""
+
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.errors import TemporaryError
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.services import SERVICES
+from lambdaagent.tasks.errors import EngineBusyError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`again` is the HTTP status, in both bindings, of what the client should simply send again; 0: it should not."""
+
+    error: A2AError
+    again: int = 0
+
+    @property
+    def status(self) -> str:
+        """google.rpc.Code where it is not the error's own."""
+        return {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(self.again, "")
+
+
+def of(request: web.Request, entry: Entry, error: Exception) -> Failure:
+    """Raises what is not the protocol's to answer: 413, 405, and a client that went away."""
+    if isinstance(error, A2AError):
+        return Failure(error)
+    if isinstance(error, TemporaryError):
+        again = 429 if isinstance(error, EngineBusyError) else 503
+        return Failure(A2AError(Problem.INTERNAL, f"This cannot be done now: {error}."), again=again)
+    if isinstance(error, (web.HTTPException, ConnectionError)):
+        raise error
+    request.app[SERVICES].metrics.error("a2a")
+    log.error("a2a.crashed", agent=entry.agent.key, exc_info=error)
+    return Failure(A2AError(Problem.INTERNAL))
