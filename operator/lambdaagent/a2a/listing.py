@@ -45,7 +45,8 @@ def page(tasks: list[Json], *, size: int, total: int, next_token: str) -> Json:
 
 
 def _state(value: Any, found: Found) -> TaskState | None:
-    if value in (None, ""):
+    # The last is how the JavaScript SDK writes a state that was not given.
+    if value in (None, "", "UNRECOGNIZED"):
         return None
     # A query string has the enum's number as a text.
     number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 3

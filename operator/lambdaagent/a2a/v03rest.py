@@ -41,11 +41,10 @@ def upgrade_send(params: Json) -> Json:
     configuration = upgraded.get("configuration")
     if isinstance(configuration, dict):
         named = renamed(configuration, _CONFIGURATION)
-        blocking = named.pop("blocking", None)
-        config = named.pop("pushNotification", None)
         # As everywhere in ProtoJSON, what is not said is false; so says 0.3's proto, unlike its JSON-RPC.
-        if blocking is not None:
-            named["returnImmediately"] = not blocking if isinstance(blocking, bool) else blocking
+        blocking = named.pop("blocking", False)
+        config = named.pop("pushNotification", None)
+        named["returnImmediately"] = not blocking if isinstance(blocking, bool) else blocking
         if config:
             named["taskPushNotificationConfig"] = v03.upgrade_push_config(config)
         upgraded["configuration"] = named

@@ -40,7 +40,7 @@ class Invoke(ApiModel):
     timeout_seconds: Annotated[
         int, Field(ge=1, le=86400, description="Time for the answer, and for a task to end.")
     ] = 300
-    idempotent: Annotated[bool, Field(description="true: a call may be sent twice; not built yet.")] = False
+    idempotent: Annotated[bool, Field(description="true: a call may be repeated when a gateway dies.")] = False
 
 
 class Skill(ApiModel):
@@ -95,11 +95,11 @@ class Endpoint(ApiModel):
 
 class ContainerEndpoint(ApiModel):
     path: Annotated[
-        str, Field(max_length=1024, description="Path of the container's own A2A endpoint; not built yet.")
+        str, Field(max_length=1024, description="Path of the container's own A2A endpoint; default: as its card says.")
     ] = ""
-    version: Annotated[
-        Literal["auto", "1.0", "0.3"], Field(description="A2A version that the container speaks; not built yet.")
-    ] = "auto"
+    version: Annotated[Literal["auto", "1.0", "0.3"], Field(description="A2A version to speak with the container.")] = (
+        "auto"
+    )
 
 
 class A2a(ApiModel):
@@ -109,7 +109,7 @@ class A2a(ApiModel):
     ] = "gateway"
     protocol: Annotated[
         Literal["cloudevents", "http", "a2a"],
-        Field(description="How the container is spoken to; a2a is not built yet."),
+        Field(description="How the container is spoken to; a2a: it is an A2A server itself."),
     ] = "cloudevents"
     container: Annotated[
         ContainerEndpoint | None, Field(description="The container's own endpoint, with protocol a2a.")

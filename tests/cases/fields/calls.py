@@ -181,8 +181,34 @@ A2A = [
     ),
     row("a2a.mode", "sidecar", Child("Service", "spec/template/spec/containers/1/name", "gateway"), **_ON),
     row("a2a.protocol", "http", Call("path", "/api/a2a/skills/one"), Call("ce-type", None), **_skilled()),
-    Row("a2a.container.path", "/a2a", (NOT_SUPPORTED,), _ON, bare=True),
-    Row("a2a.container.version", "0.3", (NOT_SUPPORTED,), _ON, bare=True),
+    Row(
+        "a2a.container.path",
+        "/a2a",
+        (
+            Tested(
+                "integration/gateway/test_relay.py",
+                "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
+                "path of a call with protocol a2a",
+                word="path",
+            ),
+        ),
+        _ON,
+        bare=True,
+    ),
+    Row(
+        "a2a.container.version",
+        "0.3",
+        (
+            Tested(
+                "integration/gateway/test_relay.py",
+                "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
+                "methods of a call with protocol a2a",
+                word="version",
+            ),
+        ),
+        _ON,
+        bare=True,
+    ),
     row("a2a.protocolVersions", ["0.3"], Card("supportedInterfaces/0/protocolVersion", "0.3"), **_ON),
     row("a2a.description", "Counts.", Card("description"), **_ON),
     row("a2a.version", "7.0", Card("version"), **_ON),
@@ -270,7 +296,17 @@ A2A = [
     row("a2a.skills[].invoke.textField", "prompt", Call("text"), **_skilled()),
     row("a2a.skills[].invoke.mode", "async", NOT_SUPPORTED, **_skilled()),
     row("a2a.skills[].invoke.timeoutSeconds", 500, Call("time", 500.0), Warned(Reason.TIMEOUT_SHORTER), **_skilled()),
-    row("a2a.skills[].invoke.idempotent", True, NOT_SUPPORTED, **_skilled()),
+    row(
+        "a2a.skills[].invoke.idempotent",
+        True,
+        Tested(
+            "unit/tasks/test_engine.py",
+            "test_after_a_restart_what_may_be_repeated_is_begun_anew",
+            "task whose gateway died",
+            word="idempotent",
+        ),
+        **_skilled(),
+    ),
 ]
 
 

@@ -241,9 +241,6 @@ async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) ->
             agent(), sending(skill="later"), Problem.UNSUPPORTED_OPERATION, "invoke.mode async", id="an async skill"
         ),
         pytest.param(
-            agent(protocol="a2a"), sending(), Problem.UNSUPPORTED_OPERATION, "protocol 'a2a'", id="protocol a2a"
-        ),
-        pytest.param(
             agent(),
             sending(taskId="made-up"),
             Problem.TASK_NOT_FOUND,
@@ -410,6 +407,24 @@ async def test_after_a_restart_running_tasks_have_failed_and_waiting_ones_wait(t
     assert "restarted" in task["status"]["message"]["parts"][0]["text"]
     done = await second.engine.send(agent(), sending("go on", taskId=asked["id"]))
     assert done["status"]["state"] == "TASK_STATE_COMPLETED"
+    await second.engine.stop(grace=0)
+    await bench.engine.stop(grace=0)
+    await store.close()
+
+
+async def test_after_a_restart_what_may_be_repeated_is_begun_anew(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "t.db")
+    repeatable = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])
+    bench = bench_of(store, known=repeatable)
+    bench.container.answer = never
+    await bench.engine.start()
+    running = await bench.engine.send(repeatable, sending("again", immediately=True))
+    second = bench_of(store, known=repeatable)
+    await second.engine.start()
+    async with asyncio.timeout(5):
+        while await second.state(running["id"]) is not TaskState.COMPLETED:
+            await asyncio.sleep(0.01)
+    assert [turn.message["parts"][0]["text"] for turn in second.container.turns] == ["again"]
     await second.engine.stop(grace=0)
     await bench.engine.stop(grace=0)
     await store.close()
