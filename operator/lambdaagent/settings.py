@@ -7,6 +7,7 @@ An empty URL means that the thing is not installed.
 import base64
 import binascii
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -94,9 +95,25 @@ class GatewaySettings(_Common):
     trust_forwarded: bool = False
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
     amqp_url: SecretStr = SecretStr("")
+    push_allow: str = Field("", description="Networks that push receivers may be in beside the internet")
     database: str = Field("", description="A file path: SQLite; empty: memory")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @field_validator("push_allow")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
+
+    @property
+    def push_allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return parse_networks(self.push_allow)
+
+
+def parse_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Raises ValueError naming the one that is none."""
+    return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
 
 
 class SidecarSettings(BaseSettings):

@@ -54,7 +54,7 @@ def interpret(
         content_type = headers.get("content-type", "")
         kind = ce.media_type(content_type)
         if kind == A2A_JSON:
-            return _ended(_from_a2a(_json(body, "application/a2a+json"), clock=clock), clock=clock)
+            return _ended(from_a2a(_json(body, "application/a2a+json"), clock=clock), clock=clock)
         if kind == EVENT_STREAM:
             stream = Stream(clock=clock, limit=len(body) + 1)
             return [*stream.feed(body), *stream.end()]
@@ -73,7 +73,7 @@ def from_event(event: Event, *, clock: Clock, reply_type: str | None = None) -> 
         state = TaskState.COMPLETED
     try:
         if ce.media_type(event.datacontenttype or "") == A2A_JSON:
-            updates = _from_a2a(_json(event.data, A2A_JSON), clock=clock)
+            updates = from_a2a(_json(event.data, A2A_JSON), clock=clock)
             return updates if state is None or settles(updates) else [*updates, status_update(state, now=clock.now())]
         parts = parts_of(event.datacontenttype or "", event.data)
     except ValueError as error:
@@ -176,7 +176,7 @@ class Stream:
         except orjson.JSONDecodeError:
             value = None
         if isinstance(value, dict) and any(key in value for key in _READERS):
-            updates = _from_a2a(value, clock=self._clock)
+            updates = from_a2a(value, clock=self._clock)
         else:
             artifact = {"artifactId": self._text_id, "parts": [{"text": data}]}
             updates = [artifact_update(artifact, append=self._text, last=False)]
@@ -187,7 +187,8 @@ class Stream:
         return updates
 
 
-def _from_a2a(value: Any, *, clock: Clock) -> list[Json]:
+def from_a2a(value: Any, *, clock: Clock) -> list[Json]:
+    """The updates of a StreamResponse or task of the container's. Raises ValueError for what it is not."""
     if not isinstance(value, dict):
         raise ValueError("an A2A answer is an object with one of task, message, statusUpdate, artifactUpdate")
     for name, read in _READERS.items():

@@ -15,7 +15,7 @@ DEFAULT_TIMEOUT = 300.0
 class Callee:
     namespace: str
     name: str
-    protocol: str  # cloudevents | http; a2a is refused by whoever would call
+    protocol: str  # cloudevents | http | a2a
     base_path: str
     skills: Mapping[str, Skill]
     target: Target | None
@@ -23,6 +23,8 @@ class Callee:
     enforce_modes: bool = False
     answer_limit: float = DEFAULT_TIMEOUT  # seconds after which the serving layer cuts an answer
     running: int | None = None  # tasks at once; None: no limit of its own
+    container_path: str = ""  # of a container that is an A2A server itself; empty: as its card says
+    container_version: str = "auto"
     once_by_message: bool = False  # a messageId that comes again is the same request
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
     """Per skill, what of a request is always the same; `invoke` makes it at the first call."""
@@ -51,6 +53,8 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         forwards=frozenset((forward.target_namespace, forward.target_agent) for forward in forwards),
         enforce_modes=a2a.enforce_modes,
         answer_limit=float((serving and serving.timeout_seconds) or DEFAULT_TIMEOUT),
+        container_path=a2a.container.path if a2a.container else "",
+        container_version=a2a.container.version if a2a.container else "auto",
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,
     )

@@ -7,6 +7,7 @@ happens later happens once.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.client import Client, Response
 from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.errors import BadTargetError, ConnectError, DroppedError, UpstreamError
+from lambdaagent.agents.relaying import Relay
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.a2a import Skill
 from lambdaagent.backoff import Backoff
@@ -35,6 +37,7 @@ class Turn:
     context_id: str
     timeout: float
     traceparent: str | None = None
+    remote: str = ""  # the id of the task at a container that is an A2A server itself
 
 
 class Caller(Protocol):
@@ -50,6 +53,7 @@ class HttpCaller:
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
+        self._relay = Relay(client=client, clock=clock)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target
@@ -58,6 +62,11 @@ class HttpCaller:
             return
         begun = time.monotonic()
         try:
+            if turn.callee.protocol == "a2a":
+                async with aclosing(self._relay.stream(turn, target)) as batches:
+                    async for updates in batches:
+                        yield updates
+                return
             response = await self._request(turn, target, begun=begun)
             async with response:
                 kind = media_type(response.header("content-type") or "")
@@ -88,8 +97,8 @@ class HttpCaller:
         )
         backoff = Backoff(first=0.1, cap=2.0)
         patience = min(self._cold_start, turn.timeout)
+        left = turn.timeout
         while True:
-            left = turn.timeout - (time.monotonic() - begun)
             try:
                 return await self._client.request(
                     target,
@@ -105,6 +114,7 @@ class HttpCaller:
                 if time.monotonic() - begun + wait >= patience:
                     raise
                 await asyncio.sleep(wait)
+                left = round(turn.timeout - (time.monotonic() - begun), 1)
 
     async def _streamed(self, response: Response) -> AsyncIterator[list[Json]]:
         stream = answers.Stream(clock=self._clock, limit=self._client.limits.body_bytes)

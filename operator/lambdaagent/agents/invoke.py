@@ -4,6 +4,7 @@ Every attribute that somebody else chose (ids, skill) is percent-encoded like an
 http the ids are encoded the same way, because a client may put anything into a context id.
 """
 
+from base64 import b64decode
 from dataclasses import dataclass
 
 import orjson
@@ -18,6 +19,8 @@ from lambdaagent.events.http import binary, encode
 SYNC_TYPE = "io.knative.lambda.invoke.sync"
 ASYNC_TYPE = "io.knative.lambda.invoke.async"
 JSON = "application/json"
+# In a message's metadata: it was the body of a direct call, of this content type, and reaches the container as such.
+DIRECT = "directContentType"
 # What a container may answer, the richest first.
 ACCEPT = "application/a2a+json, application/cloudevents+json, application/json, text/event-stream, */*"
 
@@ -47,12 +50,13 @@ def for_message(
     traceparent: str | None,
 ) -> Call:
     prepared = _prepared(callee, skill)
-    headers = [("content-type", JSON), ("accept", ACCEPT)]
+    kind, body = _direct(message) or (JSON, data(skill, message))
+    headers = [("content-type", kind), ("accept", ACCEPT)]
     if callee.protocol == "http":
         headers += [("A2A-Task-Id", encode(task_id)), ("A2A-Context-Id", encode(context_id))]
     else:
         headers += [("ce-id", event_id), ("ce-a2ataskid", encode(task_id)), ("ce-a2acontextid", encode(context_id))]
-    return Call(prepared.path, headers + _trace(callee, traceparent), data(skill, message), prepared.fixed)
+    return Call(prepared.path, headers + _trace(callee, traceparent), body, prepared.fixed)
 
 
 def for_direct(
@@ -72,6 +76,18 @@ def for_event(event: Event) -> Call:
     """Of an event that a Trigger delivers: as it is."""
     headers, body = binary(event)
     return Call("/", headers, body)
+
+
+def _direct(message: Json) -> tuple[str, bytes] | None:
+    kind = message.get("metadata", {}).get(DIRECT)
+    if not isinstance(kind, str) or len(message["parts"]) != 1 or not kind.isprintable():
+        return None
+    (part,) = message["parts"]
+    if "raw" in part:
+        return kind, b64decode(part["raw"] + "=" * (-len(part["raw"]) % 4))
+    if "text" in part:
+        return kind, part["text"].encode()
+    return (kind, orjson.dumps(part["data"])) if "data" in part else None
 
 
 def data(skill: Skill | None, message: Json) -> bytes:

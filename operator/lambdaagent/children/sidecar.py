@@ -81,8 +81,11 @@ def _gateway(agent: LambdaAgent, installation: Installation, *, sink: str | None
 
 
 def described(agent: LambdaAgent) -> str:
-    """What the gateway in the pod must know of its agent; nothing of its environment, which may hold secrets."""
-    spec = agent.spec.model_dump(mode="json", by_alias=True, exclude_none=True, include=_SPEC)
+    """What the gateway in the pod must know of its agent; nothing of its environment, which may hold secrets.
+
+    No defaults: a field that a later release adds would roll out every sidecar.
+    """
+    spec = agent.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=_SPEC)
     return orjson.dumps({"metadata": {"name": agent.name, "namespace": agent.namespace}, "spec": spec}).decode()
 
 

@@ -162,12 +162,9 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     if sidecar.wanted(agent, installation) and backends.serving == "knative" and health and health.liveness:
         message = "beside a sidecar Knative allows the agent's container no probes; readiness is asked by the sidecar"
         yield FieldWarning(field="spec.behavior.healthCheck.liveness", reason=Reason.KNATIVE_SIDECAR, message=message)
-    if a2a.protocol == "a2a":
-        message = "speaking A2A to a container is not built yet; calls are answered with an error"
-        yield FieldWarning(field="spec.a2a.protocol", reason=Reason.NOT_SUPPORTED, message=message)
-    if a2a.container:
-        message = "speaking A2A to a container is not built yet"
-        yield FieldWarning(field="spec.a2a.container", reason=Reason.NOT_SUPPORTED, message=message)
+    if a2a.container and a2a.protocol != "a2a":
+        message = f"counts with protocol a2a; with {a2a.protocol} the container has no A2A endpoint"
+        yield FieldWarning(field="spec.a2a.container", reason=Reason.OTHER_PROTOCOL, message=message)
     for name, built in cards.BUILT.items():
         if a2a.capabilities and getattr(a2a.capabilities, name) and not built:
             field = f"spec.a2a.capabilities.{type(a2a.capabilities).model_fields[name].alias}"
@@ -186,9 +183,6 @@ def _invoke(a2a: A2a, skill: Skill, field: str, limit: int | None) -> Iterator[F
     if skill.invoke.mode == "async":
         message = "carrying a call by events is not built yet; calls are answered with an error"
         yield FieldWarning(field=f"{field}.mode", reason=Reason.NOT_SUPPORTED, message=message)
-    if skill.invoke.idempotent:
-        message = "a call is repeated only where nothing of it was sent, whatever this says"
-        yield FieldWarning(field=f"{field}.idempotent", reason=Reason.NOT_SUPPORTED, message=message)
     if skill.invoke.path and a2a.protocol != "http":
         message = f"counts with protocol http; with {a2a.protocol} the container is called at /"
         yield FieldWarning(field=f"{field}.path", reason=Reason.OTHER_PROTOCOL, message=message)

@@ -57,6 +57,9 @@ class Metrics:
         self._ingress = Counter(
             "lambdaagent_events", "Events by what became of them", ["outcome"], registry=self.registry
         )
+        self._pushes = Counter(
+            "lambdaagent_push_notifications", "Push notifications by outcome", ["outcome"], registry=self.registry
+        )
         self._errors = Counter("lambdaagent_gateway_errors", "Errors nobody foresaw", ["where"], registry=self.registry)
 
     def request(self, route: str, code: int, seconds: float) -> None:
@@ -79,6 +82,9 @@ class Metrics:
 
     def event(self, outcome: Outcome) -> None:
         self._events.labels(str(outcome)).inc()
+
+    def pushed(self, outcome: str) -> None:
+        self._pushes.labels(outcome).inc()
 
     def crashed(self) -> None:
         self.error("tasks")

@@ -1,6 +1,8 @@
 """The gateway process: agents from the API server, tasks in its store, events to the Brokers."""
 
 import asyncio
+import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.serving import Store, serve
+from lambdaagent.gateway.serving import serve
 from lambdaagent.gateway.watching import feed
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
@@ -21,6 +23,7 @@ from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.tasks.pushing import Store
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +64,8 @@ async def run(settings: GatewaySettings) -> None:
             trust_forwarded=settings.trust_forwarded,
             max_body=settings.max_body_bytes,
             shutdown_timeout=15.0,
+            push_allow=settings.push_allowed,
+            replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
         )
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]

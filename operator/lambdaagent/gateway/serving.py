@@ -3,24 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
 
 from aiohttp import web
 
+from lambdaagent.agents import outbound
 from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.notifying import HttpNotifier
 from lambdaagent.errors import UsageError
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.services import Exchanges, Publisher
-from lambdaagent.store.records import DeadLetterStore, TaskStore
 from lambdaagent.tasks.engine import Engine
-
-
-class Store(TaskStore, DeadLetterStore, Protocol):
-    """Both in one, as every store of ours is."""
+from lambdaagent.tasks.pushing import Pusher, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +43,22 @@ async def serve(
     trust_forwarded: bool,
     max_body: int,
     shutdown_timeout: float,
+    push_allow: Sequence[outbound.Network] = (),
+    replica: str = "",
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
     metrics = Metrics()
+    notifier = HttpNotifier(outbound.public(allowed=push_allow))
+    stack.push_async_callback(notifier.close)
     tasks = Engine(
         store=store,
         caller=HttpCaller(client=client, clock=clock),
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
+        pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
+        replica=replica,
     )
     app = create_app(
         directory=directory,

@@ -14,7 +14,7 @@ from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
 from lambdaagent.api.a2a import Skill
-from lambdaagent.gateway import ids, methods, problems, relaying, tracing
+from lambdaagent.gateway import asking, ids, methods, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
@@ -35,6 +35,10 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         )
     methods.require(request, "POST")
     _require_callable(entry, skill)
+    if "Prefer" in request.headers and asking.wants_task(request):
+        return await asking.as_task(request, entry, skill)
+    if entry.callee.protocol == "a2a":
+        return await asking.through_a2a(request, entry, skill)
     services = request.app[SERVICES]
     length = request.content_length
     if length is not None and length > services.max_body:
@@ -77,8 +81,6 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
 
 
 def _require_callable(entry: Entry, skill: Skill) -> None:
-    if entry.callee.protocol not in ("cloudevents", "http"):
-        raise ProblemError(501, "not-built", f"spec.a2a.protocol {entry.callee.protocol!r} is not supported yet.")
     if skill.invoke is not None and skill.invoke.mode == "async":
         raise ProblemError(
             501, "not-built", f"The skill {skill.id!r} has invoke.mode async, which is not supported yet."

@@ -130,8 +130,6 @@ def a2a_ready(agent: LambdaAgent, plan: Plan, world: World, installation: Instal
     key = ("v1", "Service", service["metadata"]["name"])
     if failure := world.failures.get(key):
         return _failed(key, failure)
-    if agent.spec.a2a.protocol == "a2a":
-        return Readiness("False", "NotSupported", "protocol a2a is not built yet; use cloudevents or http")
     return Readiness("True", "Served", f"served by the gateway at {gateway.a2a_url(agent, installation)}")
 
 

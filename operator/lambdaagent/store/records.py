@@ -34,6 +34,7 @@ class TaskRecord:
     task: Json  # the snapshot, in the 1.0 form
     holder: str = ""  # the replica that works on it; empty: an event is awaited, or the client
     deadline: float = 0.0  # a task that has not settled by then has failed
+    remote: str = ""  # the task's id at a container that is an A2A server itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,6 @@ def skill_of(callee: Callee, message: Json, *, default: str | None = None) -> Sk
 
 def require_built(callee: Callee, skill: Skill | None) -> None:
     """Refuses what the API can say and this release does not do, naming the field."""
-    if callee.protocol not in ("cloudevents", "http"):
-        raise A2AError(Problem.UNSUPPORTED_OPERATION, f"spec.a2a.protocol {callee.protocol!r} is not supported yet.")
     if skill is not None and skill.invoke is not None and skill.invoke.mode == "async":
         raise A2AError(
             Problem.UNSUPPORTED_OPERATION, f"The skill {skill.id!r} has invoke.mode async, which is not supported yet."

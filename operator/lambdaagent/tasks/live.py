@@ -54,16 +54,19 @@ class Live:
         async with self._lock:
             for attempt in range(_ATTEMPTS):
                 record = self.record
-                task = record.task
+                task, remote = record.task, record.remote
                 applied = []
                 for update in updates:
                     if state_of(task).terminal:
                         break
+                    if "remote" in update:
+                        remote = update["remote"]
+                        continue
                     task = fold(task, update)
                     applied.append(update)
-                if record.state.terminal or (updates and not applied):
+                if record.state.terminal:
                     return Outcome.ENDED
-                after = following(record, task, now=now)
+                after = replace(following(record, task, now=now), remote=remote)
                 # What has settled is nobody's to work on.
                 kept = "" if after.state.settled else after.holder if holder is None else holder
                 if kept != after.holder:

@@ -181,8 +181,34 @@ A2A = [
     ),
     row("a2a.mode", "sidecar", Child("Service", "spec/template/spec/containers/1/name", "gateway"), **_ON),
     row("a2a.protocol", "http", Call("path", "/api/a2a/skills/one"), Call("ce-type", None), **_skilled()),
-    Row("a2a.container.path", "/a2a", (NOT_SUPPORTED,), _ON, bare=True),
-    Row("a2a.container.version", "0.3", (NOT_SUPPORTED,), _ON, bare=True),
+    Row(
+        "a2a.container.path",
+        "/a2a",
+        (
+            Tested(
+                "integration/gateway/test_relay.py",
+                "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
+                "path of a call with protocol a2a",
+                word="path",
+            ),
+        ),
+        _ON,
+        bare=True,
+    ),
+    Row(
+        "a2a.container.version",
+        "0.3",
+        (
+            Tested(
+                "integration/gateway/test_relay.py",
+                "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
+                "methods of a call with protocol a2a",
+                word="version",
+            ),
+        ),
+        _ON,
+        bare=True,
+    ),
     row("a2a.protocolVersions", ["0.3"], Card("supportedInterfaces/0/protocolVersion", "0.3"), **_ON),
     row("a2a.description", "Counts.", Card("description"), **_ON),
     row("a2a.version", "7.0", Card("version"), **_ON),
@@ -210,6 +236,28 @@ A2A = [
             "test_what_cannot_be_sent_is_refused_and_nothing_is_made",
             "answer to a message with such a part",
             word="enforceModes",
+        ),
+        **_ON,
+    ),
+    row(
+        "a2a.maxConcurrentTasks",
+        1,
+        Tested(
+            "unit/tasks/test_streaming.py",
+            "test_an_agents_own_limit_makes_the_rest_wait_and_too_many_are_refused",
+            "state of further tasks, then 429",
+            word="maxConcurrentTasks",
+        ),
+        **_ON,
+    ),
+    row(
+        "a2a.deduplicateMessages",
+        True,
+        Tested(
+            "unit/tasks/test_streaming.py",
+            "test_a_request_that_is_said_twice_is_done_once",
+            "answer to a message that is sent again",
+            word="deduplicateMessages",
         ),
         **_ON,
     ),
@@ -248,7 +296,17 @@ A2A = [
     row("a2a.skills[].invoke.textField", "prompt", Call("text"), **_skilled()),
     row("a2a.skills[].invoke.mode", "async", NOT_SUPPORTED, **_skilled()),
     row("a2a.skills[].invoke.timeoutSeconds", 500, Call("time", 500.0), Warned(Reason.TIMEOUT_SHORTER), **_skilled()),
-    row("a2a.skills[].invoke.idempotent", True, NOT_SUPPORTED, **_skilled()),
+    row(
+        "a2a.skills[].invoke.idempotent",
+        True,
+        Tested(
+            "unit/tasks/test_engine.py",
+            "test_after_a_restart_what_may_be_repeated_is_begun_anew",
+            "task whose gateway died",
+            word="idempotent",
+        ),
+        **_skilled(),
+    ),
 ]
 
 

@@ -179,7 +179,6 @@ async def test_an_agent_that_is_busy_is_a_503(container: PlainAgent) -> None:
 @pytest.mark.parametrize(
     ("a2a", "url", "status"),
     [
-        ({"protocol": "a2a"}, "http://x", 501),
         ({"skills": [skill("say", invoke={"mode": "async"})]}, "http://x", 501),
         ({}, None, 503),
     ],

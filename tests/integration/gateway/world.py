@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from aiohttp import ClientSession, TCPConnector, web
 from multidict import CIMultiDict
 
 from lambdaagent.agents import clock as clocks
+from lambdaagent.agents import outbound
 from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
+from lambdaagent.agents.notifying import HttpNotifier
 from lambdaagent.agents.pool import Limits
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.errors import TemporaryError
@@ -25,6 +28,7 @@ from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
 from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.pushing import Pusher
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -149,7 +153,9 @@ async def world(
     clock = clock or clocks.system()
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     caller = HttpCaller(client=client, clock=clock)
-    engine = Engine(store=store, caller=caller, clock=clock, observer=metrics, lookup=directory.callee)
+    notifier = HttpNotifier(outbound.public(allowed=[ip_network("127.0.0.0/8")]))
+    pusher = Pusher(store=store, notifier=notifier, clock=clock, observer=metrics)
+    engine = Engine(store=store, caller=caller, clock=clock, observer=metrics, lookup=directory.callee, pusher=pusher)
     app = create_app(
         directory=directory,
         tasks=engine,
@@ -172,4 +178,5 @@ async def world(
             yield World(directory, broker, store, engine, client, url, session)
         finally:
             await runner.cleanup()
+            await notifier.close()
             await store.close()

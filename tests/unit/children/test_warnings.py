@@ -104,7 +104,7 @@ ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
         {},
     ),
     (Reason.NOT_SUPPORTED, "spec.permissions.eventControls", {"permissions": {"eventControls": {}}}, KNATIVE, {}),
-    (Reason.NOT_SUPPORTED, "spec.a2a.protocol", {"a2a": {"enabled": True, "protocol": "a2a"}}, KNATIVE, {}),
+    (Reason.OTHER_PROTOCOL, "spec.a2a.container", {"a2a": {"enabled": True, "container": {}}}, KNATIVE, {}),
 ]
 
 

@@ -1,0 +1,83 @@
+"""Where and how a container that is an A2A server itself is spoken to: as its card says, or as the resource does.
+
+Only the path of a card's URL counts: containers name themselves by whatever address they believe to have.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from lambdaagent.a2a.versions import HEADER, Version
+from lambdaagent.agents.callee import Callee
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.errors import BadAnswerError
+from lambdaagent.agents.wire import Target
+
+_CARDS = ("/.well-known/agent-card.json", "/.well-known/agent.json")
+_SECONDS = 10.0
+_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    path: str
+    version: Version
+    streaming: bool
+
+
+async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
+    """From the card, once per change of the agent. Raises UpstreamError."""
+    known = callee.prepared.get(_CARDS[0])
+    if isinstance(known, Endpoint):
+        return known
+    found = _read(await _card(client, target), wanted=callee.container_version)
+    if callee.container_path:
+        found = Endpoint(callee.container_path, found.version, found.streaming)
+    callee.prepared[_CARDS[0]] = found
+    return found
+
+
+async def _card(client: Client, target: Target) -> Any:
+    status = 0
+    for path in _CARDS:
+        response = await client.request(
+            target, method="GET", path=path, headers=[(HEADER, "1.0")], first_byte=_SECONDS, total=_SECONDS
+        )
+        async with response:
+            body = await response.read(limit=_LIMIT)
+        status = response.status
+        if status == 200:
+            try:
+                return orjson.loads(body)
+            except orjson.JSONDecodeError:
+                raise BadAnswerError(f"the card at {path} is not JSON") from None
+    raise BadAnswerError(f"it has no card: {_CARDS[0]} answers {status}; see spec.a2a.protocol")
+
+
+def _read(card: Any, *, wanted: str) -> Endpoint:
+    """1.0 first where both are offered; `wanted` is a version, or auto."""
+    if not isinstance(card, dict):
+        raise BadAnswerError("its card is not an object")
+    capabilities = card.get("capabilities")
+    streaming = isinstance(capabilities, dict) and capabilities.get("streaming") is True
+    offered: dict[Version, str] = {}
+    interfaces = card.get("supportedInterfaces")
+    for each in interfaces if isinstance(interfaces, list) else ():
+        if isinstance(each, dict) and each.get("protocolBinding") == "JSONRPC":
+            version = Version.V03 if str(each.get("protocolVersion", "")).startswith("0.") else Version.V1
+            offered.setdefault(version, _path(each.get("url")))
+    if card.get("preferredTransport", "JSONRPC") == "JSONRPC" and isinstance(card.get("url"), str):
+        offered.setdefault(Version.V03, _path(card["url"]))
+    for version in Version:
+        if version in offered and wanted in ("auto", version):
+            return Endpoint(offered[version], version, streaming)
+    raise BadAnswerError(
+        f"its card offers no JSON-RPC in version {wanted if wanted != 'auto' else '1.0 or 0.3'}, but "
+        f"{', '.join(offered) or 'none'}"
+    )
+
+
+def _path(url: Any) -> str:
+    return (urlsplit(url).path if isinstance(url, str) else "") or "/"

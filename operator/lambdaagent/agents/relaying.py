@@ -1,0 +1,173 @@
+"""A task at a container that is an A2A server itself, of either version: what is sent, and what comes back as updates.
+
+The container gives its task an id of its own, which is stored with ours (`remote`) and never shown. It is streamed
+where its card says that it can; where the stream ends before the task does, the task is asked for until it has.
+A task that is given up here is cancelled there.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
+
+import orjson
+
+from lambdaagent.a2a import Json, v03client
+from lambdaagent.a2a.states import TaskState, parse_state
+from lambdaagent.a2a.versions import HEADER, Version
+from lambdaagent.agents import answers, endpoints, sse
+from lambdaagent.agents.callee import Callee
+from lambdaagent.agents.client import Client, Response
+from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.endpoints import Endpoint
+from lambdaagent.agents.errors import BadAnswerError, UpstreamError
+from lambdaagent.agents.wire import Target
+from lambdaagent.backoff import Backoff
+from lambdaagent.events.http import media_type
+
+_METHODS = {
+    Version.V1: {"stream": "SendStreamingMessage", "send": "SendMessage", "get": "GetTask", "cancel": "CancelTask"},
+    Version.V03: {"stream": "message/stream", "send": "message/send", "get": "tasks/get", "cancel": "tasks/cancel"},
+}
+_CANCEL_SECONDS = 3.0
+
+
+class Asked(Protocol):
+    """Of a turn, what is needed here."""
+
+    @property
+    def callee(self) -> Callee: ...
+    @property
+    def message(self) -> Json: ...
+    @property
+    def context_id(self) -> str: ...
+    @property
+    def remote(self) -> str: ...
+    @property
+    def timeout(self) -> float: ...
+
+
+class Relay:
+    def __init__(self, *, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def stream(self, turn: Asked, target: Target) -> AsyncGenerator[list[Json], None]:
+        """Raises UpstreamError where the container cannot be asked."""
+        endpoint = await endpoints.find(self._client, turn.callee, target)
+        remote, settled = turn.remote, False
+        try:
+            kind = "stream" if endpoint.streaming else "send"
+            async with await self._ask(target, endpoint, kind, _send(turn, endpoint), seconds=turn.timeout) as response:
+                async for result in self._results(response):
+                    event = _event(result, endpoint.version)
+                    updates = self._updates(event)
+                    if (found := _task_id(event)) and found != remote:
+                        remote = found
+                        updates = [{"remote": remote}, *updates]
+                    settled = settled or answers.settles(updates)
+                    yield updates
+            backoff = Backoff(first=0.5, cap=5.0)
+            while remote and not settled:
+                await asyncio.sleep(backoff.next())
+                params = {"id": remote}
+                async with await self._ask(target, endpoint, "get", params, seconds=turn.timeout) as response:
+                    result = await anext(self._results(response))
+                task = v03client.upgrade_task(result) if endpoint.version is Version.V03 else result
+                updates = self._updates({"task": task})
+                settled = answers.settles(updates)
+                if settled:
+                    yield updates
+        except ValueError as error:
+            raise BadAnswerError(f"its answer is not A2A {endpoint.version}: {error}") from None
+        finally:
+            if remote and not settled:
+                await self._cancel(target, endpoint, remote)
+
+    async def _ask(self, target: Target, endpoint: Endpoint, kind: str, params: Json, *, seconds: float) -> Response:
+        method = _METHODS[endpoint.version][kind]
+        body = {"jsonrpc": "2.0", "id": self._clock.new_mark(), "method": method, "params": params}
+        accept = "text/event-stream" if kind == "stream" else "application/json"
+        return await self._client.request(
+            target,
+            path=endpoint.path,
+            headers=[("content-type", "application/json"), ("accept", accept), (HEADER, str(endpoint.version))],
+            body=orjson.dumps(body),
+            first_byte=seconds,
+            total=seconds,
+        )
+
+    async def _results(self, response: Response) -> AsyncGenerator[Any, None]:
+        limit = self._client.limits.body_bytes
+        if media_type(response.header("content-type") or "") == answers.EVENT_STREAM:
+            decoder = sse.Decoder(limit=limit)
+            async for chunk in response:
+                for data in decoder.feed(chunk):
+                    yield _result(data.encode(), response.status)
+            for data in decoder.end():
+                yield _result(data.encode(), response.status)
+            return
+        yield _result(await response.read(limit=limit), response.status)
+
+    def _updates(self, event: Json) -> list[Json]:
+        """A task that goes on says nothing new by its state alone."""
+        updates = answers.from_a2a(event, clock=self._clock)
+        if "task" in event:
+            return [update for update in updates if "artifactUpdate" in update or answers.settles([update])]
+        return updates
+
+    async def _cancel(self, target: Target, endpoint: Endpoint, remote: str) -> None:
+        try:
+            async with asyncio.timeout(_CANCEL_SECONDS):
+                params = {"id": remote}
+                async with await self._ask(target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS) as response:
+                    await response.read(limit=self._client.limits.body_bytes)
+        except (UpstreamError, TimeoutError):
+            pass  # it was told, or it is gone: the task has ended here either way
+
+
+def _send(turn: Asked, endpoint: Endpoint) -> Json:
+    message = {key: value for key, value in turn.message.items() if key != "taskId"} | {"contextId": turn.context_id}
+    if turn.remote:
+        message["taskId"] = turn.remote
+    if endpoint.version is Version.V03:
+        return v03client.send(message, blocking=not endpoint.streaming)
+    return {"message": message, "configuration": {"returnImmediately": False}}
+
+
+def _result(body: bytes, status: int) -> Any:
+    """Raises BadAnswerError with what the container says of its refusal."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadAnswerError(f"it answers {status}: {answers.excerpt(body) or 'nothing'}") from None
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        error = answer["error"]
+        said = answers.excerpt(str(error.get("message", "")).encode())
+        raise BadAnswerError(f"it refuses the message: {said} (code {error.get('code')})")
+    if not isinstance(answer, dict) or "result" not in answer:
+        raise BadAnswerError(f"it answers {status} without a JSON-RPC result: {answers.excerpt(body)}")
+    return answer["result"]
+
+
+def _event(result: Any, version: Version) -> Json:
+    if version is Version.V03:
+        return v03client.upgrade_event(result)
+    if not isinstance(result, dict):
+        raise ValueError("an A2A result is an object")
+    update = result.get("artifactUpdate")
+    if isinstance(update, dict):
+        # ProtoJSON leaves out what is false.
+        return {"artifactUpdate": {"append": False, "lastChunk": False, **update}}
+    return result
+
+
+def _task_id(event: Json) -> str:
+    task = event.get("task")
+    if isinstance(task, dict) and isinstance(task.get("id"), str):
+        # One that has ended takes no further messages, so there is nothing to keep.
+        state = parse_state((task.get("status") or {}).get("state")) or TaskState.UNSPECIFIED
+        return "" if state.terminal else str(task["id"])
+    for name in ("statusUpdate", "artifactUpdate"):
+        if isinstance(event.get(name), dict) and isinstance(event[name].get("taskId"), str):
+            return str(event[name]["taskId"])
+    return ""

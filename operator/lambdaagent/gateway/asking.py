@@ -1,0 +1,81 @@
+"""Direct skill calls that are not passed through: wanted as a task, or meant for a container that speaks A2A itself.
+
+The body becomes a message of one part and back; nothing is lost on the way, because its content type goes with it.
+"""
+
+from base64 import b64decode
+
+import orjson
+from aiohttp import web
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.params import Send
+from lambdaagent.a2a.states import Role, TaskState
+from lambdaagent.a2a.tasks import state_of
+from lambdaagent.agents import answers, invoke
+from lambdaagent.api.a2a import Skill
+from lambdaagent.gateway import tracing, urls
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.problems import ProblemError
+from lambdaagent.gateway.services import SERVICES
+from lambdaagent.tasks.contract import Client
+
+
+def wants_task(request: web.Request) -> bool:
+    """RFC 7240 section 4.1."""
+    return any(
+        preference.strip().lower() == "respond-async"
+        for value in request.headers.getall("Prefer", ())
+        for preference in value.split(",")
+    )
+
+
+async def as_task(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
+    """202 and the task, which goes on by itself."""
+    message = await _message(request, skill)
+    client = Client(traceparent=tracing.parent(request), once=request.headers.get("Idempotency-Key"))
+    task = await request.app[SERVICES].tasks.send(entry.callee, Send(message, return_immediately=True), client=client)
+    headers = {
+        "Location": f"{urls.endpoint(request, entry)}/tasks/{task['id']}",
+        "Preference-Applied": "respond-async",
+    }
+    return web.Response(status=202, body=orjson.dumps(task), content_type="application/json", headers=headers)
+
+
+async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
+    """The first artifact is the answer; the task is the container's and none of ours."""
+    message = await _message(request, skill)
+    client = Client(traceparent=tracing.parent(request))
+    task = await request.app[SERVICES].tasks.ask(entry.callee, message, client=client)
+    state = state_of(task)
+    if state is not TaskState.COMPLETED:
+        said = task["status"].get("message", {}).get("parts", [{}])[0].get("text", "")
+        detail = f"The agent {entry.agent.key} ended with {state}{': ' if said else ''}{said}"
+        raise ProblemError(502, "not-completed", detail if said else f"{detail}.", members={"state": str(state)})
+    parts = next((artifact["parts"] for artifact in task.get("artifacts", [])), None)
+    return _answer(parts or task["status"].get("message", {}).get("parts", []))
+
+
+async def _message(request: web.Request, skill: Skill) -> Json:
+    content_type, clock = request.headers.get("Content-Type", ""), request.app[SERVICES].clock
+    try:
+        parts = answers.parts_of(content_type, await request.read()) or [{"text": ""}]
+    except ValueError as error:
+        raise ProblemError(400, "bad-body", f"The body is not what its type says: {error}.") from None
+    metadata = {"skillId": skill.id, invoke.DIRECT: content_type or "application/octet-stream"}
+    return {"messageId": clock.new_id(), "role": str(Role.USER), "parts": parts, "metadata": metadata}
+
+
+def _answer(parts: list[Json]) -> web.Response:
+    texts = [part["text"] for part in parts if "text" in part]
+    if not parts or len(texts) == len(parts):
+        return web.Response(text="".join(texts))
+    part = parts[0]
+    if "data" in part:
+        return web.Response(body=orjson.dumps(part["data"]), content_type="application/json")
+    if "raw" in part:
+        kind = part.get("mediaType") or "application/octet-stream"
+        return web.Response(body=b64decode(part["raw"] + "=="), content_type=kind)
+    if "url" in part:
+        return web.Response(status=303, headers={"Location": part["url"]})
+    return web.Response(text="".join(texts))

@@ -1,0 +1,155 @@
+"""Calls to containers, each in a task of its own that is cancelled and awaited at shutdown.
+
+Bounded twice: so many at once in this process, and for an agent with a limit so many of its own. The agent's turn comes
+first, so that who waits for it takes nobody else's place.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import status_update
+from lambdaagent.agents.callee import Callee, timeout
+from lambdaagent.agents.calls import Caller, Turn
+from lambdaagent.api.a2a import Skill
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.tasks.errors import EngineBusyError
+from lambdaagent.tasks.live import Limits, Live
+from lambdaagent.tasks.lives import Lives
+
+log = structlog.get_logger(__name__)
+
+GRACE = 1.0  # seconds that the container's own time-out may be late
+
+
+@dataclass(slots=True)
+class Slots:
+    """Of one agent in this process; `held` are those that run and those that wait."""
+
+    limit: int
+    held: int = 0
+    free: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free = asyncio.Semaphore(self.limit)
+
+
+class Runner:
+    def __init__(self, *, lives: Lives, caller: Caller, limits: Limits) -> None:
+        self._lives = lives
+        self._caller = caller
+        self._limits = limits
+        self._everybody = asyncio.Semaphore(limits.running)
+        self._own: dict[tuple[str, str], Slots] = {}
+        self._runs: set[asyncio.Task[None]] = set()
+
+    def require_room(self, callee: Callee) -> TaskState:
+        """The state in which a task begins. Raises EngineBusyError."""
+        if len(self._runs) >= self._limits.held:
+            raise EngineBusyError(f"{self._limits.held} tasks are under way; send the message again later")
+        own = self._slots(callee)
+        if own is not None and own.held >= own.limit + self._limits.waiting:
+            raise EngineBusyError(
+                f"{callee.key} works on {own.limit} tasks and {self._limits.waiting} wait; send it again later"
+            )
+        waits = self._everybody.locked() or (own is not None and own.free.locked())
+        return TaskState.SUBMITTED if waits else TaskState.WORKING
+
+    def turn(
+        self,
+        callee: Callee,
+        skill: Skill | None,
+        message: Json,
+        *,
+        task_id: str,
+        context_id: str,
+        traceparent: str | None,
+    ) -> Turn:
+        return Turn(
+            callee=callee,
+            skill=skill,
+            message=message,
+            task_id=task_id,
+            context_id=context_id,
+            timeout=timeout(skill),
+            traceparent=traceparent,
+        )
+
+    def dispatch(
+        self, live: Live, callee: Callee, skill: Skill | None, message: Json, *, traceparent: str | None
+    ) -> None:
+        record = live.record
+        turn = self.turn(
+            callee, skill, message, task_id=record.id, context_id=record.context_id, traceparent=traceparent
+        )
+        self._lives.hold(live)
+        run = asyncio.create_task(self._run(live, replace(turn, remote=record.remote)))
+        live.run = run
+        self._runs.add(run)
+        run.add_done_callback(self._runs.discard)
+
+    async def stop(self, *, grace: float) -> None:
+        if self._runs and grace > 0:
+            await asyncio.wait(self._runs, timeout=grace)
+        for run in self._runs:
+            run.cancel()
+        if self._runs:
+            await asyncio.wait(self._runs)
+
+    async def _run(self, live: Live, turn: Turn) -> None:
+        try:
+            try:
+                async with asyncio.timeout(turn.timeout + GRACE):
+                    await self._work(live, turn)
+            except TimeoutError:
+                await self._lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
+        except Exception as error:  # the root of this task
+            self._lives.observer.crashed()
+            log.exception("task.crashed", task=live.record.id, agent=turn.callee.key)
+            reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
+            await self._lives.abandon(live, f"The gateway failed: {reason}.")
+        finally:
+            live.run = None
+            self._lives.drop(live)
+
+    async def _work(self, live: Live, turn: Turn) -> None:
+        async with self._in_turn(self._slots(turn.callee)):
+            if live.record.state is TaskState.SUBMITTED:
+                await self._lives.apply(live, [status_update(TaskState.WORKING, now=self._lives.clock.now())])
+            async with aclosing(self._caller.stream(turn)) as batches:
+                async for updates in batches:
+                    if updates:
+                        await self._lives.apply(live, updates)
+                    if live.record.state.terminal:
+                        return
+        if not live.record.state.settled:
+            # 202 and its like: the container goes on by itself, and an event will settle the task, wherever it arrives.
+            await self._lives.apply(live, [], holder="")
+            await live.settled()
+
+    def _slots(self, callee: Callee) -> Slots | None:
+        if callee.running is None:
+            return None
+        key = callee.namespace, callee.name
+        own = self._own.get(key)
+        if own is None or own.limit != callee.running:
+            own = self._own[key] = Slots(callee.running)
+        return own
+
+    @asynccontextmanager
+    async def _in_turn(self, own: Slots | None) -> AsyncIterator[None]:
+        if own is None:
+            async with self._everybody:
+                yield
+            return
+        own.held += 1
+        try:
+            async with own.free, self._everybody:
+                yield
+        finally:
+            own.held -= 1

@@ -1,0 +1,156 @@
+"""Containers that are A2A servers themselves: the public SDK's in both versions, and one that answers by hand."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.integration.gateway.upstream import PlainAgent, Seen
+from tests.integration.gateway.world import World, message, world
+from tests.parts.dev import wait
+from tests.parts.process import free_port
+
+Json = dict[str, Any]
+AGENT = "/agents/shop/relayed/api/a2a"
+
+
+@pytest.fixture(scope="module", params=["1.0", "0.3"])
+def sdk(request: pytest.FixtureRequest) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """An agent of the public SDK that speaks this version."""
+    port = free_port()
+    old = ["old"] if request.param == "0.3" else []
+    command = [sys.executable, "-m", "tests.integration.gateway.sdk_agent", str(port), *old]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    url = f"http://127.0.0.1:{port}"
+    wait(lambda: _answers(f"{url}/.well-known/agent-card.json"))
+    yield url, process
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def relayed(found: World, url: str, **a2a: Any) -> None:
+    skills = [{"id": "say", "name": "Say"}]
+    spec = {"image": {"repository": "r"}, "a2a": {"enabled": True, "protocol": "a2a", "skills": skills, **a2a}}
+    found.add({"metadata": {"name": "relayed", "namespace": "shop"}, "spec": spec}, url=url)
+
+
+async def send(found: World, text: str, **more: Any) -> Json:
+    answer = await found.rpc("SendMessage", {"message": message(text, **more)}, path=AGENT)
+    return answer["result"]["task"]
+
+
+async def test_pieces_become_artifacts_and_ids_stay_ours(sdk: tuple[str, Any]) -> None:
+    async with world() as found:
+        relayed(found, sdk[0])
+        task = await send(found, "one two three", contextId="mine")
+        assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+        assert [part["text"] for part in task["artifacts"][0]["parts"]] == ["one", "two", "three"]
+        assert task["contextId"] == "mine"
+        again = await found.rpc("GetTask", {"id": task["id"]}, path=AGENT)
+        assert again["result"] == task
+
+
+async def test_a_container_asks_back_and_the_next_turn_reaches_the_same_task(sdk: tuple[str, Any]) -> None:
+    async with world() as found:
+        relayed(found, sdk[0])
+        asked = await send(found, "ask")
+        assert asked["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+        assert asked["status"]["message"]["parts"][0]["text"] == "which one?"
+        assert asked["status"]["message"]["taskId"] == asked["id"]
+        done = await send(found, "this one", taskId=asked["id"])
+        assert (done["id"], done["status"]["state"]) == (asked["id"], "TASK_STATE_COMPLETED")
+        assert "remote" not in json.dumps(done)
+
+
+async def test_a_failure_is_told_in_the_containers_words(sdk: tuple[str, Any]) -> None:
+    async with world() as found:
+        relayed(found, sdk[0])
+        task = await send(found, "fail")
+        assert task["status"]["state"] == "TASK_STATE_FAILED"
+        assert task["status"]["message"]["parts"][0]["text"] == "broken"
+
+
+async def test_cancelling_reaches_the_containers_task(sdk: tuple[str, "subprocess.Popen[str]"]) -> None:
+    async with world() as found:
+        relayed(found, sdk[0])
+        params = {"message": message("wait"), "configuration": {"returnImmediately": True}}
+        task = (await found.rpc("SendMessage", params, path=AGENT))["result"]["task"]
+        async with asyncio.timeout(10):
+            while not (await found.store.get(task["id"])).remote:  # type: ignore[union-attr]
+                await asyncio.sleep(0.02)
+        canceled = await found.engine.cancel(found.directory.callee("shop", "relayed"), task["id"])  # type: ignore[arg-type]
+        assert canceled["status"]["state"] == "TASK_STATE_CANCELED"
+        assert sdk[1].stdout is not None
+        line = await asyncio.wait_for(asyncio.to_thread(sdk[1].stdout.readline), 10)
+        assert line.startswith("canceled ")
+
+
+async def test_the_resource_may_say_where_and_how_the_container_is_spoken_to(container: PlainAgent) -> None:
+    asked: list[Json] = []
+
+    def respond(seen: Seen) -> tuple[int, dict[str, str], bytes]:
+        if seen.method == "GET":
+            card = {"url": "http://x/old", "capabilities": {}, "supportedInterfaces": [
+                {"url": "http://x/new", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}  # fmt: skip
+            return 200, {"Content-Type": "application/json"}, json.dumps(card).encode()
+        asked.append(json.loads(seen.body) | {"path": seen.path})
+        part = {"kind": "text", "text": "hi"}
+        result = {"kind": "message", "messageId": "1", "role": "agent", "parts": [part]}
+        if asked[-1]["method"] == "SendMessage":
+            result = {"message": {"messageId": "1", "role": "ROLE_AGENT", "parts": [{"text": "hi"}]}}
+        body = {"jsonrpc": "2.0", "id": asked[-1]["id"], "result": result}
+        return 200, {"Content-Type": "application/json"}, json.dumps(body).encode()
+
+    container.respond = respond
+    async with world() as found:
+        for options, path, method in (
+            ({}, "/new", "SendMessage"),
+            ({"version": "0.3"}, "/old", "message/send"),
+            ({"path": "/own", "version": "1.0"}, "/own", "SendMessage"),
+        ):
+            relayed(found, container.url, container=options)
+            task = await send(found, "hello")
+            assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+            assert task["status"]["message"]["parts"] == [{"text": "hi"}]
+            assert (asked[-1]["path"], asked[-1]["method"]) == (path, method)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param((404, b"not here"), "has no card", id="no card"),
+        pytest.param((200, b"[]"), "its card is not an object", id="a card that is none"),
+        pytest.param((200, b'{"supportedInterfaces": []}'), "offers no JSON-RPC", id="another binding"),
+    ],
+)
+async def test_a_container_that_is_no_a2a_server_fails_the_task_and_says_why(
+    container: PlainAgent, answer: tuple[int, bytes], words: str
+) -> None:
+    container.respond = lambda _: (answer[0], {}, answer[1])
+    async with world() as found:
+        relayed(found, container.url)
+        task = await send(found, "hello")
+        assert task["status"]["state"] == "TASK_STATE_FAILED"
+        assert words in task["status"]["message"]["parts"][0]["text"]
+
+
+async def test_a_direct_call_gets_the_first_artifact(sdk: tuple[str, Any]) -> None:
+    async with world() as found:
+        relayed(found, sdk[0])
+        path, plain = f"{AGENT}/skills/say", {"Content-Type": "text/plain"}
+        answer = await found.request("POST", path, data="one two", headers=plain)
+        assert (answer.status, answer.body) == (200, b"onetwo")
+        failed = await found.request("POST", path, data="fail", headers=plain)
+        assert failed.status == 502
+        assert (await failed.json())["detail"].endswith("TASK_STATE_FAILED: broken")

@@ -1,0 +1,56 @@
+"""A direct skill call that the client does not want to wait for (RFC 7240): a task, and the same call inside."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.integration.gateway.upstream import PlainAgent
+from tests.integration.gateway.world import World
+
+SKILL = "/agents/shop/echo/api/a2a/skills/say"
+PREFER = {"Prefer": "respond-async"}
+
+
+async def ended(found: World, task_id: str) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while True:
+            task = (await found.rpc("GetTask", {"id": task_id}))["result"]
+            if task["status"]["state"] != "TASK_STATE_WORKING":
+                return task  # type: ignore[no-any-return]
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        pytest.param("text/plain; charset=utf-8", "grüß".encode(), id="text"),
+        pytest.param("application/json", b'{"n":[1,2.5,null]}', id="JSON"),
+        pytest.param("image/png", bytes(range(256)), id="bytes"),
+    ],
+)
+async def test_the_container_gets_the_call_as_it_was_made(
+    echo: World, container: PlainAgent, kind: str, body: bytes
+) -> None:
+    container.respond = lambda _: (200, {"Content-Type": "text/plain"}, b"done")
+    answer = await echo.request("POST", SKILL, data=body, headers={"Content-Type": kind, **PREFER})
+    task = await answer.json()
+    assert answer.status == 202
+    assert answer.headers["Location"] == f"{echo.url}/agents/shop/echo/api/a2a/tasks/{task['id']}"
+    assert answer.headers["Preference-Applied"] == "respond-async"
+    done = await ended(echo, task["id"])
+    assert done["artifacts"][0]["parts"] == [{"text": "done"}]
+    assert (container.seen[-1].headers["content-type"], container.seen[-1].body) == (kind, body)
+
+
+async def test_a_body_that_is_not_what_it_says_is_refused(echo: World) -> None:
+    answer = await echo.request("POST", SKILL, data=b"{", headers={"Content-Type": "application/json", **PREFER})
+    assert answer.status == 400
+    assert "is not JSON" in (await answer.json())["detail"]
+
+
+async def test_the_same_request_twice_is_one_task(echo: World, container: PlainAgent) -> None:
+    headers = {"Content-Type": "text/plain", "Idempotency-Key": "k", **PREFER}
+    first, again = [await (await echo.request("POST", SKILL, data=b"x", headers=headers)).json() for _ in range(2)]
+    assert first["id"] == again["id"]
+    await ended(echo, first["id"])
+    assert len(container.seen) == 1
