@@ -56,7 +56,7 @@ manifests: crds reference ## Write what follows from the code in charts/ and man
 lock: setup ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --group test --group lint --group build --generate-hashes \
 	  --no-header --no-annotate --universal --python-version 3.11 --upgrade -o requirements.lock
-	$(BIN)/uv pip compile --quiet pyproject.toml --constraint requirements.lock --generate-hashes \
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --constraint requirements.lock --generate-hashes \
 	  --no-header --no-annotate --universal --python-version 3.11 -o requirements.runtime.lock
 
 clean: ## Remove what was made here

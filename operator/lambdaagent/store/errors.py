@@ -17,3 +17,7 @@ class ConflictError(StoreError):
 
 class StoreUnusableError(PermanentError):
     """The store cannot be opened: in use elsewhere, not a database, or written by a newer version."""
+
+
+class UnfitError(StoreError):
+    """Something in it is not what the database takes: a batch must not fail for one of it."""

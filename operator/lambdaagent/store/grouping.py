@@ -1,9 +1,12 @@
 """Group commit: many callers, one writer, one transaction for all that wait.
 
-SQLite takes one writer at a time and pays per transaction, so the requests that arrive while one is committed become
-the next. While several come at once, a batch waits a moment for more, as PostgreSQL's commit_delay does: most of a
-commit's cost is the same for one row and for thirty. A caller that is alone never waits. The queue is bounded: past
-it callers wait, and that is the back-pressure.
+A database pays per transaction, so the requests that arrive while one is committed become the next. While several
+come at once, a batch waits a moment for more, as PostgreSQL's commit_delay does: most of a commit's cost is the same
+for one row and for thirty. A caller that is alone never waits. The queue is bounded: past it callers wait, and that is
+the back-pressure.
+
+Hazard: one write that the database cannot take (a text that is no Unicode) must not fail the batch that it happens to
+be in: such a batch is written again one by one.
 """
 
 import asyncio
@@ -13,34 +16,37 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from lambdaagent.store.errors import StoreError
+from lambdaagent.store.errors import StoreError, UnfitError
 
 Op = TypeVar("Op")
-Write = Callable[[Sequence[Op]], Awaitable[list[bool | StoreError]]]
+Result = TypeVar("Result")
+Write = Callable[[Sequence[Op]], Awaitable[Sequence[Result | StoreError]]]
 """Writes all in one transaction; one outcome for each, an error meaning that this one was left out."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[Op]):
+class _Waiting(Generic[Op, Result]):
     op: Op
-    done: asyncio.Future[bool]
+    done: asyncio.Future[Result]
 
 
-class GroupCommit(Generic[Op]):
-    def __init__(self, write: Write[Op], *, queue: int = 4096, batch: int = 256, gather: float = 0.0005) -> None:
+class GroupCommit(Generic[Op, Result]):
+    def __init__(
+        self, write: Write[Op, Result], *, queue: int = 4096, batch: int = 256, gather: float = 0.0005
+    ) -> None:
         self._write = write
         self._gather = gather
         self._crowded = False  # the batch before this one had company
         self._batch = batch
-        self._queue: asyncio.Queue[_Waiting[Op] | None] = asyncio.Queue(queue)
+        self._queue: asyncio.Queue[_Waiting[Op, Result] | None] = asyncio.Queue(queue)
         self._closed = False
         self._task = asyncio.create_task(self._run(), name="store-writer")
 
-    async def submit(self, op: Op) -> bool:
+    async def submit(self, op: Op) -> Result:
         if self._closed:
             raise StoreError("the store is closed")
-        waiting = _Waiting(op, asyncio.get_running_loop().create_future())
+        waiting: _Waiting[Op, Result] = _Waiting(op, asyncio.get_running_loop().create_future())
         if self._queue.full():
             await self._queue.put(waiting)
         else:
@@ -58,7 +64,7 @@ class GroupCommit(Generic[Op]):
     async def _run(self) -> None:
         running = True
         while running:
-            batch: list[_Waiting[Op]] = []
+            batch: list[_Waiting[Op, Result]] = []
             first = await self._queue.get()
             running = first is not None
             if first is not None:
@@ -75,9 +81,18 @@ class GroupCommit(Generic[Op]):
             if batch:
                 await self._commit(batch)
 
-    async def _commit(self, batch: list[_Waiting[Op]]) -> None:
+    async def _commit(self, batch: Sequence[_Waiting[Op, Result]]) -> None:
+        outcomes: Sequence[Result | StoreError]
         try:
             outcomes = await self._write([waiting.op for waiting in batch])
+        except (UnfitError, UnicodeError) as error:
+            if len(batch) > 1:
+                for waiting in batch:
+                    await self._commit([waiting])
+                return
+            outcomes = [StoreError(f"the store cannot keep this: {error}")]
+        except StoreError as error:
+            outcomes = [error] * len(batch)
         except Exception as error:  # the writer's root: it must outlive a full disk
             log.exception("store.write_failed", count=len(batch))
             outcomes = [StoreError(f"the store could not write: {type(error).__name__}") for _ in batch]

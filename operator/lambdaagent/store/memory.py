@@ -4,13 +4,15 @@ Bounded by count: the task that ended longest ago makes room. One that has not e
 are taken by such, a new task is refused.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from lambdaagent.a2a import Json
 from lambdaagent.store.errors import ConflictError, StoreFullError
-from lambdaagent.store.records import Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
+from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
+from lambdaagent.store.rows import letter_key
 
 _Once = tuple[str, str, str, str]
 
@@ -31,6 +33,7 @@ class MemoryStore:
         self._once: dict[_Once, str] = {}
         self._ended: dict[str, None] = {}  # ids in the order in which they ended
         self._pushed: dict[str, None] = {}  # tasks with push configurations
+        self._living: dict[str, float] = {}
         self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
 
     async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
@@ -89,7 +92,7 @@ class MemoryStore:
         ordered = sorted(wanted, key=lambda record: (record.updated, record.id), reverse=True)
         after = listing.after
         rest = ordered if after is None else [each for each in ordered if (each.updated, each.id) < after]
-        return Page(rest[: listing.limit], total=len(ordered), more=len(rest) > listing.limit)
+        return Page(rest[: listing.limit], total=min(len(ordered), COUNTED), more=len(rest) > listing.limit)
 
     async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
         return [
@@ -106,21 +109,22 @@ class MemoryStore:
         ]
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
-        old = [task_id for task_id in self._ended if self._tasks[task_id].record.updated < before]
-        if keep is not None and len(self._ended) - len(old) > keep:
-            gone = set(old)
-            left = [task_id for task_id in self._ended if task_id not in gone]
-            old += left[: len(left) - keep]
-        for task_id in old:
+        ended = sorted((self._tasks[task_id].record.updated, task_id) for task_id in self._ended)
+        old = sum(updated < before for updated, _ in ended)
+        if keep is not None:
+            old = max(old, len(ended) - keep)
+        for _, task_id in ended[:old]:
             self._forget(task_id)
-        return len(old)
+        return old
 
     async def beat(self, holder: str, *, seconds: float) -> None:
-        """Nobody else could look."""
+        self._living[holder] = time.monotonic() + seconds
 
     async def dead(self) -> list[str]:
-        """What is in memory dies with its holder."""
-        return []
+        now = time.monotonic()
+        self._living = {holder: until for holder, until in self._living.items() if until > now}
+        holders = {entry.record.holder for entry in self._tasks.values() if not entry.record.state.settled}
+        return sorted(holders - self._living.keys() - {""})
 
     def on_change(self, listener: Callable[[str], None]) -> None:
         """There are no other replicas."""
@@ -181,10 +185,4 @@ class MemoryStore:
 
 
 def _same(one: DeadLetter, other: DeadLetter) -> bool:
-    """Letters without an id are never the same: there is nothing to tell them by."""
     return letter_key(one) is not None and letter_key(one) == letter_key(other)
-
-
-def letter_key(letter: DeadLetter) -> tuple[str, str, str, str] | None:
-    source, id_ = letter.attributes.get("source"), letter.attributes.get("id")
-    return (letter.namespace, letter.agent, str(source), str(id_)) if source and id_ else None

@@ -17,6 +17,8 @@ Key = tuple[str, str]
 """(source, id) of an event that came from outside."""
 Cursor = tuple[float, str]
 """Time of the last change and id of a task: where a page of a list ended."""
+COUNTED = 10_000
+"""Tasks of a list are counted up to here: a million would be read for a number that nobody pages to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Page:
     records: Sequence[TaskRecord]
-    total: int  # of all pages
+    total: int  # of all pages, counted up to COUNTED
     more: bool
 
 

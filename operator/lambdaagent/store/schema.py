@@ -1,8 +1,21 @@
-"""The tables. Task bodies are JSON as bytes: they are read and written whole, never searched."""
+"""The tables of the SQLite file. Task bodies are JSON as bytes: they are read and written whole, never searched."""
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.schema import CreateColumn
 
-VERSION = 1  # PRAGMA user_version of a file that this code wrote
+VERSION = 2  # PRAGMA user_version of a file that this code wrote
 
 metadata = MetaData()
 
@@ -21,11 +34,26 @@ tasks = Table(
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("holder", String, nullable=False, server_default=""),
+    Column("deadline", Float, nullable=False, server_default="0"),
+    Column("remote", String, nullable=False, server_default=""),
+    Column("once", String),
     sqlite_with_rowid=False,
 )
 # Only what is asked for after a restart and by retention; most rows are in neither set for long.
-Index("tasks_running", tasks.c.id, sqlite_where=text("settled = 0"))
+Index("tasks_working", tasks.c.holder, tasks.c.deadline, sqlite_where=text("settled = 0"))
 Index("tasks_ended", tasks.c.updated, sqlite_where=text("settled = 2"))
+Index("tasks_listed", tasks.c.namespace, tasks.c.agent, tasks.c.owner, tasks.c.updated, tasks.c.id)
+Index("tasks_context", tasks.c.context_id)
+Index(
+    "tasks_once",
+    tasks.c.namespace,
+    tasks.c.agent,
+    tasks.c.owner,
+    tasks.c.once,
+    unique=True,
+    sqlite_where=text("once IS NOT NULL"),
+)
 
 changes = Table(
     "changes",
@@ -46,6 +74,26 @@ Index(
     sqlite_where=text("source IS NOT NULL"),
 )
 
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("task_id", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("wire", String, nullable=False),
+    Column("token", String, nullable=False),
+    Column("scheme", String, nullable=False),
+    Column("credentials", String, nullable=False),
+    Column("sent", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("dead", String, nullable=False),
+    Column("done", Integer, nullable=False),  # the task has ended and all of it has arrived: never looked at again
+    UniqueConstraint("task_id", "id"),
+)
+Index("pushes_due", pushes.c.due, sqlite_where=text("dead = '' AND done = 0"))
+
 letters = Table(
     "dead_letters",
     metadata,
@@ -60,3 +108,19 @@ letters = Table(
     Column("data", LargeBinary, nullable=False),
     UniqueConstraint("namespace", "agent", "source", "event_id"),
 )
+
+
+def migrate(connection: Connection, *, found: int) -> None:
+    """From schema `found` (0: an empty file) to this one, in the caller's transaction."""
+    if found == 1:
+        for name in ("holder", "deadline", "remote", "once"):
+            column = CreateColumn(tasks.c[name]).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE tasks ADD COLUMN {column}"))
+        connection.execute(text("DROP INDEX tasks_running"))
+        # Whoever works on a task of that schema has ended: they are found by `dead`.
+        connection.execute(text("UPDATE tasks SET holder = 'schema 1' WHERE settled = 0"))
+    metadata.create_all(connection)
+    if found == 1:
+        for index in tasks.indexes:
+            index.create(connection, checkfirst=True)
+    connection.execute(text(f"PRAGMA user_version={VERSION}"))

@@ -3,72 +3,32 @@
 SQLAlchemy runs synchronously in two small thread pools, one thread for writing: a whole batch is then one hop between
 threads, where an async driver makes one per statement. WAL with synchronous=NORMAL: a dead process loses nothing, a
 power cut may lose the last commits (never the file's soundness); `durable=True` syncs each commit for those who need
-that too. One process holds the file (`FileLock`) and one thread writes to it, so that reading versions and duplicates
-before the write is no race.
+that too. One process holds the file (`FileLock`): whoever else is named as a task's holder is dead.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Row,
-    bindparam,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-    text,
-    tuple_,
-    update,
-)
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Engine, bindparam, create_engine, delete, event, func, select, text, tuple_
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.states import TaskState
-from lambdaagent.store.errors import ConflictError, StoreError, StoreUnusableError
+from lambdaagent.store import rows, schema, sqlite_pushes
+from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.grouping import GroupCommit
 from lambdaagent.store.locking import FileLock
-from lambdaagent.store.memory import letter_key
-from lambdaagent.store.records import Change, DeadLetter, Key, TaskRecord
-from lambdaagent.store.schema import VERSION, changes, letters, metadata, tasks
+from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
+from lambdaagent.store.schema import changes, letters, pushes, tasks
+from lambdaagent.store.sqlite_writing import Append, Batch, Create, Op, Outcome
 
-
-@dataclass(frozen=True, slots=True)
-class _Create:
-    record: TaskRecord
-
-
-@dataclass(frozen=True, slots=True)
-class _Append:
-    record: TaskRecord
-    updates: Sequence[Json]
-    key: Key | None
-
-
-_Op = _Create | _Append | DeadLetter
 Found = TypeVar("Found")
 _BY_ID = select(tasks).where(tasks.c.id == bindparam("wanted"))
-_CHANGING = ("version", "state", "settled", "updated", "body")
-
-# Written by the dozen: compiled once to the driver's own SQL, so that a row costs a tuple and not a dict of parameters.
-_INSERT_TASK = str(insert(tasks).compile(dialect=sqlite.dialect()))
-_INSERT_CHANGE = str(insert(changes).compile(dialect=sqlite.dialect()))
-_UPDATE_TASK = str(
-    update(tasks)
-    .where(tasks.c.id == bindparam("changed_id"))
-    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
-    .compile(dialect=sqlite.dialect())
-)
+_LETTER = tuple(letters.c[name] for name in rows.LETTER)
+# Written out, because a bound parameter would keep SQLite from its partial indexes.
+_WORKING, _ENDED = text("settled = 0"), text("settled = 2")
 
 
 class SqliteStore:
@@ -80,8 +40,9 @@ class SqliteStore:
         self._writing = writing
         # Of tasks under way, which only this process changes: what is here need not be asked for.
         self._versions: dict[str, int] = {}
+        self._living = ""
         self._reading = ThreadPoolExecutor(2, thread_name_prefix="store-read")
-        self._writer: GroupCommit[_Op] = GroupCommit(self._write)
+        self._writer: GroupCommit[Op, Outcome] = GroupCommit(self._write)
 
     @classmethod
     async def open(cls, path: Path, *, durable: bool = False) -> "SqliteStore":
@@ -98,36 +59,101 @@ class SqliteStore:
             raise
         return cls(engine=engine, lock=lock, writing=writing)
 
-    async def create(self, record: TaskRecord) -> None:
-        await self._writer.submit(_Create(record))
+    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
+        known = await self._writer.submit(Create(record, once))
+        return known if isinstance(known, str) else None
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
-        return await self._writer.submit(_Append(record, tuple(updates), key))
+        return await self._writer.submit(Append(record, tuple(updates), key)) is True
 
     async def bury(self, letter: DeadLetter) -> bool:
-        return await self._writer.submit(letter)
+        return await self._writer.submit(letter) is True
 
     async def get(self, task_id: str) -> TaskRecord | None:
-        rows = await self._read(lambda connection: connection.execute(_BY_ID, {"wanted": task_id}).all())
-        return _record(rows[0]) if rows else None
+        found = await self._read(lambda connection: connection.execute(_BY_ID, {"wanted": task_id}).first())
+        return rows.record_of(found) if found is not None else None
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
         wanted = select(changes.c.version, changes.c.updates).where(
             changes.c.task_id == task_id, changes.c.version > after
         )
-        rows = await self._read(lambda connection: connection.execute(wanted.order_by(changes.c.version)).all())
-        return [Change(row.version, tuple(orjson.loads(row.updates))) for row in rows]
+        found = await self._read(lambda connection: connection.execute(wanted.order_by(changes.c.version)).all())
+        return [rows.change_of(row) for row in found]
 
-    async def unsettled(self) -> list[TaskRecord]:
-        rows = await self._read(lambda connection: connection.execute(select(tasks).where(text("settled = 0"))).all())
-        return [_record(row) for row in rows]
+    async def find(self, listing: Listing) -> Page:
+        matching = [
+            tasks.c.namespace == listing.namespace,
+            tasks.c.agent == listing.agent,
+            tasks.c.owner == listing.owner,
+        ]
+        if listing.context_id is not None:
+            matching.append(tasks.c.context_id == listing.context_id)
+        if listing.state is not None:
+            matching.append(tasks.c.state == str(listing.state))
+        if listing.updated_from is not None:
+            matching.append(tasks.c.updated >= listing.updated_from)
+        counted = select(func.count()).select_from(select(text("1")).where(*matching).limit(COUNTED).subquery())
+        place = tuple_(tasks.c.updated, tasks.c.id)
+        wanted = select(tasks).where(*matching).order_by(tasks.c.updated.desc(), tasks.c.id.desc())
+        if listing.after is not None:
+            wanted = wanted.where(place < tuple_(*listing.after))
+
+        def page(connection: Connection) -> Page:
+            found = connection.execute(wanted.limit(listing.limit + 1)).all()
+            records = [rows.record_of(row) for row in found[: listing.limit]]
+            return Page(records, total=connection.execute(counted).scalar_one(), more=len(found) > listing.limit)
+
+        return await self._read(page)
+
+    async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
+        wanted = select(tasks).where(_WORKING)
+        if holders is not None:
+            wanted = wanted.where(tasks.c.holder.in_(list(holders)))
+        found = await self._read(lambda connection: connection.execute(wanted).all())
+        return [rows.record_of(row) for row in found]
+
+    async def overdue(self, *, now: float) -> list[TaskRecord]:
+        wanted = select(tasks).where(_WORKING, tasks.c.holder == "", tasks.c.deadline < now)
+        found = await self._read(lambda connection: connection.execute(wanted).all())
+        return [rows.record_of(row) for row in found]
+
+    async def prune(self, *, before: float, keep: int | None = None) -> int:
+        return await self._alone(lambda connection: _prune(connection, before, keep))
+
+    async def beat(self, holder: str, *, seconds: float) -> None:
+        self._living = holder
+
+    async def dead(self) -> list[str]:
+        wanted = select(tasks.c.holder).distinct().where(_WORKING, tasks.c.holder.not_in(["", self._living]))
+        found = await self._read(lambda connection: connection.execute(wanted.order_by(tasks.c.holder)).all())
+        return [holder for (holder,) in found]
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """There are no other replicas."""
+
+    async def put_push(self, push: Push) -> None:
+        await self._alone(lambda connection: sqlite_pushes.put(connection, push))
+
+    async def pushes(self, task_id: str) -> list[Push]:
+        return await self._read(lambda connection: sqlite_pushes.of(connection, task_id))
+
+    async def drop_push(self, task_id: str, push_id: str) -> bool:
+        return await self._alone(lambda connection: sqlite_pushes.drop(connection, task_id, push_id))
+
+    async def claim_pushes(self, *, now: float, until: float, limit: int) -> list[Push]:
+        # Asked every few seconds, mostly for nothing: that is no reason to wait for the writer.
+        if not await self._read(lambda connection: sqlite_pushes.due(connection, now, limit=1)):
+            return []
+        return await self._alone(lambda connection: sqlite_pushes.claim(connection, now, until=until, limit=limit))
+
+    async def settle_push(self, push: Push) -> None:
+        await self._alone(lambda connection: sqlite_pushes.settle(connection, push))
 
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
-        wanted = select(letters).where(letters.c.namespace == namespace).order_by(letters.c.number.desc()).limit(limit)
-        return [_letter(row) for row in await self._read(lambda connection: connection.execute(wanted).all())]
-
-    async def prune(self, *, before: float) -> int:
-        return await asyncio.get_running_loop().run_in_executor(self._writing, self._prune, before)
+        wanted = select(*_LETTER).where(letters.c.namespace == namespace)
+        wanted = wanted.order_by(letters.c.number.desc()).limit(limit)
+        found = await self._read(lambda connection: connection.execute(wanted).all())
+        return [rows.letter_of(row) for row in found]
 
     async def close(self) -> None:
         await self._writer.close()
@@ -146,92 +172,52 @@ class SqliteStore:
         except DatabaseError as error:
             raise StoreError(f"the store could not be read: {error.orig}") from error
 
-    async def _write(self, ops: Sequence[_Op]) -> list[bool | StoreError]:
+    async def _alone(self, change: Callable[[Connection], Found]) -> Found:
+        """A write that is rare: in the writer's thread, in a transaction of its own."""
+
+        def run() -> Found:
+            with self._engine.begin() as connection:
+                return change(connection)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writing, run)
+        except DatabaseError as error:
+            raise StoreError(f"the store could not write: {error.orig}") from error
+
+    async def _write(self, ops: Sequence[Op]) -> list[Outcome | StoreError]:
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._commit, ops)
 
-    def _commit(self, ops: Sequence[_Op]) -> list[bool | StoreError]:
+    def _commit(self, ops: Sequence[Op]) -> list[Outcome | StoreError]:
         try:
             return self._transaction(ops, careful=False)
         except IntegrityError:
             # An id was taken after all. One in a great many, so that looking each up before was not worth it.
             return self._transaction(ops, careful=True)
 
-    def _transaction(self, ops: Sequence[_Op], *, careful: bool) -> list[bool | StoreError]:
+    def _transaction(self, ops: Sequence[Op], *, careful: bool) -> list[Outcome | StoreError]:
         with self._engine.begin() as connection:
-            plan = _Plan(
-                versions=_versions(connection, ops, known=self._versions, careful=careful), keys=_keys(connection, ops)
-            )
-            outcomes = [plan.add(op) for op in ops]
-            if plan.created:
-                connection.exec_driver_sql(_INSERT_TASK, list(plan.created.values()))
-            if plan.updated:
-                connection.exec_driver_sql(_UPDATE_TASK, list(plan.updated.values()))
-            if plan.logged:
-                connection.exec_driver_sql(_INSERT_CHANGE, plan.logged)
-            for index, letter in plan.buried:
-                written = connection.execute(sqlite_insert(letters).values(letter).on_conflict_do_nothing())
-                outcomes[index] = written.rowcount > 0
+            batch = Batch(connection, ops, known=self._versions, careful=careful)
+            outcomes = batch.write()
         # Committed: only now is it true.
-        for task_id, (version, ended) in plan.changed.items():
+        for task_id, (version, ended) in batch.changed.items():
             if ended:
                 self._versions.pop(task_id, None)
             else:
                 self._versions[task_id] = version
         return outcomes
 
-    def _prune(self, before: float) -> int:
-        ended = (text("settled = 2"), tasks.c.updated < before)
-        with self._engine.begin() as connection:
-            connection.execute(delete(changes).where(changes.c.task_id.in_(select(tasks.c.id).where(*ended))))
-            return connection.execute(delete(tasks).where(*ended)).rowcount
 
-
-class _Plan:
-    """What one transaction does, decided in the order of arrival."""
-
-    def __init__(self, *, versions: dict[str, int], keys: set[tuple[str, str, str]]) -> None:
-        self._versions = versions
-        self._keys = keys
-        self._count = 0
-        self.created: dict[str, tuple[Any, ...]] = {}
-        self.updated: dict[str, tuple[Any, ...]] = {}
-        self.logged: list[tuple[Any, ...]] = []
-        self.changed: dict[str, tuple[int, bool]] = {}
-        self.buried: list[tuple[int, dict[str, Any]]] = []
-
-    def add(self, op: _Op) -> bool | StoreError:
-        index, self._count = self._count, self._count + 1
-        if isinstance(op, DeadLetter):
-            self.buried.append((index, _letter_row(op)))
-            return True
-        record = op.record
-        stored = self._versions.get(record.id)
-        if isinstance(op, _Create):
-            if stored is not None:
-                return ConflictError(f"there is a task {record.id} already")
-            self.created[record.id] = _row(record)
-            self._note(record)
-            return True
-        if stored is None:
-            return ConflictError(f"there is no task {record.id} any more")
-        if op.key is not None and (record.id, *op.key) in self._keys:
-            return False
-        if stored + 1 != record.version:
-            return ConflictError(f"task {record.id} is at version {stored}, not {record.version - 1}")
-        if op.key is not None:
-            self._keys.add((record.id, *op.key))
-        self._note(record)
-        source, event_id = op.key or (None, None)
-        self.logged.append((record.id, record.version, source, event_id, orjson.dumps(op.updates)))
-        if record.id in self.created:
-            self.created[record.id] = _row(record)
-        else:
-            self.updated[record.id] = (*_changing(record), record.id)
-        return True
-
-    def _note(self, record: TaskRecord) -> None:
-        self._versions[record.id] = record.version
-        self.changed[record.id] = (record.version, record.state.terminal)
+def _prune(connection: Connection, before: float, keep: int | None) -> int:
+    old = tasks.c.updated < before
+    if keep is not None:
+        newest = select(tasks.c.updated, tasks.c.id).where(_ENDED).order_by(tasks.c.updated.desc(), tasks.c.id.desc())
+        first_too_many = connection.execute(newest.offset(keep).limit(1)).first()
+        if first_too_many is not None:
+            old = old | (tuple_(tasks.c.updated, tasks.c.id) <= tuple_(*first_too_many))
+    gone = select(tasks.c.id).where(_ENDED, old)
+    for table in (changes, pushes):
+        connection.execute(delete(table).where(table.c.task_id.in_(gone)))
+    return connection.execute(delete(tasks).where(_ENDED, old)).rowcount
 
 
 def _engine(path: Path, *, synchronous: str) -> Engine:
@@ -251,89 +237,12 @@ def _migrate(engine: Engine, path: Path) -> None:
     try:
         with engine.begin() as connection:
             found = connection.execute(text("PRAGMA user_version")).scalar_one()
-            if found > VERSION:
-                raise StoreUnusableError(f"{path} was written by a newer version (schema {found}, known is {VERSION})")
-            metadata.create_all(connection)
-            connection.execute(text(f"PRAGMA user_version={VERSION}"))
+            if found > schema.VERSION:
+                known = schema.VERSION
+                raise StoreUnusableError(f"{path} was written by a newer version (schema {found}, known is {known})")
+            if found < schema.VERSION:
+                # The driver would begin only at the first change of rows, and leave half a schema behind.
+                connection.execute(text("BEGIN IMMEDIATE"))
+                schema.migrate(connection, found=found)
     except DatabaseError as error:
         raise StoreUnusableError(f"{path} is not a database that can be used: {error.orig}") from None
-
-
-def _versions(connection: Connection, ops: Sequence[_Op], *, known: Mapping[str, int], careful: bool) -> dict[str, int]:
-    """Of the tasks that these change; carefully, also of those that they would create."""
-    found: dict[str, int] = {}
-    unknown: list[str] = []
-    for op in ops:
-        if not isinstance(op, DeadLetter):
-            version = known.get(op.record.id)
-            if version is not None:
-                found[op.record.id] = version
-            elif careful or isinstance(op, _Append):
-                unknown.append(op.record.id)
-    if unknown:
-        rows = connection.execute(select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(unknown)))
-        found.update((row.id, row.version) for row in rows)
-    return found
-
-
-def _keys(connection: Connection, ops: Sequence[_Op]) -> set[tuple[str, str, str]]:
-    wanted = [(op.record.id, *op.key) for op in ops if isinstance(op, _Append) and op.key is not None]
-    if not wanted:
-        return set()
-    columns = (changes.c.task_id, changes.c.source, changes.c.event_id)
-    rows = connection.execute(select(*columns).where(tuple_(*columns).in_(wanted)))
-    return {(row.task_id, row.source, row.event_id) for row in rows}
-
-
-def _row(record: TaskRecord) -> tuple[Any, ...]:
-    """In the order of the table's columns."""
-    version, state, settled, updated, body = _changing(record)
-    identity = (record.id, record.context_id, record.namespace, record.agent, record.skill, record.owner)
-    return (*identity, version, state, settled, record.created, updated, body)
-
-
-def _changing(record: TaskRecord) -> tuple[Any, ...]:
-    """In the order of _CHANGING."""
-    settled = 2 if record.state.terminal else int(record.state.settled)
-    return record.version, str(record.state), settled, record.updated, orjson.dumps(record.task)
-
-
-def _record(row: Row[Any]) -> TaskRecord:
-    return TaskRecord(
-        id=row.id,
-        context_id=row.context_id,
-        namespace=row.namespace,
-        agent=row.agent,
-        skill=row.skill,
-        owner=row.owner,
-        version=row.version,
-        state=TaskState(row.state),
-        created=row.created,
-        updated=row.updated,
-        task=orjson.loads(row.body),
-    )
-
-
-def _letter_row(letter: DeadLetter) -> dict[str, Any]:
-    key = letter_key(letter)
-    return {
-        "namespace": letter.namespace,
-        "agent": letter.agent,
-        "source": key[2] if key else None,
-        "event_id": key[3] if key else None,
-        "reason": letter.reason,
-        "received": letter.received,
-        "attributes": orjson.dumps(dict(letter.attributes)),
-        "data": letter.data,
-    }
-
-
-def _letter(row: Row[Any]) -> DeadLetter:
-    return DeadLetter(
-        namespace=row.namespace,
-        agent=row.agent,
-        reason=row.reason,
-        received=row.received,
-        attributes=orjson.loads(row.attributes),
-        data=row.data,
-    )

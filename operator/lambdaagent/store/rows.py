@@ -1,0 +1,92 @@
+"""Between records and the rows of a database: tuples in the order of the columns, the same for every database.
+
+SQLite's rows and asyncpg's are both sequences, and a tuple is the cheapest thing to hand a driver.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.store.records import Change, DeadLetter, Push, TaskRecord
+
+TASK = (
+    "id", "context_id", "namespace", "agent", "skill", "owner", "version", "state", "settled", "created", "updated",
+    "body", "holder", "deadline", "remote", "once",
+)  # fmt: skip
+CHANGING = ("version", "state", "settled", "updated", "body", "holder", "deadline", "remote")
+PUSH = (
+    "task_id", "id", "url", "wire", "token", "scheme", "credentials", "sent", "attempts", "due", "dead",
+)  # fmt: skip
+LETTER = ("namespace", "agent", "source", "event_id", "reason", "received", "attributes", "data")
+
+
+def task_row(record: TaskRecord, once: str | None) -> tuple[Any, ...]:
+    """In the order of TASK."""
+    version, state, settled, updated, *rest = changing(record)
+    identity = (record.id, record.context_id, record.namespace, record.agent, record.skill, record.owner)
+    return (*identity, version, state, settled, record.created, updated, *rest, once)
+
+
+def changing(record: TaskRecord) -> tuple[Any, ...]:
+    """In the order of CHANGING."""
+    state = record.state
+    settled = 2 if state.terminal else int(state.settled)
+    place = (record.holder, record.deadline, record.remote)
+    return (record.version, str(state), settled, record.updated, orjson.dumps(record.task), *place)
+
+
+def record_of(row: Sequence[Any]) -> TaskRecord:
+    id_, context, namespace, agent, skill, owner, version, state, _, created, updated, body, *place, _ = row
+    holder, deadline, remote = place
+    return TaskRecord(
+        id=id_,
+        context_id=context,
+        namespace=namespace,
+        agent=agent,
+        skill=skill,
+        owner=owner,
+        version=version,
+        state=TaskState(state),
+        created=created,
+        updated=updated,
+        task=orjson.loads(body),
+        holder=holder,
+        deadline=deadline,
+        remote=remote,
+    )
+
+
+def change_of(row: Sequence[Any]) -> Change:
+    version, updates = row
+    return Change(version, tuple(orjson.loads(updates)))
+
+
+def push_row(push: Push) -> tuple[Any, ...]:
+    """In the order of PUSH."""
+    addressed = (push.task_id, push.id, push.url, push.wire, push.token, push.scheme, push.credentials)
+    return (*addressed, push.sent, push.attempts, push.due, push.dead)
+
+
+def push_of(row: Sequence[Any]) -> Push:
+    return Push(*row)
+
+
+def letter_row(letter: DeadLetter) -> tuple[Any, ...]:
+    """In the order of LETTER."""
+    key = letter_key(letter)
+    source, event_id = (key[2], key[3]) if key else (None, None)
+    attributes = orjson.dumps(dict(letter.attributes))
+    return letter.namespace, letter.agent, source, event_id, letter.reason, letter.received, attributes, letter.data
+
+
+def letter_of(row: Sequence[Any]) -> DeadLetter:
+    namespace, agent, _, _, reason, received, attributes, data = row
+    return DeadLetter(namespace, agent, reason, received, orjson.loads(attributes), data)
+
+
+def letter_key(letter: DeadLetter) -> tuple[str, str, str, str] | None:
+    """Letters without an id are never the same: there is nothing to tell them by."""
+    source, id_ = letter.attributes.get("source"), letter.attributes.get("id")
+    return (letter.namespace, letter.agent, str(source), str(id_)) if source and id_ else None

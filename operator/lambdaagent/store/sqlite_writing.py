@@ -1,0 +1,158 @@
+"""What one SQLite transaction writes for a whole batch: decided in the order of arrival, then handed over as tuples.
+
+One process holds the file and one thread writes to it, so that reading versions and duplicates before the write is no
+race. Statements are compiled once to the driver's own SQL: a row then costs a tuple and not a dict of parameters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from lambdaagent.a2a import Json
+from lambdaagent.store import rows
+from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.records import DeadLetter, Key, TaskRecord
+from lambdaagent.store.schema import changes, letters, tasks
+
+_INSERT_TASK = str(insert(tasks).compile(dialect=sqlite.dialect()))
+_INSERT_CHANGE = str(insert(changes).compile(dialect=sqlite.dialect()))
+_UPDATE_TASK = str(
+    update(tasks)
+    .where(tasks.c.id == bindparam("changed_id"))
+    .values({name: bindparam(f"new_{name}") for name in rows.CHANGING})
+    .compile(dialect=sqlite.dialect())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    record: TaskRecord
+    once: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    record: TaskRecord
+    updates: Sequence[Json]
+    key: Key | None
+
+
+Op = Create | Append | DeadLetter
+Outcome = bool | str | None
+"""Of a Create: None, or the id of the task that was there before; of the others: whether it was new."""
+_Once = tuple[str, str, str, str]
+
+
+class Batch:
+    """Of one transaction; `changed` is true only after it was committed."""
+
+    def __init__(self, connection: Connection, ops: Sequence[Op], *, known: Mapping[str, int], careful: bool) -> None:
+        """`known`: versions that need no query. Carefully: ids of new tasks are looked up first too."""
+        self._connection = connection
+        self._versions = _versions(connection, ops, known=known, careful=careful)
+        self._keys = _keys(connection, ops)
+        self._once = _once(connection, ops)
+        self._created: dict[str, tuple[Any, ...]] = {}
+        self._updated: dict[str, tuple[Any, ...]] = {}
+        self._logged: list[tuple[Any, ...]] = []
+        self.changed: dict[str, tuple[int, bool]] = {}
+        self._ops = ops
+
+    def write(self) -> list[Outcome | StoreError]:
+        outcomes = [self._add(op) for op in self._ops]
+        if self._created:
+            self._connection.exec_driver_sql(_INSERT_TASK, list(self._created.values()))
+        if self._updated:
+            self._connection.exec_driver_sql(_UPDATE_TASK, list(self._updated.values()))
+        if self._logged:
+            self._connection.exec_driver_sql(_INSERT_CHANGE, self._logged)
+        return outcomes
+
+    def _add(self, op: Op) -> Outcome | StoreError:
+        if isinstance(op, DeadLetter):
+            values = dict(zip(rows.LETTER, rows.letter_row(op), strict=True))
+            written = self._connection.execute(sqlite_insert(letters).values(values).on_conflict_do_nothing())
+            return written.rowcount > 0
+        return self._create(op) if isinstance(op, Create) else self._append(op)
+
+    def _create(self, op: Create) -> Outcome | StoreError:
+        record, key = op.record, once_key(op)
+        if key is not None and (known := self._once.get(key)) is not None:
+            return known
+        if record.id in self._versions:
+            return ConflictError(f"there is a task {record.id} already")
+        self._created[record.id] = rows.task_row(record, op.once)
+        if key is not None:
+            self._once[key] = record.id
+        self._note(record)
+        return None
+
+    def _append(self, op: Append) -> Outcome | StoreError:
+        record = op.record
+        stored = self._versions.get(record.id)
+        if stored is None:
+            return ConflictError(f"there is no task {record.id} any more")
+        if op.key is not None and (record.id, *op.key) in self._keys:
+            return False
+        if stored + 1 != record.version:
+            return ConflictError(f"task {record.id} is at version {stored}, not {record.version - 1}")
+        if op.key is not None:
+            self._keys.add((record.id, *op.key))
+        self._note(record)
+        source, event_id = op.key or (None, None)
+        self._logged.append((record.id, record.version, source, event_id, orjson.dumps(op.updates)))
+        if (created := self._created.get(record.id)) is not None:
+            self._created[record.id] = rows.task_row(record, created[-1])
+        else:
+            self._updated[record.id] = (*rows.changing(record), record.id)
+        return True
+
+    def _note(self, record: TaskRecord) -> None:
+        self._versions[record.id] = record.version
+        self.changed[record.id] = (record.version, record.state.terminal)
+
+
+def once_key(op: Create) -> _Once | None:
+    record = op.record
+    return (record.namespace, record.agent, record.owner, op.once) if op.once is not None else None
+
+
+def _versions(connection: Connection, ops: Sequence[Op], *, known: Mapping[str, int], careful: bool) -> dict[str, int]:
+    found: dict[str, int] = {}
+    unknown: list[str] = []
+    for op in ops:
+        if not isinstance(op, DeadLetter):
+            version = known.get(op.record.id)
+            if version is not None:
+                found[op.record.id] = version
+            elif careful or isinstance(op, Append):
+                unknown.append(op.record.id)
+    if unknown:
+        read = connection.execute(select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(unknown)))
+        found.update((row.id, row.version) for row in read)
+    return found
+
+
+def _keys(connection: Connection, ops: Sequence[Op]) -> set[tuple[str, str, str]]:
+    wanted = [(op.record.id, *op.key) for op in ops if isinstance(op, Append) and op.key is not None]
+    if not wanted:
+        return set()
+    columns = (changes.c.task_id, changes.c.source, changes.c.event_id)
+    read = connection.execute(select(*columns).where(tuple_(*columns).in_(wanted)))
+    return {(row.task_id, row.source, row.event_id) for row in read}
+
+
+def _once(connection: Connection, ops: Sequence[Op]) -> dict[_Once, str]:
+    wanted = [key for op in ops if isinstance(op, Create) and (key := once_key(op)) is not None]
+    if not wanted:
+        return {}
+    columns = (tasks.c.namespace, tasks.c.agent, tasks.c.owner, tasks.c.once)
+    read = connection.execute(
+        select(*columns, tasks.c.id).where(tuple_(*columns).in_(wanted), tasks.c.once.is_not(None))
+    )
+    return {(row.namespace, row.agent, row.owner, row.once): row.id for row in read}
