@@ -17,6 +17,7 @@ from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.services import Exchanges, Publisher
 from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.live import Limits
 from lambdaagent.tasks.pushing import Pusher, Store
 
 
@@ -45,6 +46,7 @@ async def serve(
     shutdown_timeout: float,
     push_allow: Sequence[outbound.Network] = (),
     replica: str = "",
+    limits: Limits | None = None,
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
@@ -59,6 +61,7 @@ async def serve(
         lookup=directory.callee,
         pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
+        limits=limits,
     )
     app = create_app(
         directory=directory,
