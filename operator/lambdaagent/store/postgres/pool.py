@@ -6,6 +6,7 @@ one twice, but where the server itself says that it did nothing (a deadlock, a s
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -56,17 +57,15 @@ class Pool:
             except asyncpg.PostgresError as error:
                 if error.sqlstate in _AGAIN and attempt < _ATTEMPTS - 1:
                     continue
-                raise self._error(error) from None
+                raise self._failed(error) from None
             except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-                raise self._error(error) from None
+                raise self._failed(error) from None
         raise AssertionError("the last attempt raises or returns")
 
     async def look(self) -> None:
         """Reaches the database and sees whether it can be used; `problem` says why it cannot."""
-        try:
+        with contextlib.suppress(StoreError):
             await self.run(_nothing)
-        except StoreError as error:
-            self.problem = str(error)
 
     async def connect(self) -> Connection:
         """One of its own, beside the pool."""
@@ -131,8 +130,15 @@ class Pool:
             revision = None
         problem = schema.problem(revision)
         if problem is not None:
+            self.problem = problem
             raise StoreError(problem)
         self._checked, self.problem = True, None
+
+    def _failed(self, error: BaseException) -> StoreError:
+        failure = self._error(error)
+        if not self._checked:
+            self.problem = str(failure)
+        return failure
 
     def _error(self, error: BaseException) -> StoreError:
         state = getattr(error, "sqlstate", None) or ""
