@@ -26,6 +26,8 @@ KUBERNETES = "1.30.0"
 _CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces"}
 # Stands for each namespace of the values; no namespace can be called so.
 _EACH = "(each)"
+# A file's path is no secret, and neither is a URL without a password.
+_RULES = {"database": {"type": "string", "not": {"pattern": "://[^/@]*:[^/@]*@"}}}
 _TEXT, _MAP, _LIST = {"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}
 _TEXTS = {"type": "object", "additionalProperties": _TEXT}
 
@@ -85,10 +87,10 @@ def _settings(model: type[BaseModel]) -> dict[str, Any]:
     """`settings` holds plain values; `secretSettings` may hold any of them, and alone what is a secret."""
     described = model.model_json_schema(by_alias=False)["properties"]
     names = [name for name in model.model_fields if name not in _CHARTS_OWN]
-    plain = [name for name in names if not _is_secret(model.model_fields[name].annotation)]
+    plain = [name for name in names if name in _RULES or not _is_secret(model.model_fields[name].annotation)]
     reference = _strict({"name": _TEXT, "key": _TEXT}) | {"required": ["name", "key"]}
     return {
-        "settings": _strict({camel(name): _property(described[name]) for name in plain}),
+        "settings": _strict({camel(name): _RULES.get(name) or _property(described[name]) for name in plain}),
         "secretSettings": _strict({camel(name): reference for name in names}),
     }
 

@@ -1,13 +1,19 @@
 """Fixtures of every test: the real parts, started when a test first asks and stopped by process id at the end."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.postgres import Postgres
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
+
+from lambdaagent.store.postgres import migrating
+from lambdaagent.store.postgres.urls import DatabaseUrl
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +59,44 @@ def rabbitmq(request: pytest.FixtureRequest) -> RabbitMQ | ForeignRabbitMQ:
         return ForeignRabbitMQ(url)
     node: RabbitMQ = request.getfixturevalue("own_rabbitmq")
     return node
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Fast and forgetful: for what does not end it."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres: Postgres) -> str:
+    """A database to copy: migrating one for each test would take most of its time."""
+    name = postgres.database()
+    # In a thread, because the test that asks for it first may be in a loop.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, migrating.migrate(DatabaseUrl(postgres.url(name)))).result()
+    return name
+
+
+@pytest.fixture
+def database_url(postgres: Postgres, _migrated: str) -> str:
+    """A migrated database of the test's own."""
+    return postgres.url(postgres.database(template=_migrated))
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """One that keeps what it confirmed, and that a test may kill."""
+    server = Postgres(durable=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

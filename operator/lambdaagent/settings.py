@@ -86,7 +86,17 @@ class OperatorSettings(Installation):
     log_format: Literal["json", "text"] = "json"
 
 
-class GatewaySettings(_Common):
+class TaskSettings(BaseSettings):
+    """Where the gateway's tasks are kept, and for how long."""
+
+    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
+
+    database: SecretStr = Field(SecretStr(""), description="A file path (SQLite) or a postgresql:// URL; empty: memory")
+    task_retention_days: float = Field(7, gt=0, description="Ended tasks are forgotten after so long")
+    tasks_kept: int = Field(0, ge=0, description="How many ended tasks are kept at most; 0: any number")
+
+
+class GatewaySettings(_Common, TaskSettings):
     """How the gateway runs."""
 
     host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
@@ -94,13 +104,12 @@ class GatewaySettings(_Common):
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
-    a2a_errors: Literal["1.0.1", "1.0.0"] = Field("1.0.1", description="whose HTTP statuses A2A errors have")
+    protocol_errors: Literal["1.0.1", "1.0.0"] = Field("1.0.1", description="whose HTTP statuses A2A errors have")
     card_signing_key: SecretStr = Field(
         SecretStr(""), description="A private key in PEM (P-256, Ed25519 or RSA) that signs cards; empty: none does"
     )
     amqp_url: SecretStr = SecretStr("")
     push_allow: str = Field("", description="Networks that push receivers may be in beside the internet")
-    database: str = Field("", description="A file path: SQLite; empty: memory")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

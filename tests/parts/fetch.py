@@ -32,6 +32,15 @@ def rabbitmq_part() -> Path:
     return found
 
 
+def postgres_part() -> Path:
+    """The folder of its programs."""
+    found = packages.postgres_tools()
+    if found is None:
+        say("postgresql: installing the package")
+        found = _timed("postgresql", packages.install_postgres)
+    return found
+
+
 def say(text: str) -> None:
     print(f"parts: {text}", file=sys.stderr, flush=True)
 
@@ -51,6 +60,7 @@ def main() -> int:
             say("rabbitmq: the one that AMQP_URL names")
         else:
             say(f"rabbitmq-server: {rabbitmq_part()}")
+        say(f"postgresql: {postgres_part()}")
     except places.PartMissingError as missing:
         say(str(missing))
         return 1

@@ -1,4 +1,4 @@
-"""Installs RabbitMQ from the distribution's packages, without letting the package start a broker of its own.
+"""Installs RabbitMQ and PostgreSQL from the distribution's packages, without letting one start a server of its own.
 
 A service started by the package would hold the well-known ports and an epmd that outlives the tests. While apt runs, a
 policy-rc.d forbids starting services (an existing one of the machine is left alone: it is the owner's word), and what
@@ -48,13 +48,38 @@ def install_rabbitmq() -> Path:
     return found
 
 
-def _apt(*args: str) -> None:
+def postgres_tools() -> Path | None:
+    """The folder of initdb, postgres and psql: Debian has it outside PATH, one per version."""
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "postgres").exists():
+            return folder
+    found = shutil.which("postgres")
+    return Path(found).resolve().parent if found else None
+
+
+def install_postgres() -> Path:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise places.PartMissingError(
+            "postgres is not on PATH and only root with apt-get could install it: install the package postgresql"
+        )
+    before = _processes_of("postgres")
+    with _services_stay_down():
+        _apt("update", "-qq", package="postgresql")
+        _apt("install", "-y", "-qq", "--no-install-recommends", "postgresql", package="postgresql")
+    for pid in _processes_of("postgres") - before:
+        os.kill(pid, signal.SIGKILL)
+    found = postgres_tools()
+    if found is None:
+        raise places.PartMissingError("apt-get installed the package postgresql, but it brought no postgres")
+    return found
+
+
+def _apt(*args: str, package: str = "rabbitmq-server") -> None:
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(["apt-get", *args], env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise places.PartMissingError(
-            f"apt-get {' '.join(args)} failed; install the package rabbitmq-server by hand, or set AMQP_URL:\n"
-            f"{done.stderr[-2000:]}"
+            f"apt-get {' '.join(args)} failed; install the package {package} by hand:\n{done.stderr[-2000:]}"
         )
 
 

@@ -74,12 +74,15 @@ topologySpreadConstraints:
   whenUnsatisfiable: ScheduleAnyway
   labelSelector:
     matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  seccompProfile: {type: RuntimeDefault}
+securityContext: {{ include "lambdaagent.podSecurity" .root | nindent 2 }}
+{{- end }}
+
+{{- define "lambdaagent.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
 {{- define "lambdaagent.container" -}}

@@ -8,7 +8,7 @@ from importlib import metadata
 
 import typer
 
-from lambdaagent.cli import offline, processes, rbac
+from lambdaagent.cli import migrate, offline, processes, rbac
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 offline.register(app)
 processes.register(app)
 rbac.register(app)
+migrate.register(app)
 
 
 @app.command()

@@ -5,7 +5,6 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import structlog
 
@@ -24,9 +23,8 @@ from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
-from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.sqlite import SqliteStore
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.store.opening import Opened, open_store
+from lambdaagent.tasks.live import Limits
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +34,8 @@ async def run(settings: GatewaySettings) -> None:
     signer = _signer(settings)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
-        store = await _store(settings)
-        stack.push_async_callback(store.close)
+        opened = await _store(settings)
+        stack.push_async_callback(opened.store.close)
         directory, client = Directory(), Client()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
@@ -50,12 +48,14 @@ async def run(settings: GatewaySettings) -> None:
             ):
                 problem = next((watcher.error for watcher in watchers if watcher.error), None)
                 return f"the agents are not listed yet: {problem or 'asking the API server'}"
+            if (missing := opened.problem()) is not None:
+                return missing
             return "RabbitMQ is not connected" if amqp and not amqp.ready else None
 
         serving = await serve(
             stack,
             directory=directory,
-            store=store,
+            store=opened.store,
             publisher=amqp or KnativePublisher(brokers, client),
             exchanges=BrokerExchanges(brokers),
             client=client,
@@ -68,10 +68,11 @@ async def run(settings: GatewaySettings) -> None:
             trust_forwarded=settings.trust_forwarded,
             max_body=settings.max_body_bytes,
             shutdown_timeout=15.0,
-            errors=Edition(settings.a2a_errors),
+            errors=Edition(settings.protocol_errors),
             signer=signer,
             push_allow=settings.push_allowed,
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
+            limits=Limits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
         )
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
@@ -94,11 +95,14 @@ def _signer(settings: GatewaySettings) -> Signer | None:
         raise UsageError(f"LAMBDAAGENT_CARD_SIGNING_KEY: {error}") from None
 
 
-async def _store(settings: GatewaySettings) -> Store:
-    if not settings.database:
-        log.warning("tasks are kept in memory", next_step="set LAMBDAAGENT_DATABASE to a file to keep them")
-        return MemoryStore()
-    return await SqliteStore.open(Path(settings.database), durable=True)
+async def _store(settings: GatewaySettings) -> Opened:
+    database = settings.database.get_secret_value()
+    if not database:
+        log.warning("tasks are kept in memory", next_step="set LAMBDAAGENT_DATABASE to keep them")
+    opened = await open_store(database)
+    if (problem := opened.problem()) is not None:
+        log.warning("store.not_ready", reason=problem)
+    return opened
 
 
 @asynccontextmanager

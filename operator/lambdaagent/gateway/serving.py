@@ -19,6 +19,7 @@ from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.services import Exchanges, Publisher
 from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.live import Limits
 from lambdaagent.tasks.pushing import Pusher, Store
 
 
@@ -49,6 +50,7 @@ async def serve(
     signer: Signer | None = None,
     push_allow: Sequence[outbound.Network] = (),
     replica: str = "",
+    limits: Limits | None = None,
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
@@ -63,6 +65,7 @@ async def serve(
         lookup=directory.callee,
         pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
+        limits=limits,
     )
     app = create_app(
         directory=directory,

@@ -221,6 +221,8 @@ class Engine:
     async def _sent(self, callee: Callee, request: Send, *, client: Client) -> AsyncIterator[Live]:
         if not self._lives.open:
             raise EngineStoppedError("the gateway is stopping; send the message again")
+        if not self._keeper.begun:
+            raise EngineStoppedError("the gateway cannot reach its store yet; send the message again")
         if "taskId" in request.message:
             live = await self._continue(callee, request, client=client)
         else:

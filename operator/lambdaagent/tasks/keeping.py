@@ -13,6 +13,7 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role
 from lambdaagent.agents.callee import Callee, timeout
+from lambdaagent.errors import TemporaryError
 from lambdaagent.store.errors import ConflictError
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.live import Limits, Live
@@ -38,9 +39,14 @@ class Keeper:
         self._limits = limits
         self._replica = replica
         self._tasks: list[asyncio.Task[None]] = []
+        # Before its first sign of life this replica must hold nothing: another one would take it over.
+        self.begun = False
 
     async def start(self) -> None:
-        await self.beat()
+        try:
+            await self.beat()
+        except TemporaryError as error:
+            log.warning("tasks.not_begun", reason=str(error))
         self._tasks = [
             asyncio.create_task(self._every(self._limits.tidy_every, self.tidy), name="tasks-tidy"),
             asyncio.create_task(self._every(self._limits.beat_every, self.beat), name="tasks-beat"),
@@ -60,6 +66,7 @@ class Keeper:
     async def beat(self) -> None:
         store = self._lives.store
         await store.beat(self._replica, seconds=self._limits.lease)
+        self.begun = True
         if dead := [holder for holder in await store.dead() if holder != self._replica]:
             for record in await store.unsettled(holders=dead):
                 await self._adopt(record)

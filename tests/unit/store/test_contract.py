@@ -1,43 +1,14 @@
-"""What every store does, whatever it keeps its tasks in."""
+"""What every store does, whatever it keeps its tasks in: tasks and their logs."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.unit.store.records import UPDATE, Store, following, record
 
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.store.errors import ConflictError
-from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.records import DeadLetter, TaskRecord
-from lambdaagent.store.sqlite import SqliteStore
-
-Store = MemoryStore | SqliteStore
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened: Store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "tasks.db")
-    yield opened
-    await opened.close()
-
-
-def record(task_id: str = "t", **more: Any) -> TaskRecord:
-    fields: dict[str, Any] = {
-        "id": task_id, "context_id": "c", "namespace": "shop", "agent": "cart", "skill": None, "owner": "anonymous",
-        "version": 0, "state": TaskState.WORKING, "created": 1.0, "updated": 1.0,
-        "task": {"id": task_id, "n": 2**53 + 1},
-    }  # fmt: skip
-    return TaskRecord(**{**fields, **more})
-
-
-def following(before: TaskRecord, **more: Any) -> TaskRecord:
-    return replace(before, version=before.version + 1, **more)
-
-
-UPDATE = {"statusUpdate": {"status": {"state": "TASK_STATE_COMPLETED"}}}
+from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.records import TaskRecord
 
 
 async def test_a_created_task_is_found_as_it_was(store: Store) -> None:
@@ -112,47 +83,117 @@ async def test_concurrent_tasks_do_not_disturb_each_other(store: Store) -> None:
         assert found.task == {"n": n, "done": True}
 
 
-async def test_unsettled_are_those_that_work_and_not_those_that_wait_or_ended(store: Store) -> None:
-    for state in (TaskState.WORKING, TaskState.SUBMITTED, TaskState.INPUT_REQUIRED, TaskState.COMPLETED):
-        await store.create(record(state.v03, state=state))
-    assert {each.id for each in await store.unsettled()} == {"working", "submitted"}
-
-
-async def test_retention_forgets_old_tasks_that_ended_and_no_others(store: Store) -> None:
-    await store.create(record("old-running", updated=1.0))
-    await store.create(record("new-ended", state=TaskState.FAILED, updated=9.0))
-    first = record("old-ended")
+async def test_what_can_change_of_a_task_is_all_stored(store: Store) -> None:
+    first = record(holder="one", deadline=7.5, remote="theirs")
     await store.create(first)
-    await store.append(following(first, state=TaskState.COMPLETED, updated=2.0), updates=[UPDATE])
+    assert await store.get("t") == first
+    second = following(first, holder="two", deadline=8.5, remote="other", updated=2.0, task={"id": "t", "é": "\u2028"})
+    await store.append(second, updates=[])
+    assert await store.get("t") == second
+
+
+async def test_every_version_has_its_entry_in_the_log(store: Store) -> None:
+    latest = record()
+    await store.create(latest)
+    for updates in ([], [UPDATE], []):
+        latest = following(latest)
+        await store.append(latest, updates=updates)
+    log = await store.changes("t")
+    assert [(change.version, list(change.updates)) for change in log] == [(1, []), (2, [UPDATE]), (3, [])]
+    assert await store.changes("t", after=2) == log[2:]
+
+
+async def test_a_request_makes_one_task_however_often_it_comes(store: Store) -> None:
+    assert await store.create(record("a"), once="key") is None
+    assert await store.create(record("b"), once="key") == "a"
+    assert await store.create(record("c"), once="another") is None
+    assert await store.create(record("d"), once=None) is None
+    assert await store.create(record("e"), once=None) is None
+    assert await store.get("b") is None
+
+
+@pytest.mark.parametrize(
+    "whose",
+    [
+        pytest.param({"owner": "ann"}, id="another owner"),
+        pytest.param({"agent": "till"}, id="another agent"),
+        pytest.param({"namespace": "bank"}, id="another namespace"),
+    ],
+)
+async def test_the_same_word_of_somebody_else_is_another_request(store: Store, whose: dict[str, str]) -> None:
+    await store.create(record("a"), once="key")
+    assert await store.create(record("b", **whose), once="key") is None
+
+
+async def test_of_the_same_request_many_times_at_once_one_makes_the_task(store: Store) -> None:
+    answers = await asyncio.gather(*(store.create(record(f"t{n}"), once="key") for n in range(20)))
+    made = [n for n, answer in enumerate(answers) if answer is None]
+    assert len(made) == 1
+    assert {answer for answer in answers if answer is not None} == {f"t{made[0]}"}
+
+
+async def test_a_request_is_remembered_as_long_as_its_task(store: Store) -> None:
+    await store.create(record("a", state=TaskState.COMPLETED), once="key")
     assert await store.prune(before=5.0) == 1
-    assert await store.get("old-ended") is None
-    assert await store.changes("old-ended") == []
-    assert await store.get("old-running") is not None
-    assert await store.get("new-ended") is not None
-    assert await store.prune(before=5.0) == 0
+    assert await store.create(record("b"), once="key") is None
 
 
-def letter(**more: Any) -> DeadLetter:
-    fields: dict[str, Any] = {
-        "namespace": "shop",
-        "agent": "",
-        "reason": "why",
-        "received": 3.0,
-        "attributes": {"id": "1", "source": "/s", "n": 7},
-    }
-    return DeadLetter(**{**fields, "data": b"\x00", **more})
+async def test_an_id_that_is_taken_does_not_disturb_the_others_that_come_with_it(store: Store) -> None:
+    await store.create(record("t3"))
+    tasks = [store.create(record(f"t{n}", owner="ann")) for n in range(6)]
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, ConflictError) for outcome in outcomes] == [n == 3 for n in range(6)]
+    assert await store.get("t5") == record("t5", owner="ann")
 
 
-async def test_a_dead_letter_is_kept_once_per_agent_and_namespace(store: Store) -> None:
-    assert await store.bury(letter())
-    assert not await store.bury(letter(received=4.0))
-    assert await store.bury(letter(agent="cart"))
-    assert await store.bury(letter(namespace="bank"))
-    assert await store.letters("shop") == [letter(agent="cart"), letter()]
-    assert await store.letters("shop", limit=1) == [letter(agent="cart")]
+async def test_a_conflict_does_not_disturb_the_changes_that_come_with_it(store: Store) -> None:
+    for n in range(3):
+        await store.create(record(f"t{n}"))
+    changes = [store.append(replace(record(f"t{n}"), version=1 if n != 1 else 5), updates=[]) for n in range(3)]
+    outcomes = await asyncio.gather(
+        *changes, store.append(record("none", version=1), updates=[]), return_exceptions=True
+    )
+    assert [outcome if outcome is True else type(outcome) for outcome in outcomes] == [
+        True, ConflictError, True, ConflictError,
+    ]  # fmt: skip
 
 
-async def test_letters_that_are_no_events_are_all_kept(store: Store) -> None:
-    for _ in range(2):
-        assert await store.bury(letter(attributes={"content-type": "x"}))
-    assert len(await store.letters("shop")) == 2
+async def test_changes_of_one_task_that_come_together_are_taken_in_their_order(store: Store) -> None:
+    await store.create(record())
+    changes = [store.append(record(version=version), updates=[{"n": version}]) for version in (1, 2, 3)]
+    assert await asyncio.gather(*changes) == [True, True, True]
+    assert [change.version for change in await store.changes("t")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a\0b", id="NUL"),
+        pytest.param("x" * 10_000, id="long"),
+        pytest.param("🙂\u2028'\"\\;--", id="special"),
+        pytest.param("", id="empty"),
+    ],
+)
+async def test_clients_may_say_anything(store: Store, text: str) -> None:
+    first = record(context_id=text, task={"text": text})
+    await store.create(first)
+    found = await store.get("t")
+    assert found is not None
+    assert found.task == {"text": text}
+    one = following(first)
+    assert await store.append(one, updates=[], key=("/s", text))
+    assert not await store.append(following(one), updates=[], key=("/s", text))
+    assert await store.get(text or "none") is None
+
+
+async def test_what_cannot_be_written_fails_alone(store: Store) -> None:
+    """A lone surrogate comes from a header that is no UTF-8."""
+
+    async def make(n: int) -> TaskRecord:
+        made = record(f"t{n}", context_id="\udc80" if n == 7 else "c")
+        await store.create(made)
+        return made
+
+    outcomes = await asyncio.gather(*(make(n) for n in range(20)), return_exceptions=True)
+    assert {n for n, outcome in enumerate(outcomes) if isinstance(outcome, StoreError)} <= {7}
+    assert await store.get("t19") == record("t19")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from tests.unit.store.test_contract import letter, record
+from tests.unit.store.records import letter, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.grouping import GroupCommit

@@ -1,0 +1,27 @@
+"""`lambdaagent migrate`: what a Job of the chart runs before the gateways of a new version start."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(migrate)
+
+
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 1 where the gateway could not use it.")
+    ] = False,
+) -> None:
+    """Bring the PostgreSQL that LAMBDAAGENT_DATABASE names to this version's schema; safe to run again and at once."""
+    from lambdaagent.cli.processes import read_settings
+    from lambdaagent.settings import TaskSettings
+    from lambdaagent.store import opening
+
+    database = read_settings(TaskSettings).database.get_secret_value()
+    said, good = asyncio.run(opening.migrate(database, check=check))
+    typer.echo(said)
+    if not good:
+        raise typer.Exit(1)

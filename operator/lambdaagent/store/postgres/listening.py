@@ -1,0 +1,75 @@
+"""Who else changes tasks: notifications on a connection of their own, for as long as the store is open.
+
+What happens while the connection is down is missed; those who follow a task look at it now and then anyway. A
+connection that died without a word is noticed by asking it something.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.store.postgres import sql
+from lambdaagent.store.postgres.pool import Connection, Pool
+
+log = structlog.get_logger(__name__)
+
+_ALIVE = 15.0  # seconds between questions
+
+
+class Listening:
+    def __init__(self, pool: Pool, *, sender: str, backoff: Backoff | None = None) -> None:
+        self._pool = pool
+        self._sender = sender
+        self._backoff = backoff or Backoff(first=0.2, cap=10.0)
+        self._listeners: list[Callable[[str], None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self.listening = asyncio.Event()
+
+    def add(self, listener: Callable[[str], None]) -> None:
+        self._listeners.append(listener)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="store-listening")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("store.not_listening", reason=self._pool.url.reason(error))
+            except Exception:  # the root of this task
+                log.exception("store.listening_failed")
+            self.listening.clear()
+            await asyncio.sleep(self._backoff.next())
+
+    async def _listen(self) -> None:
+        """Until the connection ends."""
+        connection = await self._pool.connect()
+        ended = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: ended.set())
+            await connection.add_listener(sql.CHANNEL, self._heard)
+            self._backoff.reset()
+            self.listening.set()
+            while not ended.is_set():
+                try:
+                    async with asyncio.timeout(_ALIVE):
+                        await ended.wait()
+                except TimeoutError:
+                    await connection.execute("SELECT 1")
+            raise ConnectionResetError("the connection ended")
+        finally:
+            connection.terminate()
+
+    def _heard(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
+        sender, _, task_id = str(payload).partition(" ")
+        if sender != self._sender:
+            for listener in self._listeners:
+                listener(task_id)

@@ -1,0 +1,153 @@
+"""Connections to one PostgreSQL: a call that cannot be answered fails in time, and the next one connects anew.
+
+Hazards: a peer that is gone without a word leaves a connection that looks alive, so every call has a deadline, and a
+connection on which one passed is thrown away. A failed write may have been written all the same: nothing here sends
+one twice, but where the server itself says that it did nothing (a deadlock, a serialization failure).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncpg
+
+from lambdaagent.store.errors import StoreError, UnfitError
+from lambdaagent.store.postgres import schema
+from lambdaagent.store.postgres.urls import DatabaseUrl
+
+Found = TypeVar("Found")
+Work = Callable[["Connection"], Awaitable[Found]]
+_CONNECT, _STATEMENT, _CALL = 5.0, 10.0, 15.0
+_AGAIN = ("40001", "40P01")
+_ATTEMPTS = 5
+_SETTINGS = {
+    "application_name": "lambdaagent gateway",
+    "statement_timeout": str(int(_STATEMENT * 1000)),
+    "idle_in_transaction_session_timeout": "30000",
+    "tcp_user_timeout": "10000",
+    "jit": "off",  # it would compile for a second what runs for a millisecond
+}
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
+    def get_reset_query(self) -> str:
+        """Nothing of ours leaves a trace in a session: no round trip to wipe one."""
+        return ""
+
+
+class Pool:
+    def __init__(self, url: DatabaseUrl, *, size: int = 8) -> None:
+        self.url = url
+        self.problem: str | None = f"{url} was not reached yet"
+        self._checked = False
+        self._closed = False
+        self._size = size
+        self._pool: Any = None
+        self._opening = asyncio.Lock()
+
+    async def run(self, work: Work[Found]) -> Found:
+        """Raises StoreError; UnfitError for what PostgreSQL would never take."""
+        if self._closed:
+            raise StoreError("the store is closed")
+        for attempt in range(_ATTEMPTS):
+            try:
+                async with asyncio.timeout(_CALL):
+                    return await self._work(work)
+            except asyncpg.PostgresError as error:
+                if error.sqlstate in _AGAIN and attempt < _ATTEMPTS - 1:
+                    continue
+                raise self._failed(error) from None
+            except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                raise self._failed(error) from None
+        raise AssertionError("the last attempt raises or returns")
+
+    async def look(self) -> None:
+        """Reaches the database and sees whether it can be used; `problem` says why it cannot."""
+        with contextlib.suppress(StoreError):
+            await self.run(_nothing)
+
+    async def connect(self) -> Connection:
+        """One of its own, beside the pool."""
+        connection: Connection = await asyncpg.connect(
+            self.url.secret,
+            timeout=_CONNECT,
+            command_timeout=_STATEMENT,
+            connection_class=Connection,
+            server_settings=_SETTINGS,
+        )
+        return connection
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(_CONNECT):
+                await self._pool.close()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._pool.terminate()
+
+    async def _work(self, work: Work[Found]) -> Found:
+        pool = await self._open()
+        connection: Connection = await pool.acquire(timeout=_CONNECT)
+        healthy = False
+        try:
+            if not self._checked:
+                await self._check(connection)
+            found = await work(connection)
+            healthy = True
+            return found
+        except (asyncpg.PostgresError, StoreError):
+            healthy = True
+            raise
+        finally:
+            if not healthy:
+                # Whatever is still under way on it is nobody's to wait for.
+                connection.terminate()
+            await pool.release(connection, timeout=1)
+
+    async def _open(self) -> Any:
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    self._pool = await asyncpg.create_pool(
+                        self.url.secret,
+                        min_size=0,
+                        max_size=self._size,
+                        timeout=_CONNECT,
+                        command_timeout=_STATEMENT,
+                        max_inactive_connection_lifetime=300,
+                        connection_class=Connection,
+                        server_settings=_SETTINGS,
+                    )
+        return self._pool
+
+    async def _check(self, connection: Connection) -> None:
+        try:
+            revision = await connection.fetchval(f"SELECT version_num FROM {schema.TABLE}")
+        except asyncpg.UndefinedTableError:
+            revision = None
+        problem = schema.problem(revision)
+        if problem is not None:
+            self.problem = problem
+            raise StoreError(problem)
+        self._checked, self.problem = True, None
+
+    def _failed(self, error: BaseException) -> StoreError:
+        failure = self._error(error)
+        if not self._checked:
+            self.problem = str(failure)
+        return failure
+
+    def _error(self, error: BaseException) -> StoreError:
+        state = getattr(error, "sqlstate", None) or ""
+        if state.startswith("22") or isinstance(error, ValueError):
+            return UnfitError(self.url.reason(error))
+        if isinstance(error, TimeoutError):
+            return StoreError(f"{self.url} did not answer in time")
+        return StoreError(f"{self.url}: {self.url.reason(error)}")
+
+
+async def _nothing(connection: Connection) -> None:
+    await connection.execute("SELECT 1")

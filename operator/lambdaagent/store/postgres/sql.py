@@ -1,0 +1,112 @@
+"""The statements, each of which writes a whole batch: columns go as arrays, so that a hundred rows are one round trip.
+
+A statement that stands alone is a transaction of its own, and one flush of the server's log. Versions are compared in
+the statement that writes, so no read before it can be out of date.
+"""
+
+from lambdaagent.store import rows
+
+TASKS, CHANGES, PUSHES = "lambdaagent_tasks", "lambdaagent_changes", "lambdaagent_pushes"
+LETTERS, REPLICAS = "lambdaagent_letters", "lambdaagent_replicas"
+CHANNEL = "lambdaagent_changes"
+
+_TYPES = {
+    "version": "int", "settled": "int", "created": "float8", "updated": "float8", "deadline": "float8",
+    "received": "float8", "body": "bytea", "updates": "bytea", "attributes": "bytea", "data": "bytea",
+}  # fmt: skip
+_LOGGED = ("source", "event_id", "updates")
+
+
+def _arrays(names: tuple[str, ...]) -> str:
+    return ", ".join(f"${place}::{_TYPES.get(name, 'text')}[]" for place, name in enumerate(names, start=1))
+
+
+TASK_COLUMNS = ", ".join(rows.TASK)
+PUSH_COLUMNS = ", ".join(rows.PUSH)
+LETTER_COLUMNS = ", ".join(rows.LETTER)
+
+CREATE = f"""
+INSERT INTO {TASKS} ({TASK_COLUMNS}) SELECT * FROM unnest({_arrays(rows.TASK)})
+ON CONFLICT DO NOTHING RETURNING id"""
+
+WHO_HAS_ONCE = f"""
+SELECT g.id, t.id FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+  AS g (id, namespace, agent, owner, once)
+JOIN {TASKS} t ON (t.namespace, t.agent, t.owner, t.once) = (g.namespace, g.agent, g.owner, g.once)
+WHERE t.once IS NOT NULL"""
+
+APPENDED = ("id", *rows.CHANGING, *_LOGGED)
+_SET = ", ".join(f"{name} = g.{name}" for name in rows.CHANGING)
+APPEND = f"""
+WITH given AS MATERIALIZED (
+  SELECT * FROM unnest({_arrays(APPENDED)}) AS g ({", ".join(APPENDED)})
+), updated AS (
+  UPDATE {TASKS} t SET {_SET} FROM given g
+  WHERE t.id = g.id AND t.version = g.version - 1 AND (g.source IS NULL OR NOT EXISTS (
+    SELECT FROM {CHANGES} c WHERE (c.task_id, c.source, c.event_id) = (g.id, g.source, g.event_id)))
+  RETURNING t.id
+), logged AS (
+  INSERT INTO {CHANGES} (task_id, version, source, event_id, updates)
+  SELECT g.id, g.version, g.source, g.event_id, g.updates FROM given g JOIN updated u ON u.id = g.id
+)
+SELECT id, pg_notify('{CHANNEL}', ${len(APPENDED) + 1}::text || ' ' || id) FROM updated"""
+
+WHY_NOT = f"""
+SELECT g.id, t.version, EXISTS (
+  SELECT FROM {CHANGES} c WHERE (c.task_id, c.source, c.event_id) = (g.id, g.source, g.event_id))
+FROM unnest($1::text[], $2::text[], $3::text[]) AS g (id, source, event_id) LEFT JOIN {TASKS} t ON t.id = g.id"""
+
+BURY = f"""
+INSERT INTO {LETTERS} ({LETTER_COLUMNS}) SELECT * FROM unnest({_arrays(rows.LETTER)})
+ON CONFLICT DO NOTHING RETURNING namespace, agent, source, event_id"""
+
+GET = f"SELECT {TASK_COLUMNS} FROM {TASKS} WHERE id = $1"
+LOG = f"SELECT version, updates FROM {CHANGES} WHERE task_id = $1 AND version > $2 ORDER BY version"
+UNSETTLED = f"SELECT {TASK_COLUMNS} FROM {TASKS} WHERE settled = 0"
+UNSETTLED_OF = f"{UNSETTLED} AND holder = ANY($1::text[])"
+OVERDUE = f"{UNSETTLED} AND holder = '' AND deadline < $1"
+
+# One transaction per so many, so that no lock is held and no log grown for long; other replicas take other ones.
+PRUNED_AT_ONCE = 500
+_PRUNE = f"""
+WITH gone AS (
+  SELECT id FROM {TASKS} WHERE settled = 2 AND {{old}}
+  ORDER BY updated, id LIMIT {PRUNED_AT_ONCE} FOR UPDATE SKIP LOCKED
+), logs AS (
+  DELETE FROM {CHANGES} c USING gone WHERE c.task_id = gone.id
+)
+DELETE FROM {TASKS} t USING gone WHERE t.id = gone.id RETURNING 1"""
+PRUNE_BEFORE = _PRUNE.format(old="updated < $1")
+PRUNE_UP_TO = _PRUNE.format(old="(updated, id) <= ($1, $2)")
+FIRST_TOO_MANY = f"""
+SELECT updated, id FROM {TASKS} WHERE settled = 2 ORDER BY updated DESC, id DESC OFFSET $1 LIMIT 1"""
+
+BEAT = f"""
+INSERT INTO {REPLICAS} (holder, until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+ON CONFLICT (holder) DO UPDATE SET until = excluded.until"""
+DEAD = f"""
+SELECT DISTINCT holder FROM {TASKS} t WHERE settled = 0 AND holder <> '' AND NOT EXISTS (
+  SELECT FROM {REPLICAS} r WHERE r.holder = t.holder AND r.until > clock_timestamp()) ORDER BY holder"""
+FORGET_REPLICAS = f"DELETE FROM {REPLICAS} WHERE until < clock_timestamp() - interval '1 day'"
+
+_PUSH_VALUES = ", ".join(f"${place}" for place in range(1, len(rows.PUSH) + 1))
+_PUSH_KEPT = ", ".join(
+    f"{name} = excluded.{name}" for name in (*rows.PUSH, "done") if name not in ("task_id", "id", "sent")
+)
+PUT_PUSH = f"""
+INSERT INTO {PUSHES} ({PUSH_COLUMNS}) VALUES ({_PUSH_VALUES})
+ON CONFLICT (task_id, id) DO UPDATE SET {_PUSH_KEPT}"""
+PUSHES_OF = f"SELECT {PUSH_COLUMNS} FROM {PUSHES} WHERE task_id = $1 ORDER BY number"
+DROP_PUSH = f"DELETE FROM {PUSHES} WHERE task_id = $1 AND id = $2 RETURNING 1"
+CLAIM = f"""
+WITH due AS (
+  SELECT {", ".join(f"p.{name}" for name in rows.PUSH)} FROM {PUSHES} p JOIN {TASKS} t ON t.id = p.task_id
+  WHERE p.dead = '' AND NOT p.done AND p.due <= $1 AND p.sent < t.version
+  ORDER BY p.due LIMIT $3 FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE {PUSHES} p SET due = $2 FROM due WHERE p.task_id = due.task_id AND p.id = due.id
+RETURNING {", ".join(f"due.{name}" for name in rows.PUSH)}"""
+SETTLE_PUSH = f"""
+UPDATE {PUSHES} SET sent = $3, attempts = $4, due = $5, dead = $6, done = EXISTS (
+  SELECT FROM {TASKS} WHERE id = $1 AND settled = 2 AND version <= $3) WHERE task_id = $1 AND id = $2"""
+LETTERS_OF = f"SELECT {LETTER_COLUMNS} FROM {LETTERS} WHERE namespace = $1 ORDER BY number DESC LIMIT $2"

@@ -1,0 +1,141 @@
+"""Tasks, push configurations and dead letters in PostgreSQL, shared by any number of replicas.
+
+Creations and changes are written in batches, each by one statement (`writing`), and asyncpg is used as it is: at the
+rates of the hot path SQLAlchemy's asynchronous layer would cost more than the server's work. Nothing is cached here,
+because other replicas write too.
+"""
+
+import secrets
+from collections.abc import Callable, Collection, Sequence
+
+import asyncpg
+
+from lambdaagent.a2a import Json
+from lambdaagent.store import rows
+from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.grouping import GroupCommit
+from lambdaagent.store.postgres import sql
+from lambdaagent.store.postgres.finding import find
+from lambdaagent.store.postgres.listening import Listening
+from lambdaagent.store.postgres.pool import Connection, Pool
+from lambdaagent.store.postgres.texts import text
+from lambdaagent.store.postgres.urls import DatabaseUrl
+from lambdaagent.store.postgres.writing import Append, Create, Writing
+from lambdaagent.store.records import Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
+
+
+class PostgresStore:
+    """Open with `await PostgresStore.open(url)`; a database that is not there yet, or not migrated, is waited for."""
+
+    def __init__(self, pool: Pool) -> None:
+        sender = secrets.token_hex(8)
+        self._pool = pool
+        self._writing = Writing(pool, sender=sender)
+        self._creating: GroupCommit[Create, str | None] = GroupCommit(self._writing.create)
+        self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append)
+        self._listening = Listening(pool, sender=sender)
+
+    @classmethod
+    async def open(cls, url: str) -> "PostgresStore":
+        """Raises UsageError for what is no URL of a PostgreSQL."""
+        store = cls(Pool(DatabaseUrl(url)))
+        await store.look()
+        return store
+
+    @property
+    def problem(self) -> str | None:
+        """Why it could not be used so far; None from the first time on that it could."""
+        return self._pool.problem
+
+    async def look(self) -> None:
+        await self._pool.look()
+
+    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
+        return await self._creating.submit(Create(record, once))
+
+    async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
+        return await self._appending.submit(Append(record, tuple(updates), key))
+
+    async def get(self, task_id: str) -> TaskRecord | None:
+        row = await self._pool.run(lambda connection: connection.fetchrow(sql.GET, text(task_id)))
+        return rows.record_of(row) if row is not None else None
+
+    async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
+        return [rows.change_of(row) for row in await self._fetch(sql.LOG, task_id, after)]
+
+    async def find(self, listing: Listing) -> Page:
+        return await self._pool.run(lambda connection: find(connection, listing))
+
+    async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
+        if holders is None:
+            found = await self._fetch(sql.UNSETTLED)
+        else:
+            found = await self._fetch(sql.UNSETTLED_OF, list(holders))
+        return [rows.record_of(row) for row in found]
+
+    async def overdue(self, *, now: float) -> list[TaskRecord]:
+        return [rows.record_of(row) for row in await self._fetch(sql.OVERDUE, now)]
+
+    async def prune(self, *, before: float, keep: int | None = None) -> int:
+        gone = await self._prune(sql.PRUNE_BEFORE, before)
+        if keep is not None and (too_many := await self._fetch(sql.FIRST_TOO_MANY, keep)):
+            gone += await self._prune(sql.PRUNE_UP_TO, *too_many[0])
+        await self._fetch(sql.FORGET_REPLICAS)
+        return gone
+
+    async def _prune(self, statement: str, *arguments: object) -> int:
+        gone = 0
+        while True:
+            batch = len(await self._fetch(statement, *arguments))
+            gone += batch
+            if batch < sql.PRUNED_AT_ONCE:
+                return gone
+
+    async def beat(self, holder: str, *, seconds: float) -> None:
+        await self._fetch(sql.BEAT, holder, seconds)
+
+    async def dead(self) -> list[str]:
+        return [str(row[0]) for row in await self._fetch(sql.DEAD)]
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        self._listening.add(listener)
+
+    async def listening(self) -> None:
+        """Until changes by others are heard."""
+        await self._listening.listening.wait()
+
+    async def put_push(self, push: Push) -> None:
+        async def put(connection: Connection) -> None:
+            try:
+                await connection.execute(sql.PUT_PUSH, *map(text, rows.push_row(push)))
+            except asyncpg.ForeignKeyViolationError:
+                raise ConflictError(f"there is no task {push.task_id} any more") from None
+
+        await self._pool.run(put)
+
+    async def pushes(self, task_id: str) -> list[Push]:
+        return [rows.push_of(row) for row in await self._fetch(sql.PUSHES_OF, task_id)]
+
+    async def drop_push(self, task_id: str, push_id: str) -> bool:
+        return bool(await self._fetch(sql.DROP_PUSH, task_id, push_id))
+
+    async def claim_pushes(self, *, now: float, until: float, limit: int) -> list[Push]:
+        return [rows.push_of(row) for row in await self._fetch(sql.CLAIM, now, until, limit)]
+
+    async def settle_push(self, push: Push) -> None:
+        await self._fetch(sql.SETTLE_PUSH, push.task_id, push.id, push.sent, push.attempts, push.due, push.dead)
+
+    async def bury(self, letter: DeadLetter) -> bool:
+        return await self._writing.bury(letter)
+
+    async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
+        return [rows.letter_of(row) for row in await self._fetch(sql.LETTERS_OF, namespace, limit)]
+
+    async def close(self) -> None:
+        await self._listening.close()
+        await self._creating.close()
+        await self._appending.close()
+        await self._pool.close()
+
+    async def _fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        return await self._pool.run(lambda connection: connection.fetch(statement, *map(text, arguments)))

@@ -1,0 +1,116 @@
+"""Batches of creations and of changes, and what became of each one in them.
+
+Rows go sorted by id: replicas that write the same tasks then wait for each other instead of in a circle. A task that
+stands twice in a batch is written in two statements, in the order of arrival.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from lambdaagent.a2a import Json
+from lambdaagent.store import rows
+from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.postgres import sql
+from lambdaagent.store.postgres.pool import Connection, Pool
+from lambdaagent.store.postgres.texts import text
+from lambdaagent.store.records import DeadLetter, Key, TaskRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    record: TaskRecord
+    once: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    record: TaskRecord
+    updates: Sequence[Json]
+    key: Key | None
+
+
+class Writing:
+    def __init__(self, pool: Pool, *, sender: str) -> None:
+        """`sender` goes before each notification, so that one's own are known."""
+        self._pool = pool
+        self._sender = sender
+
+    async def create(self, ops: Sequence[Create]) -> list[str | StoreError | None]:
+        """None, or the id of the task that was made for the same request before."""
+        made = [rows.task_row(op.record, op.once) for op in ops]
+        columns = [
+            [text(value) for value in column] for column in zip(*sorted(made, key=lambda row: str(row[0])), strict=True)
+        ]
+
+        async def write(connection: Connection) -> dict[str, str] | None:
+            new = {row[0] for row in await connection.fetch(sql.CREATE, *columns)}
+            if len(new) == len(ops):
+                return None
+            asked = [op for op in ops if op.record.id not in new and op.once is not None]
+            given = [
+                tuple(map(text, (op.record.id, op.record.namespace, op.record.agent, op.record.owner, op.once)))
+                for op in asked
+            ]
+            found = await connection.fetch(sql.WHO_HAS_ONCE, *zip(*given, strict=True)) if given else []
+            return {id_: id_ for id_ in new} | {row[0]: row[1] for row in found}
+
+        known = await self._pool.run(write)
+        if known is None:
+            return [None] * len(ops)
+        outcomes: list[str | StoreError | None] = []
+        for op in ops:
+            first = known.pop(op.record.id, None)
+            taken = ConflictError(f"there is a task {op.record.id} already")
+            outcomes.append(taken if first is None else None if first == op.record.id else first)
+        return outcomes
+
+    async def append(self, ops: Sequence[Append]) -> list[bool | StoreError]:
+        outcomes: dict[int, bool | StoreError] = {}
+        left = list(enumerate(ops))
+        while left:
+            now: dict[str, tuple[int, Append]] = {}
+            later = []
+            for place, op in left:
+                if now.setdefault(op.record.id, (place, op))[0] != place:
+                    later.append((place, op))
+            outcomes |= await self._append(list(now.values()))
+            left = later
+        return [outcomes[place] for place in range(len(ops))]
+
+    async def _append(self, ops: Sequence[tuple[int, Append]]) -> dict[int, bool | StoreError]:
+        made = sorted((_appended(op) for _, op in ops), key=lambda row: str(row[0]))
+        columns = [[text(value) for value in column] for column in zip(*made, strict=True)]
+
+        async def write(connection: Connection) -> dict[str, bool | StoreError]:
+            found: dict[str, bool | StoreError] = {
+                row[0]: True for row in await connection.fetch(sql.APPEND, *columns, self._sender)
+            }
+            missed = [op for _, op in ops if op.record.id not in found]
+            if missed:
+                asked = [(op.record.id, *(map(text, op.key) if op.key else (None, None))) for op in missed]
+                why = {row[0]: row for row in await connection.fetch(sql.WHY_NOT, *zip(*asked, strict=True))}
+                found |= {op.record.id: _missed(op.record, *why[op.record.id][1:]) for op in missed}
+            return found
+
+        written = await self._pool.run(write)
+        return {place: written[op.record.id] for place, op in ops}
+
+    async def bury(self, letter: DeadLetter) -> bool:
+        columns = [[text(value)] for value in rows.letter_row(letter)]
+        return bool(await self._pool.run(lambda connection: connection.fetch(sql.BURY, *columns)))
+
+
+def _appended(op: Append) -> tuple[object, ...]:
+    """In the order of sql.APPENDED."""
+    source, event_id = op.key or (None, None)
+    return (op.record.id, *rows.changing(op.record), source, event_id, orjson.dumps(op.updates))
+
+
+def _missed(record: TaskRecord, version: int | None, duplicate: bool) -> bool | StoreError:
+    if version is None:
+        return ConflictError(f"there is no task {record.id} any more")
+    if duplicate:
+        return False
+    return ConflictError(f"task {record.id} is at version {version}, not {record.version - 1}")

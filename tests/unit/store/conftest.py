@@ -1,0 +1,23 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.unit.store.records import Store
+
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.postgres.store import PostgresStore
+from lambdaagent.store.sqlite import SqliteStore
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Each of them, empty: whatever a test of the contract says must be true of all."""
+    opened: Store
+    if request.param == "memory":
+        opened = MemoryStore()
+    elif request.param == "sqlite":
+        opened = await SqliteStore.open(tmp_path / "tasks.db")
+    else:
+        opened = await PostgresStore.open(request.getfixturevalue("database_url"))
+    yield opened
+    await opened.close()
