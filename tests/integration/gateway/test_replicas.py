@@ -239,6 +239,8 @@ def _is_failed(body: Json, task_id: str) -> bool:
 def test_a_database_that_restarts_loses_nothing_that_was_acknowledged(
     kube_apiserver: KubeApiserver, kubeconfig: Path, namespace: str, own_postgres: Postgres
 ) -> None:
+    environment = os.environ | {"LAMBDAAGENT_DATABASE": own_postgres.url()}
+    subprocess.run([sys.executable, "-m", "lambdaagent", "migrate"], env=environment, check=True, timeout=60)
     made = _replicas(kube_apiserver, kubeconfig, namespace, own_postgres.url())
     replicas = next(made)
     try:
