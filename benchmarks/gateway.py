@@ -1,6 +1,6 @@
 """`python -m benchmarks.gateway`: the gateway's speed as ratios, measured in one run, interleaved, on loopback.
 
-Direct skill calls against nginx proxying to the same upstream; SendMessage (memory, then SQLite) to a live agent
+Direct skill calls against nginx proxying to the same upstream; SendMessage (memory, SQLite, PostgreSQL) to a live agent
 against the public SDK's server answering in-process; and the time that the gateway adds with 100 agents in use.
 docs/benchmarks.md says how to read it. Nothing is asserted: numbers of a busy machine fail nobody's build.
 """
@@ -77,10 +77,18 @@ def messages(seconds: int, connections: int) -> Iterator[dict[str, Callable[[], 
         database = str(Path(folder) / "tasks.db")
         sqlite = stack.enter_context(parts.python("benchmarks.gateway_server", agent, database, "1"))
 
+        url = stack.enter_context(parts.postgres())
+        postgres = stack.enter_context(parts.python("benchmarks.gateway_server", agent, url, "1"))
+
         def load(server: parts.Server, path: str) -> Callable[[], parts.Load]:
             return lambda: parts.wrk(server, path, body=parts.MESSAGE, connections=connections, seconds=seconds)
 
-        yield {"SDK": load(sdk, "/rpc"), "gateway, memory": load(memory, RPC), "gateway, SQLite": load(sqlite, RPC)}
+        yield {
+            "SDK": load(sdk, "/rpc"),
+            "gateway, memory": load(memory, RPC),
+            "gateway, SQLite": load(sqlite, RPC),
+            "gateway, PostgreSQL": load(postgres, RPC),
+        }
 
 
 def added(*, agents: int, rate: int, seconds: int) -> None:

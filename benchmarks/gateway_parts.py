@@ -1,5 +1,6 @@
 """The other processes of the gateway's benchmark: nginx as upstream and as proxy, wrk as load; each ended by its id."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -13,6 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.parts.postgres import Postgres
+
+from lambdaagent.store.postgres import migrating
+from lambdaagent.store.postgres.urls import DatabaseUrl
 
 SUT, REST = "0", "1"  # cores: what is measured, and everything else
 ANSWER = '{"answer": "' + "x" * 64 + '"}'
@@ -116,6 +122,20 @@ def python(module: str, *arguments: str) -> Iterator[Server]:
     port = free_port()
     with process(sys.executable, "-m", module, str(port), *arguments, core=SUT, port=port) as server:
         yield server
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """With fsync on, beside the load: a database is on another machine."""
+    server = Postgres(durable=True)
+    try:
+        server.start()
+        server.pin(int(REST))
+        url = server.url(server.database())
+        asyncio.run(migrating.migrate(DatabaseUrl(url)))
+        yield url
+    finally:
+        server.remove()
 
 
 @dataclass(frozen=True, slots=True)

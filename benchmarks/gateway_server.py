@@ -1,13 +1,12 @@
 """The gateway alone, on uvloop: `python -m benchmarks.gateway_server PORT UPSTREAM STORE AGENTS`.
 
-STORE is `memory` or the path of an SQLite file. Prints a line when it listens.
+STORE is `memory`, the path of an SQLite file or the URL of a migrated PostgreSQL. Prints a line when it listens.
 """
 
 import asyncio
 import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
 import uvloop
 
@@ -17,8 +16,7 @@ from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
-from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.opening import open_store
 
 
 class Nowhere:
@@ -48,7 +46,7 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
         directory, nowhere = Directory(), Nowhere()
         for number in range(agents):
             directory.upsert(agent(number), url=upstream, ready=True, last_modified=datetime.now(UTC))
-        store = MemoryStore() if database == "memory" else await SqliteStore.open(Path(database), durable=True)
+        store = (await open_store("" if database == "memory" else database)).store
         stack.push_async_callback(store.close)
         await serve(
             stack,

@@ -76,6 +76,10 @@ class Postgres:
     def resume(self) -> None:
         self._signal_all(signal.SIGCONT)
 
+    def pin(self, core: int) -> None:
+        """To one core, with all that it starts from now on."""
+        os.sched_setaffinity(self._running().pid, {core})
+
     def execute(self, sql: str, *, database: str = "postgres") -> str:
         return self._run(
             self._tool("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", sql

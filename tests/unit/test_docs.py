@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 def test_every_dependency_has_its_line() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     text = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
-    groups = [project["project"]["dependencies"], project["dependency-groups"]["test"]]
+    extras = project["project"]["optional-dependencies"].values()
+    groups = [project["project"]["dependencies"], *extras, project["dependency-groups"]["test"]]
     names = [re.split(r"[\[>=]", line)[0] for group in groups for line in group]
     assert [name for name in names if name not in text] == []
 

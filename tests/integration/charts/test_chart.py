@@ -114,6 +114,7 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
         pytest.param({"operator": {"settings": {"servin": "knative"}}}, "servin", id="an unknown setting"),
         pytest.param({"operator": {"settings": {"serving": "nomad"}}}, "serving", id="an unknown choice"),
         pytest.param({"gateway": {"settings": {"amqpUrl": "amqp://u:p@h"}}}, "amqpUrl", id="a secret in plain sight"),
+        pytest.param({"gateway": {"settings": {"database": "postgresql://u:p@h/d"}}}, "database", id="a password"),
         pytest.param({"image": {"digest": "abc"}}, "digest", id="half a digest"),
         pytest.param({"namespaces": ["Shop"]}, "namespaces", id="no namespace"),
         pytest.param({"namespaces": ["shop", "shop"]}, "namespaces", id="a namespace twice"),
@@ -192,6 +193,44 @@ def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
 def test_a_database_file_is_opened_by_one_pod_at_a_time() -> None:
     documents = render({"gateway": {"settings": {"database": "/data/tasks.db"}}})
     assert find(documents, "Deployment", "lambdaagent-gateway")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "env"),
+    [
+        pytest.param(
+            {"secretSettings": {"database": {"name": "pg", "key": "url"}}},
+            {"valueFrom": {"secretKeyRef": {"name": "pg", "key": "url"}}},
+            id="from a Secret",
+        ),
+        pytest.param(
+            {"settings": {"database": "postgresql://lambda@db/tasks"}},
+            {"value": "postgresql://lambda@db/tasks"},
+            id="a URL without a password",
+        ),
+    ],
+)
+def test_a_database_is_migrated_before_the_gateways_start(gateway: dict[str, Any], env: dict[str, Any]) -> None:
+    documents = render({"gateway": gateway})
+    job = find(documents, "Job", "lambdaagent-migrate")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    pod = job["spec"]["template"]["spec"]
+    (unit,) = pod["containers"]
+    assert (unit["image"], unit["args"]) == (container(documents, "gateway")["image"], ["migrate"])
+    assert unit["env"] == [{"name": "LAMBDAAGENT_DATABASE", **env}]
+    assert (
+        pod["securityContext"]
+        == find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]["spec"]["securityContext"]
+    )
+    # The first hook runs before the accounts of the chart are made.
+    assert "serviceAccountName" not in pod
+    assert find(documents, "Deployment", "lambdaagent-gateway")["spec"]["strategy"]["type"] == "RollingUpdate"
+
+
+@pytest.mark.parametrize("database", ["", "/data/tasks.db"])
+def test_nothing_else_is_migrated_by_a_job(database: str) -> None:
+    documents = render({"gateway": {"settings": {"database": database}}})
+    assert "Job" not in {document["kind"] for document in documents}
 
 
 def test_the_image_of_the_end_to_end_test_is_that_of_the_containerfile() -> None:

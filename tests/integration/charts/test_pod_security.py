@@ -14,3 +14,11 @@ def test_the_processes_are_admitted(process: str, kube_apiserver: KubeApiserver,
     template = find(render(), "Deployment", f"lambdaagent-{process}")["spec"]["template"]
     made = pods.create(kube_apiserver.rest, namespace, template)
     assert made["metadata"]["labels"]["app.kubernetes.io/component"] == process
+
+
+def test_the_migration_is_admitted(kube_apiserver: KubeApiserver, namespace: str) -> None:
+    pods.enforce(kube_apiserver.rest, namespace)
+    values = {"gateway": {"secretSettings": {"database": {"name": "pg", "key": "url"}}}}
+    template = find(render(values), "Job", "lambdaagent-migrate")["spec"]["template"]
+    made = pods.create(kube_apiserver.rest, namespace, template)
+    assert made["metadata"]["labels"]["app.kubernetes.io/component"] == "migrate"

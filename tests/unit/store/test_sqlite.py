@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from tests.unit.store.records import letter, record
+from tests.unit.store.records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.grouping import GroupCommit
+from lambdaagent.store.records import Listing
 from lambdaagent.store.sqlite import SqliteStore
 
 WRITER = """
@@ -152,4 +153,72 @@ async def test_a_store_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         await store.get("t")
     with pytest.raises(StoreError, match="could not write"):
         await store.create(record())
+    await store.close()
+
+
+SCHEMA_1 = """
+    CREATE TABLE tasks (
+        id VARCHAR NOT NULL, context_id VARCHAR NOT NULL, namespace VARCHAR NOT NULL, agent VARCHAR NOT NULL,
+        skill VARCHAR, owner VARCHAR NOT NULL, version INTEGER NOT NULL, state VARCHAR NOT NULL,
+        settled INTEGER NOT NULL, created FLOAT NOT NULL, updated FLOAT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (id)
+    ) WITHOUT ROWID;
+    CREATE INDEX tasks_running ON tasks (id) WHERE settled = 0;
+    CREATE INDEX tasks_ended ON tasks (updated) WHERE settled = 2;
+    CREATE TABLE changes (
+        task_id VARCHAR NOT NULL, version INTEGER NOT NULL, source VARCHAR, event_id VARCHAR, updates BLOB NOT NULL,
+        PRIMARY KEY (task_id, version)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX changes_key ON changes (task_id, source, event_id) WHERE source IS NOT NULL;
+    INSERT INTO tasks VALUES ('a', 'c', 'shop', 'cart', NULL, 'ann', 0, 'TASK_STATE_WORKING', 0, 1.0, 1.0, '{}');
+    INSERT INTO tasks VALUES ('b', 'c', 'shop', 'cart', NULL, 'ann', 1, 'TASK_STATE_COMPLETED', 2, 1.0, 2.0, '{}');
+    INSERT INTO changes VALUES ('b', 1, '/s', '1', '[{"x": 1}]');
+    PRAGMA user_version = 1;
+"""
+
+
+async def test_a_file_of_schema_1_is_migrated_with_all_that_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(SCHEMA_1)
+    connection.close()
+    fresh = await SqliteStore.open(tmp_path / "fresh.db")
+    await fresh.close()
+    for _ in range(2):  # the second time there is nothing to migrate
+        store = await SqliteStore.open(path)
+        # Its holder of then has ended.
+        assert await store.dead() == ["schema 1"]
+        found = await store.find(Listing("shop", "cart", "ann"))
+        assert [(each.id, each.version, each.holder) for each in found.records] == [("b", 1, ""), ("a", 0, "schema 1")]
+        assert [list(change.updates) for change in await store.changes("b")] == [[{"x": 1}]]
+        await store.put_push(push(task_id="a"))
+        await store.close()
+    assert indexes(path) == indexes(tmp_path / "fresh.db")
+
+
+def indexes(path: Path) -> dict[str, str]:
+    connection = sqlite3.connect(path)
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'"))
+    connection.close()
+    return found
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(SCHEMA_1)
+    connection.execute("CREATE TABLE pushes_due (x)")  # the name of an index to come
+    before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+    with pytest.raises(StoreUnusableError, match="pushes_due"):
+        await SqliteStore.open(path)
+    assert connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    connection.close()
+
+
+async def test_only_the_process_that_holds_the_file_lives(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "tasks.db")
+    await store.create(record("a", holder="earlier"))
+    await store.beat("earlier", seconds=60)
+    await store.beat("now", seconds=0.0)
+    assert await store.dead() == ["earlier"]
     await store.close()

@@ -26,6 +26,7 @@ from lambdaagent.tasks.contract import Client
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
 from lambdaagent.tasks.live import Limits, Outcome
+from lambdaagent.tasks.pushing import Store
 
 Json = dict[str, Any]
 CLOCK = system()
@@ -101,7 +102,7 @@ class Bench:
     container: Container
     observed: Observed
     engine: Engine
-    store: MemoryStore | SqliteStore
+    store: Store
 
     def event(self, task_id: str, event_id: str = "1", **more: Any) -> Event:
         fields = {
@@ -118,9 +119,7 @@ class Bench:
         return record.state
 
 
-def bench_of(
-    store: MemoryStore | SqliteStore, *, limits: Limits | None = None, clock: Clock = CLOCK, known: Callee | None = None
-) -> Bench:
+def bench_of(store: Store, *, limits: Limits | None = None, clock: Clock = CLOCK, known: Callee | None = None) -> Bench:
     container, observed = Container(at_once), Observed()
     found = known or agent()
     engine = Engine(
@@ -136,9 +135,7 @@ def bench_of(
 
 @pytest.fixture(params=["memory"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    store: MemoryStore | SqliteStore = (
-        MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "t.db")
-    )
+    store: Store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "t.db")
     made = bench_of(store, known=agent(forwards=["till"]))
     await made.engine.start()
     yield made
@@ -487,3 +484,27 @@ async def test_retention_is_kept_by_the_engine_itself() -> None:
 def test_a_failure_update_says_its_words() -> None:
     update = answers.failed("why", clock=CLOCK)
     assert update["statusUpdate"]["status"]["message"]["parts"] == [{"text": "why"}]
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for_and_nothing_is_taken_before() -> None:
+    class Away(MemoryStore):
+        async def beat(self, holder: str, *, seconds: float) -> None:
+            if away:
+                raise StoreError("away")
+            await super().beat(holder, seconds=seconds)
+
+    away = True
+    made = bench_of(Away(), limits=Limits(beat_every=0.01))
+    await made.engine.start()
+    with pytest.raises(EngineStoppedError, match="cannot reach its store yet"):
+        await made.engine.send(agent(), sending())
+    away = False
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                task = await made.engine.send(agent(), sending())
+                break
+            except EngineStoppedError:
+                await asyncio.sleep(0.01)
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+    await made.engine.stop(grace=0)
