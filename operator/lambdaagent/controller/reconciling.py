@@ -3,7 +3,8 @@
 Everything is decided anew from what is there now, whatever woke us. Status is written last and only when it differs.
 """
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -32,9 +33,12 @@ from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
+from lambdaagent.status.conditions import Failure
 from lambdaagent.status.models import endpoint
 
 log = structlog.get_logger(__name__)
+
+_BLIND_SECONDS = 30.0
 
 # Condition types of ours; the dispatcher's EventingReady is ours only where we said it.
 _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus")
@@ -71,7 +75,7 @@ class Reconciler:
             self.agents[key] = parsed
         else:
             self.agents.pop(key, None)
-        if before is not None and before["metadata"].get("generation") == obj["metadata"].get("generation"):
+        if before is not None and _same_spec(before, obj):
             return {key}
         agent = self.agents.get(key)
         self.prober.put(key, endpoint(agent.spec.ai) if agent else None)
@@ -82,6 +86,9 @@ class Reconciler:
         self.agents.pop(key, None)
         self.prober.put(key, None)
         return self._forwarding_to(key) | self.interests.put(key, None)
+
+    def versions(self) -> dict[AgentKey, int]:
+        return {key: int(obj["metadata"]["resourceVersion"]) for key, obj in self.raw.items()}
 
     def _wrote(self, obj: Object) -> None:
         """What a write of ours answered, which may come after the news that the object is gone."""
@@ -118,7 +125,7 @@ class Reconciler:
         agent = parse_valid(obj)
         if isinstance(agent, list):
             await self._report(obj, decide.invalid(obj, agent, now=self.now()))
-            return self.resync_seconds
+            return next_look((), resync_seconds=self.resync_seconds)
         plan = make_plan(agent, installation=self.installation, backends=self.backends, observed=self._observed(agent))
         outcome = await Syncer(self.client, self.caches).sync(agent, plan)
         world = replace(
@@ -139,7 +146,7 @@ class Reconciler:
         await self._report(obj, status)
         if outcome.temporary:
             raise outcome.temporary
-        return self.resync_seconds
+        return next_look(outcome.world.failures.values(), resync_seconds=self.resync_seconds)
 
     def _observed(self, agent: LambdaAgent) -> Observed:
         urls: dict[AgentKey, str] = {}
@@ -229,6 +236,19 @@ class Reconciler:
             pass  # its namespace is being deleted, and the Event would go as well
         except LambdaAgentError as problem:
             log.warning("event not recorded", agent=obj["metadata"]["name"], problem=str(problem))
+
+
+def next_look(failures: Iterable[Failure], *, resync_seconds: float) -> float:
+    """After how many seconds to look at an agent in any case; soon where no watch tells that a failure's cause went:
+    objects that are not ours, rights, quotas. Jittered, or a thousand agents would be looked at in one moment."""
+    blind = any(failure.permanent for failure in failures)
+    seconds = min(_BLIND_SECONDS, resync_seconds) if blind else resync_seconds
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+def _same_spec(before: Object, after: Object) -> bool:
+    """One that was made anew under the same name begins with the same generation."""
+    return all(before["metadata"].get(key) == after["metadata"].get(key) for key in ("uid", "generation"))
 
 
 def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:

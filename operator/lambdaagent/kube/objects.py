@@ -4,7 +4,7 @@ Nothing here replaces a whole object. The only writes to somebody else's object 
 version that was read, because the list is shared with other controllers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from lambdaagent.kube.resources import Resource, of
 
 Document = dict[str, Any]
 _PAGE = 500
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,20 @@ async def find(client: Client, resource: Resource, *, name: str, namespace: str 
 
 
 async def list_objects(
-    client: Client, resource: Resource, *, namespace: str | None = None, labels: str = "", fields: str = ""
+    client: Client,
+    resource: Resource,
+    *,
+    namespace: str | None = None,
+    labels: str = "",
+    fields: str = "",
+    metadata_only: bool = False,
+    keep: Callable[[Document], Document] = lambda item: item,
 ) -> Listing:
-    """All of them, in pages; without a namespace over all namespaces. Items carry apiVersion and kind."""
+    """All of them, in pages; without a namespace over all namespaces. Items carry apiVersion and kind.
+
+    Of each, what `keep` makes of it: a page at a time, or a large listing would stand in memory twice.
+    """
+    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
     items: list[Document] = []
     query = {"limit": str(_PAGE)} | _selectors(labels=labels, fields=fields)
     while True:
@@ -53,9 +65,11 @@ async def list_objects(
             action="list",
             target=resource.named(namespace=namespace),
             query=query,
+            accept=f"{_METADATA},application/json" if metadata_only else "application/json",
         )
-        # The items of a typed list come without them.
-        items += [{"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"]]
+        # The items of a typed list come without them, and metadata alone as of a kind of its own; an empty list of
+        # those is null.
+        items += [keep(item | kind) for item in page["items"] or ()]
         more = page["metadata"].get("continue")
         if not more:
             return Listing(tuple(items), page["metadata"]["resourceVersion"])
