@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from lambdaagent.children.base import AgentKey, Object
+from lambdaagent.children.base import AgentKey
+from lambdaagent.controller import matching
 from lambdaagent.controller.agents import EndedError
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube.client import Client
@@ -81,8 +82,4 @@ class Auditor:
 
     async def _listed(self, namespace: str | None) -> tuple[Versions, int]:
         listing = await list_objects(self.client, LAMBDA_AGENT, namespace=namespace, metadata_only=True)
-        return {key_of(item): _version(item) for item in listing.items}, int(listing.resource_version)
-
-
-def _version(item: Object) -> int:
-    return int(item["metadata"]["resourceVersion"])
+        return {key_of(item): matching.version(item) for item in listing.items}, int(listing.resource_version)

@@ -6,7 +6,7 @@ whoever is about to create one asks the API server first. Where a kind could not
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -42,7 +42,7 @@ KINDS: tuple[tuple[Resource, str], ...] = (
     (SERVICE, _MANAGED),
 )
 # Every object of these is in its cache.
-WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG))
+WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG, KNATIVE_SERVICE))
 ChildId = tuple[Resource, str, str]  # kind, namespace, name
 
 
@@ -60,6 +60,8 @@ class Caches:
     namespaces: tuple[str, ...] = ()
     _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
     _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
+    # The newest version of an object that is being written for an agent, as the watch told it meanwhile.
+    _held: dict[tuple[ChildId, AgentKey], int] = field(default_factory=dict, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
@@ -73,6 +75,24 @@ class Caches:
         """The agents that own an object."""
         obj = self.get(resource, namespace, name)
         return [key for key, _ in matching.owners(obj)] if obj else []
+
+    async def write(self, obj: Object, key: AgentKey, writing: Awaitable[Object]) -> Object:
+        """Awaits the write of an object on behalf of an agent, and takes in what it answers.
+
+        The watch often tells of a write before its answer is there, and would wake the agent for its own work: its news
+        are held back, and count only if they are newer than the answer.
+        """
+        held, answered = (_id(obj), key), -1
+        self._held[held] = -1
+        try:
+            answer = await writing
+            answered = matching.version(answer)
+            if self._held[held] <= answered:
+                self.put(answer)
+        finally:
+            if self._held.pop(held) > answered:
+                self.changed(key)
+        return answer
 
     def put(self, obj: Object) -> None:
         """What an apply answered: newer than the watch, unless the watch was faster."""
@@ -131,7 +151,10 @@ class Caches:
             else:
                 self._store(_id(change.object), change.object)
             for key in concerned:
-                self.changed(key)
+                if (held := (_id(change.object), key)) in self._held:
+                    self._held[held] = matching.version(change.object)
+                else:
+                    self.changed(key)
 
     def _store(self, child: ChildId, obj: Object) -> None:
         if (known := self._objects.get(child)) is not None:

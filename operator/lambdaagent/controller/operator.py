@@ -120,7 +120,7 @@ async def _term(
     queue = WorkQueue(process, workers=settings.workers)
     auditor = Auditor(
         client,
-        reconciler.versions,
+        reconciler.roster.versions,
         lambda key: _gone(reconciler, queue, key),
         every=settings.resync_seconds,
         namespaces=settings.namespaces,
@@ -150,7 +150,7 @@ class _Insight:
     queue: WorkQueue
 
     def phases(self) -> Iterator[str]:
-        return ((obj.get("status") or {}).get("phase", "Unknown") for obj in list(self.reconciler.raw.values()))
+        return ((obj.get("status") or {}).get("phase", "Unknown") for obj in list(self.reconciler.roster.raw.values()))
 
     def children(self) -> Iterator[str]:
         return self.caches.kinds()
@@ -169,12 +169,12 @@ def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Ob
     if kind == "DELETED":
         _gone(reconciler, queue, key)
         return
-    for each in reconciler.seen(obj):
+    for each in reconciler.roster.seen(obj):
         queue.add(each)
 
 
 def _gone(reconciler: Reconciler, queue: WorkQueue, key: AgentKey) -> None:
-    concerned = reconciler.gone(key)
+    concerned = reconciler.roster.gone(key)
     queue.forget(key)
     for each in concerned:
         queue.add(each)

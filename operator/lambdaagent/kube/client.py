@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -128,8 +130,18 @@ async def connect(
 
     configuration: Any = library.Configuration()
     namespace = await _configure(configuration, kubeconfig=kubeconfig, context=context)
+    # Watches keep their connections: a hundred of them (ten namespaces) would be all that the library allows.
+    configuration.connection_pool_maxsize = 0
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
+    configuration.client_session_kwargs = {"trust_env": False}
     async with library.ApiClient(configuration) as api:
         yield Client(api, namespace=os.environ.get("POD_NAMESPACE") or namespace or "default", timeout=timeout)
+
+
+def _proxy(url: str) -> str | None:
+    """What the environment says, asked once: aiohttp asks at every request, and reads ~/.netrc in a thread for it."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 async def _configure(configuration: Any, *, kubeconfig: Path | None, context: str | None) -> str:

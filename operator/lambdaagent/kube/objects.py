@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.errors import NotFoundError
+from lambdaagent.kube.errors import ConflictError, NotFoundError
 from lambdaagent.kube.resources import Resource, of
 
 Document = dict[str, Any]
@@ -129,12 +129,19 @@ async def merge_patch(
 async def add_owner(client: Client, document: Document, reference: Mapping[str, Any], *, manager: str) -> Document:
     """Appends an owner reference to whatever list the server has by then; asking twice appends twice."""
     metadata = document["metadata"]
-    name, namespace = metadata["name"], metadata.get("namespace")
+    resource, name, namespace = of(document), metadata["name"], metadata.get("namespace")
     if not metadata.get("ownerReferences"):
         # There is no list to append to, and the version guards against another who makes it now.
         patch = {"metadata": {"ownerReferences": [dict(reference)], "resourceVersion": metadata["resourceVersion"]}}
-        return await merge_patch(client, of(document), name=name, namespace=namespace, patch=patch, manager=manager)
-    resource = of(document)
+        try:
+            return await merge_patch(client, resource, name=name, namespace=namespace, patch=patch, manager=manager)
+        except ConflictError:
+            document = await get(client, resource, name=name, namespace=namespace)
+            found = document["metadata"]
+            if found["uid"] != metadata["uid"] or not found.get("ownerReferences"):
+                raise
+            # Somebody made the list in between, so now there is one to append to.
+            return await add_owner(client, document, reference, manager=manager)
     answer: Document = await client.request(
         "PATCH",
         resource.path(namespace=namespace, name=name),
