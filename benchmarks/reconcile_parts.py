@@ -25,8 +25,10 @@ from lambdaagent.api import agent as agents
 from lambdaagent.api import naming
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import plan
+from lambdaagent.controller.matching import marked, without_owners
 from lambdaagent.kube.apply import apply
 from lambdaagent.kube.client import connect
+from lambdaagent.kube.objects import add_owner
 from lambdaagent.settings import Installation
 
 WORKERS = 8
@@ -169,26 +171,33 @@ class Operator:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def render(path: Path, count: int, subscriptions: int, namespaces: int) -> None:
-    """The children of each agent, as the operator would apply them."""
+def render(rest: Rest, path: Path) -> None:
+    """The children of each agent that is there, as the operator would apply them, and which of them are shared."""
     rendered = []
-    for number in range(count):
-        metadata = {"name": f"agent-{number:04d}", "namespace": f"bare-{number % namespaces}", "uid": ""}
-        agent = agents.parse({"metadata": metadata, "spec": spec(subscriptions)})
-        made = plan(agent, installation=Installation(), backends=Backends(), observed=Observed())
-        rendered.append([child.obj for child in made.children])
+    for found in rest.get("/apis/lambda.knative.io/v1alpha1/lambdaagents")["items"]:
+        made = plan(agents.parse(found), installation=Installation(), backends=Backends(), observed=Observed())
+        rendered.append([(marked(child), child.shared) for child in made.children])
     path.write_bytes(orjson.dumps(rendered))
 
 
 async def _bare(kubeconfig: Path, rendered: Path) -> None:
-    """One agent after another per worker, its children in order."""
-    waiting: list[list[dict[str, Any]]] = orjson.loads(rendered.read_bytes())[::-1]
+    """One agent after another per worker, its children in order; what is shared is applied once, then joined."""
+    waiting: list[list[tuple[dict[str, Any], bool]]] = orjson.loads(rendered.read_bytes())[::-1]
+    shared: dict[tuple[str, str, str], dict[str, Any]] = {}
     async with connect(kubeconfig=kubeconfig) as client:
 
         async def work() -> None:
             while waiting:
-                for document in waiting.pop():
-                    await apply(client, document, manager=naming.MANAGER)
+                for document, joined in waiting.pop():
+                    if not joined:
+                        await apply(client, document, manager=naming.MANAGER)
+                        continue
+                    metadata = document["metadata"]
+                    key = document["kind"], metadata["namespace"], metadata["name"]
+                    if key not in shared:
+                        shared[key] = await apply(client, without_owners(document), manager=naming.MANAGER)
+                    (owner,) = metadata["ownerReferences"]
+                    shared[key] = await add_owner(client, shared[key], owner, manager=naming.MANAGER)
 
         await asyncio.gather(*(work() for _ in range(WORKERS)))
 

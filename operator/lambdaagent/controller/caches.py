@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import matching
+from lambdaagent.controller.echoes import Echoes
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.resources import (
@@ -60,8 +61,7 @@ class Caches:
     namespaces: tuple[str, ...] = ()
     _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
     _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
-    # The newest version of an object that is being written for an agent, as the watch told it meanwhile.
-    _held: dict[tuple[ChildId, AgentKey], int] = field(default_factory=dict, init=False)
+    _echoes: Echoes = field(default_factory=Echoes, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
@@ -77,21 +77,10 @@ class Caches:
         return [key for key, _ in matching.owners(obj)] if obj else []
 
     async def write(self, obj: Object, key: AgentKey, writing: Awaitable[Object]) -> Object:
-        """Awaits the write of an object on behalf of an agent, and takes in what it answers.
-
-        The watch often tells of a write before its answer is there, and would wake the agent for its own work: its news
-        are held back, and count only if they are newer than the answer.
-        """
-        held, answered = (_id(obj), key), -1
-        self._held[held] = -1
-        try:
-            answer = await writing
-            answered = matching.version(answer)
-            if self._held[held] <= answered:
-                self.put(answer)
-        finally:
-            if self._held.pop(held) > answered:
-                self.changed(key)
+        """Awaits the write of an object on behalf of an agent, who is not woken by it, and takes in its answer."""
+        answer, overtaken = await self._echoes.write((_id(obj), key), writing, news=lambda: self.changed(key))
+        if not overtaken:
+            self.put(answer)
         return answer
 
     def put(self, obj: Object) -> None:
@@ -151,9 +140,7 @@ class Caches:
             else:
                 self._store(_id(change.object), change.object)
             for key in concerned:
-                if (held := (_id(change.object), key)) in self._held:
-                    self._held[held] = matching.version(change.object)
-                else:
+                if not self._echoes.holds((_id(change.object), key), change.object):
                     self.changed(key)
 
     def _store(self, child: ChildId, obj: Object) -> None:

@@ -108,6 +108,7 @@ async def _term(
         prober,
         settings,
         chosen,
+        wake,
         resync_seconds=settings.resync_seconds,
         instance=settings.pod_name or naming.MANAGER,
     )

@@ -22,7 +22,7 @@ from lambdaagent.controller.caches import Caches
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.interests import Interests
 from lambdaagent.controller.probing import Prober
-from lambdaagent.controller.roster import Roster, slim
+from lambdaagent.controller.roster import Roster, key_of, slim
 from lambdaagent.controller.syncing import Syncer
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
@@ -52,13 +52,15 @@ class Reconciler:
     prober: Prober
     installation: Installation
     backends: Backends
+    # Called with an agent that is to be looked at again.
+    wake: Callable[[AgentKey], None]
     resync_seconds: float = 600.0
     instance: str = naming.MANAGER
     now: Callable[[], datetime] = utc_now
     roster: Roster = field(init=False)
 
     def __post_init__(self) -> None:
-        self.roster = Roster(self.prober, Interests(self.installation))
+        self.roster = Roster(self.prober, Interests(self.installation), self.wake)
 
     async def reconcile(self, key: AgentKey) -> float | None:
         """Raises TemporaryError where something failed that may pass; returns when to look again anyway."""
@@ -77,9 +79,8 @@ class Reconciler:
     async def _keep(self, key: AgentKey, obj: Object) -> float | None:
         finalizers = obj["metadata"].get("finalizers", [])
         if FINALIZER not in finalizers:
-            self.roster.wrote(
-                await objects.set_finalizers(self.client, obj, [*finalizers, FINALIZER], manager=naming.MANAGER)
-            )
+            adding = objects.set_finalizers(self.client, obj, [*finalizers, FINALIZER], manager=naming.MANAGER)
+            self.roster.wrote(await self.roster.write(key, adding))
         agent = self.roster.agents.get(key)
         obj = self.roster.raw.get(key, obj)
         if agent is None:
@@ -161,7 +162,7 @@ class Reconciler:
         if not _differs(status, before, dispatcher_spoke=_dispatcher_spoke(obj)):
             return
         await self._drop_legacy(obj)
-        written = await apply_status(
+        applying = apply_status(
             self.client,
             LAMBDA_AGENT,
             name=metadata["name"],
@@ -169,9 +170,11 @@ class Reconciler:
             status=status,
             manager=naming.STATUS_OF_OPERATOR,
         )
+        written = await self.roster.write(key_of(obj), applying)
         if matching.differs_in_status_only(obj, slim(written)):
             self.roster.wrote(written)
-        # Else somebody changed it meanwhile, and only their event may count as having been looked at.
+        else:  # somebody changed it meanwhile, and the news of that may have been held back with those of our write
+            self.roster.wake(key_of(obj))
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
             log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])

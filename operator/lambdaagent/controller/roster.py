@@ -4,7 +4,7 @@ Reconciles read here and never ask the API server for an agent. Of the object on
 spec stands in the parsed agent, and the record of who wrote which field is as large as all the rest.
 """
 
-from collections.abc import Set
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass, field
 
 from lambdaagent.api import naming
@@ -12,6 +12,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import Problem, parse_valid
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import matching
+from lambdaagent.controller.echoes import Echoes
 from lambdaagent.controller.interests import Interests
 from lambdaagent.controller.probing import Prober
 from lambdaagent.status.models import endpoint
@@ -24,10 +25,13 @@ _PASSING = ("resourceVersion", "managedFields", "finalizers", "deletionTimestamp
 class Roster:
     prober: Prober
     interests: Interests
+    # Called with an agent that changed while it was being written.
+    wake: Callable[[AgentKey], None]
     raw: dict[AgentKey, Object] = field(default_factory=dict)
     agents: dict[AgentKey, LambdaAgent] = field(default_factory=dict)
     # Those that break the API's rules are not in `agents`.
     problems: dict[AgentKey, list[Problem]] = field(default_factory=dict)
+    _echoes: Echoes = field(default_factory=Echoes, init=False)
 
     def seen(self, obj: Object) -> Set[AgentKey]:
         """Takes in an agent's present state; returns the agents to look at because of it."""
@@ -35,6 +39,10 @@ class Roster:
         before = self.raw.get(key)
         if before is not None and not matching.newer(obj, before):
             return frozenset()  # our own write comes back, or an event that it overtook
+        held = self._echoes.holds(key, obj)
+        return self._take(key, obj, before) - ({key} if held else set())
+
+    def _take(self, key: AgentKey, obj: Object, before: Object | None) -> Set[AgentKey]:
         self.raw[key] = after = slim(obj)
         if before is not None and _lasting(before) == _lasting(after):
             return {key}
@@ -53,6 +61,11 @@ class Roster:
             kept.pop(key, None)
         self.prober.put(key, None)
         return self._forwarding_to(key) | self.interests.put(key, None)
+
+    async def write(self, key: AgentKey, writing: Awaitable[Object]) -> Object:
+        """Awaits a write to the agent itself, which is not woken by it."""
+        answer, _ = await self._echoes.write(key, writing, news=lambda: self.wake(key))
+        return answer
 
     def wrote(self, obj: Object) -> None:
         """What a write of ours answered, which may come after the news that the object is gone."""

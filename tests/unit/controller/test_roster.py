@@ -28,7 +28,7 @@ def agent(
 
 @pytest.fixture
 def roster() -> Roster:
-    return Roster(Prober(60, print), Interests(Installation()))
+    return Roster(Prober(60, print), Interests(Installation()), print)
 
 
 def test_a_change_of_status_alone_is_not_parsed_again(roster: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,6 +42,30 @@ def test_an_annotation_changes_the_parsed_agent_too(roster: Roster) -> None:
     roster.seen(agent(1))
     roster.seen(agent(2, annotations={naming.ANNOTATION_POD_SECURITY: "baseline"}))
     assert naming.ANNOTATION_POD_SECURITY in roster.agents[ONE].metadata.annotations
+
+
+async def test_what_it_is_told_of_its_own_write_wakes_nobody(roster: Roster) -> None:
+    roster.seen(agent(1))
+
+    async def writing() -> Any:
+        assert roster.seen(agent(2, finalizers=["x"])) == set()
+        return agent(2, finalizers=["x"])
+
+    assert await roster.write(ONE, writing()) == agent(2, finalizers=["x"])
+    assert roster.seen(agent(3)) == {ONE}
+
+
+async def test_what_somebody_changed_after_it_does(roster: Roster) -> None:
+    woken: list[object] = []
+    roster.wake = woken.append
+    roster.seen(agent(1))
+
+    async def writing() -> Any:
+        roster.seen(agent(3, generation=2))
+        return agent(2, finalizers=["x"])
+
+    await roster.write(ONE, writing())
+    assert woken == [ONE]
 
 
 def test_an_older_version_is_no_news(roster: Roster) -> None:
