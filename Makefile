@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 
-.PHONY: help setup run parts test e2e lint format bench crds reference manifests lock clean
+.PHONY: help setup run parts test e2e lint format bench bench-operator crds reference manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -41,8 +41,11 @@ format: setup ## Put the code into its form
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format --quiet .
 
-bench: setup ## Measure the hot paths, as ratios
+bench: setup ## Measure the gateway, as ratios
 	$(BIN)/python -m benchmarks
+
+bench-operator: setup parts ## Measure the operator at 100 and 1,000 agents beside a bare client; some minutes
+	$(BIN)/python -m benchmarks.reconcile
 
 crds: setup ## Write crds/ anew from the models
 	$(BIN)/lambdaagent crd > crds/lambdaagents.yaml

@@ -77,7 +77,7 @@ class OperatorSettings(Installation):
     pod_namespace: str = Field("", validation_alias="POD_NAMESPACE")
     pod_name: str = Field("", validation_alias="POD_NAME")
     workers: int = Field(8, ge=1, le=256)
-    lease_duration: float = Field(15, gt=0)
+    lease_duration: float = Field(8, gt=0)
     resync_seconds: float = Field(600, gt=0)
     ai_probe_seconds: float = Field(60, ge=5, description="each AI endpoint is asked so often")
     host: str = "0.0.0.0"  # noqa: S104 -- probes and scrapes come from outside the pod

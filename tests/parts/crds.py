@@ -56,5 +56,6 @@ def _manifests() -> Iterator[dict[str, Any]]:
 
 
 def _established(rest: Rest, name: str) -> bool:
-    conditions = rest.get(f"{_CRDS}/{name}").get("status", {}).get("conditions", [])
+    # null before the first one.
+    conditions = rest.get(f"{_CRDS}/{name}").get("status", {}).get("conditions") or []
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)

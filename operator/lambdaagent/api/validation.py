@@ -47,6 +47,17 @@ def render_path(path: Path) -> str:
 
 def problems(obj: dict[str, Any], *, strict: bool = True) -> list[Problem]:
     """Everything that is wrong with the document; `strict` counts unknown fields too."""
+    return _examine(obj, strict=strict)[0]
+
+
+def parse_valid(obj: dict[str, Any]) -> LambdaAgent | list[Problem]:
+    """The agent, or all that is wrong with it; unknown fields pass, as they do on a server that is older or newer."""
+    found, agent = _examine(obj, strict=False)
+    return agent if agent and not found else found
+
+
+def _examine(obj: dict[str, Any], *, strict: bool) -> tuple[list[Problem], LambdaAgent | None]:
+    """What is wrong with it, and the agent if it can be read at all."""
     found: list[Problem] = []
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -66,9 +77,9 @@ def problems(obj: dict[str, Any], *, strict: bool = True) -> list[Problem]:
     except ValidationError as error:
         found += [_from_pydantic(detail) for detail in error.errors(include_url=False)]
         found += _cross_field(_readable_part(obj.get("spec")))
-    else:
-        found += _cross_field(agent.spec)
-    return found
+        return found, None
+    found += _cross_field(agent.spec)
+    return found, agent
 
 
 def _readable_part(spec: Any) -> AgentSpec:
@@ -205,9 +216,3 @@ def _a2a(spec: AgentSpec) -> Iterator[Problem]:
             message = f"skill id {skill.id!r} stands already at skills[{seen[skill.id]}]"
             yield Problem(("spec", "a2a", "skills", index, "id"), message, "give each skill an id of its own")
         seen.setdefault(skill.id, index)
-
-
-def parse_valid(obj: dict[str, Any]) -> LambdaAgent | list[Problem]:
-    """The agent, or all that is wrong with it; unknown fields pass, as they do on a server that is older or newer."""
-    found = problems(obj, strict=False)
-    return found or agents.parse(obj)

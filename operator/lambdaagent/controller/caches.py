@@ -6,13 +6,14 @@ whoever is about to create one asks the API server first. Where a kind could not
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import matching
+from lambdaagent.controller.echoes import Echoes
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.resources import (
@@ -42,7 +43,7 @@ KINDS: tuple[tuple[Resource, str], ...] = (
     (SERVICE, _MANAGED),
 )
 # Every object of these is in its cache.
-WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG))
+WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG, KNATIVE_SERVICE))
 ChildId = tuple[Resource, str, str]  # kind, namespace, name
 
 
@@ -60,6 +61,7 @@ class Caches:
     namespaces: tuple[str, ...] = ()
     _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
     _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
+    _echoes: Echoes = field(default_factory=Echoes, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
@@ -73,6 +75,13 @@ class Caches:
         """The agents that own an object."""
         obj = self.get(resource, namespace, name)
         return [key for key, _ in matching.owners(obj)] if obj else []
+
+    async def write(self, obj: Object, key: AgentKey, writing: Awaitable[Object]) -> Object:
+        """Awaits the write of an object on behalf of an agent, who is not woken by it, and takes in its answer."""
+        answer, overtaken = await self._echoes.write((_id(obj), key), writing, news=lambda: self.changed(key))
+        if not overtaken:
+            self.put(answer)
+        return answer
 
     def put(self, obj: Object) -> None:
         """What an apply answered: newer than the watch, unless the watch was faster."""
@@ -131,7 +140,8 @@ class Caches:
             else:
                 self._store(_id(change.object), change.object)
             for key in concerned:
-                self.changed(key)
+                if not self._echoes.holds((_id(change.object), key), change.object):
+                    self.changed(key)
 
     def _store(self, child: ChildId, obj: Object) -> None:
         if (known := self._objects.get(child)) is not None:

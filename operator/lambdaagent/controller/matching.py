@@ -5,9 +5,10 @@ is ours if it carries our labels. Anything else with a child's name is foreign a
 """
 
 import hashlib
-import json
 from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from lambdaagent.api import naming
 from lambdaagent.api.base import GROUP, KIND
@@ -45,9 +46,13 @@ def owners(live: Object) -> list[tuple[AgentKey, str]]:
     return [((namespace, ref["name"]), ref["uid"]) for ref in references if ref["kind"] == KIND]
 
 
-def newer(obj: Object, known: Object) -> bool:
+def version(obj: Object) -> int:
     """Versions of one kind can be compared as numbers (Kubernetes 1.35, KEP-5504); those of etcd always could."""
-    return int(obj["metadata"]["resourceVersion"]) > int(known["metadata"]["resourceVersion"])
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def newer(obj: Object, known: Object) -> bool:
+    return version(obj) > version(known)
 
 
 def differs_in_status_only(old: Object, new: Object) -> bool:
@@ -79,9 +84,9 @@ def marked(child: Child) -> Object:
     """The object with a hash of itself: a field that is no longer wanted shows in nothing else."""
     if child.fixed:
         return child.obj
-    text = json.dumps(child.obj, sort_keys=True)
+    text = orjson.dumps(child.obj, option=orjson.OPT_SORT_KEYS)
     metadata = child.obj["metadata"]
-    annotations = metadata.get("annotations", {}) | {ANNOTATION_HASH: hashlib.sha256(text.encode()).hexdigest()[:16]}
+    annotations = metadata.get("annotations", {}) | {ANNOTATION_HASH: hashlib.sha256(text).hexdigest()[:16]}
     return child.obj | {"metadata": metadata | {"annotations": annotations}}
 
 

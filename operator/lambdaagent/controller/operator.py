@@ -7,8 +7,9 @@ that writes runs inside the Lease and is cancelled with it.
 import asyncio
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -16,6 +17,7 @@ from lambdaagent.api import naming
 from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey, Object, backends
 from lambdaagent.controller import agents, apis, health
+from lambdaagent.controller.auditing import Auditor
 from lambdaagent.controller.caches import Caches
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.metrics import Metrics
@@ -106,6 +108,7 @@ async def _term(
         prober,
         settings,
         chosen,
+        wake,
         resync_seconds=settings.resync_seconds,
         instance=settings.pod_name or naming.MANAGER,
     )
@@ -116,11 +119,23 @@ async def _term(
             return await reconciler.reconcile(key)
 
     queue = WorkQueue(process, workers=settings.workers)
+    auditor = Auditor(
+        client,
+        reconciler.roster.versions,
+        lambda key: _gone(reconciler, queue, key),
+        every=settings.resync_seconds,
+        namespaces=settings.namespaces,
+    )
     async with caches.run(), evidence.run(), prober.run(), queue.run():
         metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
-            await agents.follow(
-                lambda kind, obj: _changed(reconciler, queue, kind, obj), namespaces=settings.namespaces, ready=ready
+            await _first(
+                agents.follow(
+                    lambda kind, obj: _changed(reconciler, queue, kind, obj),
+                    namespaces=settings.namespaces,
+                    ready=ready,
+                ),
+                auditor.run(),
             )
         finally:
             metrics.insight = None
@@ -136,7 +151,7 @@ class _Insight:
     queue: WorkQueue
 
     def phases(self) -> Iterator[str]:
-        return ((obj.get("status") or {}).get("phase", "Unknown") for obj in list(self.reconciler.raw.values()))
+        return ((obj.get("status") or {}).get("phase", "Unknown") for obj in list(self.reconciler.roster.raw.values()))
 
     def children(self) -> Iterator[str]:
         return self.caches.kinds()
@@ -153,9 +168,27 @@ class _Insight:
 def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Object) -> None:
     key: AgentKey = (obj["metadata"]["namespace"], obj["metadata"]["name"])
     if kind == "DELETED":
-        concerned = reconciler.gone(key)
-        queue.forget(key)
-    else:
-        concerned = reconciler.seen(obj)
+        _gone(reconciler, queue, key)
+        return
+    for each in reconciler.roster.seen(obj):
+        queue.add(each)
+
+
+def _gone(reconciler: Reconciler, queue: WorkQueue, key: AgentKey) -> None:
+    concerned = reconciler.roster.gone(key)
+    queue.forget(key)
     for each in concerned:
         queue.add(each)
+
+
+async def _first(*works: Coroutine[Any, Any, None]) -> None:
+    """Until one of them ends, with what it raises; the others are cancelled."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -92,6 +92,8 @@ class WorkQueue:
                 self.add(key)
             elif delay is not None:
                 self._later(key, delay)
+            # What finds nothing to do never waits, and a thousand of those would hold up the renewal of the Lease.
+            await asyncio.sleep(0)
 
     def _lane(self) -> dict[AgentKey, None]:
         """Where to take the next key from; empty: nothing may be taken now."""

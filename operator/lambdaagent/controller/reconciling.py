@@ -3,7 +3,8 @@
 Everything is decided anew from what is there now, whatever woke us. Status is written last and only when it differs.
 """
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,6 @@ import structlog
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.base import FINALIZER, GROUP
-from lambdaagent.api.validation import parse_valid
 from lambdaagent.children.base import AgentKey, Backends, Object, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.plan import plan as make_plan
@@ -22,6 +22,7 @@ from lambdaagent.controller.caches import Caches
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.interests import Interests
 from lambdaagent.controller.probing import Prober
+from lambdaagent.controller.roster import Roster, key_of, slim
 from lambdaagent.controller.syncing import Syncer
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
@@ -32,9 +33,12 @@ from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
+from lambdaagent.status.conditions import Failure
 from lambdaagent.status.models import endpoint
 
 log = structlog.get_logger(__name__)
+
+_BLIND_SECONDS = 30.0
 
 # Condition types of ours; the dispatcher's EventingReady is ours only where we said it.
 _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus")
@@ -48,77 +52,41 @@ class Reconciler:
     prober: Prober
     installation: Installation
     backends: Backends
+    # Called with an agent that is to be looked at again.
+    wake: Callable[[AgentKey], None]
     resync_seconds: float = 600.0
     instance: str = naming.MANAGER
     now: Callable[[], datetime] = utc_now
-    # All agents as last seen: raw, and parsed where they are valid.
-    raw: dict[AgentKey, Object] = field(default_factory=dict)
-    agents: dict[AgentKey, LambdaAgent] = field(default_factory=dict)
-    interests: Interests = field(init=False)
+    roster: Roster = field(init=False)
 
     def __post_init__(self) -> None:
-        self.interests = Interests(self.installation)
-
-    def seen(self, obj: Object) -> set[AgentKey]:
-        """Takes in an agent's present state; returns the agents to look at because of it."""
-        key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
-        before = self.raw.get(key)
-        if before is not None and not matching.newer(obj, before):
-            return set()  # our own write comes back, or an event that it overtook
-        self.raw[key] = obj
-        parsed = parse_valid(obj)
-        if isinstance(parsed, LambdaAgent):
-            self.agents[key] = parsed
-        else:
-            self.agents.pop(key, None)
-        if before is not None and before["metadata"].get("generation") == obj["metadata"].get("generation"):
-            return {key}
-        agent = self.agents.get(key)
-        self.prober.put(key, endpoint(agent.spec.ai) if agent else None)
-        return {key} | self._forwarding_to(key) | self.interests.put(key, agent)
-
-    def gone(self, key: AgentKey) -> set[AgentKey]:
-        self.raw.pop(key, None)
-        self.agents.pop(key, None)
-        self.prober.put(key, None)
-        return self._forwarding_to(key) | self.interests.put(key, None)
-
-    def _wrote(self, obj: Object) -> None:
-        """What a write of ours answered, which may come after the news that the object is gone."""
-        if (obj["metadata"]["namespace"], obj["metadata"]["name"]) in self.raw:
-            self.seen(obj)
-
-    def _forwarding_to(self, target: AgentKey) -> set[AgentKey]:
-        return {
-            key
-            for key, agent in self.agents.items()
-            if agent.spec.eventing
-            and any((f.target_namespace, f.target_agent) == target for f in agent.spec.eventing.forwards)
-        }
+        self.roster = Roster(self.prober, Interests(self.installation), self.wake)
 
     async def reconcile(self, key: AgentKey) -> float | None:
         """Raises TemporaryError where something failed that may pass; returns when to look again anyway."""
-        obj = self.raw.get(key)
+        obj = self.roster.raw.get(key)
         if obj is None:
             return None
         try:
             if obj["metadata"].get("deletionTimestamp"):
                 return await self._finalize(obj)
-            return await self._keep(obj)
+            return await self._keep(key, obj)
         except (NotFoundError, TerminatingError) as problem:
             # Deleted in between, or about to be with its namespace; the watch will say so.
             log.info("gone while reconciling", agent="/".join(key), problem=str(problem))
             return None
 
-    async def _keep(self, obj: Object) -> float:
+    async def _keep(self, key: AgentKey, obj: Object) -> float | None:
         finalizers = obj["metadata"].get("finalizers", [])
         if FINALIZER not in finalizers:
-            obj = await objects.set_finalizers(self.client, obj, [*finalizers, FINALIZER], manager=naming.MANAGER)
-            self._wrote(obj)
-        agent = parse_valid(obj)
-        if isinstance(agent, list):
-            await self._report(obj, decide.invalid(obj, agent, now=self.now()))
-            return self.resync_seconds
+            adding = objects.set_finalizers(self.client, obj, [*finalizers, FINALIZER], manager=naming.MANAGER)
+            self.roster.wrote(await self.roster.write(key, adding))
+        agent = self.roster.agents.get(key)
+        obj = self.roster.raw.get(key, obj)
+        if agent is None:
+            if problems := self.roster.problems.get(key):
+                await self._report(obj, decide.invalid(obj, problems, now=self.now()))
+            return next_look((), resync_seconds=self.resync_seconds)
         plan = make_plan(agent, installation=self.installation, backends=self.backends, observed=self._observed(agent))
         outcome = await Syncer(self.client, self.caches).sync(agent, plan)
         world = replace(
@@ -139,7 +107,7 @@ class Reconciler:
         await self._report(obj, status)
         if outcome.temporary:
             raise outcome.temporary
-        return self.resync_seconds
+        return next_look(outcome.world.failures.values(), resync_seconds=self.resync_seconds)
 
     def _observed(self, agent: LambdaAgent) -> Observed:
         urls: dict[AgentKey, str] = {}
@@ -148,8 +116,8 @@ class Reconciler:
             if url and live["kind"] == BROKER.kind:
                 urls[live["metadata"]["namespace"], live["metadata"]["name"]] = url
         broker = broker_of(agent, self.installation)
-        subscribed = self.interests.on(broker.key) if broker else None
-        return Observed(agents=self.agents, broker_urls=urls, subscribed=subscribed)
+        subscribed = self.roster.interests.on(broker.key) if broker else None
+        return Observed(agents=self.roster.agents, broker_urls=urls, subscribed=subscribed)
 
     async def _finalize(self, obj: Object) -> float | None:
         """Removes all children, then the finalizer; the watches wake us as the children go."""
@@ -168,7 +136,7 @@ class Reconciler:
             await self._report(obj, decide.deleting(obj, remaining=remaining, now=self.now()))
             return self.resync_seconds
         left = [name for name in metadata["finalizers"] if name != FINALIZER]
-        self._wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
+        self.roster.wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
         log.info("finalized", agent=f"{metadata['namespace']}/{metadata['name']}")
         return None
 
@@ -194,7 +162,7 @@ class Reconciler:
         if not _differs(status, before, dispatcher_spoke=_dispatcher_spoke(obj)):
             return
         await self._drop_legacy(obj)
-        written = await apply_status(
+        applying = apply_status(
             self.client,
             LAMBDA_AGENT,
             name=metadata["name"],
@@ -202,9 +170,11 @@ class Reconciler:
             status=status,
             manager=naming.STATUS_OF_OPERATOR,
         )
-        if matching.differs_in_status_only(obj, written):
-            self._wrote(written)
-        # Else somebody changed it meanwhile, and only their event may count as having been looked at.
+        written = await self.roster.write(key_of(obj), applying)
+        if matching.differs_in_status_only(obj, slim(written)):
+            self.roster.wrote(written)
+        else:  # somebody changed it meanwhile, and the news of that may have been held back with those of our write
+            self.roster.wake(key_of(obj))
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
             log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])
@@ -229,6 +199,14 @@ class Reconciler:
             pass  # its namespace is being deleted, and the Event would go as well
         except LambdaAgentError as problem:
             log.warning("event not recorded", agent=obj["metadata"]["name"], problem=str(problem))
+
+
+def next_look(failures: Iterable[Failure], *, resync_seconds: float) -> float:
+    """After how many seconds to look at an agent in any case; soon where no watch tells that a failure's cause went:
+    objects that are not ours, rights, quotas. Jittered, or a thousand agents would be looked at in one moment."""
+    blind = any(failure.permanent for failure in failures)
+    seconds = min(_BLIND_SECONDS, resync_seconds) if blind else resync_seconds
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311
 
 
 def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ that the whole namespace is being deleted. Nothing is
 written where nothing differs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -49,6 +50,8 @@ class Syncer:
         temporary: TemporaryError | None = None
         for child in plan.children:
             key = (*child.kind, child.name)
+            if of(child.obj) == TRIGGER and _broker_failed(plan, failures):
+                continue  # which Broker object it is of would have to be written later
             try:
                 found = await self._one(agent, child, broker=_broker(plan, live))
             except TerminatingError:
@@ -73,7 +76,7 @@ class Syncer:
 
     async def _one(self, agent: LambdaAgent, child: Child, *, broker: Object | None) -> Object | Failure:
         """`broker` is the live Broker that Triggers belong to, where there is one."""
-        resource = of(child.obj)
+        resource, owner = of(child.obj), (agent.namespace, agent.name)
         live = self.caches.get(resource, agent.namespace, child.name)
         # Where the watch sees every object of a kind, absence need not be proved first: an apply that forces nothing is
         # a conflict if the cache was behind.
@@ -95,14 +98,14 @@ class Syncer:
         wanted = matching.without_owners(desired) if child.shared else desired
         if live is None or not matching.holds(wanted, live):
             created = live is None
-            live = await apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
+            writing = apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
+            live = await self.caches.write(wanted, owner, writing)
             log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
-            self.caches.put(live)
         if child.shared and not matching.holds(desired, live):
             (reference,) = desired["metadata"]["ownerReferences"]
-            live = await objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
+            joining = objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
+            live = await self.caches.write(live, owner, joining)
             log.info("joined", agent=agent.key, kind=child.kind[1], child=child.name)
-            self.caches.put(live)
         return live
 
     async def _make_way(self, agent: LambdaAgent, plan: Plan) -> None:
@@ -148,6 +151,12 @@ class Syncer:
 
 def _broker(plan: Plan, live: dict[ChildKey, Object]) -> Object | None:
     return live.get((BROKER.api_version, BROKER.kind, plan.broker.name)) if plan.broker else None
+
+
+def _broker_failed(plan: Plan, failures: Mapping[ChildKey, Failure]) -> bool:
+    """For now: it is tried again, and Triggers after it."""
+    failure = failures.get((BROKER.api_version, BROKER.kind, plan.broker.name)) if plan.broker else None
+    return failure is not None and not failure.permanent
 
 
 def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> Failure | None:

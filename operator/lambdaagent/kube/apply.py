@@ -6,10 +6,11 @@ the others'. Validation is strict, because a mistyped field that the schema prun
 apply that changes nothing writes nothing: the resourceVersion stays.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.objects import Document
@@ -100,5 +101,5 @@ async def _apply(
 
 def _yaml(document: Mapping[str, Any]) -> bytes:
     """JSON that is YAML too: the server reads an apply as YAML, which has no surrogate pairs."""
-    text = json.dumps(document, ensure_ascii=False)
+    text = orjson.dumps(document).decode()
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()

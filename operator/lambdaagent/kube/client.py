@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -20,6 +22,7 @@ from lambdaagent.kube import errors
 
 TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 10.0
+_JSON = "application/json"
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -40,14 +43,15 @@ class Client:
         target: str,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
         timeout: float | None = None,
     ) -> Any:
         """The parsed answer; raises an ApiError that says what could not be done (`action`) to what (`target`)."""
         limit = self._timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(limit):
-                answer = await self._send(method, path, query, body, content_type, _limits(total=limit))
+                answer = await self._send(method, path, query, body, content_type, accept, _limits(total=limit))
                 try:
                     raw = await answer.read()
                 finally:
@@ -65,7 +69,7 @@ class Client:
         """A streamed answer, line by line; `silence` seconds without a byte are an UnavailableError."""
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._send("GET", path, query, None, "application/json", _limits(read=silence))
+                answer = await self._send("GET", path, query, None, _JSON, _JSON, _limits(read=silence))
                 refused = await answer.read() if answer.status >= 400 else None
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise errors.unreachable(problem, action="watch", target=target) from problem
@@ -84,13 +88,14 @@ class Client:
         query: Mapping[str, str] | None,
         body: Any,
         content_type: str,
+        accept: str,
         timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         verb, url, headers, payload, _ = await self._api.param_serialize(
             method,
             path,
             query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params={"Accept": accept, "Content-Type": content_type},
             body=body,
             auth_settings=["BearerToken"],
         )
@@ -125,8 +130,18 @@ async def connect(
 
     configuration: Any = library.Configuration()
     namespace = await _configure(configuration, kubeconfig=kubeconfig, context=context)
+    # Watches keep their connections: a hundred of them (ten namespaces) would be all that the library allows.
+    configuration.connection_pool_maxsize = 0
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
+    configuration.client_session_kwargs = {"trust_env": False}
     async with library.ApiClient(configuration) as api:
         yield Client(api, namespace=os.environ.get("POD_NAMESPACE") or namespace or "default", timeout=timeout)
+
+
+def _proxy(url: str) -> str | None:
+    """What the environment says, asked once: aiohttp asks at every request, and reads ~/.netrc in a thread for it."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 async def _configure(configuration: Any, *, kubeconfig: Path | None, context: str | None) -> str:

@@ -10,6 +10,7 @@ The library's own election never creates its Lease and lets the leading task run
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ import structlog
 
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.errors import NotFoundError
+from lambdaagent.kube.errors import ConflictError, NotFoundError
 from lambdaagent.kube.events import micro_time, utc_now
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import LEASE
@@ -35,9 +36,11 @@ class StillLeadingError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    duration: float = 15.0
-    renew_deadline: float = 10.0
-    retry_period: float = 2.0
+    """docs/decisions/0010-lease-times.md says why so short."""
+
+    duration: float = 8.0
+    renew_deadline: float = 16 / 3
+    retry_period: float = 16 / 15
 
     def __post_init__(self) -> None:
         if not 0 < self.retry_period < self.renew_deadline < self.duration:
@@ -141,6 +144,10 @@ class Lease:
 
     async def _attempt(self) -> Document | None:
         path = LEASE.path(namespace=self.namespace, name=self.name)
+        if self._mine is not None:
+            # As a rule nobody wrote on it since, and it need not be read.
+            with contextlib.suppress(ConflictError, NotFoundError):
+                return await self._write(self._mine)
         try:
             found = await self._request("GET", path, None)
         except NotFoundError:
@@ -175,7 +182,7 @@ class Lease:
         transitions = int(spec.get("leaseTransitions") or 0) + (0 if mine else 1)
         body = found | {"spec": self._spec(acquired=acquired or micro_time(self.now()), transitions=transitions)}
         # The version that was read guards the write: of two contenders one gets a ConflictError. For a leader that is
-        # not yet the loss (perhaps somebody only labelled the Lease): its next attempt reads who holds it.
+        # not yet the loss (perhaps somebody only labelled the Lease): it reads who holds it.
         written = await self._request("PUT", LEASE.path(namespace=self.namespace, name=self.name), body)
         self._record, self._seen_at, self.holder = written["spec"], self.monotonic(), self.identity
         return written

@@ -4,16 +4,17 @@ Nothing here replaces a whole object. The only writes to somebody else's object 
 version that was read, because the list is shared with other controllers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.errors import NotFoundError
+from lambdaagent.kube.errors import ConflictError, NotFoundError
 from lambdaagent.kube.resources import Resource, of
 
 Document = dict[str, Any]
 _PAGE = 500
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,20 @@ async def find(client: Client, resource: Resource, *, name: str, namespace: str 
 
 
 async def list_objects(
-    client: Client, resource: Resource, *, namespace: str | None = None, labels: str = "", fields: str = ""
+    client: Client,
+    resource: Resource,
+    *,
+    namespace: str | None = None,
+    labels: str = "",
+    fields: str = "",
+    metadata_only: bool = False,
+    keep: Callable[[Document], Document] = lambda item: item,
 ) -> Listing:
-    """All of them, in pages; without a namespace over all namespaces. Items carry apiVersion and kind."""
+    """All of them, in pages; without a namespace over all namespaces. Items carry apiVersion and kind.
+
+    Of each, what `keep` makes of it: a page at a time, or a large listing would stand in memory twice.
+    """
+    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
     items: list[Document] = []
     query = {"limit": str(_PAGE)} | _selectors(labels=labels, fields=fields)
     while True:
@@ -53,9 +65,11 @@ async def list_objects(
             action="list",
             target=resource.named(namespace=namespace),
             query=query,
+            accept=f"{_METADATA},application/json" if metadata_only else "application/json",
         )
-        # The items of a typed list come without them.
-        items += [{"apiVersion": resource.api_version, "kind": resource.kind} | item for item in page["items"]]
+        # The items of a typed list come without them, and metadata alone as of a kind of its own; an empty list of
+        # those is null.
+        items += [keep(item | kind) for item in page["items"] or ()]
         more = page["metadata"].get("continue")
         if not more:
             return Listing(tuple(items), page["metadata"]["resourceVersion"])
@@ -115,12 +129,19 @@ async def merge_patch(
 async def add_owner(client: Client, document: Document, reference: Mapping[str, Any], *, manager: str) -> Document:
     """Appends an owner reference to whatever list the server has by then; asking twice appends twice."""
     metadata = document["metadata"]
-    name, namespace = metadata["name"], metadata.get("namespace")
+    resource, name, namespace = of(document), metadata["name"], metadata.get("namespace")
     if not metadata.get("ownerReferences"):
         # There is no list to append to, and the version guards against another who makes it now.
         patch = {"metadata": {"ownerReferences": [dict(reference)], "resourceVersion": metadata["resourceVersion"]}}
-        return await merge_patch(client, of(document), name=name, namespace=namespace, patch=patch, manager=manager)
-    resource = of(document)
+        try:
+            return await merge_patch(client, resource, name=name, namespace=namespace, patch=patch, manager=manager)
+        except ConflictError:
+            document = await get(client, resource, name=name, namespace=namespace)
+            found = document["metadata"]
+            if found["uid"] != metadata["uid"] or not found.get("ownerReferences"):
+                raise
+            # Somebody made the list in between, so now there is one to append to.
+            return await add_owner(client, document, reference, manager=manager)
     answer: Document = await client.request(
         "PATCH",
         resource.path(namespace=namespace, name=name),

@@ -126,11 +126,16 @@ class Watcher:
     async def _list_and_watch(self, backoff: Backoff) -> AsyncGenerator[Change, None]:
         if not self._version:
             listing = await list_objects(
-                self.client, self.resource, namespace=self.namespace, labels=self.labels, fields=self.fields
+                self.client,
+                self.resource,
+                namespace=self.namespace,
+                labels=self.labels,
+                fields=self.fields,
+                keep=self.keep,
             )
             self._is_fresh()
             self._version = listing.resource_version
-            for change in self._differences(tuple(map(self.keep, listing.items))):
+            for change in self._differences(listing.items):
                 yield change
             self.synced.set()
             self.settled.set()
