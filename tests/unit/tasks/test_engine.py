@@ -1,150 +1,35 @@
-"""The engine with a store of each kind and containers that do as the test says."""
+"""Messages, turns and events, over a store of each kind."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.tasks.bench import (
+    CLOCK,
+    Bench,
+    Json,
+    accepted,
+    agent,
+    bench_of,
+    completed,
+    never,
+    problem,
+    sending,
+)
 
-from lambdaagent.a2a import params
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Get, Send
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import artifact_update, status_update
+from lambdaagent.a2a.tasks import status_update
 from lambdaagent.agents import answers
-from lambdaagent.agents.callee import Callee, callee
+from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.calls import Turn
-from lambdaagent.agents.clock import Clock, system
-from lambdaagent.api.agent import parse
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.sqlite import SqliteStore
 from lambdaagent.tasks.contract import Client
-from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
 from lambdaagent.tasks.live import Limits, Outcome
-from lambdaagent.tasks.pushing import Store
-
-Json = dict[str, Any]
-CLOCK = system()
-
-
-@dataclass
-class Observed:
-    states: list[TaskState] = field(default_factory=list)
-    events: list[Outcome] = field(default_factory=list)
-    crashes: int = 0
-
-    def settled(self, state: TaskState) -> None:
-        self.states.append(state)
-
-    def event(self, outcome: Outcome) -> None:
-        self.events.append(outcome)
-
-    def crashed(self) -> None:
-        self.crashes += 1
-
-
-def completed(text: str = "done") -> list[Json]:
-    return [artifact_update({"artifactId": text, "parts": [{"text": text}]}), status_update(TaskState.COMPLETED, now=1)]
-
-
-@dataclass
-class Container:
-    """`answer` is what a call does; `turns` is what was asked."""
-
-    answer: Callable[[Turn], Awaitable[list[Json]]]
-    turns: list[Turn] = field(default_factory=list)
-
-    async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
-        self.turns.append(turn)
-        yield await self.answer(turn)
-
-
-async def at_once(turn: Turn) -> list[Json]:
-    return completed(turn.message["parts"][0]["text"])
-
-
-async def never(turn: Turn) -> list[Json]:
-    await asyncio.Event().wait()
-    raise AssertionError
-
-
-async def accepted(turn: Turn) -> list[Json]:
-    return []
-
-
-def agent(name: str = "cart", *, forwards: list[str] = [], **a2a: Any) -> Callee:  # noqa: B006
-    skills = [
-        {"id": "say", "name": "Say", "inputModes": ["text"]},
-        {"id": "slow", "name": "Slow", "invoke": {"timeoutSeconds": 1, "replyType": "my.reply"}},
-        {"id": "later", "name": "Later", "invoke": {"mode": "async"}},
-    ]
-    spec: Json = {"image": {"repository": "r"}, "a2a": {"enabled": True, "skills": skills, **a2a}}
-    if forwards:
-        spec["eventing"] = {
-            "forwards": [{"eventTypes": ["t"], "targetAgent": f, "targetNamespace": "shop"} for f in forwards]
-        }
-    return callee(parse({"metadata": {"name": name, "namespace": "shop"}, "spec": spec}), target=None)
-
-
-def sending(text: str = "hi", *, skill: str | None = "say", immediately: bool = False, **more: Any) -> Send:
-    metadata = {"metadata": {"skillId": skill}} if skill else {}
-    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": text}], **metadata, **more}
-    return params.send({"message": message, "configuration": {"returnImmediately": immediately}})
-
-
-@dataclass
-class Bench:
-    container: Container
-    observed: Observed
-    engine: Engine
-    store: Store
-
-    def event(self, task_id: str, event_id: str = "1", **more: Any) -> Event:
-        fields = {
-            "type": "io.knative.lambda.response.success",
-            "data": b"late",
-            "datacontenttype": "text/plain",
-            **more,
-        }
-        return Event(id=event_id, source="/s", extensions={"a2ataskid": task_id}, **fields)
-
-    async def state(self, task_id: str) -> TaskState:
-        record = await self.store.get(task_id)
-        assert record is not None
-        return record.state
-
-
-def bench_of(store: Store, *, limits: Limits | None = None, clock: Clock = CLOCK, known: Callee | None = None) -> Bench:
-    container, observed = Container(at_once), Observed()
-    found = known or agent()
-    engine = Engine(
-        store=store,
-        caller=container,
-        clock=clock,
-        observer=observed,
-        lookup=lambda namespace, name: found if name == found.name else None,
-        limits=limits,
-    )
-    return Bench(container, observed, engine, store)
-
-
-@pytest.fixture(params=["memory"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    store: Store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "t.db")
-    made = bench_of(store, known=agent(forwards=["till"]))
-    await made.engine.start()
-    yield made
-    await made.engine.stop(grace=0)
-    await store.close()
-
-
-def problem(raised: pytest.ExceptionInfo[A2AError]) -> Problem:
-    return raised.value.problem
 
 
 async def test_a_message_returns_the_finished_task_and_get_returns_it_again(bench: Bench) -> None:
@@ -384,61 +269,6 @@ async def test_a_crash_of_the_call_fails_its_task_without_a_word_of_the_inside(b
     assert bench.observed.crashes == 1
 
 
-async def test_after_a_restart_running_tasks_have_failed_and_waiting_ones_wait(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "t.db")
-    bench = bench_of(store)
-    await bench.engine.start()
-
-    async def asks(turn: Turn) -> list[Json]:
-        return [status_update(TaskState.INPUT_REQUIRED, now=1)]
-
-    bench.container.answer = asks
-    asked = await bench.engine.send(agent(), sending())
-    bench.container.answer = never
-    running = await bench.engine.send(agent(), sending(immediately=True))
-    # As after kill -9: nothing of the first engine is told to stop.
-    second = bench_of(store)
-    await second.engine.start()
-    task = await second.engine.get(agent(), Get(running["id"]))
-    assert task["status"]["state"] == "TASK_STATE_FAILED"
-    assert "restarted" in task["status"]["message"]["parts"][0]["text"]
-    done = await second.engine.send(agent(), sending("go on", taskId=asked["id"]))
-    assert done["status"]["state"] == "TASK_STATE_COMPLETED"
-    await second.engine.stop(grace=0)
-    await bench.engine.stop(grace=0)
-    await store.close()
-
-
-async def test_after_a_restart_what_may_be_repeated_is_begun_anew(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "t.db")
-    repeatable = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])
-    bench = bench_of(store, known=repeatable)
-    bench.container.answer = never
-    await bench.engine.start()
-    running = await bench.engine.send(repeatable, sending("again", immediately=True))
-    second = bench_of(store, known=repeatable)
-    await second.engine.start()
-    async with asyncio.timeout(5):
-        while await second.state(running["id"]) is not TaskState.COMPLETED:
-            await asyncio.sleep(0.01)
-    assert [turn.message["parts"][0]["text"] for turn in second.container.turns] == ["again"]
-    await second.engine.stop(grace=0)
-    await bench.engine.stop(grace=0)
-    await store.close()
-
-
-async def test_stopping_waits_a_little_then_cancels_and_says_so(bench: Bench) -> None:
-    bench.container.answer = never
-    task = await bench.engine.send(agent(), sending(immediately=True))
-    await bench.engine.stop(grace=0.01)
-    assert await bench.state(task["id"]) is TaskState.FAILED
-    record = await bench.store.get(task["id"])
-    assert record is not None
-    assert "stopped" in record.task["status"]["message"]["parts"][0]["text"]
-    with pytest.raises(EngineStoppedError):
-        await bench.engine.send(agent(), sending())
-
-
 async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> None:
     bench = bench_of(MemoryStore(), limits=Limits(running=1, held=2))
     await bench.engine.start()
@@ -462,22 +292,6 @@ async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> Non
     assert [
         change.updates[0]["statusUpdate"]["status"]["state"] for change in (await bench.store.changes(second["id"]))[:1]
     ] == ["TASK_STATE_WORKING"]
-    await bench.engine.stop(grace=0)
-
-
-async def test_retention_is_kept_by_the_engine_itself() -> None:
-    now = [1000.0]
-    bench = bench_of(
-        MemoryStore(),
-        clock=Clock(now=lambda: now[0], new_id=CLOCK.new_id),
-        limits=Limits(retention=10, tidy_every=0.001),
-    )
-    await bench.engine.start()
-    task = await bench.engine.send(agent(), sending())
-    now[0] += 11
-    async with asyncio.timeout(5):
-        while await bench.store.get(task["id"]) is not None:
-            await asyncio.sleep(0.001)
     await bench.engine.stop(grace=0)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.unit.a2a.schemas import check_v1
-from tests.unit.tasks.test_engine import Bench, accepted, agent, bench_of, completed, problem, sending
+from tests.unit.tasks.bench import Bench, accepted, agent, bench_of, completed, problem, sending
 
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Find, Get

@@ -1,0 +1,25 @@
+"""The engine over each kind of store."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.unit.tasks.bench import Bench, agent, bench_of
+
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.opening import open_store
+from lambdaagent.tasks.pushing import Store
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    store: Store = MemoryStore()
+    if request.param == "sqlite":
+        store = (await open_store(str(tmp_path / "t.db"))).store
+    elif request.param == "postgres":
+        store = (await open_store(request.getfixturevalue("database_url"))).store
+    made = bench_of(store, known=agent(forwards=["till"]))
+    await made.engine.start()
+    yield made
+    await made.engine.stop(grace=0)
+    await store.close()
