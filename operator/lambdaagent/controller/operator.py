@@ -126,7 +126,7 @@ async def _term(
         every=settings.resync_seconds,
         namespaces=settings.namespaces,
     )
-    async with caches.run(), evidence.run(), prober.run(), queue.run():
+    async with caches.run(), evidence.run(), prober.run():
         metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
             await _first(
@@ -136,6 +136,7 @@ async def _term(
                     ready=ready,
                 ),
                 auditor.run(),
+                _work(queue),
             )
         finally:
             metrics.insight = None
@@ -179,6 +180,12 @@ def _gone(reconciler: Reconciler, queue: WorkQueue, key: AgentKey) -> None:
     queue.forget(key)
     for each in concerned:
         queue.add(each)
+
+
+async def _work(queue: WorkQueue) -> None:
+    """Beside kopf and not around it: what writes must stop at once when the Lease is lost, and kopf takes its time."""
+    async with queue.run():
+        await asyncio.Event().wait()
 
 
 async def _first(*works: Coroutine[Any, Any, None]) -> None:

@@ -31,6 +31,8 @@ class Roster:
     agents: dict[AgentKey, LambdaAgent] = field(default_factory=dict)
     # Those that break the API's rules are not in `agents`.
     problems: dict[AgentKey, list[Problem]] = field(default_factory=dict)
+    # By an agent's key (which need not exist), those that forward to it.
+    _forwarding: dict[AgentKey, set[AgentKey]] = field(default_factory=dict, init=False)
     _echoes: Echoes = field(default_factory=Echoes, init=False)
 
     def seen(self, obj: Object) -> Set[AgentKey]:
@@ -54,13 +56,13 @@ class Roster:
             return {key}
         agent = self.agents.get(key)
         self.prober.put(key, endpoint(agent.spec.ai) if agent else None)
-        return {key} | self._forwarding_to(key) | self.interests.put(key, agent)
+        return {key} | self._forwarding.get(key, frozenset()) | self.interests.put(key, agent)
 
     def gone(self, key: AgentKey) -> Set[AgentKey]:
-        for kept in (self.raw, self.agents, self.problems):
-            kept.pop(key, None)
+        self.raw.pop(key, None)
+        self._forget(key)
         self.prober.put(key, None)
-        return self._forwarding_to(key) | self.interests.put(key, None)
+        return self._forwarding.get(key, frozenset()) | self.interests.put(key, None)
 
     async def write(self, key: AgentKey, writing: Awaitable[Object]) -> Object:
         """Awaits a write to the agent itself, which is not woken by it."""
@@ -76,21 +78,29 @@ class Roster:
         return {key: matching.version(obj) for key, obj in self.raw.items()}
 
     def _parse(self, key: AgentKey, obj: Object) -> None:
-        self.agents.pop(key, None)
-        self.problems.pop(key, None)
+        self._forget(key)
         parsed = parse_valid(obj)
-        if isinstance(parsed, LambdaAgent):
-            self.agents[key] = parsed
-        else:
+        if not isinstance(parsed, LambdaAgent):
             self.problems[key] = parsed
+            return
+        self.agents[key] = parsed
+        for target in _targets(parsed):
+            self._forwarding.setdefault(target, set()).add(key)
 
-    def _forwarding_to(self, target: AgentKey) -> Set[AgentKey]:
-        return {
-            key
-            for key, agent in self.agents.items()
-            if agent.spec.eventing
-            and any((f.target_namespace, f.target_agent) == target for f in agent.spec.eventing.forwards)
-        }
+    def _forget(self, key: AgentKey) -> None:
+        self.problems.pop(key, None)
+        if (agent := self.agents.pop(key, None)) is None:
+            return
+        for target in _targets(agent):
+            sources = self._forwarding[target]
+            sources.discard(key)
+            if not sources:
+                del self._forwarding[target]
+
+
+def _targets(agent: LambdaAgent) -> set[AgentKey]:
+    forwards = agent.spec.eventing.forwards if agent.spec.eventing else ()
+    return {(forward.target_namespace, forward.target_agent) for forward in forwards}
 
 
 def key_of(obj: Object) -> AgentKey:

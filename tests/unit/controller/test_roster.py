@@ -68,6 +68,16 @@ async def test_what_somebody_changed_after_it_does(roster: Roster) -> None:
     assert woken == [ONE]
 
 
+def test_those_that_forward_to_an_agent_hear_of_its_coming_and_going(roster: Roster) -> None:
+    source = agent(1)
+    source["metadata"]["name"] = "source"
+    source["spec"]["eventing"] = {"forwards": [{"targetAgent": "one", "targetNamespace": "ns", "eventTypes": ["a.b"]}]}
+    roster.seen(source)
+    assert roster.seen(agent(2)) == {ONE, ("ns", "source")}
+    roster.seen(agent(3, generation=2) | {"metadata": source["metadata"] | {"generation": 2, "resourceVersion": "3"}})
+    assert roster.gone(ONE) == set()
+
+
 def test_an_older_version_is_no_news(roster: Roster) -> None:
     roster.seen(agent(2))
     assert roster.seen(agent(1, generation=7)) == set()
