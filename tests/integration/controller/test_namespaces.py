@@ -107,8 +107,9 @@ async def test_an_api_that_comes_later_is_noticed_without_a_right_to_crds(
     cluster: Cluster, start: Start, namespaces: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apis, "ASK_SECONDS", 0.5)
-    for plural in ("services", "revisions"):
-        cluster.rest.delete(f"{CRDS}/{plural}.serving.knative.dev")
+    for crd in cluster.rest.get(CRDS)["items"]:
+        if crd["spec"]["group"] == "serving.knative.dev":
+            cluster.rest.delete(f"{CRDS}/{crd['metadata']['name']}")
     try:
         await eventually(lambda: "serving.knative.dev" not in str(cluster.rest.get("/apis")))
         await start(serving="auto", eventing="none", namespaces=namespaces)
