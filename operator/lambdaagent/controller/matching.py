@@ -64,6 +64,13 @@ def differs_in_status_only(old: Object, new: Object) -> bool:
     return one == other
 
 
+def of_others(obj: Object, status: Object) -> list[Object]:
+    """The conditions of an agent that whoever writes this status does not write: the dispatcher's."""
+    ours = {entry["type"] for entry in status["conditions"]}
+    found = (obj.get("status") or {}).get("conditions") or []
+    return [entry for entry in found if entry["type"] not in ours]
+
+
 def concerned(old: Object | None, new: Object) -> set[AgentKey]:
     """Whom a change of an object concerns. Of a shared one that only gained or lost owners, those alone: a thousand
     agents that join a Broker would otherwise wake each other a million times."""

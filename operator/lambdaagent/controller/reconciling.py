@@ -171,7 +171,8 @@ class Reconciler:
             manager=naming.STATUS_OF_OPERATOR,
         )
         written = await self.roster.write(key_of(obj), applying)
-        if matching.differs_in_status_only(obj, slim(written)):
+        alone = matching.of_others(obj, status) == matching.of_others(written, status)
+        if alone and matching.differs_in_status_only(obj, slim(written)):
             self.roster.wrote(written)
         else:  # somebody changed it meanwhile, and the news of that may have been held back with those of our write
             self.roster.wake(key_of(obj))

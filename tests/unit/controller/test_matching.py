@@ -107,3 +107,13 @@ def test_whom_a_change_concerns(old: Any, new: Any, concerned: set[str]) -> None
 )
 def test_what_a_status_write_may_change(change: dict[str, Any], only: bool) -> None:
     assert matching.differs_in_status_only(obj(), obj() | change) is only
+
+
+def test_a_condition_that_another_writer_changed_meanwhile_is_noticed() -> None:
+    ours = {"conditions": [{"type": "Ready", "status": "False"}]}
+    before = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    bound = {"type": "EventingReady", "status": "True"}
+    written = {"status": {"conditions": [*ours["conditions"], bound]}}
+    assert matching.of_others(before, ours) == []
+    assert matching.of_others(written, ours) == [bound]
+    assert matching.of_others({"status": None}, ours) == []
