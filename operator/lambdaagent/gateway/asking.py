@@ -4,21 +4,23 @@ The body becomes a message of one part and back; nothing is lost on the way, bec
 """
 
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import orjson
 from aiohttp import web
 
 from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
 from lambdaagent.agents import answers, invoke
 from lambdaagent.api.a2a import Skill
-from lambdaagent.gateway import tracing, urls
+from lambdaagent.gateway import principals, urls
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
-from lambdaagent.tasks.contract import Client
 
 
 def wants_task(request: web.Request) -> bool:
@@ -33,8 +35,9 @@ def wants_task(request: web.Request) -> bool:
 async def as_task(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
     """202 and the task, which goes on by itself."""
     message = await _message(request, skill)
-    client = Client(traceparent=tracing.parent(request), once=request.headers.get("Idempotency-Key"))
-    task = await request.app[SERVICES].tasks.send(entry.callee, Send(message, return_immediately=True), client=client)
+    with _refused():
+        sent = Send(message, return_immediately=True)
+        task = await request.app[SERVICES].tasks.send(entry.callee, sent, client=principals.client(request))
     headers = {
         "Location": f"{urls.endpoint(request, entry)}/tasks/{task['id']}",
         "Preference-Applied": "respond-async",
@@ -45,8 +48,8 @@ async def as_task(request: web.Request, entry: Entry, skill: Skill) -> web.Respo
 async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
     """The first artifact is the answer; the task is the container's and none of ours."""
     message = await _message(request, skill)
-    client = Client(traceparent=tracing.parent(request))
-    task = await request.app[SERVICES].tasks.ask(entry.callee, message, client=client)
+    with _refused():
+        task = await request.app[SERVICES].tasks.ask(entry.callee, message, client=principals.client(request))
     state = state_of(task)
     if state is not TaskState.COMPLETED:
         said = task["status"].get("message", {}).get("parts", [{}])[0].get("text", "")
@@ -54,6 +57,16 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
         raise ProblemError(502, "not-completed", detail if said else f"{detail}.", members={"state": str(state)})
     parts = next((artifact["parts"] for artifact in task.get("artifacts", [])), None)
     return _answer(parts or task["status"].get("message", {}).get("parts", []))
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What the protocol refuses, as the problem that callers of a skill are told."""
+    try:
+        yield
+    except A2AError as error:
+        kind = error.problem.value
+        raise ProblemError(kind.http, kind.reason.lower().replace("_", "-"), str(error)) from error
 
 
 async def _message(request: web.Request, skill: Skill) -> Json:

@@ -7,7 +7,7 @@ first, so that who waits for it takes nobody else's place.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -69,6 +69,7 @@ class Runner:
         task_id: str,
         context_id: str,
         traceparent: str | None,
+        remote: str = "",
     ) -> Turn:
         return Turn(
             callee=callee,
@@ -78,6 +79,7 @@ class Runner:
             context_id=context_id,
             timeout=timeout(skill),
             traceparent=traceparent,
+            remote=remote,
         )
 
     def dispatch(
@@ -85,10 +87,16 @@ class Runner:
     ) -> None:
         record = live.record
         turn = self.turn(
-            callee, skill, message, task_id=record.id, context_id=record.context_id, traceparent=traceparent
+            callee,
+            skill,
+            message,
+            task_id=record.id,
+            context_id=record.context_id,
+            traceparent=traceparent,
+            remote=record.remote,
         )
         self._lives.hold(live)
-        run = asyncio.create_task(self._run(live, replace(turn, remote=record.remote)))
+        run = asyncio.create_task(self._run(live, turn))
         live.run = run
         self._runs.add(run)
         run.add_done_callback(self._runs.discard)

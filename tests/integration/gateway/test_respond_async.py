@@ -54,3 +54,11 @@ async def test_the_same_request_twice_is_one_task(echo: World, container: PlainA
     assert first["id"] == again["id"]
     await ended(echo, first["id"])
     assert len(container.seen) == 1
+
+
+async def test_a_key_that_no_store_could_keep_is_refused(echo: World, container: PlainAgent) -> None:
+    headers = {"Content-Type": "text/plain", "Idempotency-Key": "k" * 256, **PREFER}
+    answer = await echo.request("POST", SKILL, data=b"x", headers=headers)
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert "Idempotency-Key" in (await answer.json())["detail"]
+    assert container.seen == []
