@@ -5,7 +5,6 @@ whoever is about to create one asks the API server first. Where a kind could not
 `require` keeps that namespace waiting, and no other.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from lambdaagent.kube.resources import (
     Resource,
     of,
 )
-from lambdaagent.kube.watch import Watcher
+from lambdaagent.kube.watch import Watcher, followed, most_silent
 
 # Core kinds are watched by label: a cluster holds thousands that are none of our business.
 _MANAGED = "app.kubernetes.io/managed-by in (lambdaagent,knative-lambda-operator)"
@@ -108,7 +107,7 @@ class Caches:
     @property
     def age(self) -> float:
         """Seconds since the most silent watch gave a sign of life."""
-        return max((watcher.age for watcher in self._watchers), default=0.0)
+        return most_silent(self._watchers)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -119,14 +118,8 @@ class Caches:
             if not resource.group or resource.api_version in self.served
             for namespace in self.namespaces or (None,)
         ]
-        tasks = [asyncio.create_task(self._follow(each), name=f"watch {each.target}") for each in self._watchers]
-        try:
-            await asyncio.gather(*(watcher.settled.wait() for watcher in self._watchers))
+        async with followed({each: self._follow(each) for each in self._watchers}):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, watcher: Watcher) -> None:
         async for change in watcher.changes():

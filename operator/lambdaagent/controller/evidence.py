@@ -5,7 +5,6 @@ cause changed: a pod changes many times on its way, and a thousand agents have t
 are found by the labels that our templates give them, so none of anybody else's is asked for.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.resources import EXCHANGE, POD, REVISION, Resource
-from lambdaagent.kube.watch import Change, Watcher
+from lambdaagent.kube.watch import Change, Watcher, followed, most_silent
 from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_revision
 
 _OURS = f"app.kubernetes.io/managed-by={naming.MANAGER},{naming.LABEL_COMPONENT}=agent,{naming.LABEL_AGENT}"
@@ -59,7 +58,7 @@ class Evidence:
     @property
     def age(self) -> float:
         """Seconds since the most silent watch gave a sign of life."""
-        return max((watcher.age for watcher in self._watchers), default=0.0)
+        return most_silent(self._watchers)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -71,14 +70,8 @@ class Evidence:
             for namespace in self.namespaces or (None,)
         ]
         self._watchers = [watcher for watcher, _ in found]
-        tasks = [asyncio.create_task(self._follow(*each), name=f"watch {each[0].target}") for each in found]
-        try:
-            await asyncio.gather(*(watcher.settled.wait() for watcher in self._watchers))
+        async with followed({watcher: self._follow(watcher, read) for watcher, read in found}):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, watcher: Watcher, read: Callable[[Object], Cause | None]) -> None:
         exchange = watcher.resource == EXCHANGE

@@ -12,8 +12,8 @@ The cache (`objects`) changes before the change is yielded, so a handler that lo
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -68,7 +68,7 @@ def key_of(document: Mapping[str, Any]) -> Key:
     return metadata.get("namespace") or "", metadata["name"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Watcher:
     """One consumer iterates `changes()`; any number of readers look at `objects`, `synced` and `fresh_at`."""
 
@@ -207,6 +207,24 @@ class Watcher:
 
     def _is_fresh(self) -> None:
         self.fresh_at = self.monotonic()
+
+
+@asynccontextmanager
+async def followed(watchers: Mapping[Watcher, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Each is consumed by its coroutine while the context is open; entered when each has listed or been refused."""
+    tasks = [asyncio.create_task(work, name=f"watch {watcher.target}") for watcher, work in watchers.items()]
+    try:
+        await asyncio.gather(*(watcher.settled.wait() for watcher in watchers))
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def most_silent(watchers: Iterable[Watcher]) -> float:
+    """Seconds since the most silent of them had a sign of life from the server."""
+    return max((watcher.age for watcher in watchers), default=0.0)
 
 
 def _parse(line: bytes, *, target: str) -> Mapping[str, Any]:
