@@ -16,7 +16,9 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from lambdaagent.a2a import Json
 from lambdaagent.store.errors import StoreError, UnfitError
+from lambdaagent.store.records import Key, TaskRecord
 
 Op = TypeVar("Op")
 Result = TypeVar("Result")
@@ -29,6 +31,19 @@ log = structlog.get_logger(__name__)
 class _Waiting(Generic[Op, Result]):
     op: Op
     done: asyncio.Future[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    record: TaskRecord
+    once: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    record: TaskRecord
+    updates: Sequence[Json]
+    key: Key | None
 
 
 class GroupCommit(Generic[Op, Result]):

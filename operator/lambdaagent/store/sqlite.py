@@ -18,11 +18,11 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows, schema, sqlite_pushes
 from lambdaagent.store.errors import StoreError, StoreUnusableError
-from lambdaagent.store.grouping import GroupCommit
+from lambdaagent.store.grouping import Append, Create, GroupCommit
 from lambdaagent.store.locking import FileLock
 from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
 from lambdaagent.store.schema import changes, letters, pushes, tasks
-from lambdaagent.store.sqlite_writing import Append, Batch, Create, Op, Outcome
+from lambdaagent.store.sqlite_writing import Batch, Op, Outcome
 
 Found = TypeVar("Found")
 _BY_ID = select(tasks).where(tasks.c.id == bindparam("wanted"))

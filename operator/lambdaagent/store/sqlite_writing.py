@@ -5,7 +5,6 @@ race. Statements are compiled once to the driver's own SQL: a row then costs a t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,10 +12,10 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError, StoreError
-from lambdaagent.store.records import DeadLetter, Key, TaskRecord
+from lambdaagent.store.grouping import Append, Create
+from lambdaagent.store.records import DeadLetter, TaskRecord
 from lambdaagent.store.schema import changes, letters, tasks
 
 _INSERT_TASK = str(insert(tasks).compile(dialect=sqlite.dialect()))
@@ -27,19 +26,6 @@ _UPDATE_TASK = str(
     .values({name: bindparam(f"new_{name}") for name in rows.CHANGING})
     .compile(dialect=sqlite.dialect())
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    record: TaskRecord
-    once: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    record: TaskRecord
-    updates: Sequence[Json]
-    key: Key | None
 
 
 Op = Create | Append | DeadLetter

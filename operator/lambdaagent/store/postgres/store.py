@@ -13,14 +13,14 @@ import asyncpg
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError
-from lambdaagent.store.grouping import GroupCommit
+from lambdaagent.store.grouping import Append, Create, GroupCommit
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.finding import find
 from lambdaagent.store.postgres.listening import Listening
 from lambdaagent.store.postgres.pool import Connection, Pool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.postgres.urls import DatabaseUrl
-from lambdaagent.store.postgres.writing import Append, Create, Writing
+from lambdaagent.store.postgres.writing import Writing
 from lambdaagent.store.records import Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
 
 

@@ -5,30 +5,16 @@ stands twice in a batch is written in two statements, in the order of arrival.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import orjson
 
-from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.grouping import Append, Create
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.pool import Connection, Pool
 from lambdaagent.store.postgres.texts import text
-from lambdaagent.store.records import DeadLetter, Key, TaskRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    record: TaskRecord
-    once: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    record: TaskRecord
-    updates: Sequence[Json]
-    key: Key | None
+from lambdaagent.store.records import DeadLetter, TaskRecord
 
 
 class Writing:
