@@ -6,7 +6,7 @@ are never guessed. A Broker confirms (202) also what nobody takes, so what is ro
 
 from dataclasses import dataclass, field
 
-from lambdaagent.agents.client import Client
+from lambdaagent.agents.client import Client, Response
 from lambdaagent.agents.errors import UpstreamError
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
@@ -22,7 +22,7 @@ _TIMEOUT = 30.0
 
 
 class NotAcceptedError(TemporaryError):
-    """The Broker did not confirm; the sender may try again."""
+    """Nobody confirmed the event; the sender may try again."""
 
 
 @dataclass
@@ -98,6 +98,22 @@ class BrokerExchanges:
         return self.broker(*key) if key else self.shared(agent.namespace)
 
 
+async def post(client: Client, target: Target, event: Event, *, path: str, title: str) -> Response:
+    """The answer of whoever confirmed the event, read. Raises NotAcceptedError, in which `title` names who did not."""
+    headers, body = binary(event)
+    try:
+        response = await client.request(
+            target, path=path, headers=headers, body=body, first_byte=_TIMEOUT, total=_TIMEOUT
+        )
+        async with response:
+            await response.read(limit=64 * 1024)
+    except UpstreamError as error:
+        raise NotAcceptedError(f"{title} cannot be reached: {error}") from error
+    if not 200 <= response.status < 300:
+        raise NotAcceptedError(f"{title} answered {response.status}")
+    return response
+
+
 @dataclass(frozen=True, slots=True)
 class KnativePublisher:
     """Posts events to the ingress of a Knative Broker."""
@@ -111,15 +127,5 @@ class KnativePublisher:
         if url is None:
             detail = f"Broker {key[1]!r} in namespace {key[0]!r} has no address yet."
             raise ProblemError(503, "broker-not-ready", detail, headers=RETRY_AFTER)
-        headers, body = binary(event)
-        try:
-            response = await self.client.request(
-                Target.parse(url), path="/", headers=headers, body=body, first_byte=_TIMEOUT, total=_TIMEOUT
-            )
-            async with response:
-                await response.read(limit=64 * 1024)
-        except UpstreamError as error:
-            raise NotAcceptedError(f"Broker {'/'.join(key)} cannot be reached: {error}") from error
-        if not 200 <= response.status < 300:
-            raise NotAcceptedError(f"Broker {'/'.join(key)} answered {response.status}")
+        await post(self.client, Target.parse(url), event, path="/", title=f"Broker {'/'.join(key)}")
         return self.brokers.takes(key, event)

@@ -24,10 +24,10 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.api.workload import HealthCheck, Probe
 from lambdaagent.children.sidecar import ALIVE, READY, sink_path
-from lambdaagent.errors import TemporaryError, UsageError
+from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.http import binary
 from lambdaagent.gateway import agents, ingress, probes, problems, relaying
+from lambdaagent.gateway.brokers import post
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
@@ -36,14 +36,9 @@ from lambdaagent.settings import SidecarSettings
 from lambdaagent.store.memory import MemoryStore
 
 log = structlog.get_logger(__name__)
-_TIMEOUT = 30.0
 _PROBE_SECONDS = 5.0
 _ANSWER_SECONDS = 300.0  # Knative's own limit where spec.serving names none
 _SINK = "sink"
-
-
-class SinkError(TemporaryError):
-    """The gateway or Broker behind did not take an event; the agent may send it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +49,9 @@ class Sink:
     client: Client
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
-        headers, body = binary(event)
         parts = urlsplit(self.url)
         target = Target.parse(f"{parts.scheme}://{parts.netloc}")
-        try:
-            response = await self.client.request(
-                target, path=parts.path or "/", headers=headers, body=body, first_byte=_TIMEOUT, total=_TIMEOUT
-            )
-            async with response:
-                await response.read(limit=64 * 1024)
-        except UpstreamError as error:
-            raise SinkError(f"{target} cannot be reached: {error}") from error
-        if not 200 <= response.status < 300:
-            raise SinkError(f"{target} answered {response.status}")
+        response = await post(self.client, target, event, path=parts.path or "/", title=str(target))
         return response.header(ingress.ROUTED.lower()) != "0"
 
     def shared(self, namespace: str) -> str:
