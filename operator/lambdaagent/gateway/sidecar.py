@@ -37,7 +37,6 @@ from lambdaagent.store.memory import MemoryStore
 
 log = structlog.get_logger(__name__)
 _PROBE_SECONDS = 5.0
-_ANSWER_SECONDS = 300.0  # Knative's own limit where spec.serving names none
 _SINK = "sink"
 
 
@@ -159,8 +158,7 @@ async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
     target, services = entry.callee.target, request.app[SERVICES]
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
-    serving = entry.agent.spec.serving
-    seconds = float((serving and serving.timeout_seconds) or _ANSWER_SECONDS)
+    seconds = entry.callee.answer_limit
     given = [pair for pair in wire.end_to_end(request.headers.items()) if pair[0].lower() not in _REFRAMED]
     headers = [*given, ("x-forwarded-host", request.headers.get("Host", ""))]
     length = request.content_length

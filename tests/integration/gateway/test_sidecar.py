@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from tests.integration.gateway.test_process import answers
 from tests.integration.gateway.upstream import PlainAgent, Seen, plain_agent
 from tests.parts.dev import wait
 from tests.parts.process import free_port
@@ -52,7 +53,7 @@ def pod() -> Iterator[Pod]:
         local = {entry["name"]: entry.get("value") for entry in unit["env"]}["K_SINK"]
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-                wait(lambda: _answers(client, sidecar.ALIVE))
+                wait(lambda: answers(client, sidecar.ALIVE))
                 yield Pod(client, container, behind, sink=urlsplit(local).path)
             process.terminate()
             assert process.wait(20) == 0
@@ -60,13 +61,6 @@ def pod() -> Iterator[Pod]:
             if process.poll() is None:
                 process.kill()
                 process.wait(5)
-
-
-def _answers(client: httpx.Client, path: str) -> bool:
-    try:
-        return client.get(path).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def send(text: str) -> dict[str, Any]:
