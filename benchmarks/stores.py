@@ -89,6 +89,25 @@ async def rates(server: Postgres, *, seconds: float, rounds: int) -> None:
             print(f"  {side_by_side:4} at once  {kind:10} {speed:8.0f} /s   {median:7.2f} ms each")
 
 
+async def deliveries(server: Postgres, *, seconds: float) -> None:
+    """Each one recorded for the first time, as a dispatcher does before it acknowledges."""
+    print("Deliveries, each recorded once")
+    for side_by_side in (1, 32, 256):
+        for kind in KINDS:
+            async with opened(kind, server) as store:
+                begin = time.perf_counter()
+
+                async def work(name: int, store: Store = store, begin: float = begin) -> int:
+                    n = 0
+                    while (now := time.perf_counter()) < begin + seconds:
+                        n += 1
+                        await store.record_delivery(namespace="bench", agent="a", key=(f"/s/{name}", str(n)), now=now)
+                    return n
+
+                done = sum(await asyncio.gather(*(work(name) for name in range(side_by_side))))
+                print(f"  {side_by_side:4} at once  {kind:10} {done / (time.perf_counter() - begin):8.0f} /s")
+
+
 async def pages(server: Postgres, sizes: list[int]) -> None:
     url = server.url(server.database())
     await migrating.migrate(DatabaseUrl(url))
@@ -127,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.stores")
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("rates", "pages"))
+    parser.add_argument("--only", choices=("rates", "deliveries", "pages"))
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     chosen = parser.parse_args()
     server = Postgres(durable=True)
@@ -135,6 +154,8 @@ def main() -> None:
         server.start()
         if chosen.only in (None, "rates"):
             uvloop.run(rates(server, seconds=chosen.seconds, rounds=chosen.rounds))
+        if chosen.only in (None, "deliveries"):
+            uvloop.run(deliveries(server, seconds=chosen.seconds))
         if chosen.only in (None, "pages"):
             uvloop.run(pages(server, chosen.sizes))
     finally:

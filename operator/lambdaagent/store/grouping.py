@@ -46,6 +46,14 @@ class Append:
     key: Key | None
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    namespace: str
+    agent: str
+    key: Key
+    now: float
+
+
 class GroupCommit(Generic[Op, Result]):
     def __init__(
         self, write: Write[Op, Result], *, queue: int = 4096, batch: int = 256, gather: float = 0.0005

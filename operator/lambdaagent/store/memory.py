@@ -27,7 +27,7 @@ class _Entry:
 
 
 class MemoryStore:
-    def __init__(self, *, max_tasks: int = 10_000, max_letters: int = 1_000) -> None:
+    def __init__(self, *, max_tasks: int = 10_000, max_letters: int = 1_000, max_deliveries: int = 100_000) -> None:
         self._max_tasks = max_tasks
         self._tasks: dict[str, _Entry] = {}
         self._once: dict[_Once, str] = {}
@@ -35,6 +35,8 @@ class MemoryStore:
         self._pushed: dict[str, None] = {}  # tasks with push configurations
         self._living: dict[str, float] = {}
         self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
+        self._max_deliveries = max_deliveries
+        self._delivered: dict[tuple[str, str, Key], float] = {}  # in the order in which they were recorded
 
     async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
         key = (record.namespace, record.agent, record.owner, once) if once is not None else None
@@ -172,6 +174,27 @@ class MemoryStore:
 
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
         return [letter for letter in reversed(self._letters) if letter.namespace == namespace][:limit]
+
+    async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
+        known = (namespace, agent, key)
+        if known in self._delivered:
+            return False
+        if len(self._delivered) >= self._max_deliveries:
+            del self._delivered[next(iter(self._delivered))]
+        self._delivered[known] = now
+        return True
+
+    async def deliveries(self, namespace: str, agent: str, *, since: float, limit: int) -> list[Key]:
+        mine = [
+            (at, key) for (*whose, key), at in self._delivered.items() if whose == [namespace, agent] and at >= since
+        ]
+        return [key for _, key in sorted(mine, key=lambda each: each[0], reverse=True)[:limit]]
+
+    async def prune_deliveries(self, *, before: float) -> int:
+        old = [known for known, at in self._delivered.items() if at < before]
+        for known in old:
+            del self._delivered[known]
+        return len(old)
 
     async def close(self) -> None:
         """Nothing to do: what is in memory goes with it."""

@@ -177,3 +177,17 @@ class DeadLetterStore(Protocol):
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
         """The newest first."""
         ...
+
+
+class DeliveryStore(Protocol):
+    """Which events each agent was given: an event that was is not given to it again, whichever replica meets it."""
+
+    async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
+        """Durable when it returns. False: it was recorded before."""
+        ...
+
+    async def deliveries(self, namespace: str, agent: str, *, since: float, limit: int) -> list[Key]:
+        """The newest ones recorded since then, newest first: what a process that takes an agent over must know."""
+        ...
+
+    async def prune_deliveries(self, *, before: float) -> int: ...

@@ -3,13 +3,15 @@
 SQLite's rows and asyncpg's are both sequences, and a tuple is the cheapest thing to hand a driver.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.store.records import Change, DeadLetter, Push, TaskRecord
+from lambdaagent.store.records import Change, DeadLetter, Key, Push, TaskRecord
 
 TASK = (
     "id", "context_id", "namespace", "agent", "skill", "owner", "version", "state", "settled", "created", "updated",
@@ -20,6 +22,7 @@ PUSH = (
     "task_id", "id", "url", "wire", "token", "scheme", "credentials", "sent", "attempts", "due", "dead",
 )  # fmt: skip
 LETTER = ("namespace", "agent", "source", "event_id", "reason", "received", "attributes", "data")
+DELIVERY = ("digest", "namespace", "agent", "key", "at")
 
 
 def task_row(record: TaskRecord, once: str | None) -> tuple[Any, ...]:
@@ -90,3 +93,17 @@ def letter_key(letter: DeadLetter) -> tuple[str, str, str, str] | None:
     """Letters without an id are never the same: there is nothing to tell them by."""
     source, id_ = letter.attributes.get("source"), letter.attributes.get("id")
     return (letter.namespace, letter.agent, str(source), str(id_)) if source and id_ else None
+
+
+def delivery_row(namespace: str, agent: str, key: Key, now: float) -> tuple[bytes, str, str, bytes, float]:
+    """In the order of DELIVERY. The digest stands for the whole: a source may be longer than an index takes.
+
+    The key is bytes of plain ASCII, so that whatever a sender wrote comes back as it was: NUL, lone surrogates.
+    """
+    whole = json.dumps([namespace, agent, *key]).encode()
+    return hashlib.sha256(whole).digest()[:16], namespace, agent, json.dumps(key).encode(), now
+
+
+def delivery_key(written: bytes) -> Key:
+    source, id_ = json.loads(written)
+    return source, id_

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
-VERSION = 2  # PRAGMA user_version of a file that this code wrote
+VERSION = 3  # PRAGMA user_version of a file that this code wrote
 
 metadata = MetaData()
 
@@ -108,6 +108,19 @@ letters = Table(
     Column("data", LargeBinary, nullable=False),
     UniqueConstraint("namespace", "agent", "source", "event_id"),
 )
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("namespace", String, nullable=False),
+    Column("agent", String, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("deliveries_newest", deliveries.c.namespace, deliveries.c.agent, deliveries.c.at)
+Index("deliveries_at", deliveries.c.at)
 
 
 def migrate(connection: Connection, *, found: int) -> None:

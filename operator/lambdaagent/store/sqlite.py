@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine, bindparam, create_engine, delete, eve
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from lambdaagent.a2a import Json
-from lambdaagent.store import rows, schema, sqlite_pushes
+from lambdaagent.store import rows, schema, sqlite_deliveries, sqlite_pushes
 from lambdaagent.store.errors import StoreError, StoreUnusableError
-from lambdaagent.store.grouping import Append, Create, GroupCommit
+from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit
 from lambdaagent.store.locking import FileLock
 from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
 from lambdaagent.store.schema import changes, letters, pushes, tasks
@@ -154,6 +154,17 @@ class SqliteStore:
         wanted = wanted.order_by(letters.c.number.desc()).limit(limit)
         found = await self._read(lambda connection: connection.execute(wanted).all())
         return [rows.letter_of(row) for row in found]
+
+    async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
+        return await self._writer.submit(Delivered(namespace, agent, key, now)) is True
+
+    async def deliveries(self, namespace: str, agent: str, *, since: float, limit: int) -> list[Key]:
+        return await self._read(
+            lambda connection: sqlite_deliveries.newest(connection, namespace, agent, since=since, limit=limit)
+        )
+
+    async def prune_deliveries(self, *, before: float) -> int:
+        return await self._alone(lambda connection: sqlite_deliveries.prune(connection, before))
 
     async def close(self) -> None:
         await self._writer.close()

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from lambdaagent.store import rows
+from lambdaagent.store import rows, sqlite_deliveries
 from lambdaagent.store.errors import ConflictError, StoreError
-from lambdaagent.store.grouping import Append, Create
+from lambdaagent.store.grouping import Append, Create, Delivered
 from lambdaagent.store.records import DeadLetter, TaskRecord
 from lambdaagent.store.schema import changes, letters, tasks
 
@@ -28,7 +28,7 @@ _UPDATE_TASK = str(
 )
 
 
-Op = Create | Append | DeadLetter
+Op = Create | Append | DeadLetter | Delivered
 Outcome = bool | str | None
 """Of a Create: None, or the id of the task that was there before; of the others: whether it was new."""
 _Once = tuple[str, str, str, str]
@@ -43,6 +43,7 @@ class Batch:
         self._versions = _versions(connection, ops, known=known, careful=careful)
         self._keys = _keys(connection, ops)
         self._once = _once(connection, ops)
+        self._deliveries = sqlite_deliveries.Batch(connection, [op for op in ops if isinstance(op, Delivered)])
         self._created: dict[str, tuple[Any, ...]] = {}
         self._updated: dict[str, tuple[Any, ...]] = {}
         self._logged: list[tuple[Any, ...]] = []
@@ -57,6 +58,7 @@ class Batch:
             self._connection.exec_driver_sql(_UPDATE_TASK, list(self._updated.values()))
         if self._logged:
             self._connection.exec_driver_sql(_INSERT_CHANGE, self._logged)
+        self._deliveries.write()
         return outcomes
 
     def _add(self, op: Op) -> Outcome | StoreError:
@@ -64,6 +66,8 @@ class Batch:
             values = dict(zip(rows.LETTER, rows.letter_row(op), strict=True))
             written = self._connection.execute(sqlite_insert(letters).values(values).on_conflict_do_nothing())
             return written.rowcount > 0
+        if isinstance(op, Delivered):
+            return self._deliveries.add(op)
         return self._create(op) if isinstance(op, Create) else self._append(op)
 
     def _create(self, op: Create) -> Outcome | StoreError:
@@ -112,7 +116,7 @@ def _versions(connection: Connection, ops: Sequence[Op], *, known: Mapping[str, 
     found: dict[str, int] = {}
     unknown: list[str] = []
     for op in ops:
-        if not isinstance(op, DeadLetter):
+        if isinstance(op, Create | Append):
             version = known.get(op.record.id)
             if version is not None:
                 found[op.record.id] = version

@@ -20,14 +20,14 @@ from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.notifying import Notifier, RefusedError
 from lambdaagent.backoff import Backoff
 from lambdaagent.errors import LambdaAgentError
-from lambdaagent.store.records import DeadLetter, DeadLetterStore, Push, PushStore, TaskRecord, TaskStore
+from lambdaagent.store.records import DeadLetter, DeadLetterStore, DeliveryStore, Push, PushStore, TaskRecord, TaskStore
 from lambdaagent.tasks import following
 from lambdaagent.tasks.contract import StreamEvent
 
 log = structlog.get_logger(__name__)
 
 
-class Store(TaskStore, PushStore, DeadLetterStore, Protocol):
+class Store(TaskStore, PushStore, DeadLetterStore, DeliveryStore, Protocol):
     """All in one, as every store of ours is."""
 
 

@@ -29,3 +29,10 @@ async def test_old_letters_make_room() -> None:
     await store.bury(letter())
     await store.bury(letter(agent="cart"))
     assert await store.letters("shop") == [letter(agent="cart")]
+
+
+async def test_old_deliveries_make_room() -> None:
+    store = MemoryStore(max_deliveries=1)
+    for id_ in ("1", "2"):
+        assert await store.record_delivery(namespace="shop", agent="cart", key=("/s", id_), now=1.0)
+    assert await store.deliveries("shop", "cart", since=0.0, limit=9) == [("/s", "2")]

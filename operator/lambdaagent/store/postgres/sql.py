@@ -7,12 +7,13 @@ the statement that writes, so no read before it can be out of date.
 from lambdaagent.store import rows
 
 TASKS, CHANGES, PUSHES = "lambdaagent_tasks", "lambdaagent_changes", "lambdaagent_pushes"
-LETTERS, REPLICAS = "lambdaagent_letters", "lambdaagent_replicas"
+LETTERS, REPLICAS, DELIVERIES = "lambdaagent_letters", "lambdaagent_replicas", "lambdaagent_deliveries"
 CHANNEL = "lambdaagent_changes"
 
 _TYPES = {
     "version": "int", "settled": "int", "created": "float8", "updated": "float8", "deadline": "float8",
-    "received": "float8", "body": "bytea", "updates": "bytea", "attributes": "bytea", "data": "bytea",
+    "received": "float8", "at": "float8", "digest": "bytea", "key": "bytea",
+    "body": "bytea", "updates": "bytea", "attributes": "bytea", "data": "bytea",
 }  # fmt: skip
 _LOGGED = ("source", "event_id", "updates")
 
@@ -110,3 +111,14 @@ SETTLE_PUSH = f"""
 UPDATE {PUSHES} SET sent = $3, attempts = $4, due = $5, dead = $6, done = EXISTS (
   SELECT FROM {TASKS} WHERE id = $1 AND settled = 2 AND version <= $3) WHERE task_id = $1 AND id = $2"""
 LETTERS_OF = f"SELECT {LETTER_COLUMNS} FROM {LETTERS} WHERE namespace = $1 ORDER BY number DESC LIMIT $2"
+
+DELIVERED = f"""
+INSERT INTO {DELIVERIES} ({", ".join(rows.DELIVERY)}) SELECT * FROM unnest({_arrays(rows.DELIVERY)})
+ON CONFLICT DO NOTHING RETURNING digest"""
+NEWEST_DELIVERIES = f"""
+SELECT key FROM {DELIVERIES} WHERE namespace = $1 AND agent = $2 AND at >= $3 ORDER BY at DESC LIMIT $4"""
+PRUNE_DELIVERIES = f"""
+WITH gone AS (
+  SELECT digest FROM {DELIVERIES} WHERE at < $1 ORDER BY at LIMIT {PRUNED_AT_ONCE} FOR UPDATE SKIP LOCKED
+)
+DELETE FROM {DELIVERIES} d USING gone WHERE d.digest = gone.digest RETURNING 1"""

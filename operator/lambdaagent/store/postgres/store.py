@@ -13,7 +13,7 @@ import asyncpg
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError
-from lambdaagent.store.grouping import Append, Create, GroupCommit
+from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.finding import find
 from lambdaagent.store.postgres.listening import Listening
@@ -33,6 +33,7 @@ class PostgresStore:
         self._writing = Writing(pool, sender=sender)
         self._creating: GroupCommit[Create, str | None] = GroupCommit(self._writing.create)
         self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append)
+        self._delivering: GroupCommit[Delivered, bool] = GroupCommit(self._writing.deliver)
         self._listening = Listening(pool, sender=sender)
 
     @classmethod
@@ -131,10 +132,21 @@ class PostgresStore:
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
         return [rows.letter_of(row) for row in await self._fetch(sql.LETTERS_OF, namespace, limit)]
 
+    async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
+        return await self._delivering.submit(Delivered(namespace, agent, key, now))
+
+    async def deliveries(self, namespace: str, agent: str, *, since: float, limit: int) -> list[Key]:
+        found = await self._fetch(sql.NEWEST_DELIVERIES, namespace, agent, since, limit)
+        return [rows.delivery_key(row[0]) for row in found]
+
+    async def prune_deliveries(self, *, before: float) -> int:
+        return await self._prune(sql.PRUNE_DELIVERIES, before)
+
     async def close(self) -> None:
         await self._listening.close()
         await self._creating.close()
         await self._appending.close()
+        await self._delivering.close()
         await self._pool.close()
 
     async def _fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:

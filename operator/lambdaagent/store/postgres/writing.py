@@ -10,7 +10,7 @@ import orjson
 
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError, StoreError
-from lambdaagent.store.grouping import Append, Create
+from lambdaagent.store.grouping import Append, Create, Delivered
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.pool import Connection, Pool
 from lambdaagent.store.postgres.texts import text
@@ -82,6 +82,16 @@ class Writing:
 
         written = await self._pool.run(write)
         return {place: written[op.record.id] for place, op in ops}
+
+    async def deliver(self, ops: Sequence[Delivered]) -> list[bool]:
+        made = [rows.delivery_row(op.namespace, op.agent, op.key, op.now) for op in ops]
+        columns = list(zip(*sorted(made), strict=True))
+        new = {row[0] for row in await self._pool.run(lambda connection: connection.fetch(sql.DELIVERED, *columns))}
+        outcomes = []
+        for digest, *_ in made:
+            outcomes.append(digest in new)
+            new.discard(digest)  # what stands twice in a batch was recorded by the first
+        return outcomes
 
     async def bury(self, letter: DeadLetter) -> bool:
         columns = [[text(value)] for value in rows.letter_row(letter)]
