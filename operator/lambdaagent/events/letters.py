@@ -1,0 +1,139 @@
+"""Why a message lies among the dead letters, written into its own headers. Pure.
+
+The cause stands in `x-` headers, which no filter compares and no reader of events sees, so that `bare` gives back what
+the agent was to get. An event carries Knative's extensions too, so that whoever consumes the queue as Knative's sinks
+do finds them; in structured mode its attributes are in the body, which stays as it was. A message that the broker
+itself moved (a quorum queue's delivery limit) says so in headers of RabbitMQ.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from lambdaagent.events import amqp, http
+from lambdaagent.events.errors import EventError
+
+NO_ANSWER = -1
+_AGENT, _REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT = (
+    f"x-lambdaagent-{name}" for name in ("agent", "reason", "code", "destination", "attempts", "at")
+)
+_ERROR = "x-lambdaagent-error"
+"""All that releases before this one said of a message that is no event."""
+_DEST, _STATUS, _DATA = "knativeerrordest", "knativeerrorcode", "knativeerrordata"
+OURS = frozenset((_AGENT, _REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT, _ERROR, _DEST, _STATUS, _DATA))
+_OF_RABBITMQ = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+_REASON_LIMIT, _DESTINATION_LIMIT = 1000, 2048  # all headers together must fit into one frame
+_DATA_LIMIT = 768  # bytes, 1024 characters in base64: what Knative allows
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    agent: str  # "namespace/name"; empty where nobody knows
+    reason: str
+    at: float  # of its death, seconds since the epoch; 0: unknown
+    code: int = NO_ANSWER  # of the last answer
+    destination: str = ""  # the last URL that was tried
+    attempts: int = 0
+
+
+def mark(message: amqp.Message, cause: Cause) -> amqp.Message:
+    """The message with its cause; of an earlier death nothing is left."""
+    reason, destination = _clean(cause.reason)[:_REASON_LIMIT], _clean(cause.destination)[:_DESTINATION_LIMIT]
+    headers: dict[str, Any] = {
+        _AGENT: cause.agent,
+        _REASON: reason,
+        _CODE: cause.code,
+        _DESTINATION: destination,
+        _ATTEMPTS: cause.attempts,
+        _AT: datetime.fromtimestamp(cause.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    plain = bare(message)
+    if _is_binary_event(plain):
+        data = base64.b64encode(reason.encode()[:_DATA_LIMIT]).decode()
+        headers |= {_DEST: destination, _STATUS: cause.code, _DATA: data}
+    return replace(message, headers={**plain.headers, **headers})
+
+
+def cause_of(message: amqp.Message) -> Cause:
+    """As far as it is written there: others put messages into the queue too, and RabbitMQ itself does."""
+    headers = message.headers
+    death = _first_death(headers)
+    return Cause(
+        agent=_text(headers, _AGENT) or _agent_of_queue(death.get("queue")),
+        reason=_text(headers, _REASON) or _text(headers, _ERROR) or _by_rabbitmq(death) or "not delivered",
+        at=_time(headers.get(_AT)) or _time(death.get("time")),
+        code=_int(headers.get(_CODE, headers.get(_STATUS)), NO_ANSWER),
+        destination=_text(headers, _DESTINATION) or _text(headers, _DEST),
+        attempts=_int(headers.get(_ATTEMPTS), 0),
+    )
+
+
+def bare(message: amqp.Message) -> amqp.Message:
+    """The message as it was before it died."""
+    kept = {name: value for name, value in message.headers.items() if not _of_death(name.lower())}
+    return replace(message, headers=kept)
+
+
+def _of_death(name: str) -> bool:
+    return name in OURS or name.startswith(_OF_RABBITMQ)
+
+
+def _is_binary_event(message: amqp.Message) -> bool:
+    if http.mode({amqp.CONTENT_TYPE: message.content_type or ""}) is not None:
+        return False
+    try:
+        amqp.read(message)
+    except EventError:
+        return False
+    return True
+
+
+def _clean(text: str) -> str:
+    """Without what no AMQP header can carry."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _text(headers: Mapping[str, Any], name: str) -> str:
+    value = headers.get(name)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""
+
+
+def _int(value: Any, otherwise: int) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return otherwise
+
+
+def _time(value: Any) -> float:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return 0.0
+    if not isinstance(value, datetime):
+        return 0.0
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+
+
+def _first_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    deaths = headers.get("x-death")
+    first = deaths[0] if isinstance(deaths, list) and deaths else {}
+    return first if isinstance(first, dict) else {}
+
+
+def _by_rabbitmq(death: Mapping[str, Any]) -> str:
+    reason = death.get("reason")
+    return f"RabbitMQ gave it up ({reason}) in queue {death.get('queue')}" if isinstance(reason, str) else ""
+
+
+def _agent_of_queue(queue: Any) -> str:
+    parts = queue.split(".") if isinstance(queue, str) else []
+    match parts:
+        case ["lambdaagent", namespace, "agent", name, *_]:
+            return f"{namespace}/{name}"
+    return ""

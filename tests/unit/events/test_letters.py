@@ -1,0 +1,91 @@
+"""What is written at a message that died, and that it comes off again without a trace."""
+
+import base64
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdaagent.events import amqp, letters
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.letters import NO_ANSWER, Cause
+
+EVENT = amqp.write(Event(id="1", source="/shop", type="parcel.created", extensions={"n": 7}, data=b"{}"))
+JUNK = amqp.Message(b"\xff\x00", {"x-mine": [1, {"a": None}], "other": b"\xff"}, content_type=None)
+CAUSE = Cause("shop/cart", "answered 400: no such parcel", 1800000000.25, 400, "http://cart.shop.svc/", 1)
+
+
+def test_an_event_carries_its_cause_for_us_and_for_readers_of_knatives_extensions() -> None:
+    marked = letters.mark(EVENT, CAUSE)
+    added = {name: value for name, value in marked.headers.items() if name not in EVENT.headers}
+    assert added == {
+        "x-lambdaagent-agent": "shop/cart",
+        "x-lambdaagent-reason": "answered 400: no such parcel",
+        "x-lambdaagent-code": 400,
+        "x-lambdaagent-destination": "http://cart.shop.svc/",
+        "x-lambdaagent-attempts": 1,
+        "x-lambdaagent-at": "2027-01-15T08:00:00.250Z",
+        "knativeerrordest": "http://cart.shop.svc/",
+        "knativeerrorcode": 400,
+        "knativeerrordata": base64.b64encode(b"answered 400: no such parcel").decode(),
+    }
+    assert letters.cause_of(marked) == CAUSE
+    assert letters.bare(marked) == EVENT
+    read = amqp.read(marked)
+    assert read.extensions["knativeerrorcode"] == 400
+
+
+STRUCTURED = amqp.Message(
+    b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}', {}, content_type="application/cloudevents+json"
+)
+
+
+@pytest.mark.parametrize("message", [pytest.param(JUNK, id="junk"), pytest.param(STRUCTURED, id="structured mode")])
+def test_what_has_no_attributes_in_headers_is_left_alone_besides(message: amqp.Message) -> None:
+    marked = letters.mark(message, CAUSE)
+    assert not [name for name in marked.headers if name.startswith("knative")]
+    assert letters.cause_of(marked) == CAUSE
+    assert letters.bare(marked) == message
+
+
+def test_a_second_death_replaces_the_first() -> None:
+    again = replace(CAUSE, reason="no answer", code=NO_ANSWER, destination="", attempts=4)
+    assert letters.cause_of(letters.mark(letters.mark(EVENT, CAUSE), again)) == again
+
+
+def test_long_and_broken_texts_fit_into_headers() -> None:
+    marked = letters.mark(EVENT, replace(CAUSE, reason="\udc80é" * 9000, destination="http://x/" + "y" * 9000))
+    assert sum(len(str(value).encode()) for value in marked.headers.values()) < 8000
+    assert len(marked.headers["knativeerrordata"]) <= 1024
+    assert letters.cause_of(marked).reason.startswith("?é?é")
+
+
+def test_what_rabbitmq_itself_gave_up_names_the_queue_that_it_was_in() -> None:
+    moment = datetime(2027, 1, 15, 8, tzinfo=UTC)
+    death = {"queue": "lambdaagent.shop.agent.cart", "reason": "delivery_limit", "time": moment, "count": 1}
+    headers = {"x-death": [death], "x-first-death-queue": death["queue"], "x-delivery-count": 21}
+    message = replace(EVENT, headers={**EVENT.headers, **headers})
+    cause = letters.cause_of(message)
+    assert (cause.agent, cause.at, cause.code) == ("shop/cart", moment.timestamp(), NO_ANSWER)
+    assert cause.reason == "RabbitMQ gave it up (delivery_limit) in queue lambdaagent.shop.agent.cart"
+    assert letters.bare(message) == EVENT
+
+
+def test_letters_of_releases_before_say_what_they_can() -> None:
+    old = replace(EVENT, headers={**EVENT.headers, "knativeerrordest": "http://cart/", "knativeerrorcode": "503"})
+    assert letters.cause_of(old) == Cause("", "not delivered", 0.0, 503, "http://cart/", 0)
+    assert letters.cause_of(replace(JUNK, headers={"x-lambdaagent-error": "no id"})).reason == "no id"
+
+
+texts = st.text("a1\0é\udc80", max_size=5)
+values = st.none() | st.booleans() | st.integers() | texts | st.binary(max_size=5) | st.lists(texts, max_size=2)
+
+
+@given(st.dictionaries(st.sampled_from([*sorted(letters.OURS), "x-death", "id", "source"]), values))
+def test_whatever_stands_there_is_read(headers: dict[str, Any]) -> None:
+    message = amqp.Message(b"", headers)
+    assert isinstance(letters.cause_of(message).code, int)
+    assert letters.cause_of(letters.mark(message, CAUSE)) == CAUSE
