@@ -96,6 +96,17 @@ class TaskSettings(BaseSettings):
     tasks_kept: int = Field(0, ge=0, description="How many ended tasks are kept at most; 0: any number")
 
 
+class DispatcherSettings(Installation, TaskSettings):
+    """How the dispatcher runs, on plain RabbitMQ."""
+
+    amqp_url: SecretStr = Field(SecretStr(""), description="RabbitMQ, as amqp(s)://user:password@host:port/vhost")
+    queue_type: Literal["quorum", "classic"] = Field("quorum", description="of the agents' queues; cannot be changed")
+    host: str = "0.0.0.0"  # noqa: S104 -- probes and scrapes come from outside the pod
+    port: int = Field(8080, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+
 class GatewaySettings(_Common, TaskSettings):
     """How the gateway runs."""
 

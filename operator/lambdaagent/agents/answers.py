@@ -19,15 +19,16 @@ from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
 from lambdaagent.agents import sse
 from lambdaagent.agents.clock import Clock
 from lambdaagent.events import http as ce
+from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.errors import EventError
 
 A2A_JSON = "application/a2a+json"
 EVENT_STREAM = "text/event-stream"
 RESPONSES = {
-    "io.knative.lambda.response.success": TaskState.COMPLETED,
-    "io.knative.lambda.response.error": TaskState.FAILED,
-    "io.knative.lambda.response.timeout": TaskState.FAILED,
+    types.RESPONSE_SUCCESS: TaskState.COMPLETED,
+    types.RESPONSE_ERROR: TaskState.FAILED,
+    types.RESPONSE_TIMEOUT: TaskState.FAILED,
 }
 _EXCERPT = 300
 _SECRET = re.compile(
@@ -85,7 +86,7 @@ def from_event(event: Event, *, clock: Clock, reply_type: str | None = None) -> 
         elif not updates:
             updates.append(status_update(TaskState.WORKING, now=clock.now()))
         return updates
-    if event.type == "io.knative.lambda.response.timeout" and not parts:
+    if event.type == types.RESPONSE_TIMEOUT and not parts:
         parts = [{"text": "The agent ran out of time."}]
     message = agent_message(parts, message_id=clock.new_id()) if parts else None
     return [status_update(state, now=clock.now(), message=message)]

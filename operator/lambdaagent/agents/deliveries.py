@@ -24,12 +24,14 @@ class Delivered:
     bad_reply: bool = False
 
 
-async def deliver(client: Client, target: Target, event: Event, *, timeout: float, now: float) -> Delivered:
+async def deliver(
+    client: Client, target: Target, event: Event, *, timeout: float, now: float, path: str = "/"
+) -> Delivered:
     """Never raises for what the container does. `now` is the time that a Retry-After date is counted from."""
     call = invoke.for_event(event)
     try:
         response = await client.request(
-            target, path=call.path, headers=call.headers, body=call.body, first_byte=timeout, total=timeout
+            target, path=path, headers=call.headers, body=call.body, first_byte=timeout, total=timeout
         )
         async with response:
             body = await response.read(limit=client.limits.body_bytes)

@@ -13,11 +13,10 @@ from lambdaagent.a2a import Json
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.wire import lines
 from lambdaagent.api.a2a import Skill
+from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event, Value
 from lambdaagent.events.http import binary, encode
 
-SYNC_TYPE = "io.knative.lambda.invoke.sync"
-ASYNC_TYPE = "io.knative.lambda.invoke.async"
 JSON = "application/json"
 # In a message's metadata: it was the body of a direct call, of this content type, and reaches the container as such.
 DIRECT = "directContentType"
@@ -143,5 +142,5 @@ def _path(callee: Callee, skill: Skill | None) -> str:
 def _type(skill: Skill | None) -> str:
     invoke = skill.invoke if skill is not None else None
     if invoke is None:
-        return SYNC_TYPE
-    return invoke.event_type or (ASYNC_TYPE if invoke.mode == "async" else SYNC_TYPE)
+        return types.INVOKE_SYNC
+    return invoke.event_type or (types.INVOKE_ASYNC if invoke.mode == "async" else types.INVOKE_SYNC)

@@ -35,7 +35,7 @@ class Invoke(ApiModel):
         Field(min_length=1, max_length=256, description="Key of the text in the call's JSON; default: text."),
     ] = None
     mode: Annotated[
-        Literal["sync", "async"], Field(description="async: the call is carried by events; not built yet.")
+        Literal["sync", "async"], Field(description="async: the call travels as an event, through the agent's Broker.")
     ] = "sync"
     timeout_seconds: Annotated[
         int, Field(ge=1, le=86400, description="Time for the answer, and for a task to end.")

@@ -10,8 +10,14 @@ AgentName = Annotated[str, Field(pattern=DNS_1035, max_length=63)]
 
 
 class Subscription(ApiModel):
-    event_type: Annotated[EventType, Field(description="Exact CloudEvents type; '*' matches nothing.")]
-    source: Annotated[str | None, Field(max_length=1024, description="Exact CloudEvents source; default: any.")] = None
+    event_type: Annotated[
+        EventType,
+        Field(description="CloudEvents type; on plain RabbitMQ with '*' and '?', which match nothing on Knative."),
+    ]
+    source: Annotated[
+        str | None,
+        Field(max_length=1024, description="CloudEvents source, with '*' and '?' as in the type; default: any."),
+    ] = None
     description: Annotated[str | None, Field(max_length=4096, description="For readers; stands at the Trigger.")] = None
 
 
@@ -109,6 +115,10 @@ class Eventing(ApiModel):
     parallelism: Annotated[
         int, Field(ge=1, le=1000, description="Deliveries at once per subscription; 1 keeps the order.")
     ] = 1
+    skip_own: Annotated[
+        bool,
+        Field(description="true: events of the agent's own eventSource do not come back to it; on plain RabbitMQ."),
+    ] = False
     accept_forwards_from: Annotated[
         list[Annotated[str, Field(pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$", max_length=63)]] | None,
         Field(max_length=256, description="Namespaces whose agents may forward here, '*': all; default: all."),

@@ -1,13 +1,12 @@
 """A channel in confirm mode: every message gets exactly one answer, correlated by its delivery tag.
 
 RabbitMQ acknowledges in any order and several at once; an unroutable message is returned before it is acknowledged.
-Returned messages are told apart by a header of ours, whose `x-` keeps it out of filters and of what readers see: the
-message id would not do, since an event may be published twice.
+Returned messages are told apart by the property `correlation_id`, which nobody else uses: headers are the wire contract
+with Knative, and the message id would not do, since an event may be published twice.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any
 
 from pika import BasicProperties, exceptions, spec
@@ -17,7 +16,6 @@ from lambdaagent.broker.errors import BrokerUnavailableError, EventTooLargeError
 from lambdaagent.broker.link import Link
 from lambdaagent.events import amqp
 
-TAG_HEADER = "x-lambdaagent-publish"
 _HEADERS_LIMIT = 100_000  # a header frame must fit into one frame of 128 kB, or the whole connection is closed
 _BODY_LIMIT = 16 * 2**20  # RabbitMQ 4's default; beyond it the channel is closed
 
@@ -41,9 +39,7 @@ class ConfirmChannel:
             raise
         return found
 
-    def publish(
-        self, message: amqp.Message, *, exchange: str, routing_key: str = "", headers: Mapping[str, Any] | None = None
-    ) -> asyncio.Future[bool]:
+    def publish(self, message: amqp.Message, *, exchange: str, routing_key: str = "") -> asyncio.Future[bool]:
         """True once a queue has it, False if no queue wanted it; a TemporaryError if it was not confirmed."""
         _check_size(message)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -51,7 +47,8 @@ class ConfirmChannel:
             content_type=message.content_type,
             message_id=message.message_id,
             delivery_mode=amqp.PERSISTENT,
-            headers={**message.headers, **(headers or {}), TAG_HEADER: self._tag + 1},
+            correlation_id=str(self._tag + 1),
+            headers=dict(message.headers),
         )
         try:
             self.channel.raw.basic_publish(exchange, routing_key, message.body, properties, mandatory=True)
@@ -70,7 +67,7 @@ class ConfirmChannel:
         self.channel.raw.confirm_delivery(self._on_confirm, callback=callback)
 
     def _on_return(self, _channel: Any, _method: Any, properties: Any, _body: bytes) -> None:
-        self._returned.add(int((properties.headers or {}).get(TAG_HEADER, 0)))
+        self._returned.add(int(properties.correlation_id))
 
     def _on_confirm(self, frame: Any) -> None:
         confirm = frame.method

@@ -1,59 +1,97 @@
 """Takes deliveries from one queue and settles each of them explicitly, after its handler said how.
 
 A delivery belongs to the channel that it came on: when that breaks, the broker delivers it again, and whatever the
-handler then says goes nowhere. The prefetch bounds how many handlers run. A requeued delivery keeps its place in it
-while it waits, so a failing handler slows its queue down instead of spinning.
+handler then says goes nowhere. What is common to keeping the order (`ordered`) and not keeping it (`parallel`): one
+channel at a time, set up again whenever it breaks, and how a delivery ends.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.channel import Channel
+from lambdaagent.broker.delays import ATTEMPT_HEADER, DUE_HEADER, Delays
 from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.protocol import REQUEUE, Delivery, Handler, Outcome, Verdict
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.errors import EventError
+from lambdaagent.events.letters import Cause, agent_of_queue, mark
 
 log = structlog.get_logger(__name__)
 
-COUNT_HEADER = "x-delivery-count"
-ERROR_HEADER = "x-lambdaagent-error"
+REDRIVE_HEADER = "x-lambdaagent-redrive"
+_OF_DELIVERY = frozenset((ATTEMPT_HEADER, DUE_HEADER, REDRIVE_HEADER))
+_AHEAD = 31
+"""Deliveries fetched beyond those that are handled: without them each acknowledgement would cost a round trip."""
 Bury = Callable[[amqp.Message], Awaitable[None]]
 """Puts a message among the dead letters; returns when it is safe there, else raises a TemporaryError."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery and the channel that it must be settled on."""
+
+    channel: Channel
+    tag: int
+    message: amqp.Message
+    redelivered: bool
+
+    def ack(self) -> None:
+        if self.channel.is_open:
+            self.channel.raw.basic_ack(self.tag)
+
+
 @dataclass(eq=False)
-class Consumer:
+class Consumer(ABC):
     link: Link
     queue: str
-    prefetch: int
+    parallelism: int
     handler: Handler
     bury: Bury
     prepare: Callable[[Channel], Awaitable[None]]
     """Awaited on every new channel; makes what `bury` needs."""
+    heads: Heads
+    delays: Delays
     drain_timeout: float = 30.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=15.0))
+    now: Callable[[], float] = time.time
+    session: int = field(default=0, init=False)
+    stopping: bool = field(default=False, init=False)
+    # When the next channel is opened: a queue that pauses is nobody's meanwhile.
+    pause_until: float = field(default=0.0, init=False)
     _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _channel: Channel | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
-    _stopping: bool = field(default=False, init=False)
+
+    leaves_at_once: ClassVar[bool]
+    """Whether others may go on with the queue while this one ends what it has begun."""
+
+    @abstractmethod
+    def begin(self, channel: Channel) -> None:
+        """Before the first delivery of a new channel."""
+
+    @abstractmethod
+    def take(self, taken: Taken) -> None: ...
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=f"amqp consumer {self.queue}")
 
     async def stop(self) -> None:
         """No new deliveries; running handlers may finish for a while; the rest is delivered again."""
-        self._stopping = True
-        if (channel := self._channel) is not None and channel.is_open:
+        self.stopping = True
+        if self.leaves_at_once and (channel := self._channel) is not None and channel.is_open:
             for tag in channel.raw.consumer_tags:
                 channel.raw.basic_cancel(tag)
+        self.halt()
         if self._running:
             await asyncio.wait(self._running, timeout=self.drain_timeout)
         for task in self._running:
@@ -65,86 +103,114 @@ class Consumer:
             await asyncio.wait([self._task])
             self._task = None
 
+    @abstractmethod
+    def halt(self) -> None:
+        """Wakes what waits for a delivery and should not, now that it is stopping."""
+
+    def reset(self) -> None:
+        """Consumes on a new channel; what is unsettled is delivered again, in its order."""
+        if (channel := self._channel) is not None and channel.is_open:
+            channel.raw.close()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"deliver {self.queue}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
     async def _keep(self) -> None:
         attempt = 1
         while True:
+            await asyncio.sleep(max(0.0, self.pause_until - self.now()))
+            paused = False
             try:
                 channel = await self.link.channel()
                 try:
                     await self._consume(channel)
                     attempt = 1
                     await asyncio.wait([channel.closed])
-                    if not self._stopping:
+                    paused = self.pause_until > self.now()
+                    if not (self.stopping or paused):
                         log.warning("consuming was interrupted", queue=self.queue, reason=repr(channel.closed.result()))
                 finally:
                     self._channel = None
                     await channel.close()
             except LambdaAgentError as problem:
                 log.warning("cannot consume", queue=self.queue, problem=str(problem))
-            await asyncio.sleep(self.backoff.delay(attempt))
-            attempt += 1
-
-    def reset(self) -> None:
-        """Consumes on a new channel; what is unsettled is delivered again."""
-        if (channel := self._channel) is not None and channel.is_open:
-            channel.raw.close()
+            if not paused:
+                await asyncio.sleep(self.backoff.delay(attempt))
+                attempt += 1
 
     async def _consume(self, channel: Channel) -> None:
         def on_message(_raw: Any, method: Any, properties: Any, body: bytes) -> None:
-            if self._stopping:  # it came while the cancellation was on its way
-                channel.raw.basic_nack(method.delivery_tag)
-                return
             message = amqp.Message(body, properties.headers or {}, properties.content_type, properties.message_id)
-            work = self._deliver(channel, method.delivery_tag, message, redelivered=method.redelivered)
-            task = asyncio.create_task(work, name=f"deliver {self.queue}")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self.take(Taken(channel, method.delivery_tag, message, method.redelivered))
 
         self._channel = channel
+        self.session += 1
         # The broker ends a consumer when its queue goes; then everything is set up again.
         channel.raw.add_on_cancel_callback(lambda _frame: channel.raw.is_open and channel.raw.close())
         await self.prepare(channel)
-        await channel.call(channel.raw.basic_qos, prefetch_count=self.prefetch)
+        await channel.call(channel.raw.basic_qos, prefetch_count=self.parallelism + _AHEAD)
+        self.begin(channel)
         await channel.call(channel.raw.basic_consume, queue=self.queue, on_message_callback=on_message)
-        log.info("consuming", queue=self.queue, prefetch=self.prefetch)
+        log.info("consuming", queue=self.queue, parallelism=self.parallelism)
 
-    async def _deliver(self, channel: Channel, tag: int, message: amqp.Message, *, redelivered: bool) -> None:
-        attempt = int(message.headers.get(COUNT_HEADER, 1 if redelivered else 0)) + 1
+    # How a delivery ends
+
+    async def decide(self, taken: Taken, *, attempt: int) -> Outcome:
+        """What the handler says, with dead letters buried; REQUEUE for whatever could not be done now."""
         try:
             try:
-                event = amqp.read(message)
+                event = amqp.read(taken.message)
             except EventError as problem:
                 log.error("a message is no event", queue=self.queue, problem=str(problem))
-                await self.bury(_marked(message, str(problem)))
-                outcome = None
-            else:
-                outcome = await self._handle(Delivery(event, self.queue, attempt))
-                if outcome.verdict is Verdict.DEAD_LETTER:
-                    extended = replace(event, extensions={**event.extensions, **outcome.extensions})
-                    await self.bury(amqp.write(extended))
+                await self._bury(taken.message, Cause(agent_of_queue(self.queue), str(problem), self.now()))
+                return Outcome(Verdict.ACK)
+            delivery = Delivery(
+                event,
+                self.queue,
+                attempt,
+                taken.redelivered,
+                bool(taken.message.headers.get(REDRIVE_HEADER)),
+                self.session,
+            )
+            outcome = await self._handle(delivery)
+            if outcome.verdict is Verdict.DEAD_LETTER and outcome.cause is not None:
+                await self._bury(taken.message, outcome.cause)
         except (LambdaAgentError, TimeoutError) as problem:
             log.warning("cannot dead-letter, delivering again", queue=self.queue, problem=str(problem))
-            outcome = REQUEUE
-        if outcome is not None and outcome.verdict is Verdict.REQUEUE:
-            await self._wait(channel, self.backoff.delay(attempt + 1))
-            if channel.is_open:
-                channel.raw.basic_nack(tag, requeue=True)
-        elif channel.is_open:
-            channel.raw.basic_ack(tag)
+            return REQUEUE
+        return outcome
+
+    async def _bury(self, message: amqp.Message, cause: Cause) -> None:
+        kept = {name: value for name, value in message.headers.items() if name not in _OF_DELIVERY}
+        await self.bury(mark(replace(message, headers=kept), cause))
 
     async def _handle(self, delivery: Delivery) -> Outcome:
         try:
             return await self.handler(delivery)
+        except LambdaAgentError as problem:
+            log.warning("cannot be handled now", queue=self.queue, event_id=delivery.event.id, problem=str(problem))
+            return REQUEUE
         except Exception:
             log.exception("a handler failed, delivering again", queue=self.queue, event_id=delivery.event.id)
             return REQUEUE
 
-    async def _wait(self, channel: Channel, seconds: float) -> None:
-        await asyncio.wait([channel.closed], timeout=0 if self._stopping else seconds)
-
-
-def _marked(message: amqp.Message, problem: str) -> amqp.Message:
-    return replace(message, headers={**message.headers, ERROR_HEADER: problem[:1000]})
+    async def settle(self, taken: Taken, outcome: Outcome) -> None:
+        """Acknowledges once the outcome is durable. While it cannot be made so, the delivery is kept."""
+        attempt = 1
+        while outcome.settle is not None:
+            try:
+                await outcome.settle()
+                break
+            except LambdaAgentError as problem:
+                log.warning("cannot record a delivery, trying again", queue=self.queue, problem=str(problem))
+                await asyncio.wait([taken.channel.closed], timeout=self.backoff.delay(attempt))
+                if not taken.channel.is_open or self.stopping:
+                    return
+                attempt += 1
+        taken.ack()
 
 
 def buried(routed: bool, *, queue: str) -> None:

@@ -1,5 +1,7 @@
 """Why the broker did not do what it was asked to. A publish that raises was not confirmed: the caller may repeat it."""
 
+from collections.abc import Mapping
+
 from lambdaagent.errors import PermanentError, TemporaryError
 
 
@@ -21,6 +23,15 @@ class TopologyBusyError(TemporaryError):
 
 class TopologyError(PermanentError):
     """What was asked for contradicts what exists (queue type, arguments), or is not allowed to this user."""
+
+
+class RefusedQueuesError(TopologyError):
+    """`refused` says of each queue what the broker has against it."""
+
+    def __init__(self, refused: Mapping[str, str], *, stale: frozenset[str]) -> None:
+        super().__init__("; ".join(refused.values()))
+        self.refused = refused
+        self.stale = stale
 
 
 class EventTooLargeError(PermanentError):

@@ -1,7 +1,7 @@
 """The broker inside one process, for `dev` and tests: the same contract, kept only as long as the process lives.
 
 Queues are bounded; a full one holds publishers back and then refuses them, as RabbitMQ does when it is short of memory.
-An event goes to all of its queues or to none.
+An event goes to all of its queues or to none. What waits for its next attempt counts as being in its queue.
 """
 
 import asyncio
@@ -15,7 +15,10 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError
 from lambdaagent.broker.protocol import REQUEUE, Binding, Delivery, Handler, Outcome, Verdict
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.letters import mark
 
 log = structlog.get_logger(__name__)
 
@@ -24,13 +27,21 @@ log = structlog.get_logger(__name__)
 class _Entry:
     event: Event
     attempt: int = 1
+    redelivered: bool = False
 
 
 @dataclass
 class _Queue:
     limit: int
     entries: deque[_Entry] = field(default_factory=deque)
+    waiting: int = 0  # for their next attempt, where the order is not kept
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    active: asyncio.Lock = field(default_factory=asyncio.Lock)  # one consumer works, the others stand by
+    sessions: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.entries) + self.waiting
 
 
 class InProcessBroker:
@@ -48,12 +59,16 @@ class InProcessBroker:
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._queues: dict[str, _Queue] = {}
         self._bindings: dict[str, dict[str, tuple[Binding, ...]]] = {}
+        self._pauses: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "InProcessBroker":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        return None
+        for pause in self._pauses:
+            pause.cancel()
+        if self._pauses:
+            await asyncio.wait(self._pauses)
 
     @property
     def ready(self) -> bool:
@@ -64,10 +79,21 @@ class InProcessBroker:
 
     async def declare(
         self, *, exchange: str, queues: Mapping[str, Sequence[Binding]], dead_letters: str | None = None
-    ) -> None:
+    ) -> frozenset[str]:
         for queue in (*queues, *([dead_letters] if dead_letters else ())):
             self._queue(queue)
+        before = {queue for queue, bindings in self._bindings.get(exchange, {}).items() if bindings}
         self._bindings[exchange] = {queue: tuple(bindings) for queue, bindings in queues.items()}
+        return frozenset(before - queues.keys())
+
+    async def exchanges(self) -> frozenset[str]:
+        return frozenset(self._bindings)
+
+    async def queues(self, exchange: str) -> frozenset[str]:
+        return frozenset(self._bindings.get(exchange, {}))
+
+    def doubt(self) -> None:
+        return None
 
     async def remove_queue(self, queue: str) -> None:
         # The object stays: consumers may be waiting on it, and the queue may be declared again.
@@ -95,9 +121,9 @@ class InProcessBroker:
     async def _put(self, event: Event, names: list[str]) -> None:
         try:
             async with asyncio.timeout(self._publish_timeout):
-                while full := [queue for name in names if len((queue := self._queue(name)).entries) >= queue.limit]:
+                while full := [queue for name in names if (queue := self._queue(name)).size >= queue.limit]:
                     async with full[0].changed:
-                        await full[0].changed.wait_for(lambda: len(full[0].entries) < full[0].limit)
+                        await full[0].changed.wait_for(lambda: full[0].size < full[0].limit)
         except TimeoutError:
             raise BlockedError(
                 f"a queue for the event {event.id} stayed full for {self._publish_timeout:g} s; publish it again"
@@ -109,43 +135,95 @@ class InProcessBroker:
             await _notify(self._queue(name))
 
     @asynccontextmanager
-    async def consume(self, queue: str, *, prefetch: int, handler: Handler, dead_letters: str) -> AsyncIterator[None]:
+    async def consume(
+        self, queue: str, *, parallelism: int, handler: Handler, dead_letters: str
+    ) -> AsyncIterator[None]:
         stopping = asyncio.Event()
-        workers = [
-            asyncio.create_task(self._work(queue, handler, dead_letters, stopping), name=f"consumer {queue}")
-            for _ in range(prefetch)
-        ]
+        consuming = asyncio.create_task(
+            self._consume(queue, parallelism, handler, dead_letters, stopping), name=f"consumer {queue}"
+        )
         try:
             yield
         finally:
             stopping.set()
             await _notify(self._queue(queue))
-            await asyncio.wait(workers, timeout=self._drain_timeout)
-            for worker in workers:
-                worker.cancel()
-            await asyncio.wait(workers)
+            await asyncio.wait([consuming], timeout=self._drain_timeout)
+            consuming.cancel()
+            await asyncio.wait([consuming])
 
-    async def _work(self, name: str, handler: Handler, dead_letters: str, stopping: asyncio.Event) -> None:
+    async def _consume(
+        self, name: str, parallelism: int, handler: Handler, dead_letters: str, stopping: asyncio.Event
+    ) -> None:
+        queue = self._queue(name)
+        if not await _acquire(queue.active, unless=stopping):
+            return
+        try:
+            queue.sessions += 1
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(parallelism):
+                    workers.create_task(
+                        self._work(
+                            name, handler, dead_letters, stopping, in_order=parallelism == 1, session=queue.sessions
+                        )
+                    )
+        finally:
+            queue.active.release()
+
+    async def _work(
+        self, name: str, handler: Handler, dead_letters: str, stopping: asyncio.Event, *, in_order: bool, session: int
+    ) -> None:
+        queue = self._queue(name)
         while True:
-            queue = self._queue(name)
             async with queue.changed:
-                await queue.changed.wait_for(lambda: stopping.is_set() or queue.entries)  # noqa: B023
+                await queue.changed.wait_for(lambda: stopping.is_set() or queue.entries)
                 if stopping.is_set():
                     return
                 entry = queue.entries.popleft()
                 queue.changed.notify_all()
-            settled = False
+            back: _Entry | None = replace(entry, redelivered=True)
             try:
-                outcome = await self._handle(handler, Delivery(entry.event, name, entry.attempt))
-                outcome = await self._bury(outcome, entry, dead_letters)
-                if outcome.verdict is Verdict.REQUEUE:
-                    await _pause(stopping, self._backoff.delay(entry.attempt + 1))
-                settled = outcome.verdict is not Verdict.REQUEUE
+                delivery = Delivery(entry.event, name, entry.attempt, entry.redelivered, session=session)
+                outcome = await self._bury(await self._handle(handler, delivery), entry, dead_letters)
+                if outcome.verdict is Verdict.RETRY:
+                    back = replace(entry, attempt=entry.attempt + 1, redelivered=True)
+                    if in_order:
+                        await _pause(stopping, outcome.after)
+                    else:
+                        self._later(queue, back, outcome.after)
+                        back = None
+                elif outcome.verdict is Verdict.REQUEUE:
+                    await _pause(stopping, self._backoff.delay(2))
+                else:
+                    await self._settle(outcome, stopping)
+                    back = None
             finally:
-                if not settled:
-                    queue.entries.appendleft(replace(entry, attempt=entry.attempt + 1))
-            if not settled:
+                if back is not None:
+                    queue.entries.appendleft(back)
+            if back is not None:
                 await _notify(queue)
+
+    def _later(self, queue: _Queue, entry: _Entry, seconds: float) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            queue.waiting -= 1
+            queue.entries.append(entry)
+            await _notify(queue)
+
+        queue.waiting += 1
+        pause = asyncio.create_task(wait(), name="next attempt")
+        self._pauses.add(pause)
+        pause.add_done_callback(self._pauses.discard)
+
+    async def _settle(self, outcome: Outcome, stopping: asyncio.Event) -> None:
+        attempt = 1
+        while outcome.settle is not None and not stopping.is_set():
+            try:
+                await outcome.settle()
+                return
+            except LambdaAgentError as problem:
+                log.warning("cannot record a delivery, trying again", problem=str(problem))
+                await _pause(stopping, self._backoff.delay(attempt))
+                attempt += 1
 
     async def _handle(self, handler: Handler, delivery: Delivery) -> Outcome:
         try:
@@ -155,11 +233,10 @@ class InProcessBroker:
             return REQUEUE
 
     async def _bury(self, outcome: Outcome, entry: _Entry, dead_letters: str) -> Outcome:
-        if outcome.verdict is not Verdict.DEAD_LETTER:
+        if outcome.verdict is not Verdict.DEAD_LETTER or outcome.cause is None:
             return outcome
-        extended = replace(entry.event, extensions={**entry.event.extensions, **outcome.extensions})
         try:
-            await self._put(extended, [dead_letters])
+            await self._put(amqp.read(mark(amqp.write(entry.event), outcome.cause)), [dead_letters])
         except BlockedError as problem:
             log.warning("cannot dead-letter, delivering again", queue=dead_letters, problem=str(problem))
             return REQUEUE
@@ -172,6 +249,20 @@ class InProcessBroker:
 def _matches(binding: Binding, attributes: Mapping[str, object]) -> bool:
     # A number is no string, on the wire as here.
     return all(attributes.get(name) == value for name, value in binding.attributes.items())
+
+
+async def _acquire(lock: asyncio.Lock, *, unless: asyncio.Event) -> bool:
+    """False: the event came first."""
+    acquiring, told = asyncio.ensure_future(lock.acquire()), asyncio.ensure_future(unless.wait())
+    try:
+        await asyncio.wait([acquiring, told], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+        if not acquiring.done():
+            acquiring.cancel()
+        elif unless.is_set():
+            lock.release()
+    return acquiring.done() and not acquiring.cancelled() and not unless.is_set()
 
 
 async def _notify(queue: _Queue) -> None:

@@ -6,11 +6,12 @@ handler said so, and everything in between may happen twice. Consumers must tell
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from lambdaagent.events.cloudevents import Event, Value
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.letters import Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +24,50 @@ class Binding:
 class Verdict(StrEnum):
     ACK = "ack"
     REQUEUE = "requeue"
+    RETRY = "retry"
     DEAD_LETTER = "dead-letter"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of a delivery; `extensions` are added to the event that goes to the dead letters."""
+    """What becomes of a delivery.
+
+    RETRY counts as an attempt and comes back after so many seconds: count and time outlive this process. `cause` is
+    written into a dead letter. `settle` is awaited before an acknowledgement, while the next delivery may begin
+    already; it is called again until it does not raise.
+    """
 
     verdict: Verdict
-    extensions: Mapping[str, Value] = field(default_factory=dict)
+    cause: Cause | None = None
+    after: float = 0.0
+    settle: Callable[[], Awaitable[None]] | None = None
 
 
 ACK = Outcome(Verdict.ACK)
 REQUEUE = Outcome(Verdict.REQUEUE)
-"""It is delivered again after a while, perhaps to another consumer."""
-DEAD_LETTER = Outcome(Verdict.DEAD_LETTER)
+"""It is delivered again after a while, perhaps to another consumer, and no attempt is counted."""
+
+
+def dead_letter(cause: Cause, *, settle: Callable[[], Awaitable[None]] | None = None) -> Outcome:
+    return Outcome(Verdict.DEAD_LETTER, cause, settle=settle)
+
+
+def retry(after: float) -> Outcome:
+    return Outcome(Verdict.RETRY, after=after)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     event: Event
     queue: str
-    attempt: int
-    """1 for the first delivery. A broker that does not count says 2 for every later one."""
-
-    @property
-    def redelivered(self) -> bool:
-        return self.attempt > 1
+    attempt: int = 1
+    """One more than the RETRY outcomes so far, whichever process had them."""
+    redelivered: bool = False
+    """It was given to somebody before, who may have handled it and died before he could say so."""
+    redriven: bool = False
+    """A person took it out of the dead letters: it is to be handled even if it was before."""
+    session: int = 0
+    """Changes whenever another consumer may have had the queue meanwhile."""
 
 
 Handler = Callable[[Delivery], Awaitable[Outcome]]
@@ -65,13 +83,26 @@ class Broker(Protocol):
 
     async def declare(
         self, *, exchange: str, queues: Mapping[str, Sequence[Binding]], dead_letters: str | None = None
-    ) -> None:
+    ) -> frozenset[str]:
         """Makes the exchange's bindings exactly these, whatever an earlier process left; queues keep their messages.
 
-        Queues that are not named lose their bindings and nothing else. `dead_letters` is a queue that takes what the
-        broker itself gives up on (a delivery limit), and is made as well. Raises TopologyError where something of the
-        same name exists that is not the same.
+        Queues that are not named lose their bindings and nothing else; the names of those that had some are returned.
+        `dead_letters` is a queue that takes what the broker itself gives up on, and is made as well. Raises
+        TopologyError where something of the same name exists that is not the same; RefusedQueuesError, which names
+        them, where these are queues, and then everything else stands.
         """
+        ...
+
+    async def exchanges(self) -> frozenset[str]:
+        """Those that were declared and not removed, by whatever process."""
+        ...
+
+    async def queues(self, exchange: str) -> frozenset[str]:
+        """Those that were bound to it by whatever process."""
+        ...
+
+    def doubt(self) -> None:
+        """The next declaration takes nothing for granted that an earlier one made: somebody may have removed it."""
         ...
 
     async def remove_queue(self, queue: str) -> None:
@@ -90,12 +121,14 @@ class Broker(Protocol):
         ...
 
     def consume(
-        self, queue: str, *, prefetch: int, handler: Handler, dead_letters: str
+        self, queue: str, *, parallelism: int, handler: Handler, dead_letters: str
     ) -> AbstractAsyncContextManager[None]:
-        """Calls the handler for up to `prefetch` deliveries at a time while the context is open.
+        """Calls the handler for up to `parallelism` deliveries at a time while the context is open.
 
-        A handler that raises requeues with back-off, as REQUEUE does. DEAD_LETTER is acknowledged only after the queue
-        `dead_letters` (made if need be) confirmed it; messages that are no events go there too. On leaving, no
-        new ones are taken and running handlers may finish for a while; what is not settled then is delivered again.
+        One consumer of a queue works at a time, in whatever process; the others stand by. With parallelism 1 the order
+        is kept: while a delivery waits for its next attempt, nothing overtakes it. A handler that raises requeues with
+        back-off, as REQUEUE does. DEAD_LETTER is acknowledged only after the queue `dead_letters` (made if need be)
+        confirmed it; messages that are no events go there too. On leaving, no new ones are taken and running handlers
+        may finish for a while; what is not settled then is delivered again.
         """
         ...

@@ -12,9 +12,14 @@ from contextlib import asynccontextmanager
 import structlog
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.broker import queues
 from lambdaagent.broker.consumer import Consumer, buried
+from lambdaagent.broker.delays import Delays
 from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
+from lambdaagent.broker.ordered import OrderedConsumer
+from lambdaagent.broker.parallel import ParallelConsumer
 from lambdaagent.broker.protocol import Binding, Handler
 from lambdaagent.broker.publisher import Publisher
 from lambdaagent.broker.topology import Topology, Wanted
@@ -49,6 +54,11 @@ class RabbitMQBroker:
         self._declare_timeout = declare_timeout
         self._drain_timeout = drain_timeout
         self._wanted: dict[str, Wanted] = {}
+        # What was made on this connection: only what differs from it is made anew.
+        self._standing: dict[str, Wanted] = {}
+        self._heads = Heads(self._in, self._publisher)
+        self._delays = Delays(self._in, self._publisher)
+        self._queue_type = queue_type
         self._consumers: set[Consumer] = set()
         # The lock on the broker is the connection's, so it does not keep two tasks of this process apart.
         self._declaring = asyncio.Lock()
@@ -73,11 +83,26 @@ class RabbitMQBroker:
 
     async def declare(
         self, *, exchange: str, queues: Mapping[str, Sequence[Binding]], dead_letters: str | None = None
-    ) -> None:
+    ) -> frozenset[str]:
         wanted = Wanted(exchange, {queue: tuple(bindings) for queue, bindings in queues.items()}, dead_letters)
         async with self._in_time(f"declaring {exchange}"), self._declaring:
-            await self._topology.declare(wanted)
+            before = self._standing.pop(exchange, None)
             self._wanted[exchange] = wanted
+            stale = await self._topology.declare(wanted, before=before if _same(before, wanted) else None)
+            self._standing[exchange] = wanted
+            return stale
+
+    async def exchanges(self) -> frozenset[str]:
+        async with self._in_time("asking for our exchanges"), self._declaring:
+            return await self._topology.exchanges()
+
+    async def queues(self, exchange: str) -> frozenset[str]:
+        async with self._in_time(f"asking for the queues of {exchange}"), self._declaring:
+            return await self._topology.queues(exchange)
+
+    def doubt(self) -> None:
+        """What stands is looked at anew by the next declaration: somebody may have removed some of it."""
+        self._standing.clear()
 
     async def remove_queue(self, queue: str) -> None:
         async with self._in_time(f"removing {queue}"), self._declaring:
@@ -87,13 +112,15 @@ class RabbitMQBroker:
                 if consumer.queue == queue:
                     consumer.reset()
             await self._topology.remove_queue(queue)
-            for exchange, wanted in self._wanted.items():
-                rest = {name: bindings for name, bindings in wanted.queues.items() if name != queue}
-                self._wanted[exchange] = Wanted(exchange, rest, wanted.dead_letters)
+            for known in (self._wanted, self._standing):
+                for exchange, wanted in known.items():
+                    rest = {name: bindings for name, bindings in wanted.queues.items() if name != queue}
+                    known[exchange] = Wanted(exchange, rest, wanted.dead_letters)
 
     async def remove_exchange(self, exchange: str) -> None:
         async with self._in_time(f"removing {exchange}"), self._declaring:
             self._wanted.pop(exchange, None)
+            self._standing.pop(exchange, None)
             self._publisher.forget(exchange)
             await self._topology.remove_exchange(exchange)
 
@@ -101,17 +128,22 @@ class RabbitMQBroker:
         return await self._publisher.publish(amqp.write(event), exchange=exchange)
 
     @asynccontextmanager
-    async def consume(self, queue: str, *, prefetch: int, handler: Handler, dead_letters: str) -> AsyncIterator[None]:
+    async def consume(
+        self, queue: str, *, parallelism: int, handler: Handler, dead_letters: str
+    ) -> AsyncIterator[None]:
         async def bury(message: amqp.Message) -> None:
-            buried(await self._publisher.publish(message, exchange="", routing_key=dead_letters), queue=dead_letters)
+            buried(await self._publisher.publish(message, exchange=dead_letters), queue=dead_letters)
 
-        consumer = Consumer(
+        made = OrderedConsumer if parallelism == 1 else ParallelConsumer
+        consumer = made(
             self._in,
             queue,
-            prefetch=prefetch,
+            parallelism=parallelism,
             handler=handler,
             bury=bury,
-            prepare=lambda channel: self._topology.ensure_queue(channel, dead_letters),
+            prepare=lambda channel: queues.ensure_dead_letters(channel, dead_letters, queue_type=self._queue_type),
+            heads=self._heads,
+            delays=self._delays,
             drain_timeout=self._drain_timeout,
             backoff=self._backoff,
         )
@@ -125,9 +157,12 @@ class RabbitMQBroker:
 
     async def _restore(self) -> None:
         async with self._declaring:
+            self._standing.clear()
+            self._delays.forget()
             for wanted in list(self._wanted.values()):
                 try:
                     await self._topology.declare(wanted)
+                    self._standing[wanted.exchange] = wanted
                 except LambdaAgentError as problem:
                     # Publishing goes on: the exchange may well be as it was.
                     log.error("cannot restore the topology", exchange=wanted.exchange, problem=str(problem))
@@ -141,3 +176,7 @@ class RabbitMQBroker:
             raise BrokerUnavailableError(
                 f"{what} was not done within {self._declare_timeout:g} s; check that RabbitMQ can be reached"
             ) from None
+
+
+def _same(before: Wanted | None, wanted: Wanted) -> bool:
+    return before is not None and before.dead_letters == wanted.dead_letters

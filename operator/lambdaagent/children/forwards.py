@@ -12,7 +12,8 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Forward
 from lambdaagent.children.base import AgentKey, Object, Observed, child
 from lambdaagent.children.brokers import BROKER, BrokerIdentity, broker_of
-from lambdaagent.children.triggers import TRIGGER, has_wildcard, notes
+from lambdaagent.children.triggers import TRIGGER, notes
+from lambdaagent.events.interest import is_pattern
 from lambdaagent.settings import Installation
 
 
@@ -122,7 +123,7 @@ def forward_triggers(agent: LambdaAgent, own: BrokerIdentity, decisions: list[De
         target, forward = decision.target, decision.forward
         reference = {"apiVersion": api_version, "kind": kind, "name": target.name, "namespace": target.namespace}
         for event_type in forward.event_types:
-            if has_wildcard(event_type):
+            if is_pattern(event_type):
                 continue
             name = naming.forward_trigger(
                 agent.name,

@@ -38,6 +38,12 @@ def events_from(agent: LambdaAgent, installation: Installation) -> str | None:
     return _url(installation, path, namespace=agent.namespace, use="from", agent=agent.name)
 
 
+def events_to(agent: LambdaAgent, installation: Installation) -> str | None:
+    """Where events go that call a skill of the agent; None where no gateway is installed."""
+    path = f"/events/{agent.namespace}/to/{agent.name}"
+    return _url(installation, path, namespace=agent.namespace, use="to", agent=agent.name)
+
+
 def dead_letters(namespace: str, installation: Installation) -> str | None:
     """The dead-letter sink of a namespace's Brokers."""
     path = f"/events/{namespace}/dead-letters"

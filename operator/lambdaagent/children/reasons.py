@@ -23,6 +23,8 @@ class Reason(StrEnum):
     NEEDS_CPU_REQUEST = "AutoscalingNeedsCpuRequest", "Plain Kubernetes scales on CPU, and no request says of how much."
     WILDCARD = "WildcardUnsupported", "RabbitMQ matches exactly, so a wildcard would match nothing; no Trigger is made."
     SELF_LOOP = "SelfLoop", "The agent will be sent events that it emits itself."
+    OWN_EVENTS = "OwnEvents", "The agent will get its own events although it asks not to."
+    NEEDS_EVENTING = "NeedsEventing", "A call of this skill travels as an event, and the agent takes none."
     FORWARD_NOT_SUBSCRIBED = "ForwardNotSubscribed", "The target of a forward does not subscribe to the types."
     INTENT_NOT_SUBSCRIBED = "IntentNotSubscribed", "Nobody on the Broker subscribes to types that the agent emits."
     NO_DEAD_LETTER_SINK = "NoDeadLetterSink", "Without a gateway, events that cannot be delivered are dropped."

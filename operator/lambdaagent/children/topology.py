@@ -6,8 +6,11 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children.brokers import broker_of
+from lambdaagent.children.calling import Calls, calls
 from lambdaagent.children.triggers import attributes, exact
+from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.delivery import Policy, seconds
+from lambdaagent.events.interest import Interest, interest
 from lambdaagent.settings import Installation
 
 
@@ -19,6 +22,13 @@ class Topology:
     parallelism: int
     policy: Policy
     dead_letters: str
+    interest: Interest
+    calls: Calls
+    keep_dead: bool
+    """False: the agent's dlq.enabled is false, and what cannot be delivered is dropped."""
+
+    def wants(self, event: Event) -> bool:
+        return not self.interest.filtered or self.calls.addressed(event) or self.interest.wants(event)
 
 
 def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
@@ -26,13 +36,22 @@ def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
     identity, eventing = broker_of(agent, installation), agent.spec.eventing
     if identity is None or eventing is None:
         return None
+    own = eventing.event_source if eventing.skip_own else None
+    wanted = interest([(each.event_type, each.source) for each in eventing.subscriptions], own=own)
+    called = calls(agent)
+    bindings = [attributes(subscription) for subscription in exact(eventing)]
+    if wanted.patterns:
+        bindings = [{}]  # everything, and what is wanted of it is told by whoever takes it out
     return Topology(
         exchange=naming.exchange(agent.namespace, identity.name),
         queue=naming.queue(agent.namespace, agent.name),
-        bindings=tuple(attributes(subscription) for subscription in exact(eventing)),
+        bindings=(*bindings, *called.filters()),
         parallelism=eventing.parallelism,
         policy=policy(agent, installation),
         dead_letters=naming.dead_letters(agent.namespace),
+        interest=wanted,
+        calls=called,
+        keep_dead=not eventing.dlq or eventing.dlq.enabled,
     )
 
 

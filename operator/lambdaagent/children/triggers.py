@@ -9,14 +9,11 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Eventing, Subscription
 from lambdaagent.children.base import Object, child
 from lambdaagent.children.brokers import BrokerIdentity, default_delivery
+from lambdaagent.events.interest import is_pattern
 from lambdaagent.settings import Installation
 
 TRIGGER = ("eventing.knative.dev/v1", "Trigger")
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"
-
-
-def has_wildcard(text: str | None) -> bool:
-    return bool(text) and any(mark in (text or "") for mark in "*?")
 
 
 def bare(event_type: str) -> str:
@@ -29,7 +26,7 @@ def exact(eventing: Eventing) -> list[Subscription]:
     unique = {
         (subscription.event_type, subscription.source or ""): subscription
         for subscription in eventing.subscriptions
-        if not has_wildcard(subscription.event_type) and not has_wildcard(subscription.source)
+        if not is_pattern(subscription.event_type) and not is_pattern(subscription.source)
     }
     return list(unique.values())
 

@@ -16,7 +16,8 @@ from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.container import POD_SECURITY
 from lambdaagent.children.forwards import FINE, decide
 from lambdaagent.children.reasons import Reason
-from lambdaagent.children.triggers import bare, exact, has_wildcard
+from lambdaagent.children.triggers import bare, exact
+from lambdaagent.events.interest import is_pattern
 from lambdaagent.settings import Installation
 
 _KNATIVE_ONLY = "is a matter of Knative Serving and has no effect on plain Kubernetes"
@@ -95,20 +96,25 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
     eventing = agent.spec.eventing
     if not eventing or not eventing.enabled:
         return
-    emitted = set(eventing.intents)
+    emitted, plain = set(eventing.intents), backends.eventing == "rabbitmq"
+    if eventing.skip_own and not (plain and eventing.event_source):
+        message = "set eventing.eventSource, by which they are known" if plain else "Knative's filters cannot say it"
+        yield FieldWarning(
+            field="spec.eventing.skipOwn", reason=Reason.OWN_EVENTS, message=f"its own events come back: {message}"
+        )
     for index, subscription in enumerate(eventing.subscriptions):
         field = f"spec.eventing.subscriptions[{index}]"
-        if has_wildcard(subscription.event_type) or has_wildcard(subscription.source):
+        if not plain and (is_pattern(subscription.event_type) or is_pattern(subscription.source)):
             message = "RabbitMQ matches exactly, so nothing would ever arrive; no Trigger is made, list the exact types"
             yield FieldWarning(field=field, reason=Reason.WILDCARD, message=message)
-        elif subscription.event_type in emitted and not subscription.source:
+        elif subscription.event_type in emitted and not subscription.source and not (plain and eventing.skip_own):
             message = f"the agent emits {subscription.event_type} itself and will be sent its own events"
             yield FieldWarning(field=field, reason=Reason.SELF_LOOP, message=message)
     for index, forward in enumerate(eventing.forwards):
-        for kind in filter(has_wildcard, forward.event_types):
+        for kind in filter(is_pattern, forward.event_types):
             message = f"{kind}: RabbitMQ matches exactly; no Trigger is made, list the exact types"
             yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=Reason.WILDCARD, message=message)
-        if backends.eventing == "rabbitmq":
+        if plain:
             message = "forwards are Triggers of Knative Eventing; on plain RabbitMQ none is made"
             yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=Reason.KNATIVE_ONLY, message=message)
     if not installation.events_url and backends.eventing == "knative":
@@ -129,7 +135,7 @@ def _unheard(
         if decision.verdict not in FINE or not target or not target.spec.eventing:
             continue  # said by ForwardsResolved
         taken = {subscription.event_type for subscription in exact(target.spec.eventing)}
-        if missing := [kind for kind in forward.event_types if kind not in taken and not has_wildcard(kind)]:
+        if missing := [kind for kind in forward.event_types if kind not in taken and not is_pattern(kind)]:
             message = (
                 f"{target.key} does not subscribe to {_listed(missing)};"
                 " add it to that agent's eventing.subscriptions or remove it here"
@@ -166,17 +172,15 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         yield FieldWarning(field="spec.a2a.container", reason=Reason.OTHER_PROTOCOL, message=message)
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
-        yield from _invoke(
-            a2a, skill, f"spec.a2a.skills[{index}].invoke", limit if backends.serving == "knative" else None
-        )
+        field = f"spec.a2a.skills[{index}].invoke"
+        yield from _invoke(a2a, skill, field, limit if backends.serving == "knative" else None)
+        if skill.invoke and skill.invoke.mode == "async":
+            yield from _async(agent, installation, backends, f"{field}.mode")
 
 
 def _invoke(a2a: A2a, skill: Skill, field: str, limit: int | None) -> Iterator[FieldWarning]:
     if not skill.invoke:
         return
-    if skill.invoke.mode == "async":
-        message = "carrying a call by events is not built yet; calls are answered with an error"
-        yield FieldWarning(field=f"{field}.mode", reason=Reason.NOT_SUPPORTED, message=message)
     if skill.invoke.path and a2a.protocol != "http":
         message = f"counts with protocol http; with {a2a.protocol} the container is called at /"
         yield FieldWarning(field=f"{field}.path", reason=Reason.OTHER_PROTOCOL, message=message)
@@ -186,6 +190,21 @@ def _invoke(a2a: A2a, skill: Skill, field: str, limit: int | None) -> Iterator[F
     if limit and skill.invoke.timeout_seconds > limit:
         message = f"Knative ends an answer after {limit} s; raise spec.serving.timeoutSeconds"
         yield FieldWarning(field=f"{field}.timeoutSeconds", reason=Reason.TIMEOUT_SHORTER, message=message)
+
+
+def _async(agent: LambdaAgent, installation: Installation, backends: Backends, field: str) -> Iterator[FieldWarning]:
+    missing = (
+        "set spec.eventing"
+        if broker_of(agent, installation) is None
+        else "this installation has no eventing backend"
+        if backends.eventing == "none"
+        else "no gateway is installed to take the calls"
+        if not installation.events_url
+        else ""
+    )
+    if missing:
+        message = f"a call of this skill travels as an event and cannot: {missing}, or use mode sync"
+        yield FieldWarning(field=field, reason=Reason.NEEDS_EVENTING, message=message)
 
 
 def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:

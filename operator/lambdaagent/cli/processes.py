@@ -21,6 +21,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 def register(app: typer.Typer) -> None:
     app.command()(operator)
     app.command()(gateway)
+    app.command()(dispatcher)
     app.command()(dev)
 
 
@@ -30,6 +31,16 @@ def operator() -> None:
     from lambdaagent.settings import OperatorSettings
 
     settings = read_settings(OperatorSettings)
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    run_until_signal(run(settings))
+
+
+def dispatcher() -> None:
+    """Deliver events from RabbitMQ's queues to agents; configured by LAMBDAAGENT_* variables."""
+    from lambdaagent.dispatcher.process import run
+    from lambdaagent.settings import DispatcherSettings
+
+    settings = read_settings(DispatcherSettings)
     logs.configure(level=settings.log_level, form=settings.log_format)
     run_until_signal(run(settings))
 

@@ -21,7 +21,7 @@ def rbac(
     ] = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")] = Format.YAML,
 ) -> None:
-    """Print the ServiceAccounts, roles and bindings that the operator and the gateway need, and the tiers for users."""
+    """Print the ServiceAccounts, roles and bindings that the processes need, and the tiers for users."""
     try:
         only = parse_namespaces(namespaces)
     except ValueError as problem:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from lambdaagent.controller.metrics import CONTENT_TYPE, Metrics
-from lambdaagent.errors import UsageError
+from lambdaagent.listening import listen
 
 # The API server sends a bookmark every minute, and a watch that is silent for longer is made anew.
 STALE_SECONDS = 300.0
@@ -33,16 +33,6 @@ async def serve(metrics: Metrics, *, host: str, port: int) -> AsyncIterator[int]
     async def show(_: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            hint = "set LAMBDAAGENT_PORT to another one"
-            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    routes = [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)]
+    async with listen(routes, host=host, port=port) as found:
+        yield found

@@ -28,6 +28,7 @@ from lambdaagent.dev import environment
 from lambdaagent.dev.supervisor import Supervisor, Wanted
 from lambdaagent.dev.watching import changes
 from lambdaagent.dispatcher.delivering import Reply
+from lambdaagent.dispatcher.metrics import Metrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory
@@ -111,6 +112,8 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         broker=broker,
         client=client,
         clock=clock,
+        store=store,
+        observer=Metrics(),
         reply=lambda agent: _reply(agent, tasks=serving.tasks, broker=broker, exchanges=exchanges),
         sink=lambda agent: gateway_urls.events_from(agent, installation) or "",
         output=_print,

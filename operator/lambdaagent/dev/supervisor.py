@@ -26,10 +26,14 @@ from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.dev import environment, starting
 from lambdaagent.dev.process import keep_running
-from lambdaagent.dispatcher.delivering import Deliverer, Reply
+from lambdaagent.dispatcher.delivering import Deliverer, Observer, Reply
+from lambdaagent.dispatcher.handling import router
+from lambdaagent.dispatcher.seen import Seen
+from lambdaagent.dispatcher.serving import Served
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.settings import Installation
+from lambdaagent.store.records import DeliveryStore
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +68,8 @@ class Supervisor:
     broker: Broker
     client: Client
     clock: Clock
+    store: DeliveryStore
+    observer: Observer
     reply: Callable[[LambdaAgent], Reply]
     sink: Callable[[LambdaAgent], str]
     output: Callable[[str, str], None]
@@ -173,19 +179,22 @@ class Supervisor:
         async def up() -> None:
             await running.up.wait()
 
-        eventing = agent.spec.eventing
         deliverer = Deliverer(
             agent=agent.key,
-            target=Target.parse(running.url),
             policy=found.policy,
             client=self.client,
             clock=self.clock,
             reply=self.reply(agent),
+            route=router(agent, Served(found, Target.parse(running.url)), self.installation),
+            seen=Seen(self.store, agent.namespace, agent.name, self.clock),
+            observer=self.observer,
+            calls=found.calls,
+            wants=found.wants,
             up=up,
-            keep_dead=not (eventing and eventing.dlq and not eventing.dlq.enabled),
+            keep_dead=found.keep_dead,
         )
         async with self.broker.consume(
-            found.queue, prefetch=found.parallelism, handler=deliverer.handle, dead_letters=found.dead_letters
+            found.queue, parallelism=found.parallelism, handler=deliverer.handle, dead_letters=found.dead_letters
         ):
             await asyncio.Event().wait()
 

@@ -50,6 +50,7 @@ def write(event: Event) -> Message:
             raise InvalidAttributeError(name[:64], "has a name too long for an AMQP header")
         headers[header_name(name)] = value
     headers.setdefault(CONTENT_TYPE, "")
+    headers.setdefault("time", NO_TIME)
     if "traceparent" in headers:
         # Knative's dispatcher resumes a trace only where both are there; an empty one will do.
         headers.setdefault("tracestate", "")

@@ -61,7 +61,7 @@ def cause_of(message: amqp.Message) -> Cause:
     headers = message.headers
     death = _first_death(headers)
     return Cause(
-        agent=_text(headers, _AGENT) or _agent_of_queue(death.get("queue")),
+        agent=_text(headers, _AGENT) or agent_of_queue(death.get("queue")),
         reason=_text(headers, _REASON) or _text(headers, _ERROR) or _by_rabbitmq(death) or "not delivered",
         at=_time(headers.get(_AT)) or _time(death.get("time")),
         code=_int(headers.get(_CODE, headers.get(_STATUS)), NO_ANSWER),
@@ -131,7 +131,8 @@ def _by_rabbitmq(death: Mapping[str, Any]) -> str:
     return f"RabbitMQ gave it up ({reason}) in queue {death.get('queue')}" if isinstance(reason, str) else ""
 
 
-def _agent_of_queue(queue: Any) -> str:
+def agent_of_queue(queue: Any) -> str:
+    """ "namespace/name" of the agent whose queue has this name; empty for any other."""
     parts = queue.split(".") if isinstance(queue, str) else []
     match parts:
         case ["lambdaagent", namespace, "agent", name, *_]:

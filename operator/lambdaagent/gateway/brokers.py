@@ -6,23 +6,16 @@ are never guessed. A Broker confirms (202) also what nobody takes, so what is ro
 
 from dataclasses import dataclass, field
 
-from lambdaagent.agents.client import Client, Response
-from lambdaagent.agents.errors import UpstreamError
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.posting import post
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.http import binary
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 
 BrokerKey = tuple[str, str]  # namespace, Broker
-_TIMEOUT = 30.0
-
-
-class NotAcceptedError(TemporaryError):
-    """Nobody confirmed the event; the sender may try again."""
 
 
 @dataclass
@@ -96,22 +89,6 @@ class BrokerExchanges:
     def agent(self, agent: LambdaAgent) -> str:
         key = broker_of(agent)
         return self.broker(*key) if key else self.shared(agent.namespace)
-
-
-async def post(client: Client, target: Target, event: Event, *, path: str, title: str) -> Response:
-    """The answer of whoever confirmed the event, read. Raises NotAcceptedError, in which `title` names who did not."""
-    headers, body = binary(event)
-    try:
-        response = await client.request(
-            target, path=path, headers=headers, body=body, first_byte=_TIMEOUT, total=_TIMEOUT
-        )
-        async with response:
-            await response.read(limit=64 * 1024)
-    except UpstreamError as error:
-        raise NotAcceptedError(f"{title} cannot be reached: {error}") from error
-    if not 200 <= response.status < 300:
-        raise NotAcceptedError(f"{title} answered {response.status}")
-    return response
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from lambdaagent.agents import clock as clocks
 from lambdaagent.agents import wire
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.agents.posting import post
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
@@ -27,7 +28,6 @@ from lambdaagent.children.sidecar import ALIVE, READY, sink_path
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import agents, ingress, probes, problems, relaying
-from lambdaagent.gateway.brokers import post
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES

@@ -16,7 +16,8 @@ from lambdaagent.api import naming
 from lambdaagent.kube import resources as kinds
 from lambdaagent.kube.resources import Resource
 
-OPERATOR, GATEWAY = "lambdaagent-operator", "lambdaagent-gateway"
+OPERATOR, GATEWAY, DISPATCHER = "lambdaagent-operator", "lambdaagent-gateway", "lambdaagent-dispatcher"
+ACCOUNTS = (OPERATOR, GATEWAY, DISPATCHER)
 NAMESPACE = "lambdaagent-system"
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -68,6 +69,11 @@ OPERATOR_OWN_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LEASE, ("get", "update"), names=(naming.LEASE,)),
 )
 GATEWAY_RIGHTS: tuple[Right, ...] = (Right(kinds.LAMBDA_AGENT, _FOLLOW),)
+# It says EventingReady on plain RabbitMQ.
+DISPATCHER_RIGHTS: tuple[Right, ...] = (
+    Right(kinds.LAMBDA_AGENT, _FOLLOW),
+    Right(kinds.LAMBDA_AGENT, ("patch",), subresource="status"),
+)
 
 _READ = ("get", *_FOLLOW)
 _WRITE = ("create", "delete", "deletecollection", "patch", "update")
@@ -100,15 +106,13 @@ def documents(*, namespace: str = NAMESPACE, namespaces: Sequence[str] = ()) -> 
     It looks after all namespaces, or after `namespaces` alone: then a ClusterRole is only a list of rules, which counts
     where a RoleBinding names it, and nothing is granted over the cluster.
     """
-    bindings = [
-        _binding(account, namespace, within=each) for each in namespaces or ("",) for account in (OPERATOR, GATEWAY)
-    ]
+    bindings = [_binding(account, namespace, within=each) for each in namespaces or ("",) for account in ACCOUNTS]
     own = f"{OPERATOR}-lease"
     return [
-        _object("v1", "ServiceAccount", OPERATOR, namespace),
-        _object("v1", "ServiceAccount", GATEWAY, namespace),
+        *(_object("v1", "ServiceAccount", account, namespace) for account in ACCOUNTS),
         _role(OPERATOR, OPERATOR_RIGHTS if namespaces else (*OPERATOR_RIGHTS, *OPERATOR_CLUSTER_RIGHTS)),
         _role(GATEWAY, GATEWAY_RIGHTS),
+        _role(DISPATCHER, DISPATCHER_RIGHTS),
         *bindings,
         _role(own, OPERATOR_OWN_RIGHTS, namespace),
         _binding(OPERATOR, namespace, within=namespace, own=own),

@@ -8,8 +8,23 @@ import pytest
 from tests.integration.broker.conftest import Inbox
 from tests.parts.polling import eventually
 
-from lambdaagent.broker.protocol import ACK, DEAD_LETTER, REQUEUE, Binding, Broker, Delivery, Outcome, Verdict
+from lambdaagent.broker.inprocess import InProcessBroker
+from lambdaagent.broker.protocol import (
+    ACK,
+    REQUEUE,
+    Binding,
+    Broker,
+    Delivery,
+    Outcome,
+    Verdict,
+    dead_letter,
+    retry,
+)
 from lambdaagent.events.cloudevents import Event, Value
+from lambdaagent.events.letters import Cause
+from lambdaagent.store.errors import StoreError
+
+CAUSE = Cause("default/a", "the agent answered 400", 1.0)
 
 
 @pytest.fixture
@@ -36,9 +51,9 @@ def on(**attributes: str) -> Binding:
 
 @asynccontextmanager
 async def consuming(
-    broker: Broker, queue: str, handler: Callable[[Delivery], object], names: Names, *, prefetch: int = 10
+    broker: Broker, queue: str, handler: Callable[[Delivery], object], names: Names, *, parallelism: int = 10
 ) -> AsyncIterator[None]:
-    async with broker.consume(queue, prefetch=prefetch, handler=handler, dead_letters=names.dead):  # type: ignore[arg-type]
+    async with broker.consume(queue, parallelism=parallelism, handler=handler, dead_letters=names.dead):  # type: ignore[arg-type]
         yield
 
 
@@ -162,7 +177,7 @@ async def test_a_requeued_delivery_comes_again_and_says_so(broker: Broker, names
     async with consuming(broker, names.a, inbox, names):
         await broker.publish(event(), exchange=names.exchange)
         await eventually(lambda: len(inbox.got) == 2)
-    assert [delivery.attempt for delivery in inbox.got] == [1, 2]
+    assert [(delivery.attempt, delivery.redelivered) for delivery in inbox.got] == [(1, False), (1, True)]
 
 
 async def test_a_handler_that_raises_is_asked_again(broker: Broker, names: Names) -> None:
@@ -181,18 +196,19 @@ async def test_a_handler_that_raises_is_asked_again(broker: Broker, names: Names
 
 async def test_a_dead_letter_is_kept_with_what_was_said_about_it(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]}, dead_letters=names.dead)
-    outcome = Outcome(Verdict.DEAD_LETTER, {"knativeerrorcode": 404})
-    inbox, dead = Inbox(answer=lambda _: outcome), Inbox()
+    cause = Cause("default/a", "the agent answered 404", 1.0, code=404, destination="http://a", attempts=3)
+    inbox, dead = Inbox(answer=lambda _: dead_letter(cause)), Inbox()
     async with consuming(broker, names.a, inbox, names), consuming(broker, names.dead, dead, names):
         await broker.publish(event(agent="a"), exchange=names.exchange)
         await eventually(lambda: dead.got)
-    assert dead.got[0].event == event(agent="a", knativeerrorcode=404)
+    said = dead.got[0].event.extensions
+    assert (said["agent"], said["knativeerrordest"], int(said["knativeerrorcode"])) == ("a", "http://a", 404)
     assert len(inbox.got) == 1
 
 
 async def test_a_dead_letter_queue_that_nobody_declared_is_made(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
-    inbox, dead = Inbox(answer=lambda _: DEAD_LETTER), Inbox()
+    inbox, dead = Inbox(answer=lambda _: dead_letter(CAUSE)), Inbox()
     async with consuming(broker, names.a, inbox, names):
         await broker.publish(event(), exchange=names.exchange)
         await eventually(lambda: inbox.got)
@@ -200,7 +216,7 @@ async def test_a_dead_letter_queue_that_nobody_declared_is_made(broker: Broker, 
         await eventually(lambda: dead.ids == ["1"])
 
 
-async def test_no_more_than_the_prefetch_is_handled_at_a_time(broker: Broker, names: Names) -> None:
+async def test_no_more_than_the_parallelism_is_handled_at_a_time(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
     running, most, done = 0, 0, 0
 
@@ -215,34 +231,112 @@ async def test_no_more_than_the_prefetch_is_handled_at_a_time(broker: Broker, na
 
     for n in range(12):
         await broker.publish(event(str(n)), exchange=names.exchange)
-    async with consuming(broker, names.a, handler, names, prefetch=3):
+    async with consuming(broker, names.a, handler, names, parallelism=3):
         await eventually(lambda: done == 12)
     assert most == 3
 
 
-async def test_two_consumers_share_a_queue(broker: Broker, names: Names) -> None:
+async def test_of_two_consumers_one_works_and_the_other_takes_over(
+    broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
+) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
-    both = asyncio.Event()
-    got: list[set[str]] = [set(), set()]
+    first, second = Inbox(), Inbox()
+    async with make_broker() as other:
+        async with consuming(broker, names.a, first, names, parallelism=2):
+            await broker.publish(event("1"), exchange=names.exchange)
+            await eventually(lambda: first.ids == ["1"])
+            standby = consuming(other, names.a, second, names, parallelism=2)
+            await standby.__aenter__()
+            for n in range(2, 6):
+                await broker.publish(event(str(n)), exchange=names.exchange)
+            await eventually(lambda: len(first.got) == 5)
+            assert not second.got
+        await broker.publish(event("6"), exchange=names.exchange)
+        await eventually(lambda: second.ids == ["6"])
+        await standby.__aexit__(None, None, None)
+    assert len(first.got) == 5
 
-    def handler(index: int) -> Callable[[Delivery], object]:
-        async def handle(delivery: Delivery) -> Outcome:
-            got[index].add(delivery.event.id)
-            if all(got):
-                both.set()
-            await both.wait()
-            return ACK
 
-        return handle
+async def test_at_parallelism_1_nothing_overtakes_what_waits_for_its_next_attempt(broker: Broker, names: Names) -> None:
+    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    for n in range(40):
+        await broker.publish(event(str(n)), exchange=names.exchange)
+    inbox = Inbox(answer=lambda d: retry(0.05) if d.event.id in ("3", "20") and d.attempt < 4 else ACK)
+    async with consuming(broker, names.a, inbox, names, parallelism=1):
+        await eventually(lambda: len(inbox.got) == 46)
+    wanted = [str(n) for n in range(40) for _ in range(4 if n in (3, 20) else 1)]
+    assert inbox.ids == wanted
+    assert [d.attempt for d in inbox.got if d.event.id == "3"] == [1, 2, 3, 4]
 
-    async with (
-        consuming(broker, names.a, handler(0), names, prefetch=1),
-        consuming(broker, names.a, handler(1), names, prefetch=1),
-    ):
-        for n in range(6):
-            await broker.publish(event(str(n)), exchange=names.exchange)
-        await eventually(lambda: len(got[0] | got[1]) == 6)
-    assert not got[0] & got[1]
+
+async def test_above_1_others_overtake_what_waits_for_its_next_attempt(broker: Broker, names: Names) -> None:
+    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    sent = event("0", agent="a", n=7)
+    inbox = Inbox(answer=lambda d: retry(0.6) if d.event.id == "0" and d.attempt < 3 else ACK)
+    async with consuming(broker, names.a, inbox, names, parallelism=2):
+        await broker.publish(sent, exchange=names.exchange)
+        await eventually(lambda: len(inbox.got) == 1)
+        await broker.publish(event("1"), exchange=names.exchange)
+        await eventually(lambda: len(inbox.got) == 4)
+    assert inbox.ids == ["0", "1", "0", "0"]
+    again = [delivery for delivery in inbox.got if delivery.event.id == "0"]
+    assert [delivery.attempt for delivery in again] == [1, 2, 3]
+    assert all(delivery.event == sent for delivery in again)
+
+
+@pytest.mark.parametrize("parallelism", [pytest.param(1, id="in order"), pytest.param(5, id="in parallel")])
+async def test_attempts_and_waits_outlive_the_process_that_made_them(
+    broker: Broker,
+    names: Names,
+    make_broker: Callable[[], AbstractAsyncContextManager[Broker]],
+    parallelism: int,
+) -> None:
+    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.publish(event(), exchange=names.exchange)
+    first, second = Inbox(answer=lambda d: retry(0.05 if d.attempt == 1 else 1.5)), Inbox()
+    loop = asyncio.get_running_loop()
+    async with make_broker() as other, consuming(other, names.a, first, names, parallelism=parallelism):
+        await eventually(lambda: len(first.got) == 2)
+        failed = loop.time()
+    async with consuming(broker, names.a, second, names, parallelism=parallelism):
+        await eventually(lambda: second.got)
+    assert second.got[0].attempt == 3
+    # The in-process twin's processes share one life, and leaving cuts its wait short.
+    assert isinstance(broker, InProcessBroker) or loop.time() - failed > 1.0
+
+
+async def test_an_acknowledgement_waits_for_what_makes_it_durable(broker: Broker, names: Names) -> None:
+    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    tried = 0
+
+    async def settle() -> None:
+        nonlocal tried
+        tried += 1
+        if tried < 3:
+            raise StoreError("the store is away")
+
+    inbox = Inbox(answer=lambda _: Outcome(Verdict.ACK, settle=settle))
+    async with consuming(broker, names.a, inbox, names, parallelism=1):
+        await broker.publish(event(), exchange=names.exchange)
+        await eventually(lambda: tried == 3)
+    rest = Inbox()
+    async with consuming(broker, names.a, rest, names, parallelism=1):
+        await broker.publish(event("2"), exchange=names.exchange)
+        await eventually(lambda: rest.got)
+    assert (inbox.ids, rest.ids) == (["1"], ["2"])
+
+
+async def test_a_process_that_starts_knows_what_others_declared(
+    broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
+) -> None:
+    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")], names.b: [on(type="t")]})
+    async with make_broker() as second:
+        assert names.exchange in await second.exchanges()
+        assert await second.queues(names.exchange) == {names.a, names.b}
+        stale = await second.declare(exchange=names.exchange, queues={names.b: [on(type="t")]})
+        assert stale == {names.a}
+        await second.remove_exchange(names.exchange)
+        assert names.exchange not in await second.exchanges()
 
 
 async def test_leaving_waits_for_running_handlers_and_leaves_the_rest(broker: Broker, names: Names) -> None:
@@ -257,7 +351,7 @@ async def test_leaving_waits_for_running_handlers_and_leaves_the_rest(broker: Br
         return await finished(delivery)
 
     async def consume() -> None:
-        async with consuming(broker, names.a, handler, names, prefetch=1):
+        async with consuming(broker, names.a, handler, names, parallelism=1):
             await started.wait()
             asyncio.get_running_loop().call_later(0.2, finish.set)
 
@@ -276,6 +370,6 @@ async def test_many_events_in_flight_are_each_answered(broker: Broker, names: Na
     )
     assert answers == [type_ == "even" for type_ in types]
     inbox = Inbox()
-    async with consuming(broker, names.a, inbox, names, prefetch=50):
+    async with consuming(broker, names.a, inbox, names, parallelism=50):
         await eventually(lambda: len(inbox.got) == 300)
     assert inbox.ids == [str(n) for n in range(0, 600, 2)]

@@ -26,12 +26,14 @@ from lambdaagent.broker.errors import (
     TopologyError,
 )
 from lambdaagent.broker.link import Link
-from lambdaagent.broker.protocol import ACK, DEAD_LETTER, Binding, Delivery, Outcome
+from lambdaagent.broker.protocol import ACK, Binding, Delivery, Outcome, dead_letter
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.letters import Cause
 
+CAUSE = Cause("default/a", "the agent answered 400", 1.0)
 EVERYTHING = [Binding({})]
 _ROOT = Path(__file__).parents[3]
 
@@ -64,8 +66,8 @@ async def link(url: str) -> AsyncIterator[Link]:
         await found.stop()
 
 
-def consume(broker: RabbitMQBroker, prefix: str, handler: Callable[[Delivery], Any], *, prefetch: int = 20) -> Any:
-    return broker.consume(prefix, prefetch=prefetch, handler=handler, dead_letters=f"{prefix}.dead")
+def consume(broker: RabbitMQBroker, prefix: str, handler: Callable[[Delivery], Any], *, parallelism: int = 20) -> Any:
+    return broker.consume(prefix, parallelism=parallelism, handler=handler, dead_letters=f"{prefix}.dead")
 
 
 @pytest.mark.parametrize("how", [pytest.param("kill", id="kill -9"), pytest.param("restart", id="orderly restart")])
@@ -113,7 +115,7 @@ async def main():
         await asyncio.Event().wait()
 
     async with RabbitMQBroker(url=sys.argv[1]) as broker:
-        async with broker.consume(sys.argv[2], prefetch=5, handler=handler, dead_letters=sys.argv[2] + ".dead"):
+        async with broker.consume(sys.argv[2], parallelism=5, handler=handler, dead_letters=sys.argv[2] + ".dead"):
             await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -299,7 +301,7 @@ async def test_a_message_that_is_no_event_goes_to_the_dead_letters_as_it_is(
         _, _, properties, body = await channel.channel.call(get)
         assert body == b"hello"
         assert properties.headers["shape"] == "odd"
-        assert "not a CloudEvent" in properties.headers["x-lambdaagent-error"]
+        assert "not a CloudEvent" in properties.headers["x-lambdaagent-reason"]
 
 
 async def test_the_wire_is_that_of_knative(broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str) -> None:
@@ -315,12 +317,13 @@ async def test_the_wire_is_that_of_knative(broker: RabbitMQBroker, own_rabbitmq:
         _, _, properties, body = await channel.call(get)
         await channel.close()
     assert (properties.content_type, properties.message_id, properties.delivery_mode) == ("application/json", "7", 2)
-    visible = {name: value for name, value in properties.headers.items() if not name.startswith("x-")}
-    assert visible == {
+    own = {"x-delivery-count"}  # RabbitMQ's
+    assert {name: value for name, value in properties.headers.items() if name not in own} == {
         "specversion": "1.0",
         "id": "7",
         "source": "/s",
         "type": "t",
+        "time": "0001-01-01T00:00:00Z",
         "content-type": "application/json",
         "a2ataskid": "t-1",
     }
@@ -364,7 +367,7 @@ async def test_a_dead_letter_is_safe_before_its_delivery_is_settled(
     async def handler(delivery: Delivery) -> Outcome:
         if not verdicts:
             await broker.remove_queue(f"{amqp_prefix}.dead")
-        verdicts.append(DEAD_LETTER if len(verdicts) < 2 else ACK)
+        verdicts.append(dead_letter(CAUSE) if len(verdicts) < 2 else ACK)
         return verdicts[-1]
 
     async with consume(broker, amqp_prefix, handler):

@@ -106,7 +106,7 @@ async def take(url: str, queue: str) -> dict[str, object]:
 
     async with RabbitMQBroker(url=url) as broker:
         await broker.wait_ready()
-        async with broker.consume(queue, prefetch=1, handler=handle, dead_letters=queue):
+        async with broker.consume(queue, parallelism=1, handler=handle, dead_letters=queue):
             return await asyncio.wait_for(found, 20)
 
 

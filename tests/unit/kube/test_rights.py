@@ -23,7 +23,7 @@ def test_resources_with_the_same_verbs_share_a_rule() -> None:
 
 def test_no_process_has_a_wildcard_or_a_secret() -> None:
     for document in rights.documents():
-        if document["metadata"]["name"] in (rights.OPERATOR, rights.GATEWAY):
+        if document["metadata"]["name"] in rights.ACCOUNTS:
             text = json.dumps(document.get("rules", []))
             assert "*" not in text
             assert "secrets" not in text
@@ -52,8 +52,10 @@ def test_for_a_list_of_namespaces_nothing_is_granted_over_the_cluster() -> None:
     assert bindings == {
         ("home", "ClusterRole", "lambdaagent-operator"),
         ("home", "ClusterRole", "lambdaagent-gateway"),
+        ("home", "ClusterRole", "lambdaagent-dispatcher"),
         ("shop", "ClusterRole", "lambdaagent-operator"),
         ("shop", "ClusterRole", "lambdaagent-gateway"),
+        ("shop", "ClusterRole", "lambdaagent-dispatcher"),
         ("home", "Role", "lambdaagent-operator-lease"),
     }
     identities = [(document["kind"], *sorted(_where(document))) for document in documents]

@@ -1,0 +1,59 @@
+"""Calls that travel as events: which events call a skill of `invoke.mode: async`, and how they reach their agent.
+
+Such an event goes to the gateway (`/events/{ns}/to/{agent}`), which calls the container, so that the answer of a
+container that knows nothing of tasks finds its task (design section 4). Two kinds: one that the gateway addressed to
+this agent (`a2aagent`), and one of the skill's own `eventType` that somebody else sent and that opens a task.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lambdaagent.api.a2a import Skill
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.events import types
+from lambdaagent.events.cloudevents import Event
+
+AGENT = "a2aagent"
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """`skills` by the type of the event that calls each; of several with one type, `a2askillid` tells."""
+
+    agent: str
+    skills: Mapping[str, tuple[Skill, ...]]
+
+    def filters(self) -> list[dict[str, str]]:
+        """What an event must carry to be a call of this agent."""
+        return [{"type": kind, AGENT: self.agent} for kind in sorted(self.skills)]
+
+    def addressed(self, event: Event) -> bool:
+        return event.type in self.skills and event.extensions.get(AGENT) == self.agent
+
+    def opens(self, kind: str) -> bool:
+        """Whether an event of this type that is addressed to nobody is a call: not of the common type."""
+        return kind in self.skills and kind != types.INVOKE_ASYNC
+
+    def skill(self, event: Event) -> Skill | None:
+        """None: the event calls none of them."""
+        said = event.extensions.get(AGENT)
+        if said not in (None, self.agent) or (said is None and not self.opens(event.type)):
+            return None
+        known = self.skills.get(event.type, ())
+        wanted = event.extensions.get("a2askillid")
+        return next((skill for skill in known if skill.id == wanted), known[0] if known and wanted is None else None)
+
+
+def calls(agent: LambdaAgent) -> Calls:
+    a2a = agent.spec.a2a
+    found: dict[str, tuple[Skill, ...]] = {}
+    for skill in a2a.skills if a2a and a2a.enabled else ():
+        if skill.invoke is not None and skill.invoke.mode == "async":
+            kind = event_type(skill)
+            found[kind] = (*found.get(kind, ()), skill)
+    return Calls(agent.name, found)
+
+
+def event_type(skill: Skill) -> str:
+    """Of the event that calls an async skill."""
+    return (skill.invoke and skill.invoke.event_type) or types.INVOKE_ASYNC

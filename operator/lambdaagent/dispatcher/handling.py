@@ -1,0 +1,95 @@
+"""What handles the deliveries of one agent, put together: where they go, and what becomes of the answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.posting import post
+from lambdaagent.agents.wire import Target
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.broker.protocol import Broker, Handler
+from lambdaagent.children import gateway
+from lambdaagent.children.base import AgentKey
+from lambdaagent.dispatcher.delivering import Deliverer, Observer, Reply, Route
+from lambdaagent.dispatcher.seen import Seen
+from lambdaagent.dispatcher.serving import Served
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.settings import Installation
+from lambdaagent.store.records import DeliveryStore
+
+_CALL_GRACE = 5.0
+"""Seconds that the gateway gets beyond a skill's own time to answer for it."""
+
+
+@dataclass
+class Handlers:
+    installation: Installation
+    broker: Broker
+    store: DeliveryStore
+    client: Client
+    clock: Clock
+    observer: Observer
+    _made: dict[AgentKey, Deliverer] = field(default_factory=dict, init=False)
+
+    @property
+    def broken(self) -> int:
+        return sum(deliverer.circuit.open for deliverer in self._made.values())
+
+    def of(self, agent: LambdaAgent, served: Served) -> Handler:
+        topology = served.topology
+        deliverer = Deliverer(
+            agent=agent.key,
+            policy=topology.policy,
+            client=self.client,
+            clock=self.clock,
+            reply=self._reply(agent, topology.exchange),
+            route=router(agent, served, self.installation),
+            seen=Seen(self.store, agent.namespace, agent.name, self.clock),
+            observer=self.observer,
+            calls=topology.calls,
+            wants=topology.wants,
+            keep_dead=topology.keep_dead,
+        )
+        self._made[agent.namespace, agent.name] = deliverer
+        return deliverer.handle
+
+    def forget(self, key: AgentKey) -> None:
+        self._made.pop(key, None)
+
+    def _reply(self, agent: LambdaAgent, exchange: str) -> Reply:
+        """To the gateway as if the agent had sent it, so that its task is told first; else straight to the broker."""
+        url = gateway.events_from(agent, self.installation)
+        target, path = split(url) if url else (None, "")
+
+        async def reply(events: Sequence[Event]) -> None:
+            for event in events:
+                if target is None:
+                    await self.broker.publish(event, exchange=exchange)
+                else:
+                    await post(self.client, target, event, path=path, title="the gateway")
+
+        return reply
+
+
+def router(agent: LambdaAgent, served: Served, installation: Installation) -> Callable[[Event], Route]:
+    plain, calls = Route(served.target), served.topology.calls
+    url = gateway.events_to(agent, installation)
+    if not url or not calls.skills:
+        return lambda _: plain
+    target, path = split(url)
+
+    def route(event: Event) -> Route:
+        skill = calls.skill(event)
+        if skill is None:
+            return plain
+        seconds = float(skill.invoke.timeout_seconds) if skill.invoke else served.topology.policy.timeout
+        return Route(target, path, seconds + _CALL_GRACE)
+
+    return route
+
+
+def split(url: str) -> tuple[Target, str]:
+    parts = urlsplit(url)
+    return Target.parse(f"{parts.scheme}://{parts.netloc}"), parts.path or "/"

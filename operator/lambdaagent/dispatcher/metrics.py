@@ -1,0 +1,41 @@
+"""What the dispatcher counts: Prometheus metrics with a registry of their own; labels hold outcomes and never names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+@dataclass
+class Metrics:
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self._deliveries = Counter(
+            "lambdaagent_dispatcher_deliveries", "Deliveries by outcome", ["outcome"], registry=self.registry
+        )
+        self._errors = Counter(
+            "lambdaagent_dispatcher_errors", "Failures by what was being done", ["where"], registry=self.registry
+        )
+        self._gauges = {
+            "agents": Gauge("lambdaagent_dispatcher_agents", "Agents that events go to", registry=self.registry),
+            "broken": Gauge(
+                "lambdaagent_dispatcher_broken_agents", "Agents that are called one at a time", registry=self.registry
+            ),
+        }
+
+    def delivery(self, outcome: str) -> None:
+        self._deliveries.labels(outcome).inc()
+
+    def error(self, where: str) -> None:
+        self._errors.labels(where).inc()
+
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
+        """Read at each scrape, so that it cannot drift."""
+        self._gauges[name].set_function(read)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,135 @@
+"""The dispatcher process: agents from the API server, events from RabbitMQ, deliveries remembered in the store."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+from aiohttp import web
+
+from lambdaagent.agents import clock as clocks
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.errors import BadTargetError
+from lambdaagent.agents.wire import Target
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.validation import parse_valid
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.dispatcher.conditions import Conditions
+from lambdaagent.dispatcher.handling import Handlers
+from lambdaagent.dispatcher.metrics import CONTENT_TYPE, Metrics
+from lambdaagent.dispatcher.seen import WINDOW
+from lambdaagent.dispatcher.serving import Serving
+from lambdaagent.errors import LambdaAgentError, UsageError
+from lambdaagent.kube.client import connect
+from lambdaagent.kube.objects import Document
+from lambdaagent.kube.resources import LAMBDA_AGENT
+from lambdaagent.kube.watch import Watcher
+from lambdaagent.listening import listen
+from lambdaagent.settings import DispatcherSettings
+from lambdaagent.store.opening import open_store
+from lambdaagent.store.records import DeliveryStore
+
+log = structlog.get_logger(__name__)
+_STALE_SECONDS = 300.0
+_PRUNE_SECONDS = 600.0
+
+
+async def run(settings: DispatcherSettings) -> None:
+    """Until cancelled."""
+    url = settings.amqp_url.get_secret_value()
+    if not url:
+        raise UsageError("LAMBDAAGENT_AMQP_URL is not set: the dispatcher delivers what is in RabbitMQ's queues")
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(connect())
+        opened = await open_store(settings.database.get_secret_value())
+        stack.push_async_callback(opened.store.close)
+        if not settings.database.get_secret_value():
+            log.warning("deliveries are remembered in memory", next_step="set LAMBDAAGENT_DATABASE to share them")
+        client, clock, metrics = Client(), clocks.system(), Metrics()
+        stack.push_async_callback(client.close)
+        broker = await stack.enter_async_context(
+            RabbitMQBroker(url=url, name="lambdaagent dispatcher", queue_type=settings.queue_type)
+        )
+        conditions = Conditions(api, metrics.error)
+        handlers = Handlers(settings, broker, opened.store, client, clock, metrics)
+        serving = Serving(broker, settings, settings.namespaces, handlers.of, say=conditions.say, failed=metrics.error)
+        metrics.gauge("agents", lambda: serving.consumers)
+        metrics.gauge("broken", lambda: handlers.broken)
+        watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
+
+        def why_not_ready() -> str | None:
+            if not broker.ready:
+                return "RabbitMQ is not connected"
+            if (missing := opened.problem()) is not None:
+                return missing
+            return None if serving.standing else "the queues are not declared yet"
+
+        routes = _routes(
+            metrics,
+            why_not_ready,
+            stale=lambda: any(each.synced.is_set() and each.age > _STALE_SECONDS for each in watchers),
+        )
+        port = await stack.enter_async_context(listen(routes, host=settings.host, port=settings.port))
+        log.info("listening", host=settings.host, port=port)
+        async with asyncio.TaskGroup() as group:
+            for watcher in watchers:
+                group.create_task(_follow(watcher, serving, conditions, handlers), name="feed")
+            group.create_task(conditions.run(), name="conditions")
+            group.create_task(_prune(opened.store, clock, metrics), name="prune")
+            # Not before the agents are known: the queues of those not yet listed would be taken for nobody's.
+            for watcher in watchers:
+                await watcher.synced.wait()
+            group.create_task(serving.run(), name="serving")
+
+
+async def _follow(watcher: Watcher, serving: Serving, conditions: Conditions, handlers: Handlers) -> None:
+    async for change in watcher.changes():
+        if change.type == "DELETED":
+            serving.remove(change.key)
+            conditions.forget(change.key)
+            handlers.forget(change.key)
+        else:
+            _take(change.object, serving)
+
+
+def _take(obj: Document, serving: Serving) -> None:
+    agent = parse_valid(obj)
+    if not isinstance(agent, LambdaAgent):
+        name = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+        log.warning("agent cannot be read", agent=name, problems="; ".join(map(str, agent[:3])))
+        return
+    service = agent.status.service_status
+    try:
+        target = Target.parse(service.url) if service and service.url else None
+    except BadTargetError as problem:
+        log.warning("agent has no usable address", agent=agent.key, problem=str(problem))
+        target = None
+    serving.upsert(agent, target)
+
+
+async def _prune(store: DeliveryStore, clock: clocks.Clock, metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(_PRUNE_SECONDS)
+        try:
+            await store.prune_deliveries(before=clock.now() - 2 * WINDOW)
+        except LambdaAgentError as problem:
+            metrics.error("prune")
+            log.warning("deliveries.not_pruned", problem=str(problem))
+
+
+def _routes(
+    metrics: Metrics, why_not_ready: Callable[[], str | None], *, stale: Callable[[], bool]
+) -> list[web.RouteDef]:
+    async def healthz(_: web.Request) -> web.Response:
+        if stale():
+            return web.Response(status=503, text="no sign of life from the API server; see the log for why\n")
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        why = why_not_ready()
+        return web.Response(status=503, text=f"{why}\n") if why else web.Response(text="ready\n")
+
+    async def show(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)]

@@ -1,0 +1,178 @@
+"""Makes RabbitMQ what the agents want, and consumes their queues: level-triggered, from whatever is known by then.
+
+Changes are gathered for a moment, so that a thousand agents at the start are one pass. Each pass declares the exchanges
+that differ from the last one, takes away what nobody wants any more, and starts, replaces or ends consumers. Now and
+then everything is declared anew, because somebody may have removed some of it. What RabbitMQ refuses is said in the
+agent's condition and tried again then, not in a loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from lambdaagent.agents.wire import Target
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.backoff import Backoff
+from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
+from lambdaagent.broker.protocol import Broker, Handler
+from lambdaagent.children.base import AgentKey
+from lambdaagent.children.topology import Topology
+from lambdaagent.dispatcher.wanted import Exchange, Picture, is_watched, picture
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.settings import Installation
+from lambdaagent.status.readiness import Readiness
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a consumer is made of: another value means another consumer."""
+
+    topology: Topology
+    target: Target
+
+
+@dataclass
+class Serving:
+    broker: Broker
+    installation: Installation
+    namespaces: tuple[str, ...]
+    handler: Callable[[LambdaAgent, Served], Handler]
+    say: Callable[[LambdaAgent, Readiness | None], None]
+    failed: Callable[[str], None]
+    gather: float = 0.1
+    resync: float = 300.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
+    standing: bool = field(default=False, init=False)
+    """Whether everything that is wanted was declared at least once."""
+    _agents: dict[AgentKey, tuple[LambdaAgent, Target | None]] = field(default_factory=dict, init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _declared: dict[str, Exchange] = field(default_factory=dict, init=False)
+    _refused: dict[str, str] = field(default_factory=dict, init=False)  # by exchange or queue
+    _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
+    _known_others: bool = field(default=False, init=False)
+
+    def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
+        """`target` is None while the agent has no address: its events wait."""
+        self._agents[agent.namespace, agent.name] = agent, target
+        self._changed.set()
+
+    def remove(self, key: AgentKey) -> None:
+        self._agents.pop(key, None)
+        self._changed.set()
+
+    @property
+    def consumers(self) -> int:
+        return len(self._consumers)
+
+    async def run(self) -> None:
+        """Until cancelled; the consumers may finish what they began."""
+        failures = 0
+        try:
+            while True:
+                self._changed.clear()
+                try:
+                    await self._pass()
+                    failures = 0
+                except LambdaAgentError as problem:
+                    failures += 1
+                    self.failed("topology")
+                    log.warning("topology.not_made", problem=str(problem))
+                await self._wait(self.backoff.delay(failures) if failures else self.resync)
+        finally:
+            await asyncio.gather(*(self._end(key) for key in list(self._consumers)))
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            self.broker.doubt()
+            self._declared.clear()
+            return
+        await asyncio.sleep(self.gather)
+
+    async def _pass(self) -> None:
+        agents = {key: agent for key, (agent, _) in self._agents.items()}
+        wanted = picture(agents.values(), self.installation)
+        stale = await self._declare(wanted.exchanges)
+        gone = self._declared.keys() - wanted.exchanges.keys()
+        if not self._known_others:
+            gone |= {
+                name
+                for name in await self.broker.exchanges()
+                if is_watched(name, self.namespaces) and name not in wanted.exchanges
+            }
+        for exchange in sorted(gone):
+            stale |= await self.broker.queues(exchange)
+            await self.broker.remove_exchange(exchange)
+            self._declared.pop(exchange, None)
+        self._known_others = True
+        await self._consume(wanted)
+        for queue in sorted(stale - wanted.queues):
+            log.info("queue.removed", queue=queue)
+            await self.broker.remove_queue(queue)
+        self.standing = True
+        for key, agent in agents.items():
+            self.say(agent, self._readiness(wanted.agents.get(key), bound=self._agents[key][1] is not None))
+
+    async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
+        """The queues that lost their bindings. Raises TemporaryError; what was refused for good is noted."""
+        stale: set[str] = set()
+        for name, exchange in wanted.items():
+            if self._declared.get(name) == exchange:
+                continue
+            for known in (name, *exchange.queues):
+                self._refused.pop(known, None)
+            try:
+                stale |= await self.broker.declare(
+                    exchange=name, queues=exchange.queues, dead_letters=exchange.dead_letters
+                )
+            except RefusedQueuesError as problem:
+                self._refused |= problem.refused
+                stale |= problem.stale
+            except TopologyError as problem:
+                self._refused[name] = str(problem)
+            self._declared[name] = exchange
+        return stale
+
+    async def _consume(self, wanted: Picture) -> None:
+        serve: dict[AgentKey, Served] = {}
+        for key, topology in wanted.agents.items():
+            target = self._agents[key][1]
+            if target is not None and topology.queue not in self._refused and topology.exchange not in self._refused:
+                serve[key] = Served(topology, target)
+        ended = [key for key, (served, task) in self._consumers.items() if serve.get(key) != served or task.done()]
+        await asyncio.gather(*(self._end(key) for key in ended))
+        for key, served in serve.items():
+            if key not in self._consumers:
+                agent = self._agents[key][0]
+                task = asyncio.create_task(self._attend(agent, served), name=f"agent {agent.key}")
+                self._consumers[key] = served, task
+
+    async def _attend(self, agent: LambdaAgent, served: Served) -> None:
+        topology = served.topology
+        async with self.broker.consume(
+            topology.queue,
+            parallelism=topology.parallelism,
+            handler=self.handler(agent, served),
+            dead_letters=topology.dead_letters,
+        ):
+            await asyncio.Event().wait()
+
+    async def _end(self, key: AgentKey) -> None:
+        _, task = self._consumers.pop(key)
+        task.cancel()
+        await asyncio.wait([task])
+
+    def _readiness(self, topology: Topology | None, *, bound: bool) -> Readiness | None:
+        if topology is None:
+            return None
+        for name in (topology.exchange, topology.queue):
+            if (problem := self._refused.get(name)) is not None:
+                return Readiness("False", "RefusedByRabbitMQ", problem)
+        waiting = "" if bound else "; its events wait there until the agent has an address"
+        return Readiness("True", "Ready", f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}")

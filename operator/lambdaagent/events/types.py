@@ -1,0 +1,7 @@
+"""CloudEvents types that this project gives a meaning (`io.knative.lambda.<category>.<entity>.<action>`)."""
+
+INVOKE_SYNC = "io.knative.lambda.invoke.sync"
+INVOKE_ASYNC = "io.knative.lambda.invoke.async"
+RESPONSE_SUCCESS = "io.knative.lambda.response.success"
+RESPONSE_ERROR = "io.knative.lambda.response.error"
+RESPONSE_TIMEOUT = "io.knative.lambda.response.timeout"

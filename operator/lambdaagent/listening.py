@@ -1,0 +1,26 @@
+"""A small HTTP server for probes and metrics of a process that serves nothing else."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from lambdaagent.errors import UsageError
+
+
+@asynccontextmanager
+async def listen(routes: Sequence[web.RouteDef], *, host: str, port: int) -> AsyncIterator[int]:
+    """Gives the port it listens on; 0 takes a free one. Raises UsageError where it cannot listen."""
+    app = web.Application()
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            hint = "set LAMBDAAGENT_PORT to another one"
+            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
