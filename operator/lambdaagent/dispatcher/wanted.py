@@ -43,6 +43,9 @@ def picture(agents: Iterable[LambdaAgent], installation: Installation) -> Pictur
 
 
 def is_watched(exchange: str, namespaces: tuple[str, ...]) -> bool:
-    """Whether it would be in the picture if an agent used it: another dispatcher may see to other namespaces."""
-    namespace, _ = naming.broker_of_exchange(exchange)
-    return not namespaces or namespace in namespaces
+    """Whether it would be in the picture if an agent used it: others declare exchanges, and see to other namespaces."""
+    try:
+        namespace, _ = naming.broker_of_exchange(exchange)
+    except ValueError:
+        return False
+    return exchange.startswith("lambdaagent.") and (not namespaces or namespace in namespaces)

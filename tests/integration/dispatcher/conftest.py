@@ -1,0 +1,64 @@
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.dispatcher.world import Agents, Container
+from tests.parts import roles
+from tests.parts.kubernetes import KubeApiserver
+from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.running import Running, running
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.kube import rights
+
+
+@pytest.fixture(scope="module")
+def system(kube_apiserver: KubeApiserver) -> Iterator[str]:
+    """The namespace of the processes, with the rights that `lambdaagent rbac` gives them; nothing is refused."""
+    name = f"system-{secrets.token_hex(3)}"
+    kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    with roles.applied(kube_apiserver, name):
+        before = roles.refusals(kube_apiserver.rest)
+        yield name
+        assert roles.refusals(kube_apiserver.rest) == before
+    kube_apiserver.rest.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def agents(kube_apiserver: KubeApiserver, namespace: str) -> Agents:
+    return Agents(kube_apiserver, namespace)
+
+
+@pytest.fixture
+def container() -> Iterator[Container]:
+    found = Container()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def settings(kube_apiserver: KubeApiserver, system: str, namespace: str, own_rabbitmq: RabbitMQ) -> dict[str, str]:
+    """Only this test's namespace is looked at: nothing of another test's is in the way."""
+    return {
+        "KUBECONFIG": str(roles.kubeconfig(kube_apiserver, system, rights.DISPATCHER)),
+        "LAMBDAAGENT_AMQP_URL": own_rabbitmq.url,
+        "LAMBDAAGENT_NAMESPACES": namespace,
+        "LAMBDAAGENT_EVENTS_URL": "",
+        "LAMBDAAGENT_DELIVERY_BACKOFF_DELAY": "PT0.1S",
+    }
+
+
+@pytest.fixture
+def dispatcher(settings: dict[str, str], tmp_path: Path) -> Iterator[Running]:
+    with running("dispatcher", tmp_path / "dispatcher", **settings) as found:
+        yield found
+
+
+@pytest.fixture
+async def broker(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
+    """For the test's own publishing."""
+    async with RabbitMQBroker(url=own_rabbitmq.url, backoff=Backoff(first=0.05, cap=0.2)) as found:
+        await found.wait_ready()
+        yield found

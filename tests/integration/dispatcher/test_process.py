@@ -1,0 +1,146 @@
+"""The dispatcher process between a real API server, a real RabbitMQ and agents: what it makes, delivers and says."""
+
+import pytest
+from tests.integration.dispatcher.world import Agents, Container
+from tests.parts.polling import eventually
+from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.running import Running
+
+from lambdaagent.api import naming
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.events.cloudevents import Event
+
+
+def event(id_: str = "1", type_: str = "io.test.wanted", **options: object) -> Event:
+    return Event(id=id_, source="/tests", type=type_, data=b"{}", datacontenttype="application/json", **options)  # type: ignore[arg-type]
+
+
+def subscribed(*types: str) -> list[dict[str, str]]:
+    return [{"eventType": each} for each in types]
+
+
+async def routed(broker: RabbitMQBroker, namespace: str, sent: Event) -> bool:
+    return await broker.publish(sent, exchange=naming.exchange(namespace))
+
+
+async def stands(agents: Agents, name: str, status: str = "True") -> None:
+    await eventually(lambda: agents.condition(name).get("status") == status, within=30)
+
+
+async def test_an_event_reaches_the_agent_that_subscribes_to_it(
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
+) -> None:
+    agents.make("hears", url=container.url, subscriptions=subscribed("io.test.wanted"))
+    await stands(agents, "hears")
+    assert "bindings" in agents.condition("hears")["message"]
+    assert await routed(broker, agents.namespace, event("1"))
+    assert not await routed(broker, agents.namespace, event("2", "io.test.other"))
+    await eventually(lambda: container.ids == ["1"])
+    got = container.got[0]
+    assert (got.headers["ce-type"], got.headers["ce-attempt"], got.body) == ("io.test.wanted", "1", b"{}")
+    await eventually(lambda: dispatcher.metric('lambdaagent_dispatcher_deliveries_total{outcome="delivered"}') == 1)
+
+
+async def test_patterns_are_matched_and_own_events_do_not_come_back(
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
+) -> None:
+    agents.make("globs", url=container.url, subscriptions=subscribed("io.test.k8s.*"), eventSource="/own", skipOwn=True)
+    await stands(agents, "globs")
+    for number, kind in enumerate(["io.test.k8s.pod.gone", "io.test.other", "io.test.k8s.node"]):
+        await routed(broker, agents.namespace, event(str(number), kind))
+    own = Event(id="own", source="/own", type="io.test.k8s.pod", data=b"")
+    await routed(broker, agents.namespace, own)
+    await routed(broker, agents.namespace, event("last", "io.test.k8s.last"))
+    await eventually(lambda: "last" in container.ids)
+    assert container.ids == ["0", "2", "last"]
+
+
+async def test_what_is_published_twice_is_delivered_once(
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
+) -> None:
+    agents.make("once", url=container.url, subscriptions=subscribed("io.test.wanted"))
+    await stands(agents, "once")
+    for id_ in ("1", "1", "2", "1", "3"):
+        await routed(broker, agents.namespace, event(id_))
+    await eventually(lambda: "3" in container.ids)
+    assert container.ids == ["1", "2", "3"]
+
+
+async def test_a_failing_event_dies_with_its_cause_and_the_others_follow_in_order(
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
+) -> None:
+    container.answer = lambda got: (503 if got.id == "1" else 422 if got.id == "2" else 202, {}, b"")
+    agents.make("fails", url=container.url, subscriptions=subscribed("io.test.wanted"), delivery={"retry": 2})
+    await stands(agents, "fails")
+    for number in range(4):
+        await routed(broker, agents.namespace, event(str(number)))
+    await eventually(lambda: "3" in container.ids)
+    assert container.ids == ["0", "1", "1", "1", "2", "3"]
+    assert [got.headers["ce-attempt"] for got in container.got[1:4]] == ["1", "2", "3"]
+    letters = await taken(broker, naming.dead_letters(agents.namespace), 2)
+    assert [(letter.id, letter.extensions["knativeerrorcode"]) for letter in letters] == [("1", 503), ("2", 422)]
+
+
+async def taken(broker: RabbitMQBroker, queue: str, count: int) -> list[Event]:
+    from tests.integration.broker.conftest import Inbox
+
+    inbox = Inbox()
+    async with broker.consume(queue, parallelism=1, handler=inbox, dead_letters=f"{queue}.again"):
+        await eventually(lambda: len(inbox.got) >= count)
+    return [delivery.event for delivery in inbox.got]
+
+
+async def test_the_answer_of_an_agent_goes_to_those_who_subscribe_to_it(
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
+) -> None:
+    reply = {"ce-specversion": "1.0", "ce-id": "r", "ce-type": "io.test.reply", "ce-source": "/asked"}
+    container.answer = lambda got: (
+        (200, reply, b"answer") if got.headers["ce-type"] == "io.test.wanted" else (202, {}, b"")
+    )
+    agents.make("asked", url=container.url, subscriptions=subscribed("io.test.wanted"))
+    agents.make("listens", url=container.url, subscriptions=subscribed("io.test.reply"))
+    await stands(agents, "asked")
+    await stands(agents, "listens")
+    await routed(broker, agents.namespace, event("1"))
+    await eventually(lambda: container.ids == ["1", "r"])
+
+
+async def test_events_wait_for_an_agent_that_has_no_address_yet(
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
+) -> None:
+    agents.make("later", url=None, subscriptions=subscribed("io.test.wanted"))
+    await stands(agents, "later")
+    assert await routed(broker, agents.namespace, event("1"))
+    agents.make("later", url=container.url, subscriptions=subscribed("io.test.wanted"))
+    await eventually(lambda: container.ids == ["1"])
+
+
+@pytest.mark.parametrize("meanwhile", [pytest.param(False, id="running"), pytest.param(True, id="while it is down")])
+async def test_what_an_agent_had_goes_with_it(
+    dispatcher: Running,
+    agents: Agents,
+    container: Container,
+    broker: RabbitMQBroker,
+    own_rabbitmq: RabbitMQ,
+    meanwhile: bool,
+) -> None:
+    for name in ("stays", "goes"):
+        agents.make(name, url=container.url, subscriptions=subscribed(f"io.test.{name}"))
+        await stands(agents, name)
+    foreign = f"foreign-{agents.namespace}"
+    await broker.declare(exchange=foreign, queues={foreign: []})
+    if meanwhile:
+        dispatcher.kill()
+    agents.remove("goes")
+    if meanwhile:
+        dispatcher.start()
+    queues = lambda: own_rabbitmq.ctl("list_queues", "name", "--no-table-headers").split()  # noqa: E731
+    await eventually(lambda: naming.queue(agents.namespace, "goes") not in queues(), within=40)
+    assert naming.queue(agents.namespace, "stays") in queues()
+    agents.remove("stays")
+    await eventually(lambda: naming.queue(agents.namespace, "stays") not in queues(), within=40)
+    exchanges = own_rabbitmq.ctl("list_exchanges", "name", "--no-table-headers").split()
+    assert naming.exchange(agents.namespace) not in exchanges
+    assert foreign in exchanges
+    await broker.remove_exchange(foreign)
+    await broker.remove_queue(foreign)
