@@ -21,6 +21,8 @@ from lambdaagent.agents.relaying import Relay
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.a2a import Skill
 from lambdaagent.backoff import Backoff
+from lambdaagent.errors import TemporaryError
+from lambdaagent.events.delivery import Verdict, judge, retry_after
 from lambdaagent.events.http import media_type
 
 COLD_START_SECONDS = 10.0
@@ -38,6 +40,17 @@ class Turn:
     timeout: float
     traceparent: str | None = None
     remote: str = ""  # the id of the task at a container that is an A2A server itself
+    event_id: str = ""  # of the event that this call is; empty: a new one
+    attempt: int = 0
+    again: bool = False  # whoever asks will ask again: what may be better next time raises NotTakenError
+
+
+class NotTakenError(TemporaryError):
+    """The container did nothing with the call that a repetition could do twice; `after` is its Retry-After."""
+
+    def __init__(self, text: str, *, after: float | None = None) -> None:
+        super().__init__(text)
+        self.after = after
 
 
 class Caller(Protocol):
@@ -58,9 +71,11 @@ class HttpCaller:
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target
         if target is None:
+            if turn.again:
+                raise NotTakenError("the agent has no address: it is not ready")
             yield [answers.failed("The agent has no address: it is not ready.", clock=self._clock)]
             return
-        begun = time.monotonic()
+        begun, begun_to_answer = time.monotonic(), False
         try:
             if turn.callee.protocol == "a2a":
                 async with aclosing(self._relay.stream(turn, target)) as batches:
@@ -69,6 +84,11 @@ class HttpCaller:
                 return
             response = await self._request(turn, target, begun=begun)
             async with response:
+                begun_to_answer = response.status == 200
+                if turn.again and judge(response.status) is Verdict.AGAIN:
+                    headers = {name.lower(): value for name, value in response.headers}
+                    wait = retry_after(headers, now=self._clock.now())
+                    raise NotTakenError(f"the agent answered {response.status}", after=wait)
                 kind = media_type(response.header("content-type") or "")
                 if kind == answers.EVENT_STREAM and response.status == 200:
                     async for updates in self._streamed(response):
@@ -76,6 +96,8 @@ class HttpCaller:
                     return
                 body = await response.read(limit=self._client.limits.body_bytes)
         except (UpstreamError, BadTargetError) as error:
+            if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
+                raise NotTakenError(f"the agent could not be called: {error}") from error
             text = _why(error, turn.callee, seconds=time.monotonic() - begun)
             yield [answers.failed(text, clock=self._clock)]
             return
@@ -92,8 +114,9 @@ class HttpCaller:
             message=turn.message,
             task_id=turn.task_id,
             context_id=turn.context_id,
-            event_id=self._clock.new_mark(),
+            event_id=turn.event_id or self._clock.new_mark(),
             traceparent=turn.traceparent,
+            attempt=turn.attempt,
         )
         backoff = Backoff(first=0.1, cap=2.0)
         patience = min(self._cold_start, turn.timeout)

@@ -47,7 +47,9 @@ def for_message(
     context_id: str,
     event_id: str,
     traceparent: str | None,
+    attempt: int = 0,
 ) -> Call:
+    """`attempt` is said where the call was delivered as an event."""
     prepared = _prepared(callee, skill)
     kind, body = _direct(message) or (JSON, data(skill, message))
     headers = [("content-type", kind), ("accept", ACCEPT)]
@@ -55,7 +57,33 @@ def for_message(
         headers += [("A2A-Task-Id", encode(task_id)), ("A2A-Context-Id", encode(context_id))]
     else:
         headers += [("ce-id", event_id), ("ce-a2ataskid", encode(task_id)), ("ce-a2acontextid", encode(context_id))]
+        if attempt:
+            headers.append(("ce-attempt", str(attempt)))
     return Call(prepared.path, headers + _trace(callee, traceparent), body, prepared.fixed)
+
+
+def event_for(
+    callee: Callee,
+    *,
+    skill: Skill,
+    message: Json,
+    task_id: str,
+    context_id: str,
+    event_id: str,
+    traceparent: str | None,
+) -> Event:
+    """The call as an event, for the way through a broker."""
+    kind, body = _direct(message) or (JSON, data(skill, message))
+    ids = {"a2ataskid": task_id, "a2acontextid": context_id, "a2askillid": skill.id, "a2aagent": callee.name}
+    return Event(
+        id=event_id,
+        source=callee.source,
+        type=_type(skill),
+        data=body,
+        datacontenttype=kind,
+        subject=skill.id,
+        extensions=ids | ({"traceparent": traceparent} if traceparent else {}),
+    )
 
 
 def for_direct(

@@ -77,6 +77,10 @@ def subscription_trigger(agent: str, *, event_type: str, source: str | None, bro
     return hashed(f"{agent}-{event_type}", "subscription", agent, event_type, source or "", broker)
 
 
+def call_trigger(agent: str, *, event_type: str, broker: str) -> str:
+    return hashed(f"{agent}-calls", "call", agent, event_type, broker)
+
+
 def forward_trigger(agent: str, *, event_type: str, target: str, target_namespace: str, broker: str) -> str:
     return hashed(f"{agent}-to-{target}", "forward", agent, event_type, target, target_namespace, broker)
 

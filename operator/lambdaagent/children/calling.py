@@ -8,12 +8,14 @@ this agent (`a2aagent`), and one of the skill's own `eventType` that somebody el
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.a2a import Invoke, Skill
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
 
 AGENT = "a2aagent"
+CORRELATION = ("a2ataskid", "a2acontextid")
+"""What an answer must carry to find its task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Calls:
 def calls(agent: LambdaAgent) -> Calls:
     a2a = agent.spec.a2a
     found: dict[str, tuple[Skill, ...]] = {}
-    for skill in a2a.skills if a2a and a2a.enabled else ():
+    # A sidecar keeps its tasks itself, and no gateway knows them.
+    for skill in a2a.skills if a2a and a2a.enabled and a2a.mode == "gateway" else ():
         if skill.invoke is not None and skill.invoke.mode == "async":
             kind = event_type(skill)
             found[kind] = (*found.get(kind, ()), skill)
@@ -57,3 +60,23 @@ def calls(agent: LambdaAgent) -> Calls:
 def event_type(skill: Skill) -> str:
     """Of the event that calls an async skill."""
     return (skill.invoke and skill.invoke.event_type) or types.INVOKE_ASYNC
+
+
+def invoke_seconds(skill: Skill) -> int:
+    """Time for the answer."""
+    return skill.invoke.timeout_seconds if skill.invoke else Invoke().timeout_seconds
+
+
+def undelivered(event: Event, reason: str) -> Event | None:
+    """What the task is told whose call could not be delivered; None for an event that is no task's call."""
+    if AGENT not in event.extensions or "a2ataskid" not in event.extensions:
+        return None
+    kept = {name: event.extensions[name] for name in (*CORRELATION, AGENT) if name in event.extensions}
+    return Event(
+        id=f"{event.id}-undelivered",
+        source=event.source,
+        type=types.RESPONSE_ERROR,
+        data=f"The call could not be delivered: {reason}.".encode(),
+        datacontenttype="text/plain",
+        extensions=kept,
+    )

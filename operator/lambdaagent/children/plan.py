@@ -60,6 +60,7 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
     if identity and on_knative:
         subscriber = knative.SERVICE if backends.serving == "knative" else ("v1", "Service")
         children += map(Child, triggers.subscription_triggers(agent, identity, installation, subscriber=subscriber))
+        children += map(Child, triggers.call_triggers(agent, identity, installation))
         children += map(Child, forwards.forward_triggers(agent, identity, decisions))
     if service := gateway.a2a_service(agent, installation):
         children.append(Child(service))

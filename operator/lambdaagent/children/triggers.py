@@ -7,12 +7,15 @@ The RabbitMQ broker matches exact attributes only, ignores `filters` and takes a
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Eventing, Subscription
+from lambdaagent.children import gateway
 from lambdaagent.children.base import Object, child
 from lambdaagent.children.brokers import BrokerIdentity, default_delivery
+from lambdaagent.children.calling import calls, invoke_seconds
 from lambdaagent.events.interest import is_pattern
 from lambdaagent.settings import Installation
 
 TRIGGER = ("eventing.knative.dev/v1", "Trigger")
+_GRACE_SECONDS = 5
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"
 
 
@@ -45,6 +48,7 @@ def subscription_triggers(
         return []
     api_version, kind = subscriber
     reference = {"apiVersion": api_version, "kind": kind, "name": agent.name, "namespace": agent.namespace}
+    called, at_gateway = calls(agent), gateway.events_to(agent, installation)
     delivery = own_delivery(agent, installation)
     parallelism = {PARALLELISM: str(eventing.parallelism)} if eventing.parallelism > 1 else {}
     out = []
@@ -55,12 +59,39 @@ def subscription_triggers(
         spec: Object = {
             "broker": identity.name,
             "filter": {"attributes": attributes(subscription)},
-            "subscriber": {"ref": reference},
+            # An event that calls a skill opens a task, which the gateway keeps.
+            "subscriber": {"uri": at_gateway}
+            if at_gateway and called.opens(subscription.event_type)
+            else {"ref": reference},
         }
         if delivery:
             spec["delivery"] = delivery
         annotations = notes(subscription.event_type, subscription.description) | parallelism
         out.append(child(agent, *TRIGGER, name, "trigger", spec, annotations=annotations))
+    return out
+
+
+def call_triggers(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation) -> list[Object]:
+    """Of calls that travel as events: one per type, to the gateway, which knows their tasks."""
+    eventing, at_gateway = agent.spec.eventing, gateway.events_to(agent, installation)
+    if eventing is None or at_gateway is None:
+        return []
+    called, delivery = calls(agent), own_delivery(agent, installation)
+    out = []
+    for attributes_ in called.filters():
+        name = naming.call_trigger(agent.name, event_type=attributes_["type"], broker=identity.name)
+        spec: Object = {
+            "broker": identity.name,
+            "filter": {"attributes": attributes_},
+            "subscriber": {"uri": at_gateway},
+        }
+        if delivery:
+            seconds = max(map(invoke_seconds, called.skills[attributes_["type"]])) + _GRACE_SECONDS
+            # The gateway answers when the call has ended: to ask again before would be to call twice.
+            spec["delivery"] = delivery | ({"timeout": f"PT{seconds}S"} if "timeout" in delivery else {})
+        # Calls do not wait for each other: the order of tasks is not the broker's.
+        annotations = notes(attributes_["type"], "calls over A2A") | {PARALLELISM: str(max(10, eventing.parallelism))}
+        out.append(child(agent, *TRIGGER, name, "trigger-call", spec, annotations=annotations))
     return out
 
 

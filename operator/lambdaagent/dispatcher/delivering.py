@@ -20,11 +20,10 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import ACK, Delivery, Outcome, dead_letter, retry
 from lambdaagent.broker.protocol import Verdict as Settlement
-from lambdaagent.children.calling import AGENT, Calls
+from lambdaagent.children.calling import CORRELATION, Calls, undelivered
 from lambdaagent.dispatcher.circuit import Circuit
 from lambdaagent.dispatcher.seen import Seen
 from lambdaagent.errors import PermanentError, TemporaryError
-from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.delivery import Policy, Verdict
 from lambdaagent.events.letters import NO_ANSWER, Cause
@@ -34,7 +33,6 @@ log = structlog.get_logger(__name__)
 # Takes what the agent answered with; returns once it is confirmed, or raises.
 Reply = Callable[[Sequence[Event]], Awaitable[None]]
 ATTEMPT = "attempt"
-_CORRELATION = ("a2ataskid", "a2acontextid")
 _REPLY_ATTEMPTS = 10
 
 
@@ -152,8 +150,8 @@ class Deliverer:
             kept=self.keep_dead,
         )
         self.observer.delivery("dead-lettered" if self.keep_dead else "dropped")
-        if self.calls.addressed(event) and "a2ataskid" in event.extensions:
-            await self._reply([_failure(event, done.reason, attempts=attempts)])
+        if self.calls.addressed(event) and (told := undelivered(event, f"{done.reason}, attempt {attempts}")):
+            await self._reply([told])
         if not self.keep_dead:
             return self._settled(event)
 
@@ -174,19 +172,5 @@ class Deliverer:
 
 def _correlated(reply: Event, asked: Event) -> Event:
     """An unchanged container does not know of tasks, so its reply gets the ids of what it replies to."""
-    ids = {name: asked.extensions[name] for name in _CORRELATION if name in asked.extensions}
+    ids = {name: asked.extensions[name] for name in CORRELATION if name in asked.extensions}
     return replace(reply, extensions={**ids, **reply.extensions}) if ids else reply
-
-
-def _failure(event: Event, reason: str, *, attempts: int) -> Event:
-    """Told to the task that the event called."""
-    extensions = {name: event.extensions[name] for name in (*_CORRELATION, AGENT) if name in event.extensions}
-    text = f"The call could not be delivered in {attempts} attempts: {reason}."
-    return Event(
-        id=f"{event.id}-undelivered",
-        source=event.source,
-        type=types.RESPONSE_ERROR,
-        data=text.encode(),
-        datacontenttype="text/plain",
-        extensions=extensions,
-    )

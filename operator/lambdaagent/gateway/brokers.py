@@ -11,6 +11,7 @@ from lambdaagent.agents.posting import post
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children.calling import AGENT
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
@@ -27,6 +28,8 @@ class Brokers:
     _urls: dict[BrokerKey, str] = field(default_factory=dict, init=False)
     # What agents subscribe to on a Broker: type -> sources, None for any.
     _subscribed: dict[BrokerKey, dict[str, set[str | None]]] = field(default_factory=dict, init=False)
+    # Agents that calls are addressed to, and the types of these.
+    _called: dict[BrokerKey, set[tuple[str, str]]] = field(default_factory=dict, init=False)
 
     def changed(self) -> None:
         """The directory did. Rebuilt on the next look only: a list of a thousand agents is a thousand changes."""
@@ -36,7 +39,7 @@ class Brokers:
         if not self._stale:
             return
         self._stale = False
-        self._urls, self._subscribed = {}, {}
+        self._urls, self._subscribed, self._called = {}, {}, {}
         for entry in self.directory.after(None):
             agent = entry.agent
             if (key := broker_of(agent)) is None:
@@ -47,6 +50,7 @@ class Brokers:
             types = self._subscribed.setdefault(key, {})
             for subscription in agent.spec.eventing.subscriptions if agent.spec.eventing else ():
                 types.setdefault(subscription.event_type, set()).add(subscription.source or None)
+            self._called.setdefault(key, set()).update((agent.name, kind) for kind in entry.calls.skills)
 
     def known(self, key: BrokerKey) -> bool:
         self._refresh()
@@ -62,7 +66,8 @@ class Brokers:
     def takes(self, key: BrokerKey, event: Event) -> bool:
         self._refresh()
         sources = self._subscribed.get(key, {}).get(event.type, set())
-        return None in sources or event.source in sources
+        called = (event.extensions.get(AGENT), event.type) in self._called.get(key, ())
+        return called or None in sources or event.source in sources
 
 
 def broker_of(agent: LambdaAgent) -> BrokerKey | None:

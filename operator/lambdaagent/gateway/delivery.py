@@ -10,7 +10,11 @@ from math import ceil
 from aiohttp import web
 
 from lambdaagent.agents.callee import DEFAULT_TIMEOUT
+from lambdaagent.agents.calls import NotTakenError
 from lambdaagent.agents.deliveries import deliver
+from lambdaagent.api.a2a import Skill
+from lambdaagent.children.calling import AGENT, undelivered
+from lambdaagent.errors import PermanentError
 from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.delivery import Verdict
@@ -20,6 +24,7 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
 from lambdaagent.store.records import DeadLetter
+from lambdaagent.tasks.live import Outcome
 
 _ATTRIBUTES, _VALUE = 64, 4096  # kept of a letter that is no event
 
@@ -42,7 +47,11 @@ async def to_agent(request: web.Request) -> web.Response:
         await _bury_raw(request, services, agent=agent, reason=str(error))
         return web.Response(status=202)
     for event in events:
-        await _deliver(services, entry, event)
+        skill = entry.calls.skill(event)
+        if skill is None:
+            await _deliver(services, entry, event)
+        else:
+            await _call(services, entry, event, skill)
     return web.Response(status=202)
 
 
@@ -59,8 +68,27 @@ async def dead_letters(request: web.Request) -> web.Response:
         code = event.extensions.get("knativeerrorcode")
         where = event.extensions.get("knativeerrordest")
         reason = f"not delivered to {where} (last answer: {code})" if where else "not delivered"
-        await _bury(services, event, namespace=request.match_info["namespace"], agent="", reason=reason)
+        namespace = request.match_info["namespace"]
+        # The letter first: it is the task's that can be told again.
+        await _bury(services, event, namespace=namespace, agent="", reason=reason)
+        if (told := undelivered(event, reason)) is not None:
+            await services.tasks.advance(told, namespace=namespace, agent=str(event.extensions[AGENT]))
     return web.Response(status=202)
+
+
+async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> None:
+    """A call of a skill that travelled as an event: what comes of it is the task's."""
+    try:
+        outcome = await services.tasks.take(event, callee=entry.callee, skill=skill)
+    except NotTakenError as error:
+        services.metrics.ingress("retried")
+        headers = {"Retry-After": str(ceil(error.after))} if error.after else RETRY_AFTER
+        raise ProblemError(503, "not-delivered", f"The call was not taken: {error}.", headers=headers) from error
+    except PermanentError as error:
+        namespace, name = entry.key
+        await _bury(services, event, namespace=namespace, agent=name, reason=str(error))
+        return
+    services.metrics.ingress("called" if outcome is Outcome.ADVANCED else "called-before")
 
 
 async def _deliver(services: Services, entry: Entry, event: Event) -> None:

@@ -24,6 +24,7 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.children.calling import Calls, calls
 
 Key = tuple[str, str]
 _HOSTS = 1024
@@ -40,6 +41,7 @@ class Card:
 class Entry:
     agent: LambdaAgent
     callee: Callee
+    calls: Calls  # events that call a skill
     enabled: bool
     discoverable: bool
     ready: bool
@@ -216,6 +218,7 @@ def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modifie
     return Entry(
         agent=agent,
         callee=called,
+        calls=calls(agent),
         enabled=a2a.enabled,
         discoverable=a2a.discoverable,
         ready=not why_not,

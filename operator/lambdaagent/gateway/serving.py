@@ -9,15 +9,19 @@ from aiohttp import web
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.agents import outbound
+from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.notifying import HttpNotifier
-from lambdaagent.errors import UsageError
+from lambdaagent.errors import PermanentError, UsageError
+from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import Exchanges, Publisher
+from lambdaagent.tasks.carrying import Send
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.live import Limits
 from lambdaagent.tasks.pushing import Pusher, Store
@@ -66,6 +70,7 @@ async def serve(
         pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
         limits=limits,
+        send=calling(directory, exchanges, publisher) if own_routes is None else None,
     )
     app = create_app(
         directory=directory,
@@ -94,3 +99,20 @@ async def serve(
         hint = "choose another port, or stop what listens there"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
     return Serving(port=runner.addresses[0][1], tasks=tasks)
+
+
+def calling(directory: Directory, exchanges: Exchanges, publisher: Publisher) -> Send:
+    """Gives a call to the Broker of the agent that is to take it."""
+
+    async def send(callee: Callee, event: Event) -> None:
+        entry = directory.get(callee.namespace, callee.name)
+        if entry is None:
+            raise PermanentError(f"the agent {callee.key} is gone")
+        try:
+            routed = await publisher.publish(event, exchange=exchanges.agent(entry.agent))
+        except ProblemError as problem:
+            raise PermanentError(str(problem).rstrip(".")) from problem
+        if not routed:
+            raise PermanentError(f"nothing on the Broker of {callee.key} takes it; see its condition EventingReady")
+
+    return send

@@ -13,11 +13,11 @@ from lambdaagent.agents import invoke, wire
 from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
-from lambdaagent.api.a2a import Skill
 from lambdaagent.gateway import asking, ids, methods, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
+from lambdaagent.tasks.carrying import travels
 
 _THROUGH = ("accept", "accept-encoding", "accept-language", "content-encoding", "content-language", "tracestate")
 _SMALL = 64 * 1024
@@ -34,7 +34,9 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             members={"skills": known},
         )
     methods.require(request, "POST")
-    _require_callable(entry, skill)
+    if travels(skill):
+        return await asking.as_task(request, entry, skill)
+    _require_callable(entry)
     if "Prefer" in request.headers and asking.wants_task(request):
         return await asking.as_task(request, entry, skill)
     if entry.callee.protocol == "a2a":
@@ -80,11 +82,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         return await _answer(request, entry, response)
 
 
-def _require_callable(entry: Entry, skill: Skill) -> None:
-    if skill.invoke is not None and skill.invoke.mode == "async":
-        raise ProblemError(
-            501, "not-built", f"The skill {skill.id!r} has invoke.mode async, which is not supported yet."
-        )
+def _require_callable(entry: Entry) -> None:
     if not entry.ready:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
 

@@ -20,14 +20,6 @@ def skill_of(callee: Callee, message: Json, *, default: str | None = None) -> Sk
     return skill
 
 
-def require_built(callee: Callee, skill: Skill | None) -> None:
-    """Refuses what the API can say and this release does not do, naming the field."""
-    if skill is not None and skill.invoke is not None and skill.invoke.mode == "async":
-        raise A2AError(
-            Problem.UNSUPPORTED_OPERATION, f"The skill {skill.id!r} has invoke.mode async, which is not supported yet."
-        )
-
-
 def require_modes(callee: Callee, skill: Skill | None, message: Json) -> None:
     """With enforceModes, a part outside the skill's input modes is refused (else the container decides)."""
     if not callee.enforce_modes or skill is None:

@@ -27,13 +27,15 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import ConflictError
 from lambdaagent.store.records import TaskRecord, TaskStore
 from lambdaagent.tasks import choosing, following, listing
+from lambdaagent.tasks.carrying import GRACE, Carrier, travels
+from lambdaagent.tasks.carrying import Send as SendCall
 from lambdaagent.tasks.contract import Client, StreamEvent, TaskPage
 from lambdaagent.tasks.errors import EngineStoppedError
 from lambdaagent.tasks.keeping import Keeper
 from lambdaagent.tasks.live import Limits, Live, Outcome
 from lambdaagent.tasks.lives import Lives, Observer
 from lambdaagent.tasks.pushing import Pusher
-from lambdaagent.tasks.running import GRACE, Runner
+from lambdaagent.tasks.running import Runner
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +54,12 @@ class Engine:
         limits: Limits | None = None,
         pusher: Pusher | None = None,
         replica: str = "",
+        send: SendCall | None = None,
     ) -> None:
-        """`replica` tells this process from every other one over the same store, earlier ones included."""
+        """`replica` tells this process from every other one over the same store, earlier ones included.
+
+        `send` gives a call to the broker; without it, skills of mode async are called like the others.
+        """
         self._store = store
         self._caller = caller
         self._clock = clock
@@ -63,7 +69,12 @@ class Engine:
         self._pusher = pusher
         self._replica = replica or clock.new_id()
         self._lives = Lives(store=store, clock=clock, observer=observer, pusher=pusher)
-        self._runner = Runner(lives=self._lives, caller=caller, limits=self._limits)
+        self._carrier: Carrier | None = None
+        if send is not None:
+            self._carrier = Carrier(
+                lives=self._lives, caller=caller, send=send, limits=self._limits, replica=self._replica
+            )
+        self._runner = Runner(lives=self._lives, caller=caller, limits=self._limits, carrier=self._carrier)
         self._keeper = Keeper(
             lives=self._lives, runner=self._runner, lookup=lookup, limits=self._limits, replica=self._replica
         )
@@ -82,6 +93,8 @@ class Engine:
         self._lives.open = False
         await self._keeper.stop()
         await self._runner.stop(grace=grace)
+        if self._carrier is not None:
+            await self._carrier.stop(grace=grace)
         await self._lives.stop()
         for live in self._lives.all():
             if live.record.holder == self._replica and not live.record.state.settled:
@@ -201,6 +214,19 @@ class Engine:
             )
         return outcome
 
+    async def take(self, event: Event, *, callee: Callee, skill: Skill) -> Outcome:
+        """A call that was delivered: the container is called, and the task shows what came of it.
+
+        Raises TemporaryError: it is to be delivered again.
+        """
+        if self._carrier is None or not (self._lives.open and self._keeper.begun):
+            raise EngineStoppedError("the gateway cannot take calls now")
+        outcome = await self._carrier.take(event, callee, skill)
+        if outcome is not Outcome.ADVANCED:
+            self._observer.event(outcome)
+            log.info("task.call_dropped", event_id=event.id, agent=callee.key, outcome=outcome)
+        return outcome
+
     async def _advance(self, live: Live, event: Event, *, sender: tuple[str, str]) -> Outcome:
         record = live.record
         callee = self._lookup(record.namespace, record.agent)
@@ -239,6 +265,8 @@ class Engine:
             self._pushes().require(request.push)
         skill = _checked(callee, message)
         state, now = self._runner.require_room(callee), self._clock.now()
+        if self._carrier is not None and travels(skill):
+            state = TaskState.SUBMITTED  # until the event is delivered
         task_id, context_id = self._clock.new_id(), message.get("contextId") or self._clock.new_id()
         record = TaskRecord(
             id=task_id,
@@ -351,7 +379,6 @@ class Engine:
 def _checked(callee: Callee, message: Json, *, default: str | None = None) -> Skill | None:
     """The skill that is meant, if it may be asked for this."""
     skill = choosing.skill_of(callee, message, default=default)
-    choosing.require_built(callee, skill)
     choosing.require_modes(callee, skill, message)
     return skill
 

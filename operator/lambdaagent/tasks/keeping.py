@@ -10,15 +10,14 @@ from dataclasses import replace
 
 import structlog
 
-from lambdaagent.a2a import Json
-from lambdaagent.a2a.states import Role
 from lambdaagent.agents.callee import Callee, timeout
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.errors import ConflictError
 from lambdaagent.store.records import TaskRecord
+from lambdaagent.tasks.carrying import GRACE, last_of_client, travels
 from lambdaagent.tasks.live import Limits, Live
 from lambdaagent.tasks.lives import Lives
-from lambdaagent.tasks.running import GRACE, Runner
+from lambdaagent.tasks.running import Runner
 
 log = structlog.get_logger(__name__)
 
@@ -76,10 +75,11 @@ class Keeper:
     async def _adopt(self, record: TaskRecord) -> None:
         callee = self._lookup(record.namespace, record.agent)
         skill = callee.skills.get(record.skill) if callee is not None and record.skill is not None else None
-        message, now = _last_of_client(record), self._lives.clock.now()
+        message, now = last_of_client(record), self._lives.clock.now()
         if callee is None and now < record.deadline:
             return  # not known here yet
-        idempotent = skill is not None and skill.invoke is not None and skill.invoke.idempotent
+        # A call that travels as an event is sent again under the same id, and whoever has it already knows it.
+        idempotent = travels(skill) or (skill is not None and skill.invoke is not None and skill.invoke.idempotent)
         log.info("task.orphaned", task=record.id, agent=f"{record.namespace}/{record.agent}", again=idempotent)
         if callee is None or not idempotent or message is None:
             await self._fail(record, "The gateway was restarted while the task was running.")
@@ -111,9 +111,3 @@ class Keeper:
             except Exception:  # the root of this task
                 self._lives.observer.crashed()
                 log.exception("tasks.keeping_failed")
-
-
-def _last_of_client(record: TaskRecord) -> Json | None:
-    """The message that the agent was working on."""
-    history = record.task.get("history", [])
-    return next((message for message in reversed(history) if message.get("role") == Role.USER), None)

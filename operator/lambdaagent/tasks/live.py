@@ -94,6 +94,20 @@ class Live:
             raise
         self._replace(record, Change(record.version, updates))
 
+    async def claim(self, *, store: TaskStore, now: float, holder: str) -> bool:
+        """Makes a task that nobody works on `holder`'s; False where somebody does, or was faster."""
+        async with self._lock:
+            if self.record.holder or self.record.state.settled:
+                return False
+            record = replace(following(self.record, self.record.task, now=now), holder=holder)
+            try:
+                await store.append(record, updates=[])
+            except ConflictError:
+                await self._reload(store)
+                return False
+            self._replace(record, Change(record.version, []))
+            return True
+
     async def refresh(self, store: TaskStore) -> None:
         """Looks whether another replica changed the task."""
         async with self._lock:

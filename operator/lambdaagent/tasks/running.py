@@ -5,9 +5,10 @@ first, so that who waits for it takes nobody else's place.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -18,13 +19,12 @@ from lambdaagent.agents.callee import Callee, timeout
 from lambdaagent.agents.calls import Caller, Turn
 from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError
+from lambdaagent.tasks.carrying import GRACE, Carrier, travels
 from lambdaagent.tasks.errors import EngineBusyError
 from lambdaagent.tasks.live import Limits, Live
 from lambdaagent.tasks.lives import Lives
 
 log = structlog.get_logger(__name__)
-
-GRACE = 1.0  # seconds that the container's own time-out may be late
 
 
 @dataclass(slots=True)
@@ -40,7 +40,9 @@ class Slots:
 
 
 class Runner:
-    def __init__(self, *, lives: Lives, caller: Caller, limits: Limits) -> None:
+    def __init__(self, *, lives: Lives, caller: Caller, limits: Limits, carrier: Carrier | None = None) -> None:
+        """Without a carrier, no broker is there, and skills of mode async are called like the others."""
+        self._carrier = carrier
         self._lives = lives
         self._caller = caller
         self._limits = limits
@@ -86,17 +88,21 @@ class Runner:
         self, live: Live, callee: Callee, skill: Skill | None, message: Json, *, traceparent: str | None
     ) -> None:
         record = live.record
-        turn = self.turn(
-            callee,
-            skill,
-            message,
-            task_id=record.id,
-            context_id=record.context_id,
-            traceparent=traceparent,
-            remote=record.remote,
-        )
+        if self._carrier is not None and skill is not None and travels(skill):
+            work = partial(self._carrier.send, live, callee, skill, message, traceparent=traceparent)
+        else:
+            turn = self.turn(
+                callee,
+                skill,
+                message,
+                task_id=record.id,
+                context_id=record.context_id,
+                traceparent=traceparent,
+                remote=record.remote,
+            )
+            work = partial(self._run, live, turn)
         self._lives.hold(live)
-        run = asyncio.create_task(self._run(live, turn))
+        run = asyncio.create_task(self._ended(live, work))
         live.run = run
         self._runs.add(run)
         run.add_done_callback(self._runs.discard)
@@ -109,21 +115,24 @@ class Runner:
         if self._runs:
             await asyncio.wait(self._runs)
 
-    async def _run(self, live: Live, turn: Turn) -> None:
+    async def _ended(self, live: Live, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            try:
-                async with asyncio.timeout(turn.timeout + GRACE):
-                    await self._work(live, turn)
-            except TimeoutError:
-                await self._lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
+            await work()
         except Exception as error:  # the root of this task
             self._lives.observer.crashed()
-            log.exception("task.crashed", task=live.record.id, agent=turn.callee.key)
+            log.exception("task.crashed", task=live.record.id, agent=f"{live.record.namespace}/{live.record.agent}")
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
         finally:
             live.run = None
             self._lives.drop(live)
+
+    async def _run(self, live: Live, turn: Turn) -> None:
+        try:
+            async with asyncio.timeout(turn.timeout + GRACE):
+                await self._work(live, turn)
+        except TimeoutError:
+            await self._lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
 
     async def _work(self, live: Live, turn: Turn) -> None:
         async with self._in_turn(self._slots(turn.callee)):

@@ -117,6 +117,13 @@ EVENTING = [
         Queue("parallelism"),
         **_SUBSCRIBED,
     ),
+    row(
+        "eventing.skipOwn",
+        True,
+        Queue("interest/own", "/mine"),
+        Warned(Reason.OWN_EVENTS),
+        eventing={"eventSource": "/mine", "subscriptions": [{"eventType": "a"}]},
+    ),
     row("eventing.acceptForwardsFrom", ["other"], Forwarded(["NotAcceptedByTarget"], theirs=True)),
 ]
 _METRICS = "spec/endpoints/0"
@@ -294,7 +301,13 @@ A2A = [
     ),
     row("a2a.skills[].invoke.path", "/do", Call("path"), **_skilled("http")),
     row("a2a.skills[].invoke.textField", "prompt", Call("text"), **_skilled()),
-    row("a2a.skills[].invoke.mode", "async", NOT_SUPPORTED, **_skilled()),
+    row(
+        "a2a.skills[].invoke.mode",
+        "async",
+        Queue("bindings", ({"type": "io.knative.lambda.invoke.async", "a2aagent": "agent"},)),
+        **_skilled(),
+        eventing={"enabled": True},
+    ),
     row("a2a.skills[].invoke.timeoutSeconds", 500, Call("time", 500.0), Warned(Reason.TIMEOUT_SHORTER), **_skilled()),
     row(
         "a2a.skills[].invoke.idempotent",

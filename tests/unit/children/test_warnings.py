@@ -76,6 +76,20 @@ ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
         KNATIVE,
         {},
     ),
+    (
+        Reason.OWN_EVENTS,
+        "spec.eventing.skipOwn",
+        {"eventing": {"eventSource": "/mine", "skipOwn": True, "subscriptions": [{"eventType": "a"}]}},
+        KNATIVE,
+        {},
+    ),
+    (
+        Reason.NEEDS_EVENTING,
+        "spec.a2a.skills[0].invoke.mode",
+        {"a2a": {"enabled": True, "skills": [{"id": "s", "name": "s", "invoke": {"mode": "async"}}]}},
+        KNATIVE,
+        {},
+    ),
     (Reason.INTENT_NOT_SUBSCRIBED, "spec.eventing.intents", {"eventing": {"intents": ["y"]}}, KNATIVE, {}),
     (
         Reason.KNATIVE_SIDECAR,

@@ -12,14 +12,19 @@ from lambdaagent.tasks.pushing import Store
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    store: Store = MemoryStore()
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    found: Store = MemoryStore()
     if request.param == "sqlite":
-        store = (await open_store(str(tmp_path / "t.db"))).store
+        found = (await open_store(str(tmp_path / "t.db"))).store
     elif request.param == "postgres":
-        store = (await open_store(request.getfixturevalue("database_url"))).store
+        found = (await open_store(request.getfixturevalue("database_url"))).store
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def bench(store: Store) -> AsyncIterator[Bench]:
     made = bench_of(store, known=agent(forwards=["till"]))
     await made.engine.start()
     yield made
     await made.engine.stop(grace=0)
-    await store.close()

@@ -120,9 +120,6 @@ async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) ->
         ),
         pytest.param(agent(skills=[]), sending(skill="fly"), Problem.INVALID_PARAMS, "known are: none", id="no skills"),
         pytest.param(
-            agent(), sending(skill="later"), Problem.UNSUPPORTED_OPERATION, "invoke.mode async", id="an async skill"
-        ),
-        pytest.param(
             agent(),
             sending(taskId="made-up"),
             Problem.TASK_NOT_FOUND,
