@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +28,9 @@ class Running:
     def start(self, *, within: float = 60) -> None:
         """Starts it, or starts it again after a kill() or stop()."""
         self.launch()
+        self.await_ready(within=within)
+
+    def await_ready(self, *, within: float = 60) -> None:
         assert self.process is not None
         self.process.await_ready(self.ready, within=within)
 
@@ -76,13 +78,3 @@ def running(command: str, folder: Path, **settings: str) -> Iterator[Running]:
         yield found
     finally:
         found.stop()
-
-
-def until(condition: object, *, within: float = 30, what: str = "") -> object:
-    """What the condition gives once it is true."""
-    assert callable(condition)
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what or condition}"
-        time.sleep(0.05)
-    return found

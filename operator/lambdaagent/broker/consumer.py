@@ -109,8 +109,8 @@ class Consumer(ABC):
 
     def reset(self) -> None:
         """Consumes on a new channel; what is unsettled is delivered again, in its order."""
-        if (channel := self._channel) is not None and channel.is_open:
-            channel.raw.close()
+        if self._channel is not None:
+            self._channel.shut()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"deliver {self.queue}")
@@ -149,7 +149,7 @@ class Consumer(ABC):
         self._channel = channel
         self.session += 1
         # The broker ends a consumer when its queue goes; then everything is set up again.
-        channel.raw.add_on_cancel_callback(lambda _frame: channel.raw.is_open and channel.raw.close())
+        channel.raw.add_on_cancel_callback(lambda _frame: channel.shut())
         await self.prepare(channel)
         await channel.call(channel.raw.basic_qos, prefetch_count=self.parallelism + _AHEAD)
         self.begin(channel)

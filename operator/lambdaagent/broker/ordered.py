@@ -59,8 +59,7 @@ class OrderedConsumer(Consumer):
                 await asyncio.wait(self._settling)
             wait = outcome.after if outcome.verdict is Verdict.RETRY else self.backoff.delay(2)
             self.pause_until = max(self.pause_until, self.now() + wait)
-            if channel.is_open:
-                channel.raw.close()
+            channel.shut()
         if self._settling:
             await asyncio.wait(self._settling)
 

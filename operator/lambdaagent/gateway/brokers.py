@@ -11,12 +11,44 @@ from lambdaagent.agents.posting import post
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.broker.protocol import Broker
 from lambdaagent.children.calling import AGENT
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.directory import Directory
+from lambdaagent.events.interest import Interest, interest
+from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 
 BrokerKey = tuple[str, str]  # namespace, Broker
+
+
+@dataclass
+class _Taking:
+    """What the agents on one Broker take: whole types and sources (None: any), patterns, and calls of their skills."""
+
+    exact: dict[str, set[str | None]] = field(default_factory=dict)
+    patterned: list[Interest] = field(default_factory=list)
+    called: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, entry: Entry) -> None:
+        agent = entry.agent
+        eventing = agent.spec.eventing
+        subscriptions = [(each.event_type, each.source) for each in eventing.subscriptions] if eventing else []
+        wanted = interest(subscriptions, own=eventing.event_source if eventing and eventing.skip_own else None)
+        if wanted.filtered:
+            self.patterned.append(wanted)
+        else:
+            for kind, sources in wanted.exact.items():
+                self.exact.setdefault(kind, set()).update(sources)
+        self.called.update((agent.name, kind) for kind in entry.calls.skills)
+
+    def takes(self, event: Event) -> bool:
+        sources = self.exact.get(event.type, ())
+        return (
+            None in sources
+            or event.source in sources
+            or (event.extensions.get(AGENT), event.type) in self.called
+            or any(wanted.wants(event) for wanted in self.patterned)
+        )
 
 
 @dataclass
@@ -26,10 +58,7 @@ class Brokers:
     directory: Directory
     _stale: bool = field(default=True, init=False)
     _urls: dict[BrokerKey, str] = field(default_factory=dict, init=False)
-    # What agents subscribe to on a Broker: type -> sources, None for any.
-    _subscribed: dict[BrokerKey, dict[str, set[str | None]]] = field(default_factory=dict, init=False)
-    # Agents that calls are addressed to, and the types of these.
-    _called: dict[BrokerKey, set[tuple[str, str]]] = field(default_factory=dict, init=False)
+    _taking: dict[BrokerKey, _Taking] = field(default_factory=dict, init=False)
 
     def changed(self) -> None:
         """The directory did. Rebuilt on the next look only: a list of a thousand agents is a thousand changes."""
@@ -39,25 +68,21 @@ class Brokers:
         if not self._stale:
             return
         self._stale = False
-        self._urls, self._subscribed, self._called = {}, {}, {}
+        self._urls, self._taking = {}, {}
         for entry in self.directory.after(None):
-            agent = entry.agent
-            if (key := broker_of(agent)) is None:
+            if (key := broker_of(entry.agent)) is None:
                 continue
-            status = agent.status.eventing_status
+            status = entry.agent.status.eventing_status
             if status and status.broker_url:
                 self._urls[key] = status.broker_url
-            types = self._subscribed.setdefault(key, {})
-            for subscription in agent.spec.eventing.subscriptions if agent.spec.eventing else ():
-                types.setdefault(subscription.event_type, set()).add(subscription.source or None)
-            self._called.setdefault(key, set()).update((agent.name, kind) for kind in entry.calls.skills)
+            self._taking.setdefault(key, _Taking()).add(entry)
 
     def known(self, key: BrokerKey) -> bool:
         self._refresh()
-        return key in self._subscribed
+        return key in self._taking
 
     def names(self, namespace: str) -> list[str]:
-        return sorted(broker for where, broker in self._subscribed if where == namespace)
+        return sorted(broker for where, broker in self._taking if where == namespace)
 
     def url(self, key: BrokerKey) -> str | None:
         self._refresh()
@@ -65,9 +90,12 @@ class Brokers:
 
     def takes(self, key: BrokerKey, event: Event) -> bool:
         self._refresh()
-        sources = self._subscribed.get(key, {}).get(event.type, set())
-        called = (event.extensions.get(AGENT), event.type) in self._called.get(key, ())
-        return called or None in sources or event.source in sources
+        return key in self._taking and self._taking[key].takes(event)
+
+    def filtered(self, key: BrokerKey) -> bool:
+        """Whether more reaches queues than is wanted, so that the broker's word on it is too good."""
+        self._refresh()
+        return key in self._taking and bool(self._taking[key].patterned)
 
 
 def broker_of(agent: LambdaAgent) -> BrokerKey | None:
@@ -111,3 +139,16 @@ class KnativePublisher:
             raise ProblemError(503, "broker-not-ready", detail, headers=RETRY_AFTER)
         await post(self.client, Target.parse(url), event, path="/", title=f"Broker {'/'.join(key)}")
         return self.brokers.takes(key, event)
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitMQPublisher:
+    """Gives events to RabbitMQ, and says of them what agents want: a pattern's queue takes everything."""
+
+    brokers: Brokers
+    broker: Broker
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        routed = await self.broker.publish(event, exchange=exchange)
+        key = naming.broker_of_exchange(exchange)
+        return routed and (not self.brokers.filtered(key) or self.brokers.takes(key, event))

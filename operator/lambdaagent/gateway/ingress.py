@@ -15,7 +15,7 @@ from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import capabilities, tracing
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.problems import unknown_agent
+from lambdaagent.gateway.problems import ProblemError, unknown_agent
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
 
 ROUTED = "LambdaAgent-Routed"
@@ -25,14 +25,14 @@ async def to_namespace(request: web.Request) -> web.Response:
     request[ROUTE] = "events"
     services = request.app[SERVICES]
     exchange = services.exchanges.shared(request.match_info["namespace"])
-    return await accepted(services, await read(request), exchange=exchange)
+    return await accepted(services, await read(request), exchange=exchange, refuse=services.refuse_unrouted)
 
 
 async def to_broker(request: web.Request) -> web.Response:
     request[ROUTE] = "events-broker"
     services = request.app[SERVICES]
     exchange = services.exchanges.broker(request.match_info["namespace"], request.match_info["broker"])
-    return await accepted(services, await read(request), exchange=exchange)
+    return await accepted(services, await read(request), exchange=exchange, refuse=services.refuse_unrouted)
 
 
 async def from_agent(request: web.Request) -> web.Response:
@@ -60,9 +60,13 @@ async def read(request: web.Request) -> list[Event]:
     return [tracing.traced(event, request) for event in events]
 
 
-async def accepted(services: Services, events: Sequence[Event], *, exchange: str) -> web.Response:
+async def accepted(services: Services, events: Sequence[Event], *, exchange: str, refuse: bool = False) -> web.Response:
     """All or an error: a batch that is sent again repeats some, and delivery is at least once anyway."""
     routed = await publish(services, events, exchange=exchange)
+    if refuse and not routed:
+        types = sorted({event.type for event in events})[:5]
+        detail = f"No agent takes events of type {', '.join(types)}; see who subscribes to what, or send another type."
+        raise ProblemError(404, "unrouted", detail)
     return web.Response(status=202, headers={ROUTED: str(routed)})
 
 

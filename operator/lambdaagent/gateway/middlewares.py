@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from lambdaagent.broker.errors import BlockedError, EventTooLargeError
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError
 from lambdaagent.gateway import agents, ids, urls
@@ -49,6 +50,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except EventError as error:
         members = {"attribute": error.attribute} if error.attribute else {}
         answer = ProblemError(400, "bad-event", f"{str(error)[:1].upper()}{str(error)[1:]}.", members=members)
+    except BlockedError as error:
+        answer = ProblemError(429, "broker-full", f"The broker takes no events now: {error}.", headers=RETRY_AFTER)
+    except EventTooLargeError as error:
+        answer = ProblemError(413, "event-too-large", f"{str(error)[:1].upper()}{str(error)[1:]}.")
     except TemporaryError as error:
         log.warning("request.unavailable", route=request.get(ROUTE), request=ids.request_id(request), reason=str(error))
         answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)

@@ -15,7 +15,7 @@ from lambdaagent.agents.client import Client
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.errors import UsageError
-from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher
+from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
 from lambdaagent.gateway.watching import feed
@@ -56,7 +56,7 @@ async def run(settings: GatewaySettings) -> None:
             stack,
             directory=directory,
             store=opened.store,
-            publisher=amqp or KnativePublisher(brokers, client),
+            publisher=RabbitMQPublisher(brokers, amqp) if amqp else KnativePublisher(brokers, client),
             exchanges=BrokerExchanges(brokers),
             client=client,
             clock=clocks.system(),
@@ -67,6 +67,7 @@ async def run(settings: GatewaySettings) -> None:
             public_url=settings.public_url,
             trust_forwarded=settings.trust_forwarded,
             max_body=settings.max_body_bytes,
+            refuse_unrouted=settings.refuse_unrouted,
             shutdown_timeout=15.0,
             errors=Edition(settings.protocol_errors),
             signer=signer,

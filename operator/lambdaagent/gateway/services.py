@@ -48,6 +48,7 @@ class Services:
     public_url: str
     trust_forwarded: bool
     max_body: int
+    refuse_unrouted: bool  # events that no agent takes
     errors: Edition
     signer: Signer | None  # of cards
     streams: Streams

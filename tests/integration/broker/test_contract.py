@@ -269,6 +269,30 @@ async def test_at_parallelism_1_nothing_overtakes_what_waits_for_its_next_attemp
     assert [d.attempt for d in inbox.got if d.event.id == "3"] == [1, 2, 3, 4]
 
 
+async def test_the_order_holds_while_consumers_take_turns(
+    broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
+) -> None:
+    """Each wait gives the queue to the other one, and each gives back what it had fetched ahead."""
+    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    for n in range(120):
+        await broker.publish(event(str(n)), exchange=names.exchange)
+    done: list[int] = []
+
+    async def handler(delivery: Delivery) -> Outcome:
+        if int(delivery.event.id) % 20 == 7 and delivery.attempt < 3:
+            return retry(0.1)
+        done.append(int(delivery.event.id))
+        return ACK
+
+    async with (
+        make_broker() as other,
+        consuming(broker, names.a, handler, names, parallelism=1),
+        consuming(other, names.a, handler, names, parallelism=1),
+    ):
+        await eventually(lambda: len(done) >= 120)
+    assert done == list(range(120))
+
+
 async def test_above_1_others_overtake_what_waits_for_its_next_attempt(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
     sent = event("0", agent="a", n=7)

@@ -1,0 +1,47 @@
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.dispatcher.world import Agents, Container
+from tests.integration.events.system import System, migrated, started
+from tests.parts import roles
+from tests.parts.kubernetes import KubeApiserver
+from tests.parts.postgres import Postgres
+from tests.parts.rabbitmq import RabbitMQ
+
+
+@pytest.fixture(scope="module")
+def home(kube_apiserver: KubeApiserver) -> Iterator[str]:
+    """The namespace of the processes, with the rights that `lambdaagent rbac` gives them; nothing is refused."""
+    name = f"system-{secrets.token_hex(3)}"
+    kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    with roles.applied(kube_apiserver, name):
+        before = roles.refusals(kube_apiserver.rest)
+        yield name
+        assert roles.refusals(kube_apiserver.rest) == before
+    kube_apiserver.rest.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def container() -> Iterator[Container]:
+    found = Container()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def system(
+    kube_apiserver: KubeApiserver,
+    own_rabbitmq: RabbitMQ,
+    postgres: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
+    home: str,
+) -> Iterator[System]:
+    """One for the tests of a module, which tell their agents apart by name."""
+    namespace = f"events-{secrets.token_hex(3)}"
+    kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    agents, folder = Agents(kube_apiserver, namespace), tmp_path_factory.mktemp("system")
+    database = migrated(postgres)
+    with started(kube_apiserver, own_rabbitmq, database, folder, system=home, agents=agents) as found:
+        yield found
+    kube_apiserver.rest.delete(f"/api/v1/namespaces/{namespace}")

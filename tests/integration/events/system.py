@@ -1,0 +1,91 @@
+"""The processes of an installation on plain RabbitMQ: two gateways, two dispatchers, one RabbitMQ and one PostgreSQL.
+
+Each dispatcher has a gateway of its own: in a cluster a Service would stand between, and send to whichever lives.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.integration.dispatcher.world import Agents
+from tests.parts import roles
+from tests.parts.kubernetes import KubeApiserver
+from tests.parts.postgres import Postgres
+from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.running import Running
+
+from lambdaagent.kube import rights
+
+KEYS = "k1:" + "MDEyMzQ1Njc4OWFiY2RlZg=="
+
+
+@dataclass
+class System:
+    gateways: list[Running]
+    dispatchers: list[Running]
+    agents: Agents
+
+    @property
+    def processes(self) -> list[Running]:
+        return [*self.gateways, *self.dispatchers]
+
+    def metric(self, line: str) -> float:
+        """Over all processes that answer."""
+        return sum(each.metric(line) for each in self.processes if each.ready())
+
+
+@contextmanager
+def started(
+    server: KubeApiserver,
+    rabbitmq: RabbitMQ,
+    database: str,
+    folder: Path,
+    *,
+    system: str,
+    agents: Agents,
+    replicas: int = 2,
+    **settings: str,
+) -> Iterator[System]:
+    common = {
+        "LAMBDAAGENT_AMQP_URL": rabbitmq.url,
+        "LAMBDAAGENT_DATABASE": database,
+        "LAMBDAAGENT_NAMESPACES": agents.namespace,
+        "LAMBDAAGENT_EVENT_KEYS": KEYS,
+        "LAMBDAAGENT_EVENTING": "rabbitmq",
+        "LAMBDAAGENT_DELIVERY_BACKOFF_DELAY": "PT0.1S",
+    } | settings
+    config = {
+        name: {"KUBECONFIG": str(roles.kubeconfig(server, system, name))}
+        for name in (rights.GATEWAY, rights.DISPATCHER)
+    }
+    found = System([], [], agents)
+    for number in range(replicas):
+        for name in ("gateway", "dispatcher"):
+            (folder / f"{name}{number}").mkdir(parents=True)
+        gateway = Running("gateway", folder / f"gateway{number}", common | config[rights.GATEWAY])
+        own = {"LAMBDAAGENT_EVENTS_URL": gateway.url, "LAMBDAAGENT_GATEWAY_URL": gateway.url}
+        found.gateways.append(gateway)
+        found.dispatchers.append(
+            Running("dispatcher", folder / f"dispatcher{number}", common | config[rights.DISPATCHER] | own)
+        )
+    try:
+        for each in found.processes:
+            each.launch()
+        for each in found.processes:
+            each.await_ready()
+        yield found
+    finally:
+        for each in found.processes:
+            each.stop()
+
+
+def migrated(postgres: Postgres) -> str:
+    """The URL of a new database, migrated as the chart does it."""
+    url = postgres.url(postgres.database())
+    environment = os.environ | {"LAMBDAAGENT_DATABASE": url}
+    subprocess.run([sys.executable, "-m", "lambdaagent", "migrate"], env=environment, check=True, capture_output=True)
+    return url

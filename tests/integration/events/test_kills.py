@@ -1,0 +1,203 @@
+"""Everything is killed at random while events flow; afterwards each confirmed event was handled or is a dead letter.
+
+Producers repeat what was not confirmed. Two agents take every event: one in order, one in parallel, both of which fail,
+hang, answer late or twice, or close early now and then. What dies: gateways, dispatchers, agents (all with kill -9),
+RabbitMQ and PostgreSQL (kill -9, started again on their data). Bounded in time and in number.
+"""
+
+import asyncio
+import random
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.integration.broker.conftest import Inbox
+from tests.integration.dispatcher.world import Agents
+from tests.integration.events.system import System, migrated, started
+from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import eventually
+from tests.parts.postgres import Postgres
+from tests.parts.process import Process, free_port
+from tests.parts.rabbitmq import RabbitMQ
+
+from lambdaagent.api import naming
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+
+PRODUCERS, SECONDS, KILL_EVERY = 4, 40, 1.5
+KIND = "io.test.flow"
+
+
+@dataclass
+class Agent:
+    """A container in a process of its own."""
+
+    name: str
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        script = str(Path(__file__).with_name("agent.py"))
+        args = [sys.executable, script, str(self.port), str(self.folder / f"{self.name}.txt"), "0.03"]
+        self.process = Process(self.name, args, folder=self.folder)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+
+    def done(self) -> list[tuple[float, str]]:
+        """When it was done with which event, in the order in which it was."""
+        lines = (self.folder / f"{self.name}.txt").read_text().splitlines()
+        return [(float(at), id_) for at, id_, what in map(str.split, lines) if what == "done"]
+
+
+@pytest.fixture
+def system(
+    kube_apiserver: KubeApiserver, own_rabbitmq: RabbitMQ, own_postgres: Postgres, tmp_path: Path, home: str
+) -> Iterator[System]:
+    namespace = f"kills-{secrets.token_hex(3)}"
+    kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    agents = Agents(kube_apiserver, namespace)
+    database = migrated(own_postgres)
+    with started(kube_apiserver, own_rabbitmq, database, tmp_path, system=home, agents=agents) as found:
+        yield found
+    kube_apiserver.rest.delete(f"/api/v1/namespaces/{namespace}")
+
+
+@pytest.fixture
+def containers(tmp_path: Path) -> Iterator[dict[str, Agent]]:
+    found = {name: Agent(name, tmp_path) for name in ("ordered", "parallel")}
+    for agent in found.values():
+        agent.start()
+    yield found
+    for agent in found.values():
+        agent.kill()
+
+
+async def produce(system: System, number: int, confirmed: list[str], stop: asyncio.Event) -> int:
+    """One event after the other, each repeated until it is confirmed; gives the number of repetitions."""
+    count = repeated = 0
+    async with httpx.AsyncClient(timeout=5) as client:
+        while not stop.is_set():
+            count += 1
+            id_ = f"{number}-{count}"
+            headers = {"ce-specversion": "1.0", "ce-id": id_, "ce-type": KIND, "ce-source": f"/producer/{number}"}
+            while True:
+                gateway = random.choice(system.gateways)
+                try:
+                    url = f"{gateway.url}/events/{system.agents.namespace}"
+                    answer = await client.post(url, content=b"x", headers=headers)
+                except httpx.HTTPError:
+                    answer = None
+                if answer is not None and answer.status_code == 202:
+                    assert answer.headers["lambdaagent-routed"] == "1"
+                    confirmed.append(id_)
+                    await asyncio.sleep(random.uniform(0, 0.08))
+                    break
+                repeated += 1
+                await asyncio.sleep(0.05)
+    return repeated
+
+
+async def killing(targets: dict[str, Any], kills: list[tuple[float, str]], until: float) -> None:
+    """One at a time, each back before the next one goes: what is under test is the rest meanwhile."""
+    while time.time() < until:
+        await asyncio.sleep(random.uniform(0.5, 1.5) * KILL_EVERY)
+        name = random.choice(list(targets))
+        kills.append((time.time(), name))
+        await asyncio.to_thread(targets[name].kill)
+        await asyncio.to_thread(targets[name].start)
+
+
+async def letters(url: str, namespace: str, inbox: Inbox, done: asyncio.Event) -> None:
+    async with RabbitMQBroker(url=url) as broker:
+        queue = naming.dead_letters(namespace)
+        async with broker.consume(queue, parallelism=1, handler=inbox, dead_letters=f"{queue}.again"):
+            await done.wait()
+
+
+async def test_what_was_confirmed_is_handled_or_a_dead_letter_whatever_dies(
+    system: System,
+    containers: dict[str, Agent],
+    own_rabbitmq: RabbitMQ,
+    own_postgres: Postgres,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    random.seed(seed := secrets.randbits(32))
+    subscribed = {"subscriptions": [{"eventType": KIND}], "delivery": {"retry": 6, "timeout": "PT1S"}}
+    for name, parallelism in (("ordered", 1), ("parallel", 8)):
+        system.agents.make(name, url=containers[name].url, parallelism=parallelism, **subscribed)
+        await eventually(lambda: system.agents.condition(name).get("status") == "True", within=40)  # noqa: B023
+    targets: dict[str, Any] = {
+        **{f"gateway {n}": each for n, each in enumerate(system.gateways)},
+        **{f"dispatcher {n}": each for n, each in enumerate(system.dispatchers)},
+        **{f"agent {name}": each for name, each in containers.items()},
+        "RabbitMQ": own_rabbitmq,
+        "PostgreSQL": own_postgres,
+    }
+    confirmed: list[list[str]] = [[] for _ in range(PRODUCERS)]
+    kills: list[tuple[float, str]] = []
+    stop = asyncio.Event()
+    began = time.time()
+    producers = [asyncio.create_task(produce(system, n, confirmed[n], stop)) for n in range(PRODUCERS)]
+    await killing(targets, kills, began + SECONDS)
+    stop.set()
+    repeated = sum(await asyncio.gather(*producers))
+    everything = {id_ for ids in confirmed for id_ in ids}
+
+    inbox, enough = Inbox(), asyncio.Event()
+    reading = asyncio.create_task(letters(own_rabbitmq.url, system.agents.namespace, inbox, enough))
+
+    def missing() -> dict[str, set[str]]:
+        dead: dict[str, set[str]] = {name: set() for name in containers}
+        for delivery in inbox.got:
+            to = str(delivery.event.extensions["knativeerrordest"])
+            dead[next(name for name, agent in containers.items() if agent.url.rstrip("/") in to)].add(delivery.event.id)
+        return {name: everything - {id_ for _, id_ in agent.done()} - dead[name] for name, agent in containers.items()}
+
+    def all_there() -> bool:
+        return not any(missing().values())
+
+    try:
+        await eventually(all_there, within=120, what="events are missing")
+    finally:
+        enough.set()
+        await reading
+        doubles = {name: _doubles(agent) for name, agent in containers.items()}
+        with capsys.disabled():
+            twice = {name: len(found) for name, found in doubles.items()}
+            left = {name: len(ids) for name, ids in missing().items()}
+            print(
+                f"\nkills (seed {seed}): {len(everything)} events confirmed in {time.time() - began:.0f} s, "
+                f"{repeated} repetitions, {len(kills)} kills {dict(Counter(name for _, name in kills))}, "
+                f"{len(inbox.got)} dead letters, done twice: {twice}, missing: {left}"
+            )
+    for name, found in doubles.items():
+        for id_, first, second in found:
+            # Between what the agent did and its record something died, or the agent never got to say what it did.
+            assert any(first - 3 <= at <= second for at, _ in kills), f"{name} did {id_} twice without a death between"
+    firsts = list(dict.fromkeys(id_ for _, id_ in containers["ordered"].done()))
+    for number in range(PRODUCERS):
+        order = [int(id_.split("-")[1]) for id_ in firsts if id_.startswith(f"{number}-")]
+        assert order == sorted(order), "the ordered agent got events out of their order"
+
+
+def _doubles(agent: Agent) -> list[tuple[str, float, float]]:
+    first: dict[str, float] = {}
+    found = []
+    for at, id_ in agent.done():
+        if id_ in first:
+            found.append((id_, first[id_], at))
+        first.setdefault(id_, at)
+    return found
