@@ -30,7 +30,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from lambdaagent.api import naming
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 
-PRODUCERS, SECONDS, KILL_EVERY = 4, 40, 1.5
+PRODUCERS, KILL_EVERY = 4, 1.5
 KIND = "io.test.flow"
 
 
@@ -110,11 +110,11 @@ async def produce(system: System, number: int, confirmed: list[str], stop: async
     return repeated
 
 
-async def killing(targets: dict[str, Any], kills: list[tuple[float, str]], until: float) -> None:
-    """One at a time, each back before the next one goes: what is under test is the rest meanwhile."""
-    while time.time() < until:
+async def killing(targets: dict[str, Any], kills: list[tuple[float, str]]) -> None:
+    """All of them, one at a time in a random order, each back before the next one goes; the dispatchers once more."""
+    names = [*targets, *(name for name in targets if "dispatcher" in name)]
+    for name in random.sample(names, len(names)):
         await asyncio.sleep(random.uniform(0.5, 1.5) * KILL_EVERY)
-        name = random.choice(list(targets))
         kills.append((time.time(), name))
         await asyncio.to_thread(targets[name].kill)
         await asyncio.to_thread(targets[name].start)
@@ -151,7 +151,7 @@ async def test_what_was_confirmed_is_handled_or_a_dead_letter_whatever_dies(
     stop = asyncio.Event()
     began = time.time()
     producers = [asyncio.create_task(produce(system, n, confirmed[n], stop)) for n in range(PRODUCERS)]
-    await killing(targets, kills, began + SECONDS)
+    await killing(targets, kills)
     stop.set()
     repeated = sum(await asyncio.gather(*producers))
     everything = {id_ for ids in confirmed for id_ in ids}
