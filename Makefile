@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 
-.PHONY: help setup run parts test e2e lint format bench bench-operator crds reference manifests lock clean
+.PHONY: help setup run parts test e2e lint format bench bench-operator bench-events crds reference manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -46,6 +46,9 @@ bench: setup ## Measure the gateway, as ratios
 
 bench-operator: setup parts ## Measure the operator at 100 and 1,000 agents beside a bare client; some minutes
 	$(BIN)/python -m benchmarks.reconcile
+
+bench-events: setup parts ## Measure ingress and dispatcher on RabbitMQ beside bare pika
+	$(BIN)/python -m benchmarks.events
 
 crds: setup ## Write crds/ anew from the models
 	$(BIN)/lambdaagent crd > crds/lambdaagents.yaml

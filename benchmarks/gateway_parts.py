@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.urls import DatabaseUrl
 
 SUT, REST = "0", "1"  # cores: what is measured, and everything else
+JSON = {"Content-Type": "application/json", "A2A-Version": "1.0"}
 ANSWER = '{"answer": "' + "x" * 64 + '"}'
 DIRECT = '{"text": "what is the weather like in Lisbon today?"}'
 MESSAGE = (
@@ -146,12 +147,18 @@ class Load:
     errors: int
 
 
-def wrk(server: Server, path: str, *, body: str, connections: int, seconds: int) -> Load:
+def wrk(
+    server: Server, path: str, *, body: str, connections: int, seconds: int, headers: Mapping[str, str] = JSON
+) -> Load:
     """Closed loop: each connection sends its next request when it has its answer."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
-            f"wrk.method='POST'\nwrk.body=[[{body}]]\nwrk.headers['Content-Type']='application/json'\n"
-            f"wrk.headers['A2A-Version']='1.0'\n"
+            "\n".join(
+                [
+                    f"wrk.method='POST'\nwrk.body=[[{body}]]",
+                    *(f"wrk.headers['{name}']='{value}'" for name, value in headers.items()),
+                ]
+            )
         )
         script.flush()
         load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, server.url + path]
