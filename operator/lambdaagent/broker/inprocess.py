@@ -14,7 +14,7 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError
-from lambdaagent.broker.protocol import REQUEUE, Binding, Delivery, Handler, Outcome, Verdict
+from lambdaagent.broker.protocol import NONE, REQUEUE, Binding, Delivery, Handler, Outcome, Verdict
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
@@ -59,6 +59,7 @@ class InProcessBroker:
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._queues: dict[str, _Queue] = {}
         self._bindings: dict[str, dict[str, tuple[Binding, ...]]] = {}
+        self._forwards: dict[str, dict[str, tuple[Binding, ...]]] = {}
         self._pauses: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "InProcessBroker":
@@ -78,12 +79,18 @@ class InProcessBroker:
         return None
 
     async def declare(
-        self, *, exchange: str, queues: Mapping[str, Sequence[Binding]], dead_letters: str | None = None
+        self,
+        *,
+        exchange: str,
+        queues: Mapping[str, Sequence[Binding]],
+        forwards: Mapping[str, Sequence[Binding]] = NONE,
+        dead_letters: str | None = None,
     ) -> frozenset[str]:
         for queue in (*queues, *([dead_letters] if dead_letters else ())):
             self._queue(queue)
         before = {queue for queue, bindings in self._bindings.get(exchange, {}).items() if bindings}
         self._bindings[exchange] = {queue: tuple(bindings) for queue, bindings in queues.items()}
+        self._forwards[exchange] = {target: tuple(bindings) for target, bindings in forwards.items()}
         return frozenset(before - queues.keys())
 
     async def exchanges(self) -> frozenset[str]:
@@ -104,6 +111,7 @@ class InProcessBroker:
 
     async def remove_exchange(self, exchange: str) -> None:
         self._bindings.pop(exchange, None)
+        self._forwards.pop(exchange, None)
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
         names = self._route(event, exchange)
@@ -111,12 +119,17 @@ class InProcessBroker:
         return bool(names)
 
     def _route(self, event: Event, exchange: str) -> list[str]:
-        attributes = event.attributes()
-        return [
-            queue
-            for queue, bindings in self._bindings.get(exchange, {}).items()
-            if any(_matches(binding, attributes) for binding in bindings)
-        ]
+        """Each queue once, by whatever way; each exchange once, so that circles end."""
+        attributes, names = event.attributes(), dict[str, None]()
+        waiting, passed = [exchange], {exchange}
+        while waiting:
+            here = waiting.pop()
+            names |= dict.fromkeys(_matching(self._bindings.get(here, {}), attributes))
+            for target in _matching(self._forwards.get(here, {}), attributes):
+                if target not in passed:
+                    passed.add(target)
+                    waiting.append(target)
+        return list(names)
 
     async def _put(self, event: Event, names: list[str]) -> None:
         try:
@@ -244,6 +257,10 @@ class InProcessBroker:
 
     def _queue(self, name: str) -> _Queue:
         return self._queues.setdefault(name, _Queue(self._limit))
+
+
+def _matching(bound: Mapping[str, Sequence[Binding]], attributes: Mapping[str, object]) -> list[str]:
+    return [name for name, bindings in bound.items() if any(_matches(each, attributes) for each in bindings)]
 
 
 def _matches(binding: Binding, attributes: Mapping[str, object]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from lambdaagent.events.cloudevents import Event
@@ -19,6 +20,9 @@ class Binding:
     """Takes events whose attributes equal all of these; without any, it takes everything."""
 
     attributes: Mapping[str, str]
+
+
+NONE: Mapping[str, Sequence[Binding]] = MappingProxyType({})
 
 
 class Verdict(StrEnum):
@@ -82,10 +86,16 @@ class Broker(Protocol):
     async def wait_ready(self) -> None: ...
 
     async def declare(
-        self, *, exchange: str, queues: Mapping[str, Sequence[Binding]], dead_letters: str | None = None
+        self,
+        *,
+        exchange: str,
+        queues: Mapping[str, Sequence[Binding]],
+        forwards: Mapping[str, Sequence[Binding]] = NONE,
+        dead_letters: str | None = None,
     ) -> frozenset[str]:
         """Makes the exchange's bindings exactly these, whatever an earlier process left; queues keep their messages.
 
+        `forwards` are other exchanges, which get what matches and route it further; an event passes each of them once.
         Queues that are not named lose their bindings and nothing else; the names of those that had some are returned.
         `dead_letters` is a queue that takes what the broker itself gives up on, and is made as well. Raises
         TopologyError where something of the same name exists that is not the same; RefusedQueuesError, which names

@@ -8,6 +8,7 @@ published, so that a broker which lost its state does not swallow events as unro
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -20,7 +21,7 @@ from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.ordered import OrderedConsumer
 from lambdaagent.broker.parallel import ParallelConsumer
-from lambdaagent.broker.protocol import Binding, Handler
+from lambdaagent.broker.protocol import NONE, Binding, Handler
 from lambdaagent.broker.publisher import Publisher
 from lambdaagent.broker.topology import Topology, Wanted
 from lambdaagent.errors import LambdaAgentError
@@ -82,9 +83,14 @@ class RabbitMQBroker:
         await self._publisher.wait_ready()
 
     async def declare(
-        self, *, exchange: str, queues: Mapping[str, Sequence[Binding]], dead_letters: str | None = None
+        self,
+        *,
+        exchange: str,
+        queues: Mapping[str, Sequence[Binding]],
+        forwards: Mapping[str, Sequence[Binding]] = NONE,
+        dead_letters: str | None = None,
     ) -> frozenset[str]:
-        wanted = Wanted(exchange, {queue: tuple(bindings) for queue, bindings in queues.items()}, dead_letters)
+        wanted = Wanted(exchange, _fixed(queues), dead_letters, _fixed(forwards))
         async with self._in_time(f"declaring {exchange}"), self._declaring:
             before = self._standing.pop(exchange, None)
             self._wanted[exchange] = wanted
@@ -115,7 +121,7 @@ class RabbitMQBroker:
             for known in (self._wanted, self._standing):
                 for exchange, wanted in known.items():
                     rest = {name: bindings for name, bindings in wanted.queues.items() if name != queue}
-                    known[exchange] = Wanted(exchange, rest, wanted.dead_letters)
+                    known[exchange] = replace(wanted, queues=rest)
 
     async def remove_exchange(self, exchange: str) -> None:
         async with self._in_time(f"removing {exchange}"), self._declaring:
@@ -180,3 +186,7 @@ class RabbitMQBroker:
 
 def _same(before: Wanted | None, wanted: Wanted) -> bool:
     return before is not None and before.dead_letters == wanted.dead_letters
+
+
+def _fixed(named: Mapping[str, Sequence[Binding]]) -> Mapping[str, Sequence[Binding]]:
+    return {name: tuple(bindings) for name, bindings in named.items()}

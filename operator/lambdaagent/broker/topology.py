@@ -12,7 +12,7 @@ An exclusive queue is the lock: it exists on one connection only and vanishes wi
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,14 @@ from lambdaagent.broker.channel import Channel, MissingError
 from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, TopologyError
 from lambdaagent.broker.link import Link
-from lambdaagent.broker.protocol import Binding
+from lambdaagent.broker.protocol import NONE, Binding
 from lambdaagent.events import amqp
 
 QUEUE_HEADER = "x-lambdaagent-queue"
 EXCHANGES = "lambdaagent.exchanges"
 Bound = tuple[str, tuple[tuple[str, str], ...]]
-"""A queue and the header values of one of its bindings, sorted."""
+"""A queue, or an exchange behind its mark, and the header values of one of its bindings, sorted."""
+_EXCHANGE = "exchange "
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,13 @@ class Wanted:
     exchange: str
     queues: Mapping[str, Sequence[Binding]]
     dead_letters: str | None
+    forwards: Mapping[str, Sequence[Binding]] = NONE
+
+    def bound(self, *, but: Container[str] = ()) -> set[Bound]:
+        """All bindings, without those of some queues."""
+        named = {name: bindings for name, bindings in self.queues.items() if name not in but}
+        named |= {f"{_EXCHANGE}{name}": bindings for name, bindings in self.forwards.items()}
+        return {_bound(name, binding) for name, bindings in named.items() for binding in bindings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ class Topology:
         """Those that were bound to it, by whatever process."""
         async with self._alone(f"{exchange}.bindings") as (confirmed, existed):
             _, entries = await record.read(confirmed.channel, f"{exchange}.bindings", wait=existed)
-            return frozenset(queue for queue, _ in entries)
+            return _queues(_read(entry) for entry in entries)
 
     async def remove_queue(self, queue: str) -> None:
         channel = await self.link.channel()
@@ -117,6 +125,8 @@ class Topology:
             )
             if wanted.dead_letters is not None:
                 await queues.ensure_dead_letters(channel, wanted.dead_letters, queue_type=self.queue_type)
+        for target in wanted.forwards:
+            await channel.call(channel.raw.exchange_declare, exchange=target, exchange_type="headers", durable=True)
         refused: dict[str, str] = {}
         for queue in wanted.queues.keys() - standing.keys():
             try:
@@ -126,25 +136,20 @@ class Topology:
 
         tags, entries = await record.read(channel, name, wait=existed)
         old = {_read(entry) for entry in entries}
-        new = {
-            _bound(queue, binding)
-            for queue, bindings in wanted.queues.items()
-            if queue not in refused
-            for binding in bindings
-        }
-        stands = old & {_bound(queue, binding) for queue, bindings in standing.items() for binding in bindings}
+        new = wanted.bound(but=refused)
+        stands = old & before.bound() if before is not None else set()
         if len(tags) != 1 or not new <= old:
             await record.write(confirmed, name, sorted(old | new), replaces=tags)
             tags = []
         for bound in sorted(new - stands):
-            await _bind(channel, channel.raw.queue_bind, wanted.exchange, bound)
+            await _bind(channel, wanted.exchange, bound)
         for bound in sorted(old - new):
-            await _bind(channel, channel.raw.queue_unbind, wanted.exchange, bound)
+            await _bind(channel, wanted.exchange, bound, undo=True)
         more: list[int] = []
         if not tags or old != new:
             more, _ = await record.read(channel, name, wait=not tags)
             await record.write(confirmed, name, sorted(new), replaces=tags + more)
-        stale = frozenset(queue for queue, _ in old) - wanted.queues.keys()
+        stale = _queues(old) - wanted.queues.keys()
         if refused:
             raise RefusedQueuesError(refused, stale=stale)
         return stale
@@ -192,8 +197,19 @@ def _bound(queue: str, binding: Binding) -> Bound:
     return queue, tuple(sorted((amqp.header_name(name), value) for name, value in binding.attributes.items()))
 
 
-async def _bind(channel: Channel, method: Any, exchange: str, bound: Bound) -> None:
-    queue, headers = bound
+def _queues(bound: Iterable[Bound]) -> frozenset[str]:
+    return frozenset(name for name, _ in bound if not name.startswith(_EXCHANGE))
+
+
+async def _bind(channel: Channel, exchange: str, bound: Bound, *, undo: bool = False) -> None:
+    name, headers = bound
     # `x-` headers are not compared under x-match; this one keeps bindings of different queues apart in listings.
-    arguments = {**dict(headers), "x-match": "all", QUEUE_HEADER: queue}
-    await channel.call(method, queue=queue, exchange=exchange, routing_key="", arguments=arguments)
+    arguments = {**dict(headers), "x-match": "all", QUEUE_HEADER: name}
+    ends: dict[str, Any]
+    if name.startswith(_EXCHANGE):
+        method = channel.raw.exchange_unbind if undo else channel.raw.exchange_bind
+        ends = {"destination": name.removeprefix(_EXCHANGE), "source": exchange}
+    else:
+        method = channel.raw.queue_unbind if undo else channel.raw.queue_bind
+        ends = {"queue": name, "exchange": exchange}
+    await channel.call(method, **ends, routing_key="", arguments=arguments)

@@ -42,7 +42,7 @@ class Plan:
 def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, observed: Observed) -> Plan:
     identity = brokers.broker_of(agent, installation)
     on_knative = backends.eventing == "knative"
-    decisions = forwards.decide(agent, installation, observed) if on_knative else []
+    decisions = forwards.decide(agent, installation, observed) if backends.eventing != "none" else []
     children: list[Child] = []
     if identity and on_knative:
         shared = not identity.dedicated

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
+from lambdaagent.children.base import Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.calling import Calls, calls
+from lambdaagent.children.forwards import Verdict, decide
 from lambdaagent.children.triggers import attributes, exact
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.delivery import Policy, seconds
-from lambdaagent.events.interest import Interest, interest
+from lambdaagent.events.interest import Interest, interest, is_pattern
 from lambdaagent.settings import Installation
 
 
@@ -53,6 +55,18 @@ def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
         calls=called,
         keep_dead=not eventing.dlq or eventing.dlq.enabled,
     )
+
+
+def forwarded(agent: LambdaAgent, installation: Installation, observed: Observed) -> dict[str, list[str]]:
+    """What of the agent's exchange goes on to which other exchanges: types in their order, each once."""
+    if not agent.spec.eventing or not agent.spec.eventing.forwards:
+        return {}
+    found: dict[str, dict[str, None]] = {}
+    for decision in decide(agent, installation, observed):
+        if decision.target is not None and decision.verdict in (Verdict.RESOLVED, Verdict.CYCLE):
+            types = found.setdefault(naming.exchange(decision.target.namespace, decision.target.name), {})
+            types |= dict.fromkeys(kind for kind in decision.forward.event_types if not is_pattern(kind))
+    return {exchange: list(types) for exchange, types in found.items()}
 
 
 def policy(agent: LambdaAgent, installation: Installation) -> Policy:

@@ -114,9 +114,6 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
         for kind in filter(is_pattern, forward.event_types):
             message = f"{kind}: RabbitMQ matches exactly; no Trigger is made, list the exact types"
             yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=Reason.WILDCARD, message=message)
-        if plain:
-            message = "forwards are Triggers of Knative Eventing; on plain RabbitMQ none is made"
-            yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=Reason.KNATIVE_ONLY, message=message)
     if not installation.events_url and backends.eventing == "knative":
         message = "no gateway is installed, so undeliverable events have no dead-letter sink and are dropped"
         yield FieldWarning(field="spec.eventing.dlq", reason=Reason.NO_DEAD_LETTER_SINK, message=message)

@@ -21,7 +21,7 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.protocol import Binding, Broker
+from lambdaagent.broker.protocol import Broker
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.dev import environment, starting
@@ -30,6 +30,7 @@ from lambdaagent.dispatcher.delivering import Deliverer, Observer, Reply
 from lambdaagent.dispatcher.handling import router
 from lambdaagent.dispatcher.seen import Seen
 from lambdaagent.dispatcher.serving import Served
+from lambdaagent.dispatcher.wanted import picture
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.settings import Installation
@@ -112,17 +113,16 @@ class Supervisor:
             await asyncio.wait([running.task])
 
     async def _declare(self, agents: Sequence[LambdaAgent], *, gone: Sequence[AgentKey]) -> None:
-        wanted: dict[str, dict[str, list[Binding]]] = {}
-        letters: dict[str, str] = {}
-        for agent in agents:
-            if found := topology(agent, self.installation):
-                bindings = [Binding(attributes) for attributes in found.bindings]
-                wanted.setdefault(found.exchange, {})[found.queue] = bindings
-                letters[found.exchange] = found.dead_letters
-        for exchange, queues in wanted.items():
-            await self.broker.declare(exchange=exchange, queues=queues, dead_letters=letters[exchange])
-        for exchange in self._exchanges - wanted.keys():
-            await self.broker.remove_exchange(exchange)
+        wanted = picture(agents, self.installation).exchanges
+        for name, exchange in wanted.items():
+            await self.broker.declare(
+                exchange=name,
+                queues=exchange.queues,
+                forwards=exchange.forwards,
+                dead_letters=exchange.dead_letters,
+            )
+        for gone_exchange in self._exchanges - wanted.keys():
+            await self.broker.remove_exchange(gone_exchange)
         for namespace, name in gone:
             await self.broker.remove_queue(naming.queue(namespace, name))
         self._exchanges = set(wanted)

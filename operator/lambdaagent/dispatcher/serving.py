@@ -129,7 +129,10 @@ class Serving:
                 self._refused.pop(known, None)
             try:
                 stale |= await self.broker.declare(
-                    exchange=name, queues=exchange.queues, dead_letters=exchange.dead_letters
+                    exchange=name,
+                    queues=exchange.queues,
+                    forwards=exchange.forwards,
+                    dead_letters=exchange.dead_letters,
                 )
             except RefusedQueuesError as problem:
                 self._refused |= problem.refused

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.broker.protocol import Binding
-from lambdaagent.children.base import AgentKey
-from lambdaagent.children.topology import Topology, topology
+from lambdaagent.children.base import AgentKey, Observed
+from lambdaagent.children.topology import Topology, forwarded, topology
 from lambdaagent.settings import Installation
 
 
@@ -17,6 +17,7 @@ class Exchange:
 
     dead_letters: str
     queues: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
+    forwards: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,22 @@ class Picture:
 
 
 def picture(agents: Iterable[LambdaAgent], installation: Installation) -> Picture:
-    found = {
-        (agent.namespace, agent.name): each for agent in agents if (each := topology(agent, installation)) is not None
-    }
-    exchanges: dict[str, dict[str, tuple[Binding, ...]]] = {}
+    known = {(agent.namespace, agent.name): agent for agent in agents}
+    found = {key: each for key, agent in known.items() if (each := topology(agent, installation)) is not None}
+    queues: dict[str, dict[str, tuple[Binding, ...]]] = {}
+    forwards: dict[str, dict[str, tuple[Binding, ...]]] = {}
     letters: dict[str, str] = {}
-    for each in found.values():
+    observed = Observed(agents=known)
+    for key, each in found.items():
         bindings = tuple(Binding(attributes) for attributes in each.bindings)
-        exchanges.setdefault(each.exchange, {})[each.queue] = bindings
+        queues.setdefault(each.exchange, {})[each.queue] = bindings
         letters[each.exchange] = each.dead_letters
-    return Picture(found, {name: Exchange(letters[name], queues) for name, queues in exchanges.items()})
+        targets = forwards.setdefault(each.exchange, {})
+        for target, kinds in forwarded(known[key], installation, observed).items():
+            kept = targets.get(target, ())
+            more = [binding for kind in kinds if (binding := Binding({"type": kind})) not in kept]
+            targets[target] = (*kept, *more)
+    return Picture(found, {name: Exchange(letters[name], queues[name], forwards[name]) for name in queues})
 
 
 def is_watched(exchange: str, namespaces: tuple[str, ...]) -> bool:

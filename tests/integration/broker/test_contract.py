@@ -101,6 +101,24 @@ async def test_an_exchange_that_nobody_declared_routes_nothing(broker: Broker, n
     assert await broker.publish(event(), exchange=names.exchange) is False
 
 
+async def test_a_forward_hands_on_what_matches_and_circles_end(broker: Broker, names: Names) -> None:
+    there = f"{names.exchange}.there"
+    for exchange, target, queue in ((names.exchange, there, names.a), (there, names.exchange, names.b)):
+        await broker.declare(
+            exchange=exchange, queues={queue: [on(type="t"), on(type="u")]}, forwards={target: [on(type="t")]}
+        )
+    a, b = Inbox(), Inbox()
+    async with consuming(broker, names.a, a, names), consuming(broker, names.b, b, names):
+        for id_, type_ in (("1", "t"), ("2", "u"), ("3", "never")):
+            assert await broker.publish(event(id_, type_), exchange=names.exchange) is (type_ != "never")
+        await eventually(lambda: (a.ids, b.ids) == (["1", "2"], ["1"]))
+        await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")]})
+        await broker.publish(event("4"), exchange=names.exchange)
+        await eventually(lambda: a.ids == ["1", "2", "4"])
+    assert b.ids == ["1"]
+    await broker.remove_exchange(there)
+
+
 async def test_declaring_again_keeps_messages_and_changes_bindings(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on(type="old"), on(type="kept")]})
     for type_ in ("old", "kept"):

@@ -261,12 +261,12 @@ async def test_a_process_that_dies_while_declaring_leaves_nothing_stale(
     await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: on("kept", "old1", "old2")})
     real, left = topology._bind, calls
 
-    async def dying(*args: Any) -> None:
+    async def dying(*args: Any, **more: Any) -> None:
         nonlocal left
         if not left:
             raise ConnectionAbortedError("as if killed here")
         left -= 1
-        await real(*args)
+        await real(*args, **more)
 
     monkeypatch.setattr(topology, "_bind", dying)
     async with connected(own_rabbitmq.url) as doomed:

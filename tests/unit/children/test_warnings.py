@@ -44,7 +44,6 @@ ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
     (Reason.ENV_OVERRIDDEN, "spec.env", {"env": [{"name": "OPERATION_MODE"}]}, KNATIVE, {}),
     (Reason.NO_APPROVAL, "spec.operationMode", {"operationMode": "supervised"}, KNATIVE, {}),
     (Reason.KNATIVE_ONLY, "spec.serving.traffic", {"serving": {"traffic": [{"percent": 100}]}}, KUBERNETES, {}),
-    (Reason.KNATIVE_ONLY, "spec.eventing.forwards[0]", {"eventing": {"forwards": [FORWARD]}}, KUBERNETES, {}),
     (Reason.KNATIVE_LIMIT, "spec.serving.timeoutSeconds", {"serving": {"timeoutSeconds": 601}}, KNATIVE, {}),
     (
         Reason.KNATIVE_LIMIT,
