@@ -14,7 +14,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaagent.broker import heads, queues, record
@@ -22,7 +22,7 @@ from lambdaagent.broker.channel import Channel, MissingError
 from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, TopologyError
 from lambdaagent.broker.link import Link
-from lambdaagent.broker.protocol import NONE, Binding
+from lambdaagent.broker.protocol import Binding
 from lambdaagent.events import amqp
 
 QUEUE_HEADER = "x-lambdaagent-queue"
@@ -37,7 +37,7 @@ class Wanted:
     exchange: str
     queues: Mapping[str, Sequence[Binding]]
     dead_letters: str | None
-    forwards: Mapping[str, Sequence[Binding]] = NONE
+    forwards: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
 
     def bound(self, *, but: Container[str] = ()) -> set[Bound]:
         """All bindings, without those of some queues."""
