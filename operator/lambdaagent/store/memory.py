@@ -35,6 +35,7 @@ class MemoryStore:
         self._pushed: dict[str, None] = {}  # tasks with push configurations
         self._living: dict[str, float] = {}
         self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
+        self._freed: set[str] = set()  # ids of letters
         self._lettered = 0  # how many there ever were
         self._max_deliveries = max_deliveries
         self._delivered: dict[tuple[str, str, Key], float] = {}  # in the order in which they were recorded
@@ -168,7 +169,7 @@ class MemoryStore:
             entry.pushes[push.id] = replace(known, sent=push.sent, attempts=push.attempts, due=push.due, dead=push.dead)
 
     async def bury(self, letter: DeadLetter) -> bool:
-        if any(_same(letter, other) for other in self._letters):
+        if any(_same(letter, other) and other.id not in self._freed for other in self._letters):
             return False
         self._lettered += 1
         self._letters.append(replace(letter, id=str(self._lettered)))
@@ -182,6 +183,13 @@ class MemoryStore:
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
         return next((letter for letter in self._letters if letter.id == letter_id), None)
+
+    async def free_letter(self, letter_id: str) -> bool:
+        self._freed &= {letter.id for letter in self._letters}
+        known = await self.letter(letter_id) is not None
+        if known:
+            self._freed.add(letter_id)
+        return known
 
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         gone = [letter for letter in self._letters if letter.id in letter_ids]

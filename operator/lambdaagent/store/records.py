@@ -199,6 +199,10 @@ class DeadLetterStore(Protocol):
 
     async def letter(self, letter_id: str) -> DeadLetter | None: ...
 
+    async def free_letter(self, letter_id: str) -> bool:
+        """Another one of the same key may be buried beside it: what is redriven may die before this one is dropped."""
+        ...
+
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         """How many of them were there."""
         ...

@@ -157,6 +157,9 @@ class SqliteStore:
     async def letter(self, letter_id: str) -> DeadLetter | None:
         return await self._read(lambda connection: sqlite_letters.get(connection, letter_id))
 
+    async def free_letter(self, letter_id: str) -> bool:
+        return await self._alone(lambda connection: sqlite_letters.free(connection, letter_id))
+
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         return await self._alone(lambda connection: sqlite_letters.drop(connection, letter_ids))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, delete, func, select, text
+from sqlalchemy import Connection, Engine, create_engine, delete, func, select, text, update
 from sqlalchemy.exc import DatabaseError
 
 from lambdaagent.store import rows, schema
@@ -44,6 +44,11 @@ def get(connection: Connection, letter_id: str) -> DeadLetter | None:
     return rows.letter_of(row) if row is not None else None
 
 
+def free(connection: Connection, letter_id: str) -> bool:
+    freed = update(letters).where(letters.c.number == rows.letter_number(letter_id))
+    return connection.execute(freed.values(source=None, event_id=None)).rowcount > 0
+
+
 def drop(connection: Connection, letter_ids: Collection[str]) -> int:
     numbers = [number for each in letter_ids if (number := rows.letter_number(each)) is not None]
     gone = 0
@@ -74,6 +79,9 @@ class SqliteLetters:
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
         return await self._run(lambda connection: get(connection, letter_id))
+
+    async def free_letter(self, letter_id: str) -> bool:
+        return await self._run(lambda connection: free(connection, letter_id))
 
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         return await self._run(lambda connection: drop(connection, letter_ids))

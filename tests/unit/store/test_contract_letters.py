@@ -103,3 +103,15 @@ async def test_a_letter_is_dropped_once_and_its_id_is_never_given_again(store: S
 async def test_very_many_are_dropped_at_once(store: Store) -> None:
     await asyncio.gather(*(store.bury(letter(attributes={"id": str(n), "source": "/s"})) for n in range(700)))
     assert await store.drop_letters([each.id for each in await store.find_letters(Letters(limit=1000))]) == 700
+
+
+async def test_beside_a_freed_letter_one_of_the_same_key_is_buried(store: Store) -> None:
+    await store.bury(letter())
+    [first] = await store.find_letters(Letters())
+    assert await store.free_letter(first.id)
+    assert not await store.free_letter("none")
+    assert await store.bury(letter(received=4.0))
+    assert not await store.bury(letter(received=5.0))
+    assert [each.received for each in await store.find_letters(Letters())] == [4.0, 3.0]
+    assert await store.drop_letters([first.id]) == 1
+    assert await store.find_letters(Letters()) == [letter(received=4.0)]

@@ -117,6 +117,7 @@ FIND_LETTERS = f"""
   AND ($4::float8 IS NULL OR received >= $4) AND ($5::float8 IS NULL OR received < $5)
   AND ($6::bigint IS NULL OR number < $6) ORDER BY number DESC LIMIT $7"""
 LETTER = f"{_LETTERS} WHERE number = $1"
+FREE_LETTER = f"UPDATE {LETTERS} SET source = NULL, event_id = NULL WHERE number = $1 RETURNING 1"
 DROP_LETTERS = f"DELETE FROM {LETTERS} WHERE number = ANY($1::bigint[]) RETURNING 1"
 
 DELIVERED = f"""

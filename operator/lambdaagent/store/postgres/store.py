@@ -143,6 +143,10 @@ class PostgresStore:
         found = await self._fetch(sql.LETTER, number) if number is not None else []
         return rows.letter_of(found[0]) if found else None
 
+    async def free_letter(self, letter_id: str) -> bool:
+        number = rows.letter_number(letter_id)
+        return bool(await self._fetch(sql.FREE_LETTER, number)) if number is not None else False
+
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         numbers = [number for each in letter_ids if (number := rows.letter_number(each)) is not None]
         return len(await self._fetch(sql.DROP_LETTERS, numbers))
