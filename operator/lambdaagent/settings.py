@@ -155,6 +155,12 @@ class SidecarSettings(BaseSettings):
     log_format: Literal["json", "text"] = "json"
 
 
+class EventsSettings(Installation, TaskSettings):
+    """What `lambdaagent events` works with: the same variables as the processes."""
+
+    amqp_url: SecretStr = SecretStr("")
+
+
 def parse_namespaces(value: str) -> tuple[str, ...]:
     """Raises ValueError for anything but names: a stray comma must not turn a list into "all namespaces"."""
     names = tuple(name.strip() for name in value.split(",")) if value.strip() else ()
