@@ -64,14 +64,14 @@ class Box:
                 await asyncio.sleep(0.05)
         return found
 
-    async def take(self) -> tuple[amqp.Message, bool] | None:
+    async def take(self) -> tuple[amqp.Message, bool]:
         """The oldest message in the agent's queue."""
         channel = await self.link.channel()
-        found = await boxes._Fetching(channel, self.queues[1]).next()
-        if found is not None:
-            channel.raw.basic_ack(found[0])
+        found = await boxes._Taking(channel, self.queues[1], window=1).next()
+        assert found is not None
+        channel.raw.basic_ack(found.tag)
         await channel.close()
-        return (letters.bare(found[1]), found[1].headers.get(letters.REDRIVE)) if found is not None else None
+        return letters.bare(found.message), found.message.headers.get(letters.REDRIVE)
 
 
 @pytest.fixture(params=["quorum", "classic"])
@@ -131,9 +131,7 @@ async def test_a_letter_is_brought_to_its_agent_as_it_was_and_says_that_it_is_ag
     assert await redriven(box) == ["", ""]
     assert await box.lying(count=0) == []
     assert await box.take() == (amqp.write(Event(id="1", source="/s", type="t", data=b"1")), True)
-    taken = await box.take()
-    assert taken is not None
-    assert taken[0] == junk
+    assert await box.take() == (junk, True)
 
 
 async def test_a_letter_that_nobody_takes_stays(box: Box) -> None:
@@ -156,6 +154,48 @@ async def test_what_dies_again_meanwhile_is_left_for_the_next_time(box: Box) -> 
 
     await boxes.walk(box.link, box.namespace, visit)
     assert seen == [b"1", b"2"]
+    assert ids(await box.lying(count=2)) == ["1", "2"]
+
+
+async def test_more_letters_than_a_window_holds_are_all_seen_and_keep_their_order(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boxes._Taking.__init__, "__kwdefaults__", {"window": 3})
+    numbers = [str(number) for number in range(25)]
+    await box.bury(*numbers)
+    assert ids(await box.walk(lambda letter: int(letter.message.body) % 2 == 0)) == numbers
+    assert ids(await box.lying(count=12)) == numbers[1::2]
+
+
+async def test_letters_that_another_one_holds_are_not_waited_for(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boxes, "_IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(boxes._Taking.__init__, "__kwdefaults__", {"window": 1})
+    await box.bury("1", "2")
+    seen: list[str] = []
+    other = await box.link.channel()
+
+    async def visit(letter: Letter, _: LetterBox) -> bool:
+        seen.extend(ids([letter]))
+        assert await boxes._Taking(other, box.queues[0]).next()
+        return False
+
+    await boxes.walk(box.link, box.namespace, visit)
+    assert seen == ["1"]
+    await other.close()
+    await box.lying(count=2)
+
+
+async def test_a_rabbitmq_that_goes_meanwhile_ends_it(box: Box) -> None:
+    await box.bury("1", "2")
+
+    async def visit(letter: Letter, _: LetterBox) -> bool:
+        await box.link.stop()
+        return False
+
+    with pytest.raises(BrokerUnavailableError, match="reading the dead letters"):
+        await boxes.walk(box.link, box.namespace, visit)
+    box.link.start()
+    box.confirmed = await ConfirmChannel.open(box.link)
     assert ids(await box.lying(count=2)) == ["1", "2"]
 
 

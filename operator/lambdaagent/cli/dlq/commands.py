@@ -141,7 +141,7 @@ def _finish(what: str, wanted: Wanted, visit: Visit, done: list[str], failed: di
     try:
         asyncio.run(walk(wanted, visit))
     except LambdaAgentError:
-        say(f"{len(done)} {what} before it failed")
+        say(f"{len(done)} {what} before it failed; the last of them may lie there still")
         raise
     for letter_id, why in failed.items():
         say(f"{letter_id} was not {what}: {why}")
