@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
 import secrets
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -143,6 +147,36 @@ async def test_dropping_asks_first(box: Box) -> None:
 async def test_namespaces_come_from_the_settings_too(box: Box) -> None:
     done = await box.run("list", "-o", "json", namespaces=f"other,{box.namespace}")
     assert len(json.loads(done.out)["items"]) == 4
+
+
+async def test_a_redrive_that_is_killed_loses_nothing(box: Box) -> None:
+    queue, letters_queue = naming.queue(box.namespace, "cart"), naming.dead_letters(box.namespace)
+    cause = Cause(f"{box.namespace}/cart", "why", time.time())
+    await asyncio.gather(
+        *(
+            box.confirmed.publish(
+                letters.mark(amqp.write(Event(id=f"k{n}", source="/s", type="t")), cause),
+                exchange="",
+                routing_key=letters_queue,
+            )
+            for n in range(600)
+        )
+    )
+    env = os.environ | {"LAMBDAAGENT_AMQP_URL": box.url}
+    command = [sys.executable, "-m", "lambdaagent", "events", "dlq", "redrive", "--all", "-n", box.namespace]
+    process = await asyncio.create_subprocess_exec(*command, env=env, stdout=subprocess.DEVNULL)
+    async with asyncio.timeout(60):
+        while await box.count(queue) < 20:
+            await asyncio.sleep(0.01)
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    # The connection of the dead is noticed, and what it held comes back: those that were not redriven, and at most
+    # one that was, before it was acknowledged. `till` and the message without an agent stay.
+    async with asyncio.timeout(30):
+        while (total := await box.count(queue) + await box.count(letters_queue)) < 604:
+            await asyncio.sleep(0.05)
+    assert total <= 605
+    assert 20 <= await box.count(queue) < 602
 
 
 @pytest.mark.parametrize(
