@@ -79,6 +79,7 @@ class OperatorSettings(Installation):
     workers: int = Field(8, ge=1, le=256)
     lease_duration: float = Field(8, gt=0)
     resync_seconds: float = Field(600, gt=0)
+    lifecycle_events: bool = Field(False, description="tell agents' lives as CloudEvents to events_url")
     ai_probe_seconds: float = Field(60, ge=5, description="each AI endpoint is asked so often")
     host: str = "0.0.0.0"  # noqa: S104 -- probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
@@ -153,6 +154,12 @@ class SidecarSettings(BaseSettings):
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+
+class EventsSettings(Installation, TaskSettings):
+    """What `lambdaagent events` works with: the same variables as the processes."""
+
+    amqp_url: SecretStr = SecretStr("")
 
 
 def parse_namespaces(value: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from importlib import metadata
 
 import typer
 
-from lambdaagent.cli import migrate, offline, processes, rbac
+from lambdaagent.cli import events, migrate, offline, processes, rbac
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
 
@@ -23,6 +23,7 @@ offline.register(app)
 processes.register(app)
 rbac.register(app)
 migrate.register(app)
+events.register(app)
 
 
 @app.command()

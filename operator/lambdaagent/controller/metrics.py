@@ -49,6 +49,12 @@ class Metrics:
         self._seconds = Histogram(
             "lambdaagent_operator_reconcile_seconds", "Time of a reconcile", buckets=_BUCKETS, registry=self.registry
         )
+        self._told = Counter(
+            "lambdaagent_operator_lifecycle_events",
+            "Events about agents' lives by what came of them",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.registry.register(_Live(self))
 
     @contextmanager
@@ -69,6 +75,9 @@ class Metrics:
         finally:
             self._seconds.observe(self.monotonic() - begun)
             self._reconciles.labels(result).inc()
+
+    def told(self, outcome: str) -> None:
+        self._told.labels(outcome).inc()
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -7,7 +7,8 @@ that writes runs inside the Lease and is cancelled with it.
 import asyncio
 import secrets
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from lambdaagent.controller import agents, apis, health
 from lambdaagent.controller.auditing import Auditor
 from lambdaagent.controller.caches import Caches
 from lambdaagent.controller.evidence import Evidence
+from lambdaagent.controller.lifecycle import Herald
 from lambdaagent.controller.metrics import Metrics
 from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
@@ -28,14 +30,20 @@ from lambdaagent.kube.client import Client, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings
 from lambdaagent.kube.resources import BROKER
 from lambdaagent.settings import OperatorSettings
+from lambdaagent.status.lifecycle import Happening, Status
 
+Tell = Callable[[Object, Happening, Status], None]
 log = structlog.get_logger(__name__)
 
 
 async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None) -> None:
     """Until cancelled or told to stop by a signal; `ready` is set while this process leads and is in step."""
     metrics = Metrics()
-    async with health.serve(metrics, host=settings.host, port=settings.port) as port, connect() as client:
+    async with (
+        health.serve(metrics, host=settings.host, port=settings.port) as port,
+        _telling(settings, metrics) as tell,
+        connect() as client,
+    ):
         lease = Lease(
             client,
             naming.LEASE,
@@ -48,17 +56,41 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
             ),
         )
         log.info("waiting for the lease", namespace=lease.namespace, identity=lease.identity, port=port)
-        await lease.run(lambda: lead(client, settings, metrics=metrics, ready=ready))
+        await lease.run(lambda: lead(client, settings, metrics=metrics, tell=tell, ready=ready))
+
+
+@asynccontextmanager
+async def _telling(settings: OperatorSettings, metrics: Metrics) -> AsyncIterator[Tell]:
+    """Beside the Lease: what was written under it is told to the end, and twice does no harm."""
+    if not settings.lifecycle_events:
+        yield _nobody
+    elif not settings.events_url:
+        log.warning("no lifecycle events: LAMBDAAGENT_EVENTS_URL is empty, so there is no gateway to tell them to")
+        yield _nobody
+    else:
+        herald = Herald(settings.events_url, metrics.told)
+        async with herald.run():
+            yield herald.tell
+
+
+def _nobody(obj: Object, happening: Happening, status: Status) -> None:
+    """Lifecycle events are off."""
 
 
 async def lead(
-    client: Client, settings: OperatorSettings, *, metrics: Metrics, ready: asyncio.Event | None = None
+    client: Client,
+    settings: OperatorSettings,
+    *,
+    metrics: Metrics,
+    tell: Tell = _nobody,
+    ready: asyncio.Event | None = None,
 ) -> None:
     """Until cancelled. Begins anew when the cluster serves other APIs, so that `auto` follows, and when kopf ended."""
     backoff = Backoff()
     while True:
         served = await apis.served(client)
-        term = asyncio.create_task(_term(client, settings, served, metrics=metrics, ready=ready), name="term")
+        work = _term(client, settings, served, metrics=metrics, tell=tell, ready=ready)
+        term = asyncio.create_task(work, name="term")
         other_than = apis.asked_other_than if settings.namespaces else apis.other_than
         news = asyncio.create_task(other_than(client, served), name="served APIs")
         try:
@@ -84,6 +116,7 @@ async def _term(
     served: frozenset[str],
     *,
     metrics: Metrics,
+    tell: Tell,
     ready: asyncio.Event | None,
 ) -> None:
     chosen = backends(settings, served)
@@ -111,6 +144,7 @@ async def _term(
         wake,
         resync_seconds=settings.resync_seconds,
         instance=settings.pod_name or naming.MANAGER,
+        tell=tell,
     )
 
     async def process(key: AgentKey) -> float | None:

@@ -34,6 +34,7 @@ from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
 from lambdaagent.status.conditions import Failure
+from lambdaagent.status.lifecycle import Happening, happened
 from lambdaagent.status.models import endpoint
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,8 @@ class Reconciler:
     wake: Callable[[AgentKey], None]
     resync_seconds: float = 600.0
     instance: str = naming.MANAGER
+    # Called with an agent, what happened to it and its status.
+    tell: Callable[[Object, Happening, dict[str, Any]], None] = lambda *_: None
     now: Callable[[], datetime] = utc_now
     roster: Roster = field(init=False)
 
@@ -137,6 +140,7 @@ class Reconciler:
             return self.resync_seconds
         left = [name for name in metadata["finalizers"] if name != FINALIZER]
         self.roster.wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
+        self.tell(obj, Happening.DELETED, obj.get("status") or {})
         log.info("finalized", agent=f"{metadata['namespace']}/{metadata['name']}")
         return None
 
@@ -179,6 +183,8 @@ class Reconciler:
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
             log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])
+        for happening in happened(before, status):
+            self.tell(written, happening, status)
         if transition := decide.transition(before, status):
             await self._tell(written, transition)
 

@@ -21,9 +21,12 @@ _AGENT, _REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT = (
 )
 _ERROR = "x-lambdaagent-error"
 """All that releases before this one said of a message that is no event."""
+REDRIVE = "x-lambdaagent-redrive"
+"""At a message that was dead and is tried again, although it may have been delivered before."""
 _DEST, _STATUS, _DATA = "knativeerrordest", "knativeerrorcode", "knativeerrordata"
-OURS = frozenset((_AGENT, _REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT, _ERROR, _DEST, _STATUS, _DATA))
-_OF_RABBITMQ = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+_OF_KNATIVE = frozenset((_DEST, _STATUS, _DATA))
+# How a message came to where it is, and not what it is. Ours go all: attempts and due times begin anew after a death.
+_PASSING = ("x-lambdaagent-", "x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
 _REASON_LIMIT, _DESTINATION_LIMIT = 1000, 2048  # all headers together must fit into one frame
 _DATA_LIMIT = 768  # bytes, 1024 characters in base64: what Knative allows
 
@@ -77,7 +80,7 @@ def bare(message: amqp.Message) -> amqp.Message:
 
 
 def _of_death(name: str) -> bool:
-    return name in OURS or name.startswith(_OF_RABBITMQ)
+    return name in _OF_KNATIVE or name.startswith(_PASSING)
 
 
 def _is_binary_event(message: amqp.Message) -> bool:

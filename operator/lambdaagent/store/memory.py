@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from lambdaagent.a2a import Json
 from lambdaagent.store.errors import ConflictError, StoreFullError
-from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
-from lambdaagent.store.rows import letter_key
+from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
+from lambdaagent.store.rows import letter_key, letter_number
 
 _Once = tuple[str, str, str, str]
 
@@ -35,6 +35,8 @@ class MemoryStore:
         self._pushed: dict[str, None] = {}  # tasks with push configurations
         self._living: dict[str, float] = {}
         self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
+        self._freed: set[str] = set()  # ids of letters
+        self._lettered = 0  # how many there ever were
         self._max_deliveries = max_deliveries
         self._delivered: dict[tuple[str, str, Key], float] = {}  # in the order in which they were recorded
 
@@ -167,13 +169,33 @@ class MemoryStore:
             entry.pushes[push.id] = replace(known, sent=push.sent, attempts=push.attempts, due=push.due, dead=push.dead)
 
     async def bury(self, letter: DeadLetter) -> bool:
-        if any(_same(letter, other) for other in self._letters):
+        if any(_same(letter, other) and other.id not in self._freed for other in self._letters):
             return False
-        self._letters.append(letter)
+        self._lettered += 1
+        self._letters.append(replace(letter, id=str(self._lettered)))
         return True
 
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
-        return [letter for letter in reversed(self._letters) if letter.namespace == namespace][:limit]
+        return await self.find_letters(Letters(namespace, limit=limit))
+
+    async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
+        return [letter for letter in reversed(self._letters) if _matches(letter, wanted)][: wanted.limit]
+
+    async def letter(self, letter_id: str) -> DeadLetter | None:
+        return next((letter for letter in self._letters if letter.id == letter_id), None)
+
+    async def free_letter(self, letter_id: str) -> bool:
+        self._freed &= {letter.id for letter in self._letters}
+        known = await self.letter(letter_id) is not None
+        if known:
+            self._freed.add(letter_id)
+        return known
+
+    async def drop_letters(self, letter_ids: Collection[str]) -> int:
+        gone = [letter for letter in self._letters if letter.id in letter_ids]
+        for letter in gone:
+            self._letters.remove(letter)
+        return len(gone)
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
         known = (namespace, agent, key)
@@ -209,3 +231,14 @@ class MemoryStore:
 
 def _same(one: DeadLetter, other: DeadLetter) -> bool:
     return letter_key(one) is not None and letter_key(one) == letter_key(other)
+
+
+def _matches(letter: DeadLetter, wanted: Letters) -> bool:
+    return (
+        wanted.namespace in (None, letter.namespace)
+        and wanted.agent in (None, letter.agent)
+        and wanted.type in (None, letter.attributes.get("type"))
+        and (wanted.received_from is None or letter.received >= wanted.received_from)
+        and (wanted.received_before is None or letter.received < wanted.received_before)
+        and (not wanted.after or int(letter.id) < (letter_number(wanted.after) or 0))
+    )

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lambdaagent.errors import UsageError
+from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite_letters import SqliteLetters
 
 if TYPE_CHECKING:
     from lambdaagent.store.postgres.store import PostgresStore
@@ -44,6 +46,17 @@ async def open_store(database: str) -> Opened:
         raise UsageError(_MISSING.format(name=missing.name)) from None
     store = await PostgresStore.open(database)
     return Opened(store, lambda: store.problem)
+
+
+async def open_letters(database: str) -> "SqliteLetters | PostgresStore":
+    """The dead letters alone, beside the processes that work. Raises UsageError, StoreError."""
+    if not is_postgres(database):
+        return SqliteLetters(Path(database))
+    opened = await open_store(database)
+    if (problem := opened.problem()) is not None:
+        await opened.store.close()
+        raise StoreError(problem)
+    return opened.store  # type: ignore[return-value]  # a PostgreSQL's URL opens that
 
 
 async def migrate(database: str, *, check: bool = False) -> tuple[str, bool]:

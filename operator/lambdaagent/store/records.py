@@ -96,6 +96,23 @@ class DeadLetter:
     received: float
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
     data: bytes = b""
+    code: int = -1  # of the last answer; -1: there was none, or nobody said
+    destination: str = ""  # where it was sent to. Hazard: the URL may hold a capability
+    attempts: int = 0  # 0: nobody said
+    id: str = field(default="", compare=False)  # given by the store, which gives it to no other one ever
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Which dead letters, the newest first; None: any."""
+
+    namespace: str | None = None
+    agent: str | None = None  # empty: those whose agent nobody named
+    type: str | None = None
+    received_from: float | None = None  # including
+    received_before: float | None = None  # excluding
+    after: str = ""  # the id of the last one of the page before
+    limit: int = 100
 
 
 class TaskStore(Protocol):
@@ -176,6 +193,18 @@ class DeadLetterStore(Protocol):
 
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
         """The newest first."""
+        ...
+
+    async def find_letters(self, wanted: Letters) -> list[DeadLetter]: ...
+
+    async def letter(self, letter_id: str) -> DeadLetter | None: ...
+
+    async def free_letter(self, letter_id: str) -> bool:
+        """Another one of the same key may be buried beside it: what is redriven may die before this one is dropped."""
+        ...
+
+    async def drop_letters(self, letter_ids: Collection[str]) -> int:
+        """How many of them were there."""
         ...
 
 

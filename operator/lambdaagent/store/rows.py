@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.store.records import Change, DeadLetter, Key, Push, TaskRecord
+from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Push, TaskRecord
 
 TASK = (
     "id", "context_id", "namespace", "agent", "skill", "owner", "version", "state", "settled", "created", "updated",
@@ -21,7 +21,10 @@ CHANGING = ("version", "state", "settled", "updated", "body", "holder", "deadlin
 PUSH = (
     "task_id", "id", "url", "wire", "token", "scheme", "credentials", "sent", "attempts", "due", "dead",
 )  # fmt: skip
-LETTER = ("namespace", "agent", "source", "event_id", "reason", "received", "attributes", "data")
+LETTER = (
+    "namespace", "agent", "source", "event_id", "reason", "received", "attributes", "data", "code", "destination",
+    "attempts",
+)  # fmt: skip
 DELIVERY = ("digest", "namespace", "agent", "key", "at")
 
 
@@ -81,12 +84,32 @@ def letter_row(letter: DeadLetter) -> tuple[Any, ...]:
     key = letter_key(letter)
     source, event_id = (key[2], key[3]) if key else (None, None)
     attributes = orjson.dumps(dict(letter.attributes))
-    return letter.namespace, letter.agent, source, event_id, letter.reason, letter.received, attributes, letter.data
+    said = (letter.namespace, letter.agent, source, event_id, letter.reason, letter.received, attributes, letter.data)
+    return (*said, letter.code, letter.destination, letter.attempts)
 
 
 def letter_of(row: Sequence[Any]) -> DeadLetter:
-    namespace, agent, _, _, reason, received, attributes, data = row
-    return DeadLetter(namespace, agent, reason, received, orjson.loads(attributes), data)
+    """Of its number and LETTER."""
+    number, namespace, agent, _, _, reason, received, attributes, data, code, destination, attempts = row
+    known = orjson.loads(attributes)
+    return DeadLetter(namespace, agent, reason, received, known, data, code, destination, attempts, str(number))
+
+
+def letter_number(letter_id: str) -> int | None:
+    """The number that an id stands for; None: no letter has this one."""
+    if not (letter_id.isascii() and letter_id.isdecimal()):
+        return None
+    number = int(letter_id[:20])
+    return number if number < 2**63 else None
+
+
+def letter_type(wanted: Letters) -> bytes | None:
+    """What stands in the attributes of letters of that type and in no others.
+
+    They are written as JSON without spaces, in which a quote within a text never stands alone. So there need be no
+    column for it, which a gateway of the version before would leave empty.
+    """
+    return orjson.dumps({"type": wanted.type})[1:-1] if wanted.type is not None else None
 
 
 def letter_key(letter: DeadLetter) -> tuple[str, str, str, str] | None:

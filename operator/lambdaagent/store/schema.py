@@ -11,11 +11,12 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    inspect,
     text,
 )
 from sqlalchemy.schema import CreateColumn
 
-VERSION = 3  # PRAGMA user_version of a file that this code wrote
+VERSION = 4  # PRAGMA user_version of a file that this code wrote
 
 metadata = MetaData()
 
@@ -106,7 +107,11 @@ letters = Table(
     Column("received", Float, nullable=False),
     Column("attributes", LargeBinary, nullable=False),
     Column("data", LargeBinary, nullable=False),
+    Column("code", Integer, nullable=False, server_default="-1"),
+    Column("destination", String, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
     UniqueConstraint("namespace", "agent", "source", "event_id"),
+    sqlite_autoincrement=True,  # a number is a letter's id, and never given again
 )
 
 deliveries = Table(
@@ -132,7 +137,15 @@ def migrate(connection: Connection, *, found: int) -> None:
         connection.execute(text("DROP INDEX tasks_running"))
         # Whoever works on a task of that schema has ended: they are found by `dead`.
         connection.execute(text("UPDATE tasks SET holder = 'schema 1' WHERE settled = 0"))
+    # What numbers are taken from cannot be changed in place.
+    renewed = inspect(connection).has_table("dead_letters")
+    if renewed:
+        connection.execute(text("ALTER TABLE dead_letters RENAME TO dead_letters_before"))
     metadata.create_all(connection)
+    if renewed:
+        known = "number, namespace, agent, source, event_id, reason, received, attributes, data"
+        connection.execute(text(f"INSERT INTO dead_letters ({known}) SELECT {known} FROM dead_letters_before"))  # noqa: S608
+        connection.execute(text("DROP TABLE dead_letters_before"))
     if found == 1:
         for index in tasks.indexes:
             index.create(connection, checkfirst=True)

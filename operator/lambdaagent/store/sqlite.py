@@ -16,17 +16,16 @@ from sqlalchemy import Connection, Engine, bindparam, create_engine, delete, eve
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from lambdaagent.a2a import Json
-from lambdaagent.store import rows, schema, sqlite_deliveries, sqlite_pushes
+from lambdaagent.store import rows, schema, sqlite_deliveries, sqlite_letters, sqlite_pushes
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit
 from lambdaagent.store.locking import FileLock
-from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
-from lambdaagent.store.schema import changes, letters, pushes, tasks
+from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
+from lambdaagent.store.schema import changes, pushes, tasks
 from lambdaagent.store.sqlite_writing import Batch, Op, Outcome
 
 Found = TypeVar("Found")
 _BY_ID = select(tasks).where(tasks.c.id == bindparam("wanted"))
-_LETTER = tuple(letters.c[name] for name in rows.LETTER)
 # Written out, because a bound parameter would keep SQLite from its partial indexes.
 _WORKING, _ENDED = text("settled = 0"), text("settled = 2")
 
@@ -150,10 +149,19 @@ class SqliteStore:
         await self._alone(lambda connection: sqlite_pushes.settle(connection, push))
 
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
-        wanted = select(*_LETTER).where(letters.c.namespace == namespace)
-        wanted = wanted.order_by(letters.c.number.desc()).limit(limit)
-        found = await self._read(lambda connection: connection.execute(wanted).all())
-        return [rows.letter_of(row) for row in found]
+        return await self.find_letters(Letters(namespace, limit=limit))
+
+    async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
+        return await self._read(lambda connection: sqlite_letters.find(connection, wanted))
+
+    async def letter(self, letter_id: str) -> DeadLetter | None:
+        return await self._read(lambda connection: sqlite_letters.get(connection, letter_id))
+
+    async def free_letter(self, letter_id: str) -> bool:
+        return await self._alone(lambda connection: sqlite_letters.free(connection, letter_id))
+
+    async def drop_letters(self, letter_ids: Collection[str]) -> int:
+        return await self._alone(lambda connection: sqlite_letters.drop(connection, letter_ids))
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
         return await self._writer.submit(Delivered(namespace, agent, key, now)) is True

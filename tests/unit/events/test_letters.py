@@ -66,7 +66,8 @@ def test_long_and_broken_texts_fit_into_headers() -> None:
 def test_what_rabbitmq_itself_gave_up_names_the_queue_that_it_was_in() -> None:
     moment = datetime(2027, 1, 15, 8, tzinfo=UTC)
     death = {"queue": "lambdaagent.shop.agent.cart", "reason": "delivery_limit", "time": moment, "count": 1}
-    headers = {"x-death": [death], "x-first-death-queue": death["queue"], "x-delivery-count": 21}
+    passing = {"x-delivery-count": 21, "x-lambdaagent-attempt": 3, "x-lambdaagent-due": 1}
+    headers = {"x-death": [death], "x-first-death-queue": death["queue"], **passing}
     message = replace(EVENT, headers={**EVENT.headers, **headers})
     cause = letters.cause_of(message)
     assert (cause.agent, cause.at, cause.code) == ("shop/cart", moment.timestamp(), NO_ANSWER)
@@ -84,7 +85,10 @@ texts = st.text("a1\0é\udc80", max_size=5)
 values = st.none() | st.booleans() | st.integers() | texts | st.binary(max_size=5) | st.lists(texts, max_size=2)
 
 
-@given(st.dictionaries(st.sampled_from([*sorted(letters.OURS), "x-death", "id", "source"]), values))
+names = [*sorted(letters.mark(EVENT, CAUSE).headers), "x-lambdaagent-error", "x-death"]
+
+
+@given(st.dictionaries(st.sampled_from(names), values))
 def test_whatever_stands_there_is_read(headers: dict[str, Any]) -> None:
     message = amqp.Message(b"", headers)
     assert isinstance(letters.cause_of(message).code, int)

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
 from tests.unit.store.records import Store, letter
+
+from lambdaagent.store.records import Letters
 
 
 async def test_a_dead_letter_is_kept_once_per_agent_and_namespace(store: Store) -> None:
@@ -28,3 +31,87 @@ async def test_a_letter_may_hold_anything(store: Store) -> None:
     strange = letter(reason="no\nreason", data=bytes(range(256)), attributes={"id": "i", "source": "s", "ok": True})
     assert await store.bury(strange)
     assert await store.letters("shop") == [strange]
+
+
+async def test_all_that_is_said_of_a_death_is_kept(store: Store) -> None:
+    said = letter(code=503, destination="http://cart.shop.svc/", attempts=4)
+    await store.bury(said)
+    [found] = await store.find_letters(Letters())
+    assert found == said
+    assert found.id
+    assert await store.letter(found.id) == said
+
+
+async def ids(store: Store, **wanted: object) -> list[str]:
+    found = await store.find_letters(Letters(**wanted))  # type: ignore[arg-type]
+    return [str(each.attributes["id"]) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        pytest.param({}, "54321", id="all"),
+        pytest.param({"namespace": "shop"}, "4321", id="a namespace"),
+        pytest.param({"namespace": "none"}, "", id="another namespace"),
+        pytest.param({"agent": "cart"}, "532", id="an agent"),
+        pytest.param({"agent": ""}, "1", id="nobody's"),
+        pytest.param({"namespace": "shop", "agent": "cart"}, "32", id="an agent of a namespace"),
+        pytest.param({"type": "a.b"}, "31", id="a type"),
+        pytest.param({"type": "b"}, "2", id="not a part of a type"),
+        pytest.param({"type": 'x","type":"b'}, "", id="no trick"),
+        pytest.param({"type": "\u00e9\0"}, "4", id="a strange type"),
+        pytest.param({"received_from": 3.0}, "543", id="newer"),
+        pytest.param({"received_before": 3.0}, "21", id="older"),
+        pytest.param({"received_from": 2.0, "received_before": 4.0, "type": "a.b"}, "3", id="all together"),
+        pytest.param({"limit": 2}, "54", id="some"),
+    ],
+)
+async def test_letters_are_found_by_what_they_are(store: Store, wanted: dict[str, object], found: str) -> None:
+    for number, (namespace, agent, type_) in enumerate(
+        [("shop", "", "a.b"), ("shop", "cart", "b"), ("shop", "cart", "a.b"), ("shop", "till", "\u00e9\0"),
+         ("bank", "cart", 'x","type":"a.b')],
+        start=1,
+    ):  # fmt: skip
+        attributes = {"id": str(number), "source": "/s", "xtype": "b", "subject": '"type":"a.b"', "type": type_}
+        await store.bury(letter(namespace=namespace, agent=agent, received=float(number), attributes=attributes))
+    assert "".join(await ids(store, **wanted)) == found
+
+
+async def test_pages_hold_every_letter_once_also_while_some_go(store: Store) -> None:
+    for number in range(5):
+        await store.bury(letter(attributes={"id": str(number), "source": "/s"}))
+    first = await store.find_letters(Letters(limit=2))
+    await store.drop_letters([first[-1].id])
+    assert await ids(store, limit=2, after=first[-1].id) == ["2", "1"]
+    assert await ids(store, after="none") == []
+
+
+async def test_a_letter_is_dropped_once_and_its_id_is_never_given_again(store: Store) -> None:
+    await store.bury(letter())
+    await store.bury(letter(agent="cart"))
+    newest, oldest = await store.find_letters(Letters())
+    assert await store.drop_letters([newest.id, "none", "9" * 30, "-1"]) == 1
+    assert await store.drop_letters([newest.id]) == 0
+    assert await store.letter(newest.id) is None
+    assert await store.letter("none") is None
+    assert await store.find_letters(Letters()) == [oldest]
+    assert await store.bury(letter(agent="cart"))
+    again = (await store.find_letters(Letters()))[0]
+    assert again.id not in (newest.id, oldest.id)
+
+
+async def test_very_many_are_dropped_at_once(store: Store) -> None:
+    await asyncio.gather(*(store.bury(letter(attributes={"id": str(n), "source": "/s"})) for n in range(700)))
+    assert await store.drop_letters([each.id for each in await store.find_letters(Letters(limit=1000))]) == 700
+
+
+async def test_beside_a_freed_letter_one_of_the_same_key_is_buried(store: Store) -> None:
+    await store.bury(letter())
+    [first] = await store.find_letters(Letters())
+    assert await store.free_letter(first.id)
+    assert not await store.free_letter("none")
+    assert await store.bury(letter(received=4.0))
+    assert not await store.bury(letter(received=5.0))
+    assert [each.received for each in await store.find_letters(Letters())] == [4.0, 3.0]
+    assert await store.drop_letters([first.id]) == 1
+    assert await store.find_letters(Letters()) == [letter(received=4.0)]

@@ -13,8 +13,9 @@ from tests.unit.store.records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.grouping import GroupCommit
-from lambdaagent.store.records import Listing
+from lambdaagent.store.records import Letters, Listing
 from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite_letters import SqliteLetters
 
 WRITER = """
     import asyncio, sys
@@ -222,3 +223,59 @@ async def test_only_the_process_that_holds_the_file_lives(tmp_path: Path) -> Non
     await store.beat("now", seconds=0.0)
     assert await store.dead() == ["earlier"]
     await store.close()
+
+
+SCHEMA_2_LETTERS = """
+    CREATE TABLE dead_letters (
+        number INTEGER NOT NULL, namespace VARCHAR NOT NULL, agent VARCHAR NOT NULL, source VARCHAR, event_id VARCHAR,
+        reason VARCHAR NOT NULL, received FLOAT NOT NULL, attributes BLOB NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (number), UNIQUE (namespace, agent, source, event_id)
+    );
+    INSERT INTO dead_letters VALUES (7, 'shop', '', '/s', '1', 'why', 3.0, '{"id":"1","source":"/s","n":7}', X'00');
+    PRAGMA user_version = 2;
+"""
+
+
+async def test_letters_of_schema_2_are_kept_with_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    await (await SqliteStore.open(path)).close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE dead_letters")
+    connection.executescript(SCHEMA_2_LETTERS)
+    connection.close()
+    store = await SqliteStore.open(path)
+    assert await store.letter("7") == letter()
+    assert not await store.bury(letter())
+    await store.drop_letters(["7"])
+    await store.bury(letter())
+    assert int((await store.letters("shop"))[0].id) > 7
+    await store.close()
+
+
+async def test_letters_are_read_and_dropped_beside_the_process_that_holds_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    store = await SqliteStore.open(path)
+    await store.bury(letter())
+    beside = SqliteLetters(path)
+    [found] = await beside.find_letters(Letters())
+    assert await beside.letter(found.id) == found == letter()
+    assert await beside.drop_letters([found.id]) == 1
+    assert await store.letters("shop") == []
+    await beside.close()
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(None, "there is no file", id="no file"),
+        pytest.param(b"not a database" * 100, "not a database", id="no database"),
+        pytest.param(b"", "schema 0", id="an empty one"),
+    ],
+)
+def test_letters_beside_are_of_a_file_of_this_version(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "tasks.db"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StoreUnusableError, match=said):
+        SqliteLetters(path)

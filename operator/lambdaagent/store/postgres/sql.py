@@ -12,7 +12,7 @@ CHANNEL = "lambdaagent_changes"
 
 _TYPES = {
     "version": "int", "settled": "int", "created": "float8", "updated": "float8", "deadline": "float8",
-    "received": "float8", "at": "float8", "digest": "bytea", "key": "bytea",
+    "code": "int", "attempts": "int", "received": "float8", "at": "float8", "digest": "bytea", "key": "bytea",
     "body": "bytea", "updates": "bytea", "attributes": "bytea", "data": "bytea",
 }  # fmt: skip
 _LOGGED = ("source", "event_id", "updates")
@@ -110,7 +110,15 @@ RETURNING {", ".join(f"due.{name}" for name in rows.PUSH)}"""
 SETTLE_PUSH = f"""
 UPDATE {PUSHES} SET sent = $3, attempts = $4, due = $5, dead = $6, done = EXISTS (
   SELECT FROM {TASKS} WHERE id = $1 AND settled = 2 AND version <= $3) WHERE task_id = $1 AND id = $2"""
-LETTERS_OF = f"SELECT {LETTER_COLUMNS} FROM {LETTERS} WHERE namespace = $1 ORDER BY number DESC LIMIT $2"
+_LETTERS = f"SELECT number, {LETTER_COLUMNS} FROM {LETTERS}"
+FIND_LETTERS = f"""
+{_LETTERS} WHERE ($1::text IS NULL OR namespace = $1) AND ($2::text IS NULL OR agent = $2)
+  AND ($3::bytea IS NULL OR position($3 in attributes) > 0)
+  AND ($4::float8 IS NULL OR received >= $4) AND ($5::float8 IS NULL OR received < $5)
+  AND ($6::bigint IS NULL OR number < $6) ORDER BY number DESC LIMIT $7"""
+LETTER = f"{_LETTERS} WHERE number = $1"
+FREE_LETTER = f"UPDATE {LETTERS} SET source = NULL, event_id = NULL WHERE number = $1 RETURNING 1"
+DROP_LETTERS = f"DELETE FROM {LETTERS} WHERE number = ANY($1::bigint[]) RETURNING 1"
 
 DELIVERED = f"""
 INSERT INTO {DELIVERIES} ({", ".join(rows.DELIVERY)}) SELECT * FROM unnest({_arrays(rows.DELIVERY)})

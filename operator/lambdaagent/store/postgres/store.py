@@ -21,7 +21,7 @@ from lambdaagent.store.postgres.pool import Connection, Pool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.postgres.writing import Writing
-from lambdaagent.store.records import Change, DeadLetter, Key, Listing, Page, Push, TaskRecord
+from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
 
 
 class PostgresStore:
@@ -130,7 +130,26 @@ class PostgresStore:
         return await self._writing.bury(letter)
 
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
-        return [rows.letter_of(row) for row in await self._fetch(sql.LETTERS_OF, namespace, limit)]
+        return await self.find_letters(Letters(namespace, limit=limit))
+
+    async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
+        place = (rows.letter_number(wanted.after) or 0) if wanted.after else None
+        times = (wanted.received_from, wanted.received_before)
+        which = (wanted.namespace, wanted.agent, rows.letter_type(wanted), *times, place, wanted.limit)
+        return [rows.letter_of(row) for row in await self._fetch(sql.FIND_LETTERS, *which)]
+
+    async def letter(self, letter_id: str) -> DeadLetter | None:
+        number = rows.letter_number(letter_id)
+        found = await self._fetch(sql.LETTER, number) if number is not None else []
+        return rows.letter_of(found[0]) if found else None
+
+    async def free_letter(self, letter_id: str) -> bool:
+        number = rows.letter_number(letter_id)
+        return bool(await self._fetch(sql.FREE_LETTER, number)) if number is not None else False
+
+    async def drop_letters(self, letter_ids: Collection[str]) -> int:
+        numbers = [number for each in letter_ids if (number := rows.letter_number(each)) is not None]
+        return len(await self._fetch(sql.DROP_LETTERS, numbers))
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
         return await self._delivering.submit(Delivered(namespace, agent, key, now))

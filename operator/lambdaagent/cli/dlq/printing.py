@@ -1,0 +1,67 @@
+"""Letters for people and programs. Columns are as kubectl's, so that they can be cut and sorted."""
+
+import json
+import time
+from base64 import b64encode
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import typer
+
+from lambdaagent.cli.printing import print_json, say, yaml_text
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_COLUMNS = ("ID", "NAMESPACE", "AGENT", "TYPE", "CODE", "ATTEMPTS", "AGE", "REASON")
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def print_rows(rows: list[dict[str, Any]], form: Form) -> None:
+    if form is Form.JSON:
+        print_json({"items": rows})
+    elif form is Form.YAML:
+        typer.echo(yaml_text({"items": rows}), nl=False)
+    elif not rows:
+        say("no dead letters")
+    else:
+        lines = [_COLUMNS, *(_line(row) for row in rows)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(_COLUMNS))]
+        for line in lines:
+            typer.echo("   ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    code = "-" if row["code"] == -1 else str(row["code"])
+    attempts = str(row["attempts"] or "-")
+    texts = (row["id"], row["namespace"], row["agent"].partition("/")[2], row["type"], code, attempts, _age(row["at"]))
+    return tuple(_one_line(text) or "-" for text in (*texts, row["reason"][:120]))
+
+
+def _one_line(text: str) -> str:
+    """Senders choose these: no line of theirs, and nothing that a terminal obeys."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def _age(at: str) -> str:
+    if not at:
+        return "-"
+    seconds = max(0, int(time.time() - datetime.fromisoformat(at).timestamp()))
+    unit = next(unit for unit in "dhms" if seconds >= UNITS[unit] or unit == "s")
+    return f"{seconds // UNITS[unit]}{unit}"
+
+
+def data_of(data: bytes) -> dict[str, Any]:
+    """As JSON and text where it is that, else in base64 as CloudEvents write it."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return {"data_base64": b64encode(data).decode()}
+    try:
+        return {"data": json.loads(text)} if text else {}
+    except ValueError:
+        return {"data": text}

@@ -1,0 +1,91 @@
+"""Dead letters in RabbitMQ: one queue per namespace."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lambdaagent.broker import letters as boxes
+from lambdaagent.broker.link import Link
+from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
+from lambdaagent.errors import LambdaAgentError, UsageError
+from lambdaagent.events import amqp
+from lambdaagent.events.errors import EventError
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedLetters:
+    link: Link
+    namespaces: Sequence[str]
+
+    async def newest(self, wanted: Wanted, *, limit: int | None) -> list[Found]:
+        found: list[Found] = []
+
+        async def visit(letter: boxes.Letter, _: boxes.LetterBox) -> bool:
+            if (seen := _found(letter)) in wanted:
+                found.append(replace(seen, data=b""))
+            if limit is not None and len(found) > 2 * limit:
+                found[:] = _newest(found, limit)
+            return False
+
+        for namespace in self._namespaces(wanted):
+            await boxes.walk(self.link, namespace, visit)
+        return _newest(found, limit)
+
+    async def walk(self, wanted: Wanted, visit: Visit) -> None:
+        async def each(letter: boxes.Letter, box: boxes.LetterBox) -> bool:
+            seen = _found(letter)
+
+            async def redrive() -> str:
+                try:
+                    return await box.redrive(letter)
+                except (LambdaAgentError, TimeoutError) as problem:
+                    return str(problem) or "RabbitMQ did not confirm it in time"
+
+            return seen in wanted and await visit(seen, redrive)
+
+        for namespace in self._namespaces(wanted):
+            await boxes.walk(self.link, namespace, each)
+
+    def _namespaces(self, wanted: Wanted) -> Sequence[str]:
+        return [wanted.namespace] if wanted.namespace else self.namespaces
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, namespaces: Sequence[str]) -> AsyncIterator[QueuedLetters]:
+    """Raises UsageError, which does not repeat the URL: there is a password in it."""
+    try:
+        link = Link(url=url, name="lambdaagent events dlq") if url.startswith(("amqp://", "amqps://")) else None
+    except (ValueError, TypeError, AttributeError):
+        link = None
+    if link is None:
+        raise UsageError("LAMBDAAGENT_AMQP_URL is not a URL like amqp://user:password@host:5672/%2F")
+    link.start()
+    try:
+        yield QueuedLetters(link, namespaces)
+    finally:
+        await link.stop()
+
+
+def _newest(found: list[Found], limit: int | None) -> list[Found]:
+    return sorted(found, key=lambda letter: letter.at, reverse=True)[:limit]
+
+
+def _found(letter: boxes.Letter) -> Found:
+    cause = letter.cause
+    attributes: Mapping[str, Any]
+    data = letter.message.body
+    try:
+        event = amqp.read(letter.message)
+        attributes, data = event.attributes(), event.data
+    except EventError:
+        attributes = {name: _plain(value) for name, value in letter.message.headers.items()}
+    return Found(
+        f"q-{letter.id}", letter.namespace, cause.agent, cause.reason, cause.at, attributes, cause.code,
+        cause.destination, cause.attempts, data,
+    )  # fmt: skip
+
+
+def _plain(value: Any) -> str | int | bool:
+    """Headers may hold anything: bytes, times, tables."""
+    return value if isinstance(value, str | int | bool) else str(value)

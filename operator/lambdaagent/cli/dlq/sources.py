@@ -1,0 +1,59 @@
+"""Where letters lie, by the settings of the processes."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from lambdaagent.cli import logs
+from lambdaagent.cli.dlq.letters import Found, Source, Visit, Wanted
+from lambdaagent.cli.printing import say
+from lambdaagent.cli.processes import read_settings
+from lambdaagent.errors import UsageError
+from lambdaagent.settings import EventsSettings
+
+_NAMESPACE = "RabbitMQ does not tell which queues there are: name a namespace with --namespace"
+
+
+async def newest(wanted: Wanted, limit: int | None) -> list[Found]:
+    async with _sources(wanted) as sources:
+        found = [letter for source in sources for letter in await source.newest(wanted, limit=limit)]
+    return sorted(found, key=lambda letter: letter.at, reverse=True)[:limit]
+
+
+async def walk(wanted: Wanted, visit: Visit) -> None:
+    async with _sources(wanted) as sources:
+        for source in sources:
+            await source.walk(wanted, visit)
+
+
+@contextlib.asynccontextmanager
+async def _sources(wanted: Wanted) -> AsyncIterator[list[Source]]:
+    """Where letters of these ids may lie, or any. Raises UsageError where that is not configured."""
+    settings = read_settings(EventsSettings)
+    logs.configure(level="warning", form="text")
+    amqp, database = settings.amqp_url.get_secret_value(), settings.database.get_secret_value()
+    prefixes = {letter_id.partition("-")[0] for letter_id in wanted.ids} or {"q", "s"}
+    if unknown := prefixes - {"q", "s"}:
+        raise UsageError(f"{', '.join(sorted(unknown))}: IDs begin with q- or s-, as `list` prints them")
+    if wanted.ids and "q" in prefixes and not amqp:
+        raise UsageError("letters of q- IDs lie in RabbitMQ: set LAMBDAAGENT_AMQP_URL")
+    if wanted.ids and "s" in prefixes and not database:
+        raise UsageError("letters of s- IDs lie in the gateways' database: set LAMBDAAGENT_DATABASE")
+    if not amqp and not database:
+        raise UsageError("neither LAMBDAAGENT_AMQP_URL nor LAMBDAAGENT_DATABASE says where dead letters lie")
+    namespaces = [wanted.namespace] if wanted.namespace else list(settings.namespaces)
+    async with contextlib.AsyncExitStack() as stack:
+        sources: list[Source] = []
+        if database and "s" in prefixes:
+            from lambdaagent.cli.dlq import stored
+
+            sources.append(await stack.enter_async_context(stored.opened(database, settings)))
+        if amqp and "q" in prefixes:
+            from lambdaagent.cli.dlq import queued
+
+            if namespaces:
+                sources.append(await stack.enter_async_context(queued.opened(amqp, namespaces)))
+            elif sources and not wanted.ids:
+                say(f"warning: without its queues; {_NAMESPACE}")
+            else:
+                raise UsageError(_NAMESPACE)
+        yield sources

@@ -1,0 +1,123 @@
+"""Dead letters in the gateways' database. They are redriven through the gateway, which alone knows where agents are."""
+
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import aiohttp
+
+from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
+from lambdaagent.errors import TemporaryError, UsageError
+from lambdaagent.events import capability, http
+from lambdaagent.events.cloudevents import from_attributes
+from lambdaagent.events.destinations import agent_of, hide
+from lambdaagent.events.errors import EventError
+from lambdaagent.events.letters import REDRIVE
+from lambdaagent.settings import Installation
+from lambdaagent.store.opening import open_letters
+from lambdaagent.store.records import DeadLetter, Letters
+
+_PAGE = 200
+_TIMEOUT = 330.0  # longer than a gateway waits for a container
+_OF_DEATH = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
+
+
+class _Store(Protocol):
+    async def find_letters(self, wanted: Letters) -> list[DeadLetter]: ...
+    async def letter(self, letter_id: str) -> DeadLetter | None: ...
+    async def free_letter(self, letter_id: str) -> bool: ...
+    async def drop_letters(self, letter_ids: Collection[str]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLetters:
+    store: _Store
+    installation: Installation
+
+    async def newest(self, wanted: Wanted, *, limit: int | None) -> list[Found]:
+        found: list[Found] = []
+        page = Letters(
+            namespace=wanted.namespace or None,
+            type=wanted.type or None,
+            received_from=wanted.died_from,
+            received_before=wanted.died_before,
+            limit=_PAGE,
+        )
+        while limit is None or len(found) < limit:
+            letters = await self.store.find_letters(page)
+            found += (replace(each, data=b"") for each in map(_found, letters) if each in wanted)
+            if len(letters) < _PAGE:
+                break
+            page = replace(page, after=letters[-1].id)
+        return found[:limit]
+
+    async def walk(self, wanted: Wanted, visit: Visit) -> None:
+        ids = [id_.removeprefix("s-") for id_ in sorted(wanted.ids) if id_.startswith("s-")]
+        if not wanted.ids:
+            ids = [each.id.removeprefix("s-") for each in reversed(await self.newest(wanted, limit=None))]
+        for id_ in ids:
+            letter = await self.store.letter(id_)
+            found = _found(letter) if letter is not None else None
+            if found is not None and found in wanted and await visit(found, partial(self._post, found)):
+                await self.store.drop_letters([id_])
+
+    async def _post(self, found: Found) -> str:
+        namespace, _, name = found.agent.partition("/")
+        if not name:
+            where = f" ({hide(found.destination)} is none's URL)" if found.destination else ""
+            return f"it does not say which agent it was for{where}"
+        if not self.installation.events_url:
+            raise UsageError("LAMBDAAGENT_EVENTS_URL is empty: set it to where the gateway takes events")
+        try:
+            alive = {name: value for name, value in found.attributes.items() if name not in _OF_DEATH}
+            headers, body = http.binary(from_attributes(alive, data=found.data))
+        except EventError as error:
+            return f"it is no event: {error}"
+        # From now on it may die again beside itself, should the agent refuse it.
+        await self.store.free_letter(found.id.removeprefix("s-"))
+        return await self._answer(namespace, name, [*headers, (REDRIVE, "true")], body)
+
+    async def _answer(self, namespace: str, name: str, headers: http.Headers, body: bytes) -> str:
+        keys, base = self.installation.keys, self.installation.events_url
+        segment = f"/{capability.sign(keys, namespace=namespace, use='to', agent=name)}" if keys else ""
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT, sock_connect=10)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(
+                    f"{base}/events/{namespace}/to/{name}{segment}", headers=headers, data=body, allow_redirects=False
+                ) as answer,
+            ):
+                said = (await answer.content.read(1000)).decode("utf-8", "replace")
+                return "" if 200 <= answer.status < 300 else hide(f"the gateway answered {answer.status}: {said}")
+        except aiohttp.ClientConnectorError as error:
+            # The next one would fare no better.
+            raise TemporaryError(
+                f"the gateway at {base} cannot be reached ({error.os_error.strerror or error.os_error}): check "
+                f"LAMBDAAGENT_EVENTS_URL"
+            ) from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return f"the gateway did not answer: {type(error).__name__}"
+
+
+@contextlib.asynccontextmanager
+async def opened(database: str, installation: Installation) -> AsyncIterator[StoredLetters]:
+    store = await open_letters(database)
+    try:
+        yield StoredLetters(store, installation)
+    finally:
+        await store.close()
+
+
+def _found(letter: DeadLetter) -> Found:
+    attributes = letter.attributes
+    destination = letter.destination or str(attributes.get("knativeerrordest") or "")
+    code = attributes.get("knativeerrorcode")
+    said = int(str(code)) if letter.code == -1 and str(code).isdecimal() else letter.code
+    agent = f"{letter.namespace}/{letter.agent}" if letter.agent else agent_of(destination)
+    return Found(
+        f"s-{letter.id}", letter.namespace, agent, letter.reason, letter.received, attributes, said, destination,
+        letter.attempts, letter.data,
+    )  # fmt: skip

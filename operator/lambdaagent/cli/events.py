@@ -1,0 +1,80 @@
+"""`lambdaagent events`: what a person does with events by hand."""
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lambdaagent.cli.dlq import commands as dlq
+from lambdaagent.errors import LambdaAgentError, TemporaryError, UsageError
+from lambdaagent.events import http
+from lambdaagent.events.cloudevents import from_attributes
+from lambdaagent.events.errors import EventError
+
+app = typer.Typer(no_args_is_help=True, help="Send events, and see to those that could not be delivered.")
+app.add_typer(dlq.app, name="dlq")
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="events")
+
+
+@app.command()
+def send(
+    type_: Annotated[str, typer.Option("--type", help="The event's type.")],
+    source: Annotated[str, typer.Option(help="Who says so: a URI reference.")] = "/lambdaagent/cli",
+    data: Annotated[str, typer.Option(help="The data, or @FILE.")] = "",
+    url: Annotated[str, typer.Option(help="The gateway, or a whole event URL.")] = "http://127.0.0.1:8080",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Whose agents are to hear it.")] = "default",
+    event_id: Annotated[str, typer.Option("--id", help="Default: a new one.")] = "",
+    subject: Annotated[str, typer.Option(help="What it is about.")] = "",
+    content_type: Annotated[str, typer.Option(help="Of the data.")] = "application/json",
+) -> None:
+    """Post one CloudEvent to a gateway; says how many queues or Triggers it was routed to."""
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"--url {url}: begins with neither http:// nor https://")
+    attributes = {
+        "specversion": "1.0",
+        "id": event_id or str(uuid.uuid4()),
+        "source": source,
+        "type": type_,
+        "subject": subject or None,
+        "datacontenttype": content_type if data else None,
+    }
+    try:
+        event = from_attributes(attributes, data=_read(data))
+    except EventError as error:
+        raise UsageError(f"this is no event: {error}") from None
+    target = url if "/events/" in url else f"{url.rstrip('/')}/events/{namespace}"
+    typer.echo(f"{attributes['id']} {asyncio.run(_post(target, *http.binary(event)))}")
+
+
+def _read(data: str) -> bytes:
+    if not data.startswith("@"):
+        return data.encode("utf-8", "surrogateescape")
+    try:
+        return Path(data[1:]).read_bytes()
+    except OSError as error:
+        raise UsageError(f"--data {data}: {error.strerror}") from None
+
+
+async def _post(url: str, headers: http.Headers, body: bytes) -> str:
+    import aiohttp
+
+    from lambdaagent.events.destinations import hide
+
+    timeout = aiohttp.ClientTimeout(total=60, sock_connect=10)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(url, headers=headers, data=body, allow_redirects=False) as answer,
+        ):
+            said = (await answer.content.read(1000)).decode("utf-8", "replace")
+            if not 200 <= answer.status < 300:
+                raise LambdaAgentError(f"{hide(url)} answered {answer.status}: {said}")
+            routed = answer.headers.get("LambdaAgent-Routed")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise TemporaryError(f"{hide(url)} cannot be reached: {type(error).__name__}") from None
+    return "accepted" if routed is None else f"accepted, routed: {routed}"

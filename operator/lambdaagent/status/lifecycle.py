@@ -1,0 +1,41 @@
+"""What happened to an agent, told from the status that stood there and the one that is written now. Pure."""
+
+from enum import StrEnum
+from typing import Any
+
+Status = dict[str, Any]
+
+
+class Happening(StrEnum):
+    CREATED = "created"
+    UPDATED = "updated"
+    READY = "ready"
+    DEGRADED = "degraded"
+    DELETED = "deleted"
+
+
+def happened(before: Status, after: Status) -> list[Happening]:
+    """In the order in which it should be told. A change that is rolled out degrades nothing unless it fails."""
+    if after["phase"] == "Deleting":
+        return []  # it is told when it is gone
+    found = []
+    edited = before.get("observedGeneration") != after["observedGeneration"]
+    if not before.get("phase"):
+        found.append(Happening.CREATED)
+    elif edited:
+        found.append(Happening.UPDATED)
+    was, now = _ready(before), _ready(after)
+    failed = after["phase"] == "Failed" and (edited or before.get("phase") != "Failed")
+    if now and not was:
+        found.append(Happening.READY)
+    elif not now and (failed or (was and not edited)):
+        found.append(Happening.DEGRADED)
+    return found
+
+
+def ready_condition(status: Status) -> dict[str, Any]:
+    return next((entry for entry in status.get("conditions") or [] if entry["type"] == "Ready"), {})
+
+
+def _ready(status: Status) -> bool:
+    return ready_condition(status).get("status") == "True"
