@@ -116,6 +116,7 @@ class GatewaySettings(_Common, TaskSettings):
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    lifecycle_events: bool = Field(False, description="tell tasks' lives as CloudEvents on their agents' Brokers")
     refuse_unrouted: bool = Field(False, description="404 for events that no agent takes, instead of 202")
     protocol_errors: Literal["1.0.1", "1.0.0"] = Field("1.0.1", description="whose HTTP statuses A2A errors have")
     card_signing_key: SecretStr = Field(

@@ -15,8 +15,11 @@ from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import BrokerUnavailableError, EventTooLargeError, NotConfirmedError
 from lambdaagent.broker.link import Link
 from lambdaagent.events import amqp
+from lambdaagent.events.letters import REASON
 
-_HEADERS_LIMIT = 100_000  # a header frame must fit into one frame of 128 kB, or the whole connection is closed
+# A header frame must fit into one frame of 128 kB, or the whole connection is closed.
+_HEADERS_LIMIT = 80_000
+_LETTER_LIMIT = 120_000  # what was carried before must be, with the cause of its death
 _BODY_LIMIT = 16 * 2**20  # RabbitMQ 4's default; beyond it the channel is closed
 
 
@@ -102,10 +105,9 @@ class ConfirmChannel:
 
 def _check_size(message: amqp.Message) -> None:
     headers = sum(len(name) + len(str(value).encode()) + 8 for name, value in message.headers.items())
-    if headers > _HEADERS_LIMIT:
-        raise EventTooLargeError(
-            f"the event's attributes take {headers} bytes; at most {_HEADERS_LIMIT} can be carried"
-        )
+    limit = _LETTER_LIMIT if REASON in message.headers else _HEADERS_LIMIT
+    if headers > limit:
+        raise EventTooLargeError(f"the event's attributes take {headers} bytes; at most {limit} can be carried")
     if len(message.body) > _BODY_LIMIT:
         raise EventTooLargeError(
             f"the event's data takes {len(message.body)} bytes; at most {_BODY_LIMIT} can be carried: put it "

@@ -9,14 +9,14 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.channel import Channel
-from lambdaagent.broker.delays import ATTEMPT_HEADER, DUE_HEADER, Delays
+from lambdaagent.broker.delays import Delays
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
@@ -24,12 +24,10 @@ from lambdaagent.broker.protocol import REQUEUE, Delivery, Handler, Outcome, Ver
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.errors import EventError
-from lambdaagent.events.letters import Cause, agent_of_queue, mark
+from lambdaagent.events.letters import REDRIVE, Cause, agent_of_queue, mark
 
 log = structlog.get_logger(__name__)
 
-REDRIVE_HEADER = "x-lambdaagent-redrive"
-_OF_DELIVERY = frozenset((ATTEMPT_HEADER, DUE_HEADER, REDRIVE_HEADER))
 _AHEAD = 31
 """Deliveries fetched beyond those that are handled: without them each acknowledgement would cost a round trip."""
 Bury = Callable[[amqp.Message], Awaitable[None]]
@@ -165,27 +163,23 @@ class Consumer(ABC):
                 event = amqp.read(taken.message)
             except EventError as problem:
                 log.error("a message is no event", queue=self.queue, problem=str(problem))
-                await self._bury(taken.message, Cause(agent_of_queue(self.queue), str(problem), self.now()))
+                await self.bury(mark(taken.message, Cause(agent_of_queue(self.queue), str(problem), self.now())))
                 return Outcome(Verdict.ACK)
             delivery = Delivery(
                 event,
                 self.queue,
                 attempt,
                 taken.redelivered,
-                bool(taken.message.headers.get(REDRIVE_HEADER)),
+                bool(taken.message.headers.get(REDRIVE)),
                 self.session,
             )
             outcome = await self._handle(delivery)
             if outcome.verdict is Verdict.DEAD_LETTER and outcome.cause is not None:
-                await self._bury(taken.message, outcome.cause)
+                await self.bury(mark(taken.message, outcome.cause))
         except (LambdaAgentError, TimeoutError) as problem:
             log.warning("cannot dead-letter, delivering again", queue=self.queue, problem=str(problem))
             return REQUEUE
         return outcome
-
-    async def _bury(self, message: amqp.Message, cause: Cause) -> None:
-        kept = {name: value for name, value in message.headers.items() if name not in _OF_DELIVERY}
-        await self.bury(mark(replace(message, headers=kept), cause))
 
     async def _handle(self, delivery: Delivery) -> Outcome:
         try:

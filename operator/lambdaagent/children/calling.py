@@ -6,7 +6,7 @@ this agent (`a2aagent`), and one of the skill's own `eventType` that somebody el
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lambdaagent.api.a2a import Invoke, Skill
 from lambdaagent.api.agent import LambdaAgent
@@ -65,6 +65,12 @@ def event_type(skill: Skill) -> str:
 def invoke_seconds(skill: Skill) -> int:
     """Time for the answer."""
     return skill.invoke.timeout_seconds if skill.invoke else Invoke().timeout_seconds
+
+
+def correlated(reply: Event, asked: Event) -> Event:
+    """An unchanged container does not know of tasks, so its reply gets the ids of what it replies to."""
+    ids = {name: asked.extensions[name] for name in CORRELATION if name in asked.extensions}
+    return replace(reply, extensions={**ids, **reply.extensions}) if ids else reply
 
 
 def undelivered(event: Event, reason: str) -> Event | None:

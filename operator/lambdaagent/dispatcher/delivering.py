@@ -20,7 +20,7 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import ACK, Delivery, Outcome, dead_letter, retry
 from lambdaagent.broker.protocol import Verdict as Settlement
-from lambdaagent.children.calling import CORRELATION, Calls, undelivered
+from lambdaagent.children.calling import Calls, correlated, undelivered
 from lambdaagent.dispatcher.circuit import Circuit
 from lambdaagent.dispatcher.seen import Seen
 from lambdaagent.errors import PermanentError, TemporaryError
@@ -120,7 +120,7 @@ class Deliverer:
             log.warning("reply.invalid", agent=self.agent, event_id=event.id, next_step="it is no event; see the agent")
             self.observer.delivery("bad-reply")
         if done.replies:
-            await self._reply([_correlated(reply, event) for reply in done.replies])
+            await self._reply([correlated(reply, event) for reply in done.replies])
         return self._settled(event)
 
     async def _reply(self, events: Sequence[Event]) -> None:
@@ -168,9 +168,3 @@ class Deliverer:
         key = (event.source, event.id)
         self.seen.remember(key)
         return Outcome(Settlement.ACK, settle=lambda: self.seen.record(key))
-
-
-def _correlated(reply: Event, asked: Event) -> Event:
-    """An unchanged container does not know of tasks, so its reply gets the ids of what it replies to."""
-    ids = {name: asked.extensions[name] for name in CORRELATION if name in asked.extensions}
-    return replace(reply, extensions={**ids, **reply.extensions}) if ids else reply

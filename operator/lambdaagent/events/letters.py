@@ -16,9 +16,10 @@ from lambdaagent.events import amqp, http
 from lambdaagent.events.errors import EventError
 
 NO_ANSWER = -1
-_AGENT, _REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT = (
+_AGENT, REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT = (
     f"x-lambdaagent-{name}" for name in ("agent", "reason", "code", "destination", "attempts", "at")
 )
+"""`REASON` stands at every dead letter of ours."""
 _ERROR = "x-lambdaagent-error"
 """All that releases before this one said of a message that is no event."""
 REDRIVE = "x-lambdaagent-redrive"
@@ -46,7 +47,7 @@ def mark(message: amqp.Message, cause: Cause) -> amqp.Message:
     reason, destination = _clean(cause.reason)[:_REASON_LIMIT], _clean(cause.destination)[:_DESTINATION_LIMIT]
     headers: dict[str, Any] = {
         _AGENT: cause.agent,
-        _REASON: reason,
+        REASON: reason,
         _CODE: cause.code,
         _DESTINATION: destination,
         _ATTEMPTS: cause.attempts,
@@ -65,7 +66,7 @@ def cause_of(message: amqp.Message) -> Cause:
     death = _first_death(headers)
     return Cause(
         agent=_text(headers, _AGENT) or agent_of_queue(death.get("queue")),
-        reason=_text(headers, _REASON) or _text(headers, _ERROR) or _by_rabbitmq(death) or "not delivered",
+        reason=_text(headers, REASON) or _text(headers, _ERROR) or _by_rabbitmq(death) or "not delivered",
         at=_time(headers.get(_AT)) or _time(death.get("time")),
         code=_int(headers.get(_CODE, headers.get(_STATUS)), NO_ANSWER),
         destination=_text(headers, _DESTINATION) or _text(headers, _DEST),

@@ -13,12 +13,14 @@ from lambdaagent.agents.callee import DEFAULT_TIMEOUT
 from lambdaagent.agents.calls import NotTakenError
 from lambdaagent.agents.deliveries import deliver
 from lambdaagent.api.a2a import Skill
-from lambdaagent.children.calling import AGENT, undelivered
+from lambdaagent.children.calling import AGENT, correlated, undelivered
 from lambdaagent.errors import PermanentError
 from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.delivery import Verdict
+from lambdaagent.events.destinations import agent_of, hide
 from lambdaagent.events.errors import EventError
+from lambdaagent.events.letters import NO_ANSWER
 from lambdaagent.gateway import capabilities, ingress, problems
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
@@ -48,10 +50,8 @@ async def to_agent(request: web.Request) -> web.Response:
         return web.Response(status=202)
     for event in events:
         skill = entry.calls.skill(event)
-        if skill is None:
+        if skill is None or await _call(services, entry, event, skill) is Outcome.FOREIGN:
             await _deliver(services, entry, event)
-        else:
-            await _call(services, entry, event, skill)
     return web.Response(status=202)
 
 
@@ -65,19 +65,27 @@ async def dead_letters(request: web.Request) -> web.Response:
         await _bury_raw(request, services, agent="", reason=str(error))
         return web.Response(status=202)
     for event in events:
-        code = event.extensions.get("knativeerrorcode")
-        where = event.extensions.get("knativeerrordest")
-        reason = f"not delivered to {where} (last answer: {code})" if where else "not delivered"
-        namespace = request.match_info["namespace"]
+        namespace, code = request.match_info["namespace"], event.extensions.get("knativeerrorcode")
+        where = str(event.extensions.get("knativeerrordest", ""))
+        reason = f"not delivered to {hide(where)} (last answer: {code})" if where else "not delivered"
+        owner, _, agent = agent_of(where).partition("/")
         # The letter first: it is the task's that can be told again.
-        await _bury(services, event, namespace=namespace, agent="", reason=reason)
+        await _bury(
+            services,
+            event,
+            namespace=namespace,
+            agent=agent if owner == namespace else "",
+            reason=reason,
+            code=int(str(code)) if str(code).isdecimal() else NO_ANSWER,
+            destination=where,
+        )
         if (told := undelivered(event, reason)) is not None:
             await services.tasks.advance(told, namespace=namespace, agent=str(event.extensions[AGENT]))
     return web.Response(status=202)
 
 
-async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> None:
-    """A call of a skill that travelled as an event: what comes of it is the task's."""
+async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> Outcome:
+    """A call of a skill that travelled as an event: what comes of it is the task's. FOREIGN: it is no call."""
     try:
         outcome = await services.tasks.take(event, callee=entry.callee, skill=skill)
     except NotTakenError as error:
@@ -87,8 +95,10 @@ async def _call(services: Services, entry: Entry, event: Event, skill: Skill) ->
     except PermanentError as error:
         namespace, name = entry.key
         await _bury(services, event, namespace=namespace, agent=name, reason=str(error))
-        return
-    services.metrics.ingress("called" if outcome is Outcome.ADVANCED else "called-before")
+        return Outcome.ENDED
+    if outcome is not Outcome.FOREIGN:
+        services.metrics.ingress("called" if outcome is Outcome.ADVANCED else "called-before")
+    return outcome
 
 
 async def _deliver(services: Services, entry: Entry, event: Event) -> None:
@@ -103,19 +113,39 @@ async def _deliver(services: Services, entry: Entry, event: Event) -> None:
             headers = {"Retry-After": str(ceil(done.retry_after))} if done.retry_after else RETRY_AFTER
             raise ProblemError(503, "not-delivered", f"The event was not delivered: {done.reason}.", headers=headers)
         case Verdict.REFUSED:
-            await _bury(services, event, namespace=namespace, agent=name, reason=done.reason)
+            await _bury(
+                services,
+                event,
+                namespace=namespace,
+                agent=name,
+                reason=done.reason,
+                code=NO_ANSWER if done.status is None else done.status,
+                destination=str(entry.callee.target),
+                attempts=1,
+            )
             return
     services.metrics.ingress("delivered")
     if done.bad_reply:
         services.metrics.ingress("bad-reply")
     # An event in the answer is the agent's own, as if it had come through its K_SINK.
-    for reply in done.replies:
+    replies = [correlated(reply, event) for reply in done.replies]
+    for reply in replies:
         await services.tasks.advance(reply, namespace=namespace, agent=name)
-    if done.replies:
-        await ingress.publish(services, done.replies, exchange=services.exchanges.agent(entry.agent))
+    if replies:
+        await ingress.publish(services, replies, exchange=services.exchanges.agent(entry.agent))
 
 
-async def _bury(services: Services, event: Event, *, namespace: str, agent: str, reason: str) -> None:
+async def _bury(
+    services: Services,
+    event: Event,
+    *,
+    namespace: str,
+    agent: str,
+    reason: str,
+    code: int = NO_ANSWER,
+    destination: str = "",
+    attempts: int = 0,
+) -> None:
     letter = DeadLetter(
         namespace=namespace,
         agent=agent,
@@ -123,6 +153,9 @@ async def _bury(services: Services, event: Event, *, namespace: str, agent: str,
         received=services.clock.now(),
         attributes=event.attributes(),
         data=event.data,
+        code=code,
+        destination=destination,
+        attempts=attempts,
     )
     services.metrics.ingress("buried" if await services.letters.bury(letter) else "buried-before")
 

@@ -68,6 +68,7 @@ async def run(settings: GatewaySettings) -> None:
             trust_forwarded=settings.trust_forwarded,
             max_body=settings.max_body_bytes,
             refuse_unrouted=settings.refuse_unrouted,
+            tell_tasks=settings.lifecycle_events,
             shutdown_timeout=15.0,
             errors=Edition(settings.protocol_errors),
             signer=signer,

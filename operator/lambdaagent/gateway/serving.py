@@ -21,6 +21,7 @@ from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import Exchanges, Publisher
+from lambdaagent.gateway.telling import Publish, Teller
 from lambdaagent.tasks.carrying import Send
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.live import Limits
@@ -51,6 +52,7 @@ async def serve(
     max_body: int,
     shutdown_timeout: float,
     refuse_unrouted: bool = False,
+    tell_tasks: bool = False,
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
     push_allow: Sequence[outbound.Network] = (),
@@ -62,6 +64,10 @@ async def serve(
     metrics = Metrics()
     notifier = HttpNotifier(outbound.public(allowed=push_allow))
     stack.push_async_callback(notifier.close)
+    teller = None
+    if tell_tasks:
+        teller = Teller(publishing(directory, exchanges, publisher), metrics.ingress)
+        await stack.enter_async_context(teller.run())
     tasks = Engine(
         store=store,
         caller=HttpCaller(client=client, clock=clock),
@@ -71,7 +77,8 @@ async def serve(
         pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
         limits=limits,
-        send=calling(directory, exchanges, publisher) if own_routes is None else None,
+        send=calling(publishing(directory, exchanges, publisher)) if own_routes is None else None,
+        told=teller.tell if teller is not None else None,
     )
     app = create_app(
         directory=directory,
@@ -103,15 +110,24 @@ async def serve(
     return Serving(port=runner.addresses[0][1], tasks=tasks)
 
 
-def calling(directory: Directory, exchanges: Exchanges, publisher: Publisher) -> Send:
+def publishing(directory: Directory, exchanges: Exchanges, publisher: Publisher) -> Publish:
+    """Gives an event to the Broker of an agent; says whether anything there took it."""
+
+    async def publish(namespace: str, name: str, event: Event) -> bool:
+        entry = directory.get(namespace, name)
+        if entry is None:
+            raise PermanentError(f"the agent {namespace}/{name} is gone")
+        return await publisher.publish(event, exchange=exchanges.agent(entry.agent))
+
+    return publish
+
+
+def calling(publish: Publish) -> Send:
     """Gives a call to the Broker of the agent that is to take it."""
 
     async def send(callee: Callee, event: Event) -> None:
-        entry = directory.get(callee.namespace, callee.name)
-        if entry is None:
-            raise PermanentError(f"the agent {callee.key} is gone")
         try:
-            routed = await publisher.publish(event, exchange=exchanges.agent(entry.agent))
+            routed = await publish(callee.namespace, callee.name, event)
         except ProblemError as problem:
             raise PermanentError(str(problem).rstrip(".")) from problem
         if not routed:

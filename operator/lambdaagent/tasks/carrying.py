@@ -63,14 +63,20 @@ class Carrier:
             await self._lives.apply(live, [], holder="")
 
     async def take(self, event: Event, callee: Callee, skill: Skill) -> Outcome:
-        """Returns when the event has had its effect. Raises TemporaryError: it is to be delivered again."""
+        """Returns when the event has had its effect. Raises TemporaryError: it is to be delivered again.
+
+        FOREIGN: it speaks of a task and is not that task's call; somebody correlates an event of his own.
+        """
         task_id = await self._task_of(event, callee, skill)
         async with self._lives.holding(task_id) as live:
             if live is None:
                 return Outcome.UNKNOWN
-            addressed = event.source == callee.source
+            record = live.record
+            sent_here = event.source == callee.source or task_id != event.extensions.get("a2ataskid")
+            if (record.namespace, record.agent) != (callee.namespace, callee.name) or not sent_here:
+                return Outcome.FOREIGN
             while not live.record.state.settled:
-                if addressed and event.id != call_id(live.record):
+                if event.source == callee.source and event.id != call_id(live.record):
                     return Outcome.DUPLICATE  # of an earlier turn
                 version = live.record.version
                 if await live.claim(store=self._lives.store, now=self._lives.clock.now(), holder=self._replica):

@@ -55,6 +55,7 @@ class Engine:
         pusher: Pusher | None = None,
         replica: str = "",
         send: SendCall | None = None,
+        told: Callable[[TaskRecord], None] | None = None,
     ) -> None:
         """`replica` tells this process from every other one over the same store, earlier ones included.
 
@@ -68,7 +69,7 @@ class Engine:
         self._limits = limits or Limits()
         self._pusher = pusher
         self._replica = replica or clock.new_id()
-        self._lives = Lives(store=store, clock=clock, observer=observer, pusher=pusher)
+        self._lives = Lives(store=store, clock=clock, observer=observer, pusher=pusher, told=told)
         self._carrier: Carrier | None = None
         if send is not None:
             self._carrier = Carrier(
@@ -293,6 +294,7 @@ class Engine:
             self._lives.forget(live)
             raise
         if known is None:
+            self._lives.tell(record)
             self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent)
             return live
         self._lives.forget(live)

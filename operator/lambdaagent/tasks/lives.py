@@ -4,7 +4,7 @@ Whoever holds a Live keeps it here; the last one to let go forgets it, for what 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.agents import answers
 from lambdaagent.agents.clock import Clock
-from lambdaagent.store.records import Key, TaskStore
+from lambdaagent.store.records import Key, TaskRecord, TaskStore
 from lambdaagent.tasks.live import Live, Outcome
 from lambdaagent.tasks.pushing import Pusher
 
@@ -30,7 +30,17 @@ class Observer(Protocol):
 
 
 class Lives:
-    def __init__(self, *, store: TaskStore, clock: Clock, observer: Observer, pusher: Pusher | None) -> None:
+    def __init__(
+        self,
+        *,
+        store: TaskStore,
+        clock: Clock,
+        observer: Observer,
+        pusher: Pusher | None,
+        told: Callable[[TaskRecord], None] | None = None,
+    ) -> None:
+        """`told` hears of every new state of a task, after it is stored."""
+        self._told = told
         self.store = store
         self.clock = clock
         self.observer = observer
@@ -84,13 +94,20 @@ class Lives:
         self, live: Live, updates: Sequence[Json], *, key: Key | None = None, holder: str | None = None
     ) -> Outcome:
         """Raises StoreError: then nothing happened."""
+        before = live.record.state
         outcome = await live.apply(updates, store=self.store, now=self.clock.now(), key=key, holder=holder)
+        if live.record.state is not before and outcome is Outcome.ADVANCED:
+            self.tell(live.record)
         if outcome is Outcome.ADVANCED and updates:
             if self._pusher is not None:
                 self._pusher.wake()
             if live.record.state.settled:
                 self.observer.settled(live.record.state)
         return outcome
+
+    def tell(self, record: TaskRecord) -> None:
+        if self._told is not None:
+            self._told(record)
 
     async def fail(self, live: Live, text: str) -> Outcome:
         return await self.apply(live, [answers.failed(text, clock=self.clock)])

@@ -56,6 +56,7 @@ def started(
         "LAMBDAAGENT_NAMESPACES": agents.namespace,
         "LAMBDAAGENT_EVENT_KEYS": KEYS,
         "LAMBDAAGENT_EVENTING": "rabbitmq",
+        "LAMBDAAGENT_LIFECYCLE_EVENTS": "true",
         "LAMBDAAGENT_DELIVERY_BACKOFF_DELAY": "PT0.1S",
     } | settings
     config = {

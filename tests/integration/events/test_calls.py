@@ -147,3 +147,21 @@ async def test_an_agent_that_refuses_to_the_end_fails_the_task_and_leaves_a_lett
     assert "could not be delivered" in task["status"]["message"]["parts"][0]["text"]
     assert [got.headers["ce-attempt"] for got in container.got] == ["1", "2", "3"]
     assert system.metric('lambdaagent_dispatcher_deliveries_total{outcome="dead-lettered"}') == 1
+
+
+async def test_tasks_lives_are_told_on_the_broker_where_that_is_wanted(system: System, container: Container) -> None:
+    container.answer = sent_to
+    system.agents.make("tells", url=container.url, a2a={"skills": [SKILL]}, enabled=True)
+    kinds = [f"io.knative.lambda.lifecycle.task.{state}" for state in ("submitted", "working", "completed")]
+    listener = Container()
+    system.agents.make("listens", url=listener.url, subscriptions=[{"eventType": kind} for kind in kinds])
+    await stands(system, "tells")
+    await stands(system, "listens")
+    answer = await asked(system, "tells", "SendMessage", message("hello"))
+    task_id = answer["result"]["task"]["id"]
+    await eventually(lambda: len(listener.got) == 3)
+    assert [got.headers["ce-type"] for got in listener.got] == kinds
+    last = listener.got[-1]
+    assert (last.headers["ce-subject"], json.loads(last.body)["state"]) == (task_id, "TASK_STATE_COMPLETED")
+    assert "ce-a2ataskid" not in last.headers
+    listener.close()

@@ -198,6 +198,17 @@ async def test_an_event_that_nobody_made_a_task_for_opens_one_that_can_be_watche
     await bench.engine.stop(grace=0)
 
 
+async def test_an_event_that_only_speaks_of_a_task_is_no_call_of_it(bench: Bench, post: Post) -> None:
+    task_id = await sent(bench)
+    event = await the_event(post)
+    foreign = replace(event, source="/somebody")
+    other = Event("9", "/shop", types.INVOKE_ASYNC, extensions={**event.extensions, "a2ataskid": "made-up"})
+    assert await bench.engine.take(foreign, callee=CART, skill=LATER) is Outcome.FOREIGN
+    assert await bench.engine.take(other, callee=CART, skill=LATER) is Outcome.UNKNOWN
+    assert (bench.container.turns, await bench.state(task_id)) == ([], TaskState.SUBMITTED)
+    await bench.engine.stop(grace=0)
+
+
 async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(store: Store, post: Post) -> None:
     post.down = False
     stuck = asyncio.Event()
