@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError
-from lambdaagent.gateway import agents, ids, urls
+from lambdaagent.gateway import agents, bodies, ids, urls
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
@@ -42,6 +42,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         limit = request.app[SERVICES].max_body
         answer = ProblemError(413, "body-too-large", f"The body is over the limit of {limit} bytes.")
+    except bodies.TooSlowError:
+        # Nothing more is read from this connection, so it is not to be used again.
+        answer = ProblemError(408, "body-too-slow", "The body did not come in time.", headers={"Connection": "close"})
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         kind = error.reason.lower().replace(" ", "-")

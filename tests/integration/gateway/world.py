@@ -22,7 +22,7 @@ from lambdaagent.agents.pool import Limits
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.app import create_app, make_runner
+from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.streams import Streams
@@ -149,6 +149,7 @@ async def world(
     limits: Limits | None = None,
     ready: Callable[[], str | None] = lambda: None,
     clock: clocks.Clock | None = None,
+    idle: float = IDLE,
     **settings: Any,
 ) -> AsyncIterator[World]:
     directory, broker, client, metrics = Directory(), Broker(), Client(limits=limits), Metrics()
@@ -172,7 +173,7 @@ async def world(
         ready=ready,
         **{"stop_grace": 0.0, **settings},
     )
-    runner = make_runner(app, shutdown_timeout=0.5)
+    runner = make_runner(app, shutdown_timeout=0.5, idle=idle)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
