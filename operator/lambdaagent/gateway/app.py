@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from aiohttp import web
 
 from lambdaagent.a2a.errors import Edition
-from lambdaagent.a2a.signing import Signer
+from lambdaagent.a2a.signing import JWKS_PATH, Signer
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
 from lambdaagent.gateway import agents, catalogue, delivery, discovery, ingress, middlewares, principals, probes
@@ -106,7 +106,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/metrics", probes.metrics),
         web.get("/agents", catalogue.agents),
         web.get("/.well-known/api-catalog", discovery.api_catalog),
-        web.get(discovery.JWKS_PATH, discovery.jwks),
+        web.get(JWKS_PATH, discovery.jwks),
         web.post(events, ingress.to_namespace),
         web.post(f"{events}/from/{agent}", ingress.from_agent),
         web.post(f"{events}/from/{agent}/{capability}", ingress.from_agent),

@@ -13,6 +13,7 @@ from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.notifying import HttpNotifier
+from lambdaagent.agents.vouching import Voucher
 from lambdaagent.errors import UsageError
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory
@@ -48,6 +49,7 @@ async def serve(
     shutdown_timeout: float,
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
+    voucher: Voucher | None = None,
     push_allow: Sequence[outbound.Network] = (),
     replica: str = "",
     limits: Limits | None = None,
@@ -55,7 +57,7 @@ async def serve(
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
     metrics = Metrics()
-    notifier = HttpNotifier(outbound.public(allowed=push_allow))
+    notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher)
     stack.push_async_callback(notifier.close)
     tasks = Engine(
         store=store,
