@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from lambdaagent import about
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError
 from lambdaagent.gateway import agents, bodies, ids, urls
@@ -21,6 +22,7 @@ CLIENT_GONE = 499  # in the metrics only: nobody is there to be answered
 async def metrics(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     code = CLIENT_GONE
+    about.request(ids.request_id(request), traceparent=request.headers.get("traceparent"))
     try:
         response = await handler(request)
         code = response.status
@@ -53,16 +55,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         members = {"attribute": error.attribute} if error.attribute else {}
         answer = ProblemError(400, "bad-event", f"{str(error)[:1].upper()}{str(error)[1:]}.", members=members)
     except TemporaryError as error:
-        log.warning("request.unavailable", route=request.get(ROUTE), request=ids.request_id(request), reason=str(error))
+        log.warning("request.unavailable", route=request.get(ROUTE), reason=str(error))
         answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
     except LambdaAgentError as error:
-        log.warning("request.failed", route=request.get(ROUTE), request=ids.request_id(request), reason=str(error))
+        log.warning("request.failed", route=request.get(ROUTE), reason=str(error))
         answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
     except ConnectionError:
         raise  # The client went away; aiohttp closes what is left.
     except Exception:  # the root of every request
         request.app[SERVICES].metrics.error("request")
-        log.exception("request.crashed", route=request.get(ROUTE), request=ids.request_id(request))
+        log.exception("request.crashed", route=request.get(ROUTE))
         answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
     return answer.response(request_id=ids.request_id(request))
 

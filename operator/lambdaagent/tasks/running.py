@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from lambdaagent import about
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
@@ -110,6 +111,7 @@ class Runner:
             await asyncio.wait(self._runs)
 
     async def _run(self, live: Live, turn: Turn) -> None:
+        about.task(live.record.id)
         try:
             try:
                 async with asyncio.timeout(turn.timeout + GRACE):
@@ -118,7 +120,7 @@ class Runner:
                 await self._lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
         except Exception as error:  # the root of this task
             self._lives.observer.crashed()
-            log.exception("task.crashed", task=live.record.id, agent=turn.callee.key)
+            log.exception("task.crashed", agent=turn.callee.key)
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
         finally:
