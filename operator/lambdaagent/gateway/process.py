@@ -17,6 +17,7 @@ from lambdaagent.agents.vouching import Voucher
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.errors import UsageError
+from lambdaagent.gateway import garbage
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
@@ -77,6 +78,7 @@ async def run(settings: GatewaySettings) -> None:
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
             limits=Limits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
         )
+        garbage.settle()
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
         following = [asyncio.create_task(each, name="feed") for each in feeds]

@@ -25,7 +25,7 @@ from lambdaagent.api.workload import HealthCheck, Probe
 from lambdaagent.children.sidecar import ALIVE, READY, sink_path
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import agents, bodies, ingress, probes, problems, relaying
+from lambdaagent.gateway import agents, bodies, garbage, ingress, probes, problems, relaying
 from lambdaagent.gateway.brokers import post
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
@@ -92,6 +92,7 @@ async def run(settings: SidecarSettings) -> None:
             shutdown_timeout=15.0,
             own_routes=routes(entry, sink=settings.sink),
         )
+        garbage.settle()
         log.info("listening", host=settings.host, port=serving.port, agent=agent.key, container=url)
         await asyncio.Event().wait()
 
