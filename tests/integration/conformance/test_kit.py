@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,7 +71,8 @@ class Kit:
     def cancel(self, task: str) -> Json:
         return self.ask("CancelTask", {"id": task}, path=f"/tasks/{task}:cancel")
 
-    def stream(self, method: str, path: str, params: Json) -> list[Json]:
+    def stream(self, method: str, path: str, params: Json, *, first: threading.Semaphore | None = None) -> list[Json]:
+        """`first` is released when the first event is here."""
         body = params if self.rest else {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         found = []
         with self.client.stream("POST", path if self.rest else "/", json=body) as answer:
@@ -82,10 +82,13 @@ class Kit:
                     event = json.loads(line[6:])
                     found.append(event if self.rest else event["result"])
                     check_v1("StreamResponse", found[-1])
+                    if first is not None and len(found) == 1:
+                        first.release()
         return found
 
-    def subscribe(self, task: str) -> list[Json]:
-        return self.stream("SubscribeToTask", f"/tasks/{task}:subscribe", {"id": task} if not self.rest else {})
+    def subscribe(self, task: str, *, first: threading.Semaphore) -> list[Json]:
+        params = {"id": task} if not self.rest else {}
+        return self.stream("SubscribeToTask", f"/tasks/{task}:subscribe", params, first=first)
 
 
 def message(id_: str, *, part: Json | None = None, **more: Any) -> Json:
@@ -146,9 +149,10 @@ def test_a_blocking_send_waits_and_another_does_not(kit: Kit) -> None:
 
 def test_two_subscribers_see_the_same_through_a_wait_for_input(kit: Kit) -> None:
     task = kit.task("input-required")["id"]
+    listening = threading.Semaphore(0)
     with ThreadPoolExecutor(2) as both:
-        seen = [both.submit(kit.subscribe, task) for _ in range(2)]
-        time.sleep(0.5)  # the kit's own pause, for both to be listening
+        seen = [both.submit(kit.subscribe, task, first=listening) for _ in range(2)]
+        assert all(listening.acquire(timeout=10) for _ in seen)
         assert state(kit.task("complete-task", taskId=task)) == "COMPLETED"
         first, second = (each.result(10) for each in seen)
     assert first == second
