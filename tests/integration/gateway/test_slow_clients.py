@@ -1,6 +1,7 @@
 """Clients that send their requests for ever, on raw sockets: each is ended, and who is only slow is not."""
 
 import asyncio
+import contextlib
 import io
 from collections.abc import AsyncIterator
 
@@ -37,15 +38,20 @@ class Client:
 
     async def drip(self, byte: bytes, *, every: float = 0.02) -> bytes:
         """What the gateway said until it closed the connection."""
-        reading = asyncio.ensure_future(self.reader.read())
+        said = bytearray()
+        reading = asyncio.ensure_future(self._read(said))
         async with asyncio.timeout(10):
             while not reading.done():
                 self.writer.write(byte)
                 await asyncio.wait([reading], timeout=every)
-        try:
-            return reading.result()
-        except ConnectionResetError:
-            return b""
+        await reading
+        return bytes(said)
+
+    async def _read(self, said: bytearray) -> None:
+        # What is sent to a connection that was just closed is answered by a reset.
+        with contextlib.suppress(ConnectionResetError):
+            while piece := await self.reader.read(64 * 1024):
+                said += piece
 
 
 @pytest.fixture
