@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 
-.PHONY: help setup run parts test e2e lint format bench bench-operator bench-events crds reference manifests lock clean
+.PHONY: help setup run parts test e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -30,6 +30,9 @@ test: lint parts ## Run every test, those on a real API server and a real Rabbit
 
 e2e: setup ## Install it on a cluster and use it: on the one of KUBECONFIG, else on a node of this machine's own
 	$(BIN)/python -m pytest tests/e2e --exitfirst
+
+tck: setup ## Run the public A2A conformance kit: TCK_DIR=its checkout, TCK_ARGS=what its runner takes
+	@$(BIN)/python -m tests.conformance.run "$(TCK_DIR)" $(TCK_ARGS)
 
 lint: setup ## Style, types and layers
 	$(BIN)/ruff check --quiet .

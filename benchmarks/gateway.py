@@ -1,7 +1,8 @@
 """`python -m benchmarks.gateway`: the gateway's speed as ratios, measured in one run, interleaved, on loopback.
 
 Direct skill calls against nginx proxying to the same upstream; SendMessage (memory, SQLite, PostgreSQL) to a live agent
-against the public SDK's server answering in-process; and the time that the gateway adds with 100 agents in use.
+against the public SDK's server answering in-process; the time that the gateway adds with 100 agents in use; 1,000
+streams at once; and three gateways over one PostgreSQL against one.
 docs/benchmarks.md says how to read it. Nothing is asserted: numbers of a busy machine fail nobody's build.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks import gateway_parts as parts
+from benchmarks import gateway_streams
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.wire import Target
 
@@ -91,6 +93,20 @@ def messages(seconds: int, connections: int) -> Iterator[dict[str, Callable[[], 
         }
 
 
+@contextmanager
+def replicas(seconds: int, connections: int) -> Iterator[dict[str, Callable[[], parts.Load]]]:
+    """All gateways share one core, as one of them has it alone: so it is what their being several costs."""
+    with ExitStack() as stack:
+        agent = stack.enter_context(parts.upstream())
+        url = stack.enter_context(parts.postgres())
+        servers = [stack.enter_context(parts.python("benchmarks.gateway_server", agent, url, "1")) for _ in range(3)]
+
+        def load(some: list[parts.Server]) -> Callable[[], parts.Load]:
+            return lambda: parts.wrk_at_once(some, RPC, body=parts.MESSAGE, connections=connections, seconds=seconds)
+
+        yield {"1 gateway": load(servers[:1]), "3 gateways": load(servers)}
+
+
 def added(*, agents: int, rate: int, seconds: int) -> None:
     """Open loop at a fixed rate, round robin over all agents: what a call costs beside calling the agent itself."""
     with ExitStack() as stack:
@@ -139,7 +155,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--only", choices=("direct", "messages", "added"))
+    parser.add_argument("--only", choices=("direct", "messages", "added", "streams", "replicas"))
     chosen = parser.parse_args()
     parts.require_tools()
     if chosen.only in (None, "direct"):
@@ -150,6 +166,12 @@ def main() -> None:
             report("SendMessage, one core", interleaved(runs, rounds=chosen.rounds), base="SDK", aim=6)
     if chosen.only in (None, "added"):
         added(agents=100, rate=500, seconds=chosen.seconds)
+    if chosen.only in (None, "streams"):
+        gateway_streams.measure(streams=1000, seconds=10 * chosen.seconds)
+    if chosen.only in (None, "replicas"):
+        with replicas(chosen.seconds, 33) as runs:
+            speeds = interleaved(runs, rounds=chosen.rounds)
+        report("SendMessage, PostgreSQL, gateways on one core", speeds, base="1 gateway", aim=1)
 
 
 if __name__ == "__main__":

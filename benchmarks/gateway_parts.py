@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,17 @@ def wrk(
     errors = int(failed[1]) if failed else 0
     per_cpu = int(count[1]) / used if used else 0.0
     return Load(float(found[1]), per_cpu, errors + sum(map(int, sockets.groups() if sockets else ())))
+
+
+def wrk_at_once(servers: Sequence[Server], path: str, *, body: str, connections: int, seconds: int) -> Load:
+    """The load shared out evenly; what all of them served together."""
+    with ThreadPoolExecutor(len(servers)) as pool:
+        each = connections // len(servers)
+        runs = [pool.submit(wrk, server, path, body=body, connections=each, seconds=seconds) for server in servers]
+        loads = [run.result() for run in runs]
+    used = sum(load.per_second / load.per_cpu_second for load in loads if load.per_cpu_second)
+    total = sum(load.per_second for load in loads)
+    return Load(total, total / used if used else 0.0, sum(load.errors for load in loads))
 
 
 def quantile(values: Sequence[float], at: float) -> float:

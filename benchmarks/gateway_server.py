@@ -1,6 +1,7 @@
 """The gateway alone, on uvloop: `python -m benchmarks.gateway_server PORT UPSTREAM STORE AGENTS`.
 
-STORE is `memory`, the path of an SQLite file or the URL of a migrated PostgreSQL. Prints a line when it listens.
+UPSTREAM may be several with commas between; the agents take turns. STORE is `memory`, the path of an SQLite file or the
+URL of a migrated PostgreSQL. Prints a line when it listens.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway import garbage
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
 from lambdaagent.store.opening import open_store
@@ -44,8 +46,10 @@ def agent(number: int) -> LambdaAgent:
 async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
     async with AsyncExitStack() as stack:
         directory, nowhere = Directory(), Nowhere()
+        upstreams = upstream.split(",")
         for number in range(agents):
-            directory.upsert(agent(number), url=upstream, ready=True, last_modified=datetime.now(UTC))
+            url = upstreams[number % len(upstreams)]
+            directory.upsert(agent(number), url=url, ready=True, last_modified=datetime.now(UTC))
         store = (await open_store("" if database == "memory" else database)).store
         stack.push_async_callback(store.close)
         await serve(
@@ -64,7 +68,9 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
             trust_forwarded=False,
             max_body=10 * 1024 * 1024,
             shutdown_timeout=1.0,
+            replica=f"bench_{port}",
         )
+        garbage.settle()
         print("listening", flush=True)
         await asyncio.Event().wait()
 

@@ -123,6 +123,7 @@ class GatewaySettings(_Common, TaskSettings):
         SecretStr(""), description="A private key in PEM (P-256, Ed25519 or RSA) that signs cards; empty: none does"
     )
     amqp_url: SecretStr = SecretStr("")
+    sign_pushes: bool = Field(False, description="whether push notifications carry a JWT by the cards' key")
     push_allow: str = Field("", description="Networks that push receivers may be in beside the internet")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

@@ -1,4 +1,4 @@
-"""Signatures of cards: JWS with a detached payload, the card's canonical form (1.0 section 8.4; RFC 7515, RFC 8785).
+"""Signatures, of cards above all: JWS, detached, over a card's canonical form (1.0 section 8.4; RFC 7515, RFC 8785).
 
 Readers do not agree on that form. The specification drops what has its default value and keeps what is required; the
 public SDK drops everything that is empty, and reads of a hybrid card only the 1.0 fields. So a card whose forms differ
@@ -22,6 +22,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from lambdaagent.a2a import Json
 
+JWKS_PATH = "/.well-known/jwks.json"
 _JWK = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 # What 1.0's AgentCard has, and the fields that both versions have with the same meaning.
 _V1_FIELDS = frozenset(
@@ -64,6 +65,11 @@ class Signer:
         named = {name: public[name] for name in _JWK[public["kty"]]}
         kid = thumbprint(named)
         return cls(algorithm, kid, {**named, "kid": kid, "alg": algorithm, "use": "sig"}, key)
+
+    def token(self, claims: Json, *, jwks_url: str) -> str:
+        """A JWT (RFC 7519)."""
+        headers = {"kid": self.kid, "jku": jwks_url}
+        return jwt.encode(claims, self._key, algorithm=self.algorithm, headers=headers)
 
     def signed(self, card: Json, *, jwks_url: str) -> Json:
         header = {"alg": self.algorithm, "kid": self.kid, "jku": jwks_url, "typ": "JOSE"}

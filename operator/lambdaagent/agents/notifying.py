@@ -7,8 +7,10 @@ import aiohttp
 
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.agents import outbound
+from lambdaagent.agents.vouching import Voucher
 
 _SECONDS = 15.0
+SIGNATURE = "X-A2A-Notification-Signature"
 
 
 class RefusedError(Exception):
@@ -32,8 +34,9 @@ class Notifier(Protocol):
 
 
 class HttpNotifier:
-    def __init__(self, check: outbound.Check) -> None:
+    def __init__(self, check: outbound.Check, *, voucher: Voucher | None = None) -> None:
         self._check = check
+        self._voucher = voucher
         self._session: aiohttp.ClientSession | None = None
 
     def require(self, url: str) -> None:
@@ -52,6 +55,10 @@ class HttpNotifier:
             headers["Authorization"] = f"{config.scheme or 'Bearer'} {config.credentials}"
         if config.token:
             headers["X-A2A-Notification-Token"] = config.token
+        if self._voucher is not None:
+            headers[SIGNATURE] = self._voucher.token(config, body)
+            # Where A2A's own text has it, unless the client's credentials stand there (1.0 section 4.3.3).
+            headers.setdefault("Authorization", f"Bearer {headers[SIGNATURE]}")
         try:
             outbound.check_literal(config.url, self._check)
             async with self._session.post(config.url, data=body, headers=headers, allow_redirects=False) as answer:

@@ -2,11 +2,12 @@
 
 The container gives its task an id of its own, which is stored with ours (`remote`) and never shown. It is streamed
 where its card says that it can; where the stream ends before the task does, the task is asked for until it has.
-A task that is given up here is cancelled there.
+A task that is given up here is cancelled there, also if the container has not yet said what it calls it.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -46,6 +47,21 @@ class Asked(Protocol):
     def timeout(self) -> float: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Whoever has it leaves the response's context."""
+
+    response: Response
+    first: Any
+    rest: AsyncGenerator[Any, None]
+
+    async def results(self) -> AsyncGenerator[Any, None]:
+        if self.first is not None:
+            yield self.first
+            async for result in self.rest:
+                yield result
+
+
 class Relay:
     def __init__(self, *, client: Client, clock: Clock) -> None:
         self._client = client
@@ -55,10 +71,12 @@ class Relay:
         """Raises UpstreamError where the container cannot be asked."""
         endpoint = await endpoints.find(self._client, turn.callee, target)
         remote, settled = turn.remote, False
+        begun = asyncio.create_task(self._begin(turn, target, endpoint))
+        answer: _Answer | None = None
         try:
-            kind = "stream" if endpoint.streaming else "send"
-            async with await self._ask(target, endpoint, kind, _send(turn, endpoint), seconds=turn.timeout) as response:
-                async for result in self._results(response):
+            answer = await asyncio.shield(begun)
+            async with answer.response:
+                async for result in answer.results():
                     event = _event(result, endpoint.version)
                     updates = self._updates(event)
                     if (found := _task_id(event)) and found != remote:
@@ -80,8 +98,21 @@ class Relay:
         except ValueError as error:
             raise BadAnswerError(f"its answer is not A2A {endpoint.version}: {error}") from None
         finally:
+            if answer is None:
+                remote = await _given_up(begun, endpoint, remote=remote)
             if remote and not settled:
                 await self._cancel(target, endpoint, remote)
+
+    async def _begin(self, turn: Asked, target: Target, endpoint: Endpoint) -> "_Answer":
+        """Up to the container's first word, which names its task."""
+        kind = "stream" if endpoint.streaming else "send"
+        response = await self._ask(target, endpoint, kind, _send(turn, endpoint), seconds=turn.timeout)
+        results = self._results(response)
+        try:
+            return _Answer(response, await anext(results, None), results)
+        except BaseException:
+            async with response:
+                raise
 
     async def _ask(self, target: Target, endpoint: Endpoint, kind: str, params: Json, *, seconds: float) -> Response:
         method = _METHODS[endpoint.version][kind]
@@ -123,6 +154,24 @@ class Relay:
                     await response.read(limit=self._client.limits.body_bytes)
         except (UpstreamError, TimeoutError):
             pass  # it was told, or it is gone: the task has ended here either way
+
+
+async def _given_up(begun: "asyncio.Task[_Answer]", endpoint: Endpoint, *, remote: str) -> str:
+    """The container's name for a task that was given up before its first word; it works on it all the same."""
+    if remote:
+        begun.cancel()
+    await asyncio.wait([begun], timeout=_CANCEL_SECONDS)
+    if not begun.done():
+        begun.cancel()
+        await asyncio.wait([begun])
+    if begun.cancelled() or begun.exception() is not None:
+        return remote
+    answer = begun.result()
+    async with answer.response:
+        try:
+            return remote or _task_id(_event(answer.first, endpoint.version))
+        except ValueError:
+            return remote
 
 
 def _send(turn: Asked, endpoint: Endpoint) -> Json:

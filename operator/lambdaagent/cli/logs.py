@@ -9,11 +9,13 @@ import sys
 import structlog
 from structlog.typing import Processor
 
+from lambdaagent import about
+
 
 def configure(*, level: str, form: str) -> None:
     """`form` is json or text."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        about.add,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

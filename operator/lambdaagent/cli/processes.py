@@ -86,12 +86,14 @@ def dev(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run agents from files on this machine, callable over A2A and by events; no cluster is needed."""
+    from lambdaagent.a2a.errors import Edition
     from lambdaagent.dev import app, starting
     from lambdaagent.settings import GatewaySettings
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise UsageError(f"--log-level {log_level}: use debug, info, warning or error")
     logs.configure(level=log_level, form="text")
+    settings = read_settings(GatewaySettings)
     options = app.Options(
         paths=paths or ["."],
         host=host,
@@ -99,7 +101,9 @@ def dev(
         data=data,
         amqp=amqp,
         commands=starting.overrides(command or []),
-        max_body=read_settings(GatewaySettings).max_body_bytes,
+        max_body=settings.max_body_bytes,
+        errors=Edition(settings.protocol_errors),
+        push_allow=settings.push_allowed,
     )
     run_until_signal(app.run(options))
 

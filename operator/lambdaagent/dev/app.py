@@ -9,11 +9,14 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 import structlog
 
+from lambdaagent.a2a.errors import Edition
 from lambdaagent.agents import clock as clocks
+from lambdaagent.agents import outbound
 from lambdaagent.agents.client import Client
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
@@ -41,6 +44,8 @@ from lambdaagent.tasks.engine import Engine
 
 log = structlog.get_logger(__name__)
 
+# A receiver of push notifications that is tried out is on the same machine.
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 BACKENDS = Backends(serving="knative", eventing="rabbitmq", monitoring=True)
 
 
@@ -53,6 +58,8 @@ class Options:
     amqp: str
     commands: Mapping[AgentKey, tuple[str, ...]]
     max_body: int
+    errors: Edition
+    push_allow: Sequence[outbound.Network]
 
 
 async def run(options: Options) -> None:
@@ -101,6 +108,8 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         public_url="",
         trust_forwarded=False,
         max_body=options.max_body,
+        errors=options.errors,
+        push_allow=[*LOOPBACK, *options.push_allow],
         shutdown_timeout=2.0,
     )
     local = f"http://127.0.0.1:{serving.port}"

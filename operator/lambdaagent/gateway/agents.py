@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from lambdaagent.a2a.cards import Shape
+from lambdaagent.a2a.signing import JWKS_PATH
 from lambdaagent.gateway import discovery, endpoint, rest, skills
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError, unknown_agent
@@ -45,7 +46,7 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
     if path == "/.well-known/agent.json":
         request[ROUTE] = "card"
         return discovery.card(request, entry, shape=Shape.LEGACY)
-    if path == discovery.JWKS_PATH:
+    if path == JWKS_PATH:
         return await discovery.jwks(request)
     request[ROUTE] = "unknown-path"
     raise ProblemError(

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from aiohttp import web
 
 from lambdaagent.a2a.errors import Edition
-from lambdaagent.a2a.signing import Signer
+from lambdaagent.a2a.signing import JWKS_PATH, Signer
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
 from lambdaagent.gateway import agents, catalogue, delivery, discovery, ingress, middlewares, principals, probes
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.pace import Pace
 from lambdaagent.gateway.routing import AgentPaths
 from lambdaagent.gateway.services import SERVICES, Exchanges, Publisher, Services
 from lambdaagent.gateway.streams import Streams
@@ -22,6 +23,7 @@ from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
 MAX_BODY = 10 * 1024 * 1024
+IDLE = 75.0  # seconds; longer than the minute after which proxies give up a connection themselves
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 
 
@@ -44,6 +46,7 @@ def create_app(
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
     streams: Streams | None = None,
+    pace: Pace | None = None,
     stop_grace: float = 10.0,
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> web.Application:
@@ -74,6 +77,7 @@ def create_app(
         errors=errors,
         signer=signer,
         streams=streams,
+        pace=pace or Pace(),
     )
 
     async def stopping(_: web.Application) -> None:
@@ -104,7 +108,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/metrics", probes.metrics),
         web.get("/agents", catalogue.agents),
         web.get("/.well-known/api-catalog", discovery.api_catalog),
-        web.get(discovery.JWKS_PATH, discovery.jwks),
+        web.get(JWKS_PATH, discovery.jwks),
         web.post(events, ingress.to_namespace),
         web.post(f"{events}/from/{agent}", ingress.from_agent),
         web.post(f"{events}/from/{agent}/{capability}", ingress.from_agent),
@@ -116,11 +120,12 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def make_runner(app: web.Application, *, shutdown_timeout: float = 15.0) -> web.AppRunner:
+def make_runner(app: web.Application, *, shutdown_timeout: float = 15.0, idle: float = IDLE) -> web.AppRunner:
     """A request whose client went away is cancelled: that closes the connection to the container of a direct call.
 
-    Tasks are not the request's and go on. Access logs are the proxy's business; the metrics count.
+    Tasks are not the request's and go on. Access logs are the proxy's business; the metrics count. `idle` is also how
+    long a request's head may take: from the connection's beginning or the last answer, whatever has come of it.
     """
     return web.AppRunner(
-        app, handler_cancellation=True, access_log=None, shutdown_timeout=shutdown_timeout, keepalive_timeout=75.0
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=shutdown_timeout, keepalive_timeout=idle
     )

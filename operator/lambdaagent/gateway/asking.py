@@ -17,7 +17,7 @@ from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
 from lambdaagent.agents import answers, invoke
 from lambdaagent.api.a2a import Skill
-from lambdaagent.gateway import principals, urls
+from lambdaagent.gateway import bodies, principals, urls
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
@@ -72,7 +72,7 @@ def _refused() -> Iterator[None]:
 async def _message(request: web.Request, skill: Skill) -> Json:
     content_type, clock = request.headers.get("Content-Type", ""), request.app[SERVICES].clock
     try:
-        parts = answers.parts_of(content_type, await request.read()) or [{"text": ""}]
+        parts = answers.parts_of(content_type, await bodies.whole(request)) or [{"text": ""}]
     except ValueError as error:
         raise ProblemError(400, "bad-body", f"The body is not what its type says: {error}.") from None
     metadata = {"skillId": skill.id, invoke.DIRECT: content_type or "application/octet-stream"}

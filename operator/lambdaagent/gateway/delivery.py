@@ -21,7 +21,7 @@ from lambdaagent.events.delivery import Verdict
 from lambdaagent.events.destinations import agent_of, hide
 from lambdaagent.events.errors import EventError
 from lambdaagent.events.letters import NO_ANSWER
-from lambdaagent.gateway import capabilities, ingress, problems
+from lambdaagent.gateway import bodies, capabilities, ingress, problems
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
@@ -43,10 +43,11 @@ async def to_agent(request: web.Request) -> web.Response:
         )
     if not entry.ready:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    body = await bodies.whole(request)
     try:
-        events = await ingress.read(request)
+        events = ingress.parse(request, body)
     except EventError as error:
-        await _bury_raw(request, services, agent=agent, reason=str(error))
+        await _bury_raw(request, services, body, agent=agent, reason=str(error))
         return web.Response(status=202)
     for event in events:
         skill = entry.calls.skill(event)
@@ -59,10 +60,11 @@ async def dead_letters(request: web.Request) -> web.Response:
     request[ROUTE] = "events-dead-letters"
     services = request.app[SERVICES]
     capabilities.require(request, use=Use.DEAD_LETTERS, agent="")
+    body = await bodies.whole(request)
     try:
-        events = await ingress.read(request)
+        events = ingress.parse(request, body)
     except EventError as error:
-        await _bury_raw(request, services, agent="", reason=str(error))
+        await _bury_raw(request, services, body, agent="", reason=str(error))
         return web.Response(status=202)
     for event in events:
         namespace, code = request.match_info["namespace"], event.extensions.get("knativeerrorcode")
@@ -160,7 +162,7 @@ async def _bury(
     services.metrics.ingress("buried" if await services.letters.bury(letter) else "buried-before")
 
 
-async def _bury_raw(request: web.Request, services: Services, *, agent: str, reason: str) -> None:
+async def _bury_raw(request: web.Request, services: Services, body: bytes, *, agent: str, reason: str) -> None:
     """What is not even an event: the headers that wanted to make it one, and the bytes."""
     kept = [(name.lower(), value) for name, value in request.headers.items()]
     attributes = {
@@ -174,7 +176,7 @@ async def _bury_raw(request: web.Request, services: Services, *, agent: str, rea
         reason=reason,
         received=services.clock.now(),
         attributes=attributes,
-        data=await request.read(),
+        data=body,
     )
     await services.letters.bury(letter)
     services.metrics.ingress("buried")

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from lambdaagent.a2a import Json, cards, versions
 from lambdaagent.a2a.errors import A2AError
+from lambdaagent.a2a.signing import JWKS_PATH
 from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway import methods, urls
 from lambdaagent.gateway.directory import Entry
@@ -14,7 +15,6 @@ from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
 CARD_PATH = "/.well-known/agent-card.json"
-JWKS_PATH = "/.well-known/jwks.json"
 CATALOG_PROFILE = "https://www.rfc-editor.org/info/rfc9727"
 _MAX_AGE = "public, max-age=60"
 _JSON = "application/json"
@@ -46,7 +46,7 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
 
 
 async def jwks(request: web.Request) -> web.Response:
-    """The public keys of cards' signatures (RFC 7517); none where cards are not signed."""
+    """The public keys of what the gateway signs (RFC 7517); none where that is nothing."""
     request[ROUTE] = "jwks"
     signer = request.app[SERVICES].signer
     body = orjson.dumps({"keys": [signer.public] if signer is not None else []})

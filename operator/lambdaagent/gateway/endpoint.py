@@ -13,7 +13,7 @@ from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.jsonrpc import Request, RequestError
 from lambdaagent.a2a.versions import Version
-from lambdaagent.gateway import failures, methods, sse
+from lambdaagent.gateway import bodies, failures, methods, sse
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.failures import Failure
 from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
@@ -31,7 +31,7 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
         if "Content-Type" in request.headers and request.content_type != _JSON:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {_JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
-        asked = jsonrpc.parse(await request.read())
+        asked = jsonrpc.parse(await bodies.whole(request))
         call = prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
         run = UNARY.get(asked.operation)
         if run is not None:

@@ -13,7 +13,7 @@ from aiohttp import web
 from lambdaagent.events import http
 from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import capabilities, tracing
+from lambdaagent.gateway import bodies, capabilities, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError, unknown_agent
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
@@ -56,8 +56,12 @@ async def take(request: web.Request, entry: Entry) -> web.Response:
 
 
 async def read(request: web.Request) -> list[Event]:
-    events = http.read(request.headers, await request.read())
-    return [tracing.traced(event, request) for event in events]
+    return parse(request, await bodies.whole(request))
+
+
+def parse(request: web.Request, body: bytes) -> list[Event]:
+    """Raises EventError."""
+    return [tracing.traced(event, request) for event in http.read(request.headers, body)]
 
 
 async def accepted(services: Services, events: Sequence[Event], *, exchange: str, refuse: bool = False) -> web.Response:

@@ -6,10 +6,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from lambdaagent import about
 from lambdaagent.broker.errors import BlockedError, EventTooLargeError
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError
-from lambdaagent.gateway import agents, ids, urls
+from lambdaagent.gateway import agents, bodies, ids, urls
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
@@ -22,6 +23,7 @@ CLIENT_GONE = 499  # in the metrics only: nobody is there to be answered
 async def metrics(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     code = CLIENT_GONE
+    about.request(ids.request_id(request), traceparent=request.headers.get("traceparent"))
     try:
         response = await handler(request)
         code = response.status
@@ -43,6 +45,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         limit = request.app[SERVICES].max_body
         answer = ProblemError(413, "body-too-large", f"The body is over the limit of {limit} bytes.")
+    except bodies.TooSlowError:
+        # Nothing more is read from this connection, so it is not to be used again.
+        answer = ProblemError(408, "body-too-slow", "The body did not come in time.", headers={"Connection": "close"})
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         kind = error.reason.lower().replace(" ", "-")
@@ -55,16 +60,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except EventTooLargeError as error:
         answer = ProblemError(413, "event-too-large", f"{str(error)[:1].upper()}{str(error)[1:]}.")
     except TemporaryError as error:
-        log.warning("request.unavailable", route=request.get(ROUTE), request=ids.request_id(request), reason=str(error))
+        log.warning("request.unavailable", route=request.get(ROUTE), reason=str(error))
         answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
     except LambdaAgentError as error:
-        log.warning("request.failed", route=request.get(ROUTE), request=ids.request_id(request), reason=str(error))
+        log.warning("request.failed", route=request.get(ROUTE), reason=str(error))
         answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
     except ConnectionError:
         raise  # The client went away; aiohttp closes what is left.
     except Exception:  # the root of every request
         request.app[SERVICES].metrics.error("request")
-        log.exception("request.crashed", route=request.get(ROUTE), request=ids.request_id(request))
+        log.exception("request.crashed", route=request.get(ROUTE))
         answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
     return answer.response(request_id=ids.request_id(request))
 

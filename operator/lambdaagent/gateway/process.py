@@ -12,9 +12,12 @@ from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.signing import KeyUnusableError, Signer
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
+from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.vouching import Voucher
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.errors import UsageError
+from lambdaagent.gateway import garbage
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
@@ -36,7 +39,7 @@ async def run(settings: GatewaySettings) -> None:
         api = await stack.enter_async_context(connect())
         opened = await _store(settings)
         stack.push_async_callback(opened.store.close)
-        directory, client = Directory(), Client()
+        directory, client, clock = Directory(), Client(), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
@@ -59,7 +62,7 @@ async def run(settings: GatewaySettings) -> None:
             publisher=RabbitMQPublisher(brokers, amqp) if amqp else KnativePublisher(brokers, client),
             exchanges=BrokerExchanges(brokers),
             client=client,
-            clock=clocks.system(),
+            clock=clock,
             ready=why_not_ready,
             host=settings.host,
             port=settings.port,
@@ -72,10 +75,12 @@ async def run(settings: GatewaySettings) -> None:
             shutdown_timeout=15.0,
             errors=Edition(settings.protocol_errors),
             signer=signer,
+            voucher=_voucher(settings, signer, clock),
             push_allow=settings.push_allowed,
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
             limits=Limits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
         )
+        garbage.settle()
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
         following = [asyncio.create_task(each, name="feed") for each in feeds]
@@ -95,6 +100,15 @@ def _signer(settings: GatewaySettings) -> Signer | None:
         return Signer.from_pem(pem) if pem else None
     except KeyUnusableError as error:
         raise UsageError(f"LAMBDAAGENT_CARD_SIGNING_KEY: {error}") from None
+
+
+def _voucher(settings: GatewaySettings, signer: Signer | None, clock: Clock) -> Voucher | None:
+    if not settings.sign_pushes:
+        return None
+    if signer is None or not settings.public_url:
+        needed = "LAMBDAAGENT_CARD_SIGNING_KEY and LAMBDAAGENT_PUBLIC_URL"
+        raise UsageError(f"LAMBDAAGENT_SIGN_PUSHES needs {needed}: who signs, and where the public key is")
+    return Voucher(signer, settings.public_url.rstrip("/"), clock)
 
 
 async def _store(settings: GatewaySettings) -> Opened:

@@ -10,7 +10,7 @@ from lambdaagent.a2a import Json, dialects, parsing, rest
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.rest import Route
 from lambdaagent.a2a.versions import Version
-from lambdaagent.gateway import failures, sse
+from lambdaagent.gateway import bodies, failures, sse
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.failures import Failure
 from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
@@ -47,7 +47,7 @@ async def _params(request: web.Request, route: Route) -> Json:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {rest.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
         # Some clients send nothing where the operation needs nothing (facts 1.1).
-        if body := await request.read():
+        if body := await bodies.whole(request):
             value = parsing.parse(body)
             if not isinstance(value, dict):
                 raise A2AError(Problem.INVALID_REQUEST, "The request's body must be a JSON object.")

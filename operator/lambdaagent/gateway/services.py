@@ -14,6 +14,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.metrics import Metrics
+from lambdaagent.gateway.pace import Pace
 from lambdaagent.gateway.streams import Streams
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
@@ -52,6 +53,7 @@ class Services:
     errors: Edition
     signer: Signer | None  # of cards
     streams: Streams
+    pace: Pace
 
 
 SERVICES = web.AppKey("services", Services)

@@ -14,6 +14,7 @@ from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.notifying import HttpNotifier
+from lambdaagent.agents.vouching import Voucher
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.app import create_app, make_runner
@@ -55,6 +56,7 @@ async def serve(
     tell_tasks: bool = False,
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
+    voucher: Voucher | None = None,
     push_allow: Sequence[outbound.Network] = (),
     replica: str = "",
     limits: Limits | None = None,
@@ -62,7 +64,7 @@ async def serve(
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
     metrics = Metrics()
-    notifier = HttpNotifier(outbound.public(allowed=push_allow))
+    notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher)
     stack.push_async_callback(notifier.close)
     teller = None
     if tell_tasks:

@@ -5,7 +5,6 @@ agent's own pages) comes by this port too and reaches the container as it came. 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from lambdaagent.api.workload import HealthCheck, Probe
 from lambdaagent.children.sidecar import ALIVE, READY, sink_path
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import agents, ingress, probes, problems, relaying
+from lambdaagent.gateway import agents, bodies, garbage, ingress, probes, problems, relaying
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
@@ -93,6 +92,7 @@ async def run(settings: SidecarSettings) -> None:
             shutdown_timeout=15.0,
             own_routes=routes(entry, sink=settings.sink),
         )
+        garbage.settle()
         log.info("listening", host=settings.host, port=serving.port, agent=agent.key, container=url)
         await asyncio.Event().wait()
 
@@ -169,7 +169,7 @@ async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
             method="GET" if request.method == "HEAD" else request.method,
             path=request.raw_path,
             headers=headers,
-            body=_body(request) if request.body_exists else b"",
+            body=bodies.passed_on(request) if request.body_exists else b"",
             length=length if request.body_exists else 0,
             first_byte=seconds,
             total=seconds,
@@ -185,8 +185,3 @@ async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
 
 
 _REFRAMED = frozenset(("host", "content-length", "x-forwarded-host"))
-
-
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    async for chunk in request.content.iter_any():
-        yield chunk

@@ -5,15 +5,13 @@ headers stay here, but for those that describe the body or follow the request: c
 attributes that the gateway vouches for (`ce-*`) must not reach a container from outside.
 """
 
-from collections.abc import AsyncIterator
-
 from aiohttp import web
 
 from lambdaagent.agents import invoke, wire
 from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
-from lambdaagent.gateway import asking, ids, methods, problems, relaying, tracing
+from lambdaagent.gateway import asking, bodies, ids, methods, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
@@ -69,7 +67,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             path=built.path,
             headers=headers,
             fixed=built.fixed,
-            body=await _whole(request, length) if small else _body(request, services.max_body),
+            body=await _whole(request, length) if small else bodies.passed_on(request, limit=services.max_body),
             length=length,
             first_byte=seconds,
             total=seconds,
@@ -90,16 +88,7 @@ def _require_callable(entry: Entry) -> None:
 async def _whole(request: web.Request, length: int | None) -> bytes:
     """What has arrived with its head is taken without waiting."""
     content = request.content
-    return content.read_nowait() if content.total_bytes == length else await request.read()
-
-
-async def _body(request: web.Request, limit: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise web.HTTPRequestEntityTooLarge(limit, size)
-        yield chunk
+    return content.read_nowait() if content.total_bytes == length else await bodies.whole(request)
 
 
 async def _answer(request: web.Request, entry: Entry, response: Response) -> web.StreamResponse:

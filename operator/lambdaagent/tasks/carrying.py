@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import structlog
 
+from lambdaagent import about
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import new, status_update
@@ -141,6 +142,7 @@ class Carrier:
 
     async def _run(self, live: Live, event: Event, callee: Callee, skill: Skill) -> None:
         record, lives = live.record, self._lives
+        about.task(record.id)
         attempt = event.extensions.get("attempt")
         turn = Turn(
             callee=callee,

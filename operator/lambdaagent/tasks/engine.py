@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import structlog
 
+from lambdaagent import about
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
 from lambdaagent.a2a.params import Find, Get, Send
@@ -206,13 +207,13 @@ class Engine:
         task_id = event.extensions.get("a2ataskid")
         if not isinstance(task_id, str) or not task_id:
             return None
-        async with self._lives.holding(task_id) as live:
-            outcome = Outcome.UNKNOWN if live is None else await self._advance(live, event, sender=(namespace, agent))
-        self._observer.event(outcome)
-        if outcome is not Outcome.ADVANCED:
-            log.info(
-                "task.event_dropped", task=task_id, event_id=event.id, agent=f"{namespace}/{agent}", outcome=outcome
-            )
+        with about.one_task(task_id):
+            async with self._lives.holding(task_id) as live:
+                sender = (namespace, agent)
+                outcome = Outcome.UNKNOWN if live is None else await self._advance(live, event, sender=sender)
+            self._observer.event(outcome)
+            if outcome is not Outcome.ADVANCED:
+                log.info("task.event_dropped", event_id=event.id, agent=f"{namespace}/{agent}", outcome=outcome)
         return outcome
 
     async def take(self, event: Event, *, callee: Callee, skill: Skill) -> Outcome:
@@ -269,6 +270,7 @@ class Engine:
         if self._carrier is not None and travels(skill):
             state = TaskState.SUBMITTED  # until the event is delivered
         task_id, context_id = self._clock.new_id(), message.get("contextId") or self._clock.new_id()
+        about.task(task_id)
         record = TaskRecord(
             id=task_id,
             context_id=context_id,
@@ -298,6 +300,7 @@ class Engine:
             self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent)
             return live
         self._lives.forget(live)
+        about.task(known)
         found = await self._lives.find(known)
         if found is None:
             raise _no_such_task(known)
@@ -344,6 +347,7 @@ class Engine:
             or (record.namespace, record.agent) != (callee.namespace, callee.name)
         ):
             raise _no_such_task(task_id)
+        about.task(task_id)
         return record
 
     @asynccontextmanager

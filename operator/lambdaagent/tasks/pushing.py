@@ -12,6 +12,7 @@ from typing import Protocol
 import orjson
 import structlog
 
+from lambdaagent import about
 from lambdaagent.a2a import Json, v03
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.push import PushConfig
@@ -124,6 +125,7 @@ class Pusher:
 
     async def _serve(self, push: Push) -> None:
         """Never raises for what the receiver does."""
+        about.task(push.task_id)
         sent = push.sent
         try:
             async with asyncio.timeout(self._limits.claim * 0.8):
@@ -150,11 +152,11 @@ class Pusher:
         if not final and attempts < self._limits.attempts:
             self._observer.pushed("failed")
             due = self._clock.now() + self._backoff.delay(attempts)
-            log.info("push.failed", task=push.task_id, push=push.id, attempts=attempts, reason=reason)
+            log.info("push.failed", push=push.id, attempts=attempts, reason=reason)
             await self._store.settle_push(replace(push, attempts=attempts, due=due))
             return
         self._observer.pushed("given-up")
-        log.warning("push.given_up", task=push.task_id, push=push.id, attempts=attempts, reason=reason)
+        log.warning("push.given_up", push=push.id, attempts=attempts, reason=reason)
         record = await self._store.get(push.task_id)
         if record is not None:
             attributes: dict[str, str | int | bool] = {

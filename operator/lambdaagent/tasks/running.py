@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from lambdaagent import about
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
@@ -116,11 +117,12 @@ class Runner:
             await asyncio.wait(self._runs)
 
     async def _ended(self, live: Live, work: Callable[[], Awaitable[None]]) -> None:
+        about.task(live.record.id)
         try:
             await work()
         except Exception as error:  # the root of this task
             self._lives.observer.crashed()
-            log.exception("task.crashed", task=live.record.id, agent=f"{live.record.namespace}/{live.record.agent}")
+            log.exception("task.crashed", agent=f"{live.record.namespace}/{live.record.agent}")
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
         finally:

@@ -25,7 +25,7 @@ def python03() -> list[str]:
     return [str(python), str(HERE / "python03" / "client.py")]
 
 
-def javascript() -> list[str]:
+def javascript(script: str = "client.js") -> list[str]:
     """The command that runs Node with the SDK beside the script."""
     node = shutil.which("node")
     if node is None:
@@ -41,8 +41,8 @@ def javascript() -> list[str]:
         _run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"], cwd=folder)
         (folder / ".done").touch()
     # Modules are looked for beside the script.
-    shutil.copy(HERE / "javascript" / "client.js", folder)
-    return [node, str(folder / "client.js")]
+    shutil.copy(HERE / "javascript" / script, folder)
+    return [node, str(folder / script)]
 
 
 def _folder(name: str, pinned: Path) -> Path:

@@ -1,9 +1,15 @@
-"""The public SDKs' clients, old and new, each in its own environment, go through the same scenarios at one gateway."""
+"""The public SDKs' clients, old and new, each in its own environment, go through the same scenarios at one gateway.
+
+Behind it is a plain container, or an agent that the public JavaScript SDK serves in either version (protocol a2a): the
+clients see no difference.
+"""
 
 import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +17,7 @@ import pytest
 from aiohttp import web
 from tests.integration.clients import environments
 from tests.integration.gateway.world import World, world
+from tests.parts.process import free_port
 
 HERE = Path(__file__).parent
 ASKS = {"statusUpdate": {"status": {"state": "TASK_STATE_INPUT_REQUIRED", "message": {"parts": [{"text": "which?"}]}}}}
@@ -41,13 +48,44 @@ async def _served(handler: Any) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-@pytest.fixture
-async def gateway() -> AsyncIterator[World]:
+@asynccontextmanager
+async def plain() -> AsyncIterator[World]:
     runner, url = await _served(agent)
     async with world() as found:
         found.agent(url=url)
         yield found
     await runner.cleanup()
+
+
+@asynccontextmanager
+async def sdk(*version: str) -> AsyncIterator[World]:
+    """The agent's cancelled task is the only one that it says so of, and it must: no scenario may leave it working."""
+    command, port = await asyncio.to_thread(environments.javascript, "agent.js"), free_port()
+    process = await asyncio.create_subprocess_exec(*command, str(port), *version, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            assert await process.stdout.readline() == b"listening\n"
+        async with world() as found:
+            found.agent(url=f"http://127.0.0.1:{port}", protocol="a2a")
+            yield found
+        async with asyncio.timeout(5):
+            assert (await process.stdout.readline()).startswith(b"canceled ")
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(plain, id="a plain container"),
+        pytest.param(sdk, id="a JavaScript agent"),
+        pytest.param(partial(sdk, "old"), id="a JavaScript agent of 0.3"),
+    ]
+)
+async def gateway(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with request.param() as found:
+        yield found
 
 
 @pytest.fixture

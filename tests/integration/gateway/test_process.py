@@ -1,5 +1,6 @@
 """The gateway process in front of a real API server: what it serves follows the LambdaAgents there."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -80,7 +81,7 @@ def gateway(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @contextmanager
-def launched(kubeconfig: Path, **settings: str) -> Iterator[httpx.Client]:
+def launched(kubeconfig: Path, *, log: IO[bytes] | None = None, **settings: str) -> Iterator[httpx.Client]:
     """The process, once it is ready; what is not said in `settings` has its default."""
     port = free_port()
     environment = os.environ | {
@@ -89,7 +90,8 @@ def launched(kubeconfig: Path, **settings: str) -> Iterator[httpx.Client]:
         "LAMBDAAGENT_PORT": str(port),
         "LAMBDAAGENT_LOG_FORMAT": "text",
     }
-    process = subprocess.Popen([sys.executable, "-m", "lambdaagent", "gateway"], env=environment | settings)
+    command = [sys.executable, "-m", "lambdaagent", "gateway"]
+    process = subprocess.Popen(command, env=environment | settings, stderr=log)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             wait(lambda: answers(client, "/readyz"))
@@ -176,6 +178,26 @@ def test_an_event_that_the_broker_does_not_confirm_is_not_accepted(
     answer = wait(lambda: _unless_404(gateway.post(f"/events/{namespace}", headers=headers)))
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
+
+
+def test_log_lines_name_the_request_its_trace_and_the_task(
+    kubeconfig: Path, kube_apiserver: KubeApiserver, namespace: str, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.status = 500
+    make(kube_apiserver, namespace, "logs", upstream=upstream)
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "a", "ce-source": "/s", "ce-a2ataskid": "t-1"}
+    headers |= {"x-request-id": "r-1", "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    with (tmp_path / "log").open("wb") as log, launched(kubeconfig, log=log, LAMBDAAGENT_LOG_FORMAT="json") as client:
+        path = f"/events/{namespace}/from/logs"
+        wait(lambda: _unless_404(client.post(path, headers=headers, content=b"data")))
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    dropped = next(line for line in lines if line["event"] == "task.event_dropped")
+    assert (dropped["request"], dropped["trace"], dropped["task"]) == ("r-1", trace, "t-1")
+    refused = next(line for line in lines if line["event"] == "request.unavailable")
+    assert (refused["request"], refused["trace"]) == ("r-1", trace)
+    assert "task" not in refused
+    assert all("request" not in line for line in lines if line["event"] == "listening")
 
 
 def _unless_404(answer: httpx.Response) -> httpx.Response | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.gateway.upstream import PlainAgent, Seen
+from tests.integration.gateway.upstream import PlainAgent, Seen, raw_server
 from tests.integration.gateway.world import World, message, world
 from tests.parts.dev import wait
 from tests.parts.process import free_port
@@ -94,6 +94,44 @@ async def test_cancelling_reaches_the_containers_task(sdk: tuple[str, "subproces
         assert sdk[1].stdout is not None
         line = await asyncio.wait_for(asyncio.to_thread(sdk[1].stdout.readline), 10)
         assert line.startswith("canceled ")
+
+
+CARD = {
+    "capabilities": {"streaming": True},
+    "supportedInterfaces": [{"url": "http://x/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}],
+}
+
+
+async def test_cancelling_reaches_a_task_that_the_container_has_not_named_yet() -> None:
+    asked, methods, go_on = asyncio.Event(), asyncio.Queue[str](), asyncio.Event()
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET"):
+            card = json.dumps(CARD).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(card), card))
+            return
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        body = json.loads(await reader.readexactly(length))
+        methods.put_nowait(f"{body['method']} {body['params'].get('id', '')}")
+        task = {"id": "theirs", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}}
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n\r\n")
+        asked.set()
+        await go_on.wait()
+        result = {"jsonrpc": "2.0", "id": body["id"], "result": {"task": task}}
+        writer.write(b"data: %b\n\n" % json.dumps(result).encode())
+        await reader.read()
+
+    async with raw_server(conversation) as url, world() as found:
+        relayed(found, url)
+        params = {"message": message("wait"), "configuration": {"returnImmediately": True}}
+        task = (await found.rpc("SendMessage", params, path=AGENT))["result"]["task"]
+        await asyncio.wait_for(asked.wait(), 10)
+        canceled = (await found.rpc("CancelTask", {"id": task["id"]}, path=AGENT))["result"]
+        assert canceled["status"]["state"] == "TASK_STATE_CANCELED"
+        go_on.set()
+        async with asyncio.timeout(10):
+            assert [await methods.get(), await methods.get()] == ["SendStreamingMessage ", "CancelTask theirs"]
 
 
 async def test_the_resource_may_say_where_and_how_the_container_is_spoken_to(container: PlainAgent) -> None:

@@ -19,10 +19,11 @@ from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.notifying import HttpNotifier
 from lambdaagent.agents.pool import Limits
+from lambdaagent.agents.vouching import Voucher
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.app import create_app, make_runner
+from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.streams import Streams
@@ -149,13 +150,15 @@ async def world(
     limits: Limits | None = None,
     ready: Callable[[], str | None] = lambda: None,
     clock: clocks.Clock | None = None,
+    idle: float = IDLE,
+    voucher: Voucher | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     directory, broker, client, metrics = Directory(), Broker(), Client(limits=limits), Metrics()
     clock = clock or clocks.system()
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     caller = HttpCaller(client=client, clock=clock)
-    notifier = HttpNotifier(outbound.public(allowed=[ip_network("127.0.0.0/8")]))
+    notifier = HttpNotifier(outbound.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
     pusher = Pusher(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(store=store, caller=caller, clock=clock, observer=metrics, lookup=directory.callee, pusher=pusher)
     streams = settings.pop("streams", None) or Streams()
@@ -172,7 +175,7 @@ async def world(
         ready=ready,
         **{"stop_grace": 0.0, **settings},
     )
-    runner = make_runner(app, shutdown_timeout=0.5)
+    runner = make_runner(app, shutdown_timeout=0.5, idle=idle)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -1,0 +1,52 @@
+"""Request bodies, of so many bytes at most and not for ever.
+
+aiohttp closes a connection on which no whole request head comes within the keep-alive time, but waits for a body for
+as long as its client likes. Here only waiting for the client counts: a container that takes a streamed body slowly
+holds the reader up and costs its client nothing. A body that came with its head, as most do, is taken without a timer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from lambdaagent.gateway.services import SERVICES
+
+
+class TooSlowError(web.HTTPRequestTimeout):
+    """The client does not send its body."""
+
+
+async def whole(request: web.Request) -> bytes:
+    """Once per request. Raises HTTPRequestEntityTooLarge, TooSlowError."""
+    if request.content.is_eof():
+        return await request.read()
+    services = request.app[SERVICES]
+    return b"".join([chunk async for chunk in _chunks(request, services.max_body, services.pace.rate)])
+
+
+def passed_on(request: web.Request, *, limit: int | None = None) -> AsyncIterator[bytes]:
+    """Raises as `whole`, in between."""
+    return _chunks(request, limit, None)
+
+
+async def _chunks(request: web.Request, limit: int | None, rate: float | None) -> AsyncIterator[bytes]:
+    content, loop, patience = request.content, asyncio.get_running_loop(), request.app[SERVICES].pace.patience
+    size, waited = 0, 0.0
+    while True:
+        began = loop.time()
+        left = patience if rate is None else patience + size / rate - waited
+        try:
+            async with asyncio.timeout(left):
+                chunk = await content.readany()
+        except TimeoutError as error:
+            # Otherwise the server would read on for a while after the answer, in case that the rest comes.
+            content.set_exception(error)
+            raise TooSlowError from None
+        waited += loop.time() - began
+        size += len(chunk)
+        if limit is not None and size > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, size)
+        if not chunk:
+            return
+        yield chunk
