@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import types
+from collections.abc import Set
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
@@ -17,13 +18,23 @@ from pydantic import BaseModel, SecretStr
 
 from lambdaagent.cli.printing import yaml_text
 from lambdaagent.kube import rights
-from lambdaagent.settings import NAMESPACE, GatewaySettings, OperatorSettings
+from lambdaagent.settings import (
+    NAMESPACE,
+    DispatcherSettings,
+    GatewaySettings,
+    Installation,
+    OperatorSettings,
+    TaskSettings,
+)
 
 ROOT = Path(__file__).parents[1]
 CHART, MANIFESTS = ROOT / "charts" / "lambdaagent", ROOT / "manifests"
 KUBERNETES = "1.30.0"
+RABBITMQ_ADDRESS = "lambdaagent-rabbitmq"
 # The chart says these itself.
-_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces"}
+_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces", "amqp_url"}
+# Said once, in the operator's and the gateway's values.
+_SHARED = Installation.model_fields.keys() | TaskSettings.model_fields.keys()
 # Stands for each namespace of the values; no namespace can be called so.
 _EACH = "(each)"
 # A file's path is no secret, and neither is a URL without a password.
@@ -35,7 +46,7 @@ _TEXTS = {"type": "object", "additionalProperties": _TEXT}
 def main() -> None:
     for path, text in chart_files().items():
         path.write_text(text)
-    MANIFESTS.mkdir(exist_ok=True)
+    (MANIFESTS / "rabbitmq").mkdir(parents=True, exist_ok=True)
     for path, text in manifest_files(sys.argv[1] if len(sys.argv) > 1 else "helm").items():
         path.write_text(text)
 
@@ -64,6 +75,8 @@ def schema() -> dict[str, Any]:
     service = {"type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, "annotations": _TEXTS}
     gateway = {"service": _strict(service), "volumes": _LIST, "volumeMounts": _LIST}
     monitor = {"enabled": {"type": "boolean"}, "labels": _TEXTS, "interval": {"type": "string", "minLength": 2}}
+    own = _settings(DispatcherSettings, without=_SHARED)["settings"]
+    dispatcher = {"enabled": {"type": "boolean"}, "serviceMonitor": _strict(monitor), "settings": own}
     image = {
         "repository": {"type": "string", "minLength": 1},
         "tag": _TEXT,
@@ -76,17 +89,19 @@ def schema() -> dict[str, Any]:
             "imagePullSecrets": _LIST,
             "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
+            "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
             "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),
+            "dispatcher": _strict(process | dispatcher),
             "global": _MAP,
         }
     )
 
 
-def _settings(model: type[BaseModel]) -> dict[str, Any]:
+def _settings(model: type[BaseModel], without: Set[str] = frozenset()) -> dict[str, Any]:
     """`settings` holds plain values; `secretSettings` may hold any of them, and alone what is a secret."""
     described = model.model_json_schema(by_alias=False)["properties"]
-    names = [name for name in model.model_fields if name not in _CHARTS_OWN]
+    names = [name for name in model.model_fields if name not in _CHARTS_OWN | without]
     plain = [name for name in names if name in _RULES or not _is_secret(model.model_fields[name].annotation)]
     reference = _strict({"name": _TEXT, "key": _TEXT}) | {"required": ["name", "key"]}
     return {
@@ -118,7 +133,7 @@ def camel(name: str) -> str:
 
 
 def manifest_files(helm: str) -> dict[Path, str]:
-    """One file per template, and the kustomization that names them."""
+    """One file per template, and the kustomization that names them; in `rabbitmq`, what that adds to it."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -126,21 +141,55 @@ def manifest_files(helm: str) -> dict[Path, str]:
     }
     files = {"namespace": [namespace], "crd": [yaml.safe_load((ROOT / "crds" / "lambdaagents.yaml").read_text())]}
     for name in ("rbac", "lease", "operator", "gateway"):
-        # Said, because a helm that was built by hand believes in a Kubernetes older than the chart takes.
-        template = ("--kube-version", KUBERNETES, "--namespace", rights.NAMESPACE)
-        command = [helm, "template", "lambdaagent", str(CHART), "--show-only", f"templates/{name}.yaml", *template]
-        rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        files[name] = [_plain(document) for document in yaml.safe_load_all(rendered) if document]
+        files[name] = _template(helm, name)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [f"{name}.yaml" for name in files],
         "images": [{"name": "localhost/lambdaagent", "newTag": "dev"}],
     }
-    texts = {name: "---\n".join(map(yaml_text, documents)) for name, documents in files.items()}
-    texts["kustomization"] = yaml_text(kustomization)
+    added = _rabbitmq(helm, files)
+    texts = {f"{name}.yaml": "---\n".join(map(yaml_text, documents)) for name, documents in (files | added).items()}
+    texts["kustomization.yaml"] = yaml_text(kustomization)
     head = "# Written by `make manifests` from charts/lambdaagent; do not edit.\n"
-    return {MANIFESTS / f"{name}.yaml": head + text for name, text in texts.items()}
+    return {MANIFESTS / name: head + text for name, text in texts.items()}
+
+
+def _rabbitmq(helm: str, plain: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A component, so that it goes with any overlay: the dispatcher, and what it changes in the others."""
+    enabled = ("--set", f"dispatcher.enabled=true,rabbitmq.existingSecret={RABBITMQ_ADDRESS}")
+    files = {"rabbitmq/dispatcher": _template(helm, "dispatcher", *enabled)}
+    for name in ("operator", "gateway"):
+        patch = _environment(_template(helm, name, *enabled), but=_environment(plain[name]))
+        files[f"rabbitmq/{name}"] = [patch]
+    component = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "resources": ["dispatcher.yaml"],
+        "patches": [{"path": "operator.yaml"}, {"path": "gateway.yaml"}],
+    }
+    return files | {"rabbitmq/kustomization": [component]}
+
+
+def _environment(documents: list[Any], but: Any = None) -> dict[str, Any]:
+    """The Deployment among them, reduced to the environment of its container, without what stands in another such."""
+    (found,) = [document for document in documents if document["kind"] == "Deployment"]
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    known = but["spec"]["template"]["spec"]["containers"][0]["env"] if but else []
+    env = [entry for entry in container["env"] if entry not in known]
+    return {
+        **{key: found[key] for key in ("apiVersion", "kind")},
+        "metadata": {key: found["metadata"][key] for key in ("name", "namespace")},
+        "spec": {"template": {"spec": {"containers": [{"name": container["name"], "env": env}]}}},
+    }
+
+
+def _template(helm: str, name: str, *options: str) -> list[Any]:
+    # Said, because a helm that was built by hand believes in a Kubernetes older than the chart takes.
+    where = ("--kube-version", KUBERNETES, "--namespace", rights.NAMESPACE)
+    command = [helm, "template", "lambdaagent", str(CHART), "--show-only", f"templates/{name}.yaml", *where, *options]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [_plain(document) for document in yaml.safe_load_all(rendered) if document]
 
 
 def _restricted() -> dict[str, str]:

@@ -1,4 +1,4 @@
-{{/* Parts that both processes share. Contexts are dicts: `root` is the chart's, `name` the process's. */}}
+{{/* Parts that the processes share. Contexts are dicts: `root` is the chart's, `name` the process's. */}}
 
 {{- define "lambdaagent.labels" -}}
 app.kubernetes.io/name: lambdaagent
@@ -47,6 +47,44 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
     secretKeyRef:
       name: {{ include "lambdaagent.eventKeys" .root }}
       key: keys
+{{- end }}
+
+{{/* What the operator is told: the addresses of this release, the dispatcher where it is there, and what the user says. */}}
+{{- define "lambdaagent.operatorSettings" -}}
+{{- $at := printf "%s.svc.%s" .Release.Namespace (.Values.operator.settings.clusterDomain | default "cluster.local") }}
+{{- $settings := dict "gatewayUrl" (printf "http://lambdaagent-gateway.%s" $at) "eventsUrl" (printf "http://lambdaagent-events.%s" $at) "gatewayImage" (include "lambdaagent.image" .) }}
+{{- if .Values.dispatcher.enabled }}{{ $_ := set $settings "eventing" "rabbitmq" }}{{ end }}
+{{- range $key, $value := .Values.operator.settings }}
+{{- /* Not merge: it takes an empty URL, which says that there is none, for a missing one. */ -}}
+{{- $_ := set $settings $key $value }}
+{{- end }}
+{{- toYaml $settings }}
+{{- end }}
+
+{{/* What the operator and the dispatcher must agree on: of the settings given, those of the installation. */}}
+{{- define "lambdaagent.shared" -}}
+{{- pick . "serving" "eventing" "gatewayUrl" "eventsUrl" "rabbitmqCluster" "rabbitmqNamespace" "deliveryRetry" "deliveryBackoffDelay" "clusterDomain" "podSecurity" "gatewayImage" | toYaml }}
+{{- end }}
+
+{{- define "lambdaagent.amqp" -}}
+- name: LAMBDAAGENT_AMQP_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.rabbitmq.existingSecret }}
+      key: {{ .Values.rabbitmq.key }}
+{{- end }}
+
+{{/* A PostgreSQL of the gateway's, which others may use too; empty where there is none: a file is one process's. */}}
+{{- define "lambdaagent.database" -}}
+{{- $database := .Values.gateway.settings.database | default "" }}
+{{- if .Values.gateway.secretSettings.database }}
+- name: LAMBDAAGENT_DATABASE
+  valueFrom:
+    secretKeyRef: {{ toYaml .Values.gateway.secretSettings.database | nindent 6 }}
+{{- else if hasPrefix "postgres" $database }}
+- name: LAMBDAAGENT_DATABASE
+  value: {{ $database | quote }}
+{{- end }}
 {{- end }}
 
 {{/* Where a pod runs and as whom. */}}
@@ -109,4 +147,34 @@ spec:
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
+{{- end }}
+
+{{/* Of every replica, not of one that a Service would pick. */}}
+{{- define "lambdaagent.metrics" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: lambdaagent-{{ .component }}-metrics
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{ include "lambdaagent.labels" . | nindent 4 }}
+spec:
+  type: ClusterIP
+  clusterIP: None
+  selector: {{ include "lambdaagent.selector" . | nindent 4 }}
+  ports:
+  - {name: http, port: 8080, targetPort: http, protocol: TCP}
+{{- if .values.serviceMonitor.enabled }}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: lambdaagent-{{ .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{ merge (dict) (include "lambdaagent.labels" . | fromYaml) .values.serviceMonitor.labels | toYaml | nindent 4 }}
+spec:
+  selector:
+    matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
+  endpoints:
+  - {port: http, path: /metrics, interval: {{ .values.serviceMonitor.interval | quote }}}
+{{- end }}
 {{- end }}

@@ -14,11 +14,17 @@ from tests.e2e import image
 from tests.parts import fetch
 
 from lambdaagent.kube import rights
-from lambdaagent.settings import GatewaySettings, OperatorSettings
+from lambdaagent.settings import DispatcherSettings, GatewaySettings, Installation, OperatorSettings
 
 ROOT = Path(__file__).parents[3]
 CONTAINERFILES = [ROOT / "Containerfile", *sorted(ROOT.glob("examples/*/Containerfile"))]
-PROCESSES: dict[str, type[BaseSettings]] = {"operator": OperatorSettings, "gateway": GatewaySettings}
+PROCESSES: dict[str, type[BaseSettings]] = {
+    "operator": OperatorSettings,
+    "gateway": GatewaySettings,
+    "dispatcher": DispatcherSettings,
+}
+SECRET = {"name": "own", "key": "value"}
+RABBITMQ: dict[str, Any] = {"dispatcher": {"enabled": True}, "rabbitmq": {"existingSecret": "mq", "key": "address"}}
 
 
 def helm(*args: str, values: Any = None) -> subprocess.CompletedProcess[str]:
@@ -32,6 +38,12 @@ def render(values: Any = None) -> list[dict[str, Any]]:
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
+def on_rabbitmq(values: Any = None) -> list[dict[str, Any]]:
+    """Rendered with the dispatcher, so that all processes are there."""
+    values = values or {}
+    return render(RABBITMQ | values | {"dispatcher": RABBITMQ["dispatcher"] | values.get("dispatcher", {})})
+
+
 def find(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
     (found,) = [each for each in documents if each["kind"] == kind and each["metadata"]["name"] == name]
     return found
@@ -40,6 +52,14 @@ def find(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any
 def container(documents: list[dict[str, Any]], process: str) -> dict[str, Any]:
     (found,) = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]["template"]["spec"]["containers"]
     return dict(found)
+
+
+def environment(documents: list[dict[str, Any]], process: str) -> dict[str, dict[str, Any]]:
+    """The variables by name; each stands there once."""
+    entries = container(documents, process)["env"]
+    found = {entry["name"]: entry for entry in entries}
+    assert len(found) == len(entries)
+    return found
 
 
 def test_what_follows_from_the_code_is_up_to_date() -> None:
@@ -72,32 +92,34 @@ def test_the_roles_are_those_that_the_code_needs(namespaces: list[str]) -> None:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_namespaces_are_said_to_both_processes(process: str) -> None:
-    def said(values: Any) -> list[str]:
-        env = container(render(values), process)["env"]
-        return [entry["value"] for entry in env if entry["name"] == "LAMBDAAGENT_NAMESPACES"]
-
-    assert said({"namespaces": ["shop", "bank"]}) == ["shop,bank"]
-    assert said({}) == []
+def test_namespaces_are_said_to_every_process(process: str) -> None:
+    name = "LAMBDAAGENT_NAMESPACES"
+    assert environment(on_rabbitmq({"namespaces": ["shop", "bank"]}), process)[name]["value"] == "shop,bank"
+    assert name not in environment(on_rabbitmq(), process)
 
 
-@pytest.mark.parametrize("process", PROCESSES)
-def test_every_setting_arrives_as_its_variable(process: str) -> None:
-    samples = {"string": "https://example.com", "integer": 1234567, "number": 7.5, "boolean": True}
-    described = generate.schema()["properties"][process]["properties"]
-    settings = {
+def samples(described: dict[str, Any]) -> dict[str, Any]:
+    """A value for each setting."""
+    values = {"string": "https://example.com", "integer": 1234567, "number": 7.5, "boolean": True}
+    return {
         name: rule["enum"][-1]
         if "enum" in rule
-        else min(samples[rule["type"]], rule.get("maximum", 10**9))
+        else min(values[rule["type"]], rule.get("maximum", 10**9))
         if rule["type"] in ("integer", "number")
-        else samples[rule["type"]]
+        else values[rule["type"]]
         for name, rule in described["settings"]["properties"].items()
     }
+
+
+@pytest.mark.parametrize("process", ["operator", "gateway"])
+def test_every_setting_arrives_as_its_variable(process: str) -> None:
+    described = generate.schema()["properties"][process]["properties"]
+    settings = samples(described)
     secret = {name: {"name": "own", "key": name} for name in described["secretSettings"]["properties"]}
     values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
-    env = {entry["name"]: entry for entry in container(render({process: values}), process)["env"]}
+    env = environment(render({process: values}), process)
     for name in PROCESSES[process].model_fields:
-        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces"):
+        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces", "amqp_url"):
             continue
         entry, key = env[f"LAMBDAAGENT_{name.upper()}"], generate.camel(name)
         if key in settings:
@@ -107,6 +129,66 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
     assert env["LAMBDAAGENT_EVENT_KEYS"]["valueFrom"]["secretKeyRef"]["name"] == "lambdaagent-event-keys"
 
 
+def test_the_dispatcher_has_its_own_settings_and_those_that_the_operator_has() -> None:
+    properties = generate.schema()["properties"]
+    own, shared = samples(properties["dispatcher"]["properties"]), samples(properties["operator"]["properties"])
+    documents = on_rabbitmq(
+        {"operator": {"settings": shared | {"eventing": "rabbitmq"}}, "dispatcher": {"settings": own}}
+    )
+    env, operator = environment(documents, "dispatcher"), environment(documents, "operator")
+    for name in DispatcherSettings.model_fields.keys() - {"host", "namespaces", "amqp_url"}:
+        variable, key = f"LAMBDAAGENT_{name.upper()}", generate.camel(name)
+        if name in Installation.model_fields:
+            assert env[variable] == operator[variable]
+        elif key in own:
+            assert env[variable]["value"] == own[key]
+    assert {"queueType", "logLevel", "logFormat"} <= own.keys()
+    env = environment(on_rabbitmq({"operator": {"secretSettings": {"deliveryRetry": SECRET}}}), "dispatcher")
+    assert env["LAMBDAAGENT_DELIVERY_RETRY"]["valueFrom"]["secretKeyRef"] == SECRET
+
+
+def test_events_go_through_rabbitmq_where_the_dispatcher_is() -> None:
+    documents = on_rabbitmq()
+    for process in ("operator", "dispatcher"):
+        assert environment(documents, process)["LAMBDAAGENT_EVENTING"]["value"] == "rabbitmq"
+    address = {"secretKeyRef": {"name": "mq", "key": "address"}}
+    for process in ("gateway", "dispatcher"):
+        assert environment(documents, process)["LAMBDAAGENT_AMQP_URL"]["valueFrom"] == address
+    assert json.dumps(documents).count('"LAMBDAAGENT_AMQP_URL"') == 2
+    documents = render()
+    assert "lambdaagent-dispatcher" not in {
+        each["metadata"]["name"] for each in documents if each["kind"] == "Deployment"
+    }
+    assert "LAMBDAAGENT_EVENTING" not in json.dumps(documents)
+    assert "LAMBDAAGENT_AMQP_URL" not in json.dumps(documents)
+
+
+@pytest.mark.parametrize(
+    ("values", "next_step"),
+    [
+        pytest.param({"dispatcher": {"enabled": True}}, "rabbitmq.existingSecret", id="no address"),
+        pytest.param(
+            RABBITMQ | {"operator": {"settings": {"eventing": "knative"}}},
+            "operator.settings.eventing is knative",
+            id="two opinions",
+        ),
+        pytest.param(
+            RABBITMQ | {"operator": {"secretSettings": {"eventing": {"name": "a", "key": "b"}}}},
+            "operator.settings.eventing is from a Secret",
+            id="two opinions, one hidden",
+        ),
+        pytest.param(
+            {"operator": {"settings": {"eventing": "rabbitmq"}}}, "set dispatcher.enabled", id="nobody delivers"
+        ),
+        pytest.param({"rabbitmq": {"existingSecret": "mq"}}, "set dispatcher.enabled", id="an address for nobody"),
+    ],
+)
+def test_a_contradiction_is_refused_with_what_to_do(values: Any, next_step: str) -> None:
+    done = helm("template", "lambdaagent", str(generate.CHART), values=values)
+    assert done.returncode != 0
+    assert next_step in done.stderr
+
+
 @pytest.mark.parametrize(
     ("values", "place"),
     [
@@ -114,6 +196,8 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
         pytest.param({"operator": {"settings": {"servin": "knative"}}}, "servin", id="an unknown setting"),
         pytest.param({"operator": {"settings": {"serving": "nomad"}}}, "serving", id="an unknown choice"),
         pytest.param({"gateway": {"settings": {"amqpUrl": "amqp://u:p@h"}}}, "amqpUrl", id="a secret in plain sight"),
+        pytest.param({"dispatcher": {"settings": {"amqpUrl": "amqp://u:p@h"}}}, "amqpUrl", id="the same, elsewhere"),
+        pytest.param({"dispatcher": {"settings": {"deliveryRetry": 2}}}, "deliveryRetry", id="what the operator has"),
         pytest.param({"gateway": {"settings": {"database": "postgresql://u:p@h/d"}}}, "database", id="a password"),
         pytest.param({"image": {"digest": "abc"}}, "digest", id="half a digest"),
         pytest.param({"namespaces": ["Shop"]}, "namespaces", id="no namespace"),
@@ -139,7 +223,7 @@ def test_the_addresses_are_those_of_the_namespace_unless_said_otherwise() -> Non
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_every_pod_is_restricted_and_says_what_it_needs(process: str) -> None:
-    documents = render()
+    documents = on_rabbitmq()
     pod = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]["template"]["spec"]
     assert pod["serviceAccountName"] == f"lambdaagent-{process}"
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -155,7 +239,7 @@ def test_every_pod_is_restricted_and_says_what_it_needs(process: str) -> None:
 
 
 def test_services_and_budgets_select_the_pods() -> None:
-    documents = render()
+    documents = on_rabbitmq()
     labels = find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]["metadata"]["labels"]
     for name in ("lambdaagent-gateway", "lambdaagent-events"):
         service = find(documents, "Service", name)["spec"]
@@ -167,15 +251,16 @@ def test_services_and_budgets_select_the_pods() -> None:
         assert budget["selector"] == deployment["selector"]
 
 
-def test_the_operators_metrics_are_found_where_that_is_asked_for() -> None:
-    documents = render()
+@pytest.mark.parametrize("process", ["operator", "dispatcher"])
+def test_metrics_of_every_replica_are_found_where_that_is_asked_for(process: str) -> None:
+    documents = on_rabbitmq()
     assert "ServiceMonitor" not in {document["kind"] for document in documents}
-    labels = find(documents, "Deployment", "lambdaagent-operator")["spec"]["template"]["metadata"]["labels"]
-    service = find(documents, "Service", "lambdaagent-operator-metrics")
+    labels = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]["template"]["metadata"]["labels"]
+    service = find(documents, "Service", f"lambdaagent-{process}-metrics")
     assert service["spec"]["selector"].items() <= labels.items()
     asked = {"enabled": True, "labels": {"release": "prometheus"}}
-    documents = render({"operator": {"serviceMonitor": asked}})
-    monitor = find(documents, "ServiceMonitor", "lambdaagent-operator")
+    documents = on_rabbitmq({process: {"serviceMonitor": asked}})
+    monitor = find(documents, "ServiceMonitor", f"lambdaagent-{process}")
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["spec"]["endpoints"]
@@ -183,16 +268,18 @@ def test_the_operators_metrics_are_found_where_that_is_asked_for() -> None:
 
 
 def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
-    documents = render({"eventKeys": {"existingSecret": "mine"}})
+    documents = on_rabbitmq({"eventKeys": {"existingSecret": "mine"}})
     assert [document for document in documents if document["kind"] == "Secret"] == []
     for process in PROCESSES:
-        (entry,) = [entry for entry in container(documents, process)["env"] if "EVENT_KEYS" in entry["name"]]
+        entry = environment(documents, process)["LAMBDAAGENT_EVENT_KEYS"]
         assert entry["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "keys"}
 
 
 def test_a_database_file_is_opened_by_one_pod_at_a_time() -> None:
-    documents = render({"gateway": {"settings": {"database": "/data/tasks.db"}}})
+    documents = on_rabbitmq({"gateway": {"settings": {"database": "/data/tasks.db"}}})
     assert find(documents, "Deployment", "lambdaagent-gateway")["spec"]["strategy"] == {"type": "Recreate"}
+    assert "LAMBDAAGENT_DATABASE" in environment(documents, "gateway")
+    assert "LAMBDAAGENT_DATABASE" not in environment(documents, "dispatcher")
 
 
 @pytest.mark.parametrize(
@@ -210,8 +297,10 @@ def test_a_database_file_is_opened_by_one_pod_at_a_time() -> None:
         ),
     ],
 )
-def test_a_database_is_migrated_before_the_gateways_start(gateway: dict[str, Any], env: dict[str, Any]) -> None:
-    documents = render({"gateway": gateway})
+def test_a_database_is_shared_and_migrated_before_it_is_used(gateway: dict[str, Any], env: dict[str, Any]) -> None:
+    documents = on_rabbitmq({"gateway": gateway})
+    for process in ("gateway", "dispatcher"):
+        assert environment(documents, process)["LAMBDAAGENT_DATABASE"] == {"name": "LAMBDAAGENT_DATABASE", **env}
     job = find(documents, "Job", "lambdaagent-migrate")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     pod = job["spec"]["template"]["spec"]

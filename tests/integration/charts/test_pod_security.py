@@ -1,7 +1,7 @@
 """The chart's own pods, in the namespace that its manifests make: one that admits restricted pods only."""
 
 import pytest
-from tests.integration.charts.test_chart import PROCESSES, find, render
+from tests.integration.charts.test_chart import PROCESSES, find, on_rabbitmq, render
 from tests.parts import pods
 from tests.parts.kubernetes import KubeApiserver
 
@@ -11,7 +11,7 @@ def test_the_processes_are_admitted(process: str, kube_apiserver: KubeApiserver,
     account = {"metadata": {"name": f"lambdaagent-{process}"}}
     kube_apiserver.rest.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
     pods.enforce(kube_apiserver.rest, namespace)
-    template = find(render(), "Deployment", f"lambdaagent-{process}")["spec"]["template"]
+    template = find(on_rabbitmq(), "Deployment", f"lambdaagent-{process}")["spec"]["template"]
     made = pods.create(kube_apiserver.rest, namespace, template)
     assert made["metadata"]["labels"]["app.kubernetes.io/component"] == process
 
