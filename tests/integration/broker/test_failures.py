@@ -311,10 +311,15 @@ async def test_the_wire_is_that_of_knative(broker: RabbitMQBroker, own_rabbitmq:
     async with link(own_rabbitmq.url) as other:
         channel = await other.channel()
 
-        def get(*, callback: Callable[[Any], None]) -> None:
-            channel.raw.basic_get(amqp_prefix, lambda *got: callback(got), auto_ack=True)
-
-        _, _, properties, body = await channel.call(get)
+        got: list[tuple[Any, bytes]] = []
+        await channel.call(
+            channel.raw.basic_consume,
+            queue=amqp_prefix,
+            on_message_callback=lambda _channel, _method, properties, body: got.append((properties, body)),
+            auto_ack=True,
+        )
+        await eventually(lambda: got)
+        properties, body = got[0]
         await channel.close()
     assert (properties.content_type, properties.message_id, properties.delivery_mode) == ("application/json", "7", 2)
     own = {"x-delivery-count"}  # RabbitMQ's

@@ -32,7 +32,7 @@ async def test_the_richest_agent_goes_from_apply_to_ready_and_then_rests(cluster
     assert "Knative Serving" in ready["message"]
     assert "Broker lambdaagents: no report yet" in ready["message"]
     assert cluster.names(EVENTING, "brokers") == ["lambdaagents"]
-    assert len(cluster.names(EVENTING, "triggers")) == 2
+    assert len(cluster.names(EVENTING, "triggers")) == 3, "two subscriptions, and the calls of its async skill"
 
     await asyncio.to_thread(mark_all_ready, cluster)
     await eventually(lambda: cluster.has("richest", "Ready", "True"))

@@ -57,7 +57,7 @@ async def test_an_agent_lives_from_apply_to_deletion_without_one_refusal(
     spec: dict[str, Any] = yaml.safe_load(RICHEST.read_text())["spec"]
     await asyncio.to_thread(cluster.apply, "richest", spec)
     await eventually(lambda: cluster.find(*SERVINGS[serving], "richest"))
-    await eventually(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 2)
+    await eventually(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 3)
     await eventually(lambda: cluster.find("monitoring.coreos.com/v1", "servicemonitors", "richest"))
     if serving == "kubernetes":
         await eventually(lambda: cluster.find("autoscaling/v2", "horizontalpodautoscalers", "richest"))
@@ -69,7 +69,7 @@ async def test_an_agent_lives_from_apply_to_deletion_without_one_refusal(
     fewer = {key: value for key, value in spec.items() if key not in ("resources", "observability")}
     eventing = spec["eventing"] | {"subscriptions": spec["eventing"]["subscriptions"][:1]}
     await asyncio.to_thread(cluster.apply, "richest", fewer | {"eventing": eventing, "env": []})
-    await eventually(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 1)
+    await eventually(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 2)
     await eventually(lambda: cluster.names("monitoring.coreos.com/v1", "servicemonitors") == [])
     await eventually(lambda: cluster.names("autoscaling/v2", "horizontalpodautoscalers") == [])
 
