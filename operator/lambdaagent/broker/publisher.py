@@ -95,6 +95,8 @@ class Publisher:
 
     async def _ensure(self, exchange: str) -> None:
         known = self._known.get(exchange)
+        if known is not None and known.done() and not known.cancelled() and known.exception() is None:
+            return
         if known is None:
             known = self._known[exchange] = asyncio.create_task(self._declare(exchange))
         # Not awaited itself: it is cancelled with its connection, and that is not the caller's cancellation.

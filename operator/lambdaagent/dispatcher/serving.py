@@ -7,7 +7,7 @@ agent's condition and tried again then, not in a loop.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -45,6 +45,10 @@ class Serving:
     failed: Callable[[str], None]
     gather: float = 0.1
     resync: float = 300.0
+    look_every: float = 5.0
+    patience: float = 30.0
+    """Seconds for which RabbitMQ may be away before every agent's condition says so."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
     standing: bool = field(default=False, init=False)
     """Whether everything that is wanted was declared at least once."""
@@ -52,8 +56,10 @@ class Serving:
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _declared: dict[str, Exchange] = field(default_factory=dict, init=False)
     _refused: dict[str, str] = field(default_factory=dict, init=False)  # by exchange or queue
+    _wanted: Picture | None = field(default=None, init=False)
     _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _known_others: bool = field(default=False, init=False)
+    _away: bool = field(default=False, init=False)
 
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
         """`target` is None while the agent has no address: its events wait."""
@@ -71,6 +77,7 @@ class Serving:
     async def run(self) -> None:
         """Until cancelled; the consumers may finish what they began."""
         failures = 0
+        looking = asyncio.create_task(self._look(), name="look after RabbitMQ")
         try:
             while True:
                 self._changed.clear()
@@ -83,7 +90,20 @@ class Serving:
                     log.warning("topology.not_made", problem=str(problem))
                 await self._wait(self.backoff.delay(failures) if failures else self.resync)
         finally:
+            looking.cancel()
+            await asyncio.wait([looking])
             await asyncio.gather(*(self._end(key) for key in list(self._consumers)))
+
+    async def _look(self) -> None:
+        """Says of all agents that RabbitMQ is away, and takes it back. A restart passes unsaid."""
+        missed = 0.0
+        while True:
+            await self.sleep(self.look_every)
+            missed = 0.0 if self.broker.ready else missed + self.look_every
+            if (missed >= self.patience) is not self._away:
+                self._away = not self._away
+                log.warning("rabbitmq.away" if self._away else "rabbitmq.back", agents=len(self._agents))
+                self._say()
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -116,8 +136,14 @@ class Serving:
             log.info("queue.removed", queue=queue)
             await self.broker.remove_queue(queue)
         self.standing = True
-        for key, agent in agents.items():
-            self.say(agent, self._readiness(wanted.agents.get(key), bound=self._agents[key][1] is not None))
+        self._wanted = wanted
+        self._say()
+
+    def _say(self) -> None:
+        if self._wanted is None:
+            return
+        for key, (agent, target) in self._agents.items():
+            self.say(agent, self._readiness(self._wanted.agents.get(key), bound=target is not None))
 
     async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
         """The queues that lost their bindings. Raises TemporaryError; what was refused for good is noted."""
@@ -174,6 +200,9 @@ class Serving:
     def _readiness(self, topology: Topology | None, *, bound: bool) -> Readiness | None:
         if topology is None:
             return None
+        if self._away:
+            message = "RabbitMQ takes no events: it cannot be reached, or is short of memory or disk; see its log"
+            return Readiness("False", "RabbitMQUnavailable", message)
         for name in (topology.exchange, topology.queue):
             if (problem := self._refused.get(name)) is not None:
                 return Readiness("False", "RefusedByRabbitMQ", problem)

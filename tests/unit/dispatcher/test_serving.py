@@ -1,0 +1,111 @@
+"""What is said of agents while RabbitMQ comes and goes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.parts.polling import eventually
+
+from lambdaagent.agents.wire import Target
+from lambdaagent.api.agent import LambdaAgent, parse
+from lambdaagent.broker.inprocess import InProcessBroker
+from lambdaagent.broker.protocol import ACK, Delivery, Handler, Outcome
+from lambdaagent.dispatcher.serving import Served, Serving
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.settings import Installation
+from lambdaagent.status.readiness import Readiness
+
+TARGET = Target.parse("http://127.0.0.1:1")
+
+
+class Leaving(InProcessBroker):
+    here = True
+
+    @property
+    def ready(self) -> bool:
+        return self.here
+
+
+class World:
+    def __init__(self) -> None:
+        self.broker = Leaving()
+        self.said: dict[str, Readiness | None] = {}
+        self.got: list[tuple[str, str]] = []
+        self.ticks: asyncio.Queue[None] = asyncio.Queue()
+        self.serving = Serving(
+            self.broker,
+            Installation(),
+            (),
+            self.handler,
+            say=lambda agent, readiness: self.said.__setitem__(agent.name, readiness),
+            failed=lambda where: None,
+            gather=0.0,
+            sleep=self.sleep,
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await self.ticks.get()
+
+    def handler(self, agent: LambdaAgent, served: Served) -> Handler:
+        async def handle(delivery: Delivery) -> Outcome:
+            self.got.append((agent.name, delivery.event.id))
+            return ACK
+
+        return handle
+
+    def reason(self, name: str) -> str:
+        found = self.said.get(name)
+        return found.reason if found is not None else ""
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    found = World()
+    running = asyncio.create_task(found.serving.run())
+    yield found
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def agent(name: str, **eventing: Any) -> LambdaAgent:
+    spec = {"image": {"repository": "r"}} | ({"eventing": eventing} if eventing else {})
+    return parse({"metadata": {"name": name, "namespace": "shop"}, "spec": spec})
+
+
+async def test_an_absence_is_said_after_a_while_and_taken_back(world: World) -> None:
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    world.broker.here = False
+    for _ in range(5):
+        world.ticks.put_nowait(None)
+    await eventually(world.ticks.empty)
+    assert world.reason("a") == "Ready", "a restart is not worth a word"
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "RabbitMQUnavailable")
+    world.broker.here = True
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Ready")
+
+
+async def test_an_agent_that_changes_is_consumed_anew_and_one_that_goes_is_not(world: World) -> None:
+    exchange = "lambdaagent.shop.lambdaagents"
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    world.serving.upsert(agent("b", subscriptions=[{"eventType": "t"}]), None)
+    await eventually(lambda: world.reason("b") == "Ready")
+    assert "until the agent has an address" in (world.said["b"] or Readiness("True", "")).message
+    await world.broker.publish(Event("1", "/s", "t"), exchange=exchange)
+    await eventually(lambda: world.got == [("a", "1")])
+    world.serving.upsert(agent("b", subscriptions=[{"eventType": "t"}], parallelism=3), TARGET)
+    await eventually(lambda: ("b", "1") in world.got)
+    world.serving.remove(("shop", "a"))
+    await eventually(lambda: world.serving.consumers == 1)
+    await world.broker.publish(Event("2", "/s", "t"), exchange=exchange)
+    await eventually(lambda: ("b", "2") in world.got)
+    assert ("a", "2") not in world.got
+
+
+async def test_nothing_is_said_of_an_agent_without_eventing(world: World) -> None:
+    world.serving.upsert(agent("plain"), TARGET)
+    await eventually(lambda: "plain" in world.said)
+    assert world.said["plain"] is None
