@@ -25,7 +25,7 @@ from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.children import gateway as gateway_urls
 from lambdaagent.children.base import AgentKey, Backends, Observed
-from lambdaagent.children.brokers import broker_of
+from lambdaagent.children.brokers import BrokerIdentity, broker_of
 from lambdaagent.children.warnings import warnings
 from lambdaagent.dev import environment
 from lambdaagent.dev.supervisor import Supervisor, Wanted
@@ -34,6 +34,7 @@ from lambdaagent.dispatcher.delivering import Reply
 from lambdaagent.dispatcher.metrics import Metrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.brokers import Taking
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.serving import serve
@@ -85,6 +86,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     stack.push_async_callback(store.close)
     broker = await stack.enter_async_context(_broker(options))
     directory, clock, client = Directory(), clocks.system(), Client()
+    exchanges = _Exchanges()
     supervisor: Supervisor
 
     def why_not_ready() -> str | None:
@@ -92,12 +94,11 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
             return "the broker is not connected"
         return None if supervisor.bound else "the bindings of the agents do not stand yet"
 
-    exchanges = _Exchanges()
     serving = await serve(
         stack,
         directory=directory,
         store=store,
-        publisher=broker,
+        publisher=_Publisher(broker, directory, exchanges),
         exchanges=exchanges,
         client=client,
         clock=clock,
@@ -192,9 +193,32 @@ class _Exchanges:
         return name
 
     def agent(self, agent: LambdaAgent) -> str:
-        installation = self.supervisor.installation if self.supervisor else Installation()
-        identity = broker_of(agent, installation)
+        identity = self._identity(agent)
         return self.broker(agent.namespace, identity.name if identity else naming.SHARED_BROKER)
+
+    def of(self, agent: LambdaAgent) -> str | None:
+        """None: the agent has no eventing."""
+        identity = self._identity(agent)
+        return naming.exchange(*identity.key) if identity else None
+
+    def _identity(self, agent: LambdaAgent) -> BrokerIdentity | None:
+        return broker_of(agent, self.supervisor.installation if self.supervisor else Installation())
+
+
+@dataclass(frozen=True, slots=True)
+class _Publisher:
+    """Says of an event what agents want: the queue of a pattern takes everything."""
+
+    broker: Broker
+    directory: Directory
+    exchanges: _Exchanges
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        routed, taking = await self.broker.publish(event, exchange=exchange), Taking()
+        for entry in self.directory.after(None):
+            if self.exchanges.of(entry.agent) == exchange:
+                taking.add(entry)
+        return routed and (not taking.patterned or taking.takes(event))
 
 
 def _reply(agent: LambdaAgent, *, tasks: Engine, broker: Broker, exchanges: _Exchanges) -> Reply:

@@ -22,8 +22,11 @@ BrokerKey = tuple[str, str]  # namespace, Broker
 
 
 @dataclass
-class _Taking:
-    """What the agents on one Broker take: whole types and sources (None: any), patterns, and calls of their skills."""
+class Taking:
+    """What the agents on one Broker take: whole types and sources (None: any), patterns, and calls of their skills.
+
+    What they forward counts as taken: who takes it there is the other Broker's to know.
+    """
 
     exact: dict[str, set[str | None]] = field(default_factory=dict)
     patterned: list[Interest] = field(default_factory=list)
@@ -39,6 +42,9 @@ class _Taking:
         else:
             for kind, sources in wanted.exact.items():
                 self.exact.setdefault(kind, set()).update(sources)
+        for forward in eventing.forwards if eventing else ():
+            for kind in forward.event_types:
+                self.exact.setdefault(kind, set()).add(None)
         self.called.update((agent.name, kind) for kind in entry.calls.skills)
 
     def takes(self, event: Event) -> bool:
@@ -58,7 +64,7 @@ class Brokers:
     directory: Directory
     _stale: bool = field(default=True, init=False)
     _urls: dict[BrokerKey, str] = field(default_factory=dict, init=False)
-    _taking: dict[BrokerKey, _Taking] = field(default_factory=dict, init=False)
+    _taking: dict[BrokerKey, Taking] = field(default_factory=dict, init=False)
 
     def changed(self) -> None:
         """The directory did. Rebuilt on the next look only: a list of a thousand agents is a thousand changes."""
@@ -75,7 +81,7 @@ class Brokers:
             status = entry.agent.status.eventing_status
             if status and status.broker_url:
                 self._urls[key] = status.broker_url
-            self._taking.setdefault(key, _Taking()).add(entry)
+            self._taking.setdefault(key, Taking()).add(entry)
 
     def known(self, key: BrokerKey) -> bool:
         self._refresh()
