@@ -57,6 +57,7 @@ def started(
         "LAMBDAAGENT_EVENT_KEYS": KEYS,
         "LAMBDAAGENT_EVENTING": "rabbitmq",
         "LAMBDAAGENT_LIFECYCLE_EVENTS": "true",
+        "LAMBDAAGENT_REFUSE_UNROUTED": "true",
         "LAMBDAAGENT_DELIVERY_BACKOFF_DELAY": "PT0.1S",
     } | settings
     config = {
