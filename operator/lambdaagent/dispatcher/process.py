@@ -11,8 +11,6 @@ from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.errors import BadTargetError
 from lambdaagent.agents.wire import Target
-from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.validation import parse_valid
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.dispatcher.conditions import Conditions
 from lambdaagent.dispatcher.handling import Handlers
@@ -20,6 +18,7 @@ from lambdaagent.dispatcher.metrics import CONTENT_TYPE, Metrics
 from lambdaagent.dispatcher.seen import WINDOW
 from lambdaagent.dispatcher.serving import Serving
 from lambdaagent.errors import LambdaAgentError, UsageError
+from lambdaagent.kube import reading
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import LAMBDA_AGENT
@@ -93,10 +92,8 @@ async def _follow(watcher: Watcher, serving: Serving, conditions: Conditions, ha
 
 
 def _take(obj: Document, serving: Serving) -> None:
-    agent = parse_valid(obj)
-    if not isinstance(agent, LambdaAgent):
-        name = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
-        log.warning("agent cannot be read", agent=name, problems="; ".join(map(str, agent[:3])))
+    agent = reading.read(obj)
+    if agent is None:
         return
     service = agent.status.service_status
     try:

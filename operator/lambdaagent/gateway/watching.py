@@ -3,15 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
-from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.validation import parse_valid
 from lambdaagent.gateway.brokers import Brokers
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.kube import reading
 from lambdaagent.kube.watch import Watcher
-
-log = structlog.get_logger(__name__)
 
 
 async def feed(watcher: Watcher, *, directory: Directory, brokers: Brokers) -> None:
@@ -26,10 +21,8 @@ async def feed(watcher: Watcher, *, directory: Directory, brokers: Brokers) -> N
 
 
 def _take(obj: dict[str, Any], directory: Directory) -> None:
-    agent = parse_valid(obj)
-    if not isinstance(agent, LambdaAgent):
-        name = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
-        log.warning("agent cannot be read", agent=name, problems="; ".join(map(str, agent[:3])))
+    agent = reading.read(obj)
+    if agent is None:
         return
     service = agent.status.service_status
     # A revision that was ready once goes on serving while a newer one fails.

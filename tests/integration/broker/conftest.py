@@ -8,8 +8,9 @@ import pytest
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Broker, Delivery, Outcome
+from lambdaagent.broker.protocol import ACK, Binding, Broker, Delivery, Outcome
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.events.cloudevents import Event, Value
 
 QUICK = Backoff(first=0.05, cap=0.2)
 
@@ -57,3 +58,33 @@ async def broker(make_broker: Callable[[], AbstractAsyncContextManager[Broker]])
     async with make_broker() as found:
         await asyncio.wait_for(found.wait_ready(), 20)
         yield found
+
+
+@pytest.fixture
+async def names(amqp_prefix: str, broker: Broker) -> AsyncIterator["Names"]:
+    found = Names(amqp_prefix)
+    yield found
+    await broker.remove_exchange(found.exchange)
+    for queue in (found.a, found.b, found.dead):
+        await broker.remove_queue(queue)
+
+
+class Names:
+    def __init__(self, prefix: str) -> None:
+        self.exchange, self.a, self.b, self.dead = (f"{prefix}.{name}" for name in ("x", "a", "b", "dead"))
+
+
+def event(id_: str = "1", type_: str = "t", **extensions: Value) -> Event:
+    return Event(id=id_, source="/tests", type=type_, data=b"{}", extensions=extensions)
+
+
+def on(**attributes: str) -> Binding:
+    return Binding(attributes)
+
+
+@asynccontextmanager
+async def consuming(
+    broker: Broker, queue: str, handler: Callable[[Delivery], object], names: Names, *, parallelism: int = 10
+) -> AsyncIterator[None]:
+    async with broker.consume(queue, parallelism=parallelism, handler=handler, dead_letters=names.dead):  # type: ignore[arg-type]
+        yield

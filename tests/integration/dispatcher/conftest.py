@@ -1,4 +1,3 @@
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,14 +15,9 @@ from lambdaagent.kube import rights
 
 @pytest.fixture(scope="module")
 def system(kube_apiserver: KubeApiserver) -> Iterator[str]:
-    """The namespace of the processes, with the rights that `lambdaagent rbac` gives them; nothing is refused."""
-    name = f"system-{secrets.token_hex(3)}"
-    kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
-    with roles.applied(kube_apiserver, name):
-        before = roles.refusals(kube_apiserver.rest)
+    """The namespace of the processes."""
+    with roles.home(kube_apiserver) as name:
         yield name
-        assert roles.refusals(kube_apiserver.rest) == before
-    kube_apiserver.rest.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture
