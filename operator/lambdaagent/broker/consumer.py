@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 _AHEAD = 31
 """Deliveries fetched beyond those that are handled: without them each acknowledgement would cost a round trip."""
+LONGEST = 120.0
+"""Seconds that a wait between two attempts can take."""
 Bury = Callable[[amqp.Message], Awaitable[None]]
 """Puts a message among the dead letters; returns when it is safe there, else raises a TemporaryError."""
 
@@ -119,7 +121,8 @@ class Consumer(ABC):
     async def _keep(self) -> None:
         attempt = 1
         while True:
-            await asyncio.sleep(max(0.0, self.pause_until - self.now()))
+            # Bounded, because other processes' clocks, and this one's some day, are wrong.
+            await asyncio.sleep(min(LONGEST, max(0.0, self.pause_until - self.now())))
             paused = False
             try:
                 channel = await self.link.channel()
@@ -148,6 +151,7 @@ class Consumer(ABC):
         self.session += 1
         # The broker ends a consumer when its queue goes; then everything is set up again.
         channel.raw.add_on_cancel_callback(lambda _frame: channel.shut())
+        self.delays.unbind(self.queue)
         await self.prepare(channel)
         await channel.call(channel.raw.basic_qos, prefetch_count=self.parallelism + _AHEAD)
         self.begin(channel)

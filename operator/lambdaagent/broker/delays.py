@@ -49,6 +49,10 @@ class Delays:
         self._made.clear()
         self._bound.clear()
 
+    def unbind(self, queue: str) -> None:
+        """It may have been deleted meanwhile, and its way back with it, by whatever process."""
+        self._bound.discard(queue)
+
     async def _ensure(self, name: str, *, step: float, queue: str) -> None:
         if name in self._made and queue in self._bound:
             return

@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from lambdaagent.broker.channel import Channel
-from lambdaagent.broker.consumer import Consumer, Taken
+from lambdaagent.broker.consumer import LONGEST, Consumer, Taken
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.heads import Head
 from lambdaagent.broker.protocol import Outcome, Verdict
@@ -66,8 +66,8 @@ class OrderedConsumer(Consumer):
     async def _one(self, taken: Taken) -> Outcome:
         """With RETRY, the attempt and its time are durable."""
         head = self._head if self._head is not None and _is_of(self._head, taken.message) else None
-        if head is not None and head.due > self.now():
-            return Outcome(Verdict.RETRY, after=head.due - self.now())
+        if head is not None and 0 < (left := head.due - self.now()) < LONGEST:
+            return Outcome(Verdict.RETRY, after=left)
         attempts = head.attempts if head is not None else 0
         outcome = await self.decide(taken, attempt=attempts + 1)
         if outcome.verdict is Verdict.RETRY:

@@ -58,6 +58,7 @@ class Serving:
     _refused: dict[str, str] = field(default_factory=dict, init=False)  # by exchange or queue
     _wanted: Picture | None = field(default=None, init=False)
     _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
+    _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _known_others: bool = field(default=False, init=False)
     _away: bool = field(default=False, init=False)
 
@@ -92,7 +93,10 @@ class Serving:
         finally:
             looking.cancel()
             await asyncio.wait([looking])
-            await asyncio.gather(*(self._end(key) for key in list(self._consumers)))
+            for key in list(self._consumers):
+                self._end(key)
+            if self._ending:
+                await asyncio.wait(self._ending)
 
     async def _look(self) -> None:
         """Says of all agents that RabbitMQ is away, and takes it back. A restart passes unsaid."""
@@ -175,7 +179,8 @@ class Serving:
             if target is not None and topology.queue not in self._refused and topology.exchange not in self._refused:
                 serve[key] = Served(topology, target)
         ended = [key for key, (served, task) in self._consumers.items() if serve.get(key) != served or task.done()]
-        await asyncio.gather(*(self._end(key) for key in ended))
+        for key in ended:
+            self._end(key)
         for key, served in serve.items():
             if key not in self._consumers:
                 agent = self._agents[key][0]
@@ -192,10 +197,12 @@ class Serving:
         ):
             await asyncio.Event().wait()
 
-    async def _end(self, key: AgentKey) -> None:
+    def _end(self, key: AgentKey) -> None:
+        """It may finish what it began, and nobody waits for that: its successor stands by on the queue meanwhile."""
         _, task = self._consumers.pop(key)
         task.cancel()
-        await asyncio.wait([task])
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _readiness(self, topology: Topology | None, *, bound: bool) -> Readiness | None:
         if topology is None:

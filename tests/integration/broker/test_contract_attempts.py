@@ -125,3 +125,15 @@ async def test_an_acknowledgement_waits_for_what_makes_it_durable(broker: Broker
         await broker.publish(event("2"), exchange=names.exchange)
         await eventually(lambda: rest.got)
     assert (inbox.ids, rest.ids) == (["1"], ["2"])
+
+
+async def test_attempts_find_their_way_back_to_a_queue_that_was_made_anew(broker: Broker, names: Names) -> None:
+    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    inbox = Inbox(answer=lambda delivery: retry(0.3) if delivery.attempt == 1 else ACK)
+    async with consuming(broker, names.a, inbox, names, parallelism=2):
+        for id_ in ("before", "after"):
+            await broker.publish(event(id_), exchange=names.exchange)
+            await eventually(lambda: inbox.ids.count(id_) == 2)  # noqa: B023
+            await broker.remove_queue(names.a)
+            await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    assert inbox.ids == ["before", "before", "after", "after"]
