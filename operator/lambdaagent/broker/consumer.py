@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 
@@ -72,9 +72,6 @@ class Consumer(ABC):
     _channel: Channel | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
-    leaves_at_once: ClassVar[bool]
-    """Whether others may go on with the queue while this one ends what it has begun."""
-
     @abstractmethod
     def begin(self, channel: Channel) -> None:
         """Before the first delivery of a new channel."""
@@ -85,15 +82,15 @@ class Consumer(ABC):
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=f"amqp consumer {self.queue}")
 
-    async def stop(self) -> None:
-        """No new deliveries; running handlers may finish for a while; the rest is delivered again."""
+    async def stop(self, *, patiently: bool = False) -> None:
+        """Begins nothing more; running handlers may finish, for a while or however long; the rest is delivered again.
+
+        The channel stays until then: whoever consumes next must not begin while something is still running here.
+        """
         self.stopping = True
-        if self.leaves_at_once and (channel := self._channel) is not None and channel.is_open:
-            for tag in channel.raw.consumer_tags:
-                channel.raw.basic_cancel(tag)
         self.halt()
         if self._running:
-            await asyncio.wait(self._running, timeout=self.drain_timeout)
+            await asyncio.wait(self._running, timeout=None if patiently else self.drain_timeout)
         for task in self._running:
             task.cancel()
         if self._running:

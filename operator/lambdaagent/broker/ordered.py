@@ -22,7 +22,6 @@ from lambdaagent.events.errors import EventError
 
 @dataclass(eq=False)
 class OrderedConsumer(Consumer):
-    leaves_at_once = False
     # Bounded by the prefetch.
     _arrived: "asyncio.Queue[Taken | None]" = field(default_factory=asyncio.Queue, init=False)
     _settling: set[asyncio.Task[None]] = field(default_factory=set, init=False)

@@ -22,7 +22,6 @@ _EARLY = 0.2
 
 @dataclass(eq=False)
 class ParallelConsumer(Consumer):
-    leaves_at_once = True
     _places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -35,10 +34,8 @@ class ParallelConsumer(Consumer):
         return None
 
     def take(self, taken: Taken) -> None:
-        if self.stopping:  # it came while the cancellation was on its way
-            taken.channel.raw.basic_nack(taken.tag)
-            return
-        self.spawn(self._deliver(taken))
+        if not self.stopping:
+            self.spawn(self._deliver(taken))
 
     async def _deliver(self, taken: Taken) -> None:
         attempts, due = delays.attempts(taken.message), delays.due(taken.message)

@@ -6,6 +6,7 @@ published, so that a broker which lost its state does not swallow events as unro
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -42,6 +43,7 @@ class RabbitMQBroker:
         publish_timeout: float = 10.0,
         declare_timeout: float = 60.0,
         drain_timeout: float = 30.0,
+        turn_seconds: float = 600.0,
         heartbeat: int = 20,
         backoff: Backoff | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class RabbitMQBroker:
         )
         self._declare_timeout = declare_timeout
         self._drain_timeout = drain_timeout
+        self._turn_seconds = turn_seconds
         self._wanted: dict[str, Wanted] = {}
         # What was made on this connection: only what differs from it is made anew.
         self._standing: dict[str, Wanted] = {}
@@ -140,26 +143,42 @@ class RabbitMQBroker:
         async def bury(message: amqp.Message) -> None:
             buried(await self._publisher.publish(message, exchange=dead_letters), queue=dead_letters)
 
-        made = OrderedConsumer if parallelism == 1 else ParallelConsumer
-        consumer = made(
-            self._in,
-            queue,
-            parallelism=parallelism,
-            handler=handler,
-            bury=bury,
-            prepare=lambda channel: queues.ensure_dead_letters(channel, dead_letters, queue_type=self._queue_type),
-            heads=self._heads,
-            delays=self._delays,
-            drain_timeout=self._drain_timeout,
-            backoff=self._backoff,
-        )
-        consumer.start()
-        self._consumers.add(consumer)
+        def begin() -> Consumer:
+            made = OrderedConsumer if parallelism == 1 else ParallelConsumer
+            consumer = made(
+                self._in,
+                queue,
+                parallelism=parallelism,
+                handler=handler,
+                bury=bury,
+                prepare=lambda channel: queues.ensure_dead_letters(channel, dead_letters, queue_type=self._queue_type),
+                heads=self._heads,
+                delays=self._delays,
+                drain_timeout=self._drain_timeout,
+                backoff=self._backoff,
+            )
+            consumer.start()
+            self._consumers.add(consumer)
+            return consumer
+
+        async def take_turns() -> None:
+            """Whoever stands by goes on with the queue, and queues spread over those who consume."""
+            while True:
+                await asyncio.sleep(random.uniform(0.5, 1.5) * self._turn_seconds)  # noqa: S311
+                await consumers[-1].stop(patiently=True)
+                self._consumers.discard(consumers.pop())
+                consumers.append(begin())
+
+        consumers = [begin()]
+        turns = asyncio.create_task(take_turns(), name=f"turns {queue}")
         try:
             yield
         finally:
-            self._consumers.discard(consumer)
-            await consumer.stop()
+            turns.cancel()
+            await asyncio.wait([turns])
+            for consumer in consumers:
+                self._consumers.discard(consumer)
+                await consumer.stop()
 
     async def _restore(self) -> None:
         async with self._declaring:

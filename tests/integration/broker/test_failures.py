@@ -378,3 +378,42 @@ async def test_a_dead_letter_is_safe_before_its_delivery_is_settled(
     async with consume(broker, amqp_prefix, handler):
         await broker.publish(event(), exchange=amqp_prefix)
         await eventually(lambda: len(verdicts) == 3)
+
+
+@pytest.mark.parametrize("parallelism", [pytest.param(1, id="in order"), pytest.param(4, id="in parallel")])
+async def test_consumers_take_turns_without_doing_anything_twice(
+    own_rabbitmq: RabbitMQ, amqp_prefix: str, parallelism: int
+) -> None:
+    done: list[tuple[str, int]] = []
+    running = most = 0
+
+    def handler(name: str) -> Callable[[Delivery], Any]:
+        async def handle(delivery: Delivery) -> Outcome:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.02)
+            running -= 1
+            done.append((name, int(delivery.event.id)))
+            return ACK
+
+        return handle
+
+    async with (
+        connected(own_rabbitmq.url, turn_seconds=0.4) as one,
+        connected(own_rabbitmq.url, turn_seconds=0.4) as two,
+    ):
+        await one.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+        for number in range(200):
+            await one.publish(event(str(number)), exchange=amqp_prefix)
+        async with (
+            consume(one, amqp_prefix, handler("one"), parallelism=parallelism),
+            consume(two, amqp_prefix, handler("two"), parallelism=parallelism),
+        ):
+            await eventually(lambda: len(done) >= 200, within=40)
+        await one.remove_queue(amqp_prefix)
+    ids = [number for _, number in done]
+    assert sorted(ids) == list(range(200))
+    assert parallelism > 1 or ids == sorted(ids)
+    assert most <= parallelism
+    assert {name for name, _ in done} == {"one", "two"}
