@@ -1,9 +1,9 @@
 """Everything is killed at random while events flow; afterwards each confirmed event was handled or is a dead letter.
 
-Producers die in the middle of a request now and then, and repeat what was not confirmed. Two agents take every event: one
-in order, one in parallel, both of which fail, hang, answer late or twice, or close early now and then. What dies: gateways,
-dispatchers, agents (all with kill -9), RabbitMQ and PostgreSQL (kill -9, started again on their data). Bounded in time and in
-number.
+Producers die in the middle of a request now and then, and repeat what was not confirmed. Two agents take every event:
+one in order, one in parallel, both of which fail, hang, answer late or twice, or close early now and then. What dies:
+gateways, dispatchers, agents (all with kill -9), RabbitMQ and PostgreSQL (kill -9, started again on their data).
+Bounded in time and in number.
 """
 
 import asyncio
