@@ -193,7 +193,7 @@ async def many(node: RabbitMQ, number: int) -> None:
         await broker.wait_ready()
         client = Client()
         handlers = Handlers(INSTALLATION, broker, memory, client, clocks.system(), Metrics())
-        serving = Serving(broker, INSTALLATION, (), handlers.of, say=lambda *_: None, failed=print)
+        serving = Serving(broker, INSTALLATION, lambda _: True, handlers.of, say=lambda *_: None, failed=print)
         before, server = resident(os.getpid()), resident(server_pid(node))
         for each in range(number):
             serving.upsert(agent(each, subscriptions=5), Target.parse("http://127.0.0.1:1"))

@@ -6,7 +6,7 @@ An event goes to all of its queues or to none. What waits for its next attempt c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -84,14 +84,16 @@ class InProcessBroker:
         exchange: str,
         queues: Mapping[str, Sequence[Binding]],
         forwards: Mapping[str, Sequence[Binding]] = NONE,
+        keep: Collection[str] = (),
         dead_letters: str | None = None,
     ) -> frozenset[str]:
         for queue in (*queues, *([dead_letters] if dead_letters else ())):
             self._queue(queue)
         before = {queue for queue, bindings in self._bindings.get(exchange, {}).items() if bindings}
-        self._bindings[exchange] = {queue: tuple(bindings) for queue, bindings in queues.items()}
+        kept = {queue: bound for queue, bound in self._bindings.get(exchange, {}).items() if queue in keep}
+        self._bindings[exchange] = kept | {queue: tuple(bindings) for queue, bindings in queues.items()}
         self._forwards[exchange] = {target: tuple(bindings) for target, bindings in forwards.items()}
-        return frozenset(before - queues.keys())
+        return frozenset(before - queues.keys() - kept.keys())
 
     async def exchanges(self) -> frozenset[str]:
         return frozenset(self._bindings)

@@ -4,7 +4,7 @@ Delivery is at least once: `publish` returns only what the broker confirmed, a d
 handler said so, and everything in between may happen twice. Consumers must tell events apart by (source, id).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,15 +91,16 @@ class Broker(Protocol):
         exchange: str,
         queues: Mapping[str, Sequence[Binding]],
         forwards: Mapping[str, Sequence[Binding]] = NONE,
+        keep: Collection[str] = (),
         dead_letters: str | None = None,
     ) -> frozenset[str]:
         """Makes the exchange's bindings exactly these, whatever an earlier process left; queues keep their messages.
 
-        `forwards` are other exchanges, which get what matches and route it further; an event passes each of them once.
-        Queues that are not named lose their bindings and nothing else; the names of those that had some are returned.
-        `dead_letters` is a queue that takes what the broker itself gives up on, and is made as well. Raises
-        TopologyError where something of the same name exists that is not the same; RefusedQueuesError, which names
-        them, where these are queues, and then everything else stands.
+        `keep` are queues whose bindings stay as they are. `forwards` are other exchanges, which get what matches and
+        route it further; an event passes each of them once. Queues that are not named lose their bindings and nothing
+        else; the names of those that had some are returned. `dead_letters` is a queue that takes what the broker itself
+        gives up on, and is made as well. Raises TopologyError where something of the same name exists that is not the
+        same; RefusedQueuesError, which names them, where these are queues, and then everything else stands.
         """
         ...
 

@@ -7,7 +7,7 @@ published, so that a broker which lost its state does not swallow events as unro
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -91,9 +91,10 @@ class RabbitMQBroker:
         exchange: str,
         queues: Mapping[str, Sequence[Binding]],
         forwards: Mapping[str, Sequence[Binding]] = NONE,
+        keep: Collection[str] = (),
         dead_letters: str | None = None,
     ) -> frozenset[str]:
-        wanted = Wanted(exchange, _fixed(queues), dead_letters, _fixed(forwards))
+        wanted = Wanted(exchange, _fixed(queues), dead_letters, _fixed(forwards), frozenset(keep))
         async with self._in_time(f"declaring {exchange}"), self._declaring:
             before = self._standing.pop(exchange, None)
             self._wanted[exchange] = wanted

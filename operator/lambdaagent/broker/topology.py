@@ -38,6 +38,7 @@ class Wanted:
     queues: Mapping[str, Sequence[Binding]]
     dead_letters: str | None
     forwards: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
+    keep: frozenset[str] = frozenset()
 
     def bound(self, *, but: Container[str] = ()) -> set[Bound]:
         """All bindings, without those of some queues."""
@@ -136,7 +137,7 @@ class Topology:
 
         tags, entries = await record.read(channel, name, wait=existed)
         old = {_read(entry) for entry in entries}
-        new = wanted.bound(but=refused)
+        new = wanted.bound(but=refused) | {bound for bound in old if bound[0] in wanted.keep}
         stands = old & before.bound() if before is not None else set()
         if len(tags) != 1 or not new <= old:
             await record.write(confirmed, name, sorted(old | new), replaces=tags)
@@ -149,7 +150,7 @@ class Topology:
         if not tags or old != new:
             more, _ = await record.read(channel, name, wait=not tags)
             await record.write(confirmed, name, sorted(new), replaces=tags + more)
-        stale = _queues(old) - wanted.queues.keys()
+        stale = _queues(old) - wanted.queues.keys() - wanted.keep
         if refused:
             raise RefusedQueuesError(refused, stale=stale)
         return stale

@@ -51,10 +51,17 @@ async def run(settings: DispatcherSettings) -> None:
         )
         conditions = Conditions(api, metrics.error)
         handlers = Handlers(settings, broker, opened.store, client, clock, metrics)
-        serving = Serving(broker, settings, settings.namespaces, handlers.of, say=conditions.say, failed=metrics.error)
+        watchers = {
+            namespace: Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)
+        }
+
+        def watched(namespace: str) -> bool:
+            watcher = watchers.get(namespace) or watchers.get(None)
+            return watcher is not None and watcher.synced.is_set()
+
+        serving = Serving(broker, settings, watched, handlers.of, say=conditions.say, failed=metrics.error)
         metrics.gauge("agents", lambda: serving.consumers)
         metrics.gauge("broken", lambda: handlers.broken)
-        watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
 
         def why_not_ready() -> str | None:
             if not broker.ready:
@@ -66,18 +73,18 @@ async def run(settings: DispatcherSettings) -> None:
         routes = _routes(
             metrics,
             why_not_ready,
-            stale=lambda: any(each.synced.is_set() and each.age > _STALE_SECONDS for each in watchers),
+            stale=lambda: any(each.synced.is_set() and each.age > _STALE_SECONDS for each in watchers.values()),
         )
         port = await stack.enter_async_context(listen(routes, host=settings.host, port=settings.port))
         log.info("listening", host=settings.host, port=port)
         async with asyncio.TaskGroup() as group:
-            for watcher in watchers:
+            for watcher in watchers.values():
                 group.create_task(_follow(watcher, serving, conditions, handlers), name="feed")
             group.create_task(conditions.run(), name="conditions")
             group.create_task(_prune(opened.store, clock, metrics), name="prune")
-            # Not before the agents are known: the queues of those not yet listed would be taken for nobody's.
-            for watcher in watchers:
-                await watcher.synced.wait()
+            # Not before the agents are known. A namespace that is refused must not keep the others waiting.
+            for watcher in watchers.values():
+                await watcher.settled.wait()
             group.create_task(serving.run(), name="serving")
 
 
@@ -94,6 +101,7 @@ async def _follow(watcher: Watcher, serving: Serving, conditions: Conditions, ha
 def _take(obj: Document, serving: Serving) -> None:
     agent = reading.read(obj)
     if agent is None:
+        serving.unreadable((obj["metadata"]["namespace"], obj["metadata"]["name"]))
         return
     service = agent.status.service_status
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lambdaagent.agents.wire import Target
+from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
@@ -39,7 +40,8 @@ class Served:
 class Serving:
     broker: Broker
     installation: Installation
-    namespaces: tuple[str, ...]
+    watched: Callable[[str], bool]
+    """Whether all agents of a namespace are known: only then is what nobody wants there taken away."""
     handler: Callable[[LambdaAgent, Served], Handler]
     say: Callable[[LambdaAgent, Readiness | None], None]
     failed: Callable[[str], None]
@@ -54,6 +56,7 @@ class Serving:
     """Whether everything that is wanted was declared at least once."""
     _agents: dict[AgentKey, tuple[LambdaAgent, Target | None]] = field(default_factory=dict, init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _unreadable: set[AgentKey] = field(default_factory=set, init=False)
     _declared: dict[str, Exchange] = field(default_factory=dict, init=False)
     _refused: dict[str, str] = field(default_factory=dict, init=False)  # by exchange or queue
     _wanted: Picture | None = field(default=None, init=False)
@@ -65,10 +68,18 @@ class Serving:
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
         """`target` is None while the agent has no address: its events wait."""
         self._agents[agent.namespace, agent.name] = agent, target
+        self._unreadable.discard((agent.namespace, agent.name))
         self._changed.set()
+
+    def unreadable(self, key: AgentKey) -> None:
+        """What it has stays: nobody knows what it wants. One that could be read before is served as it was."""
+        self._unreadable.add(key)
 
     def remove(self, key: AgentKey) -> None:
         self._agents.pop(key, None)
+        if key in self._unreadable:
+            self._unreadable.discard(key)
+            self._declared.clear()  # its bindings, which nobody declared, are to go
         self._changed.set()
 
     @property
@@ -125,18 +136,17 @@ class Serving:
         stale = await self._declare(wanted.exchanges)
         gone = self._declared.keys() - wanted.exchanges.keys()
         if not self._known_others:
-            gone |= {
-                name
-                for name in await self.broker.exchanges()
-                if is_watched(name, self.namespaces) and name not in wanted.exchanges
-            }
-        for exchange in sorted(gone):
+            gone |= {name for name in await self.broker.exchanges() if is_watched(name, self.watched)}
+        doubtful = {namespace for namespace, _ in self._unreadable - self._agents.keys()}
+        for exchange in sorted(gone - wanted.exchanges.keys()):
+            if naming.broker_of_exchange(exchange)[0] in doubtful:
+                continue
             stale |= await self.broker.queues(exchange)
             await self.broker.remove_exchange(exchange)
             self._declared.pop(exchange, None)
         self._known_others = True
         await self._consume(wanted)
-        for queue in sorted(stale - wanted.queues):
+        for queue in sorted(stale - wanted.queues - self._kept()):
             log.info("queue.removed", queue=queue)
             await self.broker.remove_queue(queue)
         self.standing = True
@@ -148,6 +158,9 @@ class Serving:
             return
         for key, (agent, target) in self._agents.items():
             self.say(agent, self._readiness(self._wanted.agents.get(key), bound=target is not None))
+
+    def _kept(self) -> frozenset[str]:
+        return frozenset(naming.queue(*key) for key in self._unreadable - self._agents.keys())
 
     async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
         """The queues that lost their bindings. Raises TemporaryError; what was refused for good is noted."""
@@ -162,6 +175,7 @@ class Serving:
                     exchange=name,
                     queues=exchange.queues,
                     forwards=exchange.forwards,
+                    keep=self._kept(),
                     dead_letters=exchange.dead_letters,
                 )
             except RefusedQueuesError as problem:

@@ -1,6 +1,6 @@
 """What RabbitMQ is to look like for a set of agents, and whose queues may be taken away. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lambdaagent.api import naming
@@ -49,10 +49,10 @@ def picture(agents: Iterable[LambdaAgent], installation: Installation) -> Pictur
     return Picture(found, {name: Exchange(letters[name], queues[name], forwards[name]) for name in queues})
 
 
-def is_watched(exchange: str, namespaces: tuple[str, ...]) -> bool:
+def is_watched(exchange: str, watched: Callable[[str], bool]) -> bool:
     """Whether it would be in the picture if an agent used it: others declare exchanges, and see to other namespaces."""
     try:
         namespace, _ = naming.broker_of_exchange(exchange)
     except ValueError:
         return False
-    return exchange.startswith("lambdaagent.") and (not namespaces or namespace in namespaces)
+    return exchange.startswith("lambdaagent.") and watched(namespace)

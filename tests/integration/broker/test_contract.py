@@ -111,6 +111,18 @@ async def test_a_queue_that_is_no_longer_named_loses_its_bindings_and_keeps_its_
         await eventually(lambda: a.ids == ["1"])
 
 
+async def test_bindings_that_are_to_be_kept_stay_as_they_are(broker: Broker, names: Names) -> None:
+    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")], names.b: [on(type="t")]})
+    stale = await broker.declare(exchange=names.exchange, queues={names.b: [on(type="u")]}, keep=[names.a])
+    assert stale == frozenset()
+    assert await broker.publish(event("1"), exchange=names.exchange)
+    a, b = Inbox(), Inbox()
+    async with consuming(broker, names.a, a, names), consuming(broker, names.b, b, names):
+        await eventually(lambda: a.ids == ["1"])
+    assert b.ids == []
+    assert await broker.declare(exchange=names.exchange, queues={names.b: [on(type="u")]}) == {names.a}
+
+
 async def test_another_process_removes_what_the_first_one_bound(
     broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
 ) -> None:

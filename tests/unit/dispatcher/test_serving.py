@@ -10,7 +10,7 @@ from tests.parts.polling import eventually
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Delivery, Handler, Outcome
+from lambdaagent.broker.protocol import ACK, Binding, Delivery, Handler, Outcome
 from lambdaagent.dispatcher.serving import Served, Serving
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.settings import Installation
@@ -36,7 +36,7 @@ class World:
         self.serving = Serving(
             self.broker,
             Installation(),
-            (),
+            lambda namespace: namespace == "shop",
             self.handler,
             say=lambda agent, readiness: self.said.__setitem__(agent.name, readiness),
             failed=lambda where: None,
@@ -109,3 +109,25 @@ async def test_nothing_is_said_of_an_agent_without_eventing(world: World) -> Non
     world.serving.upsert(agent("plain"), TARGET)
     await eventually(lambda: "plain" in world.said)
     assert world.said["plain"] is None
+
+
+async def test_what_an_unreadable_agent_has_stays_and_goes_with_it(world: World) -> None:
+    exchange, queue = "lambdaagent.shop.lambdaagents", "lambdaagent.shop.agent.odd"
+    await world.broker.declare(exchange=exchange, queues={queue: [Binding({"type": "t"})]})
+    await world.broker.publish(Event("1", "/s", "t"), exchange=exchange)
+    world.serving.unreadable(("shop", "odd"))
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    await world.broker.publish(Event("2", "/s", "t"), exchange=exchange)
+    assert len(world.broker._queues[queue].entries) == 2
+    world.serving.remove(("shop", "odd"))
+    await eventually(lambda: not world.broker._queues[queue].entries)
+    assert await world.broker.queues(exchange) == {"lambdaagent.shop.agent.a"}
+
+
+async def test_what_stands_in_a_namespace_that_is_not_seen_is_not_touched(world: World) -> None:
+    elsewhere = "lambdaagent.bank.lambdaagents"
+    await world.broker.declare(exchange=elsewhere, queues={"lambdaagent.bank.agent.b": [Binding({})]})
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    assert elsewhere in await world.broker.exchanges()
