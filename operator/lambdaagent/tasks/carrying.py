@@ -26,6 +26,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.records import ANONYMOUS, TaskRecord
 from lambdaagent.tasks.live import Limits, Live, Outcome
 from lambdaagent.tasks.lives import Lives
+from lambdaagent.tasks.places import Places
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +36,14 @@ Send = Callable[[Callee, Event], Awaitable[None]]
 
 
 class Carrier:
-    def __init__(self, *, lives: Lives, caller: Caller, send: Send, limits: Limits, replica: str) -> None:
+    def __init__(
+        self, *, lives: Lives, caller: Caller, send: Send, limits: Limits, places: Places, replica: str
+    ) -> None:
         self._lives = lives
         self._caller = caller
         self._send = send
         self._limits = limits
+        self._places = places
         self._replica = replica
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -158,7 +162,7 @@ class Carrier:
             again=True,
         )
         try:
-            async with self._released(live), asyncio.timeout(turn.timeout + GRACE):
+            async with self._released(live), asyncio.timeout(turn.timeout + GRACE), self._places.turn(callee):
                 if record.state is TaskState.SUBMITTED:
                     await lives.apply(live, [status_update(TaskState.WORKING, now=lives.clock.now())])
                 async with aclosing(self._caller.stream(turn)) as batches:

@@ -35,6 +35,7 @@ from lambdaagent.tasks.errors import EngineStoppedError
 from lambdaagent.tasks.keeping import Keeper
 from lambdaagent.tasks.live import Limits, Live, Outcome
 from lambdaagent.tasks.lives import Lives, Observer
+from lambdaagent.tasks.places import Places
 from lambdaagent.tasks.pushing import Pusher
 from lambdaagent.tasks.running import Runner
 
@@ -71,14 +72,21 @@ class Engine:
         self._pusher = pusher
         self._replica = replica or clock.new_id()
         self._lives = Lives(store=store, clock=clock, observer=observer, pusher=pusher, told=told)
+        places = Places(self._limits)
         self._carrier: Carrier | None = None
         if send is not None:
             self._carrier = Carrier(
-                lives=self._lives, caller=caller, send=send, limits=self._limits, replica=self._replica
+                lives=self._lives, caller=caller, send=send, limits=self._limits, places=places, replica=self._replica
             )
-        self._runner = Runner(lives=self._lives, caller=caller, limits=self._limits, carrier=self._carrier)
+        self._runner = Runner(
+            lives=self._lives, caller=caller, limits=self._limits, places=places, carrier=self._carrier
+        )
         self._keeper = Keeper(
-            lives=self._lives, runner=self._runner, lookup=lookup, limits=self._limits, replica=self._replica
+            lives=self._lives,
+            runner=self._runner,
+            lookup=lookup,
+            limits=self._limits,
+            replica=self._replica,
         )
         self._pushing: asyncio.Task[None] | None = None
 

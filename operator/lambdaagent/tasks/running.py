@@ -1,13 +1,11 @@
 """Calls to containers, each in a task of its own that is cancelled and awaited at shutdown.
 
-Bounded twice: so many at once in this process, and for an agent with a limit so many of its own. The agent's turn comes
-first, so that who waits for it takes nobody else's place.
+Bounded twice: so many at once in this process, and for an agent with a limit so many of its own (`places`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 
 import structlog
@@ -24,43 +22,33 @@ from lambdaagent.tasks.carrying import GRACE, Carrier, travels
 from lambdaagent.tasks.errors import EngineBusyError
 from lambdaagent.tasks.live import Limits, Live
 from lambdaagent.tasks.lives import Lives
+from lambdaagent.tasks.places import Places
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Slots:
-    """Of one agent in this process; `held` are those that run and those that wait."""
-
-    limit: int
-    held: int = 0
-    free: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.free = asyncio.Semaphore(self.limit)
-
-
 class Runner:
-    def __init__(self, *, lives: Lives, caller: Caller, limits: Limits, carrier: Carrier | None = None) -> None:
+    def __init__(
+        self, *, lives: Lives, caller: Caller, limits: Limits, places: Places, carrier: Carrier | None = None
+    ) -> None:
         """Without a carrier, no broker is there, and skills of mode async are called like the others."""
         self._carrier = carrier
         self._lives = lives
         self._caller = caller
         self._limits = limits
-        self._everybody = asyncio.Semaphore(limits.running)
-        self._own: dict[tuple[str, str], Slots] = {}
+        self._places = places
         self._runs: set[asyncio.Task[None]] = set()
 
     def require_room(self, callee: Callee) -> TaskState:
         """The state in which a task begins. Raises EngineBusyError."""
         if len(self._runs) >= self._limits.held:
             raise EngineBusyError(f"{self._limits.held} tasks are under way; send the message again later")
-        own = self._slots(callee)
+        own = self._places.of(callee)
         if own is not None and own.held >= own.limit + self._limits.waiting:
             raise EngineBusyError(
                 f"{callee.key} works on {own.limit} tasks and {self._limits.waiting} wait; send it again later"
             )
-        waits = self._everybody.locked() or (own is not None and own.free.locked())
+        waits = self._places.full or (own is not None and own.free.locked())
         return TaskState.SUBMITTED if waits else TaskState.WORKING
 
     def turn(
@@ -137,7 +125,7 @@ class Runner:
             await self._lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
 
     async def _work(self, live: Live, turn: Turn) -> None:
-        async with self._in_turn(self._slots(turn.callee)):
+        async with self._places.turn(turn.callee):
             if live.record.state is TaskState.SUBMITTED:
                 await self._lives.apply(live, [status_update(TaskState.WORKING, now=self._lives.clock.now())])
             async with aclosing(self._caller.stream(turn)) as batches:
@@ -150,25 +138,3 @@ class Runner:
             # 202 and its like: the container goes on by itself, and an event will settle the task, wherever it arrives.
             await self._lives.apply(live, [], holder="")
             await live.settled()
-
-    def _slots(self, callee: Callee) -> Slots | None:
-        if callee.running is None:
-            return None
-        key = callee.namespace, callee.name
-        own = self._own.get(key)
-        if own is None or own.limit != callee.running:
-            own = self._own[key] = Slots(callee.running)
-        return own
-
-    @asynccontextmanager
-    async def _in_turn(self, own: Slots | None) -> AsyncIterator[None]:
-        if own is None:
-            async with self._everybody:
-                yield
-            return
-        own.held += 1
-        try:
-            async with own.free, self._everybody:
-                yield
-        finally:
-            own.held -= 1

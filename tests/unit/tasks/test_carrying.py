@@ -173,6 +173,28 @@ async def test_a_delivery_whose_sender_went_away_is_finished_all_the_same(bench:
     await bench.engine.stop(grace=0)
 
 
+async def test_an_agent_s_limit_holds_for_calls_that_were_delivered(bench: Bench, post: Post) -> None:
+    limited = replace(CART, running=1)
+    go_on, events = asyncio.Event(), []
+
+    async def slowly(turn: Turn) -> list[dict[str, object]]:
+        await go_on.wait()
+        return completed()
+
+    bench.container.answer = slowly
+    for _ in range(2):
+        await sent(bench)
+        while len(post.events) == len(events):
+            await asyncio.sleep(0.01)
+        events.append(post.events[-1])
+    taking = [asyncio.create_task(bench.engine.take(event, callee=limited, skill=LATER)) for event in events]
+    await asyncio.sleep(0.1)
+    assert len(bench.container.turns) == 1
+    go_on.set()
+    assert await asyncio.gather(*taking) == [Outcome.ADVANCED, Outcome.ADVANCED]
+    await bench.engine.stop(grace=0)
+
+
 async def test_a_canceled_task_is_not_called(bench: Bench, post: Post) -> None:
     task_id = await sent(bench)
     event = await the_event(post)

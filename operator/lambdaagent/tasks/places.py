@@ -1,0 +1,58 @@
+"""How many calls there may be at once: in this process, and of one agent with a limit of its own.
+
+The agent's turn comes first, so that who waits for it takes nobody else's place.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from lambdaagent.agents.callee import Callee
+from lambdaagent.tasks.live import Limits
+
+
+@dataclass(slots=True)
+class Slots:
+    """Of one agent in this process; `held` are those that run and those that wait."""
+
+    limit: int
+    held: int = 0
+    free: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free = asyncio.Semaphore(self.limit)
+
+
+class Places:
+    def __init__(self, limits: Limits) -> None:
+        self._everybody = asyncio.Semaphore(limits.running)
+        self._own: dict[tuple[str, str], Slots] = {}
+
+    @property
+    def full(self) -> bool:
+        return self._everybody.locked()
+
+    def of(self, callee: Callee) -> Slots | None:
+        if callee.running is None:
+            return None
+        key = callee.namespace, callee.name
+        own = self._own.get(key)
+        if own is None or own.limit != callee.running:
+            own = self._own[key] = Slots(callee.running)
+        return own
+
+    @asynccontextmanager
+    async def turn(self, callee: Callee) -> AsyncIterator[None]:
+        """Held during a call."""
+        own = self.of(callee)
+        if own is None:
+            async with self._everybody:
+                yield
+            return
+        own.held += 1
+        try:
+            async with own.free, self._everybody:
+                yield
+        finally:
+            own.held -= 1
