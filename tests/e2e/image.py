@@ -47,11 +47,17 @@ def build(tools: Path) -> None:
         # The file system is read-only where it runs, so what is not compiled now is compiled at every start.
         subprocess.run(["chroot", str(tree), "/usr/bin/python3", "-m", "compileall", "-q", "/app"], check=True)
         _load(tools, IMAGE, tree, ENTRYPOINT)
+    build_rabbitmq(tools)
+
+
+def build_rabbitmq(tools: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         tree = Path(folder)
         subprocess.run([tools / "rootfs", str(tree), "rabbitmq-server"], check=True)
-        # The package's own insists on the package's user and its directories.
-        (tree / "usr" / "local" / "bin" / "rabbitmq-server").symlink_to("/usr/lib/rabbitmq/bin/rabbitmq-server")
+        # The one that the package has on its PATH insists on the package's user and directories.
+        start = tree / "usr" / "local" / "bin" / "rabbitmq-server"
+        start.write_text("#!/bin/sh\nexec /usr/lib/rabbitmq/bin/rabbitmq-server\n")
+        start.chmod(0o755)
         for unread in ("doc", "locale", "man"):
             shutil.rmtree(tree / "usr" / "share" / unread)
         _load(tools, RABBITMQ, tree, ())
