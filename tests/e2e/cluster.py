@@ -1,8 +1,8 @@
 """The cluster of the end-to-end test, and kubectl and helm on it.
 
-KUBECONFIG names one that is there: its nodes must be able to get the two images (LAMBDAAGENT_E2E_IMAGE and
-LAMBDAAGENT_E2E_ECHO_IMAGE say how they are called there). Without it, the tools beside this repository start a node on
-this machine, and what was started is taken down again.
+KUBECONFIG names one that is there: its nodes must be able to get the images (LAMBDAAGENT_E2E_IMAGE,
+LAMBDAAGENT_E2E_ECHO_IMAGE and LAMBDAAGENT_E2E_RABBITMQ_IMAGE say how they are called there). Without it, the tools
+beside this repository start a node on this machine, and what was started is taken down again.
 """
 
 import json
@@ -26,6 +26,7 @@ class Cluster:
     kubeconfig: str
     image: str = images.IMAGE
     echo: str = images.ECHO
+    rabbitmq: str = images.RABBITMQ
     # The socket of the node's containerd, where the node is ours.
     node: str = ""
     _helm: Path = field(default_factory=lambda: fetch.go_part("helm"))
@@ -75,7 +76,11 @@ def cluster() -> Iterator[Cluster]:
     if shutil.which("kubectl") is None:
         raise places.PartMissingError("kubectl is not on PATH: install it (https://kubernetes.io/docs/tasks/tools)")
     if kubeconfig := os.environ.get("KUBECONFIG"):
-        names = {"image": "LAMBDAAGENT_E2E_IMAGE", "echo": "LAMBDAAGENT_E2E_ECHO_IMAGE"}
+        names = {
+            "image": "LAMBDAAGENT_E2E_IMAGE",
+            "echo": "LAMBDAAGENT_E2E_ECHO_IMAGE",
+            "rabbitmq": "LAMBDAAGENT_E2E_RABBITMQ_IMAGE",
+        }
         yield Cluster(kubeconfig, **{key: os.environ[name] for key, name in names.items() if name in os.environ})
         return
     if not (images.TOOLS / "up").exists() or os.geteuid() != 0:

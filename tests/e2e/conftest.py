@@ -1,7 +1,8 @@
-"""One installation by helm on one cluster, for all tests here; they run in the order in which they stand."""
+"""One installation by helm after the other on one cluster; a module's tests run in the order in which they stand."""
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from tests.e2e.cluster import SYSTEM, Cluster, cluster
@@ -19,11 +20,12 @@ def _cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def settings(cluster: Cluster) -> list[str]:
+    return [*image_options(cluster), "--set=operator.settings.serving=kubernetes,operator.settings.eventing=none"]
+
+
+def image_options(cluster: Cluster) -> list[str]:
     repository, _, tag = cluster.image.rpartition(":")
-    return [
-        f"--set=image.repository={repository},image.tag={tag}",
-        "--set=operator.settings.serving=kubernetes,operator.settings.eventing=none",
-    ]
+    return [f"--set=image.repository={repository},image.tag={tag}"]
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +48,15 @@ def before(cluster: Cluster, agents: str) -> Iterator[set[str]]:
     cluster.kubectl("delete", "namespace", SYSTEM, "--timeout=120s")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation(cluster: Cluster, before: set[str], agents: str, settings: list[str]) -> Iterator[None]:
-    cluster.helm("install", "lambdaagent", CHART, "--wait", "--timeout=120s", *settings)
+    with installed(cluster, agents, *settings):
+        yield
+
+
+@contextmanager
+def installed(cluster: Cluster, agents: str, *options: str) -> Iterator[None]:
+    cluster.helm("install", "lambdaagent", CHART, "--wait", "--timeout=120s", *options)
     yield
     # The last test has done this. After a failure it is done here, agents first: only the operator can let them go.
     if cluster.kubectl("get", "crd", CRD, "--ignore-not-found"):

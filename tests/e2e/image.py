@@ -1,7 +1,7 @@
 """`python -m tests.e2e.image [CLUSTER_TOOLS]`: the images of the end-to-end test, on a node that no engine serves.
 
 Where there is neither Docker nor a registry, CLUSTER_TOOLS (a directory with `rootfs` and `image`) makes a Debian tree
-and turns a tree into an image on the node. The trees here hold what the Containerfiles would put there, at the same
+and turns a tree into an image on the node. The trees of ours hold what the Containerfiles would put there, at the same
 paths, installed from the same hashed lock; the test of both keeps them from drifting apart.
 """
 
@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 TOOLS = ROOT.parent / "shared" / "cluster"
 IMAGE, ENTRYPOINT = "localhost/lambdaagent:dev", ("/usr/bin/python3", "/app")
 ECHO, ECHO_ENTRYPOINT = "localhost/lambdaagent-echo:v1", ("/usr/bin/python3", "/agent.py", "0.0.0.0")
+# A plain RabbitMQ, as any image with `rabbitmq-server` on its PATH would be.
+RABBITMQ = "localhost/lambdaagent-rabbitmq:v1"
 # Of the Debian that the final stage of the Containerfile is made of.
 PYTHON, PLATFORM = "3.11", "x86_64-manylinux_2_28"
 
@@ -45,6 +47,20 @@ def build(tools: Path) -> None:
         # The file system is read-only where it runs, so what is not compiled now is compiled at every start.
         subprocess.run(["chroot", str(tree), "/usr/bin/python3", "-m", "compileall", "-q", "/app"], check=True)
         _load(tools, IMAGE, tree, ENTRYPOINT)
+    build_rabbitmq(tools)
+
+
+def build_rabbitmq(tools: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        tree = Path(folder)
+        subprocess.run([tools / "rootfs", str(tree), "rabbitmq-server"], check=True)
+        # The one that the package has on its PATH insists on the package's user and directories.
+        start = tree / "usr" / "local" / "bin" / "rabbitmq-server"
+        start.write_text("#!/bin/sh\nexec /usr/lib/rabbitmq/bin/rabbitmq-server\n")
+        start.chmod(0o755)
+        for unread in ("doc", "locale", "man"):
+            shutil.rmtree(tree / "usr" / "share" / unread)
+        _load(tools, RABBITMQ, tree, ())
 
 
 def _load(tools: Path, name: str, tree: Path, entrypoint: tuple[str, ...]) -> None:

@@ -1,81 +1,16 @@
 """From `helm install` to `helm uninstall` on a real cluster: what somebody sees who tries this for the first time."""
 
-import secrets
-import time
-from collections.abc import Callable
-from typing import Any
+import os
+from pathlib import Path
 
 import pytest
 import yaml
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CHART, CRD
 from tests.e2e.image import ROOT
+from tests.e2e.using import GATEWAY, agent, call, condition, until
 
 pytestmark = pytest.mark.usefixtures("installation")
-GATEWAY = f"http://lambdaagent-gateway.{SYSTEM}.svc.cluster.local"
-# A pod that is ready is in its Service, but the nodes learn of that a moment later: until then they refuse.
-_CALLER = """
-import sys, time, urllib.error, urllib.request as http
-for attempt in range(40):
-    try:
-        asked = http.Request(sys.argv[1], sys.argv[2].encode() or None, {"content-type": sys.argv[3]})
-        print(http.urlopen(asked, timeout=10).read().decode())
-        break
-    except urllib.error.HTTPError as problem:
-        said = f"{problem.code} {problem.read().decode()}"
-        if problem.code not in (502, 503):
-            print(said)
-            break
-    except urllib.error.URLError as problem:
-        said = str(problem)
-    time.sleep(0.25)
-else:
-    print(said)
-"""
-
-
-def until(condition: Callable[[], Any], *, within: float = 60) -> Any:
-    deadline = time.monotonic() + within
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {within} s: {condition}"
-        time.sleep(0.2)
-    return answer
-
-
-def agent(cluster: Cluster, *, prompt: str) -> dict[str, Any]:
-    """The example, without the events that this installation does not carry."""
-    document: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "echo-python" / "agent.yaml").read_text())
-    repository, _, tag = cluster.echo.rpartition(":")
-    document["spec"] |= {
-        "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
-        "behavior": {"systemPrompt": prompt},
-        "eventing": {"enabled": False},
-    }
-    return document
-
-
-def call(cluster: Cluster, namespace: str, url: str, body: str = "", content_type: str = "text/plain") -> str:
-    """The answer that a pod of another namespace's own gets."""
-    name = f"caller-{secrets.token_hex(3)}"
-    container = {
-        "name": "caller",
-        "image": cluster.echo,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", _CALLER, url, body, content_type],
-    }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {"restartPolicy": "Never", "containers": [container]},
-    }
-    cluster.kubectl("-n", namespace, "create", "-f", "-", given=pod)
-    try:
-        ended = ("Succeeded", "Failed")
-        until(lambda: cluster.get("-n", namespace, f"pod/{name}").get("status", {}).get("phase") in ended)
-        return cluster.kubectl("-n", namespace, "logs", name).strip()
-    finally:
-        cluster.kubectl("-n", namespace, "delete", "pod", name, "--grace-period=1")
 
 
 def leader(cluster: Cluster) -> str:
@@ -124,15 +59,11 @@ def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: st
     status = cluster.get("-n", agents, "lambdaagent/beside")["status"]
     base = f"http://beside.{agents}.svc.cluster.local"
     assert status["a2aStatus"]["url"] == base
-    assert {"type": "A2AReady", "status": "True"}.items() <= _condition(status, "A2AReady").items()
+    assert {"type": "A2AReady", "status": "True"}.items() <= condition(status, "A2AReady").items()
     assert f'"{base}/api/a2a' in call(cluster, "default", f"{base}/.well-known/agent-card.json")
     assert call(cluster, "default", f"{base}/api/a2a/skills/echo", "hello") == "Beside: hello"
     assert call(cluster, "default", f"{GATEWAY}/agents/{agents}/beside/api/a2a/skills/echo", "hi") == "Beside: hi"
     cluster.kubectl("-n", agents, "delete", "lambdaagent/beside", "--timeout=60s")
-
-
-def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next(entry for entry in status["conditions"] if entry["type"] == kind)
 
 
 def test_the_roles_of_the_cluster_know_agents(cluster: Cluster) -> None:
@@ -174,9 +105,16 @@ def test_an_upgrade_keeps_the_keys_of_event_urls(cluster: Cluster, settings: lis
     until(lambda: leader(cluster))
 
 
-def test_the_cluster_takes_the_manifests_too(cluster: Cluster) -> None:
+def test_the_cluster_takes_the_manifests_too(cluster: Cluster, tmp_path: Path) -> None:
     options = ("--server-side", "--force-conflicts", "--dry-run=server")
-    assert "deployment.apps/lambdaagent-operator" in cluster.kubectl("apply", "-k", str(ROOT / "manifests"), *options)
+    manifests = ROOT / "manifests"
+    assert "deployment.apps/lambdaagent-operator" in cluster.kubectl("apply", "-k", str(manifests), *options)
+    overlay = {
+        "resources": [os.path.relpath(manifests, tmp_path)],
+        "components": [os.path.relpath(manifests / "rabbitmq", tmp_path)],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    assert "deployment.apps/lambdaagent-dispatcher" in cluster.kubectl("apply", "-k", str(tmp_path), *options)
 
 
 def test_a_deleted_agent_and_an_uninstalled_chart_leave_nothing(

@@ -3,8 +3,9 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -42,6 +43,7 @@ async def run(settings: GatewaySettings) -> None:
         directory, client, clock = Directory(), Client(), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
+        connected = _Once(lambda: amqp is None or amqp.ready)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
 
         def why_not_ready() -> str | None:
@@ -53,7 +55,7 @@ async def run(settings: GatewaySettings) -> None:
                 return f"the agents are not listed yet: {problem or 'asking the API server'}"
             if (missing := opened.problem()) is not None:
                 return missing
-            return "RabbitMQ is not connected" if amqp and not amqp.ready else None
+            return None if connected() else "RabbitMQ has not been connected yet"
 
         serving = await serve(
             stack,
@@ -87,6 +89,19 @@ async def run(settings: GatewaySettings) -> None:
         for task in following:
             stack.push_async_callback(_end, task)
         await asyncio.gather(*following)
+
+
+@dataclass
+class _Once:
+    """Whether something was ever so: a wrong URL holds up a rollout, but a RabbitMQ that goes away for a while must not
+    take cards and calls with it, which need none. Events are refused with 503 meanwhile."""
+
+    holds: Callable[[], bool]
+    held: bool = False
+
+    def __call__(self) -> bool:
+        self.held = self.held or self.holds()
+        return self.held
 
 
 async def _end(task: asyncio.Task[None]) -> None:

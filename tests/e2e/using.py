@@ -1,0 +1,79 @@
+"""What the tests of an installation do with it, and how they wait for what they asked for."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from tests.e2e.cluster import SYSTEM, Cluster
+from tests.e2e.image import ROOT
+
+GATEWAY = f"http://lambdaagent-gateway.{SYSTEM}.svc.cluster.local"
+# A pod that is ready is in its Service, but the nodes learn of that a moment later: until then they refuse.
+_CALLER = """
+import sys, time, urllib.error, urllib.request as http
+for attempt in range(40):
+    try:
+        asked = http.Request(sys.argv[1], sys.argv[2].encode() or None, {"content-type": sys.argv[3]})
+        print(http.urlopen(asked, timeout=10).read().decode())
+        break
+    except urllib.error.HTTPError as problem:
+        said = f"{problem.code} {problem.read().decode()}"
+        if problem.code not in (502, 503):
+            print(said)
+            break
+    except urllib.error.URLError as problem:
+        said = str(problem)
+    time.sleep(0.25)
+else:
+    print(said)
+"""
+
+
+def until(condition: Callable[[], Any], *, within: float = 60) -> Any:
+    deadline = time.monotonic() + within
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {within} s: {condition}"
+        time.sleep(0.2)
+    return answer
+
+
+def agent(cluster: Cluster, *, prompt: str, eventing: bool = False) -> dict[str, Any]:
+    """The example, without its events unless the installation carries them."""
+    document: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "echo-python" / "agent.yaml").read_text())
+    repository, _, tag = cluster.echo.rpartition(":")
+    document["spec"] |= {
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+        "behavior": {"systemPrompt": prompt},
+    }
+    document["spec"]["eventing"]["enabled"] = eventing
+    return document
+
+
+def call(cluster: Cluster, namespace: str, url: str, body: str = "", content_type: str = "text/plain") -> str:
+    """The answer that a pod of another namespace's own gets."""
+    name = f"caller-{secrets.token_hex(3)}"
+    container = {
+        "name": "caller",
+        "image": cluster.echo,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", _CALLER, url, body, content_type],
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    cluster.kubectl("-n", namespace, "create", "-f", "-", given=pod)
+    try:
+        ended = ("Succeeded", "Failed")
+        until(lambda: cluster.get("-n", namespace, f"pod/{name}").get("status", {}).get("phase") in ended)
+        return cluster.kubectl("-n", namespace, "logs", name).strip()
+    finally:
+        cluster.kubectl("-n", namespace, "delete", "pod", name, "--grace-period=1")
+
+
+def condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
+    return next(entry for entry in status["conditions"] if entry["type"] == kind)
