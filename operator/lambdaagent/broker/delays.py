@@ -9,6 +9,7 @@ and hold up everybody behind it, so `DUE` has another way out for those of agent
 from dataclasses import dataclass, field, replace
 
 from lambdaagent.broker import queues
+from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.publisher import Publisher
@@ -29,14 +30,14 @@ _BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", 
 class Delays:
     link: Link
     publisher: Publisher
-    _made: set[str] = field(default_factory=set, init=False)
+    _made: bool = field(default=False, init=False)
     _bound: set[str] = field(default_factory=set, init=False)
 
     async def put(self, message: amqp.Message, *, queue: str, attempts: int, due: float, now: float) -> None:
         """Safe when it returns; it comes back to `queue` by `due`, or earlier, to be put again."""
         step = next((each for each in STEPS if each <= due - now), STEPS[-1])
-        name = f"lambdaagent.delay.{round(step * 1000)}"
-        await self._ensure(name, step=step, queue=queue)
+        name = _name(step)
+        await self._ensure(queue)
         kept_headers = {name: value for name, value in message.headers.items() if not name.startswith(_BROKERS_OWN)}
         headers = {**kept_headers, ATTEMPT_HEADER: attempts, DUE_HEADER: round(due * 1000)}
         kept = await self.publisher.publish(replace(message, headers=headers), exchange=name, routing_key=queue)
@@ -46,43 +47,46 @@ class Delays:
 
     def forget(self) -> None:
         """On a new connection the broker may have lost what was made."""
-        self._made.clear()
+        self._made = False
         self._bound.clear()
 
     def unbind(self, queue: str) -> None:
         """It may have been deleted meanwhile, and its way back with it, by whatever process."""
         self._bound.discard(queue)
 
-    async def _ensure(self, name: str, *, step: float, queue: str) -> None:
-        if name in self._made and queue in self._bound:
+    async def _ensure(self, queue: str) -> None:
+        """All steps at once: RabbitMQ 3.10 may lose a quorum queue that it made in the second before it was killed."""
+        if self._made and queue in self._bound:
             return
         channel = await self.link.channel()
         try:
-            raw = channel.raw
-            await channel.call(raw.exchange_declare, exchange=ORPHANS, exchange_type="fanout", durable=True)
-            await queues.ensure(channel, ORPHANS, max_length=_ORPHANS_KEPT)
-            await channel.call(raw.queue_bind, queue=ORPHANS, exchange=ORPHANS, routing_key="")
-            await channel.call(
-                raw.exchange_declare,
-                exchange=DUE,
-                exchange_type="direct",
-                durable=True,
-                arguments={"alternate-exchange": ORPHANS},
-            )
+            if not self._made:
+                await self._make(channel)
             await queues.bind(channel, queue=queue, exchange=DUE, routing_key=queue)
-            await channel.call(raw.exchange_declare, exchange=name, exchange_type="headers", durable=True)
-            await queues.ensure(
-                channel,
-                name,
-                message_ttl=round(step * 1000),
-                dead_letter_exchange=DUE,
-                **queues.safely(),
-            )
-            await queues.bind(channel, queue=name, exchange=name)
         finally:
             await channel.close()
-        self._made.add(name)
+        self._made = True
         self._bound.add(queue)
+
+    async def _make(self, channel: Channel) -> None:
+        raw = channel.raw
+        await channel.call(raw.exchange_declare, exchange=ORPHANS, exchange_type="fanout", durable=True)
+        await queues.ensure(channel, ORPHANS, max_length=_ORPHANS_KEPT)
+        await channel.call(raw.queue_bind, queue=ORPHANS, exchange=ORPHANS, routing_key="")
+        other_way = {"alternate-exchange": ORPHANS}
+        await channel.call(
+            raw.exchange_declare, exchange=DUE, exchange_type="direct", durable=True, arguments=other_way
+        )
+        for step in STEPS:
+            name = _name(step)
+            await channel.call(raw.exchange_declare, exchange=name, exchange_type="headers", durable=True)
+            lives = round(step * 1000)
+            await queues.ensure(channel, name, message_ttl=lives, dead_letter_exchange=DUE, **queues.safely())
+            await queues.bind(channel, queue=name, exchange=name)
+
+
+def _name(step: float) -> str:
+    return f"lambdaagent.delay.{round(step * 1000)}"
 
 
 def attempts(message: amqp.Message) -> int:
