@@ -87,7 +87,7 @@ def test_nothing_of_a_secret_comes_out(cluster: Cluster, log: Path, port: int) -
     cluster.apply("richest", spec)
     cluster.apply("blocked", {"a2a": {"enabled": True, "skills": [{"id": "a", "name": "A"}]}, "ai": spec["ai"]})
     cluster.apply("without", {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "gone", "key": "a"}}}]})
-    wait(lambda: len(cluster.names(EVENTING, "triggers")) == 2 and len(cluster.names(KNATIVE, "services")) == 3)
+    wait(lambda: len(cluster.names(EVENTING, "triggers")) == 3 and len(cluster.names(KNATIVE, "services")) == 3)
     mark_all_ready(cluster.rest, namespace=cluster.namespace)
     wait(lambda: cluster.has("richest", "Ready", "True") and cluster.has("blocked", "A2AReady", "False"))
     # Knative repeats what the container wrote last.

@@ -179,11 +179,13 @@ async def test_an_agent_that_is_busy_is_a_503(container: PlainAgent) -> None:
 @pytest.mark.parametrize(
     ("a2a", "url", "status"),
     [
-        ({"skills": [skill("say", invoke={"mode": "async"})]}, "http://x", 501),
         ({}, None, 503),
+        ({"skills": [skill("say", invoke={"mode": "async"})]}, None, 202),
     ],
 )
-async def test_what_cannot_be_called_yet_says_so(gateway: World, a2a: Any, url: str | None, status: int) -> None:
+async def test_who_is_not_ready_is_not_called_but_takes_calls_that_travel_as_events(
+    gateway: World, a2a: Any, url: str | None, status: int
+) -> None:
     gateway.agent(url=url, **a2a)
     assert (await gateway.request("POST", SAY)).status == status
 
