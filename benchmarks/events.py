@@ -37,7 +37,6 @@ from lambdaagent.store.postgres.urls import DatabaseUrl
 
 FOUND = topology_of(agent())
 PART = (sys.executable, "-m", "benchmarks.events_parts")
-EVENT = Event("1", "/bench", "bench.0.0", b"x" * 50, "text/plain")
 HEADERS = {
     "ce-specversion": "1.0",
     "ce-id": "1",

@@ -1,6 +1,7 @@
 """The dispatcher process between a real API server, a real RabbitMQ and agents: what it makes, delivers and says."""
 
 import pytest
+from tests.integration.broker.conftest import Inbox
 from tests.integration.dispatcher.world import Agents, Container
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
@@ -82,8 +83,6 @@ async def test_a_failing_event_dies_with_its_cause_and_the_others_follow_in_orde
 
 
 async def taken(broker: RabbitMQBroker, queue: str, count: int) -> list[Event]:
-    from tests.integration.broker.conftest import Inbox
-
     inbox = Inbox()
     async with broker.consume(queue, parallelism=1, handler=inbox, dead_letters=f"{queue}.again"):
         await eventually(lambda: len(inbox.got) >= count)
