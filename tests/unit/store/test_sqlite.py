@@ -8,7 +8,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
 from tests.unit.store.records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
