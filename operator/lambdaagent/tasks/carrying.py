@@ -9,6 +9,7 @@ failure of the task yet: the delivery is refused, and the broker tries again for
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import NAMESPACE_URL, uuid5
 
 import structlog
@@ -145,11 +146,13 @@ class Carrier:
         call = asyncio.create_task(run, name=f"call {live.record.id}")
         live.run = call
         self._calls.add(call)
-        call.add_done_callback(self._ended)
+        call.add_done_callback(partial(self._ended, live))
         await asyncio.shield(call)
 
-    def _ended(self, call: asyncio.Task[None]) -> None:
+    def _ended(self, live: Live, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
+        live.ended(call)
+        self._lives.drop(live)
         if not call.cancelled():
             call.exception()  # whoever waited has it; nobody may be waiting any more
 
@@ -182,12 +185,8 @@ class Carrier:
             log.info("call.not_taken", task=live.record.id, reason=str(error))
             raise
         finally:
-            try:
-                if not live.record.state.settled and live.record.holder == self._replica:
-                    await self._lives.apply(live, [], holder="", replica=self._replica, patience=FOR_EVER)
-            finally:
-                live.ended()
-                self._lives.drop(live)
+            if not live.record.state.settled and live.record.holder == self._replica:
+                await self._lives.apply(live, [], holder="", replica=self._replica, patience=FOR_EVER)
 
 
 def call_id(record: TaskRecord) -> str:

@@ -28,7 +28,7 @@ from lambdaagent.tasks.running import Runner
 log = structlog.get_logger(__name__)
 
 _LATE = "No answer to the task came in time."
-_LOST = "The gateway lost the task while its store was failing; what came of it is not known."
+_LOST = "The gateway lost track of the task while its store was unavailable; how the call ended is not known."
 _ALONE = "The gateway was restarted while the task was running."
 
 

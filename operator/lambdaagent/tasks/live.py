@@ -167,10 +167,11 @@ class Live:
     def turning(self) -> asyncio.Lock:
         return self._lock
 
-    def ended(self) -> None:
-        """Its run has: those who wait for a change must look elsewhere for it from now on."""
-        self.run = None
-        self._wake_all()
+    def ended(self, run: "asyncio.Task[None]") -> None:
+        """A run has; where no other one began since, those who wait for a change must look for it in the store."""
+        if self.run is run:
+            self.run = None
+            self._wake_all()
 
     async def _reload(self, store: TaskStore) -> bool:
         """False: the task is gone."""

@@ -106,10 +106,11 @@ class Runner:
             )
             work = partial(self._run, live, turn, Replacing(replaced))
         self._lives.hold(live)
-        run = asyncio.create_task(self._ended(live, work))
+        run = asyncio.create_task(self._root(live, work))
         live.run = run
         self._runs.add(run)
-        run.add_done_callback(self._runs.discard)
+        # Not in the task itself: one that is cancelled before its first step never runs.
+        run.add_done_callback(partial(self._ended, live))
 
     async def stop(self, *, grace: float) -> None:
         if self._runs and grace > 0:
@@ -119,7 +120,12 @@ class Runner:
         if self._runs:
             await asyncio.wait(self._runs)
 
-    async def _ended(self, live: Live, work: Callable[[], Awaitable[None]]) -> None:
+    def _ended(self, live: Live, run: asyncio.Task[None]) -> None:
+        self._runs.discard(run)
+        live.ended(run)
+        self._lives.drop(live)
+
+    async def _root(self, live: Live, work: Callable[[], Awaitable[None]]) -> None:
         about.task(live.record.id)
         try:
             await work()
@@ -128,9 +134,6 @@ class Runner:
             log.exception("task.crashed", agent=f"{live.record.namespace}/{live.record.agent}")
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
-        finally:
-            live.ended()
-            self._lives.drop(live)
 
     async def _run(self, live: Live, turn: Turn, replacing: Replacing) -> None:
         async with self._calling.limited(live, turn) as limit:

@@ -1,0 +1,67 @@
+"""A store that is away, or whose answers are lost, when a test says so; otherwise it is the one within."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lambdaagent.store.errors import StoreError
+from lambdaagent.store.records import Push, TaskRecord
+from lambdaagent.tasks.pushing import Store
+
+WRITES = frozenset(("create", "append", "put_push", "beat"))
+
+
+class Flaky:
+    """`away` operations raise without being done; `lost` ones are done, and raise all the same. Numbers count down."""
+
+    def __init__(self, inner: Store, *, shared: bool | None = None, deaf: bool = False) -> None:
+        self._inner = inner
+        self.shared = inner.shared if shared is None else shared
+        self._deaf = deaf
+        self.away: dict[str, float] = {}
+        self.lost: dict[str, float] = {}
+        self.missed: Callable[[], None] = lambda: None
+        self.done: list[str] = []
+
+    def fail(self, *operations: str, times: float = float("inf")) -> None:
+        self.away = dict.fromkeys(operations, times)
+
+    def lose(self, *operations: str, times: float = float("inf")) -> None:
+        self.lost = dict.fromkeys(operations, times)
+
+    def heal(self) -> None:
+        self.away, self.lost = {}, {}
+
+    def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
+        self.missed = missed
+        self._inner.on_change((lambda _: None) if self._deaf else listener, missed=lambda: None)
+
+    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
+        known: str | None = await self._run("create", record, once=once, push=push)
+        return known
+
+    async def append(self, record: TaskRecord, *, updates: Sequence[Any], key: tuple[str, str] | None = None) -> bool:
+        written: bool = await self._run("append", record, updates=updates, key=key)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in WRITES:
+            return getattr(self._inner, name)
+
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            return await self._run(name, *args, **kwargs)
+
+        return run
+
+    async def _run(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if self._counts(self.away, name):
+            raise StoreError("the store is away")
+        result = await getattr(self._inner, name)(*args, **kwargs)
+        self.done.append(name)
+        if self._counts(self.lost, name):
+            raise StoreError("the answer was lost")
+        return result
+
+    def _counts(self, what: dict[str, float], name: str) -> bool:
+        left = what.get(name, 0)
+        what[name] = left - 1
+        return left > 0

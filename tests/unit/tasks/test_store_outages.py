@@ -1,0 +1,261 @@
+"""What becomes of tasks whose store is away, or whose store's answers are lost, while they are written."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.parts.polling import eventually
+from tests.unit.tasks.bench import Bench, Json, agent, at_once, bench_of, completed, never, sending
+from tests.unit.tasks.flaky import Flaky
+
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import artifact_update, status_update
+from lambdaagent.agents.calls import Turn
+from lambdaagent.store.errors import StoreError
+from lambdaagent.store.opening import open_store
+from lambdaagent.tasks.contract import Client
+from lambdaagent.tasks.live import Limits
+from lambdaagent.tasks.pushing import Store
+
+QUICK = Limits(look_every=0.05, beat_every=0.05, lease=0.3, patience=0.2)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Flaky]:
+    """One that several replicas may use; SQLite takes every other holder for dead."""
+    url = request.getfixturevalue("database_url") if request.param == "postgres" else ""
+    store = (await open_store(url)).store
+    yield Flaky(store, shared=True)
+    await store.close()
+
+
+@pytest.fixture
+def flaky(store: Store) -> Flaky:
+    return Flaky(store)
+
+
+@pytest.fixture
+async def bench(flaky: Flaky) -> AsyncIterator[Bench]:
+    made = bench_of(flaky, limits=QUICK, known=agent(deduplicateMessages=True))
+    await made.engine.start()
+    yield made
+    flaky.heal()
+    await made.engine.stop(grace=0)
+
+
+async def settled(bench: Bench, task_id: str) -> Json:
+    async with asyncio.timeout(10):
+        while not (await bench.state(task_id)).settled:
+            await asyncio.sleep(0.01)
+    record = await bench.store.get(task_id)
+    assert record is not None
+    return record.task
+
+
+async def only_task(bench: Bench) -> str:
+    """The id of the one task that there is."""
+    async with asyncio.timeout(10):
+        while not (found := await bench.store.unsettled()):
+            await asyncio.sleep(0.01)
+    (record,) = found
+    return record.id
+
+
+def texts(task: Json) -> list[str]:
+    return ["".join(part["text"] for part in artifact["parts"]) for artifact in task.get("artifacts", [])]
+
+
+async def test_an_answer_that_the_store_could_not_take_is_written_when_it_is_back(bench: Bench, flaky: Flaky) -> None:
+    async def answer(turn: Turn) -> list[Json]:
+        flaky.fail("append", "beat")
+        return completed("kept")
+
+    bench.container.answer = answer
+    sent = asyncio.create_task(bench.engine.send(agent(), sending()))
+    await eventually(lambda: flaky.away.get("append", 0) != 0 and bench.container.turns)
+    await asyncio.sleep(0.5)
+    assert not sent.done()
+    flaky.heal()
+    task = await asyncio.wait_for(sent, 5)
+    assert (task["status"]["state"], texts(task)) == ("TASK_STATE_COMPLETED", ["kept"])
+    assert len(bench.container.turns) == 1
+
+
+async def test_all_pieces_of_a_stream_are_written_in_order_when_the_store_is_back(store: Store) -> None:
+    flaky = Flaky(store)
+
+    class Streaming:
+        async def stream(self, turn: Turn):  # type: ignore[no-untyped-def]
+            for number in range(6):
+                if number == 2:
+                    flaky.fail("append", "beat")
+                yield [artifact_update({"artifactId": "a", "parts": [{"text": str(number)}]}, append=number > 0)]
+            yield [status_update(TaskState.COMPLETED, now=1)]
+
+    bench = bench_of(flaky, limits=QUICK, caller=Streaming())
+    await bench.engine.start()
+    seen: list[Json] = []
+
+    async def read() -> None:
+        async for event in bench.engine.stream(agent(), sending()):
+            seen.append(event.event)
+
+    reading = asyncio.create_task(read())
+    await eventually(lambda: flaky.away)
+    await asyncio.sleep(0.3)
+    flaky.heal()
+    await asyncio.wait_for(reading, 5)
+    chunks = [event["artifactUpdate"]["artifact"]["parts"][0]["text"] for event in seen if "artifactUpdate" in event]
+    assert chunks == list("012345")
+    await bench.engine.stop(grace=0)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_an_answer_whose_commit_was_not_heard_of_is_written_once(bench: Bench, flaky: Flaky, times: int) -> None:
+    flaky.lose("append", times=times)
+    task = await bench.engine.send(agent(), sending())
+    assert (task["status"]["state"], texts(task)) == ("TASK_STATE_COMPLETED", ["hi"])
+    log = await bench.store.changes(task["id"])
+    assert [change.version for change in log] == [1]
+    await eventually(lambda: bench.observed.states == [TaskState.COMPLETED])
+
+
+async def test_a_creation_whose_commit_was_not_heard_of_is_a_creation(bench: Bench, flaky: Flaky) -> None:
+    flaky.lose("create", times=1)
+    task = await bench.engine.send(agent(), sending())
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert flaky.done.count("create") == 1
+    assert len(bench.container.turns) == 1
+
+
+async def test_a_creation_waits_a_little_for_the_store(bench: Bench, flaky: Flaky) -> None:
+    flaky.fail("create", times=1)
+    task = await bench.engine.send(agent(), sending())
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+async def test_what_was_created_unheard_is_run_though_its_client_gave_up(bench: Bench, flaky: Flaky) -> None:
+    client = Client(once="k")
+    # Done once, and then away for longer than the client's patience: nobody hears that the task is there.
+    flaky.lose("create", times=1)
+    flaky.away = {}
+    original = flaky._run
+
+    async def run(name: str, *args: object, **kwargs: object) -> object:
+        if name == "create" and "create" in flaky.done:
+            raise StoreError("the store is away")
+        return await original(name, *args, **kwargs)
+
+    flaky._run = run  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        await bench.engine.send(agent(), sending(), client=client)
+    flaky._run = original  # type: ignore[method-assign]
+    await eventually(lambda: bench.observed.states == [TaskState.COMPLETED])
+    again = await bench.engine.send(agent(), sending(), client=client)
+    assert (again["status"]["state"], len(bench.container.turns)) == ("TASK_STATE_COMPLETED", 1)
+
+
+async def test_a_task_whose_client_went_away_while_it_was_created_is_run(bench: Bench, flaky: Flaky) -> None:
+    creating, go = asyncio.Event(), asyncio.Event()
+    original = flaky._run
+
+    async def run(name: str, *args: object, **kwargs: object) -> object:
+        if name == "create":
+            # The store commits what it was given, whether or not its caller still waits.
+            write = asyncio.ensure_future(original(name, *args, **kwargs))
+            creating.set()
+            await go.wait()
+            return await write
+        return await original(name, *args, **kwargs)
+
+    flaky._run = run  # type: ignore[method-assign]
+    sent = asyncio.create_task(bench.engine.send(agent(), sending()))
+    await creating.wait()
+    sent.cancel()
+    await asyncio.wait([sent])
+    await eventually(lambda: bench.observed.states == [TaskState.COMPLETED])
+    assert len(bench.container.turns) == 1
+
+
+async def test_a_cancel_whose_commit_was_not_heard_of_is_a_cancel(bench: Bench, flaky: Flaky) -> None:
+    bench.container.answer = never
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    flaky.lose("append", times=1)
+    canceled = await bench.engine.cancel(agent(), task["id"])
+    assert canceled["status"]["state"] == "TASK_STATE_CANCELED"
+
+
+async def asked(bench: Bench) -> str:
+    async def asks(turn: Turn) -> list[Json]:
+        return [status_update(TaskState.INPUT_REQUIRED, now=1)]
+
+    bench.container.answer = asks
+    task = await bench.engine.send(agent(), sending(messageId="first"))
+    bench.container.answer = at_once
+    return str(task["id"])
+
+
+@pytest.mark.parametrize("keyed", [False, True], ids=["without a key", "with a key"])
+async def test_a_follow_up_whose_commit_was_not_heard_of_is_worked_on_once(
+    bench: Bench, flaky: Flaky, keyed: bool
+) -> None:
+    task_id = await asked(bench)
+    flaky.lose("append", times=1)
+    follow_up = sending("go on", taskId=task_id, messageId="second")
+    task = await bench.engine.send(agent(), follow_up, client=Client(once="k" if keyed else None))
+    assert (task["status"]["state"], texts(task)) == ("TASK_STATE_COMPLETED", ["go on"])
+    assert len(bench.container.turns) == 2
+
+
+async def test_a_task_that_a_replica_holds_without_running_it_fails_with_the_true_reason(
+    bench: Bench, flaky: Flaky
+) -> None:
+    bench.container.answer = never
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    live = bench.engine._lives.known(task["id"])
+    assert live is not None and live.run is not None
+    flaky.fail("append")
+    live.run.cancel()  # as after a bug: the run is gone, and nothing was written
+    await eventually(lambda: bench.engine._lives.idle(task["id"]))
+    flaky.heal()
+    task = await settled(bench, task["id"])
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert "store was unavailable" in task["status"]["message"]["parts"][0]["text"]
+
+
+async def test_after_an_outage_nobody_takes_the_living_for_dead(shared: Flaky) -> None:
+    """Nobody could say that he lives; whoever comes first must not judge the others by that."""
+    flaky = shared
+    first, second = (bench_of(flaky, limits=QUICK) for _ in range(2))
+    # The second one's beats are slower: after the outage it is the last to say that it lives.
+    slow = bench_of(flaky, limits=Limits(look_every=0.05, beat_every=0.25, lease=0.3))
+    for each in (first, second, slow):
+        await each.engine.start()
+    slow.container.answer = never
+    task = await slow.engine.send(agent(), sending(immediately=True))
+    flaky.fail("beat", "append")
+    await asyncio.sleep(0.5)  # longer than a lease
+    flaky.heal()
+    await asyncio.sleep(0.5)
+    assert await slow.state(task["id"]) is TaskState.WORKING
+    for each in (first, second, slow):
+        await each.engine.stop(grace=0)
+
+
+async def test_a_held_task_past_its_deadline_fails_though_its_holder_lives(shared: Flaky) -> None:
+    one, two = bench_of(shared, limits=QUICK), bench_of(shared, limits=QUICK)
+    await two.engine.start()
+    await one.engine.start()
+    one.container.answer = never
+    task = await one.engine.send(agent(), sending(immediately=True, skill="slow"))
+    # Its holder goes on beating and does nothing else.
+    live = one.engine._lives.known(task["id"])
+    assert live is not None
+    one.engine._lives.hold(live)
+    live.starting += 1
+    assert live.run is not None
+    live.run.cancel()
+    ended = await settled(two, task["id"])
+    assert "came in time" in ended["status"]["message"]["parts"][0]["text"]
+    await one.engine.stop(grace=0)
+    await two.engine.stop(grace=0)

@@ -1,0 +1,218 @@
+"""Tasks of a replica that is gone, and what ended elsewhere unheard of."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import pytest
+from tests.parts.polling import eventually
+from tests.unit.tasks.bench import Bench, Json, agent, bench_of, sending
+from tests.unit.tasks.flaky import Flaky
+
+from lambdaagent.a2a.params import Get
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import artifact_update, status_update
+from lambdaagent.agents.callee import Callee
+from lambdaagent.agents.calls import Turn
+from lambdaagent.errors import TemporaryError
+from lambdaagent.store.opening import open_store
+from lambdaagent.store.records import Change
+from lambdaagent.tasks.live import Limits
+from lambdaagent.tasks.replacing import Replacing, unfinished
+
+AGAIN = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])
+LIMITS = Limits(look_every=0.05, beat_every=0.1, lease=0.4)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[list[Flaky]]:
+    """What two replicas see of one store; neither hears what the other changes."""
+    if request.param == "memory":
+        inner = [(await open_store("")).store] * 2
+    else:
+        inner = [(await open_store(request.getfixturevalue("database_url"))).store for _ in range(2)]
+    yield [Flaky(each, shared=True, deaf=True) for each in inner]
+    for each in set(inner):
+        await each.close()
+
+
+class Chunks:
+    """Streams pieces of artifacts; the first call stops in the middle for ever."""
+
+    def __init__(self, *answers: list[Json]) -> None:
+        self.answers = list(answers)
+        self.calls = 0
+        self.closed = 0
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
+        self.calls += 1
+        try:
+            for update in self.answers.pop(0):
+                yield [update]
+            if self.answers or not self.calls > 1:
+                await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+
+
+def chunk(name: str, text: str, *, append: bool = False, last: bool = False) -> Json:
+    return artifact_update({"artifactId": name, "parts": [{"text": text}]}, append=append, last=last)
+
+
+DONE = status_update(TaskState.COMPLETED, now=1)
+
+
+def whole(task: Json) -> list[str]:
+    return ["".join(part["text"] for part in each["parts"]) for each in task.get("artifacts", [])]
+
+
+async def ended(bench: Bench, task_id: str) -> Json:
+    async with asyncio.timeout(10):
+        while not (await bench.state(task_id)).settled:
+            await asyncio.sleep(0.01)
+    return await bench.engine.get(AGAIN, Get(task_id))
+
+
+def die(bench: Bench) -> None:
+    """As after kill -9: no more signs of life, and nothing is written."""
+    for task in bench.engine._keeper._tasks:
+        task.cancel()
+    assert isinstance(bench.store, Flaky)
+    bench.store.fail("append", "create", "beat")
+
+
+@pytest.mark.parametrize(
+    ("cut", "full", "expected"),
+    [
+        pytest.param(
+            [chunk("x", "one "), chunk("x", "two ", append=True)],
+            [chunk("y", "one "), chunk("y", "two ", append=True), chunk("y", "three", append=True, last=True), DONE],
+            ["one two three"],
+            id="another id each time",
+        ),
+        pytest.param(
+            [chunk("x", "one ")],
+            [chunk("x", "one ", append=True), chunk("x", "two", append=True), DONE],
+            ["one two"],
+            id="the same id, appended to",
+        ),
+        pytest.param(
+            [chunk("a", "A", last=True), chunk("b", "B1 ")],
+            [chunk("c", "A", last=True), chunk("d", "B1 "), chunk("d", "B2", append=True), chunk("e", "E"), DONE],
+            ["A", "B1 B2", "E"],
+            id="several, and more than before",
+        ),
+        pytest.param([chunk("a", "A"), chunk("b", "B")], [chunk("z", "all"), DONE], ["all"], id="fewer than before"),
+        pytest.param([], [chunk("a", "A"), DONE], ["A"], id="none before"),
+    ],
+)
+async def test_an_idempotent_stream_that_is_begun_anew_replaces_what_was_there(
+    stores: list[Flaky], cut: list[Json], full: list[Json], expected: list[str]
+) -> None:
+    container = Chunks(cut, full)
+    one, two = (bench_of(each, limits=LIMITS, known=AGAIN, caller=container) for each in stores)
+    await one.engine.start()
+    await two.engine.start()
+    task = await one.engine.send(AGAIN, sending(immediately=True))
+    seen: dict[str, str] = {}
+
+    async def follow() -> None:
+        async for event in two.engine.subscribe(AGAIN, task["id"]):
+            if "artifactUpdate" in event.event:
+                update = event.event["artifactUpdate"]
+                name, text = update["artifact"]["artifactId"], update["artifact"]["parts"][0]["text"]
+                seen[name] = seen[name] + text if update["append"] else text
+            for artifact in event.event.get("task", {}).get("artifacts", []):
+                seen[artifact["artifactId"]] = "".join(part["text"] for part in artifact["parts"])
+
+    async with asyncio.timeout(5):
+        while len(await two.store.changes(task["id"])) < len(cut):
+            await asyncio.sleep(0.01)
+    following = asyncio.create_task(follow())
+    die(one)
+    done = await ended(two, task["id"])
+    await asyncio.wait_for(following, 5)
+    assert (whole(done), done["status"]["state"]) == (expected, "TASK_STATE_COMPLETED")
+    # Whoever followed has each artifact of the task as the task has it.
+    assert {each["artifactId"]: text for each, text in zip(done["artifacts"], whole(done), strict=True)}.items() <= (
+        seen.items()
+    )
+    await two.engine.stop(grace=0)
+    await one.engine.stop(grace=0)
+
+
+async def test_of_a_second_turn_only_its_own_artifacts_are_replaced() -> None:
+    log = [
+        Change(1, (chunk("first", "1"),)),
+        Change(2, ({"message": {}}, DONE)),
+        Change(3, (chunk("second", "2"), chunk("third", "3"))),
+        Change(4, (chunk("second", "2", append=True),)),
+    ]
+    assert unfinished(log) == ["second", "third"]
+    assert Replacing([]).renamed([chunk("x", "1", append=True)]) == [chunk("x", "1", append=True)]
+
+
+async def test_a_cancel_that_nobody_heard_of_reaches_the_container(stores: list[Flaky]) -> None:
+    container = Chunks([chunk("a", "1")], [])
+    one, two = (bench_of(each, limits=LIMITS, known=AGAIN, caller=container) for each in stores)
+    await one.engine.start()
+    await two.engine.start()
+    task = await one.engine.send(AGAIN, sending(immediately=True))
+    await eventually(lambda: container.calls == 1)
+    await two.engine.cancel(AGAIN, task["id"])
+    await eventually(lambda: container.closed == 1)
+    for each in (one, two):
+        await each.engine.stop(grace=0)
+
+
+async def test_when_it_listens_again_everything_is_compared_at_once(stores: list[Flaky]) -> None:
+    container = Chunks([chunk("a", "1")], [])
+    never_beats = Limits(look_every=60, beat_every=60, lease=120)
+    one, two = (bench_of(each, limits=never_beats, known=AGAIN, caller=container) for each in stores)
+    await one.engine.start()
+    await two.engine.start()
+    task = await one.engine.send(AGAIN, sending(immediately=True))
+    await eventually(lambda: container.calls == 1)
+    await two.engine.cancel(AGAIN, task["id"])
+    stores[0].missed()
+    await eventually(lambda: container.closed == 1)
+    for each in (one, two):
+        await each.engine.stop(grace=0)
+
+
+async def test_a_blocking_send_whose_task_ended_elsewhere_unheard_of_returns(stores: list[Flaky]) -> None:
+    container = Chunks([chunk("a", "1")], [])
+    one, two = (bench_of(each, limits=LIMITS, known=AGAIN, caller=container) for each in stores)
+    await one.engine.start()
+    await two.engine.start()
+    sent = asyncio.create_task(one.engine.send(AGAIN, sending()))
+    await eventually(lambda: container.calls == 1)
+    (record,) = await two.store.unsettled()
+    await two.engine.cancel(AGAIN, record.id)
+    assert (await asyncio.wait_for(sent, 5))["status"]["state"] == "TASK_STATE_CANCELED"
+    for each in (one, two):
+        await each.engine.stop(grace=0)
+
+
+async def test_nothing_is_decided_about_an_agent_before_agents_are_listed(stores: list[Flaky]) -> None:
+    container = Chunks([chunk("a", "1")], [chunk("b", "whole"), DONE])
+    one, two = (bench_of(each, limits=LIMITS, known=AGAIN, caller=container) for each in stores)
+    listed = False
+
+    def lookup(namespace: str, name: str) -> Callee | None:
+        if not listed:
+            raise TemporaryError("the agents are not listed yet")
+        return AGAIN
+
+    two.engine._keeper._lookup = lookup
+    await one.engine.start()
+    await two.engine.start()
+    task = await one.engine.send(AGAIN, sending(immediately=True))
+    await eventually(lambda: container.calls == 1)
+    die(one)
+    await asyncio.sleep(1)  # longer than a lease and its beats
+    assert await two.state(task["id"]) is TaskState.WORKING
+    listed = True
+    done = await ended(two, task["id"])
+    assert whole(done) == ["whole"]
+    for each in (two, one):
+        await each.engine.stop(grace=0)
