@@ -59,6 +59,7 @@ class Options:
     amqp: str
     commands: Mapping[AgentKey, tuple[str, ...]]
     max_body: int
+    max_header: int
     errors: Edition
     push_allow: Sequence[outbound.Network]
 
@@ -109,6 +110,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         public_url="",
         trust_forwarded=False,
         max_body=options.max_body,
+        max_header=options.max_header,
         errors=options.errors,
         push_allow=[*LOOPBACK, *options.push_allow],
         shutdown_timeout=2.0,
