@@ -27,5 +27,17 @@ class BadAnswerError(UpstreamError):
     """The answer is not HTTP/1.x, or breaks a limit."""
 
 
+class UndecodableError(BadAnswerError):
+    """The answer has a content coding that is not taken, or its bytes are not what the coding says."""
+
+
+class BodyLengthError(PermanentError):
+    """The body of a request has more or fewer bytes than its Content-Length; the connection is closed.
+
+    Hazard: the container would read the bytes beyond it as a request of its own, and its answer would go to whoever
+    uses the connection next.
+    """
+
+
 class BadTargetError(PermanentError):
     """The URL cannot be called, or a header cannot be sent."""

@@ -6,10 +6,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from lambdaagent.agents.codings import TAKEN, UnknownCodingError
 from lambdaagent.agents.errors import BusyError, ConnectError, UpstreamError, UpstreamTimeoutError
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
+CODINGS = {"Accept-Encoding": TAKEN}  # of a refusal (RFC 9110 12.5.3)
 _PREFIX = "urn:lambdaagent:problem:"
 
 
@@ -51,6 +53,15 @@ def unknown_agent(namespace: str, name: str) -> ProblemError:
 
 def not_ready(key: str, *, why: str) -> ProblemError:
     return ProblemError(503, "agent-not-ready", f"The agent {key} cannot be called yet: {why}.", headers=RETRY_AFTER)
+
+
+def broken_body(error: Exception) -> ProblemError:
+    """Nothing more is read from the connection, so it is not to be used again."""
+    return ProblemError(400, "broken-body", f"The body cannot be read: {error}.", headers={"Connection": "close"})
+
+
+def unknown_coding(error: UnknownCodingError) -> ProblemError:
+    return ProblemError(415, "unknown-coding", f"The body cannot be read: {error}.", headers=CODINGS)
 
 
 def upstream(key: str, error: UpstreamError) -> ProblemError:
