@@ -9,7 +9,7 @@ bytes that came, which go on with the length and the Content-Encoding that came 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 
@@ -36,14 +36,27 @@ async def whole(request: web.Request) -> bytes:
     if not names:
         return await as_sent(request)
     services = request.app[SERVICES]
-    limit = services.max_body
-    sent = _chunks(request, codings.room(limit), services.pace.rate)
+    return await _decoded(request, _chunks(request, codings.room(services.max_body), services.pace.rate), names)
+
+
+async def decoded(request: web.Request, sent: bytes) -> bytes:
+    """What `as_sent` gave, decoded. Raises as `whole`."""
+    names = codings.listed(request.headers.getall("Content-Encoding", ()))
+    return await _decoded(request, _once(sent), names) if names else sent
+
+
+async def _decoded(request: web.Request, chunks: AsyncIterator[bytes], names: Sequence[str]) -> bytes:
+    limit = request.app[SERVICES].max_body
     try:
-        return b"".join([chunk async for chunk in codings.decoded(sent, names, limit=limit)])
+        return b"".join([chunk async for chunk in codings.decoded(chunks, names, limit=limit)])
     except codings.TooLongError:
         raise web.HTTPRequestEntityTooLarge(limit, limit + 1) from None
     except codings.BrokenCodingError as error:
         raise BrokenError(str(error)) from None
+
+
+async def _once(chunk: bytes) -> AsyncIterator[bytes]:
+    yield chunk
 
 
 async def as_sent(request: web.Request) -> bytes:

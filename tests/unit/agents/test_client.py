@@ -14,6 +14,7 @@ from lambdaagent.agents.client import Client
 from lambdaagent.agents.errors import (
     BadAnswerError,
     BadTargetError,
+    BodyLengthError,
     BusyError,
     ConnectError,
     DroppedError,
@@ -509,3 +510,32 @@ def _certificate() -> tuple[str, str]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return str(folder / "cert.pem"), str(folder / "key.pem")
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 99_999])
+@pytest.mark.parametrize("difference", [-1, 1, 50_000])
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_body_that_is_not_as_long_as_was_said_is_not_finished_and_ends_the_connection(
+    client: Client, length: int, difference: int, pieces: int
+) -> None:
+    """The bytes beyond would be the container's next request, and its answer the next caller's."""
+    actual = length + difference
+    if actual < 0:
+        actual = length + 1
+    seen, ended = bytearray(), asyncio.Event()
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(64 * 1024):
+                seen.extend(piece)
+        ended.set()
+
+    async def body() -> AsyncIterator[bytes]:
+        for at in range(0, actual, max(1, -(-actual // pieces))):
+            yield b"x" * min(max(1, -(-actual // pieces)), actual - at)
+
+    async with raw_server(conversation) as url:
+        with pytest.raises(BodyLengthError, match=f"length of {length}"):
+            await fetch(client, url, body=body(), length=length)
+        await asyncio.wait_for(ended.wait(), 5)
+    assert len(seen.partition(b"\r\n\r\n")[2]) <= length
