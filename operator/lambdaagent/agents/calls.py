@@ -16,7 +16,14 @@ from lambdaagent.agents import answers, invoke
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.client import Client, Response
 from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.errors import BadTargetError, ConnectError, DroppedError, UndecodableError, UpstreamError
+from lambdaagent.agents.errors import (
+    BadTargetError,
+    BusyError,
+    ConnectError,
+    DroppedError,
+    UndecodableError,
+    UpstreamError,
+)
 from lambdaagent.agents.relaying import Relay
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.a2a import Skill
@@ -164,6 +171,11 @@ class HttpCaller:
 
 
 def _why(error: Exception, callee: Callee, *, seconds: float) -> str:
+    if isinstance(error, BusyError):
+        return (
+            f"The gateway's limit of {error.limit} connections to the agent {callee.key} is reached: {error}. Send the"
+            " message again later, or raise spec.serving.containerConcurrency or LAMBDAAGENT_AGENT_CONNECTIONS"
+        )
     if isinstance(error, DroppedError) and callee.answer_limit and seconds >= callee.answer_limit - 1:
         return (
             f"The answer was cut after {callee.answer_limit:g} s, the most that this agent's answers may take; raise"

@@ -128,7 +128,8 @@ class Client:
     ) -> Response:
         """Sends the request and waits for the answer's head; `length` is that of a streamed body, None if unknown.
 
-        `first_byte` and `total` are seconds from now. Cancelling closes the connection. Raises UpstreamError.
+        `first_byte` and `total` are seconds from now, and waiting for a free connection counts. Cancelling closes the
+        connection. Raises UpstreamError.
         """
         if method == "HEAD":
             raise ValueError("HEAD answers are framed differently and nothing here asks for one")
@@ -142,16 +143,17 @@ class Client:
             length=len(body) if isinstance(body, bytes) else length,
         )
         pool = self._pool(target)
+        loop = asyncio.get_running_loop()
+        asked, within = loop.time(), min(first_byte, total)
         fresh = False
         while True:
-            connection = (None if fresh else pool.kept()) or await pool.acquire(fresh=fresh)
+            connection = (None if fresh else pool.idle()) or await pool.acquire(until=asked + within, fresh=fresh)
             again = connection.used > 0
             sender: asyncio.Task[None] | None = None
             began = False
             try:
-                now = asyncio.get_running_loop().time()
-                within = min(first_byte, total)
-                connection.expire(now + within, f"did not begin to answer in {within:g} s")
+                left = round(asked + within - loop.time(), 2)  # less what it waited for the connection
+                connection.expire(asked + within, f"did not begin to answer in {left:g} s")
                 connection.begin(start, body if isinstance(body, bytes) else b"")
                 began = True
                 if not isinstance(body, bytes):
@@ -166,7 +168,7 @@ class Client:
                     raise
                 fresh = True
                 continue
-            connection.expire(now + total, f"did not finish its answer in {total:g} s")
+            connection.expire(asked + total, f"did not finish its answer in {total:g} s")
             return Response(connection=connection, pool=pool, sender=sender)
 
     async def close(self) -> None:
@@ -187,6 +189,8 @@ class Client:
             pool = self._pools[target] = Pool(target=target, limits=self.limits, tls=self._tls_once)
             if self._sweeper is None:
                 self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+        elif pool.target is not target:
+            pool.follow(target)  # The agent changed, and its number of connections may have.
         return pool
 
     def _tls_once(self) -> ssl.SSLContext:

@@ -12,7 +12,14 @@ class ConnectError(UpstreamError):
 
 
 class BusyError(UpstreamError):
-    """Every connection to the target stayed in use for as long as a caller may wait. Nothing was sent."""
+    """Every connection to the target stayed in use for as long as the call may take. Nothing was sent.
+
+    It is the limit of this process, and no failure of the container.
+    """
+
+    def __init__(self, text: str, *, limit: int) -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 class UpstreamTimeoutError(UpstreamError):

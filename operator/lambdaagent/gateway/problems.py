@@ -65,9 +65,10 @@ def unknown_coding(error: UnknownCodingError) -> ProblemError:
 
 
 def upstream(key: str, error: UpstreamError) -> ProblemError:
-    """502 for an agent that is down or answers nonsense, 503 for a busy one, 504 for a slow one."""
+    """429 at the gateway's limit, 502 for an agent that is down or answers nonsense, 504 for a slow one."""
     if isinstance(error, BusyError):
-        return ProblemError(503, "agent-busy", f"The agent {key} is busy: {error}.", headers=RETRY_AFTER)
+        detail = f"The gateway's limit of {error.limit} connections to the agent {key} is reached: {error}."
+        return ProblemError(429, "agent-busy", detail, headers=RETRY_AFTER)
     if isinstance(error, UpstreamTimeoutError):
         return ProblemError(504, "agent-slow", f"The agent {key} did not answer in time: {error}.")
     if isinstance(error, ConnectError):

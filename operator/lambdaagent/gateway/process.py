@@ -14,6 +14,7 @@ from lambdaagent.a2a.signing import KeyUnusableError, Signer
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.pool import Limits as Connections
 from lambdaagent.agents.vouching import Voucher
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
@@ -40,7 +41,8 @@ async def run(settings: GatewaySettings) -> None:
         api = await stack.enter_async_context(connect())
         opened = await _store(settings)
         stack.push_async_callback(opened.store.close)
-        directory, client, clock = Directory(), Client(), clocks.system()
+        client = Client(limits=Connections(connections=settings.agent_connections))
+        directory, clock = Directory(), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
         connected = _Once(lambda: amqp is None or amqp.ready)

@@ -1,6 +1,7 @@
 """How many calls there may be at once: in this process, and of one agent with a limit of its own.
 
-The agent's turn comes first, so that who waits for it takes nobody else's place.
+The agent's turn comes first, so that a call that waits for it takes nobody else's place. For the same reason a call
+that waits for a connection to its agent gives its place back meanwhile (`agents.places`).
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from lambdaagent.agents.callee import Callee
+from lambdaagent.agents.places import HELD, Place
 from lambdaagent.tasks.live import Limits
 
 
@@ -47,12 +49,23 @@ class Places:
         """Held during a call."""
         own = self.of(callee)
         if own is None:
-            async with self._everybody:
+            async with self._place():
                 yield
             return
         own.held += 1
         try:
-            async with own.free, self._everybody:
+            async with own.free, self._place():
                 yield
         finally:
             own.held -= 1
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        place = Place(self._everybody)
+        await place.take()
+        before = HELD.set(place)
+        try:
+            yield
+        finally:
+            HELD.reset(before)
+            place.give_back()
