@@ -5,6 +5,7 @@ that waits for a connection to its agent gives its place back meanwhile (`agents
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,19 +46,30 @@ class Places:
         return own
 
     @asynccontextmanager
-    async def turn(self, callee: Callee) -> AsyncIterator[None]:
-        """Held during a call."""
-        own = self.of(callee)
+    async def turn(self, callee: Callee) -> AsyncIterator[float]:
+        """Held during a call; gives the seconds that it waited."""
+        own, began = self.of(callee), time.monotonic()
         if own is None:
             async with self._place():
-                yield
+                yield time.monotonic() - began
             return
         own.held += 1
         try:
             async with own.free, self._place():
-                yield
+                yield time.monotonic() - began
         finally:
             own.held -= 1
+
+    def too_late(self, callee: Callee, *, seconds: float, waits: bool) -> str:
+        """Why a task did not end within its time; `waits`: its turn has not come."""
+        if not waits:
+            return f"The agent did not finish the task in {seconds:g} s."
+        if callee.running is None:
+            return f"The gateway's limit of calls at once was reached for the {seconds:g} s that the task may take."
+        return (
+            f"The agent {callee.key} works on {callee.running} tasks at once (spec.a2a.maxConcurrentTasks), and the"
+            f" turn of this one did not come within the {seconds:g} s that it may take."
+        )
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

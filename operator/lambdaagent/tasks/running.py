@@ -6,6 +6,7 @@ Bounded twice: so many at once in this process, and for an agent with a limit so
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -25,6 +26,7 @@ from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.places import Places
 
 log = structlog.get_logger(__name__)
+_NO_WAIT = 0.01  # seconds
 
 
 class Runner:
@@ -122,10 +124,13 @@ class Runner:
             async with asyncio.timeout(turn.timeout + GRACE):
                 await self._work(live, turn)
         except TimeoutError:
-            await self._lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
+            waits = live.record.state is TaskState.SUBMITTED
+            await self._lives.fail(live, self._places.too_late(turn.callee, seconds=turn.timeout, waits=waits))
 
     async def _work(self, live: Live, turn: Turn) -> None:
-        async with self._places.turn(turn.callee):
+        async with self._places.turn(turn.callee) as waited:
+            if waited > _NO_WAIT:
+                turn = replace(turn, timeout=max(0.1, turn.timeout - waited))
             if live.record.state is TaskState.SUBMITTED:
                 await self._lives.apply(live, [status_update(TaskState.WORKING, now=self._lives.clock.now())])
             async with aclosing(self._caller.stream(turn)) as batches:

@@ -20,10 +20,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\no
 
 @dataclass
 class Gate:
-    """A container that answers while it is open, and counts the calls that it has at once."""
+    """A container that gives as many answers as it is let, and counts the calls that it has at once."""
 
     url: str = ""
-    open: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     now: int = 0
     most: int = 0
     seen: int = 0
@@ -35,10 +35,14 @@ class Gate:
             self.seen += 1
             self.most = max(self.most, self.now)
             try:
-                await self.open.wait()
+                await self.answers.acquire()
             finally:
                 self.now -= 1
             writer.write(OK)
+
+    def let(self, count: int = 1_000) -> None:
+        for _ in range(count):
+            self.answers.release()
 
     async def holds(self, count: int) -> None:
         async with asyncio.timeout(10):
@@ -51,7 +55,7 @@ async def gate() -> AsyncIterator[Gate]:
     made = Gate()
     async with raw_server(made.talk) as made.url:
         yield made
-        made.open.set()
+        made.let()
 
 
 def within(seconds: int) -> list[dict[str, Any]]:
@@ -79,7 +83,7 @@ async def test_every_call_of_a_burst_is_served_and_no_more_at_once_than_there_ar
         gateway.agent(url=gate.url)
         calls = [asyncio.create_task(task(gateway) if tasks else direct(gateway)) for _ in range(60)]
         await gate.holds(4)
-        gate.open.set()
+        gate.let()
         answers = await asyncio.gather(*calls)
     assert (gate.seen, gate.most) == (60, 4)
     for answer in answers:
@@ -95,7 +99,7 @@ async def test_a_call_waits_longer_than_any_fixed_time_where_its_deadline_allows
         calls = [asyncio.create_task(direct(gateway)), asyncio.create_task(task(gateway))]
         await gate.holds(1)
         await asyncio.wait(calls, timeout=5.5)  # Half a second more than a queue of calls once lasted.
-        gate.open.set()
+        gate.let()
         answer, ended = await asyncio.gather(*calls)
     assert isinstance(answer, Answer)
     assert isinstance(ended, dict)
@@ -111,7 +115,7 @@ async def test_a_call_whose_deadline_passes_in_the_queue_hears_of_the_gateways_l
         began = time.monotonic()
         answer, ended = await asyncio.gather(direct(gateway), task(gateway))
         seconds = time.monotonic() - began
-        gate.open.set()
+        gate.let()
         assert (await held).status == 200
     problem = await answer.json()
     assert (answer.status, problem["type"]) == (429, "urn:lambdaagent:problem:agent-busy")
@@ -133,9 +137,8 @@ async def test_what_a_call_waited_is_taken_from_the_time_that_the_agent_has(gate
         began = time.monotonic()
         waiting = asyncio.create_task(direct(gateway))
         await asyncio.wait([waiting], timeout=1.2)
-        gate.open.set()
+        gate.let(1)
         await held
-        gate.open.clear()
         await gate.holds(1)
         answer = await waiting
     assert (answer.status, (await answer.json())["type"]) == (504, "urn:lambdaagent:problem:agent-slow")
@@ -158,7 +161,7 @@ async def test_calls_are_served_in_the_order_of_their_arrival(gate: Gate) -> Non
         for number in range(20):
             calls.append(asyncio.create_task(call(number)))  # type: ignore[arg-type]
             await asyncio.sleep(0.01)
-        gate.open.set()
+        gate.let()
         await asyncio.gather(*calls)
     assert order == sorted(order)
 
@@ -179,23 +182,22 @@ async def test_the_limit_is_what_the_agents_pods_take_at_once(gate: Gate, spec: 
         gateway.add(manifest(a2a={"enabled": True, "skills": [skill("say")]}, **spec), url=gate.url)
         calls = [asyncio.create_task(direct(gateway)) for _ in range(12)]
         await gate.holds(most)
-        gate.open.set()
+        gate.let(12)
         await asyncio.gather(*calls)
         assert gate.most == most
-        gate.open.clear()
         gate.most = 0
         changed = {"serving": {"containerConcurrency": 5}, "scaling": {"maxReplicas": 1}}
         gateway.add(manifest(a2a={"enabled": True, "skills": [skill("say")]}, **changed), url=gate.url)
         calls = [asyncio.create_task(direct(gateway)) for _ in range(12)]
         await gate.holds(5)
-        gate.open.set()
+        gate.let()
         await asyncio.gather(*calls)
         assert gate.most == 5
 
 
 async def test_calls_that_wait_for_one_agent_keep_no_place_from_those_to_another(gate: Gate) -> None:
     quick = Gate()
-    quick.open.set()
+    quick.let()
     limits, tasks = Limits(connections=1), TaskLimits(running=2)
     async with raw_server(quick.talk) as quick.url, world(limits=limits, tasks=tasks) as gateway:
         gateway.agent(url=gate.url, skills=within(60))
@@ -206,7 +208,7 @@ async def test_calls_that_wait_for_one_agent_keep_no_place_from_those_to_another
             ended = await asyncio.gather(*(task(gateway, path="/agents/shop/quick/api/a2a") for _ in range(5)))
         assert [each["status"]["state"] for each in ended] == ["TASK_STATE_COMPLETED"] * 5
         assert gate.seen == 1
-        gate.open.set()
+        gate.let()
         ended = await asyncio.gather(*waiting)
         assert [each["status"]["state"] for each in ended] == ["TASK_STATE_COMPLETED"] * 10
         assert gate.most == 1
@@ -223,9 +225,34 @@ async def test_the_limit_of_a_process_holds_for_calls_that_come_back_from_the_qu
         waiting = asyncio.create_task(task(gateway))
         running = asyncio.create_task(task(gateway, path="/agents/shop/other/api/a2a"))
         await other.holds(1)
-        gate.open.set()
+        gate.let()
         await held
         assert gate.seen == 1  # The connection is free and the place is not.
-        other.open.set()
+        other.let()
         ended = await asyncio.gather(waiting, running)
         assert [each["status"]["state"] for each in ended] == ["TASK_STATE_COMPLETED"] * 2
+
+
+async def test_a_task_whose_turn_does_not_come_is_not_said_to_be_unfinished(gate: Gate) -> None:
+    async with world() as gateway:
+        gateway.agent(url=gate.url, skills=within(60), maxConcurrentTasks=1)
+        first = asyncio.create_task(task(gateway))
+        await gate.holds(1)
+        gateway.agent(url=gate.url, skills=within(1), maxConcurrentTasks=1)
+        ended = await task(gateway)
+        assert "works on 1 tasks at once (spec.a2a.maxConcurrentTasks)" in text(ended)
+        assert ended["status"]["state"] == "TASK_STATE_FAILED"
+        gate.let(1)
+        assert (await first)["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+async def test_what_a_task_waited_for_its_turn_is_taken_from_the_time_that_the_agent_has(gate: Gate) -> None:
+    async with world() as gateway:
+        gateway.agent(url=gate.url, skills=within(2), maxConcurrentTasks=1)
+        first = asyncio.create_task(task(gateway))
+        await gate.holds(1)
+        second = asyncio.create_task(task(gateway))
+        await asyncio.wait([second], timeout=1.2)
+        gate.let(1)
+        await first
+        assert "did not begin to answer in 0." in text(await second)
