@@ -116,6 +116,12 @@ class GatewaySettings(_Common, TaskSettings):
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    max_header_bytes: int = Field(
+        32 * 1024, ge=1024, le=1024 * 1024, description="Bytes of one request header; all together: four times as many"
+    )
+    agent_connections: int = Field(
+        256, ge=1, le=10_000, description="Connections to one agent that sets no containerConcurrency"
+    )
     lifecycle_events: bool = Field(False, description="tell tasks' lives as CloudEvents on their agents' Brokers")
     refuse_unrouted: bool = Field(False, description="404 for events that no agent takes, instead of 202")
     protocol_errors: Literal["1.0.1", "1.0.0"] = Field("1.0.1", description="whose HTTP statuses A2A errors have")
@@ -154,6 +160,12 @@ class SidecarSettings(BaseSettings):
     host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
     port: int = Field(8090, ge=0, le=65535)
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    max_header_bytes: int = Field(
+        32 * 1024, ge=1024, le=1024 * 1024, description="Bytes of one request header; all together: four times as many"
+    )
+    agent_connections: int = Field(
+        256, ge=1, le=10_000, description="Connections to one agent that sets no containerConcurrency"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

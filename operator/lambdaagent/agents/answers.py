@@ -18,8 +18,8 @@ from lambdaagent.a2a.states import Role, TaskState, parse_state
 from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
 from lambdaagent.agents import sse
 from lambdaagent.agents.clock import Clock
+from lambdaagent.events import charsets, types
 from lambdaagent.events import http as ce
-from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.errors import EventError
 
@@ -45,7 +45,7 @@ def interpret(
     if status in (202, 204):
         return []
     if not 200 <= status < 300:
-        said = excerpt(body)
+        said = excerpt(body, headers.get("content-type", ""))
         return [failed(f"The agent answered {status}" + (f": {said}" if said else "."), clock=clock)]
     try:
         if ce.mode(headers) is not None:
@@ -55,9 +55,9 @@ def interpret(
         content_type = headers.get("content-type", "")
         kind = ce.media_type(content_type)
         if kind == A2A_JSON:
-            return _ended(from_a2a(_json(body, "application/a2a+json"), clock=clock), clock=clock)
+            return _ended(from_a2a(_json(body, content_type), clock=clock), clock=clock)
         if kind == EVENT_STREAM:
-            stream = Stream(clock=clock, limit=len(body) + 1)
+            stream = Stream(clock=clock, limit=len(body) + 1, content_type=content_type)
             return [*stream.feed(body), *stream.end()]
         updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body)) else []
         return [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
@@ -74,7 +74,7 @@ def from_event(event: Event, *, clock: Clock, reply_type: str | None = None) -> 
         state = TaskState.COMPLETED
     try:
         if ce.media_type(event.datacontenttype or "") == A2A_JSON:
-            updates = from_a2a(_json(event.data, A2A_JSON), clock=clock)
+            updates = from_a2a(_json(event.data, event.datacontenttype or ""), clock=clock)
             return updates if state is None or settles(updates) else [*updates, status_update(state, now=clock.now())]
         parts = parts_of(event.datacontenttype or "", event.data)
     except ValueError as error:
@@ -102,37 +102,43 @@ def settles(updates: list[Json]) -> bool:
 
 
 def parts_of(content_type: str, body: bytes) -> list[Json]:
-    """One part of any bytes; none of none. Raises ValueError where they are not what their type says."""
+    """One part of any bytes; none of none. A text is decoded by its charset.
+
+    Raises ValueError where the bytes are not what their type says.
+    """
     if not body:
         return []
     kind = ce.media_type(content_type)
     if ce.is_json(kind):
-        part: Json = {"data": _json(body, kind)}
+        part: Json = {"data": _json(body, content_type)}
         return [part if kind == "application/json" else {**part, "mediaType": kind}]
     if not kind or kind.startswith("text/"):
         try:
-            text = body.decode()
-        except UnicodeDecodeError:
+            text = charsets.text(body, content_type)
+        except ValueError as error:
             if kind:
-                raise ValueError(f"it is {kind} and not UTF-8") from None
+                raise ValueError(f"it is {kind}, and {error}") from None
         else:
             return [{"text": text} if kind in ("", "text/plain") else {"text": text, "mediaType": kind}]
-    return [{"raw": b64encode(body).decode(), "mediaType": kind or "application/octet-stream"}]
+    # Bytes keep the parameters of their type, such as a charset: nobody can read them without.
+    whole = content_type.strip() if ";" in content_type else kind
+    return [{"raw": b64encode(body).decode(), "mediaType": whole or "application/octet-stream"}]
 
 
-def excerpt(body: bytes) -> str:
+def excerpt(body: bytes, content_type: str = "") -> str:
     """The beginning of an answer as one line without what looks like a credential."""
-    text = " ".join(body[: _EXCERPT * 4].decode("utf-8", "replace").split())
+    text = " ".join(charsets.beginning(body[: _EXCERPT * 4], content_type).split())
     text = "".join(character if character.isprintable() else "?" for character in text)
     text = _SECRET.sub(lambda found: f"{found[1] or found[3]} ***", text)
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "..."
 
 
-def _json(body: bytes, kind: str) -> Any:
+def _json(body: bytes, content_type: str) -> Any:
     try:
-        return orjson.loads(body)
+        return orjson.loads(charsets.json(body, content_type))
     except orjson.JSONDecodeError:
-        raise ValueError(f"it is said to be {kind} and is not JSON: {excerpt(body) or 'empty'}") from None
+        said = excerpt(body, content_type) or "empty"
+        raise ValueError(f"it is said to be {ce.media_type(content_type)} and is not JSON: {said}") from None
 
 
 def _artifact(parts: list[Json], *, clock: Clock) -> Json:
@@ -154,9 +160,10 @@ def _state(update: Json) -> TaskState | None:
 class Stream:
     """An answer of type text/event-stream, read as it comes: A2A updates, or lines of text that are one artifact."""
 
-    def __init__(self, *, clock: Clock, limit: int) -> None:
+    def __init__(self, *, clock: Clock, limit: int, content_type: str = "") -> None:
+        """Raises ValueError for a charset that is not known."""
         self._clock = clock
-        self._decoder = sse.Decoder(limit=limit)
+        self._decoder = sse.Decoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
         self._text_id = clock.new_id()
         self._text = self._artifacts = self._settled = self._said = False
 

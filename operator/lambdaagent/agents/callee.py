@@ -9,6 +9,7 @@ from lambdaagent.api.a2a import A2a, Skill
 from lambdaagent.api.agent import LambdaAgent
 
 DEFAULT_TIMEOUT = 300.0
+MOST_CONNECTIONS = 4096  # of one gateway to one agent: each takes a descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,16 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,
     )
+
+
+def connections(agent: LambdaAgent) -> int | None:
+    """How many calls the agent's pods take at once: containerConcurrency of each, times as many as there may be.
+
+    None where one of the two has no limit.
+    """
+    serving, scaling = agent.spec.serving, agent.spec.scaling
+    each = serving.container_concurrency if serving else None
+    return min(each * scaling.max_replicas, MOST_CONNECTIONS) if each and scaling else None
 
 
 def timeout(skill: Skill | None) -> float:

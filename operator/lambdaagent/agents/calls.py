@@ -16,7 +16,14 @@ from lambdaagent.agents import answers, invoke
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.client import Client, Response
 from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.errors import BadTargetError, ConnectError, DroppedError, UpstreamError
+from lambdaagent.agents.errors import (
+    BadTargetError,
+    BusyError,
+    ConnectError,
+    DroppedError,
+    UndecodableError,
+    UpstreamError,
+)
 from lambdaagent.agents.relaying import Relay
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.a2a import Skill
@@ -94,7 +101,10 @@ class HttpCaller:
                     async for updates in self._streamed(response):
                         yield updates
                     return
-                body = await response.read(limit=self._client.limits.body_bytes)
+                body = await self._body(response)
+        except UndecodableError as error:
+            yield [answers.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]
+            return
         except (UpstreamError, BadTargetError) as error:
             if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
                 raise NotTakenError(f"the agent could not be called: {error}") from error
@@ -139,10 +149,20 @@ class HttpCaller:
                 await asyncio.sleep(wait)
                 left = round(turn.timeout - (time.monotonic() - begun), 1)
 
-    async def _streamed(self, response: Response) -> AsyncIterator[list[Json]]:
-        stream = answers.Stream(clock=self._clock, limit=self._client.limits.body_bytes)
+    async def _body(self, response: Response) -> bytes:
+        """Decoded. What cannot be decoded matters only where the answer is a result."""
         try:
-            async for chunk in response:
+            return await response.read(limit=self._client.limits.body_bytes)
+        except UndecodableError:
+            if response.status not in (202, 204) and 200 <= response.status < 300:
+                raise
+            return b""
+
+    async def _streamed(self, response: Response) -> AsyncIterator[list[Json]]:
+        limit, content_type = self._client.limits.body_bytes, response.header("content-type") or ""
+        try:
+            stream = answers.Stream(clock=self._clock, limit=limit, content_type=content_type)
+            async for chunk in response.decoded(limit=None):
                 if updates := stream.feed(chunk):
                     yield updates
             yield stream.end()
@@ -151,6 +171,11 @@ class HttpCaller:
 
 
 def _why(error: Exception, callee: Callee, *, seconds: float) -> str:
+    if isinstance(error, BusyError):
+        return (
+            f"The gateway's limit of {error.limit} connections to the agent {callee.key} is reached: {error}. Send the"
+            " message again later, or raise spec.serving.containerConcurrency or LAMBDAAGENT_AGENT_CONNECTIONS"
+        )
     if isinstance(error, DroppedError) and callee.answer_limit and seconds >= callee.answer_limit - 1:
         return (
             f"The answer was cut after {callee.answer_limit:g} s, the most that this agent's answers may take; raise"

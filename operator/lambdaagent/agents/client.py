@@ -10,8 +10,9 @@ import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from types import TracebackType
 
+from lambdaagent.agents import codings
 from lambdaagent.agents.connection import Connection
-from lambdaagent.agents.errors import BadAnswerError, DroppedError, UpstreamError
+from lambdaagent.agents.errors import BadAnswerError, DroppedError, UndecodableError, UpstreamError
 from lambdaagent.agents.pool import Limits, Pool
 from lambdaagent.agents.wire import Headers, Target, head, tls_context
 
@@ -43,17 +44,52 @@ class Response:
         return self._connection.take()
 
     async def read(self, *, limit: int) -> bytes:
-        """The rest of the body. Raises BadAnswerError where it is longer."""
+        """The rest of the body, decoded. Raises BadAnswerError where it is longer than `limit`; UndecodableError."""
         parts: list[bytes] = []
+        if self.header("content-encoding") is not None:
+            parts = [chunk async for chunk in self.decoded(limit=limit)]
+        else:
+            size = 0
+            while chunk := await self._connection.read():
+                size += len(chunk)
+                if size > limit:
+                    raise BadAnswerError(f"{self._connection.target} answered with more than {limit} bytes")
+                parts.append(chunk)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def discard(self, *, limit: int) -> None:
+        """Reads what nobody needs, so that the connection can be used again. Raises BadAnswerError where it is long."""
+        async for _ in self._bounded(limit):
+            pass
+
+    async def decoded(self, *, limit: int | None) -> AsyncIterator[bytes]:
+        """The body as it was before its content codings; without a limit, for a stream that its reader bounds."""
+        target = self._connection.target
+        labels = [value for name, value in self.headers if name.lower() == "content-encoding"]
+        try:
+            names = codings.listed(labels) if labels else ()
+            if not names:
+                async for chunk in self._bounded(limit):
+                    yield chunk
+                return
+            raw = self._bounded(None if limit is None else codings.room(limit))
+            async for chunk in codings.decoded(raw, names, limit=limit):
+                yield chunk
+        except codings.TooLongError:
+            raise BadAnswerError(f"{target} answered with more than {limit} bytes") from None
+        except codings.CodingError as error:
+            raise UndecodableError(f"the answer of {target} cannot be decoded: {error}") from None
+
+    async def _bounded(self, limit: int | None) -> AsyncIterator[bytes]:
         size = 0
         async for chunk in self:
             size += len(chunk)
-            if size > limit:
+            if limit is not None and size > limit:
                 raise BadAnswerError(f"{self._connection.target} answered with more than {limit} bytes")
-            parts.append(chunk)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            yield chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body as it comes, with the coding that its label says: for whoever passes both on."""
         while chunk := await self._connection.read():
             yield chunk
 
@@ -92,7 +128,8 @@ class Client:
     ) -> Response:
         """Sends the request and waits for the answer's head; `length` is that of a streamed body, None if unknown.
 
-        `first_byte` and `total` are seconds from now. Cancelling closes the connection. Raises UpstreamError.
+        `first_byte` and `total` are seconds from now, and waiting for a free connection counts. Cancelling closes the
+        connection. Raises UpstreamError.
         """
         if method == "HEAD":
             raise ValueError("HEAD answers are framed differently and nothing here asks for one")
@@ -106,20 +143,21 @@ class Client:
             length=len(body) if isinstance(body, bytes) else length,
         )
         pool = self._pool(target)
+        loop = asyncio.get_running_loop()
+        asked, within = loop.time(), min(first_byte, total)
         fresh = False
         while True:
-            connection = (None if fresh else pool.kept()) or await pool.acquire(fresh=fresh)
+            connection = (None if fresh else pool.idle()) or await pool.acquire(until=asked + within, fresh=fresh)
             again = connection.used > 0
             sender: asyncio.Task[None] | None = None
             began = False
             try:
-                now = asyncio.get_running_loop().time()
-                within = min(first_byte, total)
-                connection.expire(now + within, f"did not begin to answer in {within:g} s")
+                left = round(asked + within - loop.time(), 2)  # less what it waited for the connection
+                connection.expire(asked + within, f"did not begin to answer in {left:g} s")
                 connection.begin(start, body if isinstance(body, bytes) else b"")
                 began = True
                 if not isinstance(body, bytes):
-                    sender = asyncio.create_task(_send(connection, body, chunked=length is None))
+                    sender = asyncio.create_task(_send(connection, body, length=length))
                 await connection.answered()
             except BaseException as error:
                 await _settle(sender, connection)
@@ -130,7 +168,7 @@ class Client:
                     raise
                 fresh = True
                 continue
-            connection.expire(now + total, f"did not finish its answer in {total:g} s")
+            connection.expire(asked + total, f"did not finish its answer in {total:g} s")
             return Response(connection=connection, pool=pool, sender=sender)
 
     async def close(self) -> None:
@@ -151,6 +189,8 @@ class Client:
             pool = self._pools[target] = Pool(target=target, limits=self.limits, tls=self._tls_once)
             if self._sweeper is None:
                 self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+        elif pool.target is not target:
+            pool.follow(target)  # The agent changed, and its number of connections may have.
         return pool
 
     def _tls_once(self) -> ssl.SSLContext:
@@ -167,13 +207,13 @@ class Client:
         self._sweeper = loop.call_later(_SWEEP, self._sweep) if self._pools else None
 
 
-async def _send(connection: Connection, body: AsyncIterable[bytes], *, chunked: bool) -> None:
+async def _send(connection: Connection, body: AsyncIterable[bytes], *, length: int | None) -> None:
     try:
-        await connection.stream(body, chunked=chunked)
+        await connection.stream(body, length=length)
     except UpstreamError:
         return  # The connection ended; the reader of the answer says how.
     except Exception as error:
-        # The caller's own source failed (its client went away, or sent too much): the request is not whole.
+        # The caller's own source failed (its client went away, or sent too much), or is not as long as was said.
         connection.refuse(error)
 
 

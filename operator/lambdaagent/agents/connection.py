@@ -18,7 +18,7 @@ from typing import cast
 
 import httptools
 
-from lambdaagent.agents.errors import BadAnswerError, DroppedError, UpstreamTimeoutError
+from lambdaagent.agents.errors import BadAnswerError, BodyLengthError, DroppedError, UpstreamTimeoutError
 from lambdaagent.agents.wire import Target
 
 HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
@@ -69,11 +69,20 @@ class Connection(asyncio.Protocol):
         self._sent = len(head) + len(body)
         transport.write(head + body if body else head)
 
-    async def stream(self, body: AsyncIterable[bytes], *, chunked: bool) -> None:
-        """The rest of the request, as fast as the container takes it."""
+    async def stream(self, body: AsyncIterable[bytes], *, length: int | None) -> None:
+        """The rest of the request, as fast as the container takes it; `length` None means chunked.
+
+        Raises BodyLengthError before a byte more than `length` is sent, and where the body ends with fewer.
+        """
+        chunked = length is None
+        left = 0 if length is None else length
         async for chunk in body:
             if not chunk:
                 continue
+            if not chunked:
+                left -= len(chunk)
+                if left < 0:
+                    raise BodyLengthError(f"the body for {self.target} is longer than its length of {length} bytes")
             self._sent += len(chunk)
             self._open().write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self._write_paused:
@@ -81,6 +90,8 @@ class Connection(asyncio.Protocol):
                 await self._drain
         if chunked:
             self._open().write(b"0\r\n\r\n")
+        elif left:
+            raise BodyLengthError(f"the body for {self.target} ended {left} bytes before its length of {length}")
 
     async def answered(self) -> None:
         """Until the answer's head is here."""

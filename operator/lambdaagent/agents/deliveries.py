@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lambdaagent.agents import invoke
 from lambdaagent.agents.client import Client
-from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.agents.errors import BadTargetError, UndecodableError, UpstreamError
 from lambdaagent.agents.wire import Target
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
@@ -34,19 +34,25 @@ async def deliver(
         response = await client.request(
             target, path=path, headers=call.headers, body=call.body, first_byte=timeout, total=timeout
         )
+        headers = {name.lower(): value for name, value in response.headers}
+        verdict, is_event = judge(response.status), http.mode(headers) is not None
         async with response:
-            body = await response.read(limit=client.limits.body_bytes)
+            if verdict is Verdict.DELIVERED and is_event:
+                body = await response.read(limit=client.limits.body_bytes)
+            else:
+                await response.discard(limit=client.limits.body_bytes)
+    except UndecodableError:
+        # The container has the event; only its own is lost.
+        return Delivered(verdict, response.status, bad_reply=True)
     except UpstreamError as error:
         return Delivered(Verdict.AGAIN, reason=str(error), attempted=False)
     except BadTargetError as error:
         return Delivered(Verdict.REFUSED, reason=str(error))
-    headers = {name.lower(): value for name, value in response.headers}
-    verdict = judge(response.status)
     if verdict is not Verdict.DELIVERED:
         wait = retry_after(headers, now=now)
         attempted = headers.get(ATTEMPTED.lower()) != "no"
         return Delivered(verdict, response.status, f"the agent answered {response.status}", wait, attempted)
-    if http.mode(headers) is None:
+    if not is_event:
         return Delivered(verdict, response.status)
     try:
         return Delivered(verdict, response.status, replies=tuple(http.read(headers, body)))

@@ -12,8 +12,10 @@ import orjson
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.client import Client
+from lambdaagent.agents.codings import ACCEPT_ENCODING
 from lambdaagent.agents.errors import BadAnswerError
 from lambdaagent.agents.wire import Target
+from lambdaagent.events import charsets
 
 _CARDS = ("/.well-known/agent-card.json", "/.well-known/agent.json")
 _SECONDS = 10.0
@@ -43,15 +45,20 @@ async def _card(client: Client, target: Target) -> Any:
     status = 0
     for path in _CARDS:
         response = await client.request(
-            target, method="GET", path=path, headers=[(HEADER, "1.0")], first_byte=_SECONDS, total=_SECONDS
+            target,
+            method="GET",
+            path=path,
+            headers=[(HEADER, "1.0"), ACCEPT_ENCODING],
+            first_byte=_SECONDS,
+            total=_SECONDS,
         )
         async with response:
             body = await response.read(limit=_LIMIT)
         status = response.status
         if status == 200:
             try:
-                return orjson.loads(body)
-            except orjson.JSONDecodeError:
+                return orjson.loads(charsets.json(body, response.header("content-type") or ""))
+            except ValueError:
                 raise BadAnswerError(f"the card at {path} is not JSON") from None
     raise BadAnswerError(f"it has no card: {_CARDS[0]} answers {status}; see spec.a2a.protocol")
 

@@ -12,7 +12,14 @@ class ConnectError(UpstreamError):
 
 
 class BusyError(UpstreamError):
-    """Every connection to the target stayed in use for as long as a caller may wait. Nothing was sent."""
+    """Every connection to the target stayed in use for as long as the call may take. Nothing was sent.
+
+    It is the limit of this process, and no failure of the container.
+    """
+
+    def __init__(self, text: str, *, limit: int) -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 class UpstreamTimeoutError(UpstreamError):
@@ -25,6 +32,18 @@ class DroppedError(UpstreamError):
 
 class BadAnswerError(UpstreamError):
     """The answer is not HTTP/1.x, or breaks a limit."""
+
+
+class UndecodableError(BadAnswerError):
+    """The answer has a content coding that is not taken, or its bytes are not what the coding says."""
+
+
+class BodyLengthError(PermanentError):
+    """The body of a request has more or fewer bytes than its Content-Length; the connection is closed.
+
+    Hazard: the container would read the bytes beyond it as a request of its own, and its answer would go to whoever
+    uses the connection next.
+    """
 
 
 class BadTargetError(PermanentError):

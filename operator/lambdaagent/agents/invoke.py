@@ -11,9 +11,10 @@ import orjson
 
 from lambdaagent.a2a import Json
 from lambdaagent.agents.callee import Callee
+from lambdaagent.agents.codings import ACCEPT_ENCODING
 from lambdaagent.agents.wire import lines
 from lambdaagent.api.a2a import Skill
-from lambdaagent.events import types
+from lambdaagent.events import charsets, types
 from lambdaagent.events.cloudevents import Event, Value
 from lambdaagent.events.http import binary, encode
 
@@ -52,7 +53,7 @@ def for_message(
     """`attempt` is said where the call was delivered as an event."""
     prepared = _prepared(callee, skill)
     kind, body = _direct(message) or (JSON, data(skill, message))
-    headers = [("content-type", kind), ("accept", ACCEPT)]
+    headers = [("content-type", kind), ("accept", ACCEPT), ACCEPT_ENCODING]
     if callee.protocol == "http":
         headers += [("A2A-Task-Id", encode(task_id)), ("A2A-Context-Id", encode(context_id))]
     else:
@@ -102,7 +103,7 @@ def for_direct(
 def for_event(event: Event) -> Call:
     """Of an event that a Trigger delivers: as it is."""
     headers, body = binary(event)
-    return Call("/", headers, body)
+    return Call("/", [*headers, ACCEPT_ENCODING], body)
 
 
 def _direct(message: Json) -> tuple[str, bytes] | None:
@@ -112,9 +113,10 @@ def _direct(message: Json) -> tuple[str, bytes] | None:
     (part,) = message["parts"]
     if "raw" in part:
         return kind, b64decode(part["raw"] + "=" * (-len(part["raw"]) % 4))
+    # Of a text and of JSON the charset is the gateway's from here on, whatever they came in.
     if "text" in part:
-        return kind, part["text"].encode()
-    return (kind, orjson.dumps(part["data"])) if "data" in part else None
+        return charsets.as_utf8(kind), part["text"].encode()
+    return (charsets.as_utf8(kind), orjson.dumps(part["data"])) if "data" in part else None
 
 
 def data(skill: Skill | None, message: Json) -> bytes:

@@ -1,8 +1,8 @@
 """The connections to one target: bounded, kept open for reuse, and waited for only so long.
 
-A bound protects the container (and the gateway's descriptors) from a burst; a bounded wait turns the rest of the burst
-into an honest "busy" instead of a queue that outlives its callers. The most recently used connection goes first, so
-that the others age and close.
+A bound protects the container (and the gateway's descriptors) from a burst. The rest of the burst waits in the order of
+its arrival, each call within its own deadline, and holds meanwhile nothing that calls to other targets need. The most
+recently used connection goes first, so that the others age and close.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from lambdaagent.agents.connection import Connection
 from lambdaagent.agents.errors import BusyError, ConnectError
+from lambdaagent.agents.places import HELD, Place
 from lambdaagent.agents.wire import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    connections: int = 256  # per target
+    connections: int = 256  # per target that names no number of its own
     waiting: int = 1024  # callers per target
-    wait: float = 5.0  # seconds for a free connection
     connect: float = 5.0
     keep_idle: float = 30.0  # below the minute after which common servers and proxies close
     header_bytes: int = 64 * 1024
@@ -36,34 +36,79 @@ class Pool:
         self._open: set[Connection] = set()
         self._count = 0  # open, or being opened
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._promised = 0  # waiters whose turn it is and who have not noticed yet
+
+    @property
+    def limit(self) -> int:
+        return self.target.connections or self._limits.connections
+
+    @property
+    def _ahead(self) -> bool:
+        """Whether a new call has others before it: what becomes free is theirs."""
+        return bool(self._waiters) or self._promised > 0
 
     @property
     def unused(self) -> bool:
-        return not self._count and not self._waiters
+        return not self._count and not self._ahead
 
-    def kept(self) -> Connection | None:
-        """An idle connection, now the caller's own until `release`; None where there is none."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed and connection.idle_since + self._limits.keep_idle > connection.now():
-                return connection
-            self._drop(connection)
-        return None
+    def idle(self) -> Connection | None:
+        """An idle connection for a call that has not waited; None where there is none, or where others wait for it."""
+        return None if self._ahead else self._kept()
 
-    async def acquire(self, *, fresh: bool = False) -> Connection:
-        """A connection when one is free, the caller's own until `release`. `fresh`: not one that was used before."""
+    async def acquire(self, *, until: float, fresh: bool = False) -> Connection:
+        """A connection when one is free, the caller's own until `release`. `fresh`: not one that was used before.
+
+        `until` is a time of the loop. Raises BusyError, ConnectError.
+        """
         loop = asyncio.get_running_loop()
-        while self._count >= self._limits.connections:
-            if fresh and self._idle:
-                self._drop(self._idle.popleft())
-                break
-            await self._turn(loop)
-            if not fresh and (kept := self.kept()) is not None:
-                return kept
-        return await self._connect(loop)
+        if (self._count < self.limit and not self._ahead) or (fresh and self._idle):
+            return await self._another(loop, until=until, fresh=fresh)
+        place = HELD.get()
+        if place is not None:
+            place.give_back()
+        began, kept, waited = loop.time(), None, False
+        try:
+            async with asyncio.timeout_at(until):
+                while kept is None and (self._count >= self.limit or (self._ahead and not waited)):
+                    await self._turn(loop)
+                    waited = True
+                    if fresh and self._idle:
+                        break
+                    kept = None if fresh else self._kept()
+        except TimeoutError:
+            seconds = round(loop.time() - began, 2)
+            text = f"all {self.limit} connections to {self.target} stayed in use for {seconds:g} s"
+            raise BusyError(text, limit=self.limit) from None
+        connection = kept or await self._another(loop, until=until, fresh=fresh)
+        if place is not None:
+            await self._again(place, connection, until=until)
+        return connection
+
+    async def _another(self, loop: asyncio.AbstractEventLoop, *, until: float, fresh: bool) -> Connection:
+        if fresh and self._count >= self.limit:
+            self._drop(self._idle.popleft())
+        return await self._connect(loop, until=until)
+
+    async def _again(self, place: Place, connection: Connection, *, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await place.take()
+        except BaseException as error:
+            self._drop(connection)
+            self._next()
+            if isinstance(error, TimeoutError):
+                text = "the gateway runs as many calls as it may at once, and none of them ended in time"
+                raise BusyError(text, limit=self.limit) from None
+            raise
+
+    def follow(self, target: Target) -> None:
+        """The same address, with another number of connections. Those in use end when they are released."""
+        self.target = target
+        while self._idle and self._count > self.limit:
+            self._drop(self._idle.popleft())
 
     def release(self, connection: Connection) -> None:
-        if connection.reusable:
+        if connection.reusable and self._count <= self.limit:
             connection.rest()
             self._idle.append(connection)
         else:
@@ -85,29 +130,38 @@ class Pool:
 
     async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         if len(self._waiters) >= self._limits.waiting:
-            raise BusyError(f"{self.target} is busy: {self._limits.waiting} callers already wait for a connection")
+            raise BusyError(
+                f"all {self.limit} connections to {self.target} are in use and {self._limits.waiting} callers wait",
+                limit=self.limit,
+            )
         waiter = loop.create_future()
         self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(self._limits.wait):
-                await waiter
-        except TimeoutError:
-            raise BusyError(
-                f"{self.target} is busy: none of {self._limits.connections} connections became free "
-                f"in {self._limits.wait:g} s"
-            ) from None
+            await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
+                self._promised -= 1
                 self._next()  # The turn was ours and is passed on, or it would be lost.
             raise
+        else:
+            self._promised -= 1
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
 
-    async def _connect(self, loop: asyncio.AbstractEventLoop) -> Connection:
+    def _kept(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed and connection.idle_since + self._limits.keep_idle > connection.now():
+                return connection
+            self._drop(connection)
+        return None
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop, *, until: float) -> Connection:
         self._count += 1
+        seconds = min(self._limits.connect, max(0.0, until - loop.time()))
         try:
-            async with asyncio.timeout(self._limits.connect):
+            async with asyncio.timeout(seconds):
                 _, connection = await loop.create_connection(
                     lambda: Connection(target=self.target, loop=loop, header_limit=self._limits.header_bytes),
                     self.target.host,
@@ -118,7 +172,7 @@ class Pool:
             self._count -= 1
             self._next()
             if isinstance(error, TimeoutError):
-                raise ConnectError(f"{self.target} did not accept a connection in {self._limits.connect:g} s") from None
+                raise ConnectError(f"{self.target} did not accept a connection in {round(seconds, 2):g} s") from None
             if isinstance(error, (OSError, ssl.SSLError, UnicodeError)):
                 raise ConnectError(f"{self.target} does not accept connections: {_plain(error)}") from None
             raise
@@ -136,6 +190,7 @@ class Pool:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+                self._promised += 1
                 return
 
 

@@ -30,7 +30,7 @@ async def post(client: Client, target: Target, event: Event, *, path: str, title
             target, path=path, headers=headers, body=body, first_byte=_TIMEOUT, total=_TIMEOUT
         )
         async with response:
-            await response.read(limit=64 * 1024)
+            await response.discard(limit=64 * 1024)
     except UpstreamError as error:
         raise NotAcceptedError(f"{title} cannot be reached: {error}") from error
     except BadTargetError as error:

@@ -19,10 +19,12 @@ from lambdaagent.agents import answers, endpoints, sse
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.client import Client, Response
 from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.codings import ACCEPT_ENCODING
 from lambdaagent.agents.endpoints import Endpoint
 from lambdaagent.agents.errors import BadAnswerError, UpstreamError
 from lambdaagent.agents.wire import Target
 from lambdaagent.backoff import Backoff
+from lambdaagent.events import charsets
 from lambdaagent.events.http import media_type
 
 _METHODS = {
@@ -121,23 +123,28 @@ class Relay:
         return await self._client.request(
             target,
             path=endpoint.path,
-            headers=[("content-type", "application/json"), ("accept", accept), (HEADER, str(endpoint.version))],
+            headers=[
+                ("content-type", "application/json"),
+                ("accept", accept),
+                ACCEPT_ENCODING,
+                (HEADER, str(endpoint.version)),
+            ],
             body=orjson.dumps(body),
             first_byte=seconds,
             total=seconds,
         )
 
     async def _results(self, response: Response) -> AsyncGenerator[Any, None]:
-        limit = self._client.limits.body_bytes
-        if media_type(response.header("content-type") or "") == answers.EVENT_STREAM:
-            decoder = sse.Decoder(limit=limit)
-            async for chunk in response:
+        limit, content_type = self._client.limits.body_bytes, response.header("content-type") or ""
+        if media_type(content_type) == answers.EVENT_STREAM:
+            decoder = sse.Decoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
+            async for chunk in response.decoded(limit=None):
                 for data in decoder.feed(chunk):
                     yield _result(data.encode(), response.status)
             for data in decoder.end():
                 yield _result(data.encode(), response.status)
             return
-        yield _result(await response.read(limit=limit), response.status)
+        yield _result(charsets.json(await response.read(limit=limit), content_type), response.status)
 
     def _updates(self, event: Json) -> list[Json]:
         """A task that goes on says nothing new by its state alone."""
@@ -151,7 +158,7 @@ class Relay:
             async with asyncio.timeout(_CANCEL_SECONDS):
                 params = {"id": remote}
                 async with await self._ask(target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS) as response:
-                    await response.read(limit=self._client.limits.body_bytes)
+                    await response.discard(limit=self._client.limits.body_bytes)
         except (UpstreamError, TimeoutError):
             pass  # it was told, or it is gone: the task has ended here either way
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 class Decoder:
     """Takes bytes in any pieces; comments and other fields than data are passed over."""
 
-    def __init__(self, *, limit: int) -> None:
+    def __init__(self, *, limit: int, charset: str = "utf-8") -> None:
         self._limit = limit
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder(charset)("replace")
         self._rest = ""
         self._data: list[str] = []
         self._size = 0

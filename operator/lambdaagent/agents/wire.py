@@ -35,6 +35,7 @@ class Target:
     secure: bool = False
     path: str = ""
     authority: str = field(default="", compare=False)
+    connections: int | None = field(default=None, compare=False)  # at once; None: as many as to any other
 
     @classmethod
     def parse(cls, url: str) -> "Target":

@@ -102,6 +102,8 @@ def dev(
         amqp=amqp,
         commands=starting.overrides(command or []),
         max_body=settings.max_body_bytes,
+        max_header=settings.max_header_bytes,
+        connections=settings.agent_connections,
         errors=Edition(settings.protocol_errors),
         push_allow=settings.push_allowed,
     )

@@ -18,6 +18,7 @@ from lambdaagent.a2a.errors import Edition
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents import outbound
 from lambdaagent.agents.client import Client
+from lambdaagent.agents.pool import Limits
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.broker.inprocess import InProcessBroker
@@ -59,6 +60,8 @@ class Options:
     amqp: str
     commands: Mapping[AgentKey, tuple[str, ...]]
     max_body: int
+    max_header: int
+    connections: int
     errors: Edition
     push_allow: Sequence[outbound.Network]
 
@@ -85,7 +88,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     store = await SqliteStore.open(options.data / "lambdaagent.db")
     stack.push_async_callback(store.close)
     broker = await stack.enter_async_context(_broker(options))
-    directory, clock, client = Directory(), clocks.system(), Client()
+    directory, clock, client = Directory(), clocks.system(), Client(limits=Limits(connections=options.connections))
     exchanges = _Exchanges()
     supervisor: Supervisor
 
@@ -109,6 +112,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         public_url="",
         trust_forwarded=False,
         max_body=options.max_body,
+        max_header=options.max_header,
         errors=options.errors,
         push_allow=[*LOOPBACK, *options.push_allow],
         shutdown_timeout=2.0,

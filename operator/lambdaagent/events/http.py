@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
-from lambdaagent.events import jsonslices
+from lambdaagent.events import charsets, jsonslices
 from lambdaagent.events.cloudevents import Event, Value, from_attributes
 from lambdaagent.events.errors import EventError, InvalidAttributeError, MalformedEventError, NotAnEventError
 
@@ -51,10 +51,10 @@ def read(headers: Mapping[str, str], body: bytes) -> list[Event]:
             return [_read_binary(headers, body)]
         case Mode.STRUCTURED:
             _require_json(headers, STRUCTURED)
-            return [_read_structured(_text(body))]
+            return [_read_structured(_text(headers, body))]
         case Mode.BATCH:
             _require_json(headers, BATCH)
-            return _read_batch(_text(body))
+            return _read_batch(_text(headers, body))
     raise NotAnEventError(
         f"not a CloudEvent: there are no ce-* headers (ce-specversion, ce-id, ce-source, ce-type) and the content type "
         f"is neither {STRUCTURED} nor {BATCH}",
@@ -131,11 +131,13 @@ def _require_json(headers: Mapping[str, str], expected: str) -> None:
         )
 
 
-def _text(body: bytes) -> str:
+def _text(headers: Mapping[str, str], body: bytes) -> str:
     try:
-        return body.decode("utf-8-sig")
+        return charsets.json(body, _get(headers, "content-type") or "").decode()
     except UnicodeDecodeError:
         raise MalformedEventError("the event is not UTF-8") from None
+    except charsets.CharsetError as error:
+        raise MalformedEventError(f"the event cannot be read: {error}") from None
 
 
 def _read_structured(text: str) -> Event:
@@ -163,7 +165,12 @@ def _read_structured(text: str) -> Event:
     if not content_type:
         # JSON format 3.1.1: with data and without a content type, the data is JSON; said so, for other carriers.
         attributes["datacontenttype"] = "application/json"
-    elif isinstance(value, str) and isinstance(content_type, str) and not is_json(content_type):
+        return from_attributes(attributes, data=raw.encode("utf-8", "surrogatepass"))
+    if not isinstance(content_type, str):
+        return from_attributes(attributes)  # raises
+    # The structured form is UTF-8 and says nothing of the bytes that the data once was.
+    attributes["datacontenttype"] = charsets.as_utf8(content_type)
+    if isinstance(value, str) and not is_json(content_type):
         return from_attributes(attributes, data=value.encode("utf-8", "surrogatepass"))
     return from_attributes(attributes, data=raw.encode("utf-8", "surrogatepass"))
 
@@ -193,14 +200,17 @@ def _json(event: Event) -> bytes:
     head = orjson.dumps(event.attributes())
     if not event.data:
         return head
-    if is_json(event.datacontenttype):
+    kind = event.datacontenttype or ""
+    if charsets.as_utf8(kind) != kind:
+        pass  # Its bytes are not UTF-8, as JSON must be.
+    elif is_json(kind):
         try:
             orjson.loads(event.data)
         except orjson.JSONDecodeError:
             pass
         else:
             return head[:-1] + b',"data":' + event.data + b"}"
-    elif media_type(event.datacontenttype or "").startswith("text/"):
+    elif media_type(kind).startswith("text/"):
         try:
             return head[:-1] + b',"data":' + orjson.dumps(event.data.decode()) + b"}"
         except UnicodeDecodeError:

@@ -12,19 +12,34 @@ from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.signing import JWKS_PATH, Signer
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
-from lambdaagent.gateway import agents, catalogue, delivery, discovery, ingress, middlewares, principals, probes
+from lambdaagent.gateway import (
+    agents,
+    catalogue,
+    delivery,
+    discovery,
+    ingress,
+    middlewares,
+    principals,
+    probes,
+    refusals,
+)
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.pace import Pace
 from lambdaagent.gateway.routing import AgentPaths
 from lambdaagent.gateway.services import SERVICES, Exchanges, Publisher, Services
 from lambdaagent.gateway.streams import Streams
+from lambdaagent.http_server import Limits, Runner
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
 MAX_BODY = 10 * 1024 * 1024
 IDLE = 75.0  # seconds; longer than the minute after which proxies give up a connection themselves
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+
+
+def takes_events(path: str) -> bool:
+    return path.startswith("/events/")
 
 
 def create_app(
@@ -48,6 +63,8 @@ def create_app(
     streams: Streams | None = None,
     pace: Pace | None = None,
     stop_grace: float = 10.0,
+    heads: Limits | None = None,
+    takes_events: Callable[[str], bool] = takes_events,
     own_routes: Sequence[web.RouteDef] | None = None,
 ) -> web.Application:
     """`ready` says why not, or None. `keys` are the capability keys; none means that event URLs carry none.
@@ -78,6 +95,8 @@ def create_app(
         signer=signer,
         streams=streams,
         pace=pace or Pace(),
+        heads=heads or Limits(),
+        takes_events=takes_events,
     )
 
     async def stopping(_: web.Application) -> None:
@@ -126,6 +145,12 @@ def make_runner(app: web.Application, *, shutdown_timeout: float = 15.0, idle: f
     Tasks are not the request's and go on. Access logs are the proxy's business; the metrics count. `idle` is also how
     long a request's head may take: from the connection's beginning or the last answer, whatever has come of it.
     """
-    return web.AppRunner(
-        app, handler_cancellation=True, access_log=None, shutdown_timeout=shutdown_timeout, keepalive_timeout=idle
+    return Runner(
+        app,
+        limits=app[SERVICES].heads,
+        refusal=refusals.problem(app),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=shutdown_timeout,
+        keepalive_timeout=idle,
     )

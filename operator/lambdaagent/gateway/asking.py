@@ -71,8 +71,9 @@ def _refused() -> Iterator[None]:
 
 async def _message(request: web.Request, skill: Skill) -> Json:
     content_type, clock = request.headers.get("Content-Type", ""), request.app[SERVICES].clock
+    body = await bodies.whole(request)
     try:
-        parts = answers.parts_of(content_type, await bodies.whole(request)) or [{"text": ""}]
+        parts = answers.parts_of(content_type, body) or [{"text": ""}]
     except ValueError as error:
         raise ProblemError(400, "bad-body", f"The body is not what its type says: {error}.") from None
     metadata = {"skillId": skill.id, invoke.DIRECT: content_type or "application/octet-stream"}

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from lambdaagent.agents.callee import DEFAULT_TIMEOUT
 from lambdaagent.agents.calls import NotTakenError
+from lambdaagent.agents.codings import UnknownCodingError
 from lambdaagent.agents.deliveries import deliver
 from lambdaagent.api.a2a import Skill
 from lambdaagent.children.calling import AGENT, correlated, undelivered
@@ -43,12 +44,7 @@ async def to_agent(request: web.Request) -> web.Response:
         )
     if not entry.ready:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
-    body = await bodies.whole(request)
-    try:
-        events = ingress.parse(request, body)
-    except EventError as error:
-        await _bury_raw(request, services, body, agent=agent, reason=str(error))
-        return web.Response(status=202)
+    events = await _events(request, services, agent=agent)
     for event in events:
         skill = entry.calls.skill(event)
         if skill is None or await _call(services, entry, event, skill) is Outcome.FOREIGN:
@@ -60,12 +56,7 @@ async def dead_letters(request: web.Request) -> web.Response:
     request[ROUTE] = "events-dead-letters"
     services = request.app[SERVICES]
     capabilities.require(request, use=Use.DEAD_LETTERS, agent="")
-    body = await bodies.whole(request)
-    try:
-        events = ingress.parse(request, body)
-    except EventError as error:
-        await _bury_raw(request, services, body, agent="", reason=str(error))
-        return web.Response(status=202)
+    events = await _events(request, services, agent="")
     for event in events:
         namespace, code = request.match_info["namespace"], event.extensions.get("knativeerrorcode")
         where = str(event.extensions.get("knativeerrordest", ""))
@@ -84,6 +75,19 @@ async def dead_letters(request: web.Request) -> web.Response:
         if (told := undelivered(event, reason)) is not None:
             await services.tasks.advance(told, namespace=namespace, agent=str(event.extensions[AGENT]))
     return web.Response(status=202)
+
+
+async def _events(request: web.Request, services: Services, *, agent: str) -> list[Event]:
+    """What was delivered; nothing where it cannot be read: that is buried as it came."""
+    sent = await bodies.as_sent(request)
+    try:
+        return ingress.parse(request, await bodies.decoded(request, sent))
+    except (EventError, UnknownCodingError, bodies.BrokenError) as error:
+        reason = str(error)
+    except web.HTTPRequestEntityTooLarge:
+        reason = f"the decoded body is over the limit of {services.max_body} bytes"
+    await _bury_raw(request, services, sent, agent=agent, reason=reason)
+    return []
 
 
 async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> Outcome:
@@ -172,7 +176,7 @@ async def _bury_raw(request: web.Request, services: Services, body: bytes, *, ag
     attributes = {
         name.removeprefix("ce-")[:64]: value.encode("utf-8", "replace").decode()[:_VALUE]
         for name, value in kept[:_ATTRIBUTES]
-        if name.startswith("ce-") or name == "content-type"
+        if name.startswith("ce-") or name in ("content-type", "content-encoding")
     }
     letter = DeadLetter(
         namespace=request.match_info["namespace"],

@@ -8,7 +8,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import format_datetime
 from hashlib import sha256
@@ -18,7 +18,7 @@ import orjson
 from lambdaagent.a2a import Json, cards
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.a2a.versions import Version
-from lambdaagent.agents.callee import Callee, callee
+from lambdaagent.agents.callee import Callee, callee, connections
 from lambdaagent.agents.errors import BadTargetError
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
@@ -231,7 +231,7 @@ def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modifie
         why_not = "its Service has no URL yet"
     if url:
         try:
-            target = Target.parse(url)
+            target = replace(Target.parse(url), connections=connections(agent))
         except BadTargetError as error:
             why_not = str(error)
     called = callee(agent, target=target)

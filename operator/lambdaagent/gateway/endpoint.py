@@ -13,11 +13,10 @@ from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.jsonrpc import Request, RequestError
 from lambdaagent.a2a.versions import Version
-from lambdaagent.gateway import bodies, failures, methods, sse
+from lambdaagent.gateway import failures, methods, sse, texts
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.failures import Failure
 from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
-from lambdaagent.gateway.problems import RETRY_AFTER
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
 _JSON = "application/json"
@@ -31,7 +30,7 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
         if "Content-Type" in request.headers and request.content_type != _JSON:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {_JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
-        asked = jsonrpc.parse(await bodies.whole(request))
+        asked = jsonrpc.parse(await texts.json(request))
         call = prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
         run = UNARY.get(asked.operation)
         if run is not None:
@@ -66,6 +65,5 @@ def _wants_events(request: web.Request, asked: Request) -> bool:
 
 
 def _answer(id_: jsonrpc.Id, failure: Failure) -> web.Response:
-    headers = RETRY_AFTER if failure.again else None
     body = jsonrpc.error(id_, failure.error)
-    return web.Response(status=failure.again or 200, body=body, content_type=_JSON, headers=headers)
+    return web.Response(status=failure.again or 200, body=body, content_type=_JSON, headers=failure.headers)

@@ -1,13 +1,17 @@
 """Why an A2A call failed, in the protocol's words, whatever was raised; the bindings put it into their form."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import structlog
 from aiohttp import web
 
 from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.agents.codings import UnknownCodingError
 from lambdaagent.errors import TemporaryError
+from lambdaagent.gateway.bodies import BrokenError
 from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.problems import CODINGS, RETRY_AFTER
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.tasks.errors import EngineBusyError
 
@@ -20,6 +24,11 @@ class Failure:
 
     error: A2AError
     again: int = 0
+    about: Mapping[str, str] = field(default_factory=dict)  # headers that only this failure has
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**self.about, **(RETRY_AFTER if self.again else {})}
 
     @property
     def status(self) -> str:
@@ -31,6 +40,10 @@ def of(request: web.Request, entry: Entry, error: Exception) -> Failure:
     """Raises what is not the protocol's to answer: 413, 405, and a client that went away."""
     if isinstance(error, A2AError):
         return Failure(error)
+    if isinstance(error, BrokenError):
+        return Failure(A2AError(Problem.PARSE, f"The request cannot be read: {error}."), about={"Connection": "close"})
+    if isinstance(error, UnknownCodingError):
+        return Failure(A2AError(Problem.CONTENT_TYPE, f"The request cannot be read: {error}."), about=CODINGS)
     if isinstance(error, TemporaryError):
         again = 429 if isinstance(error, EngineBusyError) else 503
         return Failure(A2AError(Problem.INTERNAL, f"This cannot be done now: {error}."), again=again)

@@ -7,10 +7,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from lambdaagent import about
+from lambdaagent.agents.codings import UnknownCodingError
 from lambdaagent.broker.errors import BlockedError, EventTooLargeError
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError
-from lambdaagent.gateway import agents, bodies, ids, urls
+from lambdaagent.gateway import agents, bodies, ids, problems, urls
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
@@ -48,6 +49,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except bodies.TooSlowError:
         # Nothing more is read from this connection, so it is not to be used again.
         answer = ProblemError(408, "body-too-slow", "The body did not come in time.", headers={"Connection": "close"})
+    except bodies.BrokenError as error:
+        answer = problems.broken_body(error)
+    except UnknownCodingError as error:
+        answer = problems.unknown_coding(error)
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         kind = error.reason.lower().replace(" ", "-")

@@ -6,10 +6,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from lambdaagent.agents.codings import TAKEN, UnknownCodingError
 from lambdaagent.agents.errors import BusyError, ConnectError, UpstreamError, UpstreamTimeoutError
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
+CODINGS = {"Accept-Encoding": TAKEN}  # of a refusal (RFC 9110 12.5.3)
 _PREFIX = "urn:lambdaagent:problem:"
 
 
@@ -53,10 +55,20 @@ def not_ready(key: str, *, why: str) -> ProblemError:
     return ProblemError(503, "agent-not-ready", f"The agent {key} cannot be called yet: {why}.", headers=RETRY_AFTER)
 
 
+def broken_body(error: Exception) -> ProblemError:
+    """Nothing more is read from the connection, so it is not to be used again."""
+    return ProblemError(400, "broken-body", f"The body cannot be read: {error}.", headers={"Connection": "close"})
+
+
+def unknown_coding(error: UnknownCodingError) -> ProblemError:
+    return ProblemError(415, "unknown-coding", f"The body cannot be read: {error}.", headers=CODINGS)
+
+
 def upstream(key: str, error: UpstreamError) -> ProblemError:
-    """502 for an agent that is down or answers nonsense, 503 for a busy one, 504 for a slow one."""
+    """429 at the gateway's limit, 502 for an agent that is down or answers nonsense, 504 for a slow one."""
     if isinstance(error, BusyError):
-        return ProblemError(503, "agent-busy", f"The agent {key} is busy: {error}.", headers=RETRY_AFTER)
+        detail = f"The gateway's limit of {error.limit} connections to the agent {key} is reached: {error}."
+        return ProblemError(429, "agent-busy", detail, headers=RETRY_AFTER)
     if isinstance(error, UpstreamTimeoutError):
         return ProblemError(504, "agent-slow", f"The agent {key} did not answer in time: {error}.")
     if isinstance(error, ConnectError):

@@ -14,6 +14,7 @@ from lambdaagent.a2a.signing import KeyUnusableError, Signer
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.pool import Limits as Connections
 from lambdaagent.agents.vouching import Voucher
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
@@ -42,7 +43,8 @@ async def run(settings: GatewaySettings) -> None:
         stack.push_async_callback(opened.store.close)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
         listing = Listing(watchers)
-        directory, client, clock = Directory(listing.of), Client(), clocks.system()
+        client = Client(limits=Connections(connections=settings.agent_connections))
+        directory, clock = Directory(listing.of), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
         connected = _Once(lambda: amqp is None or amqp.ready)
@@ -70,6 +72,7 @@ async def run(settings: GatewaySettings) -> None:
             public_url=settings.public_url,
             trust_forwarded=settings.trust_forwarded,
             max_body=settings.max_body_bytes,
+            max_header=settings.max_header_bytes,
             refuse_unrouted=settings.refuse_unrouted,
             tell_tasks=settings.lifecycle_events,
             shutdown_timeout=15.0,

@@ -10,11 +10,10 @@ from lambdaagent.a2a import Json, dialects, parsing, rest
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.rest import Route
 from lambdaagent.a2a.versions import Version
-from lambdaagent.gateway import bodies, failures, sse
+from lambdaagent.gateway import failures, sse, texts
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.failures import Failure
 from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
-from lambdaagent.gateway.problems import RETRY_AFTER
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
 _TYPES = (rest.JSON, rest.A2A_JSON)
@@ -47,7 +46,7 @@ async def _params(request: web.Request, route: Route) -> Json:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {rest.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
         # Some clients send nothing where the operation needs nothing (facts 1.1).
-        if body := await bodies.whole(request):
+        if body := await texts.json(request):
             value = parsing.parse(body)
             if not isinstance(value, dict):
                 raise A2AError(Problem.INVALID_REQUEST, "The request's body must be a JSON object.")
@@ -79,7 +78,7 @@ def _answer(request: web.Request, failure: Failure, *, version: Version) -> web.
         status=_http(request, failure),
         body=orjson.dumps(_body(request, failure, version=version)),
         content_type=_media_type(request),
-        headers=RETRY_AFTER if failure.again else None,
+        headers=failure.headers,
     )
 
 

@@ -16,6 +16,7 @@ from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.pace import Pace
 from lambdaagent.gateway.streams import Streams
+from lambdaagent.http_server import Limits
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
@@ -54,6 +55,8 @@ class Services:
     signer: Signer | None  # of cards
     streams: Streams
     pace: Pace
+    heads: Limits
+    takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to this path are an event's attributes
 
 
 SERVICES = web.AppKey("services", Services)

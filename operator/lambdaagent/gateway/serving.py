@@ -17,12 +17,14 @@ from lambdaagent.agents.notifying import HttpNotifier
 from lambdaagent.agents.vouching import Voucher
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.app import create_app, make_runner
+from lambdaagent.gateway.app import create_app, make_runner, takes_events
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import Exchanges, Publisher
 from lambdaagent.gateway.telling import Publish, Teller
+from lambdaagent.http_server import HEADER_BYTES
+from lambdaagent.http_server import Limits as Heads
 from lambdaagent.tasks.carrying import Send
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.live import Limits
@@ -61,6 +63,8 @@ async def serve(
     replica: str = "",
     limits: Limits | None = None,
     own_routes: Sequence[web.RouteDef] | None = None,
+    max_header: int = HEADER_BYTES,
+    takes_events: Callable[[str], bool] = takes_events,
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
     metrics = Metrics()
@@ -100,6 +104,8 @@ async def serve(
         errors=errors,
         signer=signer,
         own_routes=own_routes,
+        heads=Heads(header=max_header),
+        takes_events=takes_events,
     )
     runner = make_runner(app, shutdown_timeout=shutdown_timeout)
     await runner.setup()

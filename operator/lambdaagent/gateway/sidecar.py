@@ -18,6 +18,7 @@ from lambdaagent.agents import clock as clocks
 from lambdaagent.agents import wire
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.agents.pool import Limits
 from lambdaagent.agents.posting import post
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.agent import LambdaAgent
@@ -66,7 +67,8 @@ async def run(settings: SidecarSettings) -> None:
     """Until cancelled. Raises UsageError where LAMBDAAGENT_AGENT is no agent or the port is taken."""
     agent = read_agent(settings.agent)
     async with AsyncExitStack() as stack:
-        store, client, directory = MemoryStore(), Client(), Directory()
+        store, directory = MemoryStore(), Directory()
+        client = Client(limits=Limits(connections=settings.agent_connections))
         stack.push_async_callback(store.close)
         url = f"http://127.0.0.1:{agent.spec.image.port}"
         directory.upsert(agent, url=url, ready=True, last_modified=datetime.now(UTC))
@@ -89,6 +91,8 @@ async def run(settings: SidecarSettings) -> None:
             public_url="",
             trust_forwarded=False,
             max_body=settings.max_body_bytes,
+            max_header=settings.max_header_bytes,
+            takes_events=lambda path: not agents.is_ours(entry, path),
             shutdown_timeout=15.0,
             own_routes=routes(entry, sink=settings.sink),
         )

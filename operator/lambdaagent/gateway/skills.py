@@ -57,8 +57,8 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     headers = built.headers
     headers.append(("x-request-id", ids.request_id(request)))
     for name in _THROUGH:
-        if (value := given.get(name)) is not None:
-            headers.append((name, value))
+        if name in given:
+            headers += [(name, value) for value in given.getall(name)]
     small = length <= _SMALL if length is not None else not request.body_exists
     seconds = timeout(skill)
     try:
@@ -88,7 +88,7 @@ def _require_callable(entry: Entry) -> None:
 async def _whole(request: web.Request, length: int | None) -> bytes:
     """What has arrived with its head is taken without waiting."""
     content = request.content
-    return content.read_nowait() if content.total_bytes == length else await bodies.whole(request)
+    return content.read_nowait() if content.total_bytes == length else await bodies.as_sent(request)
 
 
 async def _answer(request: web.Request, entry: Entry, response: Response) -> web.StreamResponse:

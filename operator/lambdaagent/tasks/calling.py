@@ -7,6 +7,7 @@ is not cut short by it. A call ends when the task has ended elsewhere or another
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
@@ -20,6 +21,7 @@ from lambdaagent.tasks.replacing import Replacing
 from lambdaagent.tasks.storing import FOR_EVER
 
 GRACE = 1.0  # seconds that the container's own time-out may be late
+_NO_WAIT = 0.01  # seconds
 _OVER = (Outcome.ENDED, Outcome.TAKEN)
 
 
@@ -37,13 +39,16 @@ class Calling:
             async with asyncio.timeout(turn.timeout + GRACE) as limit:
                 yield limit
         except TimeoutError:
-            await self._fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
+            waits = live.record.state is TaskState.SUBMITTED
+            await self._fail(live, self._places.too_late(turn.callee, seconds=turn.timeout, waits=waits))
         except UnfitError as error:
             await self._fail(live, f"The agent's answer cannot be kept: {error}.")
 
     async def call(self, live: Live, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
         """Returns when the container's answer is over. False: the task is no longer this replica's to work on."""
-        async with self._places.turn(turn.callee):
+        async with self._places.turn(turn.callee) as waited:
+            if waited > _NO_WAIT:
+                turn = replace(turn, timeout=max(0.1, turn.timeout - waited))
             if live.record.state is TaskState.SUBMITTED:
                 working = status_update(TaskState.WORKING, now=self._lives.clock.now())
                 if not await self.write(live, [working], limit):

@@ -1,14 +1,17 @@
 """How many calls there may be at once: in this process, and of one agent with a limit of its own.
 
-The agent's turn comes first, so that who waits for it takes nobody else's place.
+The agent's turn comes first, so that a call that waits for it takes nobody else's place. For the same reason a call
+that waits for a connection to its agent gives its place back meanwhile (`agents.places`).
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from lambdaagent.agents.callee import Callee
+from lambdaagent.agents.places import HELD, Place
 from lambdaagent.tasks.live import Limits
 
 
@@ -43,16 +46,38 @@ class Places:
         return own
 
     @asynccontextmanager
-    async def turn(self, callee: Callee) -> AsyncIterator[None]:
-        """Held during a call."""
-        own = self.of(callee)
+    async def turn(self, callee: Callee) -> AsyncIterator[float]:
+        """Held during a call; gives the seconds that it waited."""
+        own, began = self.of(callee), time.monotonic()
         if own is None:
-            async with self._everybody:
-                yield
+            async with self._place():
+                yield time.monotonic() - began
             return
         own.held += 1
         try:
-            async with own.free, self._everybody:
-                yield
+            async with own.free, self._place():
+                yield time.monotonic() - began
         finally:
             own.held -= 1
+
+    def too_late(self, callee: Callee, *, seconds: float, waits: bool) -> str:
+        """Why a task did not end within its time; `waits`: its turn has not come."""
+        if not waits:
+            return f"The agent did not finish the task in {seconds:g} s."
+        if callee.running is None:
+            return f"The gateway's limit of calls at once was reached for the {seconds:g} s that the task may take."
+        return (
+            f"The agent {callee.key} works on {callee.running} tasks at once (spec.a2a.maxConcurrentTasks), and the"
+            f" turn of this one did not come within the {seconds:g} s that it may take."
+        )
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        place = Place(self._everybody)
+        await place.take()
+        before = HELD.set(place)
+        try:
+            yield
+        finally:
+            HELD.reset(before)
+            place.give_back()

@@ -12,8 +12,6 @@ import pytest
 from tests.integration.gateway.upstream import PlainAgent, Seen, raw_server, read_request
 from tests.integration.gateway.world import Answer, World, skill, world
 
-from lambdaagent.agents.pool import Limits
-
 SAY = "/agents/shop/echo/api/a2a/skills/say"
 
 
@@ -153,27 +151,6 @@ async def test_an_agent_that_is_slow_is_a_504(gateway: World, container: PlainAg
     response = await gateway.request("POST", SAY)
     held.set()
     assert (response.status, await kind(response)) == (504, "agent-slow")
-
-
-async def test_an_agent_that_is_busy_is_a_503(container: PlainAgent) -> None:
-    held = threading.Event()
-
-    def slow(seen: Seen) -> tuple[int, dict[str, str], bytes]:
-        held.wait(10)
-        return 200, {}, b""
-
-    container.respond = slow
-    async with world(limits=Limits(connections=1, wait=0.05)) as gateway:
-        gateway.agent(url=container.url)
-        first = asyncio.create_task(gateway.request("POST", SAY))
-        async with asyncio.timeout(5):
-            while not container.seen:
-                await asyncio.sleep(0.01)
-        response = await gateway.request("POST", SAY)
-        held.set()
-        assert (response.status, await kind(response)) == (503, "agent-busy")
-        assert "Retry-After" in response.headers
-        assert (await first).status == 200
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from lambdaagent.gateway.streams import Streams
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
 from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.live import Limits as TaskLimits
 from lambdaagent.tasks.pushing import Pusher
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -152,6 +153,7 @@ async def world(
     clock: clocks.Clock | None = None,
     idle: float = IDLE,
     voucher: Voucher | None = None,
+    tasks: TaskLimits | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     directory, broker, client, metrics = Directory(), Broker(), Client(limits=limits), Metrics()
@@ -160,7 +162,15 @@ async def world(
     caller = HttpCaller(client=client, clock=clock)
     notifier = HttpNotifier(outbound.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
     pusher = Pusher(store=store, notifier=notifier, clock=clock, observer=metrics)
-    engine = Engine(store=store, caller=caller, clock=clock, observer=metrics, lookup=directory.callee, pusher=pusher)
+    engine = Engine(
+        store=store,
+        caller=caller,
+        clock=clock,
+        observer=metrics,
+        lookup=directory.callee,
+        pusher=pusher,
+        limits=tasks,
+    )
     streams = settings.pop("streams", None) or Streams()
     app = create_app(
         streams=streams,

@@ -14,6 +14,7 @@ from lambdaagent.agents.client import Client
 from lambdaagent.agents.errors import (
     BadAnswerError,
     BadTargetError,
+    BodyLengthError,
     BusyError,
     ConnectError,
     DroppedError,
@@ -28,7 +29,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    made = Client(limits=Limits(connections=2, wait=0.05, header_bytes=2000, keep_idle=30))
+    made = Client(limits=Limits(connections=2, header_bytes=2000, keep_idle=30))
     yield made
     await made.close()
 
@@ -155,8 +156,8 @@ async def test_more_callers_than_connections_wait_and_then_hear_that_it_is_busy(
         held = [asyncio.create_task(fetch(client, url)) for _ in range(2)]
         for _ in held:
             await asyncio.wait_for(gate.asked.get(), 5)
-        with pytest.raises(BusyError, match="none of 2 connections"):
-            await fetch(client, url)
+        with pytest.raises(BusyError, match=r"all 2 connections to .* stayed in use for 0\.05 s"):
+            await fetch(client, url, first_byte=0.05)
         waiting = asyncio.create_task(fetch(client, url))
         await asyncio.sleep(0)
         gate.open.set()
@@ -164,14 +165,14 @@ async def test_more_callers_than_connections_wait_and_then_hear_that_it_is_busy(
 
 
 async def test_the_queue_of_waiting_callers_is_bounded_and_a_caller_that_leaves_it_passes_its_turn_on() -> None:
-    client = Client(limits=Limits(connections=1, waiting=1, wait=5))
+    client = Client(limits=Limits(connections=1, waiting=1))
     gate = Gate()
     async with raw_server(gate) as url:
         held = asyncio.create_task(fetch(client, url))
         await asyncio.wait_for(gate.asked.get(), 5)
         leaving = asyncio.create_task(fetch(client, url))
         await asyncio.sleep(0)
-        with pytest.raises(BusyError, match="1 callers already wait"):
+        with pytest.raises(BusyError, match="are in use and 1 callers wait"):
             await fetch(client, url)
         leaving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -184,7 +185,7 @@ async def test_the_queue_of_waiting_callers_is_bounded_and_a_caller_that_leaves_
 
 
 async def test_closing_the_client_tells_those_who_use_it_and_those_who_wait() -> None:
-    client = Client(limits=Limits(connections=1, wait=5))
+    client = Client(limits=Limits(connections=1))
     gate = Gate()
     async with raw_server(gate) as url:
         held = asyncio.create_task(fetch(client, url))
@@ -509,3 +510,32 @@ def _certificate() -> tuple[str, str]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return str(folder / "cert.pem"), str(folder / "key.pem")
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 99_999])
+@pytest.mark.parametrize("difference", [-1, 1, 50_000])
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_body_that_is_not_as_long_as_was_said_is_not_finished_and_ends_the_connection(
+    client: Client, length: int, difference: int, pieces: int
+) -> None:
+    """The bytes beyond would be the container's next request, and its answer the next caller's."""
+    actual = length + difference
+    if actual < 0:
+        actual = length + 1
+    seen, ended = bytearray(), asyncio.Event()
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(64 * 1024):
+                seen.extend(piece)
+        ended.set()
+
+    async def body() -> AsyncIterator[bytes]:
+        for at in range(0, actual, max(1, -(-actual // pieces))):
+            yield b"x" * min(max(1, -(-actual // pieces)), actual - at)
+
+    async with raw_server(conversation) as url:
+        with pytest.raises(BodyLengthError, match=f"length of {length}"):
+            await fetch(client, url, body=body(), length=length)
+        await asyncio.wait_for(ended.wait(), 5)
+    assert len(seen.partition(b"\r\n\r\n")[2]) <= length

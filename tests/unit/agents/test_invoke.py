@@ -50,6 +50,7 @@ def test_a_message_is_a_binary_event_with_the_tasks_ids() -> None:
     path, headers, body = sent(called, called.skills["plain"])
     assert path == "/"
     assert headers.pop("accept").startswith("application/a2a+json")
+    assert headers.pop("accept-encoding") == "identity"
     assert headers == {
         "ce-specversion": "1.0",
         "ce-id": "e-1",

@@ -1,0 +1,104 @@
+"""Texts by the charset that their content type declares, and JSON as UTF-8 whatever it came as.
+
+Only charsets of this list are decoded: other codecs of the language read what is no text, or take time that grows
+faster than the text. A byte order mark decides for JSON (RFC 8259 forbids to write one and allows to read it).
+"""
+
+import codecs
+import re
+
+UTF8 = "utf-8"
+_PARAMETER = re.compile(r';\s*charset\s*=\s*(?:"([^"]*)"|([^;\s"]+))', re.IGNORECASE)
+_LABEL = re.compile(r"[A-Za-z0-9._:-]{1,40}")
+_KNOWN = frozenset(
+    (
+        *("utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
+        *(f"iso8859-{part}" for part in range(1, 17) if part != 12),
+        *(f"cp125{number}" for number in range(9)),
+        *("koi8-r", "koi8-u", "mac-roman", "cp437", "cp850", "cp866", "cp874", "tis-620"),
+        *("shift_jis", "cp932", "euc_jp", "iso2022_jp", "gb2312", "gbk", "gb18030"),
+        *("big5", "big5hkscs", "euc_kr", "cp949"),
+    )
+)
+# The longest first: the mark of UTF-16 begins that of UTF-32.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, UTF8),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_FIRST = frozenset(mark[:1] for mark, _ in _MARKS)
+# Without a mark these are big-endian (RFC 2781 4.3); the language's codec would take the machine's order.
+_UNMARKED = {"utf-16": "utf-16-be", "utf-32": "utf-32-be"}
+
+
+class CharsetError(ValueError):
+    """The charset is not known here, or the bytes are not in it."""
+
+
+def declared(content_type: str) -> str | None:
+    """The codec of the charset that a content type names; None where it names none. Raises CharsetError."""
+    if ";" not in content_type or (found := _PARAMETER.search(content_type)) is None:
+        return None
+    label = found[1] if found[1] is not None else found[2]
+    try:
+        name = codecs.lookup(label).name if _LABEL.fullmatch(label) else ""
+    except LookupError:
+        name = ""
+    if name not in _KNOWN:
+        shown = repr(label) if _LABEL.fullmatch(label) else "that it declares"
+        raise CharsetError(f"the charset {shown} is not supported; use utf-8")
+    return name
+
+
+def text(body: bytes, content_type: str) -> str:
+    """By the declared charset, else UTF-8. Raises CharsetError."""
+    name = declared(content_type) or UTF8
+    if name in _UNMARKED and _mark(body) is None:
+        name = _UNMARKED[name]
+    return _decoded(body, name)
+
+
+def json(body: bytes, content_type: str = "") -> bytes:
+    """A JSON text as UTF-8 without a byte order mark. Raises CharsetError."""
+    if (mark := _mark(body)) is not None:
+        bom, name = mark
+        body = body[len(bom) :]
+    elif ";" not in content_type or (name := declared(content_type) or UTF8) in (UTF8, "ascii"):
+        return body
+    return body if name == UTF8 else _decoded(body, _UNMARKED.get(name, name)).encode()
+
+
+def beginning(body: bytes, content_type: str) -> str:
+    """A part of a text for people to read, whatever it is."""
+    try:
+        name = declared(content_type) or UTF8
+    except CharsetError:
+        name = UTF8
+    return body.decode(_UNMARKED.get(name, name) if _mark(body) is None else name, "replace").removeprefix("\ufeff")
+
+
+def as_utf8(content_type: str) -> str:
+    """The content type of a text that is now UTF-8: a charset that it names is replaced."""
+    if ";" not in content_type or _PARAMETER.search(content_type) is None:
+        return content_type
+    try:
+        if declared(content_type) == UTF8:
+            return content_type
+    except CharsetError:
+        pass  # It names what nobody knows; the text is UTF-8 all the same.
+    return _PARAMETER.sub("; charset=utf-8", content_type)
+
+
+def _mark(body: bytes) -> tuple[bytes, str] | None:
+    if body[:1] not in _FIRST:
+        return None
+    return next((mark for mark in _MARKS if body.startswith(mark[0])), None)
+
+
+def _decoded(body: bytes, name: str) -> str:
+    try:
+        return body.decode(name)
+    except UnicodeDecodeError:
+        raise CharsetError(f"its bytes are not {name}, as its charset says") from None

@@ -1,0 +1,237 @@
+"""aiohttp's server with bounds on what precedes a body, and with refusals that repeat nothing of the request.
+
+aiohttp answers what its parser refuses with the first hundred bytes of it, and logs the same: a bearer token that is
+too long ends up in both. Here the parser's own limits on headers are out of reach. `Heads` counts the bytes of a head
+while they come, `Limits` judges the headers of a request that is parsed, and a refusal names the limit and never the
+value. A body reaches the handlers as the bytes that came. Nothing is decompressed, because whoever passes a body on
+passes its length and its Content-Encoding on as well.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import http_exceptions, web
+from aiohttp.web_protocol import RequestHandler
+
+log = structlog.get_logger(__name__)
+HEADER_BYTES = 32 * 1024
+_COUNT = 128
+_TOGETHER = 4  # all headers may take this many times the bytes of one
+_LINE = 8190  # bytes of the request line
+_LINGER = 2.0  # seconds
+_NO_LIMIT = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that no handler saw. `header` names the one at fault and `path` the target, where they are known."""
+
+    status: int
+    kind: str
+    detail: str
+    header: str = ""
+    path: str = ""
+
+
+Refusal = Callable[[Refused], web.Response]
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    header: int = HEADER_BYTES  # bytes of one header, its name and its value
+
+    @property
+    def head(self) -> int:
+        """Bytes of all headers of one request."""
+        return self.header * _TOGETHER
+
+    def exceeded(self, headers: Iterable[tuple[bytes, bytes]], *, path: str) -> Refused | None:
+        """What is wrong with the headers of a request; None where nothing is."""
+        together = count = 0
+        for name, value in headers:
+            size = len(name) + len(value)
+            if size > self.header:
+                return self.one(name, path=path)
+            together += size
+            count += 1
+        if together > self.head:
+            return self.all(path=path)
+        return _too_large(f"The request has more than {_COUNT} headers.", path=path) if count > _COUNT else None
+
+    def one(self, name: bytes, *, path: str) -> Refused:
+        return _too_large(f"One header is over the limit of {self.header} bytes.", header=name, path=path)
+
+    def all(self, *, path: str) -> Refused:
+        return _too_large(f"The headers together are over the limit of {self.head} bytes.", path=path)
+
+
+def _too_large(detail: str, *, header: bytes = b"", path: str) -> Refused:
+    name = header[:64].decode("latin-1").lower()
+    return Refused(431, "headers-too-large", detail, header=name, path=path)
+
+
+def plain(refused: Refused) -> web.Response:
+    """The refusal of a server that has no form of its own for errors."""
+    return web.Response(status=refused.status, text=f"{refused.detail}\n")
+
+
+class Runner(web.AppRunner):
+    def __init__(self, app: web.Application, *, limits: Limits, refusal: Refusal, **options: Any) -> None:
+        options |= {"max_line_size": _LINE, "max_field_size": _NO_LIMIT, "max_headers": _NO_LIMIT}
+        super().__init__(app, auto_decompress=False, **options)
+        self._limits = limits
+        self._refusal = refusal
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made, limits=self._limits, refusal=self._refusal)
+
+
+class _Server(web.Server):
+    """What the application made, with connections of our own class and a look at the headers before its handler."""
+
+    def __init__(self, made: web.Server, *, limits: Limits, refusal: Refusal) -> None:
+        super().__init__(
+            _judged(made.request_handler, limits, refusal),
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            loop=made._loop,
+            **made._kwargs,
+        )
+        self.limits = limits
+        self.refusal = refusal
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+def _judged(handler: _Handler, limits: Limits, refusal: Refusal) -> _Handler:
+    async def judge(request: web.BaseRequest) -> web.StreamResponse:
+        if (refused := limits.exceeded(request.raw_headers, path=request.path)) is not None:
+            return refusal(refused)
+        # The framework's own answer to another expectation repeats it.
+        if "Expect" in request.headers and request.headers["Expect"].lower() != "100-continue":
+            return refusal(Refused(417, "expectation-failed", "The only expectation that is met is 100-continue."))
+        return await handler(request)
+
+    return judge
+
+
+class _Connection(RequestHandler):
+    __slots__ = ("_refusal",)
+
+    def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(server, loop=loop, **options)
+        self._refusal = server.refusal
+        self._parser = Heads(self._parser, server.limits)  # type: ignore[assignment]
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Every error that no handler answered: of the parser, or of the framework itself."""
+        if not isinstance(exc, _RefusedError):
+            return super().handle_error(request, status, exc, message)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun, so no other can be sent")
+        log.info("request.refused", status=exc.refused.status, kind=exc.refused.kind)
+        return _Last(self._refusal(exc.refused), self)
+
+
+class _Last(web.Response):
+    """The last answer of a connection whose client may still be sending.
+
+    A socket that is closed with unread bytes resets the connection, and the client loses the answer. So the answer is
+    followed by the end of our side, and what still comes is dropped for a while.
+    """
+
+    def __init__(self, response: web.Response, connection: _Connection) -> None:
+        super().__init__(status=response.status, headers=response.headers, body=response.body)
+        self.force_close()
+        self._connection = connection
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        transport = self._connection.transport
+        if transport is not None and transport.can_write_eof():
+            transport.write_eof()
+            await asyncio.sleep(_LINGER)  # Cancelled when the client closes.
+
+
+class _RefusedError(http_exceptions.HttpProcessingError):
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(code=refused.status, message=refused.detail)
+        self.refused = refused
+
+
+class Heads:
+    """aiohttp's request parser, with a bound on the bytes of a head that is not complete, and with errors of our own.
+
+    A head that is complete is judged by `Limits.exceeded`. The parser is fed nothing more once something was refused:
+    what follows belongs to no request.
+    """
+
+    def __init__(self, parser: Any, limits: Limits) -> None:
+        self._feed: Callable[[bytes], tuple[Any, bool, bytes]] = parser.feed_data
+        self._limits = limits
+        self._payload: Any = None  # of the newest request
+        self._pieces: list[bytes] = []  # of a head that is not complete
+        self._size = 0
+        self._aligned = False  # the pieces begin where the head does
+        self._broken = False
+        self.pause_reading = parser.pause_reading
+        self.message_consumed = parser.message_consumed
+        self.set_upgraded = parser.set_upgraded
+        self.feed_eof = parser.feed_eof
+
+    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
+        if self._broken:
+            return (), False, b""
+        between = self._payload is None or self._payload.is_eof()
+        try:
+            found = self._feed(data)
+        except http_exceptions.HttpProcessingError as error:
+            self._broken = True
+            if not between:
+                # A handler has this request already and answers it; the exception is what it reads.
+                self._payload.set_exception(web.RequestPayloadError("its framing is broken"))
+                self._payload.feed_eof()
+                return (), False, b""
+            raise _RefusedError(_malformed(error)) from None  # The parser's error holds the bytes.
+        if found[0]:
+            self._payload = found[0][-1][1]
+            if self._pieces:
+                self._pieces.clear()
+                self._size = 0
+        elif self._payload is None or self._payload.is_eof():
+            if not self._pieces:
+                self._aligned = between
+            self._pieces.append(data)
+            self._size += len(data)
+            if self._size > self._limits.head + _LINE:
+                self._broken = True
+                raise _RefusedError(self._endless())
+        return found
+
+    def _endless(self) -> Refused:
+        head = b"".join(self._pieces)
+        self._pieces.clear()
+        target = head.partition(b" ")[2].partition(b" ")[0] if self._aligned else b""
+        path = target[:_LINE].partition(b"?")[0].decode("latin-1")
+        line = head[head.rfind(b"\n") + 1 :]
+        if len(line) > self._limits.header:
+            return self._limits.one(line.partition(b":")[0], path=path)
+        return self._limits.all(path=path)
+
+
+def _malformed(error: http_exceptions.HttpProcessingError) -> Refused:
+    if isinstance(error, http_exceptions.LineTooLong):
+        return Refused(414, "path-too-long", f"The request line is over the limit of {_LINE} bytes.")
+    return Refused(400, "malformed-request", "The request is not HTTP/1.1; the connection is closed.")
