@@ -5,7 +5,7 @@ get the same list and a reader of either version finds the reason in one place. 
 1.0.0, which conformance kits still hold servers to, and 1.0.1; the rest of the table is the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
@@ -128,7 +128,18 @@ class A2AError(PermanentError):
         return details
 
 
+SHOWN = 20
+"""Violations that are named; of the others only their number is."""
+
+
+def summary(violations: Sequence[Violation], *, between: str = ": ") -> str:
+    """The first violations in one line, and how many more there are."""
+    said = "; ".join(f"{each.field}{between}{each.description}" for each in violations[:SHOWN])
+    more = len(violations) - SHOWN
+    return f"{said}; and {more} more" if more > 0 else said
+
+
 def invalid(*violations: Violation) -> A2AError:
-    """Invalid parameters; the message says all of them, because many clients show nothing else."""
-    said = "; ".join(f"{each.field}: {each.description}" for each in violations)
-    return A2AError(Problem.INVALID_PARAMS, f"Invalid parameters: {said}", violations=violations)
+    """Invalid parameters. The message names the violations too, because many clients show nothing else."""
+    text = f"Invalid parameters: {summary(violations)}"
+    return A2AError(Problem.INVALID_PARAMS, text, violations=violations[:SHOWN])

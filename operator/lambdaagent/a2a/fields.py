@@ -12,6 +12,7 @@ from lambdaagent.a2a.errors import Violation
 
 Found = list[Violation]
 ID_LIMIT = 1024
+_TEXTS = 256
 _INT32 = 2**31 - 1
 
 
@@ -74,6 +75,9 @@ def texts(value: Any, found: Found, *, at: str) -> tuple[str, ...]:
         return ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
         found.append(Violation(at, "must be a list of strings"))
+        return ()
+    if len(value) > _TEXTS:
+        found.append(Violation(at, f"holds {len(value)} strings; at most {_TEXTS} are taken"))
         return ()
     return tuple(value)
 

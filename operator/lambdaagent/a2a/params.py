@@ -31,6 +31,9 @@ _MESSAGE = {
 }
 _PART = {"media_type": "mediaType"}
 CONTENT = ("text", "raw", "url", "data")
+PARTS = 1_000
+"""Parts that a client's message may have, unless a setting says otherwise."""
+_MOST_PARTS = 10_000
 PAGE_SIZE = 50
 
 
@@ -109,6 +112,15 @@ def task_id(params: Json) -> str:
     return named
 
 
+def require_few_parts(params: Json, *, most: int) -> None:
+    """Before anything is done for each part, whatever the dialect. Raises A2AError."""
+    message = params.get("message") or params.get("request")
+    for name in ("parts", "content"):
+        parts = message.get(name) if isinstance(message, dict) else None
+        if isinstance(parts, list) and len(parts) > most:
+            raise invalid(Violation(f"message.{name}", f"holds {len(parts)} parts; at most {most} are taken"))
+
+
 def check_message(value: Any, found: Found, *, at: str) -> Json | None:
     """The message in the 1.0 form, or None with what is wrong appended to `found`."""
     if not isinstance(value, dict):
@@ -137,6 +149,9 @@ def check_message(value: Any, found: Found, *, at: str) -> Json | None:
 def check_parts(value: Any, found: Found, *, at: str) -> list[Json]:
     if not isinstance(value, list) or not value:
         found.append(Violation(at, "is required and must hold at least one part"))
+        return []
+    if len(value) > _MOST_PARTS:
+        found.append(Violation(at, f"holds {len(value)} parts; at most {_MOST_PARTS} are taken"))
         return []
     return [part for index, each in enumerate(value) if (part := _part(each, found, at=f"{at}[{index}]")) is not None]
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from lambdaagent import bounded_json
 from lambdaagent.a2a import Json, params
-from lambdaagent.a2a.errors import Violation
+from lambdaagent.a2a.errors import Violation, summary
 from lambdaagent.a2a.states import Role, TaskState, parse_state
 from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
 from lambdaagent.agents import sse
@@ -135,7 +136,7 @@ def excerpt(body: bytes, content_type: str = "") -> str:
 
 def _json(body: bytes, content_type: str) -> Any:
     try:
-        return orjson.loads(charsets.json(body, content_type))
+        return bounded_json.loads(charsets.json(body, content_type))
     except orjson.JSONDecodeError:
         said = excerpt(body, content_type) or "empty"
         raise ValueError(f"it is said to be {ce.media_type(content_type)} and is not JSON: {said}") from None
@@ -180,7 +181,7 @@ class Stream:
 
     def _updates(self, data: str) -> list[Json]:
         try:
-            value = orjson.loads(data)
+            value = bounded_json.loads(data.encode())
         except orjson.JSONDecodeError:
             value = None
         if isinstance(value, dict) and any(key in value for key in _READERS):
@@ -257,7 +258,7 @@ def _checked_message(value: Json, clock: Clock) -> Json:
 
 def _refuse(found: list[Violation]) -> None:
     if found:
-        raise ValueError("; ".join(f"{each.field} {each.description}" for each in found))
+        raise ValueError(summary(found, between=" "))
 
 
 _READERS: dict[str, Callable[[Json, Clock], list[Json]]] = {

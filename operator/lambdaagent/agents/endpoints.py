@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
+from lambdaagent import bounded_json
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.client import Client
@@ -57,7 +56,7 @@ async def _card(client: Client, target: Target) -> Any:
         status = response.status
         if status == 200:
             try:
-                return orjson.loads(charsets.json(body, response.header("content-type") or ""))
+                return bounded_json.loads(charsets.json(body, response.header("content-type") or ""))
             except ValueError:
                 raise BadAnswerError(f"the card at {path} is not JSON") from None
     raise BadAnswerError(f"it has no card: {_CARDS[0]} answers {status}; see spec.a2a.protocol")

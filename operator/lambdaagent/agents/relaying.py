@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from lambdaagent import bounded_json
 from lambdaagent.a2a import Json, v03client
 from lambdaagent.a2a.states import TaskState, parse_state
 from lambdaagent.a2a.versions import HEADER, Version
@@ -193,7 +194,9 @@ def _send(turn: Asked, endpoint: Endpoint) -> Json:
 def _result(body: bytes, status: int) -> Any:
     """Raises BadAnswerError with what the container says of its refusal."""
     try:
-        answer = orjson.loads(body)
+        answer = bounded_json.loads(body)
+    except bounded_json.BoundError as bound:
+        raise BadAnswerError(f"its answer is not taken: {bound}") from None
     except orjson.JSONDecodeError:
         raise BadAnswerError(f"it answers {status}: {answers.excerpt(body) or 'nothing'}") from None
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lambdaagent.events.errors import InvalidAttributeError, MissingAttributeError
+from lambdaagent.events.errors import InvalidAttributeError, MissingAttributeError, TooManyError
 
 SPEC_VERSION = "1.0"
 Value = str | int | bool
@@ -24,6 +24,7 @@ _NAME = re.compile(r"[a-z0-9]+")
 # CloudEvents 1.0, 3.4 Type System: no control characters, no surrogates, no non-characters.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
+_MOST_ATTRIBUTES = 128
 _INT_MAX, _INT_MIN = 2**31 - 1, -(2**31)
 
 
@@ -83,6 +84,8 @@ def from_attributes(attributes: Mapping[str, Any], *, data: bytes = b"") -> Even
             core[name] = _string(name, value)
     if "time" in core:
         _check_time(core["time"])
+    if len(attributes) > _MOST_ATTRIBUTES:
+        raise TooManyError(f"the event has {len(attributes)} attributes; at most {_MOST_ATTRIBUTES} are taken")
     extensions = {
         name: _extension(name, value) for name, value in attributes.items() if name not in _CORE and value is not None
     }

@@ -31,5 +31,9 @@ class MalformedEventError(EventError):
     """The carrier itself cannot be read: not JSON, not a batch, not a CloudEvent at all."""
 
 
+class TooManyError(EventError):
+    """The event or the batch is larger than is taken: too many events, attributes or values."""
+
+
 class NotAnEventError(EventError):
     """Neither binary nor structured nor batch: there is no sign of a CloudEvent."""

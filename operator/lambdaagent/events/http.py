@@ -7,16 +7,23 @@ section 3.1.3.2 of the HTTP binding, which also makes header injection impossibl
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
+from lambdaagent import bounded_json
 from lambdaagent.events import charsets, jsonslices
 from lambdaagent.events.cloudevents import Event, Value, from_attributes
-from lambdaagent.events.errors import EventError, InvalidAttributeError, MalformedEventError, NotAnEventError
+from lambdaagent.events.errors import (
+    EventError,
+    InvalidAttributeError,
+    MalformedEventError,
+    NotAnEventError,
+    TooManyError,
+)
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -26,6 +33,11 @@ Headers = list[tuple[str, str]]
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 _PLAIN = re.compile(f"[{re.escape(_SAFE)}]*")
 _QUOTED = re.compile(r"\\(.)")
+
+
+MOST_EVENTS = 1_000
+"""Events that one batch may hold, unless a setting says otherwise."""
+_VALUES = bounded_json.MOST // 2  # the scanner that finds the data's own text is slower than the JSON library
 
 
 class Mode(StrEnum):
@@ -44,17 +56,25 @@ def mode(headers: Mapping[str, str]) -> Mode | None:
     return Mode.BINARY if any(name.lower().startswith("ce-") for name in headers) else None
 
 
-def read(headers: Mapping[str, str], body: bytes) -> list[Event]:
-    """The events of one request or response: one, or as many as the batch holds. Raises EventError."""
+def read(headers: Mapping[str, str], body: bytes, *, most: int = MOST_EVENTS) -> list[Event]:
+    """The events of one request or response: one, or those of a batch. Raises EventError."""
+    return list(read_each(headers, body, most=most))
+
+
+def read_each(headers: Mapping[str, str], body: bytes, *, most: int = MOST_EVENTS) -> Iterator[Event]:
+    """As `read`, one after the other: reading a large batch takes long, and others can be served in between."""
     match mode(headers):
         case Mode.BINARY:
-            return [_read_binary(headers, body)]
+            yield _read_binary(headers, body)
+            return
         case Mode.STRUCTURED:
             _require_json(headers, STRUCTURED)
-            return [_read_structured(_text(headers, body))]
+            yield _read_structured(_text(headers, body))
+            return
         case Mode.BATCH:
             _require_json(headers, BATCH)
-            return _read_batch(_text(headers, body))
+            yield from _read_batch(_text(headers, body), most=most)
+            return
     raise NotAnEventError(
         f"not a CloudEvent: there are no ce-* headers (ce-specversion, ce-id, ce-source, ce-type) and the content type "
         f"is neither {STRUCTURED} nor {BATCH}",
@@ -133,7 +153,11 @@ def _require_json(headers: Mapping[str, str], expected: str) -> None:
 
 def _text(headers: Mapping[str, str], body: bytes) -> str:
     try:
-        return charsets.json(body, _get(headers, "content-type") or "").decode()
+        text = charsets.json(body, _get(headers, "content-type") or "")
+        bounded_json.require_few_values(text, most=_VALUES)
+        return text.decode()
+    except bounded_json.BoundError as error:
+        raise TooManyError(f"the event is not taken: {error}") from None
     except UnicodeDecodeError:
         raise MalformedEventError("the event is not UTF-8") from None
     except charsets.CharsetError as error:
@@ -182,18 +206,23 @@ def _base64(value: Any) -> bytes:
         raise MalformedEventError("data_base64 is not base64") from None
 
 
-def _read_batch(text: str) -> list[Event]:
-    try:
-        parts = list(jsonslices.elements(text))
-    except (ValueError, RecursionError) as error:
-        raise MalformedEventError(f"the batch is not a JSON array: {error}") from None
-    events = []
-    for index, part in enumerate(parts):
+def _read_batch(text: str, *, most: int) -> Iterator[Event]:
+    parts = enumerate(jsonslices.elements(text))
+    while True:
         try:
-            events.append(_read_structured(part))
+            index, part = next(parts)
+        except StopIteration:
+            return
+        except (ValueError, RecursionError) as error:
+            raise MalformedEventError(f"the batch is not a JSON array: {error}") from None
+        if index >= most:
+            raise TooManyError(f"the batch holds more than {most} events; send several batches")
+        try:
+            yield _read_structured(part)
+        except TooManyError:
+            raise
         except EventError as error:
             raise MalformedEventError(f"event {index} of the batch: {error}", attribute=error.attribute) from error
-    return events
 
 
 def _json(event: Event) -> bytes:

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from aiohttp import web
 
 from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.params import PARTS
 from lambdaagent.a2a.signing import JWKS_PATH, Signer
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
+from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway import (
     agents,
     catalogue,
@@ -57,6 +59,8 @@ def create_app(
     public_url: str = "",
     trust_forwarded: bool = False,
     max_body: int = MAX_BODY,
+    max_parts: int = PARTS,
+    max_batch: int = MOST_EVENTS,
     refuse_unrouted: bool = False,
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
@@ -90,6 +94,8 @@ def create_app(
         public_url=public_url.rstrip("/"),
         trust_forwarded=trust_forwarded,
         max_body=max_body,
+        max_parts=max_parts,
+        max_batch=max_batch,
         refuse_unrouted=refuse_unrouted,
         errors=errors,
         signer=signer,

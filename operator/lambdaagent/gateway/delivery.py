@@ -81,7 +81,7 @@ async def _events(request: web.Request, services: Services, *, agent: str) -> li
     """What was delivered; nothing where it cannot be read: that is buried as it came."""
     sent = await bodies.as_sent(request)
     try:
-        return ingress.parse(request, await bodies.decoded(request, sent))
+        return await ingress.parse(request, await bodies.decoded(request, sent))
     except (EventError, UnknownCodingError, bodies.BrokenError) as error:
         reason = str(error)
     except web.HTTPRequestEntityTooLarge:

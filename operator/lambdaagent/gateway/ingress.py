@@ -6,6 +6,7 @@ section 4: store first).
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -19,6 +20,8 @@ from lambdaagent.gateway.problems import ProblemError, unknown_agent
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
 
 ROUTED = "LambdaAgent-Routed"
+_SLICE = 0.01  # seconds
+_AT_ONCE = 100
 
 
 async def to_namespace(request: web.Request) -> web.Response:
@@ -56,12 +59,19 @@ async def take(request: web.Request, entry: Entry) -> web.Response:
 
 
 async def read(request: web.Request) -> list[Event]:
-    return parse(request, await bodies.whole(request))
+    return await parse(request, await bodies.whole(request))
 
 
-def parse(request: web.Request, body: bytes) -> list[Event]:
-    """Raises EventError."""
-    return [tracing.traced(event, request) for event in http.read(request.headers, body)]
+async def parse(request: web.Request, body: bytes) -> list[Event]:
+    """A large batch is read in slices, between which other requests are served. Raises EventError."""
+    events: list[Event] = []
+    began = time.perf_counter()
+    for event in http.read_each(request.headers, body, most=request.app[SERVICES].max_batch):
+        events.append(tracing.traced(event, request))
+        if time.perf_counter() - began > _SLICE:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+    return events
 
 
 async def accepted(services: Services, events: Sequence[Event], *, exchange: str, refuse: bool = False) -> web.Response:
@@ -69,7 +79,7 @@ async def accepted(services: Services, events: Sequence[Event], *, exchange: str
     routed = await publish(services, events, exchange=exchange)
     if refuse and not routed:
         services.directory.require_listed()
-        types = sorted({event.type for event in events})[:5]
+        types = sorted({event.type[:200] for event in events})[:5]
         detail = f"No agent takes events of type {', '.join(types)}; see who subscribes to what, or send another type."
         raise ProblemError(404, "unrouted", detail)
     return web.Response(status=202, headers={ROUTED: str(routed)})
@@ -80,13 +90,16 @@ async def publish(services: Services, events: Sequence[Event], *, exchange: str)
         routed = int(await services.publisher.publish(events[0], exchange=exchange))
     else:
         # Every confirm is awaited, and then the first failure told: none is left running behind the answer.
-        outcomes = await asyncio.gather(
-            *(services.publisher.publish(event, exchange=exchange) for event in events), return_exceptions=True
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        routed = sum(1 for outcome in outcomes if outcome)
+        routed = 0
+        for first in range(0, len(events), _AT_ONCE):
+            outcomes = await asyncio.gather(
+                *(services.publisher.publish(event, exchange=exchange) for event in events[first : first + _AT_ONCE]),
+                return_exceptions=True,
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            routed += sum(1 for outcome in outcomes if outcome)
     services.metrics.ingress("routed", routed)
     services.metrics.ingress("unrouted", len(events) - routed)
     return routed

@@ -10,7 +10,7 @@ from lambdaagent import about
 from lambdaagent.agents.codings import UnknownCodingError
 from lambdaagent.broker.errors import BlockedError, EventTooLargeError
 from lambdaagent.errors import LambdaAgentError, TemporaryError
-from lambdaagent.events.errors import EventError
+from lambdaagent.events.errors import EventError, TooManyError
 from lambdaagent.gateway import agents, bodies, ids, problems, urls
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
@@ -57,6 +57,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         kind = error.reason.lower().replace(" ", "-")
         answer = ProblemError(error.status, kind, f"{request.method} {request.path}: {error.reason}.", headers=headers)
+    except TooManyError as error:
+        answer = ProblemError(413, "event-too-large", f"{str(error)[:1].upper()}{str(error)[1:]}.")
     except EventError as error:
         members = {"attribute": error.attribute} if error.attribute else {}
         answer = ProblemError(400, "bad-event", f"{str(error)[:1].upper()}{str(error)[1:]}.", members=members)

@@ -54,6 +54,8 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
     versions.require(dialect.version, offered=entry.offered)
     if (operation.streamed and not entry.streams) or (operation.push and not entry.pushes):
         raise unsupported(operation)
+    if operation in (Operation.SEND, Operation.STREAM):
+        params.require_few_parts(given, most=request.app[SERVICES].max_parts)
     reader = dialect.readers.get(operation)
     return Call(
         operation=operation,

@@ -72,6 +72,8 @@ async def run(settings: GatewaySettings) -> None:
             public_url=settings.public_url,
             trust_forwarded=settings.trust_forwarded,
             max_body=settings.max_body_bytes,
+            max_parts=settings.max_parts,
+            max_batch=settings.max_batch_events,
             max_header=settings.max_header_bytes,
             refuse_unrouted=settings.refuse_unrouted,
             tell_tasks=settings.lifecycle_events,

@@ -50,6 +50,8 @@ class Services:
     public_url: str
     trust_forwarded: bool
     max_body: int
+    max_parts: int  # of a client's message
+    max_batch: int  # events
     refuse_unrouted: bool  # events that no agent takes
     errors: Edition
     signer: Signer | None  # of cards

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.params import PARTS
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.agents import outbound
 from lambdaagent.agents.callee import Callee
@@ -17,6 +18,7 @@ from lambdaagent.agents.notifying import HttpNotifier
 from lambdaagent.agents.vouching import Voucher
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway.app import create_app, make_runner, takes_events
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
@@ -53,6 +55,8 @@ async def serve(
     public_url: str,
     trust_forwarded: bool,
     max_body: int,
+    max_parts: int = PARTS,
+    max_batch: int = MOST_EVENTS,
     shutdown_timeout: float,
     refuse_unrouted: bool = False,
     tell_tasks: bool = False,
@@ -100,6 +104,8 @@ async def serve(
         public_url=public_url,
         trust_forwarded=trust_forwarded,
         max_body=max_body,
+        max_parts=max_parts,
+        max_batch=max_batch,
         refuse_unrouted=refuse_unrouted,
         errors=errors,
         signer=signer,

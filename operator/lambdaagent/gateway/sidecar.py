@@ -91,6 +91,8 @@ async def run(settings: SidecarSettings) -> None:
             public_url="",
             trust_forwarded=False,
             max_body=settings.max_body_bytes,
+            max_parts=settings.max_parts,
+            max_batch=settings.max_batch_events,
             max_header=settings.max_header_bytes,
             takes_events=lambda path: not agents.is_ours(entry, path),
             shutdown_timeout=15.0,
