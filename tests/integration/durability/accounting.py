@@ -15,6 +15,8 @@ from tests.integration.durability.load import TURNS, WORDS, Sent
 
 ALL_WORDS = [str(number) for number in range(WORDS)]
 STREAMS = ("streamed", "again")
+# A gateway that beats so long after its container answered could have written the answer.
+KEPT_SECONDS = 5.0
 REASONS = {
     "The gateway was restarted": "gateway restarted",
     "The gateway was stopped": "gateway stopped",
@@ -42,9 +44,10 @@ class Account:
     def noted(self, key: str, *whats: str) -> list[Note]:
         return [note for note in self.notes if note.key == key and note.what in whats]
 
-    def lived(self, history: History) -> bool:
-        """Whether the gateway that held the task beat again after the task's end."""
-        return history.ended is not None and self.last_beats.get(history.holder, 0.0) > history.ended
+    def lived(self, history: History, *, since: float | None = None) -> bool:
+        """Whether the gateway that held the task beat after that, which is the task's end where nothing is said."""
+        at = history.ended if since is None else since
+        return at is not None and self.last_beats.get(history.holder, 0.0) > at
 
 
 async def account(found: Account, client: Client, holders: Holders) -> None:
@@ -86,10 +89,9 @@ def _failure(found: Account, sent: Sent, task: Json) -> None:
         for kill in found.kills
     ):
         found.wrong["reason"].append(f"{sent.key}: {text!r}, and the container lived")
-    if sent.kind not in STREAMS and found.noted(sent.key, DONE) and found.lived(history):
-        found.wrong["answer lost"].append(
-            f"{sent.key}: its container answered, its gateway lives, and it says {text!r}"
-        )
+    done = found.noted(sent.key, DONE)
+    if done and found.lived(history, since=done[-1].at + KEPT_SECONDS):
+        found.wrong["answer lost"].append(f"{sent.key}: its container answered, its gateway lived on: {text!r}")
 
 
 def _answer(found: Account, sent: Sent, task: Json) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,11 +42,12 @@ class Pair:
     database: asyncpg.Connection
     url: str
     folder: Path
+    locks: dict[str, asyncpg.Connection] = field(default_factory=dict)
 
     async def warm(self) -> None:
-        """The first gateway has connections to PostgreSQL, so that what follows needs no new one."""
-        unknown = [self.client.ask(0, CALLS, "GetTask", {"id": f"none-{number}"}) for number in range(8)]
-        await asyncio.gather(*unknown, return_exceptions=True)
+        """The first gateway's connections know its statements, so that each of them is one message to PostgreSQL."""
+        for number in range(5):
+            await self.send("say warm", f"warm-{number}")
 
     def begin(
         self, text: str, key: str, *, gateway: int = 0, skill: str = "say", **options: Any
@@ -99,28 +100,38 @@ class Pair:
         await asyncio.sleep(seconds)
         self.line.heal()
 
-    def lose_answers(self) -> None:
-        """What PostgreSQL answered the first gateway since `hold_answers` never arrives."""
+    async def lose_answer(self, table: str, condition: str, *arguments: object) -> str:
+        """PostgreSQL commits what waits for the lock of this table, and the first gateway never hears of it.
+
+        The table is locked before; the condition finds the task by what is committed.
+        """
+        await self.waiting_for_lock()
+        self.line.hold_answers()
+        await self.unlock(table)
+        task_id = str(await self.stored(condition, *arguments))
         self.line.reset()
         self.line.heal()
+        return task_id
 
-    @asynccontextmanager
-    async def locked(self, table: str) -> AsyncIterator[None]:
-        """Whoever reads or writes the table waits."""
-        connection = await asyncpg.connect(self.url)
-        try:
-            async with connection.transaction():
-                await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-                yield
-        finally:
-            await connection.close()
+    async def lock(self, table: str) -> None:
+        """Who writes to the table waits, until `unlock`."""
+        assert table not in self.locks
+        connection = self.locks[table] = await asyncpg.connect(self.url)
+        await connection.execute("BEGIN")
+        await connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
 
-    async def waiting_for_lock(self) -> list[int]:
-        """The server processes that do, once there are any."""
+    async def unlock(self, table: str) -> None:
+        await self.locks.pop(table).close()
+
+    async def waiting_for_lock(self, *, query: str = "") -> list[int]:
+        """The server processes that do and run such a query, once there are any."""
         deadline = time.monotonic() + 20
+        sql = (
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            " AND position($1 in query) > 0"
+        )
         while True:
-            sql = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            if found := [row[0] for row in await self.database.fetch(sql)]:
+            if found := [row[0] for row in await self.database.fetch(sql, query)]:
                 return found
             assert time.monotonic() < deadline, "nobody waits for the lock"
             await asyncio.sleep(0.01)
@@ -165,7 +176,10 @@ async def started(server: KubeApiserver, namespace: str, url: str, folder: Path)
         client = Client(session, gateways, namespace, chance=Random(1))
         for number in range(2):
             await _served(client, number)
-        yield Pair(gateways, line, container, agents, client, database, url, folder)
+        found = Pair(gateways, line, container, agents, client, database, url, folder)
+        yield found
+        for table in list(found.locks):
+            await found.unlock(table)
 
 
 async def _served(client: Client, gateway: int) -> None:

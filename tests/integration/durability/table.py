@@ -27,10 +27,12 @@ def rows(found: Account) -> list[tuple[str, str]]:
     again = [each.key for each in sent if each.kind == "again" and each.key in tasks]
     several = sum(len(tasks[key].get("artifacts", [])) > 1 for key in again)
     cancels = sum(state(tasks[each.key]) == "CANCELED" for each in sent if each.cancelled and each.key in tasks)
+    settled = [each.ended - each.created for each in found.histories.values() if each.ended is not None]
     table = [
         ("sends", f"{len(sent)}: {_counted(kinds)}"),
         ("kills", f"{len(found.kills)}: {_counted(Counter(kill.kind for kill in found.kills))}"),
         ("tasks", _counted(states)),
+        ("settled after", percentiles(settled)),
         *(
             (f"failed: {name}", f"{len(each)}, after {percentiles(each)}")
             for name, each in sorted(found.failed.items())

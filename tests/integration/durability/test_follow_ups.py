@@ -58,17 +58,16 @@ async def test_a_follow_up_that_is_repeated_while_it_runs_waits_for_the_same_end
 
 @GATEWAYS
 async def test_a_follow_up_whose_write_was_not_answered_is_one_turn(pair: Pair, repeated_at: int) -> None:
-    task_id = await waiting(pair, CALLS)
     await pair.warm()
+    task_id = await waiting(pair, CALLS)
     before = await pair.version(task_id)
-    pair.line.hold_answers()
+    await pair.lock("lambdaagent_changes")
     sending = pair.begin("say two", "two", task_id=task_id)
-    await pair.stored("version > $1", before)
-    pair.lose_answers()
+    await pair.lose_answer("lambdaagent_changes", "id = $1 AND version > $2", task_id, before)
     await sending
     task = await pair.send("say two", "two", gateway=repeated_at, task_id=task_id)
     assert (state(task), said(task)) == ("COMPLETED", ["one", "two"])
-    assert pair.container.keys("begun") == ["one", "two"]
+    assert pair.container.keys("begun").count("two") == 1
 
 
 async def test_the_key_of_the_first_message_means_another_request_in_another_task(pair: Pair) -> None:

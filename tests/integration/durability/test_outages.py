@@ -9,6 +9,7 @@ from tests.integration.durability.pair import CALLS, Pair
 from lambdaagent.tasks.live import Limits
 
 LIMITS = Limits()
+STATEMENT_SECONDS = 10.0  # as long as a statement may take
 ADOPTED = LIMITS.lease + LIMITS.beat_every + 1.0  # seconds after which another gateway sees to a silent one's tasks
 
 
@@ -37,10 +38,11 @@ async def test_an_answer_whose_write_ran_out_of_time_is_written_afterwards(pair:
     """A lock holds it up for longer than a statement may take."""
     sending = pair.begin("hold one", "one")
     await pair.begun("one")
-    async with pair.locked("lambdaagent_changes"):
-        pair.container.release()
-        await pair.waiting_for_lock()
-        await asyncio.sleep(11)
+    await pair.lock("lambdaagent_changes")
+    pair.container.release()
+    await pair.waiting_for_lock()
+    await asyncio.sleep(STATEMENT_SECONDS + 1)
+    await pair.unlock("lambdaagent_changes")
     task = await sending or await pair.send("hold one", "one", gateway=1)
     assert (state(task), texts(task)) == ("COMPLETED", [["done: one"]]), reason(task)
 
