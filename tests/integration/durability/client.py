@@ -17,7 +17,7 @@ from tests.parts.running import Running
 
 Json = dict[str, Any]
 REQUEST_SECONDS, PATIENCE = 20.0, 45.0
-NOT_FOUND, NOT_CANCELABLE, UNSUPPORTED, INTERNAL = -32001, -32002, -32004, -32603
+NOT_CANCELABLE, INTERNAL = -32002, -32603
 
 
 class AgainError(Exception):
@@ -46,7 +46,7 @@ class Client:
     def __init__(
         self, session: aiohttp.ClientSession, gateways: Sequence[Running], namespace: str, *, chance: Random
     ) -> None:
-        self._session = session
+        self.session = session
         self.gateways = gateways
         self.namespace = namespace
         self._chance = chance
@@ -62,7 +62,7 @@ class Client:
     async def ask(self, gateway: int, agent: str, method: str, params: Json, *, key: str = "") -> Json:
         """One request to one gateway."""
         try:
-            async with self._session.post(
+            async with self.session.post(
                 self.url(gateway, agent),
                 json=_body(method, params),
                 headers=_headers(key),
@@ -91,7 +91,7 @@ class Client:
         headers = _headers(key) | ({"Last-Event-ID": after} if after else {})
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=REQUEST_SECONDS)
         try:
-            async with self._session.post(
+            async with self.session.post(
                 self.url(gateway, agent), json=_body(method, params), headers=headers, timeout=limits
             ) as answer:
                 if answer.content_type != "text/event-stream":

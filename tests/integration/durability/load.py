@@ -47,7 +47,6 @@ class Sent:
     followed: Json | None = None  # the task as the events of its stream make it
     whole: bool = False  # the stream came to its end
     cancelled: bool = False
-    repeated: int = 0
     turns: list[str] = field(default_factory=list)  # keys of the messages that were acknowledged
     problems: list[str] = field(default_factory=list)
 

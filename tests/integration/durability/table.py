@@ -42,7 +42,7 @@ def rows(found: Account) -> list[tuple[str, str]]:
         ("idempotent streams", f"{len(again)}, {several} with more than one artifact"),
         ("cancels", f"{cancels}, {_of(found, 'run on')} run on"),
     ]
-    return table + [(f"wrong: {name}", str(len(each))) for name, each in sorted(found.wrong.items())]
+    return table + [(f"wrong: {name}", str(len(each))) for name, each in sorted(found.wrong.items()) if each]
 
 
 def text(table: Sequence[tuple[str, str]]) -> str:

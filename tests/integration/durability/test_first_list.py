@@ -121,7 +121,7 @@ async def test_an_orphan_is_left_alone_until_its_agent_is_known(
         await asyncio.to_thread(pair.gateways[0].kill)
         pair.container.release()
         await asyncio.sleep(LIMITS.lease + 2 * LIMITS.beat_every)
-        client = Client(pair.client._session, [gateway], pair.client.namespace, chance=Random(1))
+        client = Client(pair.client.session, [gateway], pair.client.namespace, chance=Random(1))
         settled = await pair.database.fetchval("SELECT settled FROM lambdaagent_tasks")
         api.answers.set()
         await asyncio.to_thread(gateway.await_ready)
