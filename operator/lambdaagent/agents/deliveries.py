@@ -8,7 +8,7 @@ from lambdaagent.agents.errors import BadTargetError, UpstreamError
 from lambdaagent.agents.wire import Target
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.delivery import Verdict, judge, retry_after
+from lambdaagent.events.delivery import ATTEMPTED, Verdict, judge, retry_after
 from lambdaagent.events.errors import EventError
 
 
@@ -20,6 +20,7 @@ class Delivered:
     status: int | None = None
     reason: str = ""
     retry_after: float | None = None
+    attempted: bool = True  # False: there was no answer, or a gateway says that it did not call the agent
     replies: tuple[Event, ...] = ()
     bad_reply: bool = False
 
@@ -36,14 +37,15 @@ async def deliver(
         async with response:
             body = await response.read(limit=client.limits.body_bytes)
     except UpstreamError as error:
-        return Delivered(Verdict.AGAIN, reason=str(error))
+        return Delivered(Verdict.AGAIN, reason=str(error), attempted=False)
     except BadTargetError as error:
         return Delivered(Verdict.REFUSED, reason=str(error))
     headers = {name.lower(): value for name, value in response.headers}
     verdict = judge(response.status)
     if verdict is not Verdict.DELIVERED:
         wait = retry_after(headers, now=now)
-        return Delivered(verdict, response.status, f"the agent answered {response.status}", wait)
+        attempted = headers.get(ATTEMPTED.lower()) != "no"
+        return Delivered(verdict, response.status, f"the agent answered {response.status}", wait, attempted)
     if http.mode(headers) is None:
         return Delivered(verdict, response.status)
     try:

@@ -18,7 +18,7 @@ from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.deliveries import Delivered, deliver
 from lambdaagent.agents.wire import Target
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.protocol import ACK, Delivery, Outcome, dead_letter, retry
+from lambdaagent.broker.protocol import ACK, REQUEUE, Delivery, Outcome, dead_letter, retry
 from lambdaagent.broker.protocol import Verdict as Settlement
 from lambdaagent.children.calling import Calls, correlated, undelivered
 from lambdaagent.dispatcher.circuit import Circuit
@@ -47,6 +47,7 @@ class Route:
     target: Target
     path: str = "/"
     timeout: float | None = None  # seconds; None: the policy's
+    gateway: bool = False  # it calls the agent: what it cannot do now is no attempt of the agent's
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ class Deliverer:
             (self.circuit.failed if broken else self.circuit.worked)()
         if done.verdict is Verdict.DELIVERED:
             return await self._delivered(event, done)
+        if done.verdict is Verdict.AGAIN and route.gateway and not done.attempted:
+            log.info("delivery.not_attempted", agent=self.agent, event_id=event.id, reason=done.reason)
+            self.observer.delivery("not-attempted")
+            return REQUEUE
         if done.verdict is Verdict.AGAIN:
             wait = self.policy.wait(delivery.attempt, retry_after=done.retry_after)
             if wait is not None:

@@ -85,7 +85,7 @@ def router(agent: LambdaAgent, served: Served, installation: Installation) -> Ca
         if skill is None:
             return plain
         seconds = float(skill.invoke.timeout_seconds) if skill.invoke else served.topology.policy.timeout
-        return Route(target, path, seconds + _CALL_GRACE)
+        return Route(target, path, seconds + _CALL_GRACE, gateway=True)
 
     return route
 

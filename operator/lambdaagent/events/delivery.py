@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Literal
 
+ATTEMPTED = "LambdaAgent-Attempted"
+"""A header of a gateway's answer to a delivery; `no`: the agent was not called, so that it was no attempt."""
 _AGAIN = frozenset((404, 408, 409, 425, 429))
 _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 

@@ -121,6 +121,7 @@ class BrokerExchanges:
 
     def broker(self, namespace: str, broker: str) -> str:
         if not self.brokers.known((namespace, broker)):
+            self.brokers.directory.require_listed(namespace)
             detail = f"No agent takes events on Broker {broker!r} in namespace {namespace!r}."
             raise ProblemError(404, "unknown-broker", detail, members={"known": self.brokers.names(namespace)})
         return naming.exchange(namespace, broker)

@@ -53,6 +53,7 @@ class Filter:
 
 
 async def agents(request: web.Request) -> web.StreamResponse:
+    request.app[SERVICES].directory.require_listed(request.query.get("namespace"))
     if sse.CONTENT_TYPE in request.headers.get("Accept", ""):
         request[ROUTE] = "agents-stream"
         return await _follow(request)

@@ -14,10 +14,10 @@ from lambdaagent.agents.calls import NotTakenError
 from lambdaagent.agents.deliveries import deliver
 from lambdaagent.api.a2a import Skill
 from lambdaagent.children.calling import AGENT, correlated, undelivered
-from lambdaagent.errors import PermanentError
+from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.delivery import Verdict
+from lambdaagent.events.delivery import ATTEMPTED, Verdict
 from lambdaagent.events.destinations import agent_of, hide
 from lambdaagent.events.errors import EventError
 from lambdaagent.events.letters import NO_ANSWER
@@ -94,6 +94,10 @@ async def _call(services: Services, entry: Entry, event: Event, skill: Skill) ->
         services.metrics.ingress("retried")
         headers = {"Retry-After": str(ceil(error.after))} if error.after else RETRY_AFTER
         raise ProblemError(503, "not-delivered", f"The call was not taken: {error}.", headers=headers) from error
+    except TemporaryError as error:
+        services.metrics.ingress("not-attempted")
+        headers = RETRY_AFTER | {ATTEMPTED: "no"}
+        raise ProblemError(503, "not-attempted", f"The call cannot be made now: {error}.", headers=headers) from error
     except PermanentError as error:
         namespace, name = entry.key
         await _bury(services, event, namespace=namespace, agent=name, reason=str(error))

@@ -6,7 +6,7 @@ answer can say which of the two it is.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +25,7 @@ from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.calling import Calls, calls
+from lambdaagent.errors import TemporaryError
 
 Key = tuple[str, str]
 _HOSTS = 1024
@@ -80,8 +81,17 @@ class MisdirectedError(Exception):
         self.names = names
 
 
-class Directory:
+class NotListedError(TemporaryError):
+    """The agents have not been listed yet, so nobody can say that there is no such agent."""
+
     def __init__(self) -> None:
+        super().__init__("the agents are not listed yet")
+
+
+class Directory:
+    def __init__(self, listed: Callable[[str | None], bool] = lambda _namespace: True) -> None:
+        """`listed` tells whether all agents of a namespace are here; of None: whether those of all namespaces are."""
+        self._listed = listed
         self._entries: dict[Key, Entry] = {}
         self._order: list[Key] = []
         self._hosts: dict[str, Entry | None] = {}  # what `by_host` found, until something changes
@@ -110,11 +120,21 @@ class Directory:
             del self._services[service]
 
     def get(self, namespace: str, name: str) -> Entry | None:
-        return self._entries.get((namespace, name))
+        """Raises NotListedError."""
+        entry = self._entries.get((namespace, name))
+        if entry is None:
+            self.require_listed(namespace)
+        return entry
 
     def callee(self, namespace: str, name: str) -> Callee | None:
-        entry = self._entries.get((namespace, name))
+        """Raises NotListedError."""
+        entry = self.get(namespace, name)
         return entry.callee if entry is not None else None
+
+    def require_listed(self, namespace: str | None = None) -> None:
+        """Raises NotListedError where something may be missing here."""
+        if not self._listed(namespace):
+            raise NotListedError
 
     def by_host(self, host: str) -> Entry | None:
         """The agent that `{service}.{namespace}[.svc[.domain]]` names; None for every other host.

@@ -55,6 +55,7 @@ async def jwks(request: web.Request) -> web.Response:
 
 async def api_catalog(request: web.Request) -> web.Response:
     request[ROUTE] = "api-catalog"
+    request.app[SERVICES].directory.require_listed()
     own = f"{urls.base(request)}/.well-known/api-catalog"
     linkset: list[Json] = [{"anchor": own, "item": []}]
     for entry in request.app[SERVICES].directory.after(None):

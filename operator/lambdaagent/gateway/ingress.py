@@ -68,6 +68,7 @@ async def accepted(services: Services, events: Sequence[Event], *, exchange: str
     """All or an error: a batch that is sent again repeats some, and delivery is at least once anyway."""
     routed = await publish(services, events, exchange=exchange)
     if refuse and not routed:
+        services.directory.require_listed()
         types = sorted({event.type for event in events})[:5]
         detail = f"No agent takes events of type {', '.join(types)}; see who subscribes to what, or send another type."
         raise ProblemError(404, "unrouted", detail)

@@ -89,6 +89,10 @@ async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
             members={"hosts": error.names},
         ) from None
     if entry is None:
-        return await handler(request)
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            services.directory.require_listed()  # the host may be an agent's
+            raise
     request[ENTRY] = entry
     return await agents.serve(request, entry, request.path)

@@ -22,7 +22,7 @@ from lambdaagent.gateway import garbage
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
-from lambdaagent.gateway.watching import feed
+from lambdaagent.gateway.watching import Listing, feed
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
@@ -40,17 +40,15 @@ async def run(settings: GatewaySettings) -> None:
         api = await stack.enter_async_context(connect())
         opened = await _store(settings)
         stack.push_async_callback(opened.store.close)
-        directory, client, clock = Directory(), Client(), clocks.system()
+        watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
+        listing = Listing(watchers)
+        directory, client, clock = Directory(listing.of), Client(), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
         connected = _Once(lambda: amqp is None or amqp.ready)
-        watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
 
         def why_not_ready() -> str | None:
-            # One namespace that is not there must not keep the agents of the others from being served.
-            if not all(watcher.settled.is_set() for watcher in watchers) or not any(
-                watcher.synced.is_set() for watcher in watchers
-            ):
+            if not listing.of(None):
                 problem = next((watcher.error for watcher in watchers if watcher.error), None)
                 return f"the agents are not listed yet: {problem or 'asking the API server'}"
             if (missing := opened.problem()) is not None:

@@ -1,5 +1,7 @@
 """Feeds the directory from the API server: a list and a watch for ever, so discovery never wakes a pod."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +9,21 @@ from lambdaagent.gateway.brokers import Brokers
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.kube import reading
 from lambdaagent.kube.watch import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Whether the agents have been listed: until then an agent that is not known here may exist all the same."""
+
+    watchers: Sequence[Watcher]
+
+    def of(self, namespace: str | None) -> bool:
+        """Of None: of all namespaces. A namespace that refuses to be listed must not hold up the others."""
+        if namespace is not None:
+            return all(each.settled.is_set() for each in self.watchers if each.namespace in (None, namespace))
+        return all(each.settled.is_set() for each in self.watchers) and any(
+            each.synced.is_set() for each in self.watchers
+        )
 
 
 async def feed(watcher: Watcher, *, directory: Directory, brokers: Brokers) -> None:

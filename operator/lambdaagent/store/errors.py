@@ -1,4 +1,8 @@
-"""What can go wrong with a store. Nothing was written unless it says so."""
+"""What can go wrong with a store.
+
+ConflictError, StoreFullError and UnfitError say that nothing was written. After any other StoreError the write may have
+been committed all the same: its answer was lost.
+"""
 
 from lambdaagent.errors import PermanentError, TemporaryError
 
@@ -20,4 +24,4 @@ class StoreUnusableError(PermanentError):
 
 
 class UnfitError(StoreError):
-    """Something in it is not what the database takes: a batch must not fail for one of it."""
+    """The store can never keep this: it is no JSON, too deep, or not what the database takes. Nothing was written."""

@@ -5,8 +5,8 @@ come at once, a batch waits a moment for more, as PostgreSQL's commit_delay does
 for one row and for thirty. A caller that is alone never waits. The queue is bounded: past it callers wait, and that is
 the back-pressure.
 
-Hazard: one write that the database cannot take (a text that is no Unicode) must not fail the batch that it happens to
-be in: such a batch is written again one by one.
+Hazard: one write that cannot be kept (nested too deep, no Unicode, too long for an index) must not fail the batch that
+it happens to be in. A batch that fails, unless because the store is away, is halved until only the culprit is left.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import structlog
 
 from lambdaagent.a2a import Json
 from lambdaagent.store.errors import StoreError, UnfitError
-from lambdaagent.store.records import Key, TaskRecord
+from lambdaagent.store.records import Key, Push, TaskRecord
 
 Op = TypeVar("Op")
 Result = TypeVar("Result")
@@ -37,6 +37,7 @@ class _Waiting(Generic[Op, Result]):
 class Create:
     record: TaskRecord
     once: str | None
+    push: Push | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +109,27 @@ class GroupCommit(Generic[Op, Result]):
         outcomes: Sequence[Result | StoreError]
         try:
             outcomes = await self._write([waiting.op for waiting in batch])
-        except (UnfitError, UnicodeError) as error:
-            if len(batch) > 1:
-                for waiting in batch:
-                    await self._commit([waiting])
-                return
-            outcomes = [StoreError(f"the store cannot keep this: {error}")]
         except StoreError as error:
+            if isinstance(error, UnfitError) and len(batch) > 1:
+                await self._halve(batch)
+                return
             outcomes = [error] * len(batch)
-        except Exception as error:  # the writer's root: it must outlive a full disk
-            log.exception("store.write_failed", count=len(batch))
-            outcomes = [StoreError(f"the store could not write: {type(error).__name__}") for _ in batch]
+        except Exception as error:  # the writer's root: it must outlive whatever a write holds
+            if len(batch) > 1:
+                await self._halve(batch)
+                return
+            # A database's own error may hold the values themselves; those of the serializer do not.
+            why = f": {str(error)[:200]}" if isinstance(error, (TypeError, ValueError)) else ""
+            log.warning("store.write_refused", error=type(error).__name__, reason=why)
+            outcomes = [UnfitError(f"the store cannot keep this: {type(error).__name__}{why}")]
+        self._answer(batch, outcomes)
+
+    async def _halve(self, batch: Sequence[_Waiting[Op, Result]]) -> None:
+        middle = len(batch) // 2
+        await self._commit(batch[:middle])
+        await self._commit(batch[middle:])
+
+    def _answer(self, batch: Sequence[_Waiting[Op, Result]], outcomes: Sequence[Result | StoreError]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if waiting.done.done():  # cancelled
                 continue

@@ -27,6 +27,8 @@ class _Entry:
 
 
 class MemoryStore:
+    shared = False
+
     def __init__(self, *, max_tasks: int = 10_000, max_letters: int = 1_000, max_deliveries: int = 100_000) -> None:
         self._max_tasks = max_tasks
         self._tasks: dict[str, _Entry] = {}
@@ -40,7 +42,7 @@ class MemoryStore:
         self._max_deliveries = max_deliveries
         self._delivered: dict[tuple[str, str, Key], float] = {}  # in the order in which they were recorded
 
-    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
+    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
         key = (record.namespace, record.agent, record.owner, once) if once is not None else None
         if key is not None and (known := self._once.get(key)) is not None:
             return known
@@ -54,6 +56,8 @@ class MemoryStore:
         self._tasks[record.id] = _Entry(record, key)
         if key is not None:
             self._once[key] = record.id
+        if push is not None:
+            await self.put_push(push)
         if record.state.terminal:
             self._ended[record.id] = None
         return None
@@ -73,6 +77,10 @@ class MemoryStore:
         if record.state.terminal:
             self._ended[record.id] = None
         return True
+
+    async def changed_by(self, task_id: str, key: Key) -> bool:
+        entry = self._tasks.get(task_id)
+        return entry is not None and key in entry.keys
 
     async def get(self, task_id: str) -> TaskRecord | None:
         entry = self._tasks.get(task_id)
@@ -105,11 +113,18 @@ class MemoryStore:
             if not entry.record.state.settled and (holders is None or entry.record.holder in holders)
         ]
 
-    async def overdue(self, *, now: float) -> list[TaskRecord]:
+    async def held(self, holder: str) -> set[str]:
+        return {
+            task_id
+            for task_id, entry in self._tasks.items()
+            if entry.record.holder == holder and not entry.record.state.settled
+        }
+
+    async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
         return [
             entry.record
             for entry in self._tasks.values()
-            if not entry.record.state.settled and not entry.record.holder and entry.record.deadline < now
+            if not entry.record.state.settled and entry.record.deadline < (held_before if entry.record.holder else now)
         ]
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
@@ -130,7 +145,7 @@ class MemoryStore:
         holders = {entry.record.holder for entry in self._tasks.values() if not entry.record.state.settled}
         return sorted(holders - self._living.keys() - {""})
 
-    def on_change(self, listener: Callable[[str], None]) -> None:
+    def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
         """There are no other replicas."""
 
     async def put_push(self, push: Push) -> None:

@@ -116,19 +116,28 @@ class Letters:
 
 
 class TaskStore(Protocol):
-    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
-        """Durable when it returns. Raises StoreFullError, StoreError.
+    shared: bool
+    """Whether several processes may use it at once. If not, every other holder of a task is dead."""
 
-        `once` is the client's word for this request: if the same owner gave it for the same agent before, nothing is
-        written and the id of the task that was made then is returned; else None.
+    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
+        """Writes the task, and `push` with it, or neither. Durable when it returns. Raises StoreFullError, StoreError.
+
+        `once` is the client's idempotency key: if the same owner gave it for the same agent before, nothing is
+        written and the id of the task that was created then is returned (the record's own id, where the first attempt
+        was written and its answer was lost); else None. Raises ConflictError where a task has the record's id.
         """
         ...
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         """The task's next version. False: an event of this key changed the task before; nothing is written.
 
-        Raises ConflictError where `record.version` is not the stored version plus one.
+        Raises ConflictError where `record.version` is not the stored version plus one; UnfitError for what no store
+        could keep. After any other StoreError the change may have been written all the same.
         """
+        ...
+
+    async def changed_by(self, task_id: str, key: Key) -> bool:
+        """Whether an event or request of this key changed the task."""
         ...
 
     async def get(self, task_id: str) -> TaskRecord | None: ...
@@ -143,8 +152,15 @@ class TaskStore(Protocol):
         """Tasks that something was still working on, of these holders only; None: of any."""
         ...
 
-    async def overdue(self, *, now: float) -> list[TaskRecord]:
-        """Tasks of which nobody is the holder and that have not settled by their deadline."""
+    async def held(self, holder: str) -> set[str]:
+        """The ids of the unsettled tasks of this holder."""
+        ...
+
+    async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
+        """Unsettled tasks without a holder whose deadline is before `now`, and held ones whose is before `held_before`.
+
+        A holder ends its tasks at their deadline by itself; the later time is for one that does not.
+        """
         ...
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
@@ -159,8 +175,11 @@ class TaskStore(Protocol):
         """Holders of unsettled tasks who did not say that they live now."""
         ...
 
-    def on_change(self, listener: Callable[[str], None]) -> None:
-        """Called with the id of a task that another replica may have changed. Nothing is promised: it may be missed."""
+    def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
+        """`listener` is called with the id of a task that another replica may have changed.
+
+        Notifications may be lost: `missed` is called whenever some may have been.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, create_engine, delete, event, func, select, text, tuple_
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy import Connection, Engine, bindparam, case, create_engine, delete, event, func, select, text, tuple_
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows, schema, sqlite_deliveries, sqlite_letters, sqlite_pushes
@@ -32,6 +32,8 @@ _WORKING, _ENDED = text("settled = 0"), text("settled = 2")
 
 class SqliteStore:
     """Open with `await SqliteStore.open(path)`; close it, or the last batch may be cut short with the process."""
+
+    shared = False
 
     def __init__(self, *, engine: Engine, lock: FileLock, writing: ThreadPoolExecutor) -> None:
         self._engine = engine
@@ -58,8 +60,8 @@ class SqliteStore:
             raise
         return cls(engine=engine, lock=lock, writing=writing)
 
-    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
-        known = await self._writer.submit(Create(record, once))
+    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
+        known = await self._writer.submit(Create(record, once, push))
         return known if isinstance(known, str) else None
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
@@ -67,6 +69,12 @@ class SqliteStore:
 
     async def bury(self, letter: DeadLetter) -> bool:
         return await self._writer.submit(letter) is True
+
+    async def changed_by(self, task_id: str, key: Key) -> bool:
+        wanted = select(changes.c.version).where(
+            changes.c.task_id == task_id, changes.c.source == key[0], changes.c.event_id == key[1]
+        )
+        return await self._read(lambda connection: connection.execute(wanted).first()) is not None
 
     async def get(self, task_id: str) -> TaskRecord | None:
         found = await self._read(lambda connection: connection.execute(_BY_ID, {"wanted": task_id}).first())
@@ -111,8 +119,13 @@ class SqliteStore:
         found = await self._read(lambda connection: connection.execute(wanted).all())
         return [rows.record_of(row) for row in found]
 
-    async def overdue(self, *, now: float) -> list[TaskRecord]:
-        wanted = select(tasks).where(_WORKING, tasks.c.holder == "", tasks.c.deadline < now)
+    async def held(self, holder: str) -> set[str]:
+        wanted = select(tasks.c.id).where(_WORKING, tasks.c.holder == holder)
+        return set(await self._read(lambda connection: connection.execute(wanted).scalars().all()))
+
+    async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
+        late = case((tasks.c.holder == "", tasks.c.deadline < now), else_=tasks.c.deadline < held_before)
+        wanted = select(tasks).where(_WORKING, late)
         found = await self._read(lambda connection: connection.execute(wanted).all())
         return [rows.record_of(row) for row in found]
 
@@ -127,7 +140,7 @@ class SqliteStore:
         found = await self._read(lambda connection: connection.execute(wanted.order_by(tasks.c.holder)).all())
         return [holder for (holder,) in found]
 
-    def on_change(self, listener: Callable[[str], None]) -> None:
+    def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
         """There are no other replicas."""
 
     async def put_push(self, push: Push) -> None:
@@ -204,7 +217,10 @@ class SqliteStore:
             raise StoreError(f"the store could not write: {error.orig}") from error
 
     async def _write(self, ops: Sequence[Op]) -> list[Outcome | StoreError]:
-        return await asyncio.get_running_loop().run_in_executor(self._writing, self._commit, ops)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writing, self._commit, ops)
+        except OperationalError as error:  # a full disk, a locked file: not what was written
+            raise StoreError(f"the store could not write: {error.orig}") from error
 
     def _commit(self, ops: Sequence[Op]) -> list[Outcome | StoreError]:
         try:

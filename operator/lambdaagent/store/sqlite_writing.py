@@ -12,10 +12,10 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from lambdaagent.store import rows, sqlite_deliveries
+from lambdaagent.store import rows, sqlite_deliveries, sqlite_pushes
 from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.grouping import Append, Create, Delivered
-from lambdaagent.store.records import DeadLetter, TaskRecord
+from lambdaagent.store.records import DeadLetter, Push, TaskRecord
 from lambdaagent.store.schema import changes, letters, tasks
 
 _INSERT_TASK = str(insert(tasks).compile(dialect=sqlite.dialect()))
@@ -47,6 +47,7 @@ class Batch:
         self._created: dict[str, tuple[Any, ...]] = {}
         self._updated: dict[str, tuple[Any, ...]] = {}
         self._logged: list[tuple[Any, ...]] = []
+        self._pushes: list[Push] = []
         self.changed: dict[str, tuple[int, bool]] = {}
         self._ops = ops
 
@@ -56,6 +57,8 @@ class Batch:
             self._connection.exec_driver_sql(_INSERT_TASK, list(self._created.values()))
         if self._updated:
             self._connection.exec_driver_sql(_UPDATE_TASK, list(self._updated.values()))
+        for push in self._pushes:
+            sqlite_pushes.put(self._connection, push)
         if self._logged:
             self._connection.exec_driver_sql(_INSERT_CHANGE, self._logged)
         self._deliveries.write()
@@ -79,6 +82,8 @@ class Batch:
         self._created[record.id] = rows.task_row(record, op.once)
         if key is not None:
             self._once[key] = record.id
+        if op.push is not None:
+            self._pushes.append(op.push)
         self._note(record)
         return None
 

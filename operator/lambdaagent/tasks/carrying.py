@@ -8,7 +8,7 @@ failure of the task yet: the delivery is refused, and the broker tries again for
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from uuid import NAMESPACE_URL, uuid5
 
 import structlog
@@ -16,34 +16,32 @@ import structlog
 from lambdaagent import about
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState
-from lambdaagent.a2a.tasks import new, status_update
+from lambdaagent.a2a.tasks import new
 from lambdaagent.agents import answers, invoke
 from lambdaagent.agents.callee import Callee, timeout
-from lambdaagent.agents.calls import Caller, NotTakenError, Turn
+from lambdaagent.agents.calls import NotTakenError, Turn
 from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.records import ANONYMOUS, TaskRecord
+from lambdaagent.tasks.calling import GRACE, Calling
 from lambdaagent.tasks.live import Limits, Live, Outcome
 from lambdaagent.tasks.lives import Lives
-from lambdaagent.tasks.places import Places
+from lambdaagent.tasks.replacing import Replacing, unfinished
+from lambdaagent.tasks.storing import FOR_EVER
 
 log = structlog.get_logger(__name__)
 
-GRACE = 1.0  # seconds that the container's own time-out may be late
 # Gives the event to the agent's broker; returns once it is confirmed. Raises LambdaAgentError.
 Send = Callable[[Callee, Event], Awaitable[None]]
 
 
 class Carrier:
-    def __init__(
-        self, *, lives: Lives, caller: Caller, send: Send, limits: Limits, places: Places, replica: str
-    ) -> None:
+    def __init__(self, *, lives: Lives, calling: Calling, send: Send, limits: Limits, replica: str) -> None:
         self._lives = lives
-        self._caller = caller
+        self._calling = calling
         self._send = send
         self._limits = limits
-        self._places = places
         self._replica = replica
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -62,10 +60,10 @@ class Carrier:
         try:
             await self._send(callee, event)
         except LambdaAgentError as error:
-            await self._lives.fail(live, f"The call could not be sent as an event: {error}.")
+            await self._lives.fail(live, f"The call could not be sent as an event: {error}.", replica=self._replica)
             return
         if not live.record.state.settled:
-            await self._lives.apply(live, [], holder="")
+            await self._lives.apply(live, [], holder="", replica=self._replica, patience=FOR_EVER)
 
     async def take(self, event: Event, callee: Callee, skill: Skill) -> Outcome:
         """Returns when the event has had its effect. Raises TemporaryError: it is to be delivered again.
@@ -84,11 +82,15 @@ class Carrier:
                 if event.source == callee.source and event.id != call_id(live.record):
                     return Outcome.DUPLICATE  # of an earlier turn
                 version = live.record.version
-                if await live.claim(store=self._lives.store, now=self._lives.clock.now(), holder=self._replica):
-                    await self._call(live, event, callee, skill)
+                replaced = await self._unfinished(live.record)
+                if await live.claim(
+                    store=self._lives.store, now=self._lives.clock.now(), holder=self._replica, without=replaced
+                ):
+                    await self._call(live, event, callee, skill, Replacing(replaced))
                     return Outcome.ADVANCED
                 await live.beyond(version, within=self._limits.look_every)
-                await live.refresh(self._lives.store)
+                if not await live.refresh(self._lives.store):
+                    return Outcome.UNKNOWN
             return Outcome.ENDED
 
     async def stop(self, *, grace: float) -> None:
@@ -130,10 +132,17 @@ class Carrier:
         )
         return await lives.store.create(record, once=f"event {uuid5(NAMESPACE_URL, key)}") or task_id
 
-    async def _call(self, live: Live, event: Event, callee: Callee, skill: Skill) -> None:
+    async def _unfinished(self, record: TaskRecord) -> list[str]:
+        """Artifacts of an attempt that was cut short."""
+        if record.holder or "artifacts" not in record.task:
+            return []
+        return unfinished(await self._lives.store.changes(record.id))
+
+    async def _call(self, live: Live, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
         """Goes on when whoever delivered the event goes away: the next delivery of it waits for the same end."""
         self._lives.hold(live)
-        call = asyncio.create_task(self._run(live, event, callee, skill), name=f"call {live.record.id}")
+        run = self._run(live, event, callee, skill, replacing)
+        call = asyncio.create_task(run, name=f"call {live.record.id}")
         live.run = call
         self._calls.add(call)
         call.add_done_callback(self._ended)
@@ -144,8 +153,8 @@ class Carrier:
         if not call.cancelled():
             call.exception()  # whoever waited has it; nobody may be waiting any more
 
-    async def _run(self, live: Live, event: Event, callee: Callee, skill: Skill) -> None:
-        record, lives = live.record, self._lives
+    async def _run(self, live: Live, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
+        record = live.record
         about.task(record.id)
         attempt = event.extensions.get("attempt")
         turn = Turn(
@@ -154,25 +163,15 @@ class Carrier:
             message=last_of_client(record) or {"parts": []},
             task_id=record.id,
             context_id=record.context_id,
-            timeout=max(0.1, record.deadline - lives.clock.now() - GRACE),
+            timeout=max(0.1, record.deadline - self._lives.clock.now() - GRACE),
             traceparent=_text(event.extensions.get("traceparent")),
             remote=record.remote,
             event_id=event.id,
             attempt=int(str(attempt)) if str(attempt).isdecimal() else 1,
             again=True,
         )
-        try:
-            async with self._released(live), asyncio.timeout(turn.timeout + GRACE), self._places.turn(callee):
-                if record.state is TaskState.SUBMITTED:
-                    await lives.apply(live, [status_update(TaskState.WORKING, now=lives.clock.now())])
-                async with aclosing(self._caller.stream(turn)) as batches:
-                    async for updates in batches:
-                        if updates:
-                            await lives.apply(live, updates)
-                        if live.record.state.terminal:
-                            return
-        except TimeoutError:
-            await lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
+        async with self._released(live), self._calling.limited(live, turn) as limit:
+            await self._calling.call(live, turn, replacing, limit)
 
     @asynccontextmanager
     async def _released(self, live: Live) -> AsyncIterator[None]:
@@ -183,11 +182,11 @@ class Carrier:
             log.info("call.not_taken", task=live.record.id, reason=str(error))
             raise
         finally:
-            live.run = None
             try:
                 if not live.record.state.settled and live.record.holder == self._replica:
-                    await self._lives.apply(live, [], holder="")
+                    await self._lives.apply(live, [], holder="", replica=self._replica, patience=FOR_EVER)
             finally:
+                live.ended()
                 self._lives.drop(live)
 
 

@@ -13,28 +13,30 @@ import structlog
 
 from lambdaagent import about
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
+from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Find, Get, Send
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import fold, new, shown, state_of, status_update, with_message
+from lambdaagent.a2a.tasks import fold, new, shown, state_of, status_update
 from lambdaagent.a2a.versions import Version
 from lambdaagent.agents import answers
-from lambdaagent.agents.callee import Callee, timeout
+from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.calls import Caller
 from lambdaagent.agents.clock import Clock
 from lambdaagent.api.a2a import Skill
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import ConflictError
 from lambdaagent.store.records import TaskRecord, TaskStore
-from lambdaagent.tasks import choosing, following, listing
-from lambdaagent.tasks.carrying import GRACE, Carrier, travels
+from lambdaagent.tasks import following, listing
+from lambdaagent.tasks.calling import Calling
+from lambdaagent.tasks.carrying import Carrier, travels
 from lambdaagent.tasks.carrying import Send as SendCall
 from lambdaagent.tasks.contract import Client, StreamEvent, TaskPage
 from lambdaagent.tasks.errors import EngineStoppedError
 from lambdaagent.tasks.keeping import Keeper
 from lambdaagent.tasks.live import Limits, Live, Outcome
 from lambdaagent.tasks.lives import Lives, Observer
+from lambdaagent.tasks.messages import Messages, checked_skill, no_such_task
 from lambdaagent.tasks.places import Places
 from lambdaagent.tasks.pushing import Pusher
 from lambdaagent.tasks.running import Runner
@@ -73,13 +75,14 @@ class Engine:
         self._replica = replica or clock.new_id()
         self._lives = Lives(store=store, clock=clock, observer=observer, pusher=pusher, told=told)
         places = Places(self._limits)
+        calling = Calling(lives=self._lives, caller=caller, places=places, replica=self._replica)
         self._carrier: Carrier | None = None
         if send is not None:
             self._carrier = Carrier(
-                lives=self._lives, caller=caller, send=send, limits=self._limits, places=places, replica=self._replica
+                lives=self._lives, calling=calling, send=send, limits=self._limits, replica=self._replica
             )
         self._runner = Runner(
-            lives=self._lives, caller=caller, limits=self._limits, places=places, carrier=self._carrier
+            lives=self._lives, calling=calling, limits=self._limits, places=places, carrier=self._carrier
         )
         self._keeper = Keeper(
             lives=self._lives,
@@ -88,11 +91,19 @@ class Engine:
             limits=self._limits,
             replica=self._replica,
         )
+        self._messages = Messages(
+            lives=self._lives,
+            runner=self._runner,
+            limits=self._limits,
+            pusher=pusher,
+            replica=self._replica,
+            begins_submitted=lambda skill: self._carrier is not None and travels(skill),
+        )
         self._pushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Before the first message: what an earlier process left running is seen to."""
-        self._store.on_change(self._lives.changed_elsewhere)
+        self._store.on_change(self._lives.changed_elsewhere, missed=self._keeper.missed)
         await self._keeper.start()
         if self._pusher is not None:
             self._pushing = asyncio.create_task(self._pusher.run(), name="tasks-push")
@@ -108,7 +119,8 @@ class Engine:
         await self._lives.stop()
         for live in self._lives.all():
             if live.record.holder == self._replica and not live.record.state.settled:
-                await self._lives.abandon(live, "The gateway was stopped while the task was running.")
+                stopped = "The gateway was stopped while the task was running."
+                await self._lives.abandon(live, stopped, patience=min(grace, self._limits.patience))
         if self._pushing is not None:
             self._pushing.cancel()
             await asyncio.wait([self._pushing])
@@ -122,7 +134,7 @@ class Engine:
         """The task, settled unless the client asked to return at once. Raises A2AError, TemporaryError."""
         async with self._sent(callee, request, client=client) as live:
             if not request.return_immediately:
-                await live.settled()
+                await self._lives.settled(live, look_every=self._limits.look_every)
             return shown(live.record.task, history_length=request.history_length)
 
     async def stream(
@@ -135,7 +147,7 @@ class Engine:
 
     async def ask(self, callee: Callee, message: Json, *, client: Client = _ANYBODY) -> Json:
         """What comes of the message, as a task that nobody keeps."""
-        skill = _checked(callee, message)
+        skill = checked_skill(callee, message)
         task_id, context_id = self._clock.new_id(), self._clock.new_id()
         now, state = self._clock.now(), TaskState.WORKING
         task = new(task_id=task_id, context_id=context_id, message=message, state=state, now=now)
@@ -161,7 +173,7 @@ class Engine:
         """Reaches the container: the connection of the call is closed, on whatever replica it is."""
         async with self._own_live(callee, task_id, client=client) as live:
             update = status_update(TaskState.CANCELED, now=self._clock.now())
-            if await self._lives.apply(live, [update]) is Outcome.ENDED:
+            if await self._lives.apply(live, [update], patience=self._limits.patience) is Outcome.ENDED:
                 state = str(live.record.state)
                 raise A2AError(
                     Problem.TASK_NOT_CANCELABLE, f"Task {task_id} has ended already.", metadata={"state": state}
@@ -260,90 +272,15 @@ class Engine:
         if not self._keeper.begun:
             raise EngineStoppedError("the gateway cannot reach its store yet; send the message again")
         if "taskId" in request.message:
-            live = await self._continue(callee, request, client=client)
-        else:
-            live = await self._begin(callee, request, client=client)
+            async with self._own_live(callee, request.message["taskId"], client=client) as live:
+                await self._messages.follow_up(live, callee, request, client=client)
+                yield live
+            return
+        live = await self._messages.first(callee, request, client=client)
         try:
             yield live
         finally:
             self._lives.drop(live)
-
-    async def _begin(self, callee: Callee, request: Send, *, client: Client) -> Live:
-        """Holds what it returns."""
-        message = request.message
-        if request.push is not None:
-            self._pushes().require(request.push)
-        skill = _checked(callee, message)
-        state, now = self._runner.require_room(callee), self._clock.now()
-        if self._carrier is not None and travels(skill):
-            state = TaskState.SUBMITTED  # until the event is delivered
-        task_id, context_id = self._clock.new_id(), message.get("contextId") or self._clock.new_id()
-        about.task(task_id)
-        record = TaskRecord(
-            id=task_id,
-            context_id=context_id,
-            namespace=callee.namespace,
-            agent=callee.name,
-            skill=skill.id if skill is not None else None,
-            owner=client.owner,
-            version=0,
-            state=state,
-            created=now,
-            updated=now,
-            task=new(task_id=task_id, context_id=context_id, message=message, state=state, now=now),
-            holder=self._replica,
-            deadline=now + timeout(skill) + GRACE,
-        )
-        live = Live(record)
-        self._lives.hold(live)
-        try:
-            known = await self._store.create(record, once=_once(callee, message, client))
-            if known is None and request.push is not None:
-                await self._pushes().put(record, request.push, wire=request.wire, sent=0)
-        except BaseException:
-            self._lives.forget(live)
-            raise
-        if known is None:
-            self._lives.tell(record)
-            self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent)
-            return live
-        self._lives.forget(live)
-        about.task(known)
-        found = await self._lives.find(known)
-        if found is None:
-            raise _no_such_task(known)
-        self._lives.hold(found)
-        return found
-
-    async def _continue(self, callee: Callee, request: Send, *, client: Client) -> Live:
-        """The next turn of a task that waits for its client (1.0 section 3.4.3). Holds what it returns."""
-        message = request.message
-        task_id = message["taskId"]
-        async with self._own_live(callee, task_id, client=client) as live:
-            async with live.turning:
-                record = live.record
-                if message.get("contextId") not in (None, record.context_id):
-                    raise invalid(Violation("message.contextId", f"task {task_id} belongs to another context"))
-                if not record.state.settled or record.state.terminal:
-                    what = "has ended" if record.state.terminal else "is working and takes no messages meanwhile"
-                    raise A2AError(
-                        Problem.UNSUPPORTED_OPERATION, f"Task {task_id} {what}.", metadata={"state": str(record.state)}
-                    )
-                skill = _checked(callee, message, default=record.skill)
-                now = self._clock.now()
-                if request.push is not None:
-                    await self._pushes().put(record, request.push, wire=request.wire, sent=record.version)
-                await live.turn(
-                    with_message(record.task, message, now=now),
-                    updates=[{"message": message}, status_update(TaskState.WORKING, now=now)],
-                    store=self._store,
-                    now=now,
-                    holder=self._replica,
-                    deadline=now + timeout(skill) + GRACE,
-                )
-            self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent)
-            self._lives.hold(live)
-            return live
 
     async def _own(self, callee: Callee, task_id: str, *, client: Client) -> TaskRecord:
         """Somebody else's task and another agent's are not found: their existence is nobody's business."""
@@ -354,7 +291,7 @@ class Engine:
             or record.owner != client.owner
             or (record.namespace, record.agent) != (callee.namespace, callee.name)
         ):
-            raise _no_such_task(task_id)
+            raise no_such_task(task_id)
         about.task(task_id)
         return record
 
@@ -363,7 +300,7 @@ class Engine:
         await self._own(callee, task_id, client=client)
         async with self._lives.holding(task_id) as live:
             if live is None:
-                raise _no_such_task(task_id)
+                raise no_such_task(task_id)
             yield live
 
     async def _follow(
@@ -388,21 +325,3 @@ class Engine:
         if self._pusher is None:
             raise A2AError(Problem.PUSH_NOT_SUPPORTED)
         return self._pusher
-
-
-def _checked(callee: Callee, message: Json, *, default: str | None = None) -> Skill | None:
-    """The skill that is meant, if it may be asked for this."""
-    skill = choosing.skill_of(callee, message, default=default)
-    choosing.require_modes(callee, skill, message)
-    return skill
-
-
-def _once(callee: Callee, message: Json, client: Client) -> str | None:
-    """The client's own key for the request, else its message's id where the agent says that this is one."""
-    if client.once is not None:
-        return f"key {client.once}"
-    return f"message {message['messageId']}" if callee.once_by_message else None
-
-
-def _no_such_task(task_id: str) -> A2AError:
-    return A2AError(Problem.TASK_NOT_FOUND, f"There is no task {task_id[:64]!r}.", metadata={"taskId": task_id[:64]})

@@ -2,7 +2,7 @@
 
 Hazards: `record` is replaced only after the store has the change, so nobody sees what could still be lost. Another
 replica may change the task too (an event reached it, a client cancelled there): then a write here conflicts, and is
-decided anew on what the store has.
+decided anew on what the store has. The answer to a write may be lost: then the log tells whether it was written.
 """
 
 import asyncio
@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import orjson
+
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import fold, state_of
-from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.errors import ConflictError, StoreError, UnfitError
 from lambdaagent.store.records import Change, Key, TaskRecord, TaskStore
 
 _RECENT = 64
@@ -27,107 +29,131 @@ class Outcome(StrEnum):
     ENDED = "ended"  # the task had ended before
     FOREIGN = "foreign"  # it came from an agent that the task is not with
     UNKNOWN = "unknown"  # there is no such task
+    TAKEN = "taken"  # another replica holds the task now, or it moved on since
+
+
+@dataclass(slots=True)
+class Write:
+    """One change of a task, which may take several attempts."""
+
+    updates: Sequence[Json]
+    key: Key | None = None
+    holder: str | None = None  # the task's holder afterwards; None: as before
+    replica: str = ""  # writes only while this replica, or nobody, holds the task; empty: whoever does
+    at: int | None = None  # writes only onto this version of the task
+    tried: Change | None = None  # the attempt whose answer was lost
 
 
 class Live:
-    __slots__ = ("_lock", "_recent", "_waiters", "holders", "record", "run")
+    __slots__ = ("_lock", "_recent", "_waiters", "holders", "record", "run", "starting")
 
     def __init__(self, record: TaskRecord) -> None:
         self.record = record
         self.holders = 0
         # What of this process works on the task, where something does.
         self.run: asyncio.Task[None] | None = None
+        # How many in this process are about to give it a run.
+        self.starting = 0
         self._lock = asyncio.Lock()
         self._recent: deque[Change] = deque(maxlen=_RECENT)
         self._waiters: list[asyncio.Future[None]] = []
 
-    async def apply(
-        self,
-        updates: Sequence[Json],
-        *,
-        store: TaskStore,
-        now: float,
-        key: Key | None = None,
-        holder: str | None = None,
-    ) -> Outcome:
-        """Folds as many as the task still takes; `holder` changes whose it is. Raises StoreError: nothing happened."""
+    @property
+    def idle(self) -> bool:
+        """Nothing of this process works on the task or is about to."""
+        return self.run is None and not self.starting
+
+    async def apply(self, write: Write, *, store: TaskStore, now: float) -> Outcome:
+        """Folds as many updates as the task still takes.
+
+        Raises StoreError; unless it is a ConflictError or UnfitError, `write` may be given again to find out whether
+        it was written.
+        """
         async with self._lock:
             for attempt in range(_ATTEMPTS):
                 record = self.record
-                task, remote = record.task, record.remote
-                applied = []
-                for update in updates:
-                    if state_of(task).terminal:
-                        break
-                    if "remote" in update:
-                        remote = update["remote"]
-                        continue
-                    task = fold(task, update)
-                    applied.append(update)
+                if write.tried is not None and record.version >= write.tried.version:
+                    if await self._was_written(write, write.tried, store):
+                        return Outcome.ADVANCED
+                    write.tried = None
                 if record.state.terminal:
                     return Outcome.ENDED
-                after = replace(following(record, task, now=now), remote=remote)
-                # What has settled is nobody's to work on.
-                kept = "" if after.state.settled else after.holder if holder is None else holder
-                if kept != after.holder:
-                    after = replace(after, holder=kept)
+                if _is_elsewhere(record, write):
+                    return Outcome.TAKEN
+                after, applied = _after(record, write, now=now)
                 try:
-                    if not await store.append(after, updates=applied, key=key):
+                    if await store.append(after, updates=applied, key=write.key):
+                        self._replace(after, Change(after.version, applied))
+                        return Outcome.ADVANCED
+                    if write.tried is None:
                         return Outcome.DUPLICATE
+                    await self._reload(store)
+                    return Outcome.ADVANCED
                 except ConflictError:
                     if attempt == _ATTEMPTS - 1 or not await self._reload(store):
                         raise
-                    continue
-                self._replace(after, Change(after.version, applied))
-                return Outcome.ADVANCED
+                except UnfitError:
+                    raise
+                except StoreError:
+                    write.tried = Change(after.version, applied)
+                    raise
             raise AssertionError("the last attempt raises or returns")
 
-    async def turn(
-        self, task: Json, *, updates: Sequence[Json], store: TaskStore, now: float, holder: str, deadline: float
-    ) -> None:
-        """The client's next message is part of the log like everything else. The caller holds `turning`."""
-        record = replace(following(self.record, task, now=now), holder=holder, deadline=deadline)
+    async def put(
+        self, record: TaskRecord, *, updates: Sequence[Json], store: TaskStore, key: Key | None = None
+    ) -> bool:
+        """Writes the task's next version as it is; the caller holds `turning`. False: the key is known.
+
+        Raises StoreError; after a ConflictError, `record` is what the store has.
+        """
         try:
-            await store.append(record, updates=updates)
+            if not await store.append(record, updates=updates, key=key):
+                await self._reload(store)
+                return False
         except ConflictError:
             await self._reload(store)
             raise
         self._replace(record, Change(record.version, updates))
+        return True
 
-    async def claim(self, *, store: TaskStore, now: float, holder: str) -> bool:
-        """Makes a task that nobody works on `holder`'s; False where somebody does, or was faster."""
+    async def claim(self, *, store: TaskStore, now: float, holder: str, without: Sequence[str] = ()) -> bool:
+        """Makes a task that nobody works on `holder`'s; False where somebody does, or was faster.
+
+        A task that is `holder`'s and has no run is claimed already: the answer to its claim was lost. `without` are
+        artifacts that an earlier attempt left unfinished.
+        """
         async with self._lock:
-            if self.record.holder or self.record.state.settled:
+            record = self.record
+            if record.state.settled:
                 return False
-            record = replace(following(self.record, self.record.task, now=now), holder=holder)
+            if record.holder:
+                return record.holder == holder and self.idle
+            claimed = replace(following(record, without_artifacts(record.task, without), now=now), holder=holder)
             try:
-                await store.append(record, updates=[])
+                return await self.put(claimed, updates=[], store=store)
             except ConflictError:
-                await self._reload(store)
                 return False
-            self._replace(record, Change(record.version, []))
-            return True
 
-    async def refresh(self, store: TaskStore) -> None:
-        """Looks whether another replica changed the task."""
+    async def refresh(self, store: TaskStore) -> bool:
+        """Looks whether another replica changed the task. False: the store does not have it."""
         async with self._lock:
-            await self._reload(store)
+            return await self._reload(store)
 
-    async def settled(self) -> None:
-        """Until the task has ended or waits for its client. Any number may wait; each may give up on its own."""
-        while not self.record.state.settled:
-            await self._next()
-
-    async def beyond(self, version: int, *, within: float) -> None:
-        """Until the task is past this version, or so many seconds are over."""
+    async def beyond(self, version: int, *, within: float | None = None) -> None:
+        """Until the task is past this version or its run has ended, or so many seconds are over."""
         if self.record.version > version:
             return
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._waiters.append(waiter)
+        timer = loop.call_later(within, _wake, waiter) if within is not None else None
         try:
-            async with asyncio.timeout(within):
-                while self.record.version <= version:
-                    await self._next()
-        except TimeoutError:
-            pass
+            await waiter
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     def since(self, version: int) -> list[Change] | None:
         """The changes after this version, where all of them are still here."""
@@ -141,14 +167,10 @@ class Live:
     def turning(self) -> asyncio.Lock:
         return self._lock
 
-    async def _next(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+    def ended(self) -> None:
+        """Its run has: those who wait for a change must look elsewhere for it from now on."""
+        self.run = None
+        self._wake_all()
 
     async def _reload(self, store: TaskStore) -> bool:
         """False: the task is gone."""
@@ -158,22 +180,73 @@ class Live:
             self._replace(found, None)
         return found is not None
 
+    async def _was_written(self, write: Write, tried: Change, store: TaskStore) -> bool:
+        if not tried.updates:
+            return write.holder is None or self.record.holder == write.holder
+        log = await store.changes(self.record.id, after=tried.version - 1)
+        return bool(log) and log[0].version == tried.version and _same(log[0].updates, tried.updates)
+
     def _replace(self, record: TaskRecord, change: Change | None) -> None:
-        self.record = record
+        before, self.record = self.record, record
         if change is not None:
             self._recent.append(change)
+        self._wake_all()
+        if self.run is None or self.run is asyncio.current_task():
+            return
+        moved = bool(before.holder) and record.holder not in ("", before.holder)
+        failed = change is None and record.state is TaskState.FAILED
+        if record.state is TaskState.CANCELED or moved or failed:
+            # Closes the connection to the container, whatever replica ended the task or took it over.
+            self.run.cancel()
+
+    def _wake_all(self) -> None:
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-        if record.state is TaskState.CANCELED and self.run is not None:
-            # Closes the connection to the container, wherever the client asked for it.
-            self.run.cancel()
+                _wake(waiter)
 
 
 def following(record: TaskRecord, task: Json, *, now: float) -> TaskRecord:
     return replace(record, version=record.version + 1, state=state_of(task), updated=now, task=task)
+
+
+def without_artifacts(task: Json, ids: Sequence[str]) -> Json:
+    """The task without these artifacts: another attempt makes them anew."""
+    if not ids or "artifacts" not in task:
+        return task
+    left = [each for each in task["artifacts"] if each["artifactId"] not in ids]
+    kept = {key: value for key, value in task.items() if key != "artifacts"}
+    return {**kept, "artifacts": left} if left else kept
+
+
+def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord, list[Json]]:
+    task, remote, applied = record.task, record.remote, []
+    for update in write.updates:
+        if state_of(task).terminal:
+            break
+        if "remote" in update:
+            remote = update["remote"]
+            continue
+        task = fold(task, update)
+        applied.append(update)
+    after = replace(following(record, task, now=now), remote=remote)
+    # What has settled is nobody's to work on.
+    holder = "" if after.state.settled else after.holder if write.holder is None else write.holder
+    return (replace(after, holder=holder) if holder != after.holder else after), applied
+
+
+def _is_elsewhere(record: TaskRecord, write: Write) -> bool:
+    moved = write.at is not None and record.version != write.at
+    return moved or bool(write.replica and record.holder not in ("", write.replica))
+
+
+def _same(stored: Sequence[Json], wanted: Sequence[Json]) -> bool:
+    return bool(list(stored) == orjson.loads(orjson.dumps(list(wanted))))
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +260,4 @@ class Limits:
     beat_every: float = 3.0  # seconds between signs of life of this replica
     lease: float = 10.0  # seconds without one after which its tasks are somebody else's
     look_every: float = 5.0  # how soon a follower sees what no notification told
+    patience: float = 5.0  # seconds that a client's request waits for a store that is away

@@ -14,11 +14,14 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.agents import answers
 from lambdaagent.agents.clock import Clock
+from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.records import Key, TaskRecord, TaskStore
-from lambdaagent.tasks.live import Live, Outcome
+from lambdaagent.tasks.live import Live, Outcome, Write
 from lambdaagent.tasks.pushing import Pusher
+from lambdaagent.tasks.storing import FOR_EVER, until_written
 
 log = structlog.get_logger(__name__)
+_MOST_UNSTARTED = 10_000
 
 
 class Observer(Protocol):
@@ -48,7 +51,9 @@ class Lives:
         self.open = False
         self._pusher = pusher
         self._live: dict[str, Live] = {}
-        self._looks: set[asyncio.Task[None]] = set()
+        self._looks: set[asyncio.Task[bool]] = set()
+        # Messages that were given to the store without an answer and not to a container: version by task.
+        self._unstarted: dict[str, int] = {}
 
     def known(self, task_id: str) -> Live | None:
         return self._live.get(task_id)
@@ -90,12 +95,58 @@ class Lives:
         finally:
             self.drop(live)
 
+    def idle(self, task_id: str) -> bool:
+        """Nothing of this process works on the task or is about to."""
+        live = self._live.get(task_id)
+        return live is None or live.idle
+
+    def unstarted(self, record: TaskRecord) -> None:
+        """Whether the store has this message is not known; if it has, no container was called for it."""
+        while len(self._unstarted) >= _MOST_UNSTARTED:
+            del self._unstarted[next(iter(self._unstarted))]
+        self._unstarted[record.id] = record.version
+
+    def is_unstarted(self, record: TaskRecord) -> bool:
+        return self._unstarted.get(record.id) == record.version
+
+    def started(self, task_id: str) -> None:
+        self._unstarted.pop(task_id, None)
+
+    async def settled(self, live: Live, *, look_every: float) -> None:
+        """Until the task has ended or waits for its client; any number may wait. Raises ConflictError: it is gone.
+
+        While this process runs it, every change passes here. Otherwise a notification may be lost, so the store is
+        looked at now and then.
+        """
+        while not live.record.state.settled:
+            version = live.record.version
+            await live.beyond(version, within=None if live.run is not None else look_every)
+            if live.record.version == version and live.run is None:
+                try:
+                    there = await live.refresh(self.store)
+                except StoreError as error:
+                    log.info("task.not_refreshed", reason=str(error))
+                    continue
+                if not there:
+                    raise ConflictError(f"there is no task {live.record.id} any more")
+
     async def apply(
-        self, live: Live, updates: Sequence[Json], *, key: Key | None = None, holder: str | None = None
+        self,
+        live: Live,
+        updates: Sequence[Json],
+        *,
+        key: Key | None = None,
+        holder: str | None = None,
+        replica: str = "",
+        at: int | None = None,
+        patience: float = 0.0,
     ) -> Outcome:
-        """Raises StoreError: then nothing happened."""
+        """Waits up to `patience` seconds for a store that is away; for the others see `Write`. Raises StoreError."""
         before = live.record.state
-        outcome = await live.apply(updates, store=self.store, now=self.clock.now(), key=key, holder=holder)
+        write = Write(updates, key=key, holder=holder, replica=replica, at=at)
+        outcome = await until_written(
+            lambda: live.apply(write, store=self.store, now=self.clock.now()), patience=patience
+        )
         if live.record.state is not before and outcome is Outcome.ADVANCED:
             self.tell(live.record)
         if outcome is Outcome.ADVANCED and updates:
@@ -109,14 +160,17 @@ class Lives:
         if self._told is not None:
             self._told(record)
 
-    async def fail(self, live: Live, text: str) -> Outcome:
-        return await self.apply(live, [answers.failed(text, clock=self.clock)])
+    async def fail(
+        self, live: Live, text: str, *, replica: str = "", at: int | None = None, patience: float = FOR_EVER
+    ) -> Outcome:
+        failure = [answers.failed(text, clock=self.clock)]
+        return await self.apply(live, failure, replica=replica, at=at, patience=patience)
 
-    async def abandon(self, live: Live, text: str) -> None:
-        """As `fail`, where nobody could be told that even this does not work."""
+    async def abandon(self, live: Live, text: str, *, patience: float = FOR_EVER) -> None:
+        """As `fail`; an error is logged, because nobody waits for it."""
         try:
-            await self.fail(live, text)
-        except Exception:  # the store failed, or had the task's end already; the next start sees to the rest
+            await self.fail(live, text, patience=patience)
+        except Exception:  # the store is away, or forgot the task; the next beat of a replica sees to the rest
             log.exception("task.abandoned", task=live.record.id)
 
     def changed_elsewhere(self, task_id: str) -> None:
@@ -127,7 +181,7 @@ class Lives:
             self._looks.add(look)
             look.add_done_callback(self._looked)
 
-    def _looked(self, look: "asyncio.Task[None]") -> None:
+    def _looked(self, look: "asyncio.Task[bool]") -> None:
         self._looks.discard(look)
         if not look.cancelled() and look.exception() is not None:
             log.warning("task.not_refreshed", reason=str(look.exception()))  # followers look again by themselves

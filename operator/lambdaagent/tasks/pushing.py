@@ -73,21 +73,27 @@ class Pusher:
 
     async def put(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> PushConfig:
         """With an id of its own where it has none; what the task did up to version `sent` is not told."""
+        push = self.made(record, config, wire=wire, sent=sent)
+        await self._store.put_push(push)
+        return config_of(push)
+
+    def made(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> Push:
+        """As the store keeps it. Raises A2AError for a receiver that can be seen never to be called."""
         self.require(config)
-        made = replace(config, id=config.id or self._clock.new_id(), task_id=record.id)
-        await self._store.put_push(
-            Push(
-                task_id=record.id,
-                id=made.id,
-                url=made.url,
-                wire=wire,
-                token=made.token,
-                scheme=made.scheme,
-                credentials=made.credentials,
-                sent=sent,
-            )
+        return Push(
+            task_id=record.id,
+            id=config.id or self._clock.new_id(),
+            url=config.url,
+            wire=wire,
+            token=config.token,
+            scheme=config.scheme,
+            credentials=config.credentials,
+            sent=sent,
         )
-        return made
+
+    async def keep(self, push: Push) -> None:
+        """Raises StoreError."""
+        await self._store.put_push(push)
 
     async def of(self, task_id: str) -> list[PushConfig]:
         return [config_of(push) for push in await self._store.pushes(task_id)]

@@ -4,8 +4,7 @@ Bounded twice: so many at once in this process, and for an agent with a limit so
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
@@ -13,28 +12,35 @@ import structlog
 from lambdaagent import about
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import status_update
 from lambdaagent.agents.callee import Callee, timeout
-from lambdaagent.agents.calls import Caller, Turn
+from lambdaagent.agents.calls import Turn
 from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError
-from lambdaagent.tasks.carrying import GRACE, Carrier, travels
+from lambdaagent.tasks.calling import Calling
+from lambdaagent.tasks.carrying import Carrier, travels
 from lambdaagent.tasks.errors import EngineBusyError
 from lambdaagent.tasks.live import Limits, Live
 from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.places import Places
+from lambdaagent.tasks.replacing import Replacing
 
 log = structlog.get_logger(__name__)
 
 
 class Runner:
     def __init__(
-        self, *, lives: Lives, caller: Caller, limits: Limits, places: Places, carrier: Carrier | None = None
+        self,
+        *,
+        lives: Lives,
+        calling: Calling,
+        limits: Limits,
+        places: Places,
+        carrier: Carrier | None = None,
     ) -> None:
         """Without a carrier, no broker is there, and skills of mode async are called like the others."""
         self._carrier = carrier
         self._lives = lives
-        self._caller = caller
+        self._calling = calling
         self._limits = limits
         self._places = places
         self._runs: set[asyncio.Task[None]] = set()
@@ -74,9 +80,18 @@ class Runner:
         )
 
     def dispatch(
-        self, live: Live, callee: Callee, skill: Skill | None, message: Json, *, traceparent: str | None
+        self,
+        live: Live,
+        callee: Callee,
+        skill: Skill | None,
+        message: Json,
+        *,
+        traceparent: str | None,
+        replaced: Sequence[str] = (),
     ) -> None:
+        """`replaced` are the artifacts that an earlier attempt left unfinished."""
         record = live.record
+        self._lives.started(record.id)
         if self._carrier is not None and skill is not None and travels(skill):
             work = partial(self._carrier.send, live, callee, skill, message, traceparent=traceparent)
         else:
@@ -89,7 +104,7 @@ class Runner:
                 traceparent=traceparent,
                 remote=record.remote,
             )
-            work = partial(self._run, live, turn)
+            work = partial(self._run, live, turn, Replacing(replaced))
         self._lives.hold(live)
         run = asyncio.create_task(self._ended(live, work))
         live.run = run
@@ -114,27 +129,14 @@ class Runner:
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
         finally:
-            live.run = None
+            live.ended()
             self._lives.drop(live)
 
-    async def _run(self, live: Live, turn: Turn) -> None:
-        try:
-            async with asyncio.timeout(turn.timeout + GRACE):
-                await self._work(live, turn)
-        except TimeoutError:
-            await self._lives.fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
-
-    async def _work(self, live: Live, turn: Turn) -> None:
-        async with self._places.turn(turn.callee):
-            if live.record.state is TaskState.SUBMITTED:
-                await self._lives.apply(live, [status_update(TaskState.WORKING, now=self._lives.clock.now())])
-            async with aclosing(self._caller.stream(turn)) as batches:
-                async for updates in batches:
-                    if updates:
-                        await self._lives.apply(live, updates)
-                    if live.record.state.terminal:
-                        return
-        if not live.record.state.settled:
+    async def _run(self, live: Live, turn: Turn, replacing: Replacing) -> None:
+        async with self._calling.limited(live, turn) as limit:
+            going_on = await self._calling.call(live, turn, replacing, limit)
+            if not going_on or live.record.state.settled:
+                return
             # 202 and its like: the container goes on by itself, and an event will settle the task, wherever it arrives.
-            await self._lives.apply(live, [], holder="")
-            await live.settled()
+            if await self._calling.write(live, [], limit, holder=""):
+                await self._lives.settled(live, look_every=self._limits.look_every)

@@ -34,7 +34,7 @@ Both = tuple[PostgresStore, PostgresStore]
 async def test_the_other_replica_is_told_of_a_change_and_this_one_is_not(both: Both) -> None:
     heard: list[tuple[str, str]] = []
     for name, store in zip(("one", "other"), both, strict=True):
-        store.on_change(lambda task_id, name=name: heard.append((name, task_id)))  # type: ignore[misc]
+        store.on_change(lambda task_id, name=name: heard.append((name, task_id)), missed=lambda: None)  # type: ignore[misc]
         await store.listening()
     await both[0].create(record())
     await both[0].append(following(record()), updates=[UPDATE])
@@ -47,7 +47,7 @@ async def test_who_listens_hears_again_after_the_connection_was_cut(
     both: Both, postgres: Postgres, database_url: str
 ) -> None:
     heard: list[str] = []
-    both[1].on_change(heard.append)
+    both[1].on_change(heard.append, missed=lambda: None)
     await both[1].listening()
     postgres.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

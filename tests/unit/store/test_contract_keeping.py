@@ -47,7 +47,35 @@ async def test_overdue_are_those_that_nobody_works_on_and_that_should_have_been_
     await store.create(record("held", deadline=5.0, holder="one"))
     await store.create(record("waits", deadline=5.0, state=TaskState.INPUT_REQUIRED))
     await store.create(record("done", deadline=5.0, state=TaskState.COMPLETED))
-    assert [each.id for each in await store.overdue(now=6.0)] == ["late"]
+    assert [each.id for each in await store.overdue(now=6.0, held_before=5.0)] == ["late"]
+    assert {each.id for each in await store.overdue(now=6.0, held_before=5.1)} == {"late", "held"}
+
+
+async def test_what_a_holder_holds_is_what_has_not_settled(store: Store) -> None:
+    await store.create(record("works", holder="one"))
+    await store.create(record("of two", holder="two"))
+    await store.create(record("nobody's"))
+    await store.create(record("ended", holder="one", state=TaskState.COMPLETED))
+    await store.create(record("waits", holder="one", state=TaskState.INPUT_REQUIRED))
+    assert await store.held("one") == {"works"}
+    assert await store.held("nobody") == set()
+
+
+async def test_a_key_that_changed_the_task_is_known(store: Store) -> None:
+    await store.create(record())
+    await store.append(following(record()), updates=[], key=("", "first"))
+    assert await store.changed_by("t", ("", "first"))
+    assert not await store.changed_by("t", ("", "second"))
+    assert not await store.changed_by("other", ("", "first"))
+
+
+async def test_a_task_and_its_push_configuration_are_written_together_or_not_at_all(store: Store) -> None:
+    assert await store.create(record(), once="k", push=push()) is None
+    assert [each.id for each in await store.pushes("t")] == ["p"]
+    again = push("other", task_id="second")
+    assert await store.create(record("second"), once="k", push=again) == "t"
+    assert await store.get("second") is None
+    assert await store.pushes("second") == []
 
 
 async def test_a_holder_is_dead_until_it_says_that_it_lives(store: Store) -> None:

@@ -8,7 +8,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
 from tests.unit.store.records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
@@ -116,7 +115,7 @@ async def test_a_batch_that_fails_tells_each_of_its_callers_and_the_next_one_is_
     async def write(ops: object) -> list[bool | StoreError]:
         assert isinstance(ops, list)
         if 1 in ops:
-            raise OperationalError("insert", {}, Exception("disk full"))
+            raise StoreError("disk full")
         seen.extend(ops)
         return [True] * len(ops)
 

@@ -13,7 +13,7 @@ from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.agents.callee import Callee, callee
-from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.calls import Caller, Turn
 from lambdaagent.agents.clock import Clock, system
 from lambdaagent.api.agent import parse
 from lambdaagent.events.cloudevents import Event
@@ -112,12 +112,20 @@ class Bench:
         return record.state
 
 
-def bench_of(store: Store, *, limits: Limits | None = None, clock: Clock = CLOCK, known: Callee | None = None) -> Bench:
+def bench_of(
+    store: Store,
+    *,
+    limits: Limits | None = None,
+    clock: Clock = CLOCK,
+    known: Callee | None = None,
+    caller: Caller | None = None,
+) -> Bench:
+    """`caller` takes the place of the bench's own container."""
     container, observed = Container(at_once), Observed()
     found = known or agent()
     engine = Engine(
         store=store,
-        caller=container,
+        caller=caller or container,
         clock=clock,
         observer=observed,
         lookup=lambda namespace, name: found if name == found.name else None,

@@ -42,8 +42,8 @@ def chunk(text: str, *, append: bool = True, last: bool = False) -> Json:
 
 @pytest.fixture
 async def talking() -> AsyncGenerator[tuple[Bench, Talking], None]:
-    bench, container = bench_of(MemoryStore(), limits=Limits(look_every=0.05)), Talking()
-    bench.engine._caller = bench.engine._runner._caller = container
+    container = Talking()
+    bench = bench_of(MemoryStore(), limits=Limits(look_every=0.05), caller=container)
     await bench.engine.start()
     yield bench, container
     await bench.engine.stop(grace=0)

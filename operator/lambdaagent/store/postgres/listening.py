@@ -1,6 +1,6 @@
 """Who else changes tasks: notifications on a connection of their own, for as long as the store is open.
 
-What happens while the connection is down is missed; those who follow a task look at it now and then anyway. A
+What happens while the connection is down is missed; whoever listens is told so when it is back. A
 connection that died without a word is noticed by asking it something.
 """
 
@@ -25,11 +25,14 @@ class Listening:
         self._sender = sender
         self._backoff = backoff or Backoff(first=0.2, cap=10.0)
         self._listeners: list[Callable[[str], None]] = []
+        self._missed: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self.listening = asyncio.Event()
 
-    def add(self, listener: Callable[[str], None]) -> None:
+    def add(self, listener: Callable[[str], None], missed: Callable[[], None]) -> None:
+        """`missed` is called each time that it begins to listen: what happened before was not heard."""
         self._listeners.append(listener)
+        self._missed.append(missed)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="store-listening")
 
@@ -58,6 +61,8 @@ class Listening:
             await connection.add_listener(sql.CHANNEL, self._heard)
             self._backoff.reset()
             self.listening.set()
+            for missed in self._missed:
+                missed()
             while not ended.is_set():
                 try:
                     async with asyncio.timeout(_ALIVE):

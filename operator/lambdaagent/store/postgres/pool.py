@@ -20,6 +20,8 @@ Found = TypeVar("Found")
 Work = Callable[["Connection"], Awaitable[Found]]
 _CONNECT, _STATEMENT, _CALL = 5.0, 10.0, 15.0
 _AGAIN = ("40001", "40P01")
+# SQLSTATE classes that speak of the values: data exceptions, constraints, values too long for an index.
+_UNFIT = ("22", "23", "54")
 _ATTEMPTS = 5
 _SETTINGS = {
     "application_name": "lambdaagent gateway",
@@ -142,7 +144,7 @@ class Pool:
 
     def _error(self, error: BaseException) -> StoreError:
         state = getattr(error, "sqlstate", None) or ""
-        if state.startswith("22") or isinstance(error, ValueError):
+        if state.startswith(_UNFIT) or isinstance(error, ValueError):
             return UnfitError(self.url.reason(error))
         if isinstance(error, TimeoutError):
             return StoreError(f"{self.url} did not answer in time")

@@ -61,11 +61,13 @@ BURY = f"""
 INSERT INTO {LETTERS} ({LETTER_COLUMNS}) SELECT * FROM unnest({_arrays(rows.LETTER)})
 ON CONFLICT DO NOTHING RETURNING namespace, agent, source, event_id"""
 
+CHANGED_BY = f"SELECT FROM {CHANGES} WHERE task_id = $1 AND source = $2 AND event_id = $3"
 GET = f"SELECT {TASK_COLUMNS} FROM {TASKS} WHERE id = $1"
 LOG = f"SELECT version, updates FROM {CHANGES} WHERE task_id = $1 AND version > $2 ORDER BY version"
 UNSETTLED = f"SELECT {TASK_COLUMNS} FROM {TASKS} WHERE settled = 0"
 UNSETTLED_OF = f"{UNSETTLED} AND holder = ANY($1::text[])"
-OVERDUE = f"{UNSETTLED} AND holder = '' AND deadline < $1"
+HELD = f"SELECT id FROM {TASKS} WHERE settled = 0 AND holder = $1"
+OVERDUE = f"{UNSETTLED} AND deadline < CASE holder WHEN '' THEN $1::float8 ELSE $2::float8 END"
 
 # One transaction per so many, so that no lock is held and no log grown for long; other replicas take other ones.
 PRUNED_AT_ONCE = 500

@@ -27,6 +27,8 @@ from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Listing,
 class PostgresStore:
     """Open with `await PostgresStore.open(url)`; a database that is not there yet, or not migrated, is waited for."""
 
+    shared = True
+
     def __init__(self, pool: Pool) -> None:
         sender = secrets.token_hex(8)
         self._pool = pool
@@ -51,11 +53,14 @@ class PostgresStore:
     async def look(self) -> None:
         await self._pool.look()
 
-    async def create(self, record: TaskRecord, *, once: str | None = None) -> str | None:
-        return await self._creating.submit(Create(record, once))
+    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
+        return await self._creating.submit(Create(record, once, push))
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         return await self._appending.submit(Append(record, tuple(updates), key))
+
+    async def changed_by(self, task_id: str, key: Key) -> bool:
+        return bool(await self._fetch(sql.CHANGED_BY, task_id, *key))
 
     async def get(self, task_id: str) -> TaskRecord | None:
         row = await self._pool.run(lambda connection: connection.fetchrow(sql.GET, text(task_id)))
@@ -74,8 +79,11 @@ class PostgresStore:
             found = await self._fetch(sql.UNSETTLED_OF, list(holders))
         return [rows.record_of(row) for row in found]
 
-    async def overdue(self, *, now: float) -> list[TaskRecord]:
-        return [rows.record_of(row) for row in await self._fetch(sql.OVERDUE, now)]
+    async def held(self, holder: str) -> set[str]:
+        return {str(row[0]) for row in await self._fetch(sql.HELD, holder)}
+
+    async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
+        return [rows.record_of(row) for row in await self._fetch(sql.OVERDUE, now, held_before)]
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
         gone = await self._prune(sql.PRUNE_BEFORE, before)
@@ -98,8 +106,8 @@ class PostgresStore:
     async def dead(self) -> list[str]:
         return [str(row[0]) for row in await self._fetch(sql.DEAD)]
 
-    def on_change(self, listener: Callable[[str], None]) -> None:
-        self._listening.add(listener)
+    def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
+        self._listening.add(listener, missed)
 
     async def listening(self) -> None:
         """Until changes by others are heard."""

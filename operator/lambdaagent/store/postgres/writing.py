@@ -30,8 +30,19 @@ class Writing:
             [text(value) for value in column] for column in zip(*sorted(made, key=lambda row: str(row[0])), strict=True)
         ]
 
+        pushed = {op.record.id: op.push for op in ops if op.push is not None}
+
+        async def insert(connection: Connection) -> set[str]:
+            if not pushed:
+                return {row[0] for row in await connection.fetch(sql.CREATE, *columns)}
+            async with connection.transaction():
+                new = {row[0] for row in await connection.fetch(sql.CREATE, *columns)}
+                pushes = [tuple(map(text, rows.push_row(push))) for task_id, push in pushed.items() if task_id in new]
+                await connection.executemany(sql.PUT_PUSH, pushes)
+            return new
+
         async def write(connection: Connection) -> dict[str, str] | None:
-            new = {row[0] for row in await connection.fetch(sql.CREATE, *columns)}
+            new = await insert(connection)
             if len(new) == len(ops):
                 return None
             asked = [op for op in ops if op.record.id not in new and op.once is not None]

@@ -1,0 +1,75 @@
+"""One call to a container for a task: its answer is stored as it comes, and kept until the store has it.
+
+The time that a write waits for the store is not the container's: the call's limit stands still meanwhile, and a write
+is not cut short by it. A call ends when the task has ended elsewhere or another replica has taken it over.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import status_update
+from lambdaagent.agents.calls import Caller, Turn
+from lambdaagent.store.errors import UnfitError
+from lambdaagent.tasks.live import Live, Outcome
+from lambdaagent.tasks.lives import Lives
+from lambdaagent.tasks.places import Places
+from lambdaagent.tasks.replacing import Replacing
+from lambdaagent.tasks.storing import FOR_EVER
+
+GRACE = 1.0  # seconds that the container's own time-out may be late
+_OVER = (Outcome.ENDED, Outcome.TAKEN)
+
+
+class Calling:
+    def __init__(self, *, lives: Lives, caller: Caller, places: Places, replica: str) -> None:
+        self._lives = lives
+        self._caller = caller
+        self._places = places
+        self._replica = replica
+
+    @asynccontextmanager
+    async def limited(self, live: Live, turn: Turn) -> AsyncIterator[asyncio.Timeout]:
+        """The task fails where the call takes too long, or answers what no store could keep."""
+        try:
+            async with asyncio.timeout(turn.timeout + GRACE) as limit:
+                yield limit
+        except TimeoutError:
+            await self._fail(live, f"The agent did not finish the task in {turn.timeout:g} s.")
+        except UnfitError as error:
+            await self._fail(live, f"The agent's answer cannot be kept: {error}.")
+
+    async def call(self, live: Live, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
+        """Returns when the container's answer is over. False: the task is no longer this replica's to work on."""
+        async with self._places.turn(turn.callee):
+            if live.record.state is TaskState.SUBMITTED:
+                working = status_update(TaskState.WORKING, now=self._lives.clock.now())
+                if not await self.write(live, [working], limit):
+                    return False
+            async with aclosing(self._caller.stream(turn)) as batches:
+                async for updates in batches:
+                    if updates and not await self.write(live, replacing.renamed(updates), limit):
+                        return False
+                    if live.record.state.terminal:
+                        return False
+        return True
+
+    async def write(
+        self, live: Live, updates: list[Json], limit: asyncio.Timeout, *, holder: str | None = None
+    ) -> bool:
+        """Waits for a store that is away. False: the task has ended, or another replica holds it."""
+        loop, until = asyncio.get_running_loop(), limit.when()
+        began = loop.time()
+        if until is not None and until > began:
+            limit.reschedule(None)
+        try:
+            outcome = await self._lives.apply(live, updates, holder=holder, replica=self._replica, patience=FOR_EVER)
+        finally:
+            if limit.when() is None and until is not None:
+                limit.reschedule(until + loop.time() - began)
+        return outcome not in _OVER
+
+    async def _fail(self, live: Live, text: str) -> None:
+        await self._lives.fail(live, text, replica=self._replica)
