@@ -18,7 +18,8 @@ STREAMS = ("streamed", "again")
 # A gateway that beats so long after its container answered could have written the answer.
 KEPT_SECONDS = 5.0
 REASONS = {
-    "The gateway was restarted": "gateway restarted",
+    "The gateway was restarted": "gateway gone",
+    "The gateway that ran the task is gone": "gateway gone",
     "The gateway was stopped": "gateway stopped",
     "The gateway failed": "gateway failed",
     "The agent could not be called": "agent unreachable",
@@ -82,7 +83,7 @@ def _failure(found: Account, sent: Sent, task: Json) -> None:
     text, history = reason(task), found.histories[sent.task_id]
     name = next((name for start, name in REASONS.items() if text.startswith(start)), text[:60] or "no reason")
     found.failed[name].append((history.ended or history.created) - history.created)
-    if name == "gateway restarted" and found.lived(history):
+    if name == "gateway gone" and found.lived(history):
         found.wrong["reason"].append(f"{sent.key}: {text!r}, and its gateway lives")
     if name == "agent unreachable" and not any(
         kill.kind == "container" and kill.began < (history.ended or 0) and kill.back > history.created

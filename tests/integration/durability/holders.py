@@ -1,6 +1,6 @@
 """Who held which task, noted by PostgreSQL itself: a trigger sees every version, and a replica's row its last beat.
 
-A task that failed because its gateway "was restarted" is told the truth only if that gateway never beat again.
+A task that failed because its gateway is gone is told the truth only if that gateway never beat again.
 """
 
 from dataclasses import dataclass
