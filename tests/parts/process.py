@@ -30,6 +30,14 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
 class Process:
     def __init__(self, name: str, args: Sequence[str], *, folder: Path, env: Mapping[str, str] | None = None) -> None:
         self.name = name

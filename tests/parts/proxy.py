@@ -1,17 +1,21 @@
-"""A TCP proxy on loopback whose network fails on command: silence, refusal, reset."""
+"""A TCP proxy on loopback whose network fails on command: silence, refusal, reset, answers that do not arrive."""
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
 class Proxy:
-    def __init__(self, *, port: int) -> None:
-        self._target = port
+    def __init__(self, *ports: int) -> None:
+        # Each connection goes to one of them that takes it, as a Service sends it to one of its Pods.
+        self.targets = list(ports)
         self._server: asyncio.Server | None = None
         self._passing = asyncio.Event()
         self._passing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
         self._refusing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -22,9 +26,14 @@ class Proxy:
         """Connections stay open, new ones open too, and nothing passes: what a dropped route looks like."""
         self._passing.clear()
 
+    def hold_answers(self) -> None:
+        """What the client sends arrives, and what the server answers does not: a reset() then loses it."""
+        self._answering.clear()
+
     def heal(self) -> None:
         self._refusing = False
         self._passing.set()
+        self._answering.set()
 
     def refuse(self) -> None:
         """New connections are closed at once, existing ones are reset."""
@@ -46,9 +55,11 @@ class Proxy:
         self._writers.add(writer)
         other: asyncio.StreamWriter | None = None
         try:
-            back, other = await asyncio.open_connection("127.0.0.1", self._target)
+            back, other = await self._connect()
             self._writers.add(other)
-            await asyncio.gather(self._copy(reader, other), self._copy(back, writer))
+            await asyncio.gather(
+                self._copy(reader, other, self._passing), self._copy(back, writer, self._passing, self._answering)
+            )
         except (OSError, asyncio.CancelledError):
             pass
         finally:
@@ -60,9 +71,17 @@ class Proxy:
                         await end.wait_closed()
             self._tasks.discard(task)
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        *others, last = random.sample(self.targets, len(self.targets))
+        for port in others:
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", port)
+        return await asyncio.open_connection("127.0.0.1", last)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *gates: asyncio.Event) -> None:
         while data := await reader.read(65536):
-            await self._passing.wait()
+            for gate in gates:
+                await gate.wait()
             writer.write(data)
             await writer.drain()
         writer.transport.abort()
@@ -81,9 +100,9 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy(port: int) -> AsyncIterator[Proxy]:
-    """To `port` of this machine; `.port` is where it listens."""
-    found = Proxy(port=port)
+async def proxy(*ports: int) -> AsyncIterator[Proxy]:
+    """To one of `ports` of this machine, `targets` later; `.port` is where it listens."""
+    found = Proxy(*ports)
     await found.start()
     try:
         yield found

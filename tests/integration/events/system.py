@@ -1,6 +1,7 @@
 """The processes of an installation on plain RabbitMQ: two gateways, two dispatchers, one RabbitMQ and one PostgreSQL.
 
-Each dispatcher has a gateway of its own: in a cluster a Service would stand between, and send to whichever lives.
+Each dispatcher has a gateway of its own, unless a test gives the URL of something that stands before all of them, as a
+Service does in a cluster.
 """
 
 import os
@@ -48,6 +49,8 @@ def started(
     system: str,
     agents: Agents,
     replicas: int = 2,
+    dispatchers: int | None = None,
+    service: str = "",
     **settings: str,
 ) -> Iterator[System]:
     common = {
@@ -66,14 +69,15 @@ def started(
     }
     found = System([], [], agents)
     for number in range(replicas):
-        for name in ("gateway", "dispatcher"):
-            (folder / f"{name}{number}").mkdir(parents=True)
-        gateway = Running("gateway", folder / f"gateway{number}", common | config[rights.GATEWAY])
-        own = {"LAMBDAAGENT_EVENTS_URL": gateway.url, "LAMBDAAGENT_GATEWAY_URL": gateway.url}
-        found.gateways.append(gateway)
-        found.dispatchers.append(
-            Running("dispatcher", folder / f"dispatcher{number}", common | config[rights.DISPATCHER] | own)
-        )
+        where = folder / f"gateway{number}"
+        where.mkdir(parents=True)
+        found.gateways.append(Running("gateway", where, common | config[rights.GATEWAY]))
+    for number in range(replicas if dispatchers is None else dispatchers):
+        where = folder / f"dispatcher{number}"
+        where.mkdir(parents=True)
+        url = service or found.gateways[number].url
+        own = {"LAMBDAAGENT_EVENTS_URL": url, "LAMBDAAGENT_GATEWAY_URL": url}
+        found.dispatchers.append(Running("dispatcher", where, common | config[rights.DISPATCHER] | own))
     try:
         for each in found.processes:
             each.launch()

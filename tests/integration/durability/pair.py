@@ -1,0 +1,194 @@
+"""Two gateways over one PostgreSQL and one container, for tests of a single moment in which something fails.
+
+The first gateway's way to PostgreSQL is a proxy (`line`), the second one's is not. Nothing here is slower or faster
+than in an installation: what a test waits for it sees in the store or at the container.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+import asyncpg
+from tests.integration.dispatcher.world import Agents
+from tests.integration.durability.client import AgainError, Client, Json, send
+from tests.integration.durability.container import Container
+from tests.parts.kubernetes import KubeApiserver
+from tests.parts.proxy import Proxy, proxy
+from tests.parts.running import Running
+
+CALLS, ONCE = "calls", "once"
+"""The agents; the second one takes a messageId that comes again for the same request."""
+SKILLS: list[dict[str, Any]] = [
+    {"id": "say", "name": "Say", "invoke": {"timeoutSeconds": 120}},
+    {"id": "again", "name": "Again", "invoke": {"timeoutSeconds": 120, "idempotent": True}},
+    {"id": "brief", "name": "Brief", "invoke": {"timeoutSeconds": 3}},
+    {"id": "brief-again", "name": "Brief, again", "invoke": {"timeoutSeconds": 3, "idempotent": True}},
+]
+
+
+@dataclass
+class Pair:
+    gateways: list[Running]
+    line: Proxy
+    container: Container
+    agents: Agents
+    client: Client
+    database: asyncpg.Connection
+    url: str
+    folder: Path
+    locks: dict[str, asyncpg.Connection] = field(default_factory=dict)
+
+    async def warm(self) -> None:
+        """The first gateway's connections know its statements, so that each of them is one message to PostgreSQL."""
+        for number in range(5):
+            await self.send("say warm", f"warm-{number}")
+
+    def begin(
+        self, text: str, key: str, *, gateway: int = 0, skill: str = "say", **options: Any
+    ) -> "asyncio.Task[Json | None]":
+        """A message on its way to one gateway; the result is its task, or None where the sender must ask again."""
+        return asyncio.create_task(self._send(text, key, gateway=gateway, skill=skill, **options))
+
+    async def send(self, text: str, key: str, *, gateway: int = 0, skill: str = "say", **options: Any) -> Json:
+        task = await self._send(text, key, gateway=gateway, skill=skill, **options)
+        assert task is not None, f"gateway {gateway} did not answer to {key}"
+        return task
+
+    async def _send(
+        self, text: str, key: str, *, gateway: int, skill: str, agent: str = CALLS, keyed: bool = True, **options: Any
+    ) -> Json | None:
+        params = send(text, key, skill=skill, **options)
+        try:
+            found = await self.client.ask(gateway, agent, "SendMessage", params, key=key if keyed else "")
+        except AgainError:
+            return None
+        task: Json = found["task"]
+        return task
+
+    async def begun(self, key: str, *, times: int = 1) -> None:
+        """The container has the call."""
+        await self.seen(lambda: self.container.keys("begun").count(key) >= times, what=f"the call {key}")
+
+    async def seen(self, condition: Any, *, within: float = 20, what: str = "") -> None:
+        deadline = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {within} s: {what}"
+            await asyncio.sleep(0.01)
+
+    async def stored(self, condition: str, *arguments: object, within: float = 20) -> Any:
+        """The first column of the first task that the condition finds, once there is one."""
+        deadline = time.monotonic() + within
+        while True:
+            found = await self.database.fetchval(f"SELECT id FROM lambdaagent_tasks WHERE {condition}", *arguments)
+            if found is not None:
+                return found
+            assert time.monotonic() < deadline, f"no task within {within} s: {condition}"
+            await asyncio.sleep(0.01)
+
+    async def version(self, task_id: str) -> int:
+        return int(await self.database.fetchval("SELECT version FROM lambdaagent_tasks WHERE id = $1", task_id))
+
+    async def cut(self, *, seconds: float) -> None:
+        """PostgreSQL is away for the first gateway, and back when this returns."""
+        self.line.refuse()
+        await asyncio.sleep(seconds)
+        self.line.heal()
+
+    async def lose_answer(self, table: str, condition: str, *arguments: object) -> str:
+        """PostgreSQL commits what waits for the lock of this table, and the first gateway never hears of it.
+
+        The table is locked before; the condition finds the task by what is committed.
+        """
+        await self.waiting_for_lock()
+        self.line.hold_answers()
+        await self.unlock(table)
+        task_id = str(await self.stored(condition, *arguments))
+        self.line.reset()
+        self.line.heal()
+        return task_id
+
+    async def lock(self, table: str) -> None:
+        """Who writes to the table waits, until `unlock`."""
+        assert table not in self.locks
+        connection = self.locks[table] = await asyncpg.connect(self.url)
+        await connection.execute("BEGIN")
+        await connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
+
+    async def unlock(self, table: str) -> None:
+        await self.locks.pop(table).close()
+
+    async def waiting_for_lock(self, *, query: str = "") -> list[int]:
+        """The server processes that do and run such a query, once there are any."""
+        deadline = time.monotonic() + 20
+        sql = (
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            " AND position($1 in query) > 0"
+        )
+        while True:
+            if found := [row[0] for row in await self.database.fetch(sql, query)]:
+                return found
+            assert time.monotonic() < deadline, "nobody waits for the lock"
+            await asyncio.sleep(0.01)
+
+    async def terminate(self, pids: list[int]) -> None:
+        """Ends server processes: what they had not committed is undone."""
+        for pid in pids:
+            await self.database.execute("SELECT pg_terminate_backend($1)", pid)
+
+
+def settings(kubeconfig: Path, database: str) -> dict[str, str]:
+    return {
+        "KUBECONFIG": str(kubeconfig),
+        "LAMBDAAGENT_DATABASE": database,
+        "LAMBDAAGENT_PUSH_ALLOW": "127.0.0.0/8",
+    }
+
+
+@asynccontextmanager
+async def started(server: KubeApiserver, namespace: str, url: str, folder: Path) -> AsyncIterator[Pair]:
+    container, agents = Container(), Agents(server, namespace)
+    container.start()
+    agents.make(CALLS, url=container.url, a2a={"skills": SKILLS})
+    agents.make(ONCE, url=container.url, a2a={"skills": SKILLS, "deduplicateMessages": True})
+    async with AsyncExitStack() as stack:
+        stack.callback(container.stop)
+        port = int(url.rpartition("/")[0].rpartition(":")[2])
+        line = await stack.enter_async_context(proxy(port))
+        through = url.replace(f":{port}/", f":{line.port}/")
+        gateways = [
+            Running("gateway", folder, settings(server.kubeconfig, database), name=f"gateway{number}")
+            for number, database in enumerate((through, url))
+        ]
+        for gateway in gateways:
+            gateway.launch()
+            stack.push_async_callback(asyncio.to_thread, gateway.stop)
+        for gateway in gateways:
+            await asyncio.to_thread(gateway.await_ready)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        database = await asyncpg.connect(url)
+        stack.push_async_callback(database.close)
+        client = Client(session, gateways, namespace, chance=Random(1))
+        for number in range(2):
+            await _served(client, number)
+        found = Pair(gateways, line, container, agents, client, database, url, folder)
+        yield found
+        for table in list(found.locks):
+            await found.unlock(table)
+
+
+async def _served(client: Client, gateway: int) -> None:
+    deadline = time.monotonic() + 20
+    for agent in (CALLS, ONCE):
+        while True:
+            try:
+                await client.ask(gateway, agent, "ListTasks", {})
+                break
+            except AgainError:
+                assert time.monotonic() < deadline, f"gateway {gateway} does not serve {agent}"
+                await asyncio.sleep(0.05)
