@@ -116,7 +116,7 @@ class GatewaySettings(_Common, TaskSettings):
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
-    max_parts: int = Field(1_000, ge=1, le=10_000, description="Parts that a client's message may have")
+    max_parts: int = Field(1_000, ge=1, le=5_000, description="Parts that a client's message may have")
     max_batch_events: int = Field(1_000, ge=1, le=100_000, description="Events that one batch may hold")
     max_header_bytes: int = Field(
         32 * 1024, ge=1024, le=1024 * 1024, description="Bytes of one request header; all together: four times as many"
@@ -162,7 +162,7 @@ class SidecarSettings(BaseSettings):
     host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
     port: int = Field(8090, ge=0, le=65535)
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
-    max_parts: int = Field(1_000, ge=1, le=10_000, description="Parts that a client's message may have")
+    max_parts: int = Field(1_000, ge=1, le=5_000, description="Parts that a client's message may have")
     max_batch_events: int = Field(1_000, ge=1, le=100_000, description="Events that one batch may hold")
     max_header_bytes: int = Field(
         32 * 1024, ge=1024, le=1024 * 1024, description="Bytes of one request header; all together: four times as many"

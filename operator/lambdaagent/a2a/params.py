@@ -33,7 +33,7 @@ _PART = {"media_type": "mediaType"}
 CONTENT = ("text", "raw", "url", "data")
 PARTS = 1_000
 """Parts that a client's message may have, unless a setting says otherwise."""
-_MOST_PARTS = 10_000
+_MOST_PARTS = 5_000
 PAGE_SIZE = 50
 
 

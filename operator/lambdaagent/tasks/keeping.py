@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 _LATE = "No answer to the task came in time."
 _LOST = "The gateway lost track of the task while its store was unavailable; how the call ended is not known."
-_ALONE = "The gateway was restarted while the task was running."
+_RESTARTED = "The gateway was restarted while the task was running."
 
 
 class Keeper:
@@ -85,10 +85,10 @@ class Keeper:
         await self.compare()
         if self._may_judge():
             lease = self._limits.lease
-            alone = f"The gateway that ran the task is gone: it gave no sign of life for {lease:g} s."
+            silent = f"The gateway that ran the task gave no sign of life for {lease:g} s."
             if dead := [holder for holder in await store.dead() if holder != self._replica]:
                 for record in await store.unsettled(holders=dead):
-                    await self._take_over(record, why=alone if store.shared else _ALONE)
+                    await self._take_over(record, why=silent if store.shared else _RESTARTED)
         # A holder whose store was away is given the time to write what it has.
         held_before = now - 2 * self._limits.lease if self._may_judge() else 0.0
         for record in await store.overdue(now=now, held_before=held_before):

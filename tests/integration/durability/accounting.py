@@ -19,7 +19,7 @@ STREAMS = ("streamed", "again")
 KEPT_SECONDS = 5.0
 REASONS = {
     "The gateway was restarted": "gateway gone",
-    "The gateway that ran the task is gone": "gateway gone",
+    "The gateway that ran the task gave no sign of life": "gateway gone",
     "The gateway was stopped": "gateway stopped",
     "The gateway failed": "gateway failed",
     "The agent could not be called": "agent unreachable",

@@ -225,7 +225,7 @@ def test_when_a_gateway_dies_its_tasks_fail_with_the_reason_or_are_begun_anew(re
     assert not following.is_alive()
     last = seen[-1]["statusUpdate"]["status"]
     assert last["state"] == "TASK_STATE_FAILED"
-    assert "restarted" in last["message"]["parts"][0]["text"]
+    assert "no sign of life" in last["message"]["parts"][0]["text"]
     wait(lambda: three.state(repeated["id"]) == "TASK_STATE_COMPLETED", within=30)
     assert replicas.agent.calls.count("stream 30") == 2
     wait(lambda: any(_is_failed(body, failing["id"]) for body in replicas.agent.pushed))

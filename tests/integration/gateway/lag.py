@@ -1,0 +1,85 @@
+"""A gateway in a thread of its own, whose loop is watched: how much processor time passes between two of its turns.
+
+Processor time of that thread and not the clock: what else the machine does is not the gateway's.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tests.integration.gateway.world import World, world
+
+T = TypeVar("T")
+
+
+@dataclass
+class Watched:
+    world: World
+    loop: asyncio.AbstractEventLoop
+    worst: float = 0.0  # seconds
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def run(self, work: Callable[[World], Awaitable[T]]) -> T:
+        """In the gateway's own loop."""
+
+        async def call() -> T:
+            return await work(self.world)
+
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(30)
+
+    async def watch(self) -> None:
+        while not self._stop.is_set():
+            before = time.thread_time()
+            await asyncio.sleep(0.002)
+            self.worst = max(self.worst, time.thread_time() - before)
+
+
+@asynccontextmanager
+async def _watched(settings: dict[str, Any]) -> AsyncIterator[Watched]:
+    async with world(**settings) as found:
+        watched = Watched(found, asyncio.get_running_loop())
+        watching = asyncio.create_task(watched.watch())
+        try:
+            yield watched
+        finally:
+            watched._stop.set()
+            await watching
+
+
+@contextmanager
+def watched_gateway(**settings: Any) -> Iterator[Watched]:
+    started, stop = threading.Event(), threading.Event()
+    made: list[Watched] = []
+    failed: list[BaseException] = []
+
+    async def serve() -> None:
+        async with _watched(settings) as found:
+            made.append(found)
+            started.set()
+            while not stop.is_set():
+                await asyncio.sleep(0.02)
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="gateway")
+    thread.start()
+    started.wait(20)
+    try:
+        if failed:
+            raise failed[0]
+        yield made[0]
+    finally:
+        stop.set()
+        thread.join(20)
+        if failed:
+            raise failed[0]

@@ -1,0 +1,259 @@
+"""What clients and containers send in too great a number or depth: refused shortly, while others are served.
+
+Every case looks at the size of the answer and at the lag of the gateway's loop.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from tests.integration.gateway.lag import Watched, watched_gateway
+from tests.integration.gateway.upstream import PlainAgent, plain_agent
+from tests.integration.gateway.world import manifest, skill
+
+MOST_LAG = 0.05  # seconds of processor time in one turn of the loop
+MOST_ANSWER = 64 * 1024
+MIB = 1024 * 1024
+BASE = "/agents/shop/echo/api/a2a"
+JSON = {"Content-Type": "application/json"}
+V1 = JSON | {"A2A-Version": "1.0"}
+BATCH = {"Content-Type": "application/cloudevents-batch+json"}
+EVENT = {"Content-Type": "application/cloudevents+json"}
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[PlainAgent]:
+    with plain_agent() as found:
+        yield found
+
+
+@pytest.fixture
+def gateway(agent: PlainAgent) -> Iterator[Watched]:
+    agent.respond = None
+    with watched_gateway() as found:
+
+        async def add(world: Any) -> None:
+            a2a = {"enabled": True, "skills": [skill("say")]}
+            world.add(manifest("echo", a2a=a2a, eventing={"enabled": True}), url=agent.url)
+            world.broker.bind("shop/shared", "t")
+
+        found.run(add)
+        found.worst = 0.0
+        yield found
+
+
+def post(gateway: Watched, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    return httpx.post(gateway.world.url + path, content=body, headers=headers, timeout=30)
+
+
+def rpc(
+    parts: bytes, *, method: str = "SendMessage", name: str = "parts", more: bytes = b"", message: bytes = b""
+) -> bytes:
+    return (
+        b'{"jsonrpc":"2.0","id":1,"method":"%b","params":{"message":{"messageId":"m","role":"ROLE_USER","%b":%b%b}%b}}'
+        % (method.encode(), name.encode(), parts, message, more)
+    )
+
+
+def rest(parts: bytes, *, name: str = "parts") -> bytes:
+    return b'{"message":{"messageId":"m","role":"ROLE_USER","%b":%b}}' % (name.encode(), parts)
+
+
+def many(element: bytes, *, size: int = 6 * MIB) -> bytes:
+    return b"[" + b",".join([element] * (size // (len(element) + 1))) + b"]"
+
+
+def members(count: int) -> bytes:
+    return b"{" + b",".join(b'"%d":1' % n for n in range(count)) + b"}"
+
+
+TEXT = b'[{"text":"x"}]'
+REQUESTS = [
+    pytest.param(BASE, rpc(many(b"{}")), V1, id="6 MB of empty parts"),
+    pytest.param(BASE, rpc(many(b"{}"), method="message/send"), JSON, id="6 MB of empty parts, 0.3"),
+    pytest.param(f"{BASE}/message:send", rest(many(b"{}")), V1, id="6 MB of empty parts, HTTP+JSON"),
+    pytest.param(
+        f"{BASE}/v1/message:send", rest(many(b"{}"), name="content"), JSON, id="6 MB of empty parts, 0.3 REST"
+    ),
+    pytest.param(BASE, rpc(many(b"1")), V1, id="6 MB of numbers for parts"),
+    pytest.param(BASE, rpc(many(b"{}", size=3000)), V1, id="1,000 bad parts"),
+    pytest.param(BASE, rpc(many(b'{"text":"x"}', size=500_000)), V1, id="38,000 good parts"),
+    pytest.param(BASE, rpc(many(b'{"kind":"x"}', size=500_000), method="message/send"), JSON, id="38,000 parts, 0.3"),
+    pytest.param(BASE, rpc(TEXT, message=b',"extensions":' + many(b'"x"', size=MIB)), V1, id="260,000 extensions"),
+    pytest.param(
+        BASE, rpc(TEXT, message=b',"extensions":' + many(b"1", size=MIB // 4)), V1, id="130,000 bad extensions"
+    ),
+    pytest.param(
+        BASE, rpc(TEXT, message=b',"referenceTaskIds":' + many(b'"x"', size=MIB)), V1, id="260,000 references"
+    ),
+    pytest.param(
+        BASE,
+        rpc(TEXT, more=b',"configuration":{"acceptedOutputModes":' + many(b'"x"', size=MIB) + b"}"),
+        V1,
+        id="modes",
+    ),
+    pytest.param(BASE, rpc(TEXT, message=b',"metadata":' + members(800_000)), V1, id="800,000 members of metadata"),
+    pytest.param(BASE, rpc(b'[{"data":' + members(800_000) + b"}]"), V1, id="800,000 members of data"),
+    pytest.param(BASE, rpc(b'[{"data":' + many(b"[]") + b"}]"), V1, id="2,000,000 empty arrays"),
+    pytest.param(BASE, rpc(b'[{"data":' + many(b'""') + b"}]"), V1, id="2,000,000 empty strings"),
+    pytest.param(BASE, members(800_000), V1, id="800,000 members of a request"),
+    pytest.param(BASE, many(b"{}"), V1, id="a batch of requests"),
+    *(
+        pytest.param(BASE, rpc(b'[{"data":' + b"[" * n + b"]" * n + b"}]"), V1, id=f"{n} levels")
+        for n in (240, 300, 1000, 1100, 100_000, 3_000_000)
+    ),
+    *(
+        pytest.param(BASE, rpc(TEXT, message=b',"metadata":' + b'{"a":' * n + b"1" + b"}" * n), V1, id=f"{n} objects")
+        for n in (240, 300, 1100, 100_000)
+    ),
+    pytest.param("/events/shop", many(b'{"id":"1"}'), BATCH, id="600,000 bad events"),
+    pytest.param(
+        "/events/shop",
+        many(b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}'),
+        BATCH,
+        id="110,000 good events",
+    ),
+    pytest.param("/events/shop", b"[" * 3_000_000, BATCH, id="a batch of brackets"),
+    pytest.param(
+        "/events/shop",
+        b'[{"specversion":"1.0","id":"1","source":"/s","type":"t","data":' + many(b"1") + b"}]",
+        BATCH,
+        id="an event of 3,000,000 numbers",
+    ),
+    pytest.param("/events/shop", b'{"data":' + members(800_000) + b"}", EVENT, id="an event of 800,000 members"),
+    pytest.param("/events/shop", b'{"data":' + b"[" * 100_000, EVENT, id="an event of 100,000 levels"),
+    pytest.param(
+        "/events/shop",
+        b'{"specversion":"1.0","id":"1","source":"/s","type":"t",' + members(40_000)[1:].replace(b'"', b'"a', 40_000),
+        EVENT,
+        id="an event of 40,000 attributes",
+    ),
+    pytest.param(f"{BASE}/skills/say", many(b"{}"), JSON | {"Prefer": "respond-async"}, id="a skill call as a task"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "headers"), REQUESTS)
+def test_a_request_without_bound_is_refused_shortly_and_holds_nobody_up(
+    gateway: Watched, path: str, body: bytes, headers: dict[str, str]
+) -> None:
+    answer = post(gateway, path, body, headers)
+    said = answer.json()
+    assert "error" in said or said["status"] in (400, 413), said
+    assert answer.status_code < 500
+    assert len(answer.content) < MOST_ANSWER
+    assert gateway.worst < MOST_LAG
+
+
+def test_the_first_violations_are_named_and_the_others_counted(gateway: Watched) -> None:
+    answer = post(gateway, BASE, rpc(many(b"{}", size=1500)), V1).json()["error"]
+    (details,) = [each for each in answer["data"] if "fieldViolations" in each]
+    assert len(details["fieldViolations"]) == 20
+    assert answer["message"].count("message.parts[") == 20
+    assert "and 480 more" in answer["message"]
+
+
+def test_bounds_are_settings(agent: PlainAgent) -> None:
+    with watched_gateway(max_parts=2, max_batch=2) as found:
+
+        async def add(world: Any) -> None:
+            world.add(manifest("echo", a2a={"enabled": True, "skills": [skill("say")]}), url=agent.url)
+
+        found.run(add)
+        assert "at most 2" in post(found, BASE, rpc(many(TEXT[1:-1], size=40)), V1).json()["error"]["message"]
+        assert "result" in post(found, BASE, rpc(many(TEXT[1:-1], size=28)), V1).json()
+        event = b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}'
+        assert post(found, "/events/shop", b"[%b,%b,%b]" % (event, event, event), BATCH).status_code == 413
+        assert post(found, "/events/shop", b"[%b,%b]" % (event, event), BATCH).status_code == 202
+
+
+BIG = 9 * MIB
+ALLOWED = [
+    pytest.param(b'[{"text":"%b"}]' % (b"word, " * (BIG // 6)), id="a long text with commas"),
+    pytest.param(b'[{"text":"%b"}]' % (b'\\"[{,:' * (BIG // 6)), id="a long text of escaped quotes and brackets"),
+    pytest.param(b'[{"text":"%b"}]' % (b"\\\\" * (BIG // 2)), id="a long text of backslashes"),
+    pytest.param(b'[{"raw":"%b"}]' % (b"AAAA" * (BIG // 4)), id="a large file"),
+    pytest.param(b'[{"data":%b}]' % many(b"0.12345678901", size=5 * MIB), id="370,000 numbers"),
+    pytest.param(b'[{"data":%b}]' % (b"[" * 190 + b"]" * 190), id="190 levels"),
+    pytest.param(many(b'{"text":"x"}', size=13_000), id="1,000 parts"),
+]
+
+
+@pytest.mark.parametrize("parts", ALLOWED)
+def test_what_is_large_and_allowed_is_taken(gateway: Watched, agent: PlainAgent, parts: bytes) -> None:
+    agent.respond = lambda _: (200, {"Content-Type": "text/plain"}, b"ok")
+    more = b',"configuration":{"historyLength":0}'
+    answer = post(gateway, BASE, rpc(parts, more=more), V1).json()
+    assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert len(orjson.dumps(answer)) < MOST_ANSWER
+
+
+def test_a_batch_of_a_thousand_events_is_taken_in_slices(gateway: Watched) -> None:
+    event = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","data":"%b"}' % (b"x" * 5000)
+    answer = post(gateway, "/events/shop", b"[" + b",".join([event] * 1000) + b"]", BATCH)
+    assert (answer.status_code, answer.headers["LambdaAgent-Routed"]) == (202, "1000")
+    assert gateway.worst < MOST_LAG
+
+
+A2A_JSON = {"Content-Type": "application/a2a+json"}
+STREAM = {"Content-Type": "text/event-stream"}
+
+
+def deep(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+def artifact(part: bytes) -> bytes:
+    return b'{"artifactUpdate":{"artifact":{"artifactId":"a","parts":%b}}}' % part
+
+
+ANSWERS = [
+    *(pytest.param(JSON, deep(n), id=f"{n} levels") for n in (240, 250, 300, 1000, 1100, 100_000)),
+    *(pytest.param(A2A_JSON, artifact(b'[{"data":%b}]' % deep(n)), id=f"A2A, {n} levels") for n in (240, 300, 1100)),
+    *(
+        pytest.param(STREAM, b"data: " + artifact(b'[{"data":%b}]' % deep(n)) + b"\n\n", id=f"a stream, {n} levels")
+        for n in (240, 300)
+    ),
+    pytest.param(A2A_JSON, artifact(many(b"{}")), id="A2A, 6 MB of empty parts"),
+    pytest.param(A2A_JSON, artifact(many(b"{}", size=20_000)), id="A2A, 6,000 bad parts"),
+    pytest.param(JSON, members(800_000), id="800,000 members"),
+    pytest.param(JSON, many(b"{}"), id="6 MB of empty objects"),
+    pytest.param(BATCH, many(b'{"id":"1"}'), id="600,000 events"),
+    pytest.param({"Content-Type": "application/json"}, b'"\\ud800"', id="half a surrogate pair"),
+]
+
+
+@pytest.mark.parametrize(("headers", "body"), ANSWERS)
+def test_an_answer_without_bound_fails_its_own_task_and_holds_nobody_up(
+    gateway: Watched, agent: PlainAgent, headers: dict[str, str], body: bytes
+) -> None:
+    agent.respond = lambda _: (200, headers, body)
+    answer = post(gateway, BASE, rpc(TEXT), V1)
+    task = answer.json()["result"]["task"]
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert "cannot be understood" in task["status"]["message"]["parts"][0]["text"]
+    assert len(answer.content) < MOST_ANSWER
+    assert gateway.worst < MOST_LAG
+
+
+@pytest.mark.parametrize("levels", [240, 300, 1100])
+def test_an_event_of_an_agent_that_is_nested_too_deep_ends_its_task(
+    gateway: Watched, agent: PlainAgent, levels: int
+) -> None:
+    agent.respond = lambda _: (202, {}, b"")
+    more = b',"configuration":{"returnImmediately":true}'
+    task = post(gateway, BASE, rpc(TEXT, more=more), V1).json()["result"]["task"]
+    attributes = {"specversion": "1.0", "id": "1", "source": "/s", "type": "io.knative.lambda.response.success"}
+    headers = {f"ce-{name}": value for name, value in {**attributes, "a2ataskid": task["id"]}.items()}
+    answer = post(gateway, "/events/shop/from/echo", deep(levels), headers | JSON)
+    assert answer.status_code == 202, answer.text
+    found = post(
+        gateway,
+        BASE,
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": task["id"]}}).encode(),
+        V1,
+    ).json()["result"]
+    assert found["status"]["state"] == "TASK_STATE_FAILED"
+    assert gateway.worst < MOST_LAG
