@@ -8,7 +8,7 @@ passes its length and its Content-Encoding on as well.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,6 @@ class Refused:
 
 
 Refusal = Callable[[Refused], web.Response]
-_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +91,11 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    """What the application made, with connections of our own class and a look at the headers before its handler."""
+    """As the application made it, with connections of our own class."""
 
     def __init__(self, made: web.Server, *, limits: Limits, refusal: Refusal) -> None:
         super().__init__(
-            _judged(made.request_handler, limits, refusal),
+            made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             loop=made._loop,
@@ -107,18 +106,6 @@ class _Server(web.Server):
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
-
-
-def _judged(handler: _Handler, limits: Limits, refusal: Refusal) -> _Handler:
-    async def judge(request: web.BaseRequest) -> web.StreamResponse:
-        if (refused := limits.exceeded(request.raw_headers, path=request.path)) is not None:
-            return refusal(refused)
-        # The framework's own answer to another expectation repeats it.
-        if "Expect" in request.headers and request.headers["Expect"].lower() != "100-continue":
-            return refusal(Refused(417, "expectation-failed", "The only expectation that is met is 100-continue."))
-        return await handler(request)
-
-    return judge
 
 
 class _Connection(RequestHandler):
@@ -172,19 +159,33 @@ class _RefusedError(http_exceptions.HttpProcessingError):
 
 
 class Heads:
-    """aiohttp's request parser, with a bound on the bytes of a head that is not complete, and with errors of our own.
+    """aiohttp's request parser, with bounds on heads, complete or not, and with errors of our own.
 
-    A head that is complete is judged by `Limits.exceeded`. The parser is fed nothing more once something was refused:
-    what follows belongs to no request.
+    It is fed nothing more once something was refused: what follows belongs to no request. The common head comes with
+    one read that is shorter than one header may be, and costs a comparison.
     """
+
+    __slots__ = (
+        "_broken",
+        "_feed",
+        "_limits",
+        "_payload",
+        "_pieces",
+        "_size",
+        "_small",
+        "feed_eof",
+        "message_consumed",
+        "pause_reading",
+        "set_upgraded",
+    )
 
     def __init__(self, parser: Any, limits: Limits) -> None:
         self._feed: Callable[[bytes], tuple[Any, bool, bytes]] = parser.feed_data
         self._limits = limits
+        self._small = limits.header
         self._payload: Any = None  # of the newest request
         self._pieces: list[bytes] = []  # of a head that is not complete
         self._size = 0
-        self._aligned = False  # the pieces begin where the head does
         self._broken = False
         self.pause_reading = parser.pause_reading
         self.message_consumed = parser.message_consumed
@@ -194,25 +195,26 @@ class Heads:
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
         if self._broken:
             return (), False, b""
-        between = self._payload is None or self._payload.is_eof()
         try:
             found = self._feed(data)
         except http_exceptions.HttpProcessingError as error:
             self._broken = True
-            if not between:
+            if self._open:
                 # A handler has this request already and answers it; the exception is what it reads.
                 self._payload.set_exception(web.RequestPayloadError("its framing is broken"))
                 self._payload.feed_eof()
                 return (), False, b""
             raise _RefusedError(_malformed(error)) from None  # The parser's error holds the bytes.
         if found[0]:
-            self._payload = found[0][-1][1]
+            large = self._size + len(data) > self._small
+            for message, payload in found[0]:
+                self._payload = payload
+                if large or len(message.raw_headers) > _COUNT or "Expect" in message.headers:
+                    self._judge(message)
             if self._pieces:
                 self._pieces.clear()
                 self._size = 0
-        elif self._payload is None or self._payload.is_eof():
-            if not self._pieces:
-                self._aligned = between
+        elif not self._open:
             self._pieces.append(data)
             self._size += len(data)
             if self._size > self._limits.head + _LINE:
@@ -220,11 +222,24 @@ class Heads:
                 raise _RefusedError(self._endless())
         return found
 
+    @property
+    def _open(self) -> bool:
+        """Whether the body of the newest request is still to come."""
+        return self._payload is not None and not self._payload.is_eof()
+
+    def _judge(self, message: Any) -> None:
+        refused = self._limits.exceeded(message.raw_headers, path=message.path.partition("?")[0])
+        # The framework's own answer to another expectation repeats it.
+        if refused is None and message.headers.get("Expect", "100-continue").lower() != "100-continue":
+            refused = Refused(417, "expectation-failed", "The only expectation that is met is 100-continue.")
+        if refused is not None:
+            self._broken = True
+            raise _RefusedError(refused)
+
     def _endless(self) -> Refused:
         head = b"".join(self._pieces)
         self._pieces.clear()
-        target = head.partition(b" ")[2].partition(b" ")[0] if self._aligned else b""
-        path = target[:_LINE].partition(b"?")[0].decode("latin-1")
+        path = head.partition(b" ")[2].partition(b" ")[0][:_LINE].partition(b"?")[0].decode("latin-1")
         line = head[head.rfind(b"\n") + 1 :]
         if len(line) > self._limits.header:
             return self._limits.one(line.partition(b":")[0], path=path)

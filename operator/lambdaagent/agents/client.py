@@ -46,7 +46,7 @@ class Response:
     async def read(self, *, limit: int) -> bytes:
         """The rest of the body, decoded. Raises BadAnswerError where it is longer than `limit`; UndecodableError."""
         parts: list[bytes] = []
-        if self.header("content-encoding") is not None:
+        if self._connection.coded:
             parts = [chunk async for chunk in self.decoded(limit=limit)]
         else:
             size = 0
@@ -147,12 +147,14 @@ class Client:
         asked, within = loop.time(), min(first_byte, total)
         fresh = False
         while True:
-            connection = (None if fresh else pool.idle()) or await pool.acquire(until=asked + within, fresh=fresh)
+            left, connection = within, None if fresh else pool.idle()
+            if connection is None:
+                connection = await pool.acquire(until=asked + within, fresh=fresh)
+                left = round(asked + within - loop.time(), 2)  # less what it waited for the connection
             again = connection.used > 0
             sender: asyncio.Task[None] | None = None
             began = False
             try:
-                left = round(asked + within - loop.time(), 2)  # less what it waited for the connection
                 connection.expire(asked + within, f"did not begin to answer in {left:g} s")
                 connection.begin(start, body if isinstance(body, bytes) else b"")
                 began = True

@@ -35,6 +35,7 @@ class Connection(asyncio.Protocol):
         self.status = 0
         self.headers: list[tuple[str, str]] = []
         self.complete = False  # the answer is wholly here
+        self.coded = False  # the answer has a content coding
         self._loop = loop
         self._header_limit = header_limit
         self._transport: asyncio.Transport | None = None
@@ -229,6 +230,7 @@ class Connection(asyncio.Protocol):
             self.headers = []  # Interim (RFC 9110 15.2); the answer itself is still to come.
             return
         names = {name.lower() for name, _ in self.headers}
+        self.coded = "content-encoding" in names
         self._framed = "content-length" in names or "transfer-encoding" in names or status in (204, 304)
         self._keep_alive = self._framed and self._parser.should_keep_alive()
         self.status = status

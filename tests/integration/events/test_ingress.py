@@ -1,6 +1,7 @@
 """Events in at a gateway on RabbitMQ: what is confirmed, what is refused and how, what the stock broker would send."""
 
 import asyncio
+import gzip
 import json
 
 import httpx
@@ -63,6 +64,24 @@ async def test_every_form_of_an_event_gets_to_the_agent(
     assert container.got[0].body == b"\xff\x00"
     assert (container.got[3].body, container.got[3].headers["ce-subject"]) == (STOCK.body, "s")
     await link.stop()
+
+
+async def test_large_attributes_and_coded_data_get_to_the_agent_whole(system: System, container: Container) -> None:
+    system.agents.make("large", url=container.url, subscriptions=[{"eventType": "io.test.large"}])
+    await stands(system, "large")
+    headers = HEADERS | {"ce-type": "io.test.large", "content-encoding": "gzip", "ce-note": "n" * 20 * 1024}
+    async with httpx.AsyncClient(timeout=20) as client:
+        taken = await client.post(url(system), content=gzip.compress(b"whole"), headers=headers)
+        large = await client.post(url(system), content=b"", headers=headers | {"ce-note": "n" * 40 * 1024})
+        several = {f"ce-note{number}": "n" * 30_000 for number in range(3)}
+        together = await client.post(url(system), content=b"", headers=headers | several | {"ce-note": "n"})
+    assert (taken.status_code, taken.headers["lambdaagent-routed"]) == (202, "1")
+    assert [(answer.status_code, answer.json()["type"]) for answer in (large, together)] == [
+        (413, "urn:lambdaagent:problem:event-too-large")
+    ] * 2
+    await eventually(lambda: container.got)
+    assert (container.got[0].body, container.got[0].headers["ce-note"]) == (b"whole", "n" * 20 * 1024)
+    assert "content-encoding" not in container.got[0].headers
 
 
 async def test_what_cannot_be_taken_is_refused_with_its_reason(system: System, container: Container) -> None:
