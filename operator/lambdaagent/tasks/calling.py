@@ -5,8 +5,7 @@ is not cut short by it. A call ends when the task has ended elsewhere or another
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 
 from lambdaagent.a2a import Json
@@ -21,7 +20,10 @@ from lambdaagent.tasks.replacing import Replacing
 from lambdaagent.tasks.storing import FOR_EVER
 
 GRACE = 1.0  # seconds that the container's own time-out may be late
+LIMITED = (TimeoutError, UnfitError)
+"""What ends a call; `given_up` says it to the task."""
 _NO_WAIT = 0.01  # seconds
+_LONGEST_WRITE = 30.0  # seconds; one attempt to write ends before, whatever the store does
 _OVER = (Outcome.ENDED, Outcome.TAKEN)
 
 
@@ -32,17 +34,14 @@ class Calling:
         self._places = places
         self._replica = replica
 
-    @asynccontextmanager
-    async def limited(self, live: Live, turn: Turn) -> AsyncIterator[asyncio.Timeout]:
-        """The task fails where the call takes too long, or answers what no store could keep."""
-        try:
-            async with asyncio.timeout(turn.timeout + GRACE) as limit:
-                yield limit
-        except TimeoutError:
+    async def given_up(self, live: Live, turn: Turn, error: Exception) -> None:
+        """The call took longer than its limit, or the container answered what no store could keep."""
+        if isinstance(error, UnfitError):
+            text = f"The agent's answer cannot be kept: {error}."
+        else:
             waits = live.record.state is TaskState.SUBMITTED
-            await self._fail(live, self._places.too_late(turn.callee, seconds=turn.timeout, waits=waits))
-        except UnfitError as error:
-            await self._fail(live, f"The agent's answer cannot be kept: {error}.")
+            text = self._places.too_late(turn.callee, seconds=turn.timeout, waits=waits)
+        await self._lives.fail(live, text, replica=self._replica)
 
     async def call(self, live: Live, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
         """Returns when the container's answer is over. False: the task is no longer this replica's to work on."""
@@ -67,14 +66,18 @@ class Calling:
         """Waits for a store that is away. False: the task has ended, or another replica holds it."""
         loop, until = asyncio.get_running_loop(), limit.when()
         began = loop.time()
-        if until is not None and until > began:
-            limit.reschedule(None)
+
+        def stand_still() -> None:
+            if limit.when() is not None and not limit.expired():
+                limit.reschedule(None)
+
+        if until is not None and until - began < _LONGEST_WRITE:
+            stand_still()
         try:
-            outcome = await self._lives.apply(live, updates, holder=holder, replica=self._replica, patience=FOR_EVER)
+            outcome = await self._lives.apply(
+                live, updates, holder=holder, replica=self._replica, patience=FOR_EVER, waits=stand_still
+            )
         finally:
-            if limit.when() is None and until is not None:
+            if until is not None and limit.when() is None:
                 limit.reschedule(until + loop.time() - began)
         return outcome not in _OVER
-
-    async def _fail(self, live: Live, text: str) -> None:
-        await self._lives.fail(live, text, replica=self._replica)

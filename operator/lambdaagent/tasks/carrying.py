@@ -25,7 +25,7 @@ from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.records import ANONYMOUS, TaskRecord
-from lambdaagent.tasks.calling import GRACE, Calling
+from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
 from lambdaagent.tasks.live import Limits, Live, Outcome
 from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.replacing import Replacing, unfinished
@@ -173,8 +173,12 @@ class Carrier:
             attempt=int(str(attempt)) if str(attempt).isdecimal() else 1,
             again=True,
         )
-        async with self._released(live), self._calling.limited(live, turn) as limit:
-            await self._calling.call(live, turn, replacing, limit)
+        async with self._released(live):
+            try:
+                async with asyncio.timeout(turn.timeout + GRACE) as limit:
+                    await self._calling.call(live, turn, replacing, limit)
+            except LIMITED as error:
+                await self._calling.given_up(live, turn, error)
 
     @asynccontextmanager
     async def _released(self, live: Live) -> AsyncIterator[None]:

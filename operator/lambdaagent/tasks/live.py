@@ -230,10 +230,13 @@ def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord,
             continue
         task = fold(task, update)
         applied.append(update)
-    after = replace(following(record, task, now=now), remote=remote)
+    state = state_of(task)
     # What has settled is nobody's to work on.
-    holder = "" if after.state.settled else after.holder if write.holder is None else write.holder
-    return (replace(after, holder=holder) if holder != after.holder else after), applied
+    holder = "" if state.settled else record.holder if write.holder is None else write.holder
+    after = replace(
+        record, version=record.version + 1, state=state, updated=now, task=task, remote=remote, holder=holder
+    )
+    return after, applied
 
 
 def _is_elsewhere(record: TaskRecord, write: Write) -> bool:

@@ -140,12 +140,16 @@ class Lives:
         replica: str = "",
         at: int | None = None,
         patience: float = 0.0,
+        waits: Callable[[], None] | None = None,
     ) -> Outcome:
-        """Waits up to `patience` seconds for a store that is away; for the others see `Write`. Raises StoreError."""
+        """Waits up to `patience` seconds for a store that is away, and calls `waits` first; for the others see `Write`.
+
+        Raises StoreError.
+        """
         before = live.record.state
         write = Write(updates, key=key, holder=holder, replica=replica, at=at)
         outcome = await until_written(
-            lambda: live.apply(write, store=self.store, now=self.clock.now()), patience=patience
+            lambda: live.apply(write, store=self.store, now=self.clock.now()), patience=patience, waits=waits
         )
         if live.record.state is not before and outcome is Outcome.ADVANCED:
             self.tell(live.record)

@@ -5,8 +5,7 @@ little; when the request must give up, or its client goes away, it is not known 
 messages are noted in `lives`, and the keeper starts those that turn out to be there.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
@@ -80,8 +79,10 @@ class Messages:
         live.starting += 1
         self._lives.hold(live)
         try:
-            with _kept():
-                known = await self._create(record, push, once=_idempotency_key(callee, message, client))
+            known = await self._create(record, push, once=_idempotency_key(callee, message, client))
+        except UnfitError as error:
+            self._lives.forget(live)
+            raise _cannot_be_kept(error) from None
         except BaseException as error:
             self._lives.forget(live)
             if not isinstance(error, (A2AError, ConflictError)):
@@ -105,10 +106,11 @@ class Messages:
         """The next turn of a task that waits for its client (1.0 section 3.4.3); nothing where it was said before."""
         live.starting += 1
         try:
-            with _kept():
-                said = await until_written(
-                    lambda: self._turn(live, callee, request, client=client), patience=self._limits.patience
-                )
+            said = await until_written(
+                lambda: self._turn(live, callee, request, client=client), patience=self._limits.patience
+            )
+        except UnfitError as error:
+            raise _cannot_be_kept(error) from None
         except BaseException as error:
             if not isinstance(error, (A2AError, ConflictError)):
                 self._lives.unstarted(replace(live.record, version=live.record.version + 1))
@@ -216,10 +218,6 @@ def _idempotency_key(callee: Callee, message: Json, client: Client) -> str | Non
     return f"message {message['messageId']}" if callee.once_by_message else None
 
 
-@contextmanager
-def _kept() -> Iterator[None]:
-    """A message that no store can keep is the client's mistake, and sending it again would not help."""
-    try:
-        yield
-    except UnfitError as error:
-        raise invalid(Violation("message", f"cannot be stored: {error}")) from None
+def _cannot_be_kept(error: UnfitError) -> A2AError:
+    """It is the client's mistake, and sending it again would not help."""
+    return invalid(Violation("message", f"cannot be stored: {error}"))

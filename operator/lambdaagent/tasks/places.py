@@ -26,6 +26,10 @@ class Slots:
     def __post_init__(self) -> None:
         self.free = asyncio.Semaphore(self.limit)
 
+    def leave(self) -> None:
+        self.held -= 1
+        self.free.release()
+
 
 class Places:
     def __init__(self, limits: Limits) -> None:
@@ -50,15 +54,27 @@ class Places:
         """Held during a call; gives the seconds that it waited."""
         own, began = self.of(callee), time.monotonic()
         if own is None:
-            async with self._place():
-                yield time.monotonic() - began
-            return
-        own.held += 1
+            place = await self._place()
+        else:
+            own.held += 1
+            try:
+                await own.free.acquire()
+            except BaseException:
+                own.held -= 1
+                raise
+            try:
+                place = await self._place()
+            except BaseException:
+                own.leave()
+                raise
+        before = HELD.set(place)
         try:
-            async with own.free, self._place():
-                yield time.monotonic() - began
+            yield time.monotonic() - began
         finally:
-            own.held -= 1
+            HELD.reset(before)
+            place.give_back()
+            if own is not None:
+                own.leave()
 
     def too_late(self, callee: Callee, *, seconds: float, waits: bool) -> str:
         """Why a task did not end within its time; `waits`: its turn has not come."""
@@ -71,13 +87,7 @@ class Places:
             f" turn of this one did not come within the {seconds:g} s that it may take."
         )
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self) -> Place:
         place = Place(self._everybody)
         await place.take()
-        before = HELD.set(place)
-        try:
-            yield
-        finally:
-            HELD.reset(before)
-            place.give_back()
+        return place

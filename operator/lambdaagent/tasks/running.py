@@ -16,7 +16,7 @@ from lambdaagent.agents.callee import Callee, timeout
 from lambdaagent.agents.calls import Turn
 from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError
-from lambdaagent.tasks.calling import Calling
+from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
 from lambdaagent.tasks.carrying import Carrier, travels
 from lambdaagent.tasks.errors import EngineBusyError
 from lambdaagent.tasks.live import Limits, Live
@@ -136,10 +136,13 @@ class Runner:
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
 
     async def _run(self, live: Live, turn: Turn, replacing: Replacing) -> None:
-        async with self._calling.limited(live, turn) as limit:
-            going_on = await self._calling.call(live, turn, replacing, limit)
-            if not going_on or live.record.state.settled:
-                return
-            # 202 and its like: the container goes on by itself, and an event will settle the task, wherever it arrives.
-            if await self._calling.write(live, [], limit, holder=""):
-                await self._lives.settled(live, look_every=self._limits.look_every)
+        try:
+            async with asyncio.timeout(turn.timeout + GRACE) as limit:
+                going_on = await self._calling.call(live, turn, replacing, limit)
+                if not going_on or live.record.state.settled:
+                    return
+                # 202 and its like: the container goes on by itself, and an event settles the task, wherever it arrives.
+                if await self._calling.write(live, [], limit, holder=""):
+                    await self._lives.settled(live, look_every=self._limits.look_every)
+        except LIMITED as error:
+            await self._calling.given_up(live, turn, error)

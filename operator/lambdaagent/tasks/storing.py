@@ -20,14 +20,21 @@ FOR_EVER = float("inf")
 _DECIDED = (ConflictError, StoreFullError, UnfitError)
 
 
-async def until_written(work: Callable[[], Awaitable[Result]], *, patience: float) -> Result:
-    """Repeats `work` with pauses for up to `patience` seconds while the store is away; then raises its StoreError."""
+async def until_written(
+    work: Callable[[], Awaitable[Result]], *, patience: float, waits: Callable[[], None] | None = None
+) -> Result:
+    """Repeats `work` with pauses for up to `patience` seconds while the store is away; then raises its StoreError.
+
+    `waits` is called once, after the first failure.
+    """
     try:
         return await work()
     except _DECIDED:
         raise
     except StoreError as error:
         problem = error
+    if waits is not None:
+        waits()
     loop = asyncio.get_running_loop()
     backoff, deadline = Backoff(first=0.1, cap=1.0), loop.time() + patience
     log.info("store.write_waits", reason=str(problem))
