@@ -189,13 +189,11 @@ def _read_structured(text: str) -> Event:
     if not content_type:
         # JSON format 3.1.1: with data and without a content type, the data is JSON; said so, for other carriers.
         attributes["datacontenttype"] = "application/json"
-        return from_attributes(attributes, data=raw.encode("utf-8", "surrogatepass"))
-    if not isinstance(content_type, str):
-        return from_attributes(attributes)  # raises
-    # The structured form is UTF-8 and says nothing of the bytes that the data once was.
-    attributes["datacontenttype"] = charsets.as_utf8(content_type)
-    if isinstance(value, str) and not is_json(content_type):
-        return from_attributes(attributes, data=value.encode("utf-8", "surrogatepass"))
+    elif isinstance(content_type, str):
+        # The structured form is UTF-8 and says nothing of the bytes that the data once was.
+        attributes["datacontenttype"] = charsets.as_utf8(content_type)
+        if isinstance(value, str) and not is_json(content_type):
+            return from_attributes(attributes, data=value.encode("utf-8", "surrogatepass"))
     return from_attributes(attributes, data=raw.encode("utf-8", "surrogatepass"))
 
 

@@ -146,26 +146,6 @@ async def test_what_a_call_waited_is_taken_from_the_time_that_the_agent_has(gate
     assert b"did not begin to answer in 0." in answer.body
 
 
-async def test_calls_are_served_in_the_order_of_their_arrival(gate: Gate) -> None:
-    """A caller that always comes anew takes nobody's turn."""
-    async with world(limits=Limits(connections=1)) as gateway:
-        gateway.agent(url=gate.url)
-        calls = [asyncio.create_task(direct(gateway))]
-        await gate.holds(1)
-        order: list[int] = []
-
-        async def call(number: int) -> None:
-            await direct(gateway)
-            order.append(number)
-
-        for number in range(20):
-            calls.append(asyncio.create_task(call(number)))  # type: ignore[arg-type]
-            await asyncio.sleep(0.01)
-        gate.let()
-        await asyncio.gather(*calls)
-    assert order == sorted(order)
-
-
 @pytest.mark.parametrize(
     ("spec", "most"),
     [

@@ -539,3 +539,23 @@ async def test_a_body_that_is_not_as_long_as_was_said_is_not_finished_and_ends_t
             await fetch(client, url, body=body(), length=length)
         await asyncio.wait_for(ended.wait(), 5)
     assert len(seen.partition(b"\r\n\r\n")[2]) <= length
+
+
+async def test_a_caller_that_comes_again_at_once_does_not_overtake_those_who_wait() -> None:
+    client, gate = Client(limits=Limits(connections=1)), Gate()
+    order: list[str] = []
+
+    async def calls(name: str, count: int, url: str) -> None:
+        for _ in range(count):
+            await fetch(client, url)
+            order.append(name)
+
+    async with raw_server(gate) as url:
+        greedy = asyncio.create_task(calls("greedy", 10, url))
+        await asyncio.wait_for(gate.asked.get(), 5)
+        patient = [asyncio.create_task(calls(f"patient {number}", 1, url)) for number in range(3)]
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(greedy, *patient)
+    await client.close()
+    assert order[:4] == ["greedy", "patient 0", "patient 1", "patient 2"]
