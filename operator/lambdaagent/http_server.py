@@ -214,7 +214,7 @@ class Heads:
             if self._pieces:
                 self._pieces.clear()
                 self._size = 0
-        elif not self._open:
+        elif data and not self._open:
             self._pieces.append(data)
             self._size += len(data)
             if self._size > self._limits.head + _LINE:

@@ -155,7 +155,7 @@ class Client:
             sender: asyncio.Task[None] | None = None
             began = False
             try:
-                connection.expire(asked + within, f"did not begin to answer in {left:g} s")
+                connection.expire(asked + within, "did not begin to answer", left)
                 connection.begin(start, body if isinstance(body, bytes) else b"")
                 began = True
                 if not isinstance(body, bytes):
@@ -170,7 +170,7 @@ class Client:
                     raise
                 fresh = True
                 continue
-            connection.expire(asked + total, f"did not finish its answer in {total:g} s")
+            connection.expire(asked + total, "did not finish its answer", total)
             return Response(connection=connection, pool=pool, sender=sender)
 
     async def close(self) -> None:

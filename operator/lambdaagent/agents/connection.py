@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._drain: asyncio.Future[None] | None = None
         self._write_paused = False
         self._deadline: float | None = None
-        self._why_late = ""
+        self._why_late, self._time = "", 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._sent = 0
         # The peer's kernel took not one byte of this request, so the container cannot have seen any of it.
@@ -121,10 +121,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    def expire(self, at: float | None, why: str = "") -> None:
-        """Fails the exchange at this loop time; None lifts it."""
+    def expire(self, at: float | None, why: str = "", seconds: float = 0.0) -> None:
+        """Fails the exchange at this loop time and says what did not happen in so many seconds; None lifts it."""
         self._deadline = at
-        self._why_late = why
+        self._why_late, self._time = why, seconds
         if at is None:
             return
         if self._timer is not None and self._timer.when() <= at:
@@ -299,7 +299,7 @@ class Connection(asyncio.Protocol):
         if self._deadline > self._loop.time():
             self._timer = self._loop.call_at(self._deadline, self._late)
             return
-        self._fail(UpstreamTimeoutError(f"{self.target} {self._why_late}"))
+        self._fail(UpstreamTimeoutError(f"{self.target} {self._why_late} in {self._time:g} s"))
         self._release_drain()
         self._abort()
 
