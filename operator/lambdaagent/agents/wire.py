@@ -36,6 +36,13 @@ class Target:
     path: str = ""
     authority: str = field(default="", compare=False)
     connections: int | None = field(default=None, compare=False)  # at once; None: as many as to any other
+    _hash: int = field(init=False, compare=False, repr=False)  # asked for by every call
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.host, self.port, self.secure, self.path)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def parse(cls, url: str) -> "Target":
