@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 
-.PHONY: help setup run parts test e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean
+.PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -27,6 +27,10 @@ parts: setup
 test: lint parts ## Run every test, those on a real API server and a real RabbitMQ included
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+kills: parts ## Kill gateways, database, broker and dispatcher under load: KILLS=100 of them, SEED= repeats a run's choices
+	LAMBDAAGENT_TEST_KILLS=$(or $(KILLS),30) LAMBDAAGENT_TEST_SEED=$(or $(SEED),0) \
+	  $(BIN)/python -m pytest tests/integration/durability/test_random_kills.py
 
 e2e: setup ## Install it on a cluster and use it: on the one of KUBECONFIG, else on a node of this machine's own
 	$(BIN)/python -m pytest tests/e2e --exitfirst

@@ -1,6 +1,7 @@
 """`python -m benchmarks.edges`: the lag of a gateway's loop and its memory at the edges of what it takes.
 
-A body that decodes to a gigabyte, a coded body of the largest size, and more calls than there are connections. A
+A body that decodes to a gigabyte, a coded body of the largest size, parts and events without number, and more calls
+than there are connections. A
 process of its own asks the gateway for `/healthz` meanwhile: its slowest answer is the lag of the loop. Each measure
 has a new gateway, so that the peak of its memory is its own.
 """
@@ -12,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -37,11 +38,22 @@ def message(size: int) -> bytes:
     return gzip.compress(orjson.dumps(body), 1)
 
 
-def posting(path: str, body: bytes) -> Load:
+def empty_parts(size: int) -> bytes:
+    body = orjson.loads(parts.MESSAGE)
+    body["params"]["message"]["parts"] = [{}] * (size // 3)
+    return orjson.dumps(body)
+
+
+def batch(events: int) -> bytes:
+    event = {"specversion": "1.0", "id": "1", "source": "/bench", "type": "bench"}
+    return orjson.dumps([event] * events)
+
+
+def posting(path: str, body: bytes, *, headers: Mapping[str, str] = CODED) -> Load:
     async def load(url: str) -> str:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
             try:
-                async with session.post(url + path, data=body, headers=CODED) as answer:
+                async with session.post(url + path, data=body, headers=headers) as answer:
                     return f"{answer.status}, {len(await answer.read())} bytes"
             except (aiohttp.ClientError, TimeoutError) as error:
                 return type(error).__name__
@@ -133,6 +145,10 @@ async def main() -> None:
     await measure("1 GiB of zeros in gzip, direct call", posting(SKILL, bomb()), seconds=0)
     await measure("10 MiB in gzip, JSON-RPC", posting(RPC, largest), seconds=0)
     await measure("10 MiB of gzip, direct call", posting(SKILL, gzip.compress(os.urandom(limit - 5_000))), seconds=0)
+    await measure("6 MB of empty parts", posting(RPC, empty_parts(6_000_000), headers=parts.JSON), seconds=0)
+    events = {"Content-Type": "application/cloudevents-batch+json"}
+    await measure("150,000 events in one batch", posting("/events/bench", batch(150_000), headers=events), seconds=0)
+    await measure("1,000 events in one batch", posting("/events/bench", batch(1_000), headers=events), seconds=0)
     await measure("300 direct calls at once, 0.2 s each", many(SKILL, parts.DIRECT, calls=300), seconds=0.2)
     await measure("300 direct calls at once, 6 s each", many(SKILL, parts.DIRECT, calls=300), seconds=6)
     await measure("300 messages at once, 6 s each", many(RPC, parts.MESSAGE, calls=300), seconds=6)
