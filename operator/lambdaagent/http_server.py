@@ -113,6 +113,9 @@ def _judged(handler: _Handler, limits: Limits, refusal: Refusal) -> _Handler:
     async def judge(request: web.BaseRequest) -> web.StreamResponse:
         if (refused := limits.exceeded(request.raw_headers, path=request.path)) is not None:
             return refusal(refused)
+        # What its parser takes besides is a body with a coding that nobody here undoes or could pass on.
+        if any(value.strip().lower() != "chunked" for value in request.headers.getall("Transfer-Encoding", ())):
+            return refusal(Refused(501, "unknown-coding", "The only transfer coding that is taken is chunked."))
         # The framework's own answer to another expectation repeats it.
         if "Expect" in request.headers and request.headers["Expect"].lower() != "100-continue":
             return refusal(Refused(417, "expectation-failed", "The only expectation that is met is 100-continue."))
