@@ -71,6 +71,10 @@ def _refused() -> Iterator[None]:
 
 async def _message(request: web.Request, skill: Skill) -> Json:
     content_type, clock = request.headers.get("Content-Type", ""), request.app[SERVICES].clock
+    try:
+        content_type.encode()
+    except UnicodeEncodeError:
+        raise ProblemError(400, "bad-header", "The header Content-Type is not UTF-8.") from None
     body = await bodies.whole(request)
     try:
         parts = answers.parts_of(content_type, body) or [{"text": ""}]

@@ -25,7 +25,7 @@ from lambdaagent.agents.calls import Caller
 from lambdaagent.agents.clock import Clock
 from lambdaagent.api.a2a import Skill
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.errors import ConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord, TaskStore
 from lambdaagent.tasks import following, listing
 from lambdaagent.tasks.calling import Calling
@@ -262,6 +262,9 @@ class Engine:
             return await self._lives.apply(live, updates, key=(event.source, event.id))
         except ConflictError:
             return Outcome.UNKNOWN  # Pruned under our hands.
+        except UnfitError as error:
+            # Sending it again would not help, and nobody else says that the task has ended.
+            return await self._lives.fail(live, f"The event {event.id!r} cannot be kept: {error}.", patience=0.0)
 
     # Messages
 
