@@ -111,7 +111,7 @@ class Engine:
 
     async def stop(self, *, grace: float = 10.0) -> None:
         """Gives calls under way so many seconds, then cancels them and fails their tasks."""
-        self._lives.open = False
+        self._lives.open, self._lives.stopping = False, True
         await self._keeper.stop()
         await self._runner.stop(grace=grace)
         if self._carrier is not None:

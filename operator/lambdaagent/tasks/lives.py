@@ -1,6 +1,9 @@
 """The tasks that this process is busy with, one Live each however many want it, and every change that it makes.
 
 Whoever holds a Live keeps it here; the last one to let go forgets it, for what matters is in the store.
+
+Hazard: a task with two Lives is run by one that is not found here, and so looks like lost. Whoever wants one, and will
+wait for anything before it is held, gets it by `holding`.
 """
 
 import asyncio
@@ -47,8 +50,9 @@ class Lives:
         self.store = store
         self.clock = clock
         self.observer = observer
-        # While closed, a task that was cut short is kept, for `stop` to fail.
         self.open = False
+        # From then on a task that was cut short is kept, for `stop` of the engine to fail.
+        self.stopping = False
         self._pusher = pusher
         self._live: dict[str, Live] = {}
         self._looks: set[asyncio.Task[bool]] = set()
@@ -67,12 +71,12 @@ class Lives:
 
     def drop(self, live: Live) -> None:
         live.holders -= 1
-        if not live.holders and (live.record.state.settled or self.open):
-            self._live.pop(live.record.id, None)
+        if not live.holders and (live.record.state.settled or not self.stopping):
+            self.forget(live)
 
     def forget(self, live: Live) -> None:
-        """It came to nothing: the store does not have it."""
-        self._live.pop(live.record.id, None)
+        if self._live.get(live.record.id) is live:
+            del self._live[live.record.id]
 
     async def find(self, task_id: str) -> Live | None:
         live = self._live.get(task_id)
