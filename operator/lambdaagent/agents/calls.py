@@ -97,7 +97,7 @@ class HttpCaller:
                     wait = retry_after(headers, now=self._clock.now())
                     raise NotTakenError(f"the agent answered {response.status}", after=wait)
                 kind = media_type(response.header("content-type") or "")
-                if kind == answers.EVENT_STREAM and response.status == 200:
+                if kind == answers.EVENT_STREAM and answers.is_result(response.status):
                     async for updates in self._streamed(response):
                         yield updates
                     return
@@ -154,7 +154,7 @@ class HttpCaller:
         try:
             return await response.read(limit=self._client.limits.body_bytes)
         except UndecodableError:
-            if response.status not in (202, 204) and 200 <= response.status < 300:
+            if answers.is_result(response.status):
                 raise
             return b""
 
@@ -163,8 +163,10 @@ class HttpCaller:
         try:
             stream = answers.Stream(clock=self._clock, limit=limit, content_type=content_type)
             async for chunk in response.decoded(limit=None):
-                if updates := stream.feed(chunk):
-                    yield updates
+                for updates in stream.feed(chunk):
+                    if updates:
+                        yield updates
+                    await asyncio.sleep(0)
             yield stream.end()
         except ValueError as error:
             yield [answers.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]

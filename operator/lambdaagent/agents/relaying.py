@@ -87,6 +87,7 @@ class Relay:
                         updates = [{"remote": remote}, *updates]
                     settled = settled or answers.settles(updates)
                     yield updates
+                    await asyncio.sleep(0)  # Many may have come at once, and others are to be served.
             backoff = Backoff(first=0.5, cap=5.0)
             while remote and not settled:
                 await asyncio.sleep(backoff.next())
