@@ -33,6 +33,7 @@ from lambdaagent.events.delivery import Verdict, judge, retry_after
 from lambdaagent.events.http import media_type
 
 COLD_START_SECONDS = 10.0
+_BATCH = 64  # updates of one answer that are taken in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,12 @@ class HttpCaller:
             return
         reply_type = turn.skill.invoke.reply_type if turn.skill is not None and turn.skill.invoke is not None else None
         headers = {name.lower(): value for name, value in response.headers}
-        yield answers.interpret(
+        updates = answers.interpret(
             status=response.status, headers=headers, body=body, clock=self._clock, reply_type=reply_type
         )
+        for at in range(0, len(updates) or 1, _BATCH):
+            yield updates[at : at + _BATCH]
+            await asyncio.sleep(0)
 
     async def _request(self, turn: Turn, target: Target, *, begun: float) -> Response:
         call = invoke.for_message(

@@ -3,6 +3,7 @@
 Every case looks at the size of the answer and at the lag of the gateway's loop.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -324,3 +325,43 @@ def test_an_event_of_an_agent_that_is_nested_too_deep_ends_its_task(
     ).json()["result"]
     assert found["status"]["state"] == "TASK_STATE_FAILED"
     assert gateway.worst < MOST_LAG
+
+
+def event(n: int, **more: str) -> dict[str, str]:
+    return {"specversion": "1.0", "id": str(n), "source": "/s", "type": "t", "data": "x" * 5000, **more}
+
+
+def test_a_batch_of_a_thousand_events_is_an_answer_that_holds_nobody_up(gateway: Watched, agent: PlainAgent) -> None:
+    agent.respond = lambda _: (200, BATCH, json.dumps([event(n) for n in range(1000)]).encode())
+    answer = post(gateway, BASE, rpc(TEXT, more=b',"configuration":{"historyLength":0}'), V1).json()
+    assert len(answer["result"]["task"]["artifacts"]) == 1000
+    assert gateway.worst < MOST_LAG
+
+
+def test_a_batch_of_a_thousand_events_of_one_task_holds_nobody_up(gateway: Watched, agent: PlainAgent) -> None:
+    agent.respond = lambda _: (202, {}, b"")
+    more = b',"configuration":{"returnImmediately":true}'
+    task = post(gateway, BASE, rpc(TEXT, more=more), V1).json()["result"]["task"]
+    body = json.dumps([event(n, a2ataskid=task["id"]) for n in range(1000)]).encode()
+    assert post(gateway, "/events/shop/from/echo", body, BATCH).status_code == 202
+    assert gateway.worst < MOST_LAG
+
+
+def test_a_search_for_a_long_text_among_many_agents_holds_nobody_up(gateway: Watched) -> None:
+    async def add(world: Any) -> None:
+        a2a = {"enabled": True, "skills": [skill(f"s{n}") for n in range(5)]}
+        for n in range(1000):
+            world.add(manifest(f"a{n}", a2a=a2a), url="http://127.0.0.1:1")
+            await asyncio.sleep(0)
+
+    gateway.run(add)
+    gateway.worst = 0.0
+    answer = httpx.get(f"{gateway.world.url}/agents", params={"q": "\u0130" * 1200}, timeout=30)
+    assert answer.json()["agents"] == []
+    assert gateway.worst < MOST_LAG
+
+
+@pytest.mark.parametrize("size", ["0" * 8 + "1" + "9" * 5000, "0000000019999999", "1001", "0", "-1", "1e1", "\u0661"])
+def test_a_page_of_another_size_is_refused(gateway: Watched, size: str) -> None:
+    answer = httpx.get(f"{gateway.world.url}/agents", params={"pageSize": size}, timeout=30)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:lambdaagent:problem:bad-page")
