@@ -187,7 +187,9 @@ class Carrier:
             raise
         finally:
             if not live.record.state.settled and live.record.holder == self._replica:
-                await self._lives.apply(live, [], holder="", replica=self._replica, patience=FOR_EVER)
+                # A process that stops cannot wait for a store that is away; the next one sees to what it left.
+                patience = self._limits.patience if self._lives.stopping else FOR_EVER
+                await self._lives.apply(live, [], holder="", replica=self._replica, patience=patience)
 
 
 def call_id(record: TaskRecord) -> str:
