@@ -73,7 +73,9 @@ class Engine:
         self._limits = limits or Limits()
         self._pusher = pusher
         self._replica = replica or clock.new_id()
-        self._lives = Lives(store=store, clock=clock, observer=observer, pusher=pusher, told=told)
+        self._lives = Lives(
+            store=store, clock=clock, observer=observer, pusher=pusher, told=told, largest=self._limits.largest
+        )
         places = Places(self._limits)
         calling = Calling(lives=self._lives, caller=caller, places=places, replica=self._replica)
         self._carrier: Carrier | None = None

@@ -48,9 +48,9 @@ class Write:
 
 
 class Live:
-    __slots__ = ("_lock", "_recent", "_size", "_waiters", "holders", "record", "run", "starting")
+    __slots__ = ("_largest", "_lock", "_recent", "_size", "_waiters", "holders", "record", "run", "starting")
 
-    def __init__(self, record: TaskRecord) -> None:
+    def __init__(self, record: TaskRecord, *, largest: int = LARGEST) -> None:
         self.record = record
         self.holders = 0
         # What of this process works on the task, where something does.
@@ -60,6 +60,7 @@ class Live:
         self._lock = asyncio.Lock()
         # Bytes of the task as JSON, or a little more; None: not known.
         self._size: int | None = None
+        self._largest = largest
         self._recent: deque[Change] = deque(maxlen=_RECENT)
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -190,8 +191,8 @@ class Live:
         if self._size is None:
             self._size = _size_of(self.record.task)
         added = _size_of(updates)
-        if self._size + added > LARGEST and not (after.state.terminal and added <= _SHORT):
-            raise UnfitError(f"the task would be larger than {LARGEST} bytes")
+        if self._size + added > self._largest and not (after.state.terminal and added <= _SHORT):
+            raise UnfitError(f"the task would be larger than {self._largest} bytes")
         return self._size + added
 
     async def _reload(self, store: TaskStore) -> bool:
@@ -293,4 +294,5 @@ class Limits:
     beat_every: float = 3.0  # seconds between signs of life of this replica
     lease: float = 10.0  # seconds without one after which its tasks are somebody else's
     look_every: float = 5.0  # how soon a follower sees what no notification told
+    largest: int = LARGEST  # bytes of one task
     patience: float = 5.0  # seconds that a client's request waits for a store that is away

@@ -19,7 +19,7 @@ from lambdaagent.agents import answers
 from lambdaagent.agents.clock import Clock
 from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.records import Key, TaskRecord, TaskStore
-from lambdaagent.tasks.live import Live, Outcome, Write
+from lambdaagent.tasks.live import LARGEST, Live, Outcome, Write
 from lambdaagent.tasks.pushing import Pusher
 from lambdaagent.tasks.storing import FOR_EVER, until_written
 
@@ -44,9 +44,11 @@ class Lives:
         observer: Observer,
         pusher: Pusher | None,
         told: Callable[[TaskRecord], None] | None = None,
+        largest: int = LARGEST,
     ) -> None:
         """`told` hears of every new state of a task, after it is stored."""
         self._told = told
+        self._largest = largest
         self.store = store
         self.clock = clock
         self.observer = observer
@@ -58,6 +60,9 @@ class Lives:
         self._looks: set[asyncio.Task[bool]] = set()
         # Messages that were given to the store without an answer and not to a container: version by task.
         self._unstarted: dict[str, int] = {}
+
+    def new(self, record: TaskRecord) -> Live:
+        return Live(record, largest=self._largest)
 
     def known(self, task_id: str) -> Live | None:
         return self._live.get(task_id)
@@ -84,7 +89,7 @@ class Lives:
             record = await self.store.get(task_id)
             live = self._live.get(task_id)  # Somebody else may have been faster.
             if live is None and record is not None:
-                live = self._live[task_id] = Live(record)
+                live = self._live[task_id] = self.new(record)
         return live
 
     @asynccontextmanager
