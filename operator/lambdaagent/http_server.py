@@ -209,7 +209,8 @@ class Heads:
             large = self._size + len(data) > self._small
             for message, payload in found[0]:
                 self._payload = payload
-                if large or len(message.raw_headers) > _COUNT or "Expect" in message.headers:
+                headers = message.headers
+                if large or len(message.raw_headers) > _COUNT or "Expect" in headers or "Transfer-Encoding" in headers:
                     self._judge(message)
             if self._pieces:
                 self._pieces.clear()
@@ -229,6 +230,10 @@ class Heads:
 
     def _judge(self, message: Any) -> None:
         refused = self._limits.exceeded(message.raw_headers, path=message.path.partition("?")[0])
+        # What the parser takes besides is a body with a coding that nobody here undoes or could pass on.
+        codings = message.headers.getall("Transfer-Encoding", ())
+        if refused is None and any(value.strip().lower() != "chunked" for value in codings):
+            refused = Refused(501, "unknown-coding", "The only transfer coding that is taken is chunked.")
         # The framework's own answer to another expectation repeats it.
         if refused is None and message.headers.get("Expect", "100-continue").lower() != "100-continue":
             refused = Refused(417, "expectation-failed", "The only expectation that is met is 100-continue.")

@@ -181,10 +181,14 @@ def _part(value: Any, found: Found, *, at: str) -> Json | None:
     return part
 
 
+def raw_bytes(value: str) -> bytes:
+    """Of a part's `raw`; ProtoJSON takes the URL-safe alphabet and missing padding too. Raises ValueError."""
+    return b64decode(value.replace("-", "+").replace("_", "/") + "=" * (-len(value) % 4), validate=True)
+
+
 def _is_base64(value: str) -> bool:
-    # ProtoJSON takes the URL-safe alphabet and missing padding too.
     try:
-        b64decode(value.replace("-", "+").replace("_", "/") + "=" * (-len(value) % 4), validate=True)
+        raw_bytes(value)
     except ValueError:
         return False
     return True

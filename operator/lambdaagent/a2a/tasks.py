@@ -8,6 +8,15 @@ from datetime import UTC, datetime
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState, parse_state
+from lambdaagent.errors import PermanentError
+
+MOST_ARTIFACTS = 1_000
+MOST_PARTS = 100_000
+"""Of one artifact; each chunk of a stream adds one."""
+
+
+class OverfullError(PermanentError):
+    """The task would hold more than can be kept and shown."""
 
 
 class TerminalTaskError(Exception):
@@ -101,5 +110,9 @@ def _artifacts(artifacts: list[Json], change: Json) -> list[Json]:
             merged = (
                 {**known, **new_one, "parts": [*known["parts"], *new_one["parts"]]} if change.get("append") else new_one
             )
+            if len(merged["parts"]) > MOST_PARTS:
+                raise OverfullError(f"one of its artifacts has more than {MOST_PARTS} parts")
             return [*artifacts[:index], merged, *artifacts[index + 1 :]]
+    if len(artifacts) >= MOST_ARTIFACTS:
+        raise OverfullError(f"the task has more than {MOST_ARTIFACTS} artifacts")
     return [*artifacts, new_one]

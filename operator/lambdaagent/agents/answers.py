@@ -7,7 +7,7 @@ understood fails the task with a message that says why, with a short excerpt tha
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from lambdaagent import bounded_json
 from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import Violation, summary
 from lambdaagent.a2a.states import Role, TaskState, parse_state
-from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
+from lambdaagent.a2a.tasks import MOST_ARTIFACTS, agent_message, artifact_update, status_update
 from lambdaagent.agents import sse
 from lambdaagent.agents.clock import Clock
 from lambdaagent.events import charsets, types
@@ -32,11 +32,18 @@ RESPONSES = {
     types.RESPONSE_TIMEOUT: TaskState.FAILED,
 }
 _EXCERPT = 300
+_SLICE = 16 * 1024  # bytes of a stream that are looked at in one go
+_BATCH = 64
 _SECRET = re.compile(
     r"(?i)(bearer|basic|authorization|api[-_ ]?key|token|secret|password|passwd)"
     r"([\"']?\s*[:= ]\s*[\"']?)(?:(?:bearer|basic|token)\s+)?[^\s\"',;&]{4,}"
     r"|\b(sk|ghp|xox[abp])[-_][\w-]{8,}"
 )
+
+
+def is_result(status: int) -> bool:
+    """Whether the body says what came of the call."""
+    return 200 <= status < 300 and status not in (202, 204)
 
 
 def interpret(
@@ -59,7 +66,7 @@ def interpret(
             return _ended(from_a2a(_json(body, content_type), clock=clock), clock=clock)
         if kind == EVENT_STREAM:
             stream = Stream(clock=clock, limit=len(body) + 1, content_type=content_type)
-            return [*stream.feed(body), *stream.end()]
+            return [*(update for updates in stream.feed(body) for update in updates), *stream.end()]
         updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body)) else []
         return [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
     except (EventError, ValueError) as error:
@@ -168,9 +175,19 @@ class Stream:
         self._text_id = clock.new_id()
         self._text = self._artifacts = self._settled = self._said = False
 
-    def feed(self, chunk: bytes) -> list[Json]:
-        """The updates that are complete with this chunk. Raises ValueError for what cannot be understood."""
-        return [update for data in self._decoder.feed(chunk) for update in self._updates(data)]
+    def feed(self, chunk: bytes) -> Iterator[list[Json]]:
+        """The updates that are complete with this chunk, a few at a time or none: between them others can be served.
+
+        Raises ValueError for what cannot be understood.
+        """
+        for at in range(0, len(chunk), _SLICE):
+            batch: list[Json] = []
+            for data in self._decoder.feed(chunk[at : at + _SLICE]):
+                batch += self._updates(data)
+                if len(batch) >= _BATCH:
+                    yield batch
+                    batch = []
+            yield batch
 
     def end(self) -> list[Json]:
         """What the end of the answer means: a result without a word on the state is a success."""
@@ -210,6 +227,8 @@ def _task(value: Json, clock: Clock) -> list[Json]:
     artifacts = value.get("artifacts") or []
     if not isinstance(artifacts, list):
         raise ValueError("task.artifacts must be a list")
+    if len(artifacts) > MOST_ARTIFACTS:
+        raise ValueError(f"task.artifacts holds {len(artifacts)}; at most {MOST_ARTIFACTS} are taken")
     updates = [_artifact_update({"artifact": artifact}, clock) for artifact in artifacts]
     return [*(update for each in updates for update in each), *_status_update(value, clock)]
 

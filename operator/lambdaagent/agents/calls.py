@@ -33,6 +33,7 @@ from lambdaagent.events.delivery import Verdict, judge, retry_after
 from lambdaagent.events.http import media_type
 
 COLD_START_SECONDS = 10.0
+_BATCH = 64  # updates of one answer that are taken in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class HttpCaller:
                     wait = retry_after(headers, now=self._clock.now())
                     raise NotTakenError(f"the agent answered {response.status}", after=wait)
                 kind = media_type(response.header("content-type") or "")
-                if kind == answers.EVENT_STREAM and response.status == 200:
+                if kind == answers.EVENT_STREAM and answers.is_result(response.status):
                     async for updates in self._streamed(response):
                         yield updates
                     return
@@ -113,9 +114,12 @@ class HttpCaller:
             return
         reply_type = turn.skill.invoke.reply_type if turn.skill is not None and turn.skill.invoke is not None else None
         headers = {name.lower(): value for name, value in response.headers}
-        yield answers.interpret(
+        updates = answers.interpret(
             status=response.status, headers=headers, body=body, clock=self._clock, reply_type=reply_type
         )
+        for at in range(0, len(updates) or 1, _BATCH):
+            yield updates[at : at + _BATCH]
+            await asyncio.sleep(0)
 
     async def _request(self, turn: Turn, target: Target, *, begun: float) -> Response:
         call = invoke.for_message(
@@ -154,7 +158,7 @@ class HttpCaller:
         try:
             return await response.read(limit=self._client.limits.body_bytes)
         except UndecodableError:
-            if response.status not in (202, 204) and 200 <= response.status < 300:
+            if answers.is_result(response.status):
                 raise
             return b""
 
@@ -163,8 +167,10 @@ class HttpCaller:
         try:
             stream = answers.Stream(clock=self._clock, limit=limit, content_type=content_type)
             async for chunk in response.decoded(limit=None):
-                if updates := stream.feed(chunk):
-                    yield updates
+                for updates in stream.feed(chunk):
+                    if updates:
+                        yield updates
+                    await asyncio.sleep(0)
             yield stream.end()
         except ValueError as error:
             yield [answers.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]

@@ -231,6 +231,11 @@ class Connection(asyncio.Protocol):
             return
         names = {name.lower() for name, _ in self.headers}
         self.coded = "content-encoding" in names
+        if "transfer-encoding" in names and not self._is_only_chunked():
+            # The parser undoes chunks and leaves another coding where it is, without a label.
+            self._fail(BadAnswerError(f"{self.target} answered with a transfer coding other than chunked"))
+            self._abort()
+            return
         self._framed = "content-length" in names or "transfer-encoding" in names or status in (204, 304)
         self._keep_alive = self._framed and self._parser.should_keep_alive()
         self.status = status
@@ -249,6 +254,10 @@ class Connection(asyncio.Protocol):
             self.complete = True
 
     # Inside
+
+    def _is_only_chunked(self) -> bool:
+        codings = [value for name, value in self.headers if name.lower() == "transfer-encoding"]
+        return [value.strip().lower() for value in codings] == ["chunked"]
 
     def _open(self) -> asyncio.Transport:
         if self._transport is None or self.closed or self._transport.is_closing():

@@ -4,12 +4,12 @@ Every attribute that somebody else chose (ids, skill) is percent-encoded like an
 http the ids are encoded the same way, because a client may put anything into a context id.
 """
 
-from base64 import b64decode
 from dataclasses import dataclass
 
 import orjson
 
 from lambdaagent.a2a import Json
+from lambdaagent.a2a.params import raw_bytes
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.codings import ACCEPT_ENCODING
 from lambdaagent.agents.wire import lines
@@ -112,7 +112,7 @@ def _direct(message: Json) -> tuple[str, bytes] | None:
         return None
     (part,) = message["parts"]
     if "raw" in part:
-        return kind, b64decode(part["raw"] + "=" * (-len(part["raw"]) % 4))
+        return kind, raw_bytes(part["raw"])
     # Of a text and of JSON the charset is the gateway's from here on, whatever they came in.
     if "text" in part:
         return charsets.as_utf8(kind), part["text"].encode()

@@ -14,6 +14,7 @@ import orjson
 
 from lambdaagent import bounded_json
 from lambdaagent.a2a import Json, v03client
+from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.states import TaskState, parse_state
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.agents import answers, endpoints, sse
@@ -87,6 +88,7 @@ class Relay:
                         updates = [{"remote": remote}, *updates]
                     settled = settled or answers.settles(updates)
                     yield updates
+                    await asyncio.sleep(0)  # Many may have come at once, and others are to be served.
             backoff = Backoff(first=0.5, cap=5.0)
             while remote and not settled:
                 await asyncio.sleep(backoff.next())
@@ -98,7 +100,7 @@ class Relay:
                 settled = answers.settles(updates)
                 if settled:
                     yield updates
-        except ValueError as error:
+        except (ValueError, A2AError) as error:
             raise BadAnswerError(f"its answer is not A2A {endpoint.version}: {error}") from None
         finally:
             if answer is None:
@@ -178,7 +180,7 @@ async def _given_up(begun: "asyncio.Task[_Answer]", endpoint: Endpoint, *, remot
     async with answer.response:
         try:
             return remote or _task_id(_event(answer.first, endpoint.version))
-        except ValueError:
+        except (ValueError, A2AError):
             return remote
 
 

@@ -1,4 +1,7 @@
-"""Server-sent events, read as they come (WHATWG HTML, 9.2.6). One event is bounded, the stream is not."""
+"""Server-sent events, read as they come (WHATWG HTML, 9.2.6). One event is bounded, the stream is not.
+
+Hazard: a line may come in very many pieces. They are looked at once each and joined when the line ends, not every time.
+"""
 
 import codecs
 from collections.abc import Iterator
@@ -10,22 +13,27 @@ class Decoder:
     def __init__(self, *, limit: int, charset: str = "utf-8") -> None:
         self._limit = limit
         self._decoder = codecs.getincrementaldecoder(charset)("replace")
-        self._rest = ""
+        self._rest: list[str] = []  # of a line that has not ended
+        self._held = ""  # a carriage return, after which a line feed may follow
+        self._length = 0
         self._data: list[str] = []
         self._size = 0
         self._begun = False
 
     def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[str]:
         """The data of each event that is complete now. Raises ValueError where one is longer than the limit."""
-        text = self._rest + self._decoder.decode(chunk, last)
+        text, self._held = self._held + self._decoder.decode(chunk, last), ""
         if not self._begun and text:
             text, self._begun = text.removeprefix("\ufeff"), True
         if text.endswith("\r") and not last:
-            text, held = text[:-1], "\r"  # a line feed may follow
-        else:
-            held = ""
-        *lines, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self._rest = rest + held
+            text, self._held = text[:-1], "\r"
+        first, *lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest.append(first)
+        self._length += len(first)
+        if lines:
+            lines.insert(0, "".join(self._rest))
+            rest = lines.pop()
+            self._rest, self._length = [rest], len(rest)
         for line in lines:
             if not line:
                 yield from self._event()
@@ -34,7 +42,7 @@ class Decoder:
                 self._size += len(line)
             if self._size > self._limit:
                 raise ValueError(f"an event of its stream is longer than {self._limit} characters")
-        if len(self._rest) > self._limit:
+        if self._length > self._limit:
             raise ValueError(f"a line of its stream is longer than {self._limit} characters")
 
     def end(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 ATTEMPTED = "LambdaAgent-Attempted"
 """A header of a gateway's answer to a delivery; `no`: the agent was not called, so that it was no attempt."""
+_LONGEST = 86_400.0  # seconds that a Retry-After may say
 _AGAIN = frozenset((404, 408, 409, 425, 429))
 _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
@@ -63,8 +64,14 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Seconds of a Retry-After header in either form; None where there is none that can be read."""
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
-        return float(text)
+        return min(_LONGEST, float(text))
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now) if text else None
-    except ValueError:
+        return min(_LONGEST, max(0.0, parsedate_to_datetime(text).timestamp() - now)) if text else None
+    except (ValueError, OverflowError):
         return None
+
+
+def number(value: object, *, otherwise: int) -> int:
+    """What a sender wrote of a whole number, where it is one that a database keeps."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else otherwise

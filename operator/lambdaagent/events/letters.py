@@ -108,9 +108,10 @@ def _text(headers: Mapping[str, Any], name: str) -> str:
 
 def _int(value: Any, otherwise: int) -> int:
     try:
-        return int(value)
+        found = int(value)
     except (TypeError, ValueError, OverflowError):
         return otherwise
+    return found if abs(found) < 2**31 else otherwise  # what a database keeps
 
 
 def _time(value: Any) -> float:

@@ -3,7 +3,6 @@
 The body becomes a message of one part and back; nothing is lost on the way, because its content type goes with it.
 """
 
-from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +11,7 @@ from aiohttp import web
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError
-from lambdaagent.a2a.params import Send
+from lambdaagent.a2a.params import Send, raw_bytes
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
 from lambdaagent.agents import answers, invoke
@@ -21,6 +20,8 @@ from lambdaagent.gateway import bodies, principals, urls
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
+
+_SAID = 2_000  # characters of a container's words that an error repeats
 
 
 def wants_task(request: web.Request) -> bool:
@@ -52,7 +53,8 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
         task = await request.app[SERVICES].tasks.ask(entry.callee, message, client=principals.client(request))
     state = state_of(task)
     if state is not TaskState.COMPLETED:
-        said = task["status"].get("message", {}).get("parts", [{}])[0].get("text", "")
+        text = task["status"].get("message", {}).get("parts", [{}])[0].get("text", "")
+        said = text if len(text) <= _SAID else f"{text[:_SAID]}..."
         detail = f"The agent {entry.agent.key} ended with {state}{': ' if said else ''}{said}"
         raise ProblemError(502, "not-completed", detail if said else f"{detail}.", members={"state": str(state)})
     parts = next((artifact["parts"] for artifact in task.get("artifacts", [])), None)
@@ -71,6 +73,10 @@ def _refused() -> Iterator[None]:
 
 async def _message(request: web.Request, skill: Skill) -> Json:
     content_type, clock = request.headers.get("Content-Type", ""), request.app[SERVICES].clock
+    try:
+        content_type.encode()
+    except UnicodeEncodeError:
+        raise ProblemError(400, "bad-header", "The header Content-Type is not UTF-8.") from None
     body = await bodies.whole(request)
     try:
         parts = answers.parts_of(content_type, body) or [{"text": ""}]
@@ -88,8 +94,16 @@ def _answer(parts: list[Json]) -> web.Response:
     if "data" in part:
         return web.Response(body=orjson.dumps(part["data"]), content_type="application/json")
     if "raw" in part:
-        kind = part.get("mediaType") or "application/octet-stream"
-        return web.Response(body=b64decode(part["raw"] + "=="), content_type=kind)
+        kind = part.get("mediaType") or ""
+        headers = {"Content-Type": kind if _stands_in_a_header(kind) else "application/octet-stream"}
+        return web.Response(body=raw_bytes(part["raw"]), headers=headers)
     if "url" in part:
-        return web.Response(status=303, headers={"Location": part["url"]})
+        if part["url"].startswith(("http://", "https://")) and _stands_in_a_header(part["url"]):
+            return web.Response(status=303, headers={"Location": part["url"]})
+        return web.Response(text=part["url"])
     return web.Response(text="".join(texts))
+
+
+def _stands_in_a_header(value: str) -> bool:
+    """A container may say anything, and a line break would end the answer's head."""
+    return bool(value) and value.isascii() and value.isprintable()

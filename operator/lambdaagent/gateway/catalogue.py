@@ -30,12 +30,12 @@ class Filter:
     namespace: str | None
     skill: str | None
     tag: str | None
-    q: str | None
+    q: str  # folded once: it may be as long as a request line
 
     @classmethod
     def of(cls, request: web.Request) -> "Filter":
         query = request.query
-        return cls(query.get("namespace"), query.get("skill"), query.get("tag"), query.get("q"))
+        return cls(query.get("namespace"), query.get("skill"), query.get("tag"), query.get("q", "").casefold())
 
     def takes(self, entry: Entry) -> bool:
         skills = entry.callee.skills.values()
@@ -49,7 +49,7 @@ class Filter:
             return True
         texts = [entry.agent.name, cards.description(entry.agent)]
         texts += [text for each in skills for text in (each.id, each.name, each.description, *each.tags)]
-        return any(self.q.casefold() in text.casefold() for text in texts)
+        return any(self.q in text.casefold() for text in texts)
 
 
 async def agents(request: web.Request) -> web.StreamResponse:
@@ -135,7 +135,7 @@ def _listed(request: web.Request, entry: Entry) -> Json:
 def _page_size(given: str | None) -> int:
     if given is None:
         return _PAGE
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= _MAX_PAGE):
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= _MAX_PAGE):
         raise ProblemError(400, "bad-page", f"pageSize must be a number from 1 to {_MAX_PAGE}.")
     return int(given)
 

@@ -18,7 +18,7 @@ from lambdaagent.children.calling import AGENT, correlated, undelivered
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.events.capability import Use
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.delivery import ATTEMPTED, Verdict
+from lambdaagent.events.delivery import ATTEMPTED, Verdict, number
 from lambdaagent.events.destinations import agent_of, hide
 from lambdaagent.events.errors import EventError
 from lambdaagent.events.letters import NO_ANSWER
@@ -69,7 +69,7 @@ async def dead_letters(request: web.Request) -> web.Response:
             namespace=namespace,
             agent=agent if owner == namespace else "",
             reason=reason,
-            code=int(str(code)) if str(code).isdecimal() else NO_ANSWER,
+            code=number(code, otherwise=NO_ANSWER),
             destination=where,
         )
         if (told := undelivered(event, reason)) is not None:

@@ -55,6 +55,7 @@ async def take(request: web.Request, entry: Entry) -> web.Response:
     events = await read(request)
     for event in events:
         await services.tasks.advance(event, namespace=agent.namespace, agent=agent.name)
+        await asyncio.sleep(0)
     return await accepted(services, events, exchange=services.exchanges.agent(agent))
 
 

@@ -5,7 +5,6 @@ from aiohttp import web
 
 from lambdaagent.agents import wire
 from lambdaagent.agents.client import Response
-from lambdaagent.agents.errors import UpstreamError
 from lambdaagent.gateway import ids
 from lambdaagent.gateway.services import SERVICES
 
@@ -19,10 +18,14 @@ async def stream(request: web.Request, response: Response, *, agent: str) -> web
     try:
         async for chunk in response:
             await streamed.write(chunk)
-    except UpstreamError as error:
-        # The status is out already. Ending the connection is the only way left to say that this is not the whole.
+    except ConnectionError:
+        raise  # of the client's own
+    except Exception as error:
+        # The container's end, or the client's own body that is broken or too long while its answer has begun. The
+        # status is out, and another answer would stand in the middle of this one. Ending the connection is the only
+        # way left to say that this is not the whole.
         request.app[SERVICES].metrics.error("truncated-answer")
-        log.warning("answer truncated", agent=agent, reason=str(error))
+        log.warning("answer truncated", agent=agent, reason=str(error) or type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
         return streamed

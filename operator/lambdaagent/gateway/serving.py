@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -72,6 +72,9 @@ async def serve(
 ) -> Serving:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
     metrics = Metrics()
+    bounds = limits or Limits()
+    # A message of the largest body that is taken, its answer and a second turn have room.
+    bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
     notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher)
     stack.push_async_callback(notifier.close)
     teller = None
@@ -86,7 +89,7 @@ async def serve(
         lookup=directory.callee,
         pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
-        limits=limits,
+        limits=bounds,
         send=calling(publishing(directory, exchanges, publisher)) if own_routes is None else None,
         told=teller.tell if teller is not None else None,
     )

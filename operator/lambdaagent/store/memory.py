@@ -2,6 +2,9 @@
 
 Bounded by count: the task that ended longest ago makes room. One that has not ended is never dropped; when all places
 are taken by such, a new task is refused.
+
+Nothing is kept that the other stores could not write: whoever lists tasks writes all of them as one JSON text, and one
+that is none would keep everybody from the others.
 """
 
 import time
@@ -9,8 +12,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+import orjson
+
 from lambdaagent.a2a import Json
-from lambdaagent.store.errors import ConflictError, StoreFullError
+from lambdaagent.store.errors import ConflictError, StoreFullError, UnfitError
 from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
 from lambdaagent.store.rows import letter_key, letter_number
 
@@ -48,6 +53,7 @@ class MemoryStore:
             return known
         if record.id in self._tasks:
             raise ConflictError(f"there is a task {record.id} already")
+        _require_json(record.task)
         while len(self._tasks) >= self._max_tasks:
             oldest = next(iter(self._ended), None)
             if oldest is None:
@@ -70,6 +76,8 @@ class MemoryStore:
             return False
         if entry.record.version + 1 != record.version:
             raise ConflictError(f"task {record.id} is at version {entry.record.version}, not {record.version - 1}")
+        # The rest of the snapshot was looked at when it came.
+        _require_json([record.task.get("status"), *updates])
         if key is not None:
             entry.keys.add(key)
         entry.record = record
@@ -186,6 +194,7 @@ class MemoryStore:
     async def bury(self, letter: DeadLetter) -> bool:
         if any(_same(letter, other) and other.id not in self._freed for other in self._letters):
             return False
+        _require_json(dict(letter.attributes))
         self._lettered += 1
         self._letters.append(replace(letter, id=str(self._lettered)))
         return True
@@ -242,6 +251,14 @@ class MemoryStore:
         self._pushed.pop(task_id, None)
         if entry.once is not None:
             self._once.pop(entry.once, None)
+
+
+def _require_json(value: object) -> None:
+    """Raises UnfitError for lone surrogates, and for what is nested too deep."""
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise UnfitError(f"the store cannot keep this: {str(error)[:200]}") from None
 
 
 def _same(one: DeadLetter, other: DeadLetter) -> bool:

@@ -17,6 +17,8 @@ Key = tuple[str, str]
 """(source, id) of an event that came from outside."""
 Cursor = tuple[float, str]
 """Time of the last change and id of a task: where a page of a list ended."""
+PAGE_BYTES = 32 * 1024 * 1024
+"""A page is cut behind the task with which the snapshots read for it reach this."""
 COUNTED = 10_000
 """Tasks of a list are counted up to here: a million would be read for a number that nobody pages to."""
 

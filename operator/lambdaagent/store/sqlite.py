@@ -12,7 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, case, create_engine, delete, event, func, select, text, tuple_
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    case,
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from lambdaagent.a2a import Json
@@ -20,7 +33,18 @@ from lambdaagent.store import rows, schema, sqlite_deliveries, sqlite_letters, s
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit
 from lambdaagent.store.locking import FileLock
-from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
+from lambdaagent.store.records import (
+    COUNTED,
+    PAGE_BYTES,
+    Change,
+    DeadLetter,
+    Key,
+    Letters,
+    Listing,
+    Page,
+    Push,
+    TaskRecord,
+)
 from lambdaagent.store.schema import changes, pushes, tasks
 from lambdaagent.store.sqlite_writing import Batch, Op, Outcome
 
@@ -101,14 +125,16 @@ class SqliteStore:
             matching.append(tasks.c.updated >= listing.updated_from)
         counted = select(func.count()).select_from(select(text("1")).where(*matching).limit(COUNTED).subquery())
         place = tuple_(tasks.c.updated, tasks.c.id)
-        wanted = select(tasks).where(*matching).order_by(tasks.c.updated.desc(), tasks.c.id.desc())
+        first = select(tasks).where(*matching).order_by(tasks.c.updated.desc(), tasks.c.id.desc())
         if listing.after is not None:
-            wanted = wanted.where(place < tuple_(*listing.after))
+            first = first.where(place < tuple_(*listing.after))
+        wanted = _sized(first.limit(listing.limit + 1))
 
         def page(connection: Connection) -> Page:
-            found = connection.execute(wanted.limit(listing.limit + 1)).all()
-            records = [rows.record_of(row) for row in found[: listing.limit]]
-            return Page(records, total=connection.execute(counted).scalar_one(), more=len(found) > listing.limit)
+            found = connection.execute(wanted).all()
+            records = [rows.record_of(row[:-1]) for row in found[: listing.limit]]
+            more = bool(found) and found[0][-1] > len(records)
+            return Page(records, total=connection.execute(counted).scalar_one(), more=more)
 
         return await self._read(page)
 
@@ -240,6 +266,18 @@ class SqliteStore:
             else:
                 self._versions[task_id] = version
         return outcomes
+
+
+def _sized(found: Select[Any]) -> Select[Any]:
+    """Those of a page that are within PAGE_BYTES, each with the number of all that were found."""
+    first = found.subquery()
+    newest = [first.c.updated.desc(), first.c.id.desc()]
+    size = func.length(first.c.body)
+    before = (func.sum(size).over(order_by=newest) - size).label("before")
+    sized = select(first, before, func.count().over().label("matching")).subquery()
+    columns = [sized.c[name] for name in rows.TASK]
+    kept = select(*columns, sized.c.matching).where(sized.c.before < PAGE_BYTES)
+    return kept.order_by(sized.c.updated.desc(), sized.c.id.desc())
 
 
 def _prune(connection: Connection, before: float, keep: int | None) -> int:

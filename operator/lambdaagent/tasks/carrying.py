@@ -24,6 +24,7 @@ from lambdaagent.agents.calls import NotTakenError, Turn
 from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.delivery import number
 from lambdaagent.store.records import ANONYMOUS, TaskRecord
 from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
 from lambdaagent.tasks.live import Limits, Live, Outcome
@@ -170,7 +171,7 @@ class Carrier:
             traceparent=_text(event.extensions.get("traceparent")),
             remote=record.remote,
             event_id=event.id,
-            attempt=int(str(attempt)) if str(attempt).isdecimal() else 1,
+            attempt=number(attempt, otherwise=1),
             again=True,
         )
         async with self._released(live):
@@ -190,7 +191,9 @@ class Carrier:
             raise
         finally:
             if not live.record.state.settled and live.record.holder == self._replica:
-                await self._lives.apply(live, [], holder="", replica=self._replica, patience=FOR_EVER)
+                # A process that stops cannot wait for a store that is away; the next one sees to what it left.
+                patience = self._limits.patience if self._lives.stopping else FOR_EVER
+                await self._lives.apply(live, [], holder="", replica=self._replica, patience=patience)
 
 
 def call_id(record: TaskRecord) -> str:

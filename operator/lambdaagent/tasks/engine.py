@@ -25,7 +25,7 @@ from lambdaagent.agents.calls import Caller
 from lambdaagent.agents.clock import Clock
 from lambdaagent.api.a2a import Skill
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.errors import ConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord, TaskStore
 from lambdaagent.tasks import following, listing
 from lambdaagent.tasks.calling import Calling
@@ -73,7 +73,9 @@ class Engine:
         self._limits = limits or Limits()
         self._pusher = pusher
         self._replica = replica or clock.new_id()
-        self._lives = Lives(store=store, clock=clock, observer=observer, pusher=pusher, told=told)
+        self._lives = Lives(
+            store=store, clock=clock, observer=observer, pusher=pusher, told=told, largest=self._limits.largest
+        )
         places = Places(self._limits)
         calling = Calling(lives=self._lives, caller=caller, places=places, replica=self._replica)
         self._carrier: Carrier | None = None
@@ -111,7 +113,7 @@ class Engine:
 
     async def stop(self, *, grace: float = 10.0) -> None:
         """Gives calls under way so many seconds, then cancels them and fails their tasks."""
-        self._lives.open = False
+        self._lives.open, self._lives.stopping = False, True
         await self._keeper.stop()
         await self._runner.stop(grace=grace)
         if self._carrier is not None:
@@ -262,6 +264,9 @@ class Engine:
             return await self._lives.apply(live, updates, key=(event.source, event.id))
         except ConflictError:
             return Outcome.UNKNOWN  # Pruned under our hands.
+        except UnfitError as error:
+            # Sending it again would not help, and nobody else says that the task has ended.
+            return await self._lives.fail(live, f"The event {event.id!r} cannot be kept: {error}.", patience=0.0)
 
     # Messages
 

@@ -26,11 +26,16 @@ class Position:
     def parse(cls, event_id: str | None) -> "Position | None":
         """None where it is no id of ours: then the reader begins anew."""
         version, dot, place = (event_id or "").partition(".")
-        if not (version.isascii() and version.isdigit() and len(version) < 10):
+        if not _is_number(version):
             return None
         if not dot:
             return cls(int(version))
-        return cls(int(version) - 1, int(place) + 1) if place.isascii() and place.isdigit() else None
+        return cls(int(version) - 1, int(place) + 1) if _is_number(place) else None
+
+
+def _is_number(text: str) -> bool:
+    """A longer one would be no number to the interpreter, or none to a database."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def snapshot(record: TaskRecord) -> StreamEvent:

@@ -20,7 +20,7 @@ from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.calling import GRACE
 from lambdaagent.tasks.carrying import last_of_client, travels
-from lambdaagent.tasks.live import Limits, Live, without_artifacts
+from lambdaagent.tasks.live import Limits, without_artifacts
 from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.replacing import unfinished
 from lambdaagent.tasks.running import Runner
@@ -145,13 +145,15 @@ class Keeper:
         if callee is None or message is None:
             return  # fails at its deadline
         log.info("task.started_late", task=record.id, agent=callee.key)
-        live = self._lives.known(record.id) or Live(record)
-        if live.record.version != record.version:
-            await live.refresh(self._lives.store)
-        if not live.idle or live.record.version != record.version:
-            return
-        skill = callee.skills.get(record.skill) if record.skill is not None else None
-        self._runner.dispatch(live, callee, skill, message, traceparent=None)
+        async with self._lives.holding(record.id) as live:
+            if live is None:
+                return
+            if live.record.version != record.version:
+                await live.refresh(self._lives.store)
+            if not live.idle or live.record.version != record.version:
+                return
+            skill = callee.skills.get(record.skill) if record.skill is not None else None
+            self._runner.dispatch(live, callee, skill, message, traceparent=None)
 
     async def _take_over(self, record: TaskRecord, *, why: str) -> None:
         try:
@@ -180,28 +182,30 @@ class Keeper:
             # A task that the container made for the attempt that was cut short ends with it.
             remote=record.remote if len(messages) > 1 else "",
         )
-        live = self._lives.known(record.id) or Live(record)
-        if not live.idle:
-            return
-        live.starting += 1
-        try:
-            async with live.turning:
-                await live.put(again, updates=[], store=self._lives.store)
-        except ConflictError:
-            return
-        finally:
-            live.starting -= 1
-        self._runner.dispatch(live, callee, skill, message, traceparent=None, replaced=replaced)
+        async with self._lives.holding(record.id) as live:
+            if live is None or not live.idle:
+                return
+            live.starting += 1
+            try:
+                async with live.turning:
+                    await live.put(again, updates=[], store=self._lives.store)
+            except ConflictError:
+                return
+            finally:
+                live.starting -= 1
+            self._runner.dispatch(live, callee, skill, message, traceparent=None, replaced=replaced)
 
     async def _fail(self, record: TaskRecord, text: str) -> None:
         """Unless the task has moved on since it was read."""
-        live = self._lives.known(record.id) or Live(record)
-        try:
-            if live.record.version < record.version:
-                await live.refresh(self._lives.store)
-            await self._lives.fail(live, text, at=record.version, patience=0.0)
-        except ConflictError:
-            log.info("task.pruned", task=record.id)
+        async with self._lives.holding(record.id) as live:
+            if live is None:
+                return
+            try:
+                if live.record.version < record.version:
+                    await live.refresh(self._lives.store)
+                await self._lives.fail(live, text, at=record.version, patience=0.0)
+            except ConflictError:
+                log.info("task.pruned", task=record.id)
 
     async def _compare_after_misses(self) -> None:
         while True:

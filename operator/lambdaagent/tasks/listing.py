@@ -2,6 +2,8 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+import orjson
+
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.params import Find
@@ -9,6 +11,8 @@ from lambdaagent.a2a.tasks import shown
 from lambdaagent.agents.callee import Callee
 from lambdaagent.store.records import Cursor, Listing, Page, TaskRecord
 from lambdaagent.tasks.contract import TaskPage
+
+_PAGE_BYTES = 8 * 1024 * 1024
 
 
 def listing(callee: Callee, request: Find, *, owner: str) -> Listing:
@@ -26,8 +30,17 @@ def listing(callee: Callee, request: Find, *, owner: str) -> Listing:
 
 
 def page(found: Page, request: Find) -> TaskPage:
-    tasks = [_listed(record, request) for record in found.records]
-    return TaskPage(tasks, total=found.total, next_token=_token(found.records[-1]) if found.more else "")
+    """Fewer tasks than were found where these are large: the answer is one text, and nothing else is done meanwhile."""
+    tasks: list[Json] = []
+    size = 0
+    for record in found.records:
+        task = _listed(record, request)
+        size += len(orjson.dumps(task))
+        if tasks and size > _PAGE_BYTES:
+            break
+        tasks.append(task)
+    more = found.more or len(tasks) < len(found.records)
+    return TaskPage(tasks, total=found.total, next_token=_token(found.records[len(tasks) - 1]) if more else "")
 
 
 def _listed(record: TaskRecord, request: Find) -> Json:

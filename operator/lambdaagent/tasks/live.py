@@ -15,12 +15,15 @@ import orjson
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import fold, state_of
+from lambdaagent.a2a.tasks import OverfullError, fold, state_of
 from lambdaagent.store.errors import ConflictError, StoreError, UnfitError
 from lambdaagent.store.records import Change, Key, TaskRecord, TaskStore
 
 _RECENT = 64
 _ATTEMPTS = 8
+LARGEST = 32 * 1024 * 1024
+"""Bytes of one task: it is written and shown as a whole, and nothing else is done meanwhile."""
+_SHORT = 16 * 1024
 
 
 class Outcome(StrEnum):
@@ -45,9 +48,9 @@ class Write:
 
 
 class Live:
-    __slots__ = ("_lock", "_recent", "_waiters", "holders", "record", "run", "starting")
+    __slots__ = ("_largest", "_lock", "_recent", "_size", "_waiters", "holders", "record", "run", "starting")
 
-    def __init__(self, record: TaskRecord) -> None:
+    def __init__(self, record: TaskRecord, *, largest: int = LARGEST) -> None:
         self.record = record
         self.holders = 0
         # What of this process works on the task, where something does.
@@ -55,6 +58,9 @@ class Live:
         # How many in this process are about to give it a run.
         self.starting = 0
         self._lock = asyncio.Lock()
+        # Bytes of the task as JSON, or a little more; None: not known.
+        self._size: int | None = None
+        self._largest = largest
         self._recent: deque[Change] = deque(maxlen=_RECENT)
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -81,9 +87,11 @@ class Live:
                 if _is_elsewhere(record, write):
                     return Outcome.TAKEN
                 after, applied = _after(record, write, now=now)
+                size = self._require_room(after, applied)
                 try:
                     if await store.append(after, updates=applied, key=write.key):
                         self._replace(after, Change(after.version, applied))
+                        self._size = size
                         return Outcome.ADVANCED
                     if write.tried is None:
                         return Outcome.DUPLICATE
@@ -106,6 +114,7 @@ class Live:
 
         Raises StoreError; after a ConflictError, `record` is what the store has.
         """
+        size = self._require_room(record, updates) if updates else None
         try:
             if not await store.append(record, updates=updates, key=key):
                 await self._reload(store)
@@ -114,6 +123,7 @@ class Live:
             await self._reload(store)
             raise
         self._replace(record, Change(record.version, updates))
+        self._size = size
         return True
 
     async def claim(self, *, store: TaskStore, now: float, holder: str, without: Sequence[str] = ()) -> bool:
@@ -173,11 +183,24 @@ class Live:
             self.run = None
             self._wake_all()
 
+    def _require_room(self, after: TaskRecord, updates: Sequence[Json]) -> int:
+        """The size of the task with these updates. Raises UnfitError where nobody could be shown it in good time.
+
+        A short end is always taken: the task must be able to fail for what was too much.
+        """
+        if self._size is None:
+            self._size = _size_of(self.record.task)
+        added = _size_of(updates)
+        if self._size + added > self._largest and not (after.state.terminal and added <= _SHORT):
+            raise UnfitError(f"the task would be larger than {self._largest} bytes")
+        return self._size + added
+
     async def _reload(self, store: TaskStore) -> bool:
         """False: the task is gone."""
         found = await store.get(self.record.id)
         if found is not None and found.version > self.record.version:
             self._recent.clear()
+            self._size = None
             self._replace(found, None)
         return found is not None
 
@@ -228,7 +251,10 @@ def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord,
         if "remote" in update:
             remote = update["remote"]
             continue
-        task = fold(task, update)
+        try:
+            task = fold(task, update)
+        except OverfullError as error:
+            raise UnfitError(str(error)) from None
         applied.append(update)
     state = state_of(task)
     # What has settled is nobody's to work on.
@@ -237,6 +263,13 @@ def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord,
         record, version=record.version + 1, state=state, updated=now, task=task, remote=remote, holder=holder
     )
     return after, applied
+
+
+def _size_of(value: object) -> int:
+    try:
+        return len(orjson.dumps(value))
+    except TypeError as error:
+        raise UnfitError(str(error)[:200]) from None
 
 
 def _is_elsewhere(record: TaskRecord, write: Write) -> bool:
@@ -264,4 +297,5 @@ class Limits:
     beat_every: float = 3.0  # seconds between signs of life of this replica
     lease: float = 10.0  # seconds without one after which its tasks are somebody else's
     look_every: float = 5.0  # how soon a follower sees what no notification told
+    largest: int = LARGEST  # bytes of one task
     patience: float = 5.0  # seconds that a client's request waits for a store that is away

@@ -1,6 +1,9 @@
 """The tasks that this process is busy with, one Live each however many want it, and every change that it makes.
 
 Whoever holds a Live keeps it here; the last one to let go forgets it, for what matters is in the store.
+
+Hazard: a task with two Lives is run by one that is not found here, and so looks like lost. Whoever wants one, and will
+wait for anything before it is held, gets it by `holding`.
 """
 
 import asyncio
@@ -16,7 +19,7 @@ from lambdaagent.agents import answers
 from lambdaagent.agents.clock import Clock
 from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.records import Key, TaskRecord, TaskStore
-from lambdaagent.tasks.live import Live, Outcome, Write
+from lambdaagent.tasks.live import LARGEST, Live, Outcome, Write
 from lambdaagent.tasks.pushing import Pusher
 from lambdaagent.tasks.storing import FOR_EVER, until_written
 
@@ -41,19 +44,25 @@ class Lives:
         observer: Observer,
         pusher: Pusher | None,
         told: Callable[[TaskRecord], None] | None = None,
+        largest: int = LARGEST,
     ) -> None:
         """`told` hears of every new state of a task, after it is stored."""
         self._told = told
+        self._largest = largest
         self.store = store
         self.clock = clock
         self.observer = observer
-        # While closed, a task that was cut short is kept, for `stop` to fail.
         self.open = False
+        # From then on a task that was cut short is kept, for `stop` of the engine to fail.
+        self.stopping = False
         self._pusher = pusher
         self._live: dict[str, Live] = {}
         self._looks: set[asyncio.Task[bool]] = set()
         # Messages that were given to the store without an answer and not to a container: version by task.
         self._unstarted: dict[str, int] = {}
+
+    def new(self, record: TaskRecord) -> Live:
+        return Live(record, largest=self._largest)
 
     def known(self, task_id: str) -> Live | None:
         return self._live.get(task_id)
@@ -67,12 +76,12 @@ class Lives:
 
     def drop(self, live: Live) -> None:
         live.holders -= 1
-        if not live.holders and (live.record.state.settled or self.open):
-            self._live.pop(live.record.id, None)
+        if not live.holders and (live.record.state.settled or not self.stopping):
+            self.forget(live)
 
     def forget(self, live: Live) -> None:
-        """It came to nothing: the store does not have it."""
-        self._live.pop(live.record.id, None)
+        if self._live.get(live.record.id) is live:
+            del self._live[live.record.id]
 
     async def find(self, task_id: str) -> Live | None:
         live = self._live.get(task_id)
@@ -80,7 +89,7 @@ class Lives:
             record = await self.store.get(task_id)
             live = self._live.get(task_id)  # Somebody else may have been faster.
             if live is None and record is not None:
-                live = self._live[task_id] = Live(record)
+                live = self._live[task_id] = self.new(record)
         return live
 
     @asynccontextmanager

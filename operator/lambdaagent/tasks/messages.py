@@ -75,7 +75,7 @@ class Messages:
             deadline=now + timeout(skill) + GRACE,
         )
         push = self._push(record, request, sent=0)
-        live = Live(record)
+        live = self._lives.new(record)
         live.starting += 1
         self._lives.hold(live)
         try:

@@ -2,7 +2,8 @@
 
 At least once and in order per task and receiver: the place moves on after the receiver said so. A receiver that fails
 is tried again with growing pauses, also by another replica, and given up after some attempts: then the reason stands
-with it and in the dead letters. Chunks of a streamed artifact are not pushed one by one; the end of the task is.
+with it and in the dead letters. One that is slow holds a place of its own and nobody else's. Chunks of a streamed
+artifact are not pushed one by one; the end of the task is.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from lambdaagent.tasks import following
 from lambdaagent.tasks.contract import StreamEvent
 
 log = structlog.get_logger(__name__)
+_RECEIVERS = 100  # of one task: they are listed in one answer
 
 
 class Store(TaskStore, PushStore, DeadLetterStore, DeliveryStore, Protocol):
@@ -63,6 +65,7 @@ class Pusher:
         self._limits = limits or PushLimits()
         self._backoff = Backoff(first=self._limits.first_pause, cap=self._limits.longest_pause)
         self._news = asyncio.Event()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def require(self, config: PushConfig) -> None:
         """Raises A2AError for a receiver that can be seen never to be called."""
@@ -74,7 +77,7 @@ class Pusher:
     async def put(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> PushConfig:
         """With an id of its own where it has none; what the task did up to version `sent` is not told."""
         push = self.made(record, config, wire=wire, sent=sent)
-        await self._store.put_push(push)
+        await self.keep(push)
         return config_of(push)
 
     def made(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> Push:
@@ -92,7 +95,10 @@ class Pusher:
         )
 
     async def keep(self, push: Push) -> None:
-        """Raises StoreError."""
+        """Raises StoreError; A2AError where the task has as many receivers as it may have."""
+        known = await self._store.pushes(push.task_id)
+        if len(known) >= _RECEIVERS and all(each.id != push.id for each in known):
+            raise invalid(Violation("id", f"the task has {_RECEIVERS} push notification configurations; delete one"))
         await self._store.put_push(push)
 
     async def of(self, task_id: str) -> list[PushConfig]:
@@ -108,30 +114,53 @@ class Pusher:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            self._news.clear()
-            try:
-                done = await self.round()
-            except LambdaAgentError as error:
-                log.warning("push.store_failed", reason=str(error))
-                done = 0
-            if done < self._limits.at_once:
+        try:
+            while True:
+                self._news.clear()
+                free = self._limits.at_once - len(self._serving)
+                for push in await self._claim(free) if free else []:
+                    serving = asyncio.create_task(self._served(push), name="tasks-push-one")
+                    self._serving.add(serving)
+                    serving.add_done_callback(self._done)
                 try:
                     async with asyncio.timeout(self._limits.look_every):
                         await self._news.wait()
                 except TimeoutError:
                     pass
+        finally:
+            for serving in self._serving:
+                serving.cancel()
+            if self._serving:
+                await asyncio.wait(list(self._serving))
 
-    async def round(self) -> int:
-        """Serves who is due now; says how many these were."""
+    async def _claim(self, limit: int) -> list[Push]:
         now = self._clock.now()
-        claimed = await self._store.claim_pushes(now=now, until=now + self._limits.claim, limit=self._limits.at_once)
-        await asyncio.gather(*(self._serve(push) for push in claimed))
-        return len(claimed)
+        try:
+            return await self._store.claim_pushes(now=now, until=now + self._limits.claim, limit=limit)
+        except LambdaAgentError as error:
+            log.warning("push.store_failed", reason=str(error))
+            return []
+
+    def _done(self, serving: "asyncio.Task[None]") -> None:
+        self._serving.discard(serving)
+        self.wake()  # Others may be due, for whom there was no room.
+
+    async def _served(self, push: Push) -> None:
+        """One receiver, as far as it goes now. Whatever is wrong with it or its task is nobody else's trouble."""
+        about.task(push.task_id)
+        try:
+            try:
+                await self._serve(push)
+            except LambdaAgentError:
+                raise
+            except Exception as error:  # the root of this task
+                log.exception("push.crashed", push=push.id)
+                await self._failed(push, f"the gateway failed: {type(error).__name__}", final=False)
+        except LambdaAgentError as error:
+            log.warning("push.store_failed", push=push.id, reason=str(error))  # again when its claim is over
 
     async def _serve(self, push: Push) -> None:
         """Never raises for what the receiver does."""
-        about.task(push.task_id)
         sent = push.sent
         try:
             async with asyncio.timeout(self._limits.claim * 0.8):

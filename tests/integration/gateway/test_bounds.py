@@ -3,7 +3,9 @@
 Every case looks at the size of the answer and at the lag of the gateway's loop.
 """
 
+import asyncio
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from tests.integration.gateway.lag import Watched, watched_gateway
 from tests.integration.gateway.upstream import PlainAgent, plain_agent
 from tests.integration.gateway.world import manifest, skill
+
+from lambdaagent.gateway import garbage
 
 MOST_LAG = 0.05  # seconds of processor time in one turn of the loop
 MOST_ANSWER = 64 * 1024
@@ -41,6 +45,7 @@ def gateway(agent: PlainAgent) -> Iterator[Watched]:
             world.broker.bind("shop/shared", "t")
 
         found.run(add)
+        garbage.settle()  # as the process does: what the tests have made is not the gateway's to look through
         found.worst = 0.0
         yield found
 
@@ -225,6 +230,15 @@ ANSWERS = [
 ]
 
 
+TEXTS = b'{"artifacts":%b,"status":{"state":"completed"}}'
+ANSWERS += [
+    pytest.param(
+        A2A_JSON, b'{"task":%b}' % (TEXTS % many(b'{"parts":[{"text":"a"}]}', size=600_000)), id="23,000 artifacts"
+    ),
+    pytest.param(STREAM, b"data: {\n\n" + b"data: %b\n\n" % artifact(b"[]") * 3000, id="bad artifacts in a stream"),
+]
+
+
 @pytest.mark.parametrize(("headers", "body"), ANSWERS)
 def test_an_answer_without_bound_fails_its_own_task_and_holds_nobody_up(
     gateway: Watched, agent: PlainAgent, headers: dict[str, str], body: bytes
@@ -235,6 +249,60 @@ def test_an_answer_without_bound_fails_its_own_task_and_holds_nobody_up(
     assert task["status"]["state"] == "TASK_STATE_FAILED"
     assert "cannot be understood" in task["status"]["message"]["parts"][0]["text"]
     assert len(answer.content) < MOST_ANSWER
+    assert gateway.worst < MOST_LAG
+
+
+STREAMS = [
+    pytest.param(b"data: x\n\n" * 20_000, "COMPLETED", "", id="20,000 events at once"),
+    pytest.param(b"data: " + b"\r" * 1_000_000, "COMPLETED", "", id="1,000,000 empty lines"),
+    pytest.param(b"data: x\n" * 400_000 + b"\n", "COMPLETED", "", id="an event of 400,000 lines"),
+    pytest.param(
+        b"".join(b"data: %b\n\n" % artifact(b'[{"text":"x"}]').replace(b'"a"', b'"%d"' % n) for n in range(1_500)),
+        "FAILED",
+        "more than 1000 artifacts",
+        id="1,500 artifacts",
+    ),
+    pytest.param(
+        (b"data: " + b"x" * (2 * MIB) + b"\n\n") * 20, "FAILED", "larger than 33554432 bytes", id="40 MB of text"
+    ),
+]
+
+
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize(("body", "state", "why"), STREAMS)
+def test_a_stream_of_very_many_or_very_large_pieces_holds_nobody_up_and_its_task_is_bounded(
+    gateway: Watched, agent: PlainAgent, status: int, body: bytes, state: str, why: str
+) -> None:
+    agent.respond = lambda _: (status, STREAM, body)
+    more = b',"configuration":{"returnImmediately":true,"historyLength":0}'
+    task_id = post(gateway, BASE, rpc(TEXT, more=more), V1).json()["result"]["task"]["id"]
+    listed = b'{"jsonrpc":"2.0","id":1,"method":"ListTasks","params":{"historyLength":0}}'
+
+    def ended() -> bool:
+        (task,) = (each for each in post(gateway, BASE, listed, V1).json()["result"]["tasks"] if each["id"] == task_id)
+        found: dict[str, Any] = task["status"]
+        said = found.get("message", {}).get("parts", [{"text": ""}])[0]["text"]
+        return found["state"] == f"TASK_STATE_{state}" and why in said
+
+    deadline = time.monotonic() + 20
+    while not ended():
+        assert time.monotonic() < deadline
+    assert gateway.worst < MOST_LAG
+
+
+def test_a_page_of_large_tasks_is_shorter(gateway: Watched, agent: PlainAgent) -> None:
+    agent.respond = lambda _: (200, {"Content-Type": "text/plain"}, b"x" * (3 * MIB))
+    for _ in range(5):
+        post(gateway, BASE, rpc(TEXT, more=b',"configuration":{"historyLength":0}'), V1)
+    gateway.worst, token, sizes = 0.0, "", []
+    while token or not sizes:
+        params = {"includeArtifacts": True, "pageToken": token}
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": params}
+        page = post(gateway, BASE, json.dumps(asked).encode(), V1).json()["result"]
+        token = page["nextPageToken"]
+        sizes.append(len(page["tasks"]))
+    assert sizes == [2, 2, 1]
+    assert page["totalSize"] == 5
     assert gateway.worst < MOST_LAG
 
 
@@ -257,3 +325,43 @@ def test_an_event_of_an_agent_that_is_nested_too_deep_ends_its_task(
     ).json()["result"]
     assert found["status"]["state"] == "TASK_STATE_FAILED"
     assert gateway.worst < MOST_LAG
+
+
+def event(n: int, **more: str) -> dict[str, str]:
+    return {"specversion": "1.0", "id": str(n), "source": "/s", "type": "t", "data": "x" * 5000, **more}
+
+
+def test_a_batch_of_a_thousand_events_is_an_answer_that_holds_nobody_up(gateway: Watched, agent: PlainAgent) -> None:
+    agent.respond = lambda _: (200, BATCH, json.dumps([event(n) for n in range(1000)]).encode())
+    answer = post(gateway, BASE, rpc(TEXT, more=b',"configuration":{"historyLength":0}'), V1).json()
+    assert len(answer["result"]["task"]["artifacts"]) == 1000
+    assert gateway.worst < MOST_LAG
+
+
+def test_a_batch_of_a_thousand_events_of_one_task_holds_nobody_up(gateway: Watched, agent: PlainAgent) -> None:
+    agent.respond = lambda _: (202, {}, b"")
+    more = b',"configuration":{"returnImmediately":true}'
+    task = post(gateway, BASE, rpc(TEXT, more=more), V1).json()["result"]["task"]
+    body = json.dumps([event(n, a2ataskid=task["id"]) for n in range(1000)]).encode()
+    assert post(gateway, "/events/shop/from/echo", body, BATCH).status_code == 202
+    assert gateway.worst < MOST_LAG
+
+
+def test_a_search_for_a_long_text_among_many_agents_holds_nobody_up(gateway: Watched) -> None:
+    async def add(world: Any) -> None:
+        a2a = {"enabled": True, "skills": [skill(f"s{n}") for n in range(5)]}
+        for n in range(1000):
+            world.add(manifest(f"a{n}", a2a=a2a), url="http://127.0.0.1:1")
+            await asyncio.sleep(0)
+
+    gateway.run(add)
+    gateway.worst = 0.0
+    answer = httpx.get(f"{gateway.world.url}/agents", params={"q": "\u0130" * 1200}, timeout=30)
+    assert answer.json()["agents"] == []
+    assert gateway.worst < MOST_LAG
+
+
+@pytest.mark.parametrize("size", ["0" * 8 + "1" + "9" * 5000, "0000000019999999", "1001", "0", "-1", "1e1", "\u0661"])
+def test_a_page_of_another_size_is_refused(gateway: Watched, size: str) -> None:
+    answer = httpx.get(f"{gateway.world.url}/agents", params={"pageSize": size}, timeout=30)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:lambdaagent:problem:bad-page")

@@ -1,6 +1,8 @@
 """Events in and out: confirmed before they are accepted, and never lost on the way."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -152,6 +154,12 @@ async def test_the_agents_own_wish_for_time_is_passed_on(echo: World, container:
     assert (response.status, response.headers["Retry-After"]) == (503, "17")
 
 
+async def test_a_retry_after_of_any_length_is_some_time(echo: World, container: PlainAgent) -> None:
+    container.respond = lambda seen: (503, {"Retry-After": "9" * 400}, b"")
+    response = await post(echo, "/events/shop/to/echo", http.binary(CREATED))
+    assert (response.status, response.headers["Retry-After"]) == (503, "86400")
+
+
 async def test_an_agent_that_is_down_or_not_ready_is_tried_again(gateway: World) -> None:
     gateway.agent(url="http://127.0.0.1:1")
     assert (await post(gateway, "/events/shop/to/echo", http.binary(CREATED))).status == 503
@@ -188,6 +196,35 @@ async def test_dead_letters_are_kept_once_with_where_they_failed(gateway: World)
     assert (await post(gateway, "/events/shop/dead-letters", http.binary(CREATED), **{"ce-id": "2"})).status == 202
     letters = await gateway.store.letters("shop")
     assert [letter.reason for letter in letters] == ["not delivered", "not delivered to http://echo (last answer: 500)"]
+
+
+@pytest.mark.parametrize("code", ["9" * 5000, str(2**31), str(2**70), "\u0663"])
+async def test_a_letter_whose_code_is_no_number_of_ours_is_kept(tmp_path: Path, code: str) -> None:
+    dead = replace(CREATED, extensions={"knativeerrordest": "http://echo", "knativeerrorcode": code})
+    async with world(database=tmp_path / "letters.db") as gateway:
+        assert (await post(gateway, "/events/shop/dead-letters", http.structured(dead))).status == 202
+        assert [letter.code for letter in await gateway.store.letters("shop")] == [-1]
+
+
+async def test_an_agents_event_with_a_type_that_is_no_text_does_not_hide_its_task(
+    echo: World, container: PlainAgent
+) -> None:
+    container.respond = lambda seen: (202, {}, b"")
+    task = (await echo.rpc("SendMessage", {"message": message(), "configuration": {"returnImmediately": True}}))[
+        "result"
+    ]["task"]
+    lines = [
+        "POST /events/shop/from/echo HTTP/1.1", "Host: x", "Connection: close", "Content-Length: 1",
+        "ce-specversion: 1.0", "ce-id: 1", "ce-source: /s", "ce-type: io.knative.lambda.response.success",
+        f"ce-a2ataskid: {task['id']}",
+    ]  # fmt: skip
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(echo.url.rpartition(":")[2]))
+    writer.write("\r\n".join(lines).encode() + b"\r\nContent-Type: app/\xff\r\n\r\nx")
+    async with asyncio.timeout(5):
+        await reader.read()
+    writer.close()
+    (found,) = (await echo.rpc("ListTasks", {}))["result"]["tasks"]
+    assert found["id"] == task["id"]
 
 
 KEYS = {"k2": b"2" * 32, "k1": b"1" * 32}

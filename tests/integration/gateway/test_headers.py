@@ -122,6 +122,7 @@ async def test_headers_are_bounded_together(echo: World, lines: list[str]) -> No
         pytest.param(f"GET /{SECRET} HTTP/1.1\r\n\r\n".encode(), 400, id="no host"),
         pytest.param(b"\x16\x03\x01" + SECRET.encode() * 20, 400, id="TLS"),
         pytest.param(f"GET /{SECRET * 2000} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 414, id="an endless path"),
+        pytest.param(head(SKILL, "Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 501, id="a transfer coding"),
         pytest.param(head(SKILL, f"Expect: {SECRET}", "Content-Length: 0"), 417, id="an unknown expectation"),
     ],
 )

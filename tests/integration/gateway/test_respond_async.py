@@ -48,6 +48,18 @@ async def test_a_body_that_is_not_what_it_says_is_refused(echo: World) -> None:
     assert "is not JSON" in (await answer.json())["detail"]
 
 
+async def test_a_content_type_that_is_no_text_is_refused_and_hides_no_task(echo: World) -> None:
+    lines = (f"POST {SKILL} HTTP/1.1", "Host: x", "Connection: close", "Content-Length: 1", "Prefer: respond-async")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(echo.url.rpartition(":")[2]))
+    writer.write("\r\n".join(lines).encode() + b"\r\nContent-Type: app/\xff\r\n\r\nx")
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"problem:bad-header" in answer
+    assert (await echo.rpc("ListTasks", {}))["result"]["tasks"] == []
+
+
 async def test_the_same_request_twice_is_one_task(echo: World, container: PlainAgent) -> None:
     headers = {"Content-Type": "text/plain", "Idempotency-Key": "k", **PREFER}
     first, again = [await (await echo.request("POST", SKILL, data=b"x", headers=headers)).json() for _ in range(2)]

@@ -202,3 +202,34 @@ async def test_a_header_that_cannot_be_sent_on_is_the_clients_error(gateway: Wor
     gateway.agent(url="http://127.0.0.1:1", protocol="http", skills=[skill("say", invoke={"path": "/a b"})])
     response = await gateway.request("POST", SAY)
     assert (response.status, await kind(response)) == (400, "bad-header")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([b"zz\r\nno chunk\r\n"], id="its framing breaks"),
+        pytest.param([b"8000\r\n" + b"x" * 0x8000 + b"\r\n"] * 4, id="it is over the limit"),
+    ],
+)
+async def test_a_body_that_goes_wrong_after_its_answer_began_ends_the_connection_and_begins_no_other_answer(
+    pieces: list[bytes],
+) -> None:
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await writer.drain()
+        await reader.read()
+
+    async with raw_server(conversation) as url, world(max_body=100_000) as gateway:
+        gateway.agent(url=url)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+        writer.write(f"POST {SAY} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n".encode())
+        async with asyncio.timeout(10):
+            answer = await reader.readuntil(b"hello\r\n")
+            for piece in pieces:
+                writer.write(piece)
+            with contextlib.suppress(ConnectionError):
+                answer += await reader.read()
+        writer.close()
+    assert answer.endswith(b"5\r\nhello\r\n")
+    assert answer.count(b"HTTP/1.1") == 1

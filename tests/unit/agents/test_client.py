@@ -82,6 +82,18 @@ async def test_an_answer_is_read_to_its_end(client: Client, answer: list[bytes],
         pytest.param(b"", DroppedError, "without answering", id="nothing"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", DroppedError, "middle", id="half of the body"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX-Long: ", DroppedError, "middle", id="half of the head"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            BadAnswerError,
+            "other than chunked",
+            id="a transfer coding",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: foo\r\n\r\nok",
+            BadAnswerError,
+            "other than chunked",
+            id="an unknown transfer coding",
+        ),
         pytest.param(b"SSH-2.0-OpenSSH\r\n\r\n", BadAnswerError, "not HTTP", id="another protocol"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nX: " + b"a" * 5000 + b"\r\n\r\n",

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.store.records import UPDATE, Store, following, record
 
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.errors import ConflictError, StoreError, UnfitError
 from lambdaagent.store.records import TaskRecord
 
 
@@ -197,3 +197,20 @@ async def test_what_cannot_be_written_fails_alone(store: Store) -> None:
     outcomes = await asyncio.gather(*(make(n) for n in range(20)), return_exceptions=True)
     assert {n for n, outcome in enumerate(outcomes) if isinstance(outcome, StoreError)} <= {7}
     assert await store.get("t19") == record("t19")
+
+
+LONE = {"mediaType": "app/\udcff"}
+
+
+async def test_what_is_no_json_is_kept_by_no_store(store: Store) -> None:
+    """Whoever lists tasks gets all of them in one text: one that cannot be written would hide the others."""
+    with pytest.raises(UnfitError):
+        await store.create(record("bad", task={"id": "bad", "history": [LONE]}))
+    first = record("good")
+    await store.create(first)
+    with pytest.raises(UnfitError):
+        await store.append(following(first, task={**first.task, "artifacts": [LONE]}), updates=[LONE])
+    with pytest.raises(UnfitError):
+        await store.append(following(first, task={**first.task, "status": LONE}), updates=[])
+    assert await store.get("good") == first
+    assert await store.get("bad") is None

@@ -4,6 +4,7 @@ import pytest
 from tests.unit.store.records import Store, following, record
 
 from lambdaagent.a2a.states import TaskState
+from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.records import Listing, Page
 
 
@@ -89,3 +90,21 @@ async def test_the_total_is_of_all_pages(store: Store) -> None:
         await store.create(record(f"t{n}", updated=float(n)))
     page = await store.find(listing(limit=3, after=(2.0, "t2")))
     assert (ids(page), page.total, page.more) == (["t1", "t0"], 7, False)
+
+
+async def test_a_page_of_very_large_tasks_is_cut_and_none_is_left_out(store: Store) -> None:
+    for n in range(6):
+        await store.create(record(f"t{n}", updated=float(n), task={"text": "x" * 15_000_000}))
+    seen: list[str] = []
+    sizes, after = [], None
+    while True:
+        page = await store.find(listing(after=after))
+        assert page.total == 6
+        seen += ids(page)
+        sizes.append(len(page.records))
+        if not page.more:
+            break
+        after = (page.records[-1].updated, page.records[-1].id)
+    assert seen == ["t5", "t4", "t3", "t2", "t1", "t0"]
+    # Memory reads nothing.
+    assert sizes == ([6] if isinstance(store, MemoryStore) else [3, 3])

@@ -4,13 +4,16 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.unit.tasks.bench import CLOCK, Bench, Container, Observed, agent, at_once, completed, sending
+from tests.parts.polling import eventually
+from tests.unit.tasks.bench import CLOCK, Bench, Container, Observed, agent, at_once, completed, never, sending
+from tests.unit.tasks.flaky import Flaky
 
 from lambdaagent.a2a.params import Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.calls import NotTakenError, Turn
 from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.errors import TemporaryError
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.tasks.engine import Engine
@@ -252,3 +255,20 @@ async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(sto
     await heir.engine.stop(grace=0)
     stuck.set()
     await doomed.engine.stop(grace=0)
+
+
+async def test_a_gateway_stops_in_time_though_its_store_is_away_and_a_call_is_under_way(
+    store: Store, post: Post
+) -> None:
+    flaky = Flaky(store)
+    bench = carried(flaky, post)
+    bench.container.answer = never
+    await bench.engine.start()
+    await sent(bench)
+    taking = asyncio.create_task(bench.engine.take(await the_event(post), callee=CART, skill=LATER))
+    await eventually(lambda: bool(bench.container.turns))
+    flaky.fail("append", "create", "beat")
+    async with asyncio.timeout(15):
+        await bench.engine.stop(grace=0)
+    await asyncio.wait([taking])
+    assert taking.cancelled() or isinstance(taking.exception(), TemporaryError)

@@ -31,6 +31,7 @@ from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.contract import Client
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
 from lambdaagent.tasks.live import Limits, Outcome
+from lambdaagent.tasks.pushing import Store
 
 
 async def test_a_message_returns_the_finished_task_and_get_returns_it_again(bench: Bench) -> None:
@@ -327,3 +328,19 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for_and_nothing_is_ta
                 await asyncio.sleep(0.01)
     assert task["status"]["state"] == "TASK_STATE_COMPLETED"
     await made.engine.stop(grace=0)
+
+
+async def test_a_task_is_as_large_as_it_may_be_and_ends_with_the_reason(store: Store) -> None:
+    bench = bench_of(store, limits=Limits(largest=50_000))
+
+    async def many(turn: Turn) -> list[Json]:
+        return completed("x" * 20_000)  # its name is as long
+
+    bench.container.answer = many
+    await bench.engine.start()
+    task = await bench.engine.send(agent(), sending("y" * 1000))
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+    task = await bench.engine.send(agent(), sending("y" * 10_000))
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert "larger than 50000 bytes" in task["status"]["message"]["parts"][0]["text"]
+    await bench.engine.stop(grace=0)

@@ -233,3 +233,51 @@ async def test_a_network_that_is_allowed_may_be_posted_to(hook: tuple[str, list[
     finally:
         await notifier.close()
     assert len(seen) == 1
+
+
+async def test_a_receiver_that_does_not_answer_holds_up_no_other_one(bench: Bench, monkeypatch: Any) -> None:
+    post, asked = bench.receiver.post, asyncio.Event()
+
+    async def slow(config: PushConfig, *, content_type: str, body: bytes) -> None:
+        if "slow" in config.url:
+            asked.set()
+            await asyncio.Event().wait()
+        await post(config, content_type=content_type, body=body)
+
+    monkeypatch.setattr(bench.receiver, "post", slow)
+    await bench.engine.send(agent(), wanting(PushConfig(url="https://slow.example/")))
+    await asyncio.wait_for(asked.wait(), 5)
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    assert states(await bench.until(2)) == ["TASK_STATE_COMPLETED"]
+
+
+async def test_a_receiver_at_which_the_gateway_fails_is_given_up_and_the_others_are_told(
+    bench: Bench, monkeypatch: Any
+) -> None:
+    post = bench.receiver.post
+
+    async def failing(config: PushConfig, *, content_type: str, body: bytes) -> None:
+        if "bad" in config.url:
+            raise TypeError("unforeseen")
+        await post(config, content_type=content_type, body=body)
+
+    monkeypatch.setattr(bench.receiver, "post", failing)
+    task = await bench.engine.send(agent(), wanting(PushConfig(url="https://bad.example/")))
+    async with asyncio.timeout(5):
+        while not (await bench.store.pushes(task["id"]))[0].dead:
+            await asyncio.sleep(0.005)
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    assert states(await bench.until(2)) == ["TASK_STATE_COMPLETED"]
+
+
+async def test_a_task_has_so_many_receivers_at_most(bench: Bench) -> None:
+    bench.container.answer = accepted
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    for n in range(100):
+        config = PushConfig(url=URL, id=str(n), task_id=task["id"])
+        await bench.engine.put_push(agent(), config, wire=Version.V1)
+    again = PushConfig(url=f"{URL}/new", id="7", task_id=task["id"])
+    assert (await bench.engine.put_push(agent(), again, wire=Version.V1)).url == f"{URL}/new"
+    with pytest.raises(A2AError) as refused:
+        await bench.engine.put_push(agent(), PushConfig(url=URL, task_id=task["id"]), wire=Version.V1)
+    assert problem(refused) is Problem.INVALID_PARAMS

@@ -15,6 +15,7 @@ from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.agents.calls import Turn
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.contract import Client, StreamEvent
+from lambdaagent.tasks.following import Position
 from lambdaagent.tasks.live import Limits
 
 Json = dict[str, Any]
@@ -234,3 +235,8 @@ async def test_an_agents_own_limit_makes_the_rest_wait_and_too_many_are_refused(
     for task in (first, second, other):
         while await bench_.state(task["id"]) is not TaskState.COMPLETED:
             await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("event_id", ["9" * 5000, "1." + "9" * 5000, "9" * 10, "1." + "9" * 10, "1.x", "²", "1.²"])
+async def test_an_event_id_that_no_stream_gave_begins_anew(event_id: str) -> None:
+    assert Position.parse(event_id) is None

@@ -1,7 +1,7 @@
 """Tasks of a replica that is gone, and what ended elsewhere unheard of."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import pytest
 from tests.parts.polling import eventually
@@ -15,7 +15,7 @@ from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.calls import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.opening import open_store
-from lambdaagent.store.records import Change
+from lambdaagent.store.records import Change, TaskRecord
 from lambdaagent.tasks.live import Limits
 from lambdaagent.tasks.replacing import Replacing, unfinished
 
@@ -214,5 +214,34 @@ async def test_nothing_is_decided_about_an_agent_before_agents_are_listed(stores
     listed = True
     done = await ended(two, task["id"])
     assert whole(done) == ["whole"]
+    for each in (two, one):
+        await each.engine.stop(grace=0)
+
+
+async def test_a_task_that_is_followed_while_it_is_taken_over_is_run_once(stores: list[Flaky]) -> None:
+    container = Chunks([chunk("a", "1")], [chunk("b", "whole")], [chunk("c", "again"), DONE])
+    one, two = (bench_of(each, limits=LIMITS, known=AGAIN, caller=container) for each in stores)
+    await one.engine.start()
+    await two.engine.start()
+    task = await one.engine.send(AGAIN, sending(immediately=True))
+    await eventually(lambda: container.calls == 1)
+    reached, go_on, append = asyncio.Event(), asyncio.Event(), stores[1].append
+
+    async def slow(record: TaskRecord, *, updates: Sequence[Json], key: tuple[str, str] | None = None) -> bool:
+        reached.set()
+        await go_on.wait()
+        return await append(record, updates=updates, key=key)
+
+    stores[1].append = slow  # type: ignore[method-assign]
+    die(one)
+    await asyncio.wait_for(reached.wait(), 5)
+    reader = two.engine.subscribe(AGAIN, task["id"])
+    await anext(reader)
+    go_on.set()
+    await eventually(lambda: container.calls == 2)
+    await reader.aclose()
+    assert not two.engine._lives.idle(task["id"])
+    await two.engine._keeper.compare()
+    assert container.calls == 2
     for each in (two, one):
         await each.engine.stop(grace=0)

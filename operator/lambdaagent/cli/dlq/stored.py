@@ -12,6 +12,7 @@ from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
 from lambdaagent.errors import TemporaryError, UsageError
 from lambdaagent.events import capability, http
 from lambdaagent.events.cloudevents import from_attributes
+from lambdaagent.events.delivery import number
 from lambdaagent.events.destinations import agent_of, hide
 from lambdaagent.events.errors import EventError
 from lambdaagent.events.letters import REDRIVE
@@ -115,7 +116,7 @@ def _found(letter: DeadLetter) -> Found:
     attributes = letter.attributes
     destination = letter.destination or str(attributes.get("knativeerrordest") or "")
     code = attributes.get("knativeerrorcode")
-    said = int(str(code)) if letter.code == -1 and str(code).isdecimal() else letter.code
+    said = number(code, otherwise=letter.code) if letter.code == -1 else letter.code
     agent = f"{letter.namespace}/{letter.agent}" if letter.agent else agent_of(destination)
     return Found(
         f"s-{letter.id}", letter.namespace, agent, letter.reason, letter.received, attributes, said, destination,
