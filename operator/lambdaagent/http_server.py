@@ -8,6 +8,7 @@ passes its length and its Content-Encoding on as well.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -148,7 +149,8 @@ class _Last(web.Response):
         await super().write_eof(data)
         transport = self._connection.transport
         if transport is not None and transport.can_write_eof():
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # the client has closed already
+                transport.write_eof()
             await asyncio.sleep(_LINGER)  # Cancelled when the client closes.
 
 
@@ -195,6 +197,7 @@ class Heads:
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
         if self._broken:
             return (), False, b""
+        body = self._open  # the data, or its beginning, is of a body
         try:
             found = self._feed(data)
         except http_exceptions.HttpProcessingError as error:
@@ -215,7 +218,7 @@ class Heads:
             if self._pieces:
                 self._pieces.clear()
                 self._size = 0
-        elif data and not self._open:
+        elif data and not body:
             self._pieces.append(data)
             self._size += len(data)
             if self._size > self._limits.head + _LINE:

@@ -1,9 +1,11 @@
 """A gateway in a thread of its own, whose loop is watched: how much processor time passes between two of its turns.
 
-Processor time of that thread and not the clock: what else the machine does is not the gateway's.
+Processor time of that thread and not the clock: what else the machine does is not the gateway's. The garbage collector
+is set as in the process, and what the tests have made is not for it to look through.
 """
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -12,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.integration.gateway.world import World, world
+
+from lambdaagent.gateway import garbage
 
 T = TypeVar("T")
 
@@ -30,6 +34,11 @@ class Watched:
             return await work(self.world)
 
         return asyncio.run_coroutine_threadsafe(call(), self.loop).result(30)
+
+    def begin(self) -> None:
+        """Forgets what was seen so far."""
+        gc.freeze()
+        self.worst = 0.0
 
     async def watch(self) -> None:
         while not self._stop.is_set():
@@ -72,13 +81,18 @@ def watched_gateway(**settings: Any) -> Iterator[Watched]:
             started.set()
 
     thread = threading.Thread(target=run, name="gateway")
+    thresholds = gc.get_threshold()
     thread.start()
     started.wait(20)
     try:
         if failed:
             raise failed[0]
+        garbage.settle()
+        made[0].begin()
         yield made[0]
     finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
         stop.set()
         thread.join(20)
         if failed:

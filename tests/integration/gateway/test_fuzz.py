@@ -1,16 +1,25 @@
-"""Requests of both versions, broken at random: always the protocol's own error, never one of ours, never a hang."""
+"""Requests of both versions, broken at random: always the protocol's own error, never one of ours, never a hang.
 
-import asyncio
+No answer is much larger than its request, and none holds up the gateway's loop.
+"""
+
 import copy
+from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.integration.gateway.lag import Watched, watched_gateway
 from tests.integration.gateway.streaming import BASE, TEXT, WAYS
+from tests.integration.gateway.upstream import plain_agent
 from tests.integration.gateway.world import World
 from tests.unit.a2a.schemas import check_v03
+
+MOST_LAG = 0.05  # seconds of processor time in one turn of the loop
+MOST_ANSWER = 64 * 1024  # bytes, beside what the request itself had
 
 CONFIGURATION = {
     "acceptedOutputModes": ["text/plain"],
@@ -99,35 +108,72 @@ def _mutated(draw: st.DrawFn, value: Any) -> Any:
     return copy.deepcopy(draw(JUNK))
 
 
-@settings(max_examples=400, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def echo() -> Iterator[tuple[Watched, httpx.Client]]:
+    with plain_agent() as agent, watched_gateway() as gateway:
+
+        async def add(world: World) -> None:
+            world.agent(url=agent.url)
+
+        gateway.run(add)
+        with httpx.Client(base_url=gateway.world.url, timeout=10) as client:
+            yield gateway, client
+
+
+def ask(echo: tuple[Watched, httpx.Client], method: str, path: str, data: bytes) -> httpx.Response:
+    gateway, client = echo
+    gateway.begin()
+    response = client.request(method, path, content=data, headers={"Content-Type": "application/json"})
+    assert response.status_code < 500, response.content
+    assert len(response.content) < MOST_ANSWER + 4 * len(data)
+    assert gateway.worst < MOST_LAG, (gateway.worst, method, path, data[:2000])
+    return response
+
+
+@settings(max_examples=400, deadline=None, database=None)
 @given(request=broken())
-async def test_no_request_breaks_the_gateway(echo: World, request: tuple[str, str, bytes]) -> None:
+def test_no_request_breaks_the_gateway(echo: tuple[Watched, httpx.Client], request: tuple[str, str, bytes]) -> None:
     method, path, data = request
-    headers = {"Content-Type": "application/json"}
-    async with asyncio.timeout(10):
-        async with echo.session.request(method, echo.url + path, data=data, headers=headers) as response:
-            assert response.status < 500, await response.read()
-            if response.content_type == "text/event-stream":
-                assert b"data: " in await response.read()
-                return
-            body = await response.json()
+    response = ask(echo, method, path, data)
+    if response.headers["content-type"].startswith("text/event-stream"):
+        assert b"data: " in response.content
+        return
+    body = response.json()
     if path == BASE:
-        assert response.status == 200
+        assert response.status_code == 200
         assert "result" in body or body["error"]["code"] != -32603, body
         if "error" in body:
             check_v03(
                 "JSONRPCErrorResponse", {**body, "id": body["id"] if isinstance(body["id"], (str, int)) else None}
             )
-    elif response.status >= 400:
-        assert body["error"]["code"] == response.status
+    elif response.status_code >= 400:
+        assert body["error"]["code"] == response.status_code
 
 
 @pytest.mark.parametrize("path", [BASE, f"{BASE}/message:send", f"{BASE}/v1/message:send"])
-@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, database=None)
 @given(data=st.binary(max_size=200))
-async def test_no_bytes_break_the_gateway(echo: World, path: str, data: bytes) -> None:
-    headers = {"Content-Type": "application/json"}
-    async with asyncio.timeout(10):
-        async with echo.session.post(echo.url + path, data=data, headers=headers) as response:
-            assert response.status < 500
-            await response.read()
+def test_no_bytes_break_the_gateway(echo: tuple[Watched, httpx.Client], path: str, data: bytes) -> None:
+    ask(echo, "POST", path, data)
+
+
+ELEMENTS = [b"{}", b"[]", b"1", b'""', b'{"text":"x"}', b'{"kind":"text","text":"x"}', b'{"a":1}', b"null", b"1e5"]
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    element=st.sampled_from(ELEMENTS),
+    size=st.sampled_from([1_000, 30_000, 300_000, 3_000_000]),
+    levels=st.sampled_from([0, 1, 150, 260]),
+    where=st.sampled_from(["parts", "content", "metadata", "extensions", "referenceTaskIds"]),
+    path=st.sampled_from([BASE, f"{BASE}/message:send", f"{BASE}/v1/message:send"]),
+)
+def test_no_number_of_things_breaks_the_gateway(
+    echo: tuple[Watched, httpx.Client], element: bytes, size: int, levels: int, where: str, path: str
+) -> None:
+    many = b"[" * levels + b"[" + b",".join([element] * (size // (len(element) + 1))) + b"]" + b"]" * levels
+    message = b'{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}],"%b":%b}' % (where.encode(), many)
+    body = b'{"message":%b}' % message
+    if path == BASE:
+        body = b'{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":%b}' % body
+    ask(echo, "POST", path, body)

@@ -233,3 +233,24 @@ async def test_a_body_that_goes_wrong_after_its_answer_began_ends_the_connection
         writer.close()
     assert answer.endswith(b"5\r\nhello\r\n")
     assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_the_end_of_a_long_body_is_not_taken_for_the_head_of_another_request(
+    echo: World, container: PlainAgent
+) -> None:
+    """Whatever pieces it comes in: the last one ends the request, and its connection is used again."""
+    container.respond = lambda request: (200, {"Content-Type": "text/plain"}, str(len(request.body)).encode())
+    for size in (1, 100_000, 200_000, 262_144, 1_000_000, 3_000_000):
+        for path in ("/agents/shop/echo/api/a2a/skills/say", "/agents/shop/echo/api/a2a"):
+            body = b'"' + b"x" * size + b'"'
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(echo.url.rsplit(":", 1)[1]))
+            headers = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            head = f"POST {path} HTTP/1.1\r\n{headers}\r\n\r\n"
+            for _ in range(2):
+                writer.write(head.encode() + body)
+                answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+                assert answer.startswith(b"HTTP/1.1 200")
+                length = int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+            writer.close()
+            await writer.wait_closed()
