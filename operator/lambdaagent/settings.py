@@ -108,13 +108,11 @@ class DispatcherSettings(Installation, TaskSettings):
     log_format: Literal["json", "text"] = "json"
 
 
-class GatewaySettings(_Common, TaskSettings):
-    """How the gateway runs."""
+class EdgeSettings(BaseSettings):
+    """How much a gateway takes from one client, and how many connections it makes to one agent."""
 
-    host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
-    port: int = Field(8080, ge=0, le=65535)
-    public_url: OptionalUrl = ""
-    trust_forwarded: bool = False
+    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
+
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
     max_parts: int = Field(1_000, ge=1, le=5_000, description="Parts that a client's message may have")
     max_batch_events: int = Field(1_000, ge=1, le=100_000, description="Events that one batch may hold")
@@ -124,6 +122,15 @@ class GatewaySettings(_Common, TaskSettings):
     agent_connections: int = Field(
         256, ge=1, le=10_000, description="Connections to one agent that sets no containerConcurrency"
     )
+
+
+class GatewaySettings(_Common, TaskSettings, EdgeSettings):
+    """How the gateway runs."""
+
+    host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
+    port: int = Field(8080, ge=0, le=65535)
+    public_url: OptionalUrl = ""
+    trust_forwarded: bool = False
     lifecycle_events: bool = Field(False, description="tell tasks' lives as CloudEvents on their agents' Brokers")
     refuse_unrouted: bool = Field(False, description="404 for events that no agent takes, instead of 202")
     protocol_errors: Literal["1.0.1", "1.0.0"] = Field("1.0.1", description="whose HTTP statuses A2A errors have")
@@ -152,24 +159,13 @@ def parse_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
 
 
-class SidecarSettings(BaseSettings):
+class SidecarSettings(EdgeSettings):
     """How the gateway in an agent's own pod runs; the operator sets all of it."""
-
-    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
     agent: str = Field(min_length=2, description="The agent as JSON: metadata and what of its spec matters here")
     sink: OptionalUrl = Field("", description="Where the agent's events go on to; empty: nowhere")
     host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
     port: int = Field(8090, ge=0, le=65535)
-    max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
-    max_parts: int = Field(1_000, ge=1, le=5_000, description="Parts that a client's message may have")
-    max_batch_events: int = Field(1_000, ge=1, le=100_000, description="Events that one batch may hold")
-    max_header_bytes: int = Field(
-        32 * 1024, ge=1024, le=1024 * 1024, description="Bytes of one request header; all together: four times as many"
-    )
-    agent_connections: int = Field(
-        256, ge=1, le=10_000, description="Connections to one agent that sets no containerConcurrency"
-    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

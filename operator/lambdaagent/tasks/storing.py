@@ -27,25 +27,21 @@ async def until_written(
 
     `waits` is called once, after the first failure.
     """
-    try:
-        return await work()
-    except _DECIDED:
-        raise
-    except StoreError as error:
-        problem = error
-    if waits is not None:
-        waits()
-    loop = asyncio.get_running_loop()
-    backoff, deadline = Backoff(first=0.1, cap=1.0), loop.time() + patience
-    log.info("store.write_waits", reason=str(problem))
+    backoff: Backoff | None = None
+    deadline = 0.0
     while True:
-        pause = backoff.next()
-        if loop.time() + pause > deadline:
-            raise problem
-        await asyncio.sleep(pause)
         try:
             return await work()
         except _DECIDED:
             raise
         except StoreError as error:
-            problem = error
+            now = asyncio.get_running_loop().time()
+            if backoff is None:
+                log.info("store.write_waits", reason=str(error))
+                backoff, deadline = Backoff(first=0.1, cap=1.0), now + patience
+                if waits is not None:
+                    waits()
+            pause = backoff.next()
+            if now + pause > deadline:
+                raise
+        await asyncio.sleep(pause)
