@@ -6,7 +6,9 @@ for one row and for thirty. A caller that is alone never waits. The queue is bou
 the back-pressure.
 
 Hazard: one write that cannot be kept (nested too deep, no Unicode, too long for an index) must not fail the batch that
-it happens to be in. A batch that fails, unless because the store is away, is halved until only the culprit is left.
+it happens to be in. What is no JSON is refused before it gets into one; a batch that fails, unless because the store is
+away, is halved until only the culprit is left. And a batch of many large writes must not run into the time-out of a
+statement, for all of them would come again together: its bytes are bounded.
 """
 
 import asyncio
@@ -14,14 +16,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import orjson
 import structlog
 
 from lambdaagent.a2a import Json
 from lambdaagent.store.errors import StoreError, UnfitError
-from lambdaagent.store.records import Key, Push, TaskRecord
+from lambdaagent.store.records import DeadLetter, Key, Push, TaskRecord
 
 Op = TypeVar("Op")
 Result = TypeVar("Result")
+_MOST_BYTES = 16 * 1024 * 1024
+"""No more is added to a batch that is as large: a statement must be done before its time-out."""
 Write = Callable[[Sequence[Op]], Awaitable[Sequence[Result | StoreError]]]
 """Writes all in one transaction; one outcome for each, an error meaning that this one was left out."""
 log = structlog.get_logger(__name__)
@@ -35,16 +40,32 @@ class _Waiting(Generic[Op, Result]):
 
 @dataclass(frozen=True, slots=True)
 class Create:
+    """`body` is the task as JSON."""
+
     record: TaskRecord
     once: str | None
-    push: Push | None = None
+    push: Push | None
+    body: bytes
+
+    @classmethod
+    def of(cls, record: TaskRecord, *, once: str | None, push: Push | None) -> "Create":
+        """Raises UnfitError for what is no JSON: it never gets into a batch."""
+        return cls(record, once, push, _json(record.task))
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
+    """`body` is the task as JSON, `updates` its new entry in the log."""
+
     record: TaskRecord
-    updates: Sequence[Json]
     key: Key | None
+    body: bytes
+    updates: bytes
+
+    @classmethod
+    def of(cls, record: TaskRecord, *, updates: Sequence[Json], key: Key | None) -> "Append":
+        """Raises UnfitError for what is no JSON: it never gets into a batch."""
+        return cls(record, key, _json(record.task), _json(updates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +76,31 @@ class Delivered:
     now: float
 
 
+def size_of(op: Create | Append | DeadLetter | Delivered) -> int:
+    """Bytes that it adds to a transaction, more or less."""
+    match op:
+        case Create():
+            return len(op.body)
+        case Append():
+            return len(op.body) + len(op.updates)
+        case DeadLetter():
+            return len(op.data)
+        case Delivered():
+            return 0
+
+
 class GroupCommit(Generic[Op, Result]):
     def __init__(
-        self, write: Write[Op, Result], *, queue: int = 4096, batch: int = 256, gather: float = 0.0005
+        self,
+        write: Write[Op, Result],
+        *,
+        size: Callable[[Op], int] = lambda _: 0,
+        queue: int = 4096,
+        batch: int = 256,
+        gather: float = 0.0005,
     ) -> None:
         self._write = write
+        self._size = size
         self._gather = gather
         self._crowded = False  # the batch before this one had company
         self._batch = batch
@@ -89,18 +130,21 @@ class GroupCommit(Generic[Op, Result]):
         running = True
         while running:
             batch: list[_Waiting[Op, Result]] = []
+            size = 0
             first = await self._queue.get()
             running = first is not None
             if first is not None:
                 batch.append(first)
+                size = self._size(first.op)
                 if self._crowded:
                     await asyncio.sleep(self._gather)
-            while len(batch) < self._batch and not self._queue.empty():
+            while len(batch) < self._batch and size < _MOST_BYTES and not self._queue.empty():
                 following = self._queue.get_nowait()
                 if following is None:
                     running = False
                 else:
                     batch.append(following)
+                    size += self._size(following.op)
             self._crowded = len(batch) > 1
             if batch:
                 await self._commit(batch)
@@ -137,3 +181,10 @@ class GroupCommit(Generic[Op, Result]):
                 waiting.done.set_exception(outcome)
             else:
                 waiting.done.set_result(outcome)
+
+
+def _json(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise UnfitError(f"the store cannot keep this: {str(error)[:200]}") from None

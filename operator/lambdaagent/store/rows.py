@@ -28,19 +28,19 @@ LETTER = (
 DELIVERY = ("digest", "namespace", "agent", "key", "at")
 
 
-def task_row(record: TaskRecord, once: str | None) -> tuple[Any, ...]:
-    """In the order of TASK."""
-    version, state, settled, updated, *rest = changing(record)
+def task_row(record: TaskRecord, once: str | None, body: bytes) -> tuple[Any, ...]:
+    """In the order of TASK; `body` is the task as JSON."""
+    version, state, settled, updated, *rest = changing(record, body)
     identity = (record.id, record.context_id, record.namespace, record.agent, record.skill, record.owner)
     return (*identity, version, state, settled, record.created, updated, *rest, once)
 
 
-def changing(record: TaskRecord) -> tuple[Any, ...]:
-    """In the order of CHANGING."""
+def changing(record: TaskRecord, body: bytes) -> tuple[Any, ...]:
+    """In the order of CHANGING; `body` is the task as JSON."""
     state = record.state
     settled = 2 if state.terminal else int(state.settled)
     place = (record.holder, record.deadline, record.remote)
-    return (record.version, str(state), settled, record.updated, orjson.dumps(record.task), *place)
+    return (record.version, str(state), settled, record.updated, body, *place)
 
 
 def record_of(row: Sequence[Any]) -> TaskRecord:

@@ -31,7 +31,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows, schema, sqlite_deliveries, sqlite_letters, sqlite_pushes
 from lambdaagent.store.errors import StoreError, StoreUnusableError
-from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit
+from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit, size_of
 from lambdaagent.store.locking import FileLock
 from lambdaagent.store.records import (
     COUNTED,
@@ -67,7 +67,7 @@ class SqliteStore:
         self._versions: dict[str, int] = {}
         self._living = ""
         self._reading = ThreadPoolExecutor(2, thread_name_prefix="store-read")
-        self._writer: GroupCommit[Op, Outcome] = GroupCommit(self._write)
+        self._writer: GroupCommit[Op, Outcome] = GroupCommit(self._write, size=size_of)
 
     @classmethod
     async def open(cls, path: Path, *, durable: bool = False) -> "SqliteStore":
@@ -85,11 +85,11 @@ class SqliteStore:
         return cls(engine=engine, lock=lock, writing=writing)
 
     async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
-        known = await self._writer.submit(Create(record, once, push))
+        known = await self._writer.submit(Create.of(record, once=once, push=push))
         return known if isinstance(known, str) else None
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
-        return await self._writer.submit(Append(record, tuple(updates), key)) is True
+        return await self._writer.submit(Append.of(record, updates=updates, key=key)) is True
 
     async def bury(self, letter: DeadLetter) -> bool:
         return await self._writer.submit(letter) is True

@@ -7,7 +7,6 @@ race. Statements are compiled once to the driver's own SQL: a row then costs a t
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -79,7 +78,7 @@ class Batch:
             return known
         if record.id in self._versions:
             return ConflictError(f"there is a task {record.id} already")
-        self._created[record.id] = rows.task_row(record, op.once)
+        self._created[record.id] = rows.task_row(record, op.once, op.body)
         if key is not None:
             self._once[key] = record.id
         if op.push is not None:
@@ -100,11 +99,11 @@ class Batch:
             self._keys.add((record.id, *op.key))
         self._note(record)
         source, event_id = op.key or (None, None)
-        self._logged.append((record.id, record.version, source, event_id, orjson.dumps(op.updates)))
+        self._logged.append((record.id, record.version, source, event_id, op.updates))
         if (created := self._created.get(record.id)) is not None:
-            self._created[record.id] = rows.task_row(record, created[-1])
+            self._created[record.id] = rows.task_row(record, created[-1], op.body)
         else:
-            self._updated[record.id] = (*rows.changing(record), record.id)
+            self._updated[record.id] = (*rows.changing(record, op.body), record.id)
         return True
 
     def _note(self, record: TaskRecord) -> None:

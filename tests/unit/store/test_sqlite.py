@@ -127,6 +127,21 @@ async def test_a_batch_that_fails_tells_each_of_its_callers_and_the_next_one_is_
     assert seen == [3]
 
 
+async def test_large_writes_are_written_in_several_batches() -> None:
+    batches: list[int] = []
+
+    async def write(ops: object) -> list[bool | StoreError]:
+        assert isinstance(ops, list)
+        batches.append(len(ops))
+        await asyncio.sleep(0)
+        return [True] * len(ops)
+
+    group: GroupCommit[int] = GroupCommit(write, size=lambda op: op * 2**20)
+    await asyncio.gather(*(group.submit(size) for size in (1, 10, 10, 10, 40, 1, 1)))
+    await group.close()
+    assert batches == [3, 2, 2]
+
+
 async def test_what_waits_is_written_together() -> None:
     batches: list[int] = []
 

@@ -13,7 +13,7 @@ import asyncpg
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError
-from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit
+from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit, size_of
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.finding import find
 from lambdaagent.store.postgres.listening import Listening
@@ -33,8 +33,8 @@ class PostgresStore:
         sender = secrets.token_hex(8)
         self._pool = pool
         self._writing = Writing(pool, sender=sender)
-        self._creating: GroupCommit[Create, str | None] = GroupCommit(self._writing.create)
-        self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append)
+        self._creating: GroupCommit[Create, str | None] = GroupCommit(self._writing.create, size=size_of)
+        self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append, size=size_of)
         self._delivering: GroupCommit[Delivered, bool] = GroupCommit(self._writing.deliver)
         self._listening = Listening(pool, sender=sender)
 
@@ -54,10 +54,10 @@ class PostgresStore:
         await self._pool.look()
 
     async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
-        return await self._creating.submit(Create(record, once, push))
+        return await self._creating.submit(Create.of(record, once=once, push=push))
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
-        return await self._appending.submit(Append(record, tuple(updates), key))
+        return await self._appending.submit(Append.of(record, updates=updates, key=key))
 
     async def changed_by(self, task_id: str, key: Key) -> bool:
         return bool(await self._fetch(sql.CHANGED_BY, task_id, *key))

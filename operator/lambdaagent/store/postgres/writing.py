@@ -6,8 +6,6 @@ stands twice in a batch is written in two statements, in the order of arrival.
 
 from collections.abc import Sequence
 
-import orjson
-
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.grouping import Append, Create, Delivered
@@ -25,7 +23,7 @@ class Writing:
 
     async def create(self, ops: Sequence[Create]) -> list[str | StoreError | None]:
         """None, or the id of the task that was made for the same request before."""
-        made = [rows.task_row(op.record, op.once) for op in ops]
+        made = [rows.task_row(op.record, op.once, op.body) for op in ops]
         columns = [
             [text(value) for value in column] for column in zip(*sorted(made, key=lambda row: str(row[0])), strict=True)
         ]
@@ -112,7 +110,7 @@ class Writing:
 def _appended(op: Append) -> tuple[object, ...]:
     """In the order of sql.APPENDED."""
     source, event_id = op.key or (None, None)
-    return (op.record.id, *rows.changing(op.record), source, event_id, orjson.dumps(op.updates))
+    return (op.record.id, *rows.changing(op.record, op.body), source, event_id, op.updates)
 
 
 def _missed(record: TaskRecord, version: int | None, duplicate: bool) -> bool | StoreError:
