@@ -7,8 +7,11 @@ artifact are not pushed one by one; the end of the task is.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -41,6 +44,8 @@ class Observer(Protocol):
 @dataclass(frozen=True, slots=True)
 class PushLimits:
     at_once: int = 32
+    per_host: int = 8  # of those, to receivers on one host
+    busy_pause: float = 1.0  # seconds after which a receiver on a busy host is looked at again
     attempts: int = 12  # in a row; with the pauses below that is about an hour
     first_pause: float = 1.0
     longest_pause: float = 600.0
@@ -66,6 +71,7 @@ class Pusher:
         self._backoff = Backoff(first=self._limits.first_pause, cap=self._limits.longest_pause)
         self._news = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
+        self._hosts: Counter[str] = Counter()  # of those that are served
 
     def require(self, config: PushConfig) -> None:
         """Raises A2AError for a receiver that can be seen never to be called."""
@@ -119,9 +125,7 @@ class Pusher:
                 self._news.clear()
                 free = self._limits.at_once - len(self._serving)
                 for push in await self._claim(free) if free else []:
-                    serving = asyncio.create_task(self._served(push), name="tasks-push-one")
-                    self._serving.add(serving)
-                    serving.add_done_callback(self._done)
+                    await self._begin(push)
                 try:
                     async with asyncio.timeout(self._limits.look_every):
                         await self._news.wait()
@@ -141,8 +145,26 @@ class Pusher:
             log.warning("push.store_failed", reason=str(error))
             return []
 
-    def _done(self, serving: "asyncio.Task[None]") -> None:
+    async def _begin(self, push: Push) -> None:
+        """In a task of its own, or later: receivers on one host that hang must not take the places of all others."""
+        host = urlsplit(push.url).hostname or ""
+        if self._hosts[host] >= self._limits.per_host:
+            due = self._clock.now() + self._limits.busy_pause
+            try:
+                await self._store.settle_push(replace(push, due=due))
+            except LambdaAgentError as error:
+                log.warning("push.store_failed", push=push.id, reason=str(error))  # again when its claim is over
+            return
+        self._hosts[host] += 1
+        serving = asyncio.create_task(self._served(push), name="tasks-push-one")
+        self._serving.add(serving)
+        serving.add_done_callback(partial(self._done, host))
+
+    def _done(self, host: str, serving: "asyncio.Task[None]") -> None:
         self._serving.discard(serving)
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
         self.wake()  # Others may be due, for whom there was no room.
 
     async def _served(self, push: Push) -> None:

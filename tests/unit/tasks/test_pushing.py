@@ -24,7 +24,7 @@ from lambdaagent.tasks.pushing import Pusher, PushLimits
 
 pytestmark = pytest.mark.asyncio
 URL = "https://receiver.example/hook"
-QUICK = PushLimits(first_pause=0.01, longest_pause=0.02, attempts=4, look_every=0.01)
+QUICK = PushLimits(first_pause=0.01, longest_pause=0.02, attempts=4, look_every=0.01, busy_pause=0.01)
 
 
 @dataclass
@@ -249,6 +249,31 @@ async def test_a_receiver_that_does_not_answer_holds_up_no_other_one(bench: Benc
     await asyncio.wait_for(asked.wait(), 5)
     await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
     assert states(await bench.until(2)) == ["TASK_STATE_COMPLETED"]
+
+
+async def test_many_receivers_on_one_host_that_do_not_answer_hold_up_no_other_one(
+    bench: Bench, monkeypatch: Any
+) -> None:
+    post, asked, over = bench.receiver.post, list[str](), asyncio.Event()
+
+    async def slow(config: PushConfig, *, content_type: str, body: bytes) -> None:
+        if "slow" in config.url:
+            asked.append(config.url)
+            await over.wait()
+        await post(config, content_type=content_type, body=body)
+
+    monkeypatch.setattr(bench.receiver, "post", slow)
+    for number in range(QUICK.at_once + 5):
+        await bench.engine.send(agent(), wanting(PushConfig(url=f"https://slow.example/{number}")))
+    async with asyncio.timeout(5):
+        while len(asked) < QUICK.per_host:
+            await asyncio.sleep(0.005)
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    await bench.until(2)
+    assert len(asked) == QUICK.per_host
+    over.set()
+    # Those that had to wait are told in their turn, each of the start and of the end.
+    await bench.until(2 * (QUICK.at_once + 6))
 
 
 async def test_a_receiver_at_which_the_gateway_fails_is_given_up_and_the_others_are_told(
