@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, message, world
+from tests.integration.gateway.world import World, message, skill, world
 
 from lambdaagent.events import http
 from lambdaagent.events.capability import sign
@@ -260,3 +260,14 @@ async def test_a_letter_of_a_broken_event_keeps_json_serialisable_headers(gatewa
     response = await gateway.request("POST", "/events/shop/dead-letters", headers={"ce-x": "ü" * 10}, data=b"")
     assert response.status == 202
     assert orjson.dumps(dict((await gateway.store.letters("shop"))[0].attributes))
+
+
+async def test_a_call_that_the_engine_cannot_take_now_is_said_to_be_no_attempt(
+    gateway: World, container: PlainAgent
+) -> None:
+    gateway.agent(url=container.url, skills=[skill("later", invoke={"mode": "async", "eventType": "do.it"})])
+    call = replace(CREATED, type="do.it", extensions={"a2aagent": "echo"})
+    response = await post(gateway, "/events/shop/to/echo", http.binary(call))
+    assert (response.status, response.headers["LambdaAgent-Attempted"]) == (503, "no")
+    assert "Retry-After" in response.headers
+    assert container.seen == []

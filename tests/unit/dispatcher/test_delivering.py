@@ -114,6 +114,40 @@ async def test_success_is_acknowledged_after_it_was_recorded(agent: tuple[Agent,
     assert await store.deliveries("n", "a", since=0, limit=9) == [("/s", "1")]
 
 
+@pytest.mark.parametrize("attempt", [1, 3])
+async def test_a_call_that_the_gateway_could_not_make_is_no_attempt_of_the_agent(
+    agent: tuple[Agent, str], make: Make, attempt: int
+) -> None:
+    agent[0].answers = [web.Response(status=503, headers={"LambdaAgent-Attempted": "no"})]
+    deliverer, _, observed = make(route=lambda _: Route(Target.parse(agent[1]), gateway=True))
+    assert (await deliverer.handle(delivery(attempt))).verdict is Verdict.REQUEUE
+    assert observed == {"not-attempted": 1}
+
+
+async def test_a_gateway_that_cannot_be_reached_is_no_attempt_of_the_agent(make: Make) -> None:
+    nobody = Target.parse("http://127.0.0.1:9")
+    deliverer, _, observed = make(route=lambda _: Route(nobody, gateway=True))
+    assert (await deliverer.handle(delivery(3))).verdict is Verdict.REQUEUE
+    assert observed == {"not-attempted": 1}
+    deliverer, _, observed = make(route=lambda _: Route(nobody))
+    assert (await deliverer.handle(delivery(3))).verdict is Verdict.DEAD_LETTER
+
+
+async def test_an_agent_cannot_say_that_it_was_not_called(agent: tuple[Agent, str], make: Make) -> None:
+    agent[0].answers = [web.Response(status=503, headers={"LambdaAgent-Attempted": "no"})]
+    deliverer, _, observed = make()
+    assert (await deliverer.handle(delivery())).verdict is Verdict.RETRY
+    assert observed == {"retried": 1}
+
+
+async def test_what_a_gateway_says_of_the_agent_s_own_failure_is_an_attempt(
+    agent: tuple[Agent, str], make: Make
+) -> None:
+    agent[0].answers = [web.Response(status=503)]
+    deliverer, _, _ = make(route=lambda _: Route(Target.parse(agent[1]), gateway=True))
+    assert (await deliverer.handle(delivery())).verdict is Verdict.RETRY
+
+
 @pytest.mark.parametrize("status", [404, 408, 409, 425, 429, 500, 503])
 async def test_what_may_pass_is_tried_again_with_growing_waits(
     agent: tuple[Agent, str], make: Make, status: int
