@@ -121,8 +121,8 @@ def require_few_parts(params: Json, *, most: int) -> None:
             raise invalid(Violation(f"message.{name}", f"holds {len(parts)} parts; at most {most} are taken"))
 
 
-def check_message(value: Any, found: Found, *, at: str) -> Json | None:
-    """The message in the 1.0 form, or None with what is wrong appended to `found`."""
+def check_message(value: Any, found: Found, *, at: str, empty: bool = False) -> Json | None:
+    """The message in the 1.0 form, or None with what is wrong appended to `found`; for `empty` see `check_parts`."""
     if not isinstance(value, dict):
         found.append(Violation(at, "is required and must be an object"))
         return None
@@ -139,14 +139,17 @@ def check_message(value: Any, found: Found, *, at: str) -> Json | None:
         if name in message:
             texts(message[name], found, at=f"{at}.{name}")
     mapping(message.get("metadata"), found, at=f"{at}.metadata")
-    message["parts"] = check_parts(message.get("parts"), found, at=f"{at}.parts")
+    message["parts"] = check_parts(message.get("parts"), found, at=f"{at}.parts", empty=empty)
     if len(found) > before or role is None:
         return None
     message["role"] = str(role)
     return message
 
 
-def check_parts(value: Any, found: Found, *, at: str) -> list[Json]:
+def check_parts(value: Any, found: Found, *, at: str, empty: bool = False) -> list[Json]:
+    """The parts in the 1.0 form. `empty`: there may be none, and ProtoJSON leaves an empty list out."""
+    if empty and (value is None or value == []):
+        return []
     if not isinstance(value, list) or not value:
         found.append(Violation(at, "is required and must hold at least one part"))
         return []

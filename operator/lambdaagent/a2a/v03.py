@@ -52,13 +52,19 @@ def upgrade_part(part: Any, *, at: str) -> Any:
             return {**common, "text": part.get("text")}
         case "data":
             return {**common, "data": part.get("data")}
-        case "file" if isinstance(file := part.get("file"), dict) and ("bytes" in file) != ("uri" in file):
-            if "bytes" in file:
+        case "file" if isinstance(file := part.get("file"), dict) and _is_one(file.get("bytes"), file.get("uri")):
+            if file.get("bytes") is not None:
                 common["raw"] = file["bytes"]
             else:
                 common["url"] = file["uri"]
             return common | file_labels(file)
-    raise invalid(Violation(at, 'must have the kind "text", "data", or "file" with either bytes or uri'))
+    kind = str(part.get("kind"))[:40]
+    raise invalid(Violation(at, f'must have the kind "text", "data", or "file" with either bytes or uri, not {kind!r}'))
+
+
+def _is_one(first: Any, second: Any) -> bool:
+    """A null is as good as absent."""
+    return (first is None) != (second is None)
 
 
 def file_labels(file: Json) -> Json:

@@ -50,6 +50,6 @@ def _status(value: Any) -> Json:
 
 
 def _artifact(value: Any) -> Json:
-    if not isinstance(value, dict) or not isinstance(value.get("parts"), list):
+    if not isinstance(value, dict) or not isinstance(value.get("parts") or [], list):
         raise ValueError("artifact must be an object with parts")
-    return {**value, "parts": upgrade_message({"parts": value["parts"]}, at="artifact")["parts"]}
+    return {**value, "parts": upgrade_message({"parts": value.get("parts") or []}, at="artifact")["parts"]}

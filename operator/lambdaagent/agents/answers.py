@@ -15,7 +15,7 @@ import orjson
 from lambdaagent import bounded_json
 from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import Violation, summary
-from lambdaagent.a2a.states import Role, TaskState, parse_state
+from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
 from lambdaagent.a2a.tasks import MOST_ARTIFACTS, agent_message, artifact_update, status_update
 from lambdaagent.agents import sse
 from lambdaagent.agents.clock import Clock
@@ -174,6 +174,7 @@ class Stream:
         self._decoder = sse.Decoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
         self._text_id = clock.new_id()
         self._text = self._artifacts = self._settled = self._said = False
+        self._messages = Messages(clock)
 
     def feed(self, chunk: bytes) -> Iterator[list[Json]]:
         """The updates that are complete with this chunk, a few at a time or none: between them others can be served.
@@ -192,7 +193,9 @@ class Stream:
     def end(self) -> list[Json]:
         """What the end of the answer means: a result without a word on the state is a success."""
         updates = [update for data in self._decoder.end() for update in self._updates(data)]
-        if not self._settled and (self._artifacts or not self._said):
+        if not self._settled:
+            updates += self._messages.end()
+        if not settles(updates) and not self._settled and (self._artifacts or not self._said):
             updates.append(status_update(TaskState.COMPLETED, now=self._clock.now()))
         return updates
 
@@ -201,8 +204,8 @@ class Stream:
             value = bounded_json.loads(data.encode())
         except orjson.JSONDecodeError:
             value = None
-        if isinstance(value, dict) and any(key in value for key in _READERS):
-            updates = from_a2a(value, clock=self._clock)
+        if isinstance(value, dict) and _is_a2a(value):
+            updates = self._messages.updates(value)
         else:
             artifact = {"artifactId": self._text_id, "parts": [{"text": data}]}
             updates = [artifact_update(artifact, append=self._text, last=False)]
@@ -211,6 +214,44 @@ class Stream:
         self._artifacts = self._artifacts or any("artifactUpdate" in update for update in updates)
         self._settled = self._settled or settles(updates)
         return updates
+
+
+class Messages:
+    """Reads the events of one answer. A message ends the task only where nothing follows it (1.0 section 3.1.2)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: Json | None = None
+
+    def updates(self, event: Any) -> list[Json]:
+        """Raises ValueError for what is no StreamResponse."""
+        if (
+            isinstance(event, dict)
+            and isinstance(event.get("message"), dict)
+            and not isinstance(event.get("task"), dict)
+        ):
+            message = _checked_message(event["message"], self._clock)
+            before, self._last = self._passed(), message
+            return before
+        updates = from_a2a(event, clock=self._clock)
+        return [*self._passed(), *updates]
+
+    def end(self) -> list[Json]:
+        """The last message is the answer."""
+        last, self._last = self._last, None
+        return [status_update(TaskState.COMPLETED, now=self._clock.now(), message=last)] if last is not None else []
+
+    def _passed(self) -> list[Json]:
+        """A message that something follows was said on the way."""
+        last, self._last = self._last, None
+        return [status_update(TaskState.WORKING, now=self._clock.now(), message=last)] if last is not None else []
+
+
+def _is_a2a(value: Json) -> bool:
+    """Whether an event of a stream is one of A2A's, and not the container's own JSON with a member of such a name."""
+    return any(
+        isinstance(each := value.get(name), dict) and not marks.isdisjoint(each) for name, marks in _MARKS.items()
+    )
 
 
 def from_a2a(value: Any, *, clock: Clock) -> list[Json]:
@@ -230,7 +271,20 @@ def _task(value: Json, clock: Clock) -> list[Json]:
     if len(artifacts) > MOST_ARTIFACTS:
         raise ValueError(f"task.artifacts holds {len(artifacts)}; at most {MOST_ARTIFACTS} are taken")
     updates = [_artifact_update({"artifact": artifact}, clock) for artifact in artifacts]
+    if not artifacts:
+        value = _with_answer(value)
     return [*(update for each in updates for update in each), *_status_update(value, clock)]
+
+
+def _with_answer(task: Json) -> Json:
+    """Some containers answer only in the task's history: the agent's last word since the client's is the answer."""
+    status, history = task.get("status"), task.get("history")
+    if not isinstance(status, dict) or status.get("message") is not None or not isinstance(history, list):
+        return task
+    last = history[-1] if history else None
+    if not isinstance(last, dict) or parse_role(last.get("role")) is not Role.AGENT:
+        return task
+    return {**task, "status": {**status, "message": last}}
 
 
 def _message(value: Json, clock: Clock) -> list[Json]:
@@ -255,7 +309,10 @@ def _artifact_update(value: Json, clock: Clock) -> list[Json]:
     artifact = value.get("artifact")
     found: list[Violation] = []
     parts = params.check_parts(
-        artifact.get("parts") if isinstance(artifact, dict) else None, found, at="artifact.parts"
+        artifact.get("parts") if isinstance(artifact, dict) else None,
+        found,
+        at="artifact.parts",
+        empty=isinstance(artifact, dict),
     )
     _refuse(found)
     checked: Json = {**(artifact or {}), "parts": parts}
@@ -270,7 +327,7 @@ def _checked_message(value: Json, clock: Clock) -> Json:
     if not kept.get("messageId") and not kept.get("message_id"):
         kept["messageId"] = clock.new_id()
     found: list[Violation] = []
-    message = params.check_message({**kept, "role": str(Role.AGENT)}, found, at="message")
+    message = params.check_message({**kept, "role": str(Role.AGENT)}, found, at="message", empty=True)
     _refuse(found)
     return message or {}
 
@@ -285,4 +342,11 @@ _READERS: dict[str, Callable[[Json, Clock], list[Json]]] = {
     "message": _message,
     "statusUpdate": _status_update,
     "artifactUpdate": _artifact_update,
+}
+# Members of which an object of A2A has one at least.
+_MARKS = {
+    "task": frozenset(("status",)),
+    "message": frozenset(("messageId", "message_id", "role", "parts")),
+    "statusUpdate": frozenset(("status",)),
+    "artifactUpdate": frozenset(("artifact",)),
 }

@@ -80,15 +80,19 @@ class Relay:
         try:
             answer = await asyncio.shield(begun)
             async with answer.response:
+                messages = answers.Messages(self._clock)
                 async for result in answer.results():
                     event = _event(result, endpoint.version)
-                    updates = self._updates(event)
+                    updates = _new(messages.updates(event), event)
                     if (found := _task_id(event)) and found != remote:
                         remote = found
                         updates = [{"remote": remote}, *updates]
                     settled = settled or answers.settles(updates)
                     yield updates
                     await asyncio.sleep(0)  # Many may have come at once, and others are to be served.
+            if last := messages.end():
+                settled = True
+                yield last
             backoff = Backoff(first=0.5, cap=5.0)
             while remote and not settled:
                 await asyncio.sleep(backoff.next())
@@ -96,7 +100,7 @@ class Relay:
                 async with await self._ask(target, endpoint, "get", params, seconds=turn.timeout) as response:
                     result = await anext(self._results(response))
                 task = v03client.upgrade_task(result) if endpoint.version is Version.V03 else result
-                updates = self._updates({"task": task})
+                updates = _new(answers.from_a2a({"task": task}, clock=self._clock), {"task": task})
                 settled = answers.settles(updates)
                 if settled:
                     yield updates
@@ -148,13 +152,6 @@ class Relay:
                 yield _result(data.encode(), response.status)
             return
         yield _result(charsets.json(await response.read(limit=limit), content_type), response.status)
-
-    def _updates(self, event: Json) -> list[Json]:
-        """A task that goes on says nothing new by its state alone."""
-        updates = answers.from_a2a(event, clock=self._clock)
-        if "task" in event:
-            return [update for update in updates if "artifactUpdate" in update or answers.settles([update])]
-        return updates
 
     async def _cancel(self, target: Target, endpoint: Endpoint, remote: str) -> None:
         try:
@@ -220,6 +217,13 @@ def _event(result: Any, version: Version) -> Json:
         # ProtoJSON leaves out what is false.
         return {"artifactUpdate": {"append": False, "lastChunk": False, **update}}
     return result
+
+
+def _new(updates: list[Json], event: Json) -> list[Json]:
+    """A task that goes on says nothing new by its state alone."""
+    if "task" in event:
+        return [update for update in updates if "artifactUpdate" in update or answers.settles([update])]
+    return updates
 
 
 def _task_id(event: Json) -> str:

@@ -122,9 +122,7 @@ def test_an_excerpt_is_short_one_line_and_printable() -> None:
         pytest.param("application/a2a+json", b"{}", id="A2A that is empty"),
         pytest.param("application/a2a+json", b"", id="A2A without a body"),
         pytest.param("application/a2a+json", b'{"statusUpdate": {"status": {"state": "done"}}}', id="an unknown state"),
-        pytest.param(
-            "application/a2a+json", b'{"artifactUpdate": {"artifact": {"parts": []}}}', id="an artifact of no part"
-        ),
+        pytest.param("application/a2a+json", b'{"artifactUpdate": {}}', id="an artifact update of no artifact"),
         pytest.param("application/a2a+json", b'{"message": {"parts": [{"text": 1}]}}', id="a message of no text"),
         pytest.param(
             "application/a2a+json",
