@@ -18,6 +18,7 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.failures import Failure
 from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
 from lambdaagent.gateway.services import ROUTE, SERVICES
+from lambdaagent.tasks.contract import NOTHING_YET
 
 _JSON = "application/json"
 
@@ -50,7 +51,8 @@ async def _stream(request: web.Request, call: Call, id_: jsonrpc.Id) -> web.Stre
     async def frames() -> AsyncGenerator[bytes, None]:
         async with aclosing(STREAMED[call.operation](call)) as events:
             async for event in events:
-                yield sse.frame(jsonrpc.result(id_, call.event(event)), id_=event.id)
+                known = event is NOTHING_YET
+                yield sse.NOTHING if known else sse.frame(jsonrpc.result(id_, call.event(event)), id_=event.id)
 
     def broken(error: Exception) -> bytes:
         return sse.frame(jsonrpc.error(id_, failures.of(request, call.entry, error).error))

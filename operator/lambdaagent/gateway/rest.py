@@ -15,6 +15,7 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.failures import Failure
 from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
 from lambdaagent.gateway.services import ROUTE, SERVICES
+from lambdaagent.tasks.contract import NOTHING_YET
 
 _TYPES = (rest.JSON, rest.A2A_JSON)
 
@@ -59,7 +60,8 @@ async def _stream(request: web.Request, call: Call) -> web.StreamResponse:
     async def frames() -> AsyncGenerator[bytes, None]:
         async with aclosing(STREAMED[call.operation](call)) as events:
             async for event in events:
-                yield sse.frame(orjson.dumps(call.event(event)), id_=event.id)
+                known = event is NOTHING_YET
+                yield sse.NOTHING if known else sse.frame(orjson.dumps(call.event(event)), id_=event.id)
 
     def broken(error: Exception) -> bytes:
         failure = failures.of(request, call.entry, error)

@@ -18,7 +18,8 @@ CONTENT_TYPE = "text/event-stream"
 # nginx buffers what it proxies unless it is told.
 _HEADERS = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _PING = b": ping\n\n"
-_NOTHING = b": nothing\n\n"  # a reader that has everything already
+NOTHING = b": nothing\n\n"
+"""For a reader that has everything already."""
 
 
 def frame(data: bytes, *, id_: str = "", event: str = "") -> bytes:
@@ -42,7 +43,7 @@ async def write(
     """What the first frame raises is the caller's; `broken` puts a later error into the stream, whose end it is."""
     with streams.one() as task:
         async with aclosing(frames):
-            first = await anext(frames, _NOTHING)
+            first = await anext(frames, NOTHING)
             response = web.StreamResponse(headers=_HEADERS)
             ids.say(request, response)
             await response.prepare(request)

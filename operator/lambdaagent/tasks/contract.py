@@ -23,6 +23,10 @@ class StreamEvent:
     event: Json
 
 
+NOTHING_YET = StreamEvent("", {})
+"""The stream stands, and there is nothing to tell: its reader can be sent the head of the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPage:
     tasks: list[Json]

@@ -31,7 +31,7 @@ from lambdaagent.tasks import following, listing
 from lambdaagent.tasks.calling import Calling
 from lambdaagent.tasks.carrying import Carrier, travels
 from lambdaagent.tasks.carrying import Send as SendCall
-from lambdaagent.tasks.contract import Client, StreamEvent, TaskPage
+from lambdaagent.tasks.contract import NOTHING_YET, Client, StreamEvent, TaskPage
 from lambdaagent.tasks.errors import EngineStoppedError
 from lambdaagent.tasks.keeping import Keeper
 from lambdaagent.tasks.live import Limits, Live, Outcome
@@ -191,6 +191,11 @@ class Engine:
             if position is None and live.record.state.terminal:
                 state = str(live.record.state)
                 raise A2AError(Problem.UNSUPPORTED_OPERATION, f"Task {task_id} has ended.", metadata={"state": state})
+            if position is not None and position.version >= live.record.version:
+                await live.refresh(self._store)
+                following.require_reached(position, live.record)
+                if position.version == live.record.version and not live.record.state.terminal:
+                    yield NOTHING_YET
             async for event in self._follow(live, position=position, until_settled=False):
                 yield event
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.tasks import addressed
 from lambdaagent.store.records import Change, TaskRecord, TaskStore
 from lambdaagent.tasks.contract import StreamEvent
@@ -36,6 +37,13 @@ class Position:
 def _is_number(text: str) -> bool:
     """A longer one would be no number to the interpreter, or none to a database."""
     return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def require_reached(position: Position, record: TaskRecord) -> None:
+    """Raises A2AError for an event that the task has not had: the client has mistaken the task, or the gateway."""
+    newest = record.version
+    if position.version > newest or (position.version == newest and position.updates):
+        raise invalid(Violation("Last-Event-ID", f"is no event of this task; its newest is {newest}"))
 
 
 def snapshot(record: TaskRecord) -> StreamEvent:

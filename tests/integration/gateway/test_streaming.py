@@ -117,6 +117,32 @@ async def test_a_reader_that_comes_back_goes_on_after_its_last_event(gateway: Wo
         assert response.status == 200
 
 
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[1]], ids=lambda way: way.name)
+async def test_a_reader_that_has_everything_gets_the_head_and_pings_at_once(way: Way) -> None:
+    async with world(streams=Streams(ping=0.02)) as gateway, talking_agent() as talking:
+        gateway.agent(url=talking.url)
+        task_id = await running(gateway)
+        async with NEW.ask(gateway, "subscribe", task=task_id) as response:
+            newest = (await anext(events(response))).id
+        async with asyncio.timeout(5):
+            async with way.ask(gateway, "subscribe", task=task_id, headers={"Last-Event-ID": newest}) as response:
+                assert response.status == 200
+                lines = [await response.content.readline() for _ in range(4)]
+                assert b": ping\n" in lines
+                talking.say(chunk("x", append=False), status("COMPLETED"), None)
+                assert b"COMPLETED" in (await response.read()).upper()
+
+
+@pytest.mark.parametrize("last", ["99", "99.1", "999999999"])
+async def test_an_event_id_beyond_the_end_is_an_error(gateway: World, talking: TalkingAgent, last: str) -> None:
+    task_id = await running(gateway)
+    async with NEW.ask(gateway, "subscribe", task=task_id, headers={"Last-Event-ID": last}) as response:
+        answer = await response.json()
+    assert answer["error"]["code"] == -32602
+    assert "Last-Event-ID" in answer["error"]["message"]
+    talking.say(status("COMPLETED"), None)
+
+
 async def test_a_client_that_leaves_ends_only_its_reading(gateway: World, talking: TalkingAgent) -> None:
     async with NEW.ask(gateway, "stream") as response:
         task_id = (await anext(events(response))).data["result"]["task"]["id"]
