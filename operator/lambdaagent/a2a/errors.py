@@ -46,7 +46,7 @@ class Problem(Enum):
     METHOD_NOT_FOUND = Kind(-32601, 404, "NOT_FOUND", "METHOD_NOT_FOUND", "There is no such method.")
     INVALID_PARAMS = Kind(-32602, 400, "INVALID_ARGUMENT", "INVALID_PARAMS", "The parameters are not valid.")
     INTERNAL = Kind(-32603, 500, "INTERNAL", "INTERNAL_ERROR", "The gateway failed to serve the request.")
-    TASK_NOT_FOUND = Kind(-32001, 404, "NOT_FOUND", "TASK_NOT_FOUND", "There is no such task.")
+    TASK_NOT_FOUND = Kind(-32001, 404, "NOT_FOUND", "TASK_NOT_FOUND", "Task not found.")
     TASK_NOT_CANCELABLE = Kind(
         -32002, 400, "FAILED_PRECONDITION", "TASK_NOT_CANCELABLE", "The task cannot be canceled.", http_at_first=409
     )
@@ -126,6 +126,12 @@ class A2AError(PermanentError):
                 }
             )
         return details
+
+
+def not_found(detail: str, *, task_id: str) -> A2AError:
+    """The words that clients of 0.3 look for in the message, and what was not found."""
+    shown = task_id[:64]
+    return A2AError(Problem.TASK_NOT_FOUND, f"Task not found: {detail}", metadata={"taskId": shown})
 
 
 SHOWN = 20

@@ -5,13 +5,14 @@ from typing import Any
 
 import orjson
 
+from lambdaagent import jsonslices
 from lambdaagent.a2a import Json, parsing
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.versions import Version
 
-Id = str | int | float | None
-
+Id = str | int | float | orjson.Fragment | None
+"""A Fragment is a number as the client wrote it: one that no machine's number holds."""
 
 METHODS: dict[str, tuple[Version, Operation]] = {
     "SendMessage": (Version.V1, Operation.SEND),
@@ -58,8 +59,10 @@ def parse(body: bytes) -> Request:
     if not isinstance(message, dict):
         kind = "a batch, which A2A does not use" if isinstance(message, list) else "not an object"
         raise RequestError(Problem.INVALID_REQUEST, f"The request is {kind}; send one JSON-RPC 2.0 request.")
-    id_ = message.get("id")
+    id_: Id = message.get("id")
     id_ok = id_ is None or (isinstance(id_, (str, int, float)) and not isinstance(id_, bool))
+    if isinstance(id_, float):
+        id_ = _as_written(body)
     method, params = message.get("method"), message.get("params")
     if message.get("jsonrpc") != "2.0":
         raise _bad(Problem.INVALID_REQUEST, 'The request lacks "jsonrpc": "2.0".', id_ if id_ok else None)
@@ -84,6 +87,12 @@ def result(id_: Id, value: Any) -> bytes:
 def error(id_: Id, problem: A2AError) -> bytes:
     body = {"code": problem.problem.value.code, "message": str(problem), "data": problem.details()}
     return orjson.dumps({"jsonrpc": "2.0", "id": id_, "error": body})
+
+
+def _as_written(body: bytes) -> orjson.Fragment:
+    """The id's own text: the JSON library reads an integer over 64 bits as the nearest float."""
+    texts = [text for name, _, text in jsonslices.members(body.decode()) if name == "id"]
+    return orjson.Fragment(texts[-1].encode())
 
 
 def _bad(problem: Problem, message: str, id_: Id) -> RequestError:

@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
-from lambdaagent import bounded_json
-from lambdaagent.events import charsets, jsonslices
+from lambdaagent import bounded_json, jsonslices
+from lambdaagent.events import charsets
 from lambdaagent.events.cloudevents import Event, Value, from_attributes
 from lambdaagent.events.errors import (
     EventError,

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from lambdaagent.a2a import Json, listing, params, push, versions
 from lambdaagent.a2a.dialects import Dialect
-from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.operations import Operation, unsupported
 from lambdaagent.a2a.versions import Version
 from lambdaagent.errors import TemporaryError
@@ -119,7 +119,7 @@ async def _get_push(call: Call) -> Json:
         return call.dialect.push(await call.engine.get_push(call.entry.callee, task_id, push_id, client=call.client))
     configs = await call.engine.list_push(call.entry.callee, task_id, client=call.client)
     if not configs:
-        raise A2AError(Problem.TASK_NOT_FOUND, f"Task {task_id[:64]!r} has no push notification configuration.")
+        raise not_found(f"task {task_id[:64]!r} has no push notification configuration.", task_id=task_id)
     return call.dialect.push(configs[0])
 
 
@@ -135,7 +135,9 @@ async def _drop_push(call: Call) -> Any:
 
 
 async def _extended_card(call: Call) -> Json:
-    """No card declares one, so it is unsupported and not merely missing (1.0 section 3.1.11)."""
+    """No card declares one, so it is unsupported and not merely missing (1.0 section 3.1.11). 0.3 has one error."""
+    if call.dialect.version is Version.V03:
+        raise A2AError(Problem.NO_EXTENDED_CARD)
     raise unsupported(call.operation)
 
 

@@ -13,7 +13,7 @@ import structlog
 
 from lambdaagent import about
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.params import Find, Get, Send
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
@@ -212,8 +212,7 @@ class Engine:
         found = await self.list_push(callee, task_id, client=client)
         config = next((each for each in found if each.id == push_id), None)
         if config is None:
-            message = f"Task {task_id} has no push notification configuration {push_id[:64]!r}."
-            raise A2AError(Problem.TASK_NOT_FOUND, message, metadata={"taskId": task_id})
+            raise not_found(f"task {task_id} has no push notification configuration {push_id[:64]!r}.", task_id=task_id)
         return config
 
     async def list_push(self, callee: Callee, task_id: str, *, client: Client = _ANYBODY) -> list[PushConfig]:

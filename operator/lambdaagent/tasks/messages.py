@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from lambdaagent import about
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
+from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid, not_found
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import new, status_update, with_message
@@ -202,7 +202,7 @@ def checked_skill(callee: Callee, message: Json, *, default: str | None = None) 
 
 
 def no_such_task(task_id: str) -> A2AError:
-    return A2AError(Problem.TASK_NOT_FOUND, f"There is no task {task_id[:64]!r}.", metadata={"taskId": task_id[:64]})
+    return not_found(f"there is no task {task_id[:64]!r}.", task_id=task_id)
 
 
 def _takes_no_messages(record: TaskRecord) -> A2AError:

@@ -124,9 +124,41 @@ async def test_what_the_card_does_not_offer_is_unsupported(gateway: World, conta
     assert code(answer) == (-32003 if METHODS[method][1].push else -32004)
 
 
-@pytest.mark.parametrize("method", ["GetExtendedAgentCard", "agent/getAuthenticatedExtendedCard"])
-async def test_there_is_no_extended_card(echo: World, method: str) -> None:
-    assert code(await echo.rpc(method, {}, version=None)) == -32004
+@pytest.mark.parametrize(
+    ("method", "expected"), [("GetExtendedAgentCard", -32004), ("agent/getAuthenticatedExtendedCard", -32007)]
+)
+async def test_there_is_no_extended_card(echo: World, method: str, expected: int) -> None:
+    assert code(await echo.rpc(method, {}, version=None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tasks/get", {"id": "x"}),
+        ("tasks/cancel", {"id": "x"}),
+        ("tasks/pushNotificationConfig/get", {"id": "x"}),
+        ("GetTask", {"id": "x"}),
+    ],
+)
+async def test_a_task_that_is_not_there_is_said_in_the_words_that_clients_look_for(
+    echo: World, method: str, params: dict[str, Any]
+) -> None:
+    error = (await echo.rpc(method, params, version=None))["error"]
+    assert error["code"] == -32001
+    assert "Task not found" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "id_",
+    ["18446744073709551616", "-9223372036854775809", "123456789012345678901234567890", "1.10", "7", '"7"'],
+)
+@pytest.mark.parametrize("method", ["GetTask", "SendMessage", "nonsense"])
+async def test_a_request_s_id_comes_back_as_it_was_written(echo: World, method: str, id_: str) -> None:
+    params = '{"id":"x","message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"x"}]}}'
+    headers = {"Content-Type": "application/json", "A2A-Version": "1.0"}
+    body = f'{{"method":"{method}","params":{params},"id": {id_} ,"jsonrpc":"2.0"}}'
+    answer = await echo.request("POST", "/agents/shop/echo/api/a2a", data=body, headers=headers)
+    assert f'"id":{id_},'.encode() in answer.body
 
 
 @pytest.mark.parametrize("header", ["99.0", "nonsense"])

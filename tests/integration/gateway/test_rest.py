@@ -58,7 +58,7 @@ async def test_the_media_type_is_the_one_that_the_client_knows(
         pytest.param("GET", "tasks/x?historyLength=-1", {}, 400, "INVALID_PARAMS", id="a negative length"),
         pytest.param("POST", "tasks/x:cancel", {"data": b"7"}, 400, "INVALID_REQUEST", id="a number"),
         pytest.param("GET", "extendedAgentCard", {}, 400, "UNSUPPORTED_OPERATION", id="no extended card"),
-        pytest.param("GET", "v1/card", {}, 400, "UNSUPPORTED_OPERATION", id="no extended card in 0.3"),
+        pytest.param("GET", "v1/card", {}, 400, "EXTENDED_AGENT_CARD_NOT_CONFIGURED", id="no extended card in 0.3"),
     ],
 )
 async def test_each_bad_request_has_its_status_and_reason(
