@@ -16,7 +16,7 @@ from lambdaagent.agents.wire import lines
 from lambdaagent.api.a2a import Skill
 from lambdaagent.events import charsets, types
 from lambdaagent.events.cloudevents import Event, Value
-from lambdaagent.events.http import binary, encode
+from lambdaagent.events.http import binary, encode, holds_event
 
 JSON = "application/json"
 # In a message's metadata: it was the body of a direct call, of this content type, and reaches the container as such.
@@ -110,6 +110,8 @@ def _direct(message: Json) -> tuple[str, bytes] | None:
     kind = message.get("metadata", {}).get(DIRECT)
     if not isinstance(kind, str) or len(message["parts"]) != 1 or not kind.isprintable():
         return None
+    if holds_event(kind):
+        return None  # Its attributes would be the client's, where those of a call are the gateway's.
     (part,) = message["parts"]
     if "raw" in part:
         return kind, raw_bytes(part["raw"])

@@ -118,6 +118,11 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+def holds_event(content_type: str) -> bool:
+    """Whether a body of this type is an event with attributes of its own, in whatever format and number."""
+    return media_type(content_type).startswith("application/cloudevents")
+
+
 def is_json(content_type: str | None) -> bool:
     kind = media_type(content_type or "")
     return kind in ("application/json", "text/json") or kind.endswith("+json")

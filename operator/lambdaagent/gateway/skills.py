@@ -11,6 +11,7 @@ from lambdaagent.agents import invoke, wire
 from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.events.http import holds_event
 from lambdaagent.gateway import asking, bodies, ids, methods, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
@@ -32,6 +33,10 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             members={"skills": known},
         )
     methods.require(request, "POST")
+    if holds_event(request.headers.get("Content-Type", "")):
+        # The container would take its attributes for the gateway's.
+        where = f"/events/{entry.agent.namespace}"
+        raise ProblemError(415, "event-in-a-call", f"The body of a skill call is no event; send events to {where}.")
     if travels(skill):
         return await asking.as_task(request, entry, skill)
     _require_callable(entry)

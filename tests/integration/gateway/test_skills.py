@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from tests.integration.gateway.upstream import PlainAgent, Seen, raw_server, read_request
 from tests.integration.gateway.world import Answer, World, skill, world
@@ -254,3 +255,36 @@ async def test_the_end_of_a_long_body_is_not_taken_for_the_head_of_another_reque
                 await reader.readexactly(length)
             writer.close()
             await writer.wait_closed()
+
+
+HIDDEN = b'{"specversion":"1.0","id":"1","source":"/trusted","type":"pay","a2aagent":"other","data":{"amount":9}}'
+EVENT_TYPES = [
+    "application/cloudevents+json",
+    "Application/CloudEvents+JSON; charset=utf-8",
+    " application/cloudevents-batch+json",
+    "application/cloudevents+avro",
+]
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}], ids=["direct", "as a task"])
+async def test_an_event_in_the_body_of_a_call_does_not_reach_the_container(
+    echo: World, container: PlainAgent, kind: str, prefer: dict[str, str]
+) -> None:
+    path = "/agents/shop/echo/api/a2a/skills/say"
+    response = await echo.request("POST", path, data=HIDDEN, headers={"Content-Type": kind, **prefer})
+    assert response.status == 415
+    assert "/events/shop" in (await response.json())["detail"]
+    assert container.seen == []
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+async def test_an_event_in_a_message_is_its_text_and_gives_no_attribute(
+    echo: World, container: PlainAgent, kind: str
+) -> None:
+    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": HIDDEN.decode()}]}
+    await echo.rpc("SendMessage", {"message": {**message, "metadata": {"directContentType": kind}}})
+    (seen,) = container.seen
+    assert seen.headers["content-type"] == "application/json"
+    assert (seen.headers["ce-source"], seen.headers["ce-a2aagent"]) == ("/a2a/shop/echo", "echo")
+    assert b"specversion" not in orjson.loads(seen.body)
