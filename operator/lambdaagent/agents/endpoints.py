@@ -28,21 +28,35 @@ class Endpoint:
     streaming: bool
 
 
+class NoCardError(BadAnswerError):
+    """None of the places where a card may be has one."""
+
+
 async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
-    """From the card, once per change of the agent. Raises UpstreamError."""
+    """From the card, once per change of the agent. Raises UpstreamError.
+
+    Where the resource names both path and version, a card is read for what else it says, and may be missing.
+    """
     known = callee.prepared.get(_CARDS[0])
     if isinstance(known, Endpoint):
         return known
-    found = _read(await _card(client, target), wanted=callee.container_version)
-    if callee.container_path:
-        found = Endpoint(callee.container_path, found.version, found.streaming)
+    path, version = callee.container_path, callee.container_version
+    try:
+        found = _read(await _card(client, target, below=path.rstrip("/")), wanted=version)
+    except NoCardError:
+        if not path or version == "auto":
+            raise
+        found = Endpoint(path, Version(version), streaming=False)
+    if path:
+        found = Endpoint(path, found.version, found.streaming)
     callee.prepared[_CARDS[0]] = found
     return found
 
 
-async def _card(client: Client, target: Target) -> Any:
-    status = 0
-    for path in _CARDS:
+async def _card(client: Client, target: Target, *, below: str) -> Any:
+    """Below the container's endpoint first: a server of several agents has another card, or none, at its root."""
+    answers: list[str] = []
+    for path in dict.fromkeys([f"{below}{card}" for card in _CARDS] + list(_CARDS)):
         response = await client.request(
             target,
             method="GET",
@@ -53,13 +67,14 @@ async def _card(client: Client, target: Target) -> Any:
         )
         async with response:
             body = await response.read(limit=_LIMIT)
-        status = response.status
-        if status == 200:
+        if response.status == 200:
             try:
                 return bounded_json.loads(charsets.json(body, response.header("content-type") or ""))
             except ValueError:
-                raise BadAnswerError(f"the card at {path} is not JSON") from None
-    raise BadAnswerError(f"it has no card: {_CARDS[0]} answers {status}; see spec.a2a.protocol")
+                answers.append(f"{path} is not JSON")
+        else:
+            answers.append(f"{path} answers {response.status}")
+    raise NoCardError(f"it has no card: {', '.join(answers)}; see spec.a2a.protocol and spec.a2a.container")
 
 
 def _read(card: Any, *, wanted: str) -> Endpoint:
@@ -74,8 +89,12 @@ def _read(card: Any, *, wanted: str) -> Endpoint:
         if isinstance(each, dict) and each.get("protocolBinding") == "JSONRPC":
             version = Version.V03 if str(each.get("protocolVersion", "")).startswith("0.") else Version.V1
             offered.setdefault(version, _path(each.get("url")))
-    if card.get("preferredTransport", "JSONRPC") == "JSONRPC" and isinstance(card.get("url"), str):
-        offered.setdefault(Version.V03, _path(card["url"]))
+    # 0.3's own form: the preferred transport at the card's URL, the others beside it.
+    preferred = {"transport": card.get("preferredTransport", "JSONRPC"), "url": card.get("url")}
+    others = card.get("additionalInterfaces")
+    for each in [preferred, *(others if isinstance(others, list) else [])]:
+        if isinstance(each, dict) and each.get("transport") == "JSONRPC" and isinstance(each.get("url"), str):
+            offered.setdefault(Version.V03, _path(each["url"]))
     for version in Version:
         if version in offered and wanted in ("auto", version):
             return Endpoint(offered[version], version, streaming)

@@ -164,6 +164,85 @@ async def test_the_resource_may_say_where_and_how_the_container_is_spoken_to(con
             assert (asked[-1]["path"], asked[-1]["method"]) == (path, method)
 
 
+OF_03 = {"protocolVersion": "0.3.0", "capabilities": {}}
+RPC = {"transport": "JSONRPC", "url": "http://inside:1/rpc"}
+GRPC = {"transport": "GRPC", "url": "http://inside:2/"}
+
+
+@pytest.mark.parametrize(
+    ("cards", "options", "expected"),
+    [
+        pytest.param(
+            {"/a2a/app/.well-known/agent-card.json": {**OF_03, "url": "http://x/a2a/app"}},
+            {"path": "/a2a/app"},
+            ("/a2a/app", "message/send"),
+            id="a card below the path",
+        ),
+        pytest.param(
+            {
+                "/.well-known/agent-card.json": {"supportedInterfaces": []},
+                "/a2a/app/.well-known/agent.json": {**OF_03, "url": "http://x/a2a/app/"},
+            },
+            {"path": "/a2a/app/"},
+            ("/a2a/app/", "message/send"),
+            id="an old card below the path, and another one at the root",
+        ),
+        pytest.param({}, {"path": "/bare", "version": "1.0"}, ("/bare", "SendMessage"), id="no card, 1.0"),
+        pytest.param({}, {"path": "/bare", "version": "0.3"}, ("/bare", "message/send"), id="no card, 0.3"),
+        pytest.param(
+            {
+                "/.well-known/agent-card.json": {
+                    **OF_03,
+                    **GRPC,
+                    "preferredTransport": "GRPC",
+                    "additionalInterfaces": [GRPC, RPC],
+                }
+            },
+            {},
+            ("/rpc", "message/send"),
+            id="gRPC preferred, JSON-RPC beside it",
+        ),
+    ],
+)
+async def test_the_endpoint_is_found_wherever_the_container_says_it(
+    container: PlainAgent, cards: dict[str, Json], options: Json, expected: tuple[str, str]
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def respond(seen: Seen) -> tuple[int, dict[str, str], bytes]:
+        headers = {"Content-Type": "application/json"}
+        if seen.method == "GET":
+            card = cards.get(seen.path)
+            return (200, headers, json.dumps(card).encode()) if card is not None else (404, headers, b"{}")
+        request = json.loads(seen.body)
+        asked.append((seen.path, request["method"]))
+        said = {"messageId": "1", "role": "ROLE_AGENT", "parts": [{"text": "hi"}]}
+        old = {"kind": "message", "messageId": "1", "role": "agent", "parts": [{"kind": "text", "text": "hi"}]}
+        result = {"message": said} if request["method"] == "SendMessage" else old
+        return 200, headers, json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode()
+
+    container.respond = respond
+    async with world() as found:
+        relayed(found, container.url, container=options)
+        task = await send(found, "hello")
+        assert task["status"]["message"]["parts"] == [{"text": "hi"}]
+    assert asked == [expected]
+
+
+async def test_where_there_is_no_card_every_place_is_named_with_its_answer(container: PlainAgent) -> None:
+    container.respond = lambda seen: (200, {}, b"<html>") if "agent.json" in seen.path else (403, {}, b"")
+    async with world() as found:
+        relayed(found, container.url, container={"path": "/a2a/app"})
+        text = (await send(found, "hello"))["status"]["message"]["parts"][0]["text"]
+    for words in (
+        "/a2a/app/.well-known/agent-card.json answers 403",
+        "/a2a/app/.well-known/agent.json is not JSON",
+        " /.well-known/agent-card.json answers 403",
+        " /.well-known/agent.json is not JSON",
+    ):
+        assert words in text
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
