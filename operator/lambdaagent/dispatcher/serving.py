@@ -4,10 +4,15 @@ Changes are gathered for a moment, so that a thousand agents at the start are on
 that differ from the last one, takes away what nobody wants any more, and starts, replaces or ends consumers. Now and
 then everything is declared anew, because somebody may have removed some of it. What RabbitMQ refuses is said in the
 agent's condition and tried again then, not in a loop.
+
+Hazard: another dispatcher may have seen an agent that this one has not seen yet, or sees only while a pass is under
+way, and made its queue, which holds events. So the queue of an agent that a pass did not begin with stays for some
+seconds before it is taken away.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -50,7 +55,10 @@ class Serving:
     look_every: float = 5.0
     patience: float = 30.0
     """Seconds for which RabbitMQ may be away before every agent's condition says so."""
+    grace: float = 10.0
+    """Seconds for which the queue of an unknown agent stays."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
     standing: bool = field(default=False, init=False)
     """Whether everything that is wanted was declared at least once."""
@@ -63,11 +71,15 @@ class Serving:
     _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _known_others: bool = field(default=False, init=False)
+    _gone: set[str] = field(default_factory=set, init=False)  # queues of agents that were removed
+    _strangers: dict[str, float] = field(default_factory=dict, init=False)  # when such a queue was first met
+    _again_at: float | None = field(default=None, init=False)  # when the first of them is old enough
     _away: bool = field(default=False, init=False)
 
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
         """`target` is None while the agent has no address: its events wait."""
         self._agents[agent.namespace, agent.name] = agent, target
+        self._gone.discard(naming.queue(agent.namespace, agent.name))
         self._unreadable.discard((agent.namespace, agent.name))
         self._changed.set()
 
@@ -77,6 +89,7 @@ class Serving:
 
     def remove(self, key: AgentKey) -> None:
         self._agents.pop(key, None)
+        self._gone.add(naming.queue(*key))
         if key in self._unreadable:
             self._unreadable.discard(key)
             self._declared.clear()  # its bindings, which nobody declared, are to go
@@ -100,7 +113,7 @@ class Serving:
                     failures += 1
                     self.failed("topology")
                     log.warning("topology.not_made", problem=str(problem))
-                await self._wait(self.backoff.delay(failures) if failures else self.resync)
+                await self._wait(self.backoff.delay(failures) if failures else self._until_next())
         finally:
             looking.cancel()
             await asyncio.wait([looking])
@@ -130,28 +143,52 @@ class Serving:
             return
         await asyncio.sleep(self.gather)
 
+    def _until_next(self) -> float:
+        if self._again_at is None:
+            return self.resync
+        return max(self.gather, min(self.resync, self._again_at - self.monotonic()))
+
     async def _pass(self) -> None:
+        self._again_at = None
         agents = {key: agent for key, (agent, _) in self._agents.items()}
         wanted = picture(agents.values(), self.installation)
-        stale = await self._declare(wanted.exchanges)
+        stale = await self._declare(wanted.exchanges, agents)
         gone = self._declared.keys() - wanted.exchanges.keys()
         if not self._known_others:
             gone |= {name for name in await self.broker.exchanges() if is_watched(name, self.watched)}
         doubtful = {namespace for namespace, _ in self._unreadable - self._agents.keys()}
+        all_judged = True
         for exchange in sorted(gone - wanted.exchanges.keys()):
             if naming.broker_of_exchange(exchange)[0] in doubtful:
                 continue
-            stale |= await self.broker.queues(exchange)
+            queues = await self.broker.queues(exchange)
+            if self._young(queues, agents):
+                all_judged = False
+                continue
+            stale |= queues
             await self.broker.remove_exchange(exchange)
             self._declared.pop(exchange, None)
-        self._known_others = True
+        self._known_others = all_judged
         await self._consume(wanted)
-        for queue in sorted(stale - wanted.queues - self._kept()):
+        # Made between the look and the declaration, it lost its bindings for a moment; its events are not to go too.
+        for queue in sorted(stale - wanted.queues - self._kept() - self._young(stale, agents)):
             log.info("queue.removed", queue=queue)
             await self.broker.remove_queue(queue)
         self.standing = True
         self._wanted = wanted
         self._say()
+
+    def _young(self, queues: Collection[str], agents: Collection[AgentKey]) -> set[str]:
+        """Those of none of these agents and of none that went, and that were not met long enough ago to be removed."""
+        now = self.monotonic()
+        own = {naming.queue(*key) for key in {*agents, *self._unreadable}} | self._gone
+        young = set()
+        for queue in set(queues) - own:
+            old_at = self._strangers.setdefault(queue, now) + self.grace
+            if now < old_at:
+                young.add(queue)
+                self._again_at = old_at if self._again_at is None else min(self._again_at, old_at)
+        return young
 
     def _say(self) -> None:
         if self._wanted is None:
@@ -162,7 +199,7 @@ class Serving:
     def _kept(self) -> frozenset[str]:
         return frozenset(naming.queue(*key) for key in self._unreadable - self._agents.keys())
 
-    async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
+    async def _declare(self, wanted: Mapping[str, Exchange], agents: Collection[AgentKey]) -> set[str]:
         """The queues that lost their bindings. Raises TemporaryError; what was refused for good is noted."""
         stale: set[str] = set()
         for name, exchange in wanted.items():
@@ -170,12 +207,13 @@ class Serving:
                 continue
             for known in (name, *exchange.queues):
                 self._refused.pop(known, None)
+            young = self._young(await self.broker.queues(name), agents)
             try:
                 stale |= await self.broker.declare(
                     exchange=name,
                     queues=exchange.queues,
                     forwards=exchange.forwards,
-                    keep=self._kept(),
+                    keep=self._kept() | young,
                     dead_letters=exchange.dead_letters,
                 )
             except RefusedQueuesError as problem:

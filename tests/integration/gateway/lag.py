@@ -6,6 +6,7 @@ is set as in the process, and what the tests have made is not for it to look thr
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -73,6 +74,7 @@ def watched_gateway(**settings: Any) -> Iterator[Watched]:
                 await asyncio.sleep(0.02)
 
     def run() -> None:
+        sys.settrace(None)  # measuring coverage here would take most of the time that is measured
         try:
             asyncio.run(serve())
         except BaseException as error:

@@ -232,7 +232,7 @@ ANSWERS += [
     pytest.param(
         A2A_JSON, b'{"task":%b}' % (TEXTS % many(b'{"parts":[{"text":"a"}]}', size=600_000)), id="23,000 artifacts"
     ),
-    pytest.param(STREAM, b"data: {\n\n" + b"data: %b\n\n" % artifact(b"[]") * 3000, id="bad artifacts in a stream"),
+    pytest.param(STREAM, b"data: {\n\n" + b"data: %b\n\n" % artifact(b"[1]") * 3000, id="bad artifacts in a stream"),
 ]
 
 

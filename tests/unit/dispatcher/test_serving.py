@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.parts.polling import eventually
 
 from lambdaagent.agents.wire import Target
+from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.inprocess import InProcessBroker
 from lambdaagent.broker.protocol import ACK, Binding, Delivery, Handler, Outcome
@@ -131,3 +133,60 @@ async def test_what_stands_in_a_namespace_that_is_not_seen_is_not_touched(world:
     world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
     await eventually(lambda: world.reason("a") == "Ready")
     assert elsewhere in await world.broker.exchanges()
+
+
+async def test_the_queue_of_an_agent_that_is_seen_late_keeps_its_events(world: World) -> None:
+    """Another dispatcher saw it first, and made its queue; this one's next pass is about another agent."""
+    subscribed = {"subscriptions": [{"eventType": "t"}]}
+    world.serving.upsert(agent("first", **subscribed), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    theirs = naming.queue("shop", "late")
+    ours = {queue: [Binding({"type": "t"})] for queue in await world.broker.queues(exchange)}
+    await world.broker.declare(exchange=exchange, queues={**ours, theirs: [Binding({"type": "late"})]})
+    event = Event(id="e", source="/s", type="late")
+    assert await world.broker.publish(event, exchange=exchange)
+    world.serving.upsert(agent("second", **subscribed), TARGET)
+    await eventually(lambda: world.reason("second") == "Ready")
+    assert await world.broker.publish(replace(event, id="f"), exchange=exchange)
+    world.serving.upsert(agent("late", subscriptions=[{"eventType": "late"}]), TARGET)
+    await eventually(lambda: sorted(world.got) == [("late", "e"), ("late", "f")])
+
+
+@pytest.mark.parametrize("when", ["before it looks", "after it looked"])
+async def test_the_queue_of_an_agent_that_is_seen_in_the_middle_of_a_pass_keeps_its_events(
+    world: World, when: str
+) -> None:
+    look, theirs = world.broker.queues, naming.queue("shop", "late")
+
+    async def queues(exchange: str) -> frozenset[str]:
+        found = await look(exchange)
+        if exchange and theirs not in found and "late" not in world.said:
+            # Another dispatcher makes it now, it gets an event, and its agent is seen here too.
+            bindings = {queue: [Binding({"type": "x"})] for queue in found}
+            await world.broker.declare(exchange=exchange, queues={**bindings, theirs: [Binding({"type": "t"})]})
+            await world.broker.publish(Event(id="e", source="/s", type="t"), exchange=exchange)
+            world.serving.upsert(agent("late", subscriptions=[{"eventType": "t"}]), TARGET)
+        return await look(exchange) if when == "before it looks" else found
+
+    world.broker.queues = queues  # type: ignore[method-assign]
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "x"}]), TARGET)
+    await eventually(lambda: world.got == [("late", "e")])
+
+
+async def test_the_queue_of_an_agent_that_nobody_knows_goes_after_a_while(world: World) -> None:
+    now = [0.0]
+    world.serving.monotonic = lambda: now[0]
+    world.serving.resync = 0.05
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    ours = {queue: [Binding({"type": "t"})] for queue in await world.broker.queues(exchange)}
+    left = naming.queue("shop", "forgotten")
+    await world.broker.declare(exchange=exchange, queues={**ours, left: [Binding({"type": "t"})]})
+    await asyncio.sleep(0.2)
+    assert left in await world.broker.queues(exchange)
+    now[0] = 11.0
+    async with asyncio.timeout(10):
+        while left in await world.broker.queues(exchange):
+            await asyncio.sleep(0.01)
