@@ -127,6 +127,7 @@ async def test_an_idempotent_stream_that_is_begun_anew_replaces_what_was_there(
     async with asyncio.timeout(5):
         while len(await two.store.changes(task["id"])) < len(cut):
             await asyncio.sleep(0.01)
+    await eventually(lambda: container.calls == 1)
     following = asyncio.create_task(follow())
     die(one)
     done = await ended(two, task["id"])
