@@ -51,8 +51,10 @@ async def _stream(request: web.Request, call: Call, id_: jsonrpc.Id) -> web.Stre
     async def frames() -> AsyncGenerator[bytes, None]:
         async with aclosing(STREAMED[call.operation](call)) as events:
             async for event in events:
-                known = event is NOTHING_YET
-                yield sse.NOTHING if known else sse.frame(jsonrpc.result(id_, call.event(event)), id_=event.id)
+                if event is NOTHING_YET:
+                    yield sse.NOTHING
+                else:
+                    yield sse.frame(jsonrpc.result(id_, call.event(event)), id_=event.id)
 
     def broken(error: Exception) -> bytes:
         return sse.frame(jsonrpc.error(id_, failures.of(request, call.entry, error).error))

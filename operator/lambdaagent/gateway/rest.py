@@ -60,8 +60,10 @@ async def _stream(request: web.Request, call: Call) -> web.StreamResponse:
     async def frames() -> AsyncGenerator[bytes, None]:
         async with aclosing(STREAMED[call.operation](call)) as events:
             async for event in events:
-                known = event is NOTHING_YET
-                yield sse.NOTHING if known else sse.frame(orjson.dumps(call.event(event)), id_=event.id)
+                if event is NOTHING_YET:
+                    yield sse.NOTHING
+                else:
+                    yield sse.frame(orjson.dumps(call.event(event)), id_=event.id)
 
     def broken(error: Exception) -> bytes:
         failure = failures.of(request, call.entry, error)
