@@ -1,0 +1,2 @@
+"""The agent `echo`."""
+from . import agent
