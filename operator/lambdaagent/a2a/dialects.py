@@ -18,7 +18,7 @@ from lambdaagent.a2a.versions import Version
 class Dialect:
     version: Version
     readers: Mapping[Operation, Callable[[Json], Json]]  # none: the parameters are in the 1.0 form already
-    sent: Callable[[Json], Json]  # the answer to a message, of the task that it made
+    sent: Callable[[Json], Json]  # the answer to a message: a task or a direct Message, as a StreamResponse
     task: Callable[[Json], Json]
     event: Callable[[Json, bool], Json]  # of a stream, and whether it ends where the task waits for its client
     push: Callable[[PushConfig], Json]
@@ -30,14 +30,10 @@ def _same(value: Json) -> Json:
     return value
 
 
-def _boxed(task: Json) -> Json:
-    return {"task": task}
-
-
 V1 = Dialect(
     version=Version.V1,
     readers={},
-    sent=_boxed,
+    sent=_same,
     task=_same,
     event=lambda event, _: event,
     push=push.shown,
@@ -54,7 +50,7 @@ V03_RPC = Dialect(
         Operation.PUSH_LIST: v03.upgrade_push_reference,
         Operation.PUSH_DROP: v03.upgrade_push_reference,
     },
-    sent=v03.downgrade_task,
+    sent=v03.downgrade_event,
     task=v03.downgrade_task,
     event=lambda event, until_input: v03.downgrade_event(event, until_input=until_input),
     push=v03.downgrade_push,
@@ -68,7 +64,7 @@ V03_REST = Dialect(
         Operation.STREAM: v03rest.upgrade_send,
         Operation.PUSH_PUT: v03rest.upgrade_push,
     },
-    sent=lambda task: {"task": v03rest.downgrade_task(task)},
+    sent=lambda answer: v03rest.downgrade_event(answer, until_input=True),
     task=v03rest.downgrade_task,
     event=lambda event, until_input: v03rest.downgrade_event(event, until_input=until_input),
     push=v03rest.downgrade_push,

@@ -6,7 +6,7 @@ once.
 """
 
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaagent.a2a import Json, push
@@ -45,6 +45,13 @@ class Send:
     accepted_output_modes: tuple[str, ...] = ()
     push: PushConfig | None = None
     wire: Version = Version.V1  # what the client speaks, and so the receiver of its notifications
+    metadata: Json = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()  # URIs of those that the client asks for
+    streamed: bool = False  # the client follows the task instead of waiting for its end
+
+    @property
+    def blocking(self) -> bool:
+        return not self.streamed and not self.return_immediately
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +73,14 @@ class Find:
     include_artifacts: bool = False
 
 
-def send(params: Json, *, wire: Version = Version.V1) -> Send:
+def send(params: Json, *, wire: Version = Version.V1, extensions: tuple[str, ...] = (), streamed: bool = False) -> Send:
     """Raises A2AError with every violation."""
     found: Found = []
     message = check_message(params.get("message"), found, at="message")
-    mapping(params.get("metadata"), found, at="metadata")
+    metadata = mapping(params.get("metadata"), found, at="metadata")
     given = params.get("configuration")
     if given is None and message is not None and not found:
-        return Send(message, wire=wire)
+        return Send(message, wire=wire, metadata=metadata, extensions=extensions, streamed=streamed)
     configuration = renamed(mapping(given, found, at="configuration"), _CONFIGURATION)
     config = configuration.get("taskPushNotificationConfig")
     at = "configuration.taskPushNotificationConfig"
@@ -87,6 +94,9 @@ def send(params: Json, *, wire: Version = Version.V1) -> Send:
         # ProtoJSON's empty object is one that is not set.
         push=push.read(config, found, at=at, of_task=False) if config not in (None, {}) else None,
         wire=wire,
+        metadata=metadata,
+        extensions=extensions,
+        streamed=streamed,
     )
     if found:
         raise invalid(*found)

@@ -7,7 +7,7 @@ without a copy. A terminal task stays as it is: what arrives later is refused he
 from datetime import UTC, datetime
 
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.states import Role, TaskState, parse_state
+from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
 from lambdaagent.errors import PermanentError
 
 MOST_ARTIFACTS = 1_000
@@ -46,18 +46,29 @@ def state_of(task: Json) -> TaskState:
     return parse_state(task["status"].get("state")) or TaskState.UNSPECIFIED
 
 
-def status_update(state: TaskState, *, now: float, message: Json | None = None, metadata: Json | None = None) -> Json:
+def status_update(
+    state: TaskState,
+    *,
+    now: float,
+    message: Json | None = None,
+    metadata: Json | None = None,
+    direct: bool = False,
+) -> Json:
+    """`direct`: the message is the whole answer, and the agent made no task; see `answer`."""
     status: Json = {"state": str(state), "timestamp": timestamp(now)}
     if message is not None:
         status["message"] = message
     update: Json = {"status": status}
     if metadata:
         update["metadata"] = metadata
-    return {"statusUpdate": update}
+    return {"statusUpdate": update, "direct": True} if direct else {"statusUpdate": update}
 
 
-def artifact_update(artifact: Json, *, append: bool = False, last: bool = True) -> Json:
-    return {"artifactUpdate": {"artifact": artifact, "append": append, "lastChunk": last}}
+def artifact_update(artifact: Json, *, append: bool = False, last: bool = True, metadata: Json | None = None) -> Json:
+    update: Json = {"artifact": artifact, "append": append, "lastChunk": last}
+    if metadata:
+        update["metadata"] = metadata
+    return {"artifactUpdate": update}
 
 
 def agent_message(parts: list[Json], *, message_id: str) -> Json:
@@ -73,6 +84,19 @@ def with_message(task: Json, message: Json, *, now: float) -> Json:
     return {**task, "status": {"state": str(TaskState.WORKING), "timestamp": timestamp(now)}, "history": history}
 
 
+def refused(task: Json, *, state: TaskState, now: float) -> Json:
+    """The update by which a task waits in `state` again, because the agent refused its client's newest message."""
+    question = _question(task["history"])
+    update = status_update(state, now=now, message=question)
+    return {**update, "refused": True}
+
+
+def _question(history: list[Json]) -> Json | None:
+    """What the agent said last before the client's newest message."""
+    before = history[-2] if len(history) > 1 else {}
+    return before if parse_role(before.get("role")) is Role.AGENT else None
+
+
 def fold(task: Json, update: Json) -> Json:
     if state_of(task).terminal:
         raise TerminalTaskError
@@ -81,11 +105,29 @@ def fold(task: Json, update: Json) -> Json:
     change = update["statusUpdate"]
     status = dict(change["status"])
     if "message" in status:
-        status["message"] = addressed(status["message"], task_id=task["id"], context_id=task["contextId"])
-    folded = {**task, "status": status, "history": _with_former_status(task)}
+        message = addressed(status["message"], task_id=task["id"], context_id=task["contextId"])
+        if update.get("direct"):
+            del message["taskId"]
+        status["message"] = message
+    if update.get("refused"):
+        history = task["history"][: -2 if _question(task["history"]) is not None else -1]
+    else:
+        history = _with_former_status(task)
+    folded = {**task, "status": status, "history": history}
     if change.get("metadata"):
         folded["metadata"] = {**task.get("metadata", {}), **change["metadata"]}
     return folded
+
+
+def answer(task: Json) -> Json:
+    """What a message came to, as a StreamResponse: the task, or the agent's direct Message (1.0 section 3.1.1).
+
+    A direct Message names no task, and the gateway keeps it as the status of one: so it survives, and a repeated
+    request gets the same answer.
+    """
+    message = task["status"].get("message")
+    is_direct = message is not None and "taskId" not in message and state_of(task) is TaskState.COMPLETED
+    return {"message": message} if is_direct and len(task.get("history", ())) <= 1 else {"task": task}
 
 
 def shown(task: Json, *, history_length: int | None) -> Json:

@@ -96,6 +96,12 @@ def upgrade_push_reference(params: Json) -> Json:
     return {"taskId": params.get("id"), "id": params.get("pushNotificationConfigId")}
 
 
+def downgrade_send(message: Json, *, configuration: Json, metadata: Json) -> Json:
+    """Parameters of message/send and message/stream for an agent of 0.3."""
+    params: Json = {"message": downgrade_message(message), "configuration": configuration}
+    return {**params, "metadata": metadata} if metadata else params
+
+
 def downgrade_push(config: PushConfig) -> Json:
     return {"taskId": config.task_id, "pushNotificationConfig": downgrade_push_config(push.shown(config))}
 

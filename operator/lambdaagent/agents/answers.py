@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from lambdaagent import bounded_json
-from lambdaagent.a2a import Json, params
+from lambdaagent.a2a import Json, from_container, params
 from lambdaagent.a2a.errors import Violation, summary
 from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
 from lambdaagent.a2a.tasks import MOST_ARTIFACTS, agent_message, artifact_update, status_update
@@ -65,12 +65,25 @@ def interpret(
         if kind == A2A_JSON:
             return _ended(from_a2a(_json(body, content_type), clock=clock), clock=clock)
         if kind == EVENT_STREAM:
-            stream = Stream(clock=clock, limit=len(body) + 1, content_type=content_type)
-            return [*(update for updates in stream.feed(body) for update in updates), *stream.end()]
+            return _of_stream(body, content_type, clock=clock)
         updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body)) else []
         return [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
     except (EventError, ValueError) as error:
         return [failed(f"The agent's answer cannot be understood: {error}", clock=clock)]
+
+
+def _of_stream(body: bytes, content_type: str, *, clock: Clock) -> list[Json]:
+    """Raises ValueError, unless what came before already settles the task."""
+    stream = Stream(clock=clock, limit=len(body) + 1, content_type=content_type)
+    updates: list[Json] = []
+    try:
+        for batch in stream.feed(body):
+            updates += batch
+        updates += stream.end()
+    except ValueError:
+        if not settles(updates):
+            raise
+    return updates
 
 
 def from_event(event: Event, *, clock: Clock, reply_type: str | None = None) -> list[Json]:
@@ -183,11 +196,15 @@ class Stream:
         """
         for at in range(0, len(chunk), _SLICE):
             batch: list[Json] = []
-            for data in self._decoder.feed(chunk[at : at + _SLICE]):
-                batch += self._updates(data)
-                if len(batch) >= _BATCH:
-                    yield batch
-                    batch = []
+            try:
+                for data in self._decoder.feed(chunk[at : at + _SLICE]):
+                    batch += self._updates(data)
+                    if len(batch) >= _BATCH:
+                        yield batch
+                        batch = []
+            except ValueError:
+                yield batch  # What came before is not lost with it: it may say why the agent failed.
+                raise
             yield batch
 
     def end(self) -> list[Json]:
@@ -204,8 +221,8 @@ class Stream:
             value = bounded_json.loads(data.encode())
         except orjson.JSONDecodeError:
             value = None
-        if isinstance(value, dict) and _is_a2a(value):
-            updates = self._messages.updates(value)
+        if from_container.is_event(value):
+            updates = self._messages.updates(from_container.stream_response(value))
         else:
             artifact = {"artifactId": self._text_id, "parts": [{"text": data}]}
             updates = [artifact_update(artifact, append=self._text, last=False)]
@@ -217,29 +234,32 @@ class Stream:
 
 
 class Messages:
-    """Reads the events of one answer. A message ends the task only where nothing follows it (1.0 section 3.1.2)."""
+    """Reads the events of one answer. A message ends the task only where nothing follows it (1.0 section 3.1.2).
+
+    One that is the whole answer is a direct Message: the agent made no task.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: Json | None = None
+        self._events = 0
 
-    def updates(self, event: Any) -> list[Json]:
-        """Raises ValueError for what is no StreamResponse."""
-        if (
-            isinstance(event, dict)
-            and isinstance(event.get("message"), dict)
-            and not isinstance(event.get("task"), dict)
-        ):
+    def updates(self, event: Json) -> list[Json]:
+        """Of a StreamResponse as `from_container` reads it. Raises ValueError for what is wrong in it."""
+        self._events += 1
+        if "message" in event:
             message = _checked_message(event["message"], self._clock)
             before, self._last = self._passed(), message
             return before
-        updates = from_a2a(event, clock=self._clock)
+        updates = _updates(event, self._clock, last=False)
         return [*self._passed(), *updates]
 
     def end(self) -> list[Json]:
         """The last message is the answer."""
         last, self._last = self._last, None
-        return [status_update(TaskState.COMPLETED, now=self._clock.now(), message=last)] if last is not None else []
+        if last is None:
+            return []
+        return [status_update(TaskState.COMPLETED, now=self._clock.now(), message=last, direct=self._events == 1)]
 
     def _passed(self) -> list[Json]:
         """A message that something follows was said on the way."""
@@ -247,21 +267,18 @@ class Messages:
         return [status_update(TaskState.WORKING, now=self._clock.now(), message=last)] if last is not None else []
 
 
-def _is_a2a(value: Json) -> bool:
-    """Whether an event of a stream is one of A2A's, and not the container's own JSON with a member of such a name."""
-    return any(
-        isinstance(each := value.get(name), dict) and not marks.isdisjoint(each) for name, marks in _MARKS.items()
-    )
-
-
 def from_a2a(value: Any, *, clock: Clock) -> list[Json]:
-    """The updates of a StreamResponse or task of the container's. Raises ValueError for what it is not."""
-    if not isinstance(value, dict):
-        raise ValueError("an A2A answer is an object with one of task, message, statusUpdate, artifactUpdate")
-    for name, read in _READERS.items():
-        if isinstance(value.get(name), dict):
-            return read(value[name], clock)
-    raise ValueError("an A2A answer holds one of task, message, statusUpdate, artifactUpdate")
+    """The updates of an answer that is over: a StreamResponse or its content. Raises ValueError for what it is not."""
+    return _updates(from_container.stream_response(value), clock, last=True)
+
+
+def _updates(event: Json, clock: Clock, *, last: bool) -> list[Json]:
+    """`last` is what an artifact is that does not say: in a stream both versions leave out a flag that is false."""
+    if "artifactUpdate" in event:
+        update = event["artifactUpdate"]
+        return _artifact_update({"lastChunk": last, **update}, clock)
+    ((name, content),) = event.items()
+    return _READERS[name](content, clock)
 
 
 def _task(value: Json, clock: Clock) -> list[Json]:
@@ -270,7 +287,7 @@ def _task(value: Json, clock: Clock) -> list[Json]:
         raise ValueError("task.artifacts must be a list")
     if len(artifacts) > MOST_ARTIFACTS:
         raise ValueError(f"task.artifacts holds {len(artifacts)}; at most {MOST_ARTIFACTS} are taken")
-    updates = [_artifact_update({"artifact": artifact}, clock) for artifact in artifacts]
+    updates = [_artifact_update({"artifact": artifact, "lastChunk": True}, clock) for artifact in artifacts]
     if not artifacts:
         value = _with_answer(value)
     return [*(update for each in updates for update in each), *_status_update(value, clock)]
@@ -288,14 +305,17 @@ def _with_answer(task: Json) -> Json:
 
 
 def _message(value: Json, clock: Clock) -> list[Json]:
-    return [status_update(TaskState.COMPLETED, now=clock.now(), message=_checked_message(value, clock))]
+    message = _checked_message(value, clock)
+    return [status_update(TaskState.COMPLETED, now=clock.now(), message=message, direct=True)]
 
 
 def _status_update(value: Json, clock: Clock) -> list[Json]:
     status = value.get("status")
-    state = parse_state(status.get("state")) if isinstance(status, dict) else None
-    if not isinstance(status, dict) or state is None or state is TaskState.UNSPECIFIED:
+    state = parse_state(status.get("state", 0)) if isinstance(status, dict) else None
+    if not isinstance(status, dict) or state is None:
         raise ValueError("status.state is not a task state")
+    if state is TaskState.UNSPECIFIED:
+        state = TaskState.WORKING  # 0.3's "unknown" says no more than that the task has not ended
     message = _checked_message(status["message"], clock) if isinstance(status.get("message"), dict) else None
     metadata = value.get("metadata")
     return [
@@ -318,7 +338,15 @@ def _artifact_update(value: Json, clock: Clock) -> list[Json]:
     checked: Json = {**(artifact or {}), "parts": parts}
     if not isinstance(checked.get("artifactId"), str) or not checked["artifactId"]:
         checked["artifactId"] = clock.new_id()
-    return [artifact_update(checked, append=value.get("append") is True, last=value.get("lastChunk") is not False)]
+    metadata = value.get("metadata")
+    return [
+        artifact_update(
+            checked,
+            append=value.get("append") is True,
+            last=value.get("lastChunk") is True,
+            metadata=metadata if isinstance(metadata, dict) else None,
+        )
+    ]
 
 
 def _checked_message(value: Json, clock: Clock) -> Json:
@@ -341,12 +369,4 @@ _READERS: dict[str, Callable[[Json, Clock], list[Json]]] = {
     "task": _task,
     "message": _message,
     "statusUpdate": _status_update,
-    "artifactUpdate": _artifact_update,
-}
-# Members of which an object of A2A has one at least.
-_MARKS = {
-    "task": frozenset(("status",)),
-    "message": frozenset(("messageId", "message_id", "role", "parts")),
-    "statusUpdate": frozenset(("status",)),
-    "artifactUpdate": frozenset(("artifact",)),
 }

@@ -25,6 +25,7 @@ class Callee:
     answer_limit: float = DEFAULT_TIMEOUT  # seconds after which the serving layer cuts an answer
     running: int | None = None  # tasks at once; None: no limit of its own
     container_path: str = ""  # of a container that is an A2A server itself; empty: as its card says
+    container_card_path: str = ""  # empty: where the protocol puts it
     container_version: str = "auto"
     once_by_message: bool = False  # a messageId that comes again is the same request
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -55,6 +56,7 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         enforce_modes=a2a.enforce_modes,
         answer_limit=float((serving and serving.timeout_seconds) or DEFAULT_TIMEOUT),
         container_path=a2a.container.path if a2a.container else "",
+        container_card_path=a2a.container.card_path if a2a.container else "",
         container_version=a2a.container.version if a2a.container else "auto",
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,

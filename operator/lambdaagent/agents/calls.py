@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Protocol
 
 from lambdaagent.a2a import Json
@@ -19,38 +18,19 @@ from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.errors import (
     BadTargetError,
     BusyError,
-    ConnectError,
     DroppedError,
     UndecodableError,
     UpstreamError,
 )
+from lambdaagent.agents.patience import COLD_START_SECONDS, until_connected
 from lambdaagent.agents.relaying import Relay
+from lambdaagent.agents.turn import Turn
 from lambdaagent.agents.wire import Target
-from lambdaagent.api.a2a import Skill
-from lambdaagent.backoff import Backoff
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.delivery import Verdict, judge, retry_after
 from lambdaagent.events.http import media_type
 
-COLD_START_SECONDS = 10.0
 _BATCH = 64  # updates of one answer that are taken in one go
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One message to one container."""
-
-    callee: Callee
-    skill: Skill | None
-    message: Json
-    task_id: str
-    context_id: str
-    timeout: float
-    traceparent: str | None = None
-    remote: str = ""  # the id of the task at a container that is an A2A server itself
-    event_id: str = ""  # of the event that this call is; empty: a new one
-    attempt: int = 0
-    again: bool = False  # whoever asks will ask again: what may be better next time raises NotTakenError
 
 
 class NotTakenError(TemporaryError):
@@ -63,7 +43,14 @@ class NotTakenError(TemporaryError):
 
 class Caller(Protocol):
     def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
-        """The updates that the answer means, as they come; closing the generator ends the call."""
+        """The updates that the answer means, as they come; closing the generator ends the call.
+
+        Raises RefusedMessageError where a container that is an A2A server refuses the message.
+        """
+        ...
+
+    async def cancel(self, callee: Callee, remote: str) -> None:
+        """Cancels a task at a container that is an A2A server. Raises RefusedMessageError where it does not."""
         ...
 
 
@@ -74,7 +61,7 @@ class HttpCaller:
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
-        self._relay = Relay(client=client, clock=clock)
+        self._relay = Relay(client=client, clock=clock, cold_start=cold_start)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target
@@ -90,7 +77,7 @@ class HttpCaller:
                     async for updates in batches:
                         yield updates
                 return
-            response = await self._request(turn, target, begun=begun)
+            response = await self._request(turn, target)
             async with response:
                 begun_to_answer = response.status == 200
                 if turn.again and judge(response.status) is Verdict.AGAIN:
@@ -121,7 +108,11 @@ class HttpCaller:
             yield updates[at : at + _BATCH]
             await asyncio.sleep(0)
 
-    async def _request(self, turn: Turn, target: Target, *, begun: float) -> Response:
+    async def cancel(self, callee: Callee, remote: str) -> None:
+        if callee.target is not None:
+            await self._relay.cancel(callee, callee.target, remote)
+
+    async def _request(self, turn: Turn, target: Target) -> Response:
         call = invoke.for_message(
             turn.callee,
             skill=turn.skill,
@@ -132,26 +123,19 @@ class HttpCaller:
             traceparent=turn.traceparent,
             attempt=turn.attempt,
         )
-        backoff = Backoff(first=0.1, cap=2.0)
-        patience = min(self._cold_start, turn.timeout)
-        left = turn.timeout
-        while True:
-            try:
-                return await self._client.request(
-                    target,
-                    path=call.path,
-                    headers=call.headers,
-                    fixed=call.fixed,
-                    body=call.body,
-                    first_byte=left,
-                    total=left,
-                )
-            except ConnectError:
-                wait = backoff.next()
-                if time.monotonic() - begun + wait >= patience:
-                    raise
-                await asyncio.sleep(wait)
-                left = round(turn.timeout - (time.monotonic() - begun), 1)
+        return await until_connected(
+            lambda left: self._client.request(
+                target,
+                path=call.path,
+                headers=call.headers,
+                fixed=call.fixed,
+                body=call.body,
+                first_byte=left,
+                total=left,
+            ),
+            seconds=turn.timeout,
+            patience=self._cold_start,
+        )
 
     async def _body(self, response: Response) -> bytes:
         """Decoded. What cannot be decoded matters only where the answer is a result."""

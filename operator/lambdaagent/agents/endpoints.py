@@ -29,7 +29,11 @@ class Endpoint:
 
 
 class NoCardError(BadAnswerError):
-    """None of the places where a card may be has one."""
+    """None of the places where a card may be has one. `for_now`: one of them may have it later."""
+
+    def __init__(self, text: str, *, for_now: bool) -> None:
+        super().__init__(text)
+        self.for_now = for_now
 
 
 async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
@@ -42,21 +46,34 @@ async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
         return known
     path, version = callee.container_path, callee.container_version
     try:
-        found = _read(await _card(client, target, below=path.rstrip("/")), wanted=version)
-    except NoCardError:
+        found = _read(await _card(client, target, callee), wanted=version)
+    except BadAnswerError as error:
         if not path or version == "auto":
             raise
         found = Endpoint(path, Version(version), streaming=False)
+        if isinstance(error, NoCardError) and error.for_now:
+            return found
     if path:
         found = Endpoint(path, found.version, found.streaming)
     callee.prepared[_CARDS[0]] = found
     return found
 
 
-async def _card(client: Client, target: Target, *, below: str) -> Any:
-    """Below the container's endpoint first: a server of several agents has another card, or none, at its root."""
+def card_paths(callee: Callee) -> list[str]:
+    """Where the container's card may be, in the order in which the paths are tried.
+
+    Below the container's endpoint first: a server of several agents has another card, or none, at its root.
+    """
+    if callee.container_card_path:
+        return [callee.container_card_path]
+    below = callee.container_path.rstrip("/")
+    return list(dict.fromkeys([f"{below}{card}" for card in _CARDS] + list(_CARDS)))
+
+
+async def _card(client: Client, target: Target, callee: Callee) -> Any:
     answers: list[str] = []
-    for path in dict.fromkeys([f"{below}{card}" for card in _CARDS] + list(_CARDS)):
+    for_now = False
+    for path in card_paths(callee):
         response = await client.request(
             target,
             method="GET",
@@ -74,7 +91,9 @@ async def _card(client: Client, target: Target, *, below: str) -> Any:
                 answers.append(f"{path} is not JSON")
         else:
             answers.append(f"{path} answers {response.status}")
-    raise NoCardError(f"it has no card: {', '.join(answers)}; see spec.a2a.protocol and spec.a2a.container")
+            for_now = for_now or response.status >= 500
+    text = f"it has no card: {', '.join(answers)}; see spec.a2a.protocol and spec.a2a.container"
+    raise NoCardError(text, for_now=for_now)
 
 
 def _read(card: Any, *, wanted: str) -> Endpoint:
@@ -105,4 +124,11 @@ def _read(card: Any, *, wanted: str) -> Endpoint:
 
 
 def _path(url: Any) -> str:
-    return (urlsplit(url).path if isinstance(url, str) else "") or "/"
+    """With its query, by which some servers of several agents tell them apart."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+    except ValueError:
+        parts = None
+    if parts is None:
+        return "/"
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -48,3 +48,11 @@ class BodyLengthError(PermanentError):
 
 class BadTargetError(PermanentError):
     """The URL cannot be called, or a header cannot be sent."""
+
+
+class RefusedMessageError(PermanentError):
+    """A container that is an A2A server answers a message or a cancellation with an error of the protocol."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(said)
+        self.code = code

@@ -97,6 +97,17 @@ class ContainerEndpoint(ApiModel):
     path: Annotated[
         str, Field(max_length=1024, description="Path of the container's own A2A endpoint; default: as its card says.")
     ] = ""
+    card_path: Annotated[
+        str,
+        Field(
+            pattern=r"^(/[!-~]*)?$",
+            max_length=1024,
+            description=(
+                "Path of the container's card; default: .well-known/agent-card.json or .well-known/agent.json, below"
+                " path and at the root. Neither is needed where path and version are given."
+            ),
+        ),
+    ] = ""
     version: Annotated[Literal["auto", "1.0", "0.3"], Field(description="A2A version to speak with the container.")] = (
         "auto"
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import orjson
 from aiohttp import web
 
-from lambdaagent.a2a import Json
+from lambdaagent.a2a import Json, extensions
 from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.params import Send, raw_bytes
 from lambdaagent.a2a.states import Role, TaskState
@@ -50,7 +50,8 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
     """The first artifact is the answer; the task is the container's and none of ours."""
     message = await _message(request, skill)
     with _refused():
-        task = await request.app[SERVICES].tasks.ask(entry.callee, message, client=principals.client(request))
+        sent = Send(message, extensions=extensions.asked(request.headers))
+        task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=principals.client(request))
     state = state_of(task)
     if state is not TaskState.COMPLETED:
         text = task["status"].get("message", {}).get("parts", [{}])[0].get("text", "")

@@ -10,10 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-from lambdaagent.a2a import Json, listing, params, push, versions
+from lambdaagent.a2a import Json, extensions, listing, params, push, versions
 from lambdaagent.a2a.dialects import Dialect
 from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.operations import Operation, unsupported
+from lambdaagent.a2a.tasks import answer
 from lambdaagent.a2a.versions import Version
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway import principals
@@ -21,8 +22,10 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.tasks.contract import Client, StreamEvent
 from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.messages import may_be_message
 
 LAST_EVENT_ID = "Last-Event-ID"
+_MESSAGES = (Operation.SEND, Operation.STREAM)
 
 
 class NotReadyError(TemporaryError):
@@ -40,6 +43,7 @@ class Call:
     client: Client
     params: Json
     last_event_id: str | None = None
+    extensions: tuple[str, ...] = ()  # URIs of those that the client asks for
 
     def event(self, event: StreamEvent) -> Json:
         return self.dialect.event(event.event, self.operation is Operation.STREAM)
@@ -54,7 +58,7 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
     versions.require(dialect.version, offered=entry.offered)
     if (operation.streamed and not entry.streams) or (operation.push and not entry.pushes):
         raise unsupported(operation)
-    if operation in (Operation.SEND, Operation.STREAM):
+    if operation in _MESSAGES:
         params.require_few_parts(given, most=request.app[SERVICES].max_parts)
     reader = dialect.readers.get(operation)
     return Call(
@@ -65,12 +69,14 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
         client=principals.client(request),
         params=reader(given) if reader is not None else given,
         last_event_id=request.headers.get(LAST_EVENT_ID) if operation is Operation.SUBSCRIBE else None,
+        extensions=extensions.asked(request.headers) if operation in _MESSAGES else (),
     )
 
 
 async def _send(call: Call) -> Json:
-    task = await call.engine.send(call.entry.callee, _message(call), client=call.client)
-    return call.dialect.sent(task)
+    request = _message(call)
+    task = await call.engine.send(call.entry.callee, request, client=call.client)
+    return call.dialect.sent(answer(task) if may_be_message(request) else {"task": task})
 
 
 def _stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
@@ -78,7 +84,8 @@ def _stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
 
 
 def _message(call: Call) -> params.Send:
-    request = params.send(call.params, wire=call.dialect.version)
+    streamed = call.operation is Operation.STREAM
+    request = params.send(call.params, wire=call.dialect.version, extensions=call.extensions, streamed=streamed)
     if request.push is not None and not call.entry.pushes:
         raise A2AError(Problem.PUSH_NOT_SUPPORTED)
     if not call.entry.ready:

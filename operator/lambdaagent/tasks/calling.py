@@ -10,9 +10,12 @@ from dataclasses import replace
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import status_update
-from lambdaagent.agents.calls import Caller, Turn
+from lambdaagent.a2a.tasks import refused, status_update
+from lambdaagent.agents.calls import Caller
+from lambdaagent.agents.errors import RefusedMessageError
+from lambdaagent.agents.turn import Turn
 from lambdaagent.store.errors import UnfitError
+from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.live import Live, Outcome
 from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.places import Places
@@ -24,6 +27,8 @@ LIMITED = (TimeoutError, UnfitError)
 """What ends a call; `given_up` says it to the task."""
 _NO_WAIT = 0.01  # seconds
 _LONGEST_WRITE = 30.0  # seconds; one attempt to write ends before, whatever the store does
+_REFERENCES = "referenceTaskIds"
+_MOST_REFERENCES = 16  # each is a look into the store
 _OVER = (Outcome.ENDED, Outcome.TAKEN)
 
 
@@ -43,6 +48,15 @@ class Calling:
             text = self._places.too_late(turn.callee, seconds=turn.timeout, waits=waits)
         await self._lives.fail(live, text, replica=self._replica)
 
+    async def refused(self, live: Live, error: RefusedMessageError, *, waited: TaskState | None = None) -> None:
+        """A task that waited for its client waits in this state again; one that begins with the message has failed."""
+        if waited is None:
+            text = f"The agent refuses the message: {error} (code {error.code})."
+            await self._lives.fail(live, text, replica=self._replica)
+            return
+        update = refused(live.record.task, state=waited, now=self._lives.clock.now())
+        await self._lives.apply(live, [update], replica=self._replica, patience=FOR_EVER)
+
     async def call(self, live: Live, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
         """Returns when the container's answer is over. False: the task is no longer this replica's to work on."""
         async with self._places.turn(turn.callee) as waited:
@@ -52,6 +66,8 @@ class Calling:
                 working = status_update(TaskState.WORKING, now=self._lives.clock.now())
                 if not await self.write(live, [working], limit):
                     return False
+            if turn.callee.protocol == "a2a" and _REFERENCES in turn.message:
+                turn = replace(turn, message=await self._with_their_ids(turn.message, live.record))
             async with aclosing(self._caller.stream(turn)) as batches:
                 async for updates in batches:
                     if updates and not await self.write(live, replacing.renamed(updates), limit):
@@ -59,6 +75,16 @@ class Calling:
                     if live.record.state.terminal:
                         return False
         return True
+
+    async def _with_their_ids(self, message: Json, record: TaskRecord) -> Json:
+        """The message with its referenceTaskIds as the container names these tasks; it knows no others."""
+        theirs = []
+        for task_id in message[_REFERENCES][:_MOST_REFERENCES]:
+            found = await self._lives.store.get(task_id)
+            if found is not None and found.remote and _are_alike(found, record):
+                theirs.append(found.remote)
+        kept = {key: value for key, value in message.items() if key != _REFERENCES}
+        return {**kept, _REFERENCES: theirs} if theirs else kept
 
     async def write(
         self, live: Live, updates: list[Json], limit: asyncio.Timeout, *, holder: str | None = None
@@ -81,3 +107,8 @@ class Calling:
             if until is not None and limit.when() is None:
                 limit.reschedule(until + loop.time() - began)
         return outcome not in _OVER
+
+
+def _are_alike(one: TaskRecord, other: TaskRecord) -> bool:
+    """Of the same client and agent: others' tasks are nobody's business."""
+    return (one.owner, one.namespace, one.agent) == (other.owner, other.namespace, other.agent)

@@ -20,7 +20,9 @@ from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import new
 from lambdaagent.agents import answers, invoke
 from lambdaagent.agents.callee import Callee, timeout
-from lambdaagent.agents.calls import NotTakenError, Turn
+from lambdaagent.agents.calls import NotTakenError
+from lambdaagent.agents.errors import RefusedMessageError
+from lambdaagent.agents.turn import Turn
 from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
@@ -180,6 +182,8 @@ class Carrier:
                     await self._calling.call(live, turn, replacing, limit)
             except LIMITED as error:
                 await self._calling.given_up(live, turn, error)
+            except RefusedMessageError as error:
+                await self._calling.refused(live, error)
 
     @asynccontextmanager
     async def _released(self, live: Live) -> AsyncIterator[None]:

@@ -17,12 +17,13 @@ from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.params import Find, Get, Send
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import fold, new, shown, state_of, status_update
+from lambdaagent.a2a.tasks import answer, fold, new, shown, state_of, status_update
 from lambdaagent.a2a.versions import Version
 from lambdaagent.agents import answers
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.calls import Caller
 from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.errors import RefusedMessageError
 from lambdaagent.api.a2a import Skill
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import ConflictError, UnfitError
@@ -32,11 +33,11 @@ from lambdaagent.tasks.calling import Calling
 from lambdaagent.tasks.carrying import Carrier, travels
 from lambdaagent.tasks.carrying import Send as SendCall
 from lambdaagent.tasks.contract import NOTHING_YET, Client, StreamEvent, TaskPage
-from lambdaagent.tasks.errors import EngineStoppedError
+from lambdaagent.tasks.errors import EngineStoppedError, refusal
 from lambdaagent.tasks.keeping import Keeper
 from lambdaagent.tasks.live import Limits, Live, Outcome
 from lambdaagent.tasks.lives import Lives, Observer
-from lambdaagent.tasks.messages import Messages, checked_skill, no_such_task
+from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
 from lambdaagent.tasks.places import Places
 from lambdaagent.tasks.pushing import Pusher
 from lambdaagent.tasks.running import Runner
@@ -137,30 +138,56 @@ class Engine:
         async with self._sent(callee, request, client=client) as live:
             if not request.return_immediately:
                 await self._lives.settled(live, look_every=self._limits.look_every)
+                if live.refusal is not None:
+                    raise live.refusal
             return shown(live.record.task, history_length=request.history_length)
 
     async def stream(
         self, callee: Callee, request: Send, *, client: Client = _ANYBODY
     ) -> AsyncGenerator[StreamEvent, None]:
-        """The task, then what happens to it until it has ended or waits for its client (1.0 section 3.1.2)."""
+        """The task, then what happens to it until it has ended or waits for its client (1.0 section 3.1.2).
+
+        A container that is an A2A server may answer with one Message instead, so its first word is awaited.
+        """
         async with self._sent(callee, request, client=client) as live:
-            async for event in self._follow(live, until_settled=True):
+            begun = following.snapshot(live.record)
+            if callee.protocol == "a2a":
+                yield NOTHING_YET
+                await live.beyond(live.record.version, within=self._limits.first_word)
+                if live.refusal is not None:
+                    raise live.refusal
+                outcome = answer(live.record.task)
+                if "message" in outcome and may_be_message(request):
+                    yield StreamEvent(str(live.record.version), outcome)
+                    return
+            yield begun
+            async for event in self._follow(live, position=following.Position(int(begun.id)), until_settled=True):
                 yield event
 
-    async def ask(self, callee: Callee, message: Json, *, client: Client = _ANYBODY) -> Json:
-        """What comes of the message, as a task that nobody keeps."""
+    async def ask(self, callee: Callee, request: Send, *, client: Client = _ANYBODY) -> Json:
+        """What comes of the message, as a task that nobody keeps. Raises A2AError where the container refuses it."""
+        message = request.message
         skill = checked_skill(callee, message)
         task_id, context_id = self._clock.new_id(), self._clock.new_id()
         now, state = self._clock.now(), TaskState.WORKING
         task = new(task_id=task_id, context_id=context_id, message=message, state=state, now=now)
         turn = self._runner.turn(
-            callee, skill, message, task_id=task_id, context_id=context_id, traceparent=client.traceparent
+            callee,
+            skill,
+            message,
+            task_id=task_id,
+            context_id=context_id,
+            traceparent=client.traceparent,
+            request=request,
         )
-        async with aclosing(self._caller.stream(turn)) as batches:
-            async for updates in batches:
-                for update in updates:
-                    if "remote" not in update and not state_of(task).settled:
-                        task = fold(task, update)
+        try:
+            async with aclosing(self._caller.stream(turn)) as batches:
+                async for updates in batches:
+                    for update in updates:
+                        if "remote" not in update and not state_of(task).settled:
+                            task = fold(task, update)
+        except RefusedMessageError as error:
+            raise refusal(error) from error
         return task
 
     async def get(self, callee: Callee, request: Get, *, client: Client = _ANYBODY) -> Json:
@@ -172,8 +199,18 @@ class Engine:
         return listing.page(await self._store.find(wanted), request)
 
     async def cancel(self, callee: Callee, task_id: str, *, client: Client = _ANYBODY) -> Json:
-        """Reaches the container: the connection of the call is closed, on whatever replica it is."""
+        """Reaches the container: the connection of the call is closed, on whatever replica it is.
+
+        A container that is an A2A server is asked first, and its refusal is the answer.
+        """
         async with self._own_live(callee, task_id, client=client) as live:
+            if callee.protocol == "a2a" and live.record.remote and not live.record.state.terminal:
+                try:
+                    await self._caller.cancel(callee, live.record.remote)
+                except RefusedMessageError as error:
+                    raise refusal(error, otherwise=Problem.TASK_NOT_CANCELABLE) from error
+                if live.record.state is TaskState.CANCELED:
+                    return live.record.task  # the container's own word was faster
             update = status_update(TaskState.CANCELED, now=self._clock.now())
             if await self._lives.apply(live, [update], patience=self._limits.patience) is Outcome.ENDED:
                 state = str(live.record.state)

@@ -14,6 +14,7 @@ from enum import StrEnum
 import orjson
 
 from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import OverfullError, fold, state_of
 from lambdaagent.store.errors import ConflictError, StoreError, UnfitError
@@ -48,13 +49,26 @@ class Write:
 
 
 class Live:
-    __slots__ = ("_largest", "_lock", "_recent", "_size", "_waiters", "holders", "record", "run", "starting")
+    __slots__ = (
+        "_largest",
+        "_lock",
+        "_recent",
+        "_size",
+        "_waiters",
+        "holders",
+        "record",
+        "refusal",
+        "run",
+        "starting",
+    )
 
     def __init__(self, record: TaskRecord, *, largest: int = LARGEST) -> None:
         self.record = record
         self.holders = 0
         # What of this process works on the task, where something does.
         self.run: asyncio.Task[None] | None = None
+        # Why the container refused the newest message, where it did.
+        self.refusal: A2AError | None = None
         # How many in this process are about to give it a run.
         self.starting = 0
         self._lock = asyncio.Lock()
@@ -297,5 +311,6 @@ class Limits:
     beat_every: float = 3.0  # seconds between signs of life of this replica
     lease: float = 10.0  # seconds without one after which its tasks are somebody else's
     look_every: float = 5.0  # how soon a follower sees what no notification told
+    first_word: float = 10.0  # seconds after which a stream begins with the task, whatever the container answers later
     largest: int = LARGEST  # bytes of one task
     patience: float = 5.0  # seconds that a client's request waits for a store that is away

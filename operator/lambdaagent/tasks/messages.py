@@ -92,7 +92,7 @@ class Messages:
             live.starting -= 1
         if known is None:
             self._lives.tell(record)
-            self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent)
+            self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent, request=request)
             return live
         self._lives.forget(live)
         about.task(known)
@@ -105,6 +105,7 @@ class Messages:
     async def follow_up(self, live: Live, callee: Callee, request: Send, *, client: Client) -> None:
         """The next turn of a task that waits for its client (1.0 section 3.4.3); nothing where it was said before."""
         live.starting += 1
+        waited = live.record.state
         try:
             said = await until_written(
                 lambda: self._turn(live, callee, request, client=client), patience=self._limits.patience
@@ -119,7 +120,9 @@ class Messages:
             live.starting -= 1
         if said:
             skill = checked_skill(callee, request.message, default=live.record.skill)
-            self._runner.dispatch(live, callee, skill, request.message, traceparent=client.traceparent)
+            self._runner.dispatch(
+                live, callee, skill, request.message, traceparent=client.traceparent, request=request, waited=waited
+            )
 
     async def _create(self, record: TaskRecord, push: Push | None, *, once: str | None) -> str | None:
         """None: the task is there and new; else the id of the one that was created for the same request before."""
@@ -199,6 +202,11 @@ def checked_skill(callee: Callee, message: Json, *, default: str | None = None) 
     skill = choosing.skill_of(callee, message, default=default)
     choosing.require_modes(callee, skill, message)
     return skill
+
+
+def may_be_message(request: Send) -> bool:
+    """Whether the answer may be a direct Message: nothing of the request needs a task (1.0 section 3.1.1)."""
+    return not request.return_immediately and request.push is None and "taskId" not in request.message
 
 
 def no_such_task(task_id: str) -> A2AError:

@@ -11,14 +11,16 @@ import structlog
 
 from lambdaagent import about
 from lambdaagent.a2a import Json
+from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.agents.callee import Callee, timeout
-from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.errors import RefusedMessageError
+from lambdaagent.agents.turn import Turn
 from lambdaagent.api.a2a import Skill
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
 from lambdaagent.tasks.carrying import Carrier, travels
-from lambdaagent.tasks.errors import EngineBusyError
+from lambdaagent.tasks.errors import EngineBusyError, refusal
 from lambdaagent.tasks.live import Limits, Live
 from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.places import Places
@@ -67,6 +69,7 @@ class Runner:
         context_id: str,
         traceparent: str | None,
         remote: str = "",
+        request: Send | None = None,
     ) -> Turn:
         return Turn(
             callee=callee,
@@ -77,6 +80,7 @@ class Runner:
             timeout=timeout(skill),
             traceparent=traceparent,
             remote=remote,
+            request=request,
         )
 
     def dispatch(
@@ -88,9 +92,15 @@ class Runner:
         *,
         traceparent: str | None,
         replaced: Sequence[str] = (),
+        request: Send | None = None,
+        waited: TaskState | None = None,
     ) -> None:
-        """`replaced` are the artifacts that an earlier attempt left unfinished."""
+        """`replaced` are the artifacts that an earlier attempt left unfinished.
+
+        `waited`: the message is a follow-up to a task that waited for it in this state.
+        """
         record = live.record
+        live.refusal = None
         self._lives.started(record.id)
         if self._carrier is not None and skill is not None and travels(skill):
             work = partial(self._carrier.send, live, callee, skill, message, traceparent=traceparent)
@@ -103,8 +113,9 @@ class Runner:
                 context_id=record.context_id,
                 traceparent=traceparent,
                 remote=record.remote,
+                request=request,
             )
-            work = partial(self._run, live, turn, Replacing(replaced))
+            work = partial(self._run, live, turn, Replacing(replaced), waited)
         self._lives.hold(live)
         run = asyncio.create_task(self._root(live, work))
         live.run = run
@@ -135,7 +146,7 @@ class Runner:
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
 
-    async def _run(self, live: Live, turn: Turn, replacing: Replacing) -> None:
+    async def _run(self, live: Live, turn: Turn, replacing: Replacing, waited: TaskState | None) -> None:
         try:
             async with asyncio.timeout(turn.timeout + GRACE) as limit:
                 going_on = await self._calling.call(live, turn, replacing, limit)
@@ -146,3 +157,6 @@ class Runner:
                     await self._lives.settled(live, look_every=self._limits.look_every)
         except LIMITED as error:
             await self._calling.given_up(live, turn, error)
+        except RefusedMessageError as error:
+            live.refusal = refusal(error)
+            await self._calling.refused(live, error, waited=waited)

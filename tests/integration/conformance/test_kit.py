@@ -99,6 +99,14 @@ def state(task: Json) -> str:
     return str(task["status"]["state"]).removeprefix("TASK_STATE_")
 
 
+def test_an_agent_that_answers_with_a_message_is_answered_with_a_message(kit: Kit) -> None:
+    """DM-MSG-001."""
+    sent = kit.send("message-response")
+    check_v1("SendMessageResponse", sent)
+    assert sent["message"]["role"] == "ROLE_AGENT"
+    assert "taskId" not in sent["message"]
+
+
 @pytest.mark.parametrize(
     ("id_", "becomes", "part"),
     [
@@ -106,7 +114,6 @@ def state(task: Json) -> str:
         ("reject-task", "REJECTED", None),
         ("input-required", "INPUT_REQUIRED", None),
         ("auth-required", "AUTH_REQUIRED", None),
-        ("message-response", "COMPLETED", None),
         ("anything-else", "COMPLETED", None),
         ("artifact-text", "COMPLETED", "text"),
         ("artifact-file", "COMPLETED", "raw"),

@@ -158,9 +158,8 @@ async def test_the_resource_may_say_where_and_how_the_container_is_spoken_to(con
             ({"path": "/own", "version": "1.0"}, "/own", "SendMessage"),
         ):
             relayed(found, container.url, container=options)
-            task = await send(found, "hello")
-            assert task["status"]["state"] == "TASK_STATE_COMPLETED"
-            assert task["status"]["message"]["parts"] == [{"text": "hi"}]
+            answer = await found.rpc("SendMessage", {"message": message("hello")}, path=AGENT)
+            assert answer["result"]["message"]["parts"] == [{"text": "hi"}]
             assert (asked[-1]["path"], asked[-1]["method"]) == (path, method)
 
 
@@ -224,8 +223,8 @@ async def test_the_endpoint_is_found_wherever_the_container_says_it(
     container.respond = respond
     async with world() as found:
         relayed(found, container.url, container=options)
-        task = await send(found, "hello")
-        assert task["status"]["message"]["parts"] == [{"text": "hi"}]
+        answer = await found.rpc("SendMessage", {"message": message("hello")}, path=AGENT)
+        assert answer["result"]["message"]["parts"] == [{"text": "hi"}]
     assert asked == [expected]
 
 

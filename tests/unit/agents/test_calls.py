@@ -10,9 +10,10 @@ from tests.parts.process import free_port
 
 from lambdaagent.agents import answers
 from lambdaagent.agents.callee import Callee, callee
-from lambdaagent.agents.calls import HttpCaller, Turn
+from lambdaagent.agents.calls import HttpCaller
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import system
+from lambdaagent.agents.turn import Turn
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.agent import parse
 

@@ -13,8 +13,9 @@ from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.agents.callee import Callee, callee
-from lambdaagent.agents.calls import Caller, Turn
+from lambdaagent.agents.calls import Caller
 from lambdaagent.agents.clock import Clock, system
+from lambdaagent.agents.turn import Turn
 from lambdaagent.api.agent import parse
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.tasks.engine import Engine

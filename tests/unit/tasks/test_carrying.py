@@ -11,7 +11,8 @@ from tests.unit.tasks.flaky import Flaky
 from lambdaagent.a2a.params import Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.calls import NotTakenError, Turn
+from lambdaagent.agents.calls import NotTakenError
+from lambdaagent.agents.turn import Turn
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import types

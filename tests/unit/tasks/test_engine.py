@@ -24,7 +24,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
 from lambdaagent.agents import answers
 from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.turn import Turn
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore

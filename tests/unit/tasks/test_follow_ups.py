@@ -10,7 +10,7 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Get, Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
-from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.turn import Turn
 from lambdaagent.store.opening import open_store
 from lambdaagent.tasks.contract import Client
 from lambdaagent.tasks.live import Limits

@@ -17,8 +17,8 @@ from tests.unit.tasks.bench import (
 from lambdaagent.a2a.params import Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
-from lambdaagent.agents.calls import Turn
 from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.turn import Turn
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite import SqliteStore
 from lambdaagent.tasks.errors import EngineStoppedError

@@ -10,7 +10,7 @@ from tests.unit.tasks.flaky import Flaky
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.turn import Turn
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.opening import open_store
 from lambdaagent.tasks.contract import Client

@@ -12,7 +12,7 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Find, Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.turn import Turn
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.contract import Client, StreamEvent
 from lambdaagent.tasks.following import Position

@@ -12,7 +12,7 @@ from lambdaagent.a2a.params import Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.calls import Turn
+from lambdaagent.agents.turn import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.opening import open_store
 from lambdaagent.store.records import Change, TaskRecord

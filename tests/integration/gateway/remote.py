@@ -1,0 +1,87 @@
+"""An A2A server by hand behind a gateway: each method answers what the test says, in whichever version."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.integration.gateway.upstream import PlainAgent, Seen
+from tests.integration.gateway.world import World
+
+Json = dict[str, Any]
+AGENT = "/agents/shop/relayed/api/a2a"
+
+
+@dataclass
+class Request:
+    method: str
+    params: Json
+    headers: dict[str, str]
+
+
+@dataclass
+class Error:
+    """A JSON-RPC error."""
+
+    code: int
+    message: str
+
+
+Answer = Json | Error | list[Any]
+
+
+@dataclass
+class Remote:
+    """`answers` by method: a result, an Error, or a list of them that is a stream; or what makes one of the params."""
+
+    version: str = "1.0"
+    streaming: bool = False
+    answers: dict[str, Answer | Callable[[Json], Answer]] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+
+    def card(self) -> Json:
+        capabilities = {"streaming": self.streaming}
+        if self.version == "1.0":
+            interface = {"url": "http://x/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+            return {"capabilities": capabilities, "supportedInterfaces": [interface]}
+        return {"protocolVersion": "0.3.0", "url": "http://x/rpc", "capabilities": capabilities}
+
+    def respond(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
+        if seen.method == "GET":
+            return 200, {"Content-Type": "application/json"}, json.dumps(self.card()).encode()
+        body = json.loads(seen.body)
+        method, params = body["method"], body["params"]
+        self.requests.append(Request(method, params, seen.headers))
+        answer = self.answers.get(method, Error(-32601, "no such method"))
+        answer = answer(params) if callable(answer) else answer
+        if isinstance(answer, list):
+            events = b"".join(b"data: %b\n\n" % json.dumps(_framed(body["id"], each)).encode() for each in answer)
+            return 200, {"Content-Type": "text/event-stream"}, events
+        return 200, {"Content-Type": "application/json"}, json.dumps(_framed(body["id"], answer)).encode()
+
+    def asked(self, method: str) -> list[Json]:
+        return [request.params for request in self.requests if request.method == method]
+
+
+def _framed(id_: Any, answer: Any) -> Json:
+    if isinstance(answer, Error):
+        return {"jsonrpc": "2.0", "id": id_, "error": {"code": answer.code, "message": answer.message}}
+    return {"jsonrpc": "2.0", "id": id_, "result": answer}
+
+
+def serve(server: PlainAgent, found: World, remote: Remote, **a2a: Any) -> None:
+    """Puts the agent `shop/relayed` into the gateway, with this server as its container."""
+    server.respond = remote.respond
+    spec = {"image": {"repository": "r"}, "a2a": {"enabled": True, "protocol": "a2a", **a2a}}
+    spec["a2a"].setdefault("skills", [{"id": "say", "name": "Say"}])
+    found.add({"metadata": {"name": "relayed", "namespace": "shop"}, "spec": spec}, url=server.url)
+
+
+def said(text: str, **more: Any) -> Json:
+    return {"messageId": f"m-{text}", "role": "ROLE_AGENT", "parts": [{"text": text}], **more}
+
+
+def task(state: str, *, id_: str = "theirs", **more: Any) -> Json:
+    """A task of the container's, in the 1.0 form."""
+    status = {"state": f"TASK_STATE_{state}"} | ({"message": more.pop("message")} if "message" in more else {})
+    return {"id": id_, "contextId": "their-context", "status": status, **more}
