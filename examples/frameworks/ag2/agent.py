@@ -2,17 +2,10 @@
 
 import os
 
-from ag2 import Agent, Context
+from ag2 import Agent
 from ag2.a2a import A2AServer
 from model import Rules
 
 agent = Agent("echo", prompt="Say it back.", config=Rules())
-
-
-@agent.tool
-async def ask(context: Context) -> str:
-    """Asks the user."""
-    return await context.input("Which one?")
-
 
 app = A2AServer(agent).build_jsonrpc(url=f"http://localhost:{os.environ['PORT']}/")

@@ -6,26 +6,18 @@ from typing import Any
 
 from ag2 import Context
 from ag2.config import LLMClient, ModelConfig
-from ag2.events import BaseEvent, ModelMessage, ModelRequest, ModelResponse, TextInput, ToolCallEvent, ToolCallsEvent
-from ag2.events import ToolResultsEvent
+from ag2.events import BaseEvent, ModelMessage, ModelRequest, ModelResponse, TextInput
 
 
 class Client(LLMClient):
     async def __call__(self, messages: Sequence[BaseEvent], context: Context, **kwargs: Any) -> ModelResponse:
-        if isinstance(messages[-1], ToolResultsEvent):
-            return await self._say(context, "You were asked and answered.")
         asked = [part for message in messages if isinstance(message, ModelRequest) for part in message.parts]
         *before, last = [part.content if isinstance(part, TextInput) else f"[{type(part).__name__}]" for part in asked]
         if last == "fail":
             raise RuntimeError("broken")
         if last == "wait":
             await asyncio.sleep(15)
-        if last == "ask":
-            return ModelResponse(tool_calls=ToolCallsEvent([ToolCallEvent(name="ask", arguments="{}")]))
-        return await self._say(context, " ".join(before) if last == "remember" else f"You said {last}.")
-
-    async def _say(self, context: Context, text: str) -> ModelResponse:
-        message = ModelMessage(text)
+        message = ModelMessage(" ".join(before) if last == "remember" else f"You said {last}.")
         await context.send(message)
         return ModelResponse(message)
 

@@ -1,0 +1,40 @@
+"""What the matrix found, one row per framework, for the closing words of the run."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+CELLS = ("card", "send", "stream", "context", "input", "files", "cancel", "error", "skill", "8 at once")
+
+
+@dataclass
+class Table:
+    rows: dict[str, dict[str, str]] = field(default_factory=dict)
+    made: dict[str, tuple[float, int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def judge(self, framework: str, cell: str, expected: Any, seen: Any) -> None:
+        """Fails where they differ."""
+        row = self.rows.setdefault(framework, {})
+        row[cell] = "differs"
+        assert seen == expected, f"{framework}, {cell}:\n at the server {_told(expected)}\n by the gateway {_told(seen)}"
+        row[cell] = "ok"
+
+    def lines(self) -> list[str]:
+        width = max((len(name) for name in self.rows), default=0) + 2
+        head = "".join(cell.ljust(11) for cell in CELLS)
+        rows = [
+            name.ljust(width) + "".join(row.get(cell, "-").ljust(11) for cell in CELLS)
+            for name, row in sorted(self.rows.items())
+        ]
+        return [" " * width + head, *rows, *self.notes, *self._made()]
+
+    def _made(self) -> list[str]:
+        return [
+            f"environment of {name}: {megabytes} MB, " + (f"made in {seconds:.1f} s" if seconds else "was there")
+            for name, (seconds, megabytes) in sorted(self.made.items())
+        ]
+
+
+def _told(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
