@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from lambdaagent.a2a import Json, modes
 from lambdaagent.a2a.versions import Version
-from lambdaagent.api.a2a import A2a, Capabilities, Skill
+from lambdaagent.api.a2a import A2a, Capabilities, Extension, Skill
 from lambdaagent.api.agent import LambdaAgent
 
 BINDINGS = ("JSONRPC", "HTTP+JSON")  # the preferred one first
@@ -78,7 +78,7 @@ def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
         "name": agent.name,
         "description": description(agent),
         "version": version(agent),
-        "capabilities": _capabilities(capabilities(a2a)),
+        "capabilities": _capabilities(a2a),
         "defaultInputModes": _modes(modes.union(written["input"], default="text"), as_written=as_written),
         "defaultOutputModes": _modes(modes.union(written["output"], default="text"), as_written=as_written),
         "skills": [_skill(skill, as_written=as_written) for skill in a2a.skills],
@@ -126,8 +126,17 @@ def _skill(skill: Skill, *, as_written: bool) -> Json:
     return fields
 
 
-def _capabilities(asked: Capabilities) -> Json:
-    return {"streaming": asked.streaming, "pushNotifications": asked.push_notifications}
+def _capabilities(a2a: A2a) -> Json:
+    asked = capabilities(a2a)
+    shown: Json = {"streaming": asked.streaming, "pushNotifications": asked.push_notifications}
+    return {**shown, "extensions": [_extension(each) for each in a2a.extensions]} if a2a.extensions else shown
+
+
+def _extension(extension: Extension) -> Json:
+    fields: Json = {"uri": extension.uri, "required": extension.required}
+    if extension.description:
+        fields["description"] = extension.description
+    return {**fields, "params": extension.params} if extension.params else fields
 
 
 def _modes(written: list[str], *, as_written: bool) -> list[str]:

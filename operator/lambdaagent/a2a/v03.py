@@ -1,9 +1,10 @@
 """0.3's JSON-RPC dialect to the 1.0 form and back: `kind` discriminators, other enum spellings, files nested.
 
 Ports the mapping that the public SDK's compatibility layer fixed (facts 1.4). What 0.3 cannot say is carried in a
-form that it can: data that is not an object is wrapped in one, a text part's file name goes.
+form that it can: data that is not an object is wrapped in one, a text with a file name is a file.
 """
 
+from base64 import b64encode
 from typing import Any
 
 from lambdaagent.a2a import Json, push
@@ -169,14 +170,21 @@ def downgrade_part(part: Json) -> Json:
     old: Json = {
         key: value for key, value in part.items() if key not in ("text", "raw", "url", "data", "mediaType", "filename")
     }
-    if "text" in part:
+    if "text" in part and not part.get("filename"):
         return {**old, "kind": "text", "text": part["text"]}
     if "data" in part:
         data = part["data"]
+        if part.get("filename"):
+            old["metadata"] = {"filename": part["filename"], **(part.get("metadata") or {})}
         return {**old, "kind": "data", "data": data if isinstance(data, dict) else {_WRAPPED: data}}
-    file: Json = {"bytes": part["raw"]} if "raw" in part else {"uri": part.get("url", "")}
+    file: Json = {"bytes": _bytes(part)} if "raw" in part or "text" in part else {"uri": part.get("url", "")}
     if part.get("mediaType"):
         file["mimeType"] = part["mediaType"]
     if part.get("filename"):
         file["name"] = part["filename"]
     return {**old, "kind": "file", "file": file}
+
+
+def _bytes(part: Json) -> str:
+    raw: str = part["raw"] if "raw" in part else b64encode(part["text"].encode()).decode()
+    return raw

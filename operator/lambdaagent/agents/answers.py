@@ -17,7 +17,7 @@ from lambdaagent.a2a import Json, from_container, params
 from lambdaagent.a2a.errors import Violation, summary
 from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
 from lambdaagent.a2a.tasks import MOST_ARTIFACTS, agent_message, artifact_update, status_update
-from lambdaagent.agents import sse
+from lambdaagent.agents import filenames, sse
 from lambdaagent.agents.clock import Clock
 from lambdaagent.events import charsets, types
 from lambdaagent.events import http as ce
@@ -55,10 +55,15 @@ def interpret(
     if not 200 <= status < 300:
         said = excerpt(body, headers.get("content-type", ""))
         return [failed(f"The agent answered {status}" + (f": {said}" if said else "."), clock=clock)]
+    filename = filenames.read(headers.get("content-disposition"))
     try:
         if ce.mode(headers) is not None:
             events = ce.read(headers, body)
-            updates = [update for event in events for update in from_event(event, clock=clock, reply_type=reply_type)]
+            updates = [
+                update
+                for event in events
+                for update in from_event(event, clock=clock, reply_type=reply_type, filename=filename)
+            ]
             return updates if settles(updates) else [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
         content_type = headers.get("content-type", "")
         kind = ce.media_type(content_type)
@@ -66,7 +71,7 @@ def interpret(
             return _ended(from_a2a(_json(body, content_type), clock=clock), clock=clock)
         if kind == EVENT_STREAM:
             return _of_stream(body, content_type, clock=clock)
-        updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body)) else []
+        updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body, filename=filename)) else []
         return [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
     except (EventError, ValueError) as error:
         return [failed(f"The agent's answer cannot be understood: {error}", clock=clock)]
@@ -86,8 +91,11 @@ def _of_stream(body: bytes, content_type: str, *, clock: Clock) -> list[Json]:
     return updates
 
 
-def from_event(event: Event, *, clock: Clock, reply_type: str | None = None) -> list[Json]:
-    """What an event does to the task whose id it carries (design section 4, Events and tasks)."""
+def from_event(event: Event, *, clock: Clock, reply_type: str | None = None, filename: str = "") -> list[Json]:
+    """What an event does to the task whose id it carries (design section 4, Events and tasks).
+
+    `filename` is the name of its data, where the answer that it came in gives one.
+    """
     state = parse_state(event.extensions.get("a2astate"))
     if state is None:
         state = RESPONSES.get(event.type)
@@ -97,7 +105,7 @@ def from_event(event: Event, *, clock: Clock, reply_type: str | None = None) -> 
         if ce.media_type(event.datacontenttype or "") == A2A_JSON:
             updates = from_a2a(_json(event.data, event.datacontenttype or ""), clock=clock)
             return updates if state is None or settles(updates) else [*updates, status_update(state, now=clock.now())]
-        parts = parts_of(event.datacontenttype or "", event.data)
+        parts = parts_of(event.datacontenttype or "", event.data, filename=filename)
     except ValueError as error:
         return [failed(f"The event {event.id!r} cannot be understood: {error}", clock=clock)]
     if state is None or state is TaskState.COMPLETED:
@@ -122,17 +130,22 @@ def settles(updates: list[Json]) -> bool:
     return any(_state(update) is not None and _state(update).settled for update in updates)  # type: ignore[union-attr]
 
 
-def parts_of(content_type: str, body: bytes) -> list[Json]:
+def parts_of(content_type: str, body: bytes, *, filename: str = "") -> list[Json]:
     """One part of any bytes; none of none. A text is decoded by its charset.
 
     Raises ValueError where the bytes are not what their type says.
     """
     if not body:
         return []
+    part = _part(content_type, body)
+    return [{**part, "filename": filename} if filename else part]
+
+
+def _part(content_type: str, body: bytes) -> Json:
     kind = ce.media_type(content_type)
     if ce.is_json(kind):
         part: Json = {"data": _json(body, content_type)}
-        return [part if kind == "application/json" else {**part, "mediaType": kind}]
+        return part if kind == "application/json" else {**part, "mediaType": kind}
     if not kind or kind.startswith("text/"):
         try:
             text = charsets.text(body, content_type)
@@ -140,10 +153,10 @@ def parts_of(content_type: str, body: bytes) -> list[Json]:
             if kind:
                 raise ValueError(f"it is {kind}, and {error}") from None
         else:
-            return [{"text": text} if kind in ("", "text/plain") else {"text": text, "mediaType": kind}]
+            return {"text": text} if kind in ("", "text/plain") else {"text": text, "mediaType": kind}
     # Bytes keep the parameters of their type, such as a charset: nobody can read them without.
     whole = content_type.strip() if ";" in content_type else kind
-    return [{"raw": b64encode(body).decode(), "mediaType": whole or "application/octet-stream"}]
+    return {"raw": b64encode(body).decode(), "mediaType": whole or "application/octet-stream"}
 
 
 def excerpt(body: bytes, content_type: str = "") -> str:

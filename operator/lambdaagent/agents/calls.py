@@ -21,6 +21,7 @@ from lambdaagent.agents.errors import (
     DroppedError,
     UndecodableError,
     UpstreamError,
+    describe,
 )
 from lambdaagent.agents.patience import COLD_START_SECONDS, until_connected
 from lambdaagent.agents.relaying import Relay
@@ -95,7 +96,7 @@ class HttpCaller:
             return
         except (UpstreamError, BadTargetError) as error:
             if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
-                raise NotTakenError(f"the agent could not be called: {error}") from error
+                raise NotTakenError(describe(error, "the agent").removesuffix(".")) from error
             text = _why(error, turn.callee, seconds=time.monotonic() - begun)
             yield [answers.failed(text, clock=self._clock)]
             return
@@ -160,15 +161,15 @@ class HttpCaller:
             yield [answers.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]
 
 
-def _why(error: Exception, callee: Callee, *, seconds: float) -> str:
+def _why(error: UpstreamError | BadTargetError, callee: Callee, *, seconds: float) -> str:
     if isinstance(error, BusyError):
         return (
             f"The gateway's limit of {error.limit} connections to the agent {callee.key} is reached: {error}. Send the"
-            " message again later, or raise spec.serving.containerConcurrency or LAMBDAAGENT_AGENT_CONNECTIONS"
+            " message again later, or raise spec.serving.containerConcurrency or LAMBDAAGENT_AGENT_CONNECTIONS."
         )
     if isinstance(error, DroppedError) and callee.answer_limit and seconds >= callee.answer_limit - 1:
         return (
             f"The answer was cut after {callee.answer_limit:g} s, the most that this agent's answers may take; raise"
-            " spec.serving.timeoutSeconds, or answer by event"
+            " spec.serving.timeoutSeconds, or answer by event."
         )
-    return f"The agent could not be called: {error}"
+    return describe(error, "The agent")

@@ -53,7 +53,7 @@ class Response:
             while chunk := await self._connection.read():
                 size += len(chunk)
                 if size > limit:
-                    raise BadAnswerError(f"{self._connection.target} answered with more than {limit} bytes")
+                    raise BadAnswerError(f"it answered with more than {limit} bytes")
                 parts.append(chunk)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -64,7 +64,6 @@ class Response:
 
     async def decoded(self, *, limit: int | None) -> AsyncIterator[bytes]:
         """The body as it was before its content codings; without a limit, for a stream that its reader bounds."""
-        target = self._connection.target
         labels = [value for name, value in self.headers if name.lower() == "content-encoding"]
         try:
             names = codings.listed(labels) if labels else ()
@@ -76,16 +75,16 @@ class Response:
             async for chunk in codings.decoded(raw, names, limit=limit):
                 yield chunk
         except codings.TooLongError:
-            raise BadAnswerError(f"{target} answered with more than {limit} bytes") from None
+            raise BadAnswerError(f"it answered with more than {limit} bytes") from None
         except codings.CodingError as error:
-            raise UndecodableError(f"the answer of {target} cannot be decoded: {error}") from None
+            raise UndecodableError(f"its answer cannot be decoded: {error}") from None
 
     async def _bounded(self, limit: int | None) -> AsyncIterator[bytes]:
         size = 0
         async for chunk in self:
             size += len(chunk)
             if limit is not None and size > limit:
-                raise BadAnswerError(f"{self._connection.target} answered with more than {limit} bytes")
+                raise BadAnswerError(f"it answered with more than {limit} bytes")
             yield chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -187,7 +186,7 @@ class Client:
         pool = self._pools.get(target)
         if pool is None:
             if self._closed:
-                raise UpstreamError(f"{target} is no longer called: the gateway is stopping")
+                raise UpstreamError("it is no longer called: the gateway is stopping")
             pool = self._pools[target] = Pool(target=target, limits=self.limits, tls=self._tls_once)
             if self._sweeper is None:
                 self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)

@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
             if not chunked:
                 left -= len(chunk)
                 if left < 0:
-                    raise BodyLengthError(f"the body for {self.target} is longer than its length of {length} bytes")
+                    raise BodyLengthError(f"the body is longer than its length of {length} bytes")
             self._sent += len(chunk)
             self._open().write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self._write_paused:
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         if chunked:
             self._open().write(b"0\r\n\r\n")
         elif left:
-            raise BodyLengthError(f"the body for {self.target} ended {left} bytes before its length of {length}")
+            raise BodyLengthError(f"the body ended {left} bytes before its length of {length}")
 
     async def answered(self) -> None:
         """Until the answer's head is here."""
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
         self._abort()
 
     def close(self) -> None:
-        self._fail(DroppedError(f"the connection to {self.target} was closed here"))
+        self._fail(DroppedError("the connection to it was closed here"))
         if self._transport is not None:
             self._transport.abort()
 
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._active or self.complete:
-            self._fail(BadAnswerError(f"{self.target} sent more than its answer"))
+            self._fail(BadAnswerError("it sent more than its answer"))
             self._abort()
             return
         self.heard = True
@@ -174,15 +174,15 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail(BadAnswerError(f"{self.target} switched to another protocol"))
+            self._fail(BadAnswerError("it switched to another protocol"))
             self._abort()
         except httptools.HttpParserError as error:
-            self._fail(BadAnswerError(f"{self.target} answered what is not HTTP/1.1: {str(error)[:200]}"))
+            self._fail(BadAnswerError(f"it answered what is not HTTP/1.1: {str(error)[:200]}"))
             self._abort()
         # What arrived before the head was complete, and the headers that came all at once.
         if (not self.status and self._head_size > self._header_limit) or self._header_size > self._header_limit:
             self.status = 0
-            self._fail(BadAnswerError(f"{self.target} sent headers over {self._header_limit} bytes"))
+            self._fail(BadAnswerError(f"it sent headers over {self._header_limit} bytes"))
             self._abort()
         self._wake()
 
@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
         self.coded = "content-encoding" in names
         if "transfer-encoding" in names and not self._is_only_chunked():
             # The parser undoes chunks and leaves another coding where it is, without a label.
-            self._fail(BadAnswerError(f"{self.target} answered with a transfer coding other than chunked"))
+            self._fail(BadAnswerError("it answered with a transfer coding other than chunked"))
             self._abort()
             return
         self._framed = "content-length" in names or "transfer-encoding" in names or status in (204, 304)
@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
 
     def _open(self) -> asyncio.Transport:
         if self._transport is None or self.closed or self._transport.is_closing():
-            raise self._error or DroppedError(f"{self.target} closed the connection")
+            raise self._error or DroppedError("it closed the connection")
         return self._transport
 
     async def _wait(self) -> None:
@@ -288,7 +288,7 @@ class Connection(asyncio.Protocol):
                 self.complete = True
             else:
                 what = "in the middle of its answer" if self.heard else "without answering"
-                self._fail(DroppedError(f"{self.target} dropped the connection {what}"))
+                self._fail(DroppedError(f"it dropped the connection {what}"))
         self._wake()
 
     def _fail(self, error: Exception) -> None:
@@ -308,7 +308,7 @@ class Connection(asyncio.Protocol):
         if self._deadline > self._loop.time():
             self._timer = self._loop.call_at(self._deadline, self._late)
             return
-        self._fail(UpstreamTimeoutError(f"{self.target} {self._why_late} in {self._time:g} s"))
+        self._fail(UpstreamTimeoutError(f"it {self._why_late} in {self._time:g} s"))
         self._release_drain()
         self._abort()
 

@@ -1,4 +1,8 @@
-"""How a call to a container fails. Each message says which target and why, and holds nothing of the request."""
+"""How a call to a container fails.
+
+Each message says why, with the container as "it". It names no address, which is an inner one, and holds nothing of the
+request: the message may reach callers.
+"""
 
 from lambdaagent.errors import PermanentError, TemporaryError
 
@@ -56,3 +60,14 @@ class RefusedMessageError(PermanentError):
     def __init__(self, code: int, said: str) -> None:
         super().__init__(said)
         self.code = code
+
+
+def describe(error: UpstreamError | BadTargetError, agent: str) -> str:
+    """The failure of a call for whoever asked for it; `agent` is the subject, such as "The agent shop/echo"."""
+    if isinstance(error, ConnectError):
+        return f"{agent} cannot be reached: {error}."
+    if isinstance(error, UpstreamTimeoutError):
+        return f"{agent} did not answer in time: {error}."
+    if isinstance(error, BadTargetError):
+        return f"{agent} cannot be called: {error}."
+    return f"{agent} did not answer properly: {error}."

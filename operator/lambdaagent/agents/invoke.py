@@ -10,6 +10,7 @@ import orjson
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import raw_bytes
+from lambdaagent.agents import filenames
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.codings import ACCEPT_ENCODING
 from lambdaagent.agents.wire import lines
@@ -54,6 +55,8 @@ def for_message(
     prepared = _prepared(callee, skill)
     kind, body = _direct(message) or (JSON, data(skill, message))
     headers = [("content-type", kind), ("accept", ACCEPT), ACCEPT_ENCODING]
+    if len(message["parts"]) == 1 and (filename := message["parts"][0].get("filename")):
+        headers.append(("content-disposition", filenames.header(filename)))
     if callee.protocol == "http":
         headers += [("A2A-Task-Id", encode(task_id)), ("A2A-Context-Id", encode(context_id))]
     else:
@@ -88,13 +91,22 @@ def event_for(
 
 
 def for_direct(
-    callee: Callee, *, skill: Skill, event_id: str, content_type: str | None, traceparent: str | None
+    callee: Callee,
+    *,
+    skill: Skill,
+    event_id: str,
+    content_type: str | None,
+    traceparent: str | None,
+    task_id: str,
+    context_id: str,
 ) -> Call:
-    """Of a direct skill call: no task, and the body goes as it comes."""
+    """Of a direct skill call: the body goes as it comes. The ids are of the task that there is if it answers 202."""
     prepared = _prepared(callee, skill)
     headers = _trace(callee, traceparent) if traceparent else []
-    if callee.protocol != "http":
-        headers.append(("ce-id", event_id))
+    if callee.protocol == "http":
+        headers += [("A2A-Task-Id", task_id), ("A2A-Context-Id", context_id)]
+    else:
+        headers += [("ce-id", event_id), ("ce-a2ataskid", task_id), ("ce-a2acontextid", context_id)]
     if content_type is not None:
         headers.append(("content-type", content_type))
     return Call(prepared.path, headers, fixed=prepared.fixed)

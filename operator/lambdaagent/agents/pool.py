@@ -6,6 +6,9 @@ recently used connection goes first, so that the others age and close.
 """
 
 import asyncio
+import os
+import re
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +18,8 @@ from lambdaagent.agents.connection import Connection
 from lambdaagent.agents.errors import BusyError, ConnectError
 from lambdaagent.agents.places import HELD, Place
 from lambdaagent.agents.wire import Target
+
+_QUOTED = re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Pool:
                     kept = None if fresh else self._kept()
         except TimeoutError:
             seconds = round(loop.time() - began, 2)
-            text = f"all {self.limit} connections to {self.target} stayed in use for {seconds:g} s"
+            text = f"all {self.limit} connections to it stayed in use for {seconds:g} s"
             raise BusyError(text, limit=self.limit) from None
         connection = kept or await self._another(loop, until=until, fresh=fresh)
         if place is not None:
@@ -126,12 +131,12 @@ class Pool:
         self._idle.clear()
         for waiter in self._waiters:
             if not waiter.done():
-                waiter.set_exception(ConnectError(f"{self.target} is no longer called: the gateway is stopping"))
+                waiter.set_exception(ConnectError("it is no longer called: the gateway is stopping"))
 
     async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         if len(self._waiters) >= self._limits.waiting:
             raise BusyError(
-                f"all {self.limit} connections to {self.target} are in use and {self._limits.waiting} callers wait",
+                f"all {self.limit} connections to it are in use and {self._limits.waiting} callers wait",
                 limit=self.limit,
             )
         waiter = loop.create_future()
@@ -172,9 +177,9 @@ class Pool:
             self._count -= 1
             self._next()
             if isinstance(error, TimeoutError):
-                raise ConnectError(f"{self.target} did not accept a connection in {round(seconds, 2):g} s") from None
+                raise ConnectError(f"it did not accept a connection in {round(seconds, 2):g} s") from None
             if isinstance(error, (OSError, ssl.SSLError, UnicodeError)):
-                raise ConnectError(f"{self.target} does not accept connections: {_plain(error)}") from None
+                raise ConnectError(f"it does not accept connections: {_plain(error)}") from None
             raise
         self._open.add(connection)
         return connection
@@ -195,5 +200,13 @@ class Pool:
 
 
 def _plain(error: Exception) -> str:
-    """What went wrong, without the address that the message already names."""
-    return error.strerror.strip() if isinstance(error, OSError) and error.strerror else str(error)[:200]
+    """What went wrong, without the address: it is an inner one, and the message goes to callers."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _QUOTED.sub("its name", error.verify_message) or "its certificate is not trusted"
+    if isinstance(error, ssl.SSLError):
+        return str(error.reason or "TLS failed").replace("_", " ").lower()
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else "none of its addresses answers"
+    return "its host name is not valid"

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
-from lambdaagent.api.base import DNS_LABEL, HTTP_URL, ApiModel, EventType, rules
+from lambdaagent.api.base import DNS_LABEL, EXTENSION_URI, HTTP_URL, ApiModel, EventType, rules
 
 # First path segments that the gateway serves itself where an agent has a host of its own.
 RESERVED_PATHS = (".well-known", "agents", "events", "healthz", "readyz", "metrics")
@@ -65,6 +65,28 @@ class Skill(ApiModel):
 class Capabilities(ApiModel):
     streaming: Annotated[bool, Field(description="false: no streaming, and the card says so.")] = True
     push_notifications: Annotated[bool, Field(description="false: no push notifications, and the card says so.")] = True
+
+
+class Extension(ApiModel):
+    uri: Annotated[
+        str,
+        Field(
+            pattern=EXTENSION_URI,
+            max_length=1024,
+            description="URI of the extension; a client names it in the header A2A-Extensions.",
+        ),
+    ]
+    description: Annotated[str, Field(max_length=4096, description="How the agent uses the extension.")] = ""
+    required: Annotated[
+        bool, Field(description="true: a message of a client that does not name the extension is refused.")
+    ] = False
+    params: Annotated[
+        dict[str, JsonValue],
+        Field(
+            description="Parameters of the extension; any JSON object.",
+            json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+        ),
+    ] = {}
 
 
 class Provider(ApiModel):
@@ -137,6 +159,14 @@ class A2a(ApiModel):
     capabilities: Annotated[Capabilities | None, Field(description="What of A2A is offered; default: all of it.")] = (
         None
     )
+    extensions: Annotated[
+        list[Extension],
+        Field(
+            max_length=32,
+            description="Extensions of the protocol that the agent supports; the cards declare them.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uri"]},
+        ),
+    ] = []
     provider: Annotated[Provider | None, Field(description="Who provides the agent; default: not said.")] = None
     documentation_url: Annotated[
         str, Field(pattern=r"^(https?://\S+)?$", max_length=2048, description="Where to read on; default: not said.")

@@ -96,6 +96,8 @@ def _rewrite(node: Any, definitions: dict[str, Any], defaults: bool) -> Any:
         node["enum"] = [node.pop("const")]
     # A title says nothing, and an absent parent or list means what its default would.
     node.pop("title", None)
+    if node.get("x-kubernetes-preserve-unknown-fields"):
+        node.pop("additionalProperties", None)
     if not defaults or node.get("default", 0) in (None, [], {}, ""):
         node.pop("default", None)
     if node.get("type") == "integer":

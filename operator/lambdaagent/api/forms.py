@@ -13,9 +13,11 @@ FORMS = {
     base.ISO_DURATION: "an ISO 8601 duration such as PT1S or PT1M0.5S",
     base.QUANTITY: "a quantity such as 500m or 256Mi",
     base.URL: "a URL with a scheme",
+    base.EXTENSION_URI: "a URI without spaces and commas",
     base.HTTP_URL: "an http or https URL",
     REPOSITORY: "an image name in small letters, without scheme, tag and digest",
     ENV_NAME: "a variable's name (letters, digits, '-', '_', '.', first no digit)",
     r"^/": "a path that begins with '/'",
+    r"^(/[!-~]*)?$": "a path that begins with '/', without spaces",
     r"^[^\s]+$": "a text without spaces",
 }

@@ -216,3 +216,9 @@ def _a2a(spec: AgentSpec) -> Iterator[Problem]:
             message = f"skill id {skill.id!r} stands already at skills[{seen[skill.id]}]"
             yield Problem(("spec", "a2a", "skills", index, "id"), message, "give each skill an id of its own")
         seen.setdefault(skill.id, index)
+    uris: dict[str, int] = {}
+    for index, extension in enumerate(spec.a2a.extensions):
+        if extension.uri in uris:
+            message = f"the URI {extension.uri!r} stands already at extensions[{uris[extension.uri]}]"
+            yield Problem(("spec", "a2a", "extensions", index, "uri"), message, "give each extension once")
+        uris.setdefault(extension.uri, index)

@@ -3,6 +3,7 @@
 The body becomes a message of one part and back; nothing is lost on the way, because its content type goes with it.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,15 +12,18 @@ from aiohttp import web
 
 from lambdaagent.a2a import Json, extensions
 from lambdaagent.a2a.errors import A2AError
-from lambdaagent.a2a.params import Send, raw_bytes
+from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
-from lambdaagent.agents import answers, invoke
+from lambdaagent.agents import answers, filenames, invoke
+from lambdaagent.agents.client import Response
+from lambdaagent.agents.errors import UpstreamError
 from lambdaagent.api.a2a import Skill
-from lambdaagent.gateway import bodies, principals, urls
+from lambdaagent.gateway import artifacts, bodies, principals, urls
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
+from lambdaagent.tasks.direct_calls import DirectCall
 
 _SAID = 2_000  # characters of a container's words that an error repeats
 
@@ -39,27 +43,59 @@ async def as_task(request: web.Request, entry: Entry, skill: Skill) -> web.Respo
     with _refused():
         sent = Send(message, return_immediately=True)
         task = await request.app[SERVICES].tasks.send(entry.callee, sent, client=principals.client(request))
-    headers = {
-        "Location": f"{urls.endpoint(request, entry)}/tasks/{task['id']}",
-        "Preference-Applied": "respond-async",
-    }
+    return _accepted(request, entry, task, **{"Preference-Applied": "respond-async"})
+
+
+def _accepted(request: web.Request, entry: Entry, task: Json, **headers: str) -> web.Response:
+    headers["Location"] = f"{urls.endpoint(request, entry)}/tasks/{task['id']}"
     return web.Response(status=202, body=orjson.dumps(task), content_type="application/json", headers=headers)
 
 
+async def accepted(request: web.Request, entry: Entry, call: DirectCall, response: Response) -> web.Response:
+    """202 and the task, for a container that answers 202: it goes on by itself, and an event of its ends the task."""
+    services = request.app[SERVICES]
+    headers = {name.lower(): value for name, value in response.headers}
+    try:
+        body = await response.read(limit=services.max_body)
+        said = answers.parts_of(headers.get("content-type", ""), body)
+    except (UpstreamError, ValueError):
+        said = []  # It accepts the call; what else it says is not needed.
+    task = await services.tasks.accepted(call, said)
+    return _accepted(request, entry, task)
+
+
+def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Json:
+    """The message of a direct call; None: the body was passed on in pieces, and is not here any more."""
+    if body is None:
+        what = request.headers.get("Content-Type", "no type")[:100]
+        size = f" of {request.content_length} bytes" if request.content_length is not None else ""
+        text = f"The body{size} ({what}) was passed on to the agent and not kept."
+        parts = [{"text": text}]
+        message_id = request.app[SERVICES].clock.new_id()
+        return {"messageId": message_id, "role": str(Role.USER), "parts": parts, "metadata": {"skillId": skill.id}}
+    try:
+        return message_of(request, skill, body)
+    except ProblemError:
+        # The container has taken it as it is, whatever its type says.
+        raw = {"raw": b64encode(body).decode(), "mediaType": "application/octet-stream"}
+        message_id = request.app[SERVICES].clock.new_id()
+        return {"messageId": message_id, "role": str(Role.USER), "parts": [raw], "metadata": {"skillId": skill.id}}
+
+
 async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
-    """The first artifact is the answer; the task is the container's and none of ours."""
+    """The artifacts are the answer; the task is the container's and none of ours."""
     message = await _message(request, skill)
     with _refused():
         sent = Send(message, extensions=extensions.asked(request.headers))
         task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=principals.client(request))
     state = state_of(task)
     if state is not TaskState.COMPLETED:
-        text = task["status"].get("message", {}).get("parts", [{}])[0].get("text", "")
+        parts = task["status"].get("message", {}).get("parts") or [{}]
+        text = parts[0].get("text", "")
         said = text if len(text) <= _SAID else f"{text[:_SAID]}..."
         detail = f"The agent {entry.agent.key} ended with {state}{': ' if said else ''}{said}"
         raise ProblemError(502, "not-completed", detail if said else f"{detail}.", members={"state": str(state)})
-    parts = next((artifact["parts"] for artifact in task.get("artifacts", [])), None)
-    return _answer(parts or task["status"].get("message", {}).get("parts", []))
+    return artifacts.response(task, accept=request.headers.get("Accept", ""))
 
 
 @contextmanager
@@ -73,38 +109,20 @@ def _refused() -> Iterator[None]:
 
 
 async def _message(request: web.Request, skill: Skill) -> Json:
+    return message_of(request, skill, await bodies.whole(request))
+
+
+def message_of(request: web.Request, skill: Skill, body: bytes) -> Json:
+    """The body as a message. Raises ProblemError where it is not what its type says."""
     content_type, clock = request.headers.get("Content-Type", ""), request.app[SERVICES].clock
     try:
         content_type.encode()
     except UnicodeEncodeError:
         raise ProblemError(400, "bad-header", "The header Content-Type is not UTF-8.") from None
-    body = await bodies.whole(request)
+    filename = filenames.read(request.headers.get("Content-Disposition"))
     try:
-        parts = answers.parts_of(content_type, body) or [{"text": ""}]
+        parts = answers.parts_of(content_type, body, filename=filename) or [{"text": ""}]
     except ValueError as error:
         raise ProblemError(400, "bad-body", f"The body is not what its type says: {error}.") from None
     metadata = {"skillId": skill.id, invoke.DIRECT: content_type or "application/octet-stream"}
     return {"messageId": clock.new_id(), "role": str(Role.USER), "parts": parts, "metadata": metadata}
-
-
-def _answer(parts: list[Json]) -> web.Response:
-    texts = [part["text"] for part in parts if "text" in part]
-    if not parts or len(texts) == len(parts):
-        return web.Response(text="".join(texts))
-    part = parts[0]
-    if "data" in part:
-        return web.Response(body=orjson.dumps(part["data"]), content_type="application/json")
-    if "raw" in part:
-        kind = part.get("mediaType") or ""
-        headers = {"Content-Type": kind if _stands_in_a_header(kind) else "application/octet-stream"}
-        return web.Response(body=raw_bytes(part["raw"]), headers=headers)
-    if "url" in part:
-        if part["url"].startswith(("http://", "https://")) and _stands_in_a_header(part["url"]):
-            return web.Response(status=303, headers={"Location": part["url"]})
-        return web.Response(text=part["url"])
-    return web.Response(text="".join(texts))
-
-
-def _stands_in_a_header(value: str) -> bool:
-    """A container may say anything, and a line break would end the answer's head."""
-    return bool(value) and value.isascii() and value.isprintable()

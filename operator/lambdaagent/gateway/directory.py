@@ -14,6 +14,7 @@ from email.utils import format_datetime
 from hashlib import sha256
 
 import orjson
+import structlog
 
 from lambdaagent.a2a import Json, cards
 from lambdaagent.a2a.signing import Signer
@@ -22,10 +23,12 @@ from lambdaagent.agents.callee import Callee, callee, connections
 from lambdaagent.agents.errors import BadTargetError
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
-from lambdaagent.api.a2a import A2a
+from lambdaagent.api.a2a import A2a, Extension
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.calling import Calls, calls
 from lambdaagent.errors import TemporaryError
+
+log = structlog.get_logger(__name__)
 
 Key = tuple[str, str]
 _HOSTS = 1024
@@ -50,6 +53,7 @@ class Entry:
     offered: tuple[Version, ...]
     streams: bool
     pushes: bool
+    extensions: tuple[Extension, ...]
     last_modified: str  # as an HTTP date
     prefix: str  # its path on the gateway's own host
     base_path: str
@@ -233,7 +237,8 @@ def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modifie
         try:
             target = replace(Target.parse(url), connections=connections(agent))
         except BadTargetError as error:
-            why_not = str(error)
+            log.warning("agent.bad_url", agent=agent.key, error=str(error))
+            why_not = "the URL of its Service cannot be called"  # an inner one, and callers are told
     called = callee(agent, target=target)
     return Entry(
         agent=agent,
@@ -246,6 +251,7 @@ def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modifie
         offered=tuple(cards.offered(a2a)),
         streams=cards.capabilities(a2a).streaming,
         pushes=cards.capabilities(a2a).push_notifications,
+        extensions=tuple(a2a.extensions),
         last_modified=format_datetime(last_modified, usegmt=True),
         prefix=f"/agents/{agent.namespace}/{agent.name}",
         base_path=a2a.base_path,

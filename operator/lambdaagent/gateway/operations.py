@@ -58,8 +58,11 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
     versions.require(dialect.version, offered=entry.offered)
     if (operation.streamed and not entry.streams) or (operation.push and not entry.pushes):
         raise unsupported(operation)
+    asked: tuple[str, ...] = ()
     if operation in _MESSAGES:
         params.require_few_parts(given, most=request.app[SERVICES].max_parts)
+        asked = extensions.asked(request.headers)
+        extensions.require(entry.extensions, asked)
     reader = dialect.readers.get(operation)
     return Call(
         operation=operation,
@@ -69,7 +72,7 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
         client=principals.client(request),
         params=reader(given) if reader is not None else given,
         last_event_id=request.headers.get(LAST_EVENT_ID) if operation is Operation.SUBSCRIBE else None,
-        extensions=extensions.asked(request.headers) if operation in _MESSAGES else (),
+        extensions=asked,
     )
 
 

@@ -7,7 +7,7 @@ import orjson
 from aiohttp import web
 
 from lambdaagent.agents.codings import TAKEN, UnknownCodingError
-from lambdaagent.agents.errors import BusyError, ConnectError, UpstreamError, UpstreamTimeoutError
+from lambdaagent.agents.errors import BusyError, ConnectError, UpstreamError, UpstreamTimeoutError, describe
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
@@ -69,8 +69,7 @@ def upstream(key: str, error: UpstreamError) -> ProblemError:
     if isinstance(error, BusyError):
         detail = f"The gateway's limit of {error.limit} connections to the agent {key} is reached: {error}."
         return ProblemError(429, "agent-busy", detail, headers=RETRY_AFTER)
+    detail = describe(error, f"The agent {key}")
     if isinstance(error, UpstreamTimeoutError):
-        return ProblemError(504, "agent-slow", f"The agent {key} did not answer in time: {error}.")
-    if isinstance(error, ConnectError):
-        return ProblemError(502, "agent-down", f"The agent {key} cannot be reached: {error}.")
-    return ProblemError(502, "bad-agent-answer", f"The agent {key} did not answer properly: {error}.")
+        return ProblemError(504, "agent-slow", detail)
+    return ProblemError(502, "agent-down" if isinstance(error, ConnectError) else "bad-agent-answer", detail)

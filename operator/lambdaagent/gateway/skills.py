@@ -1,4 +1,4 @@
-"""The direct skill call: the body goes to the container, its answer comes back, and no task is made.
+"""The direct skill call: the body goes to the container, its answer comes back, and no task is made unless it is a 202.
 
 Both ways are streamed; what is small and here already takes the short path, which is most calls. The client's own
 headers stay here, but for those that describe the body or follow the request: credentials meant for the gateway and
@@ -12,13 +12,22 @@ from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
 from lambdaagent.agents.errors import BadTargetError, UpstreamError
 from lambdaagent.events.http import holds_event
-from lambdaagent.gateway import asking, bodies, ids, methods, problems, relaying, tracing
+from lambdaagent.gateway import asking, bodies, ids, methods, principals, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.tasks.carrying import travels
+from lambdaagent.tasks.direct_calls import DirectCall
 
-_THROUGH = ("accept", "accept-encoding", "accept-language", "content-encoding", "content-language", "tracestate")
+_THROUGH = (
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "tracestate",
+)
 _SMALL = 64 * 1024
 
 
@@ -51,12 +60,15 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     target = entry.callee.target
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    task_id, context_id = services.clock.new_id(), services.clock.new_id()
     built = invoke.for_direct(
         entry.callee,
         skill=skill,
         event_id=services.clock.new_mark(),
         content_type=request.headers.get("Content-Type"),
         traceparent=tracing.parent(request),
+        task_id=task_id,
+        context_id=context_id,
     )
     given = request.headers
     headers = built.headers
@@ -65,24 +77,36 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         if name in given:
             headers += [(name, value) for value in given.getall(name)]
     small = length <= _SMALL if length is not None else not request.body_exists
+    body = await _whole(request, length) if small else None
+    direct = DirectCall(
+        callee=entry.callee,
+        skill=skill,
+        task_id=task_id,
+        context_id=context_id,
+        message=lambda: asking.sent_directly(request, skill, body),
+        client=principals.client(request),
+    )
     seconds = timeout(skill)
-    try:
-        response = await services.client.request(
-            target,
-            path=built.path,
-            headers=headers,
-            fixed=built.fixed,
-            body=await _whole(request, length) if small else bodies.passed_on(request, limit=services.max_body),
-            length=length,
-            first_byte=seconds,
-            total=seconds,
-        )
-    except UpstreamError as error:
-        raise problems.upstream(entry.agent.key, error) from error
-    except BadTargetError as error:
-        raise ProblemError(400, "bad-header", f"The request cannot be sent on: {error}.") from error
-    async with response:
-        return await _answer(request, entry, response)
+    with services.tasks.under_way(direct):
+        try:
+            response = await services.client.request(
+                target,
+                path=built.path,
+                headers=headers,
+                fixed=built.fixed,
+                body=body if body is not None else bodies.passed_on(request, limit=services.max_body),
+                length=length,
+                first_byte=seconds,
+                total=seconds,
+            )
+        except UpstreamError as error:
+            raise problems.upstream(entry.agent.key, error) from error
+        except BadTargetError as error:
+            raise ProblemError(400, "bad-header", f"The request cannot be sent on: {error}.") from error
+        async with response:
+            if response.status == 202:
+                return await asking.accepted(request, entry, direct, response)
+            return await _answer(request, entry, response)
 
 
 def _require_callable(entry: Entry) -> None:

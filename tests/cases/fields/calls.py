@@ -170,6 +170,7 @@ OPERATIONS = [
 ]
 _ON: dict[str, Any] = {"a2a": {"enabled": True}}
 
+_EXTENDED: dict[str, Any] = {"a2a": {"enabled": True, "extensions": [{"uri": "urn:a"}]}}
 _PROVIDED: dict[str, Any] = {"a2a": {"enabled": True, "provider": {"organization": "X", "url": "http://x"}}}
 
 
@@ -216,6 +217,35 @@ A2A = [
         _ON,
         bare=True,
     ),
+    Row(
+        "a2a.container.cardPath",
+        "/card",
+        (
+            Tested(
+                "integration/gateway/test_remote.py",
+                "test_the_card_is_looked_for_where_it_is_said_to_be_and_the_error_names_every_path",
+                "path of the request for the container's card with protocol a2a",
+                word="cardPath",
+            ),
+        ),
+        _ON,
+        bare=True,
+    ),
+    row("a2a.extensions[].uri", "urn:b", Card("capabilities/extensions/0/uri"), **_EXTENDED),
+    row("a2a.extensions[].description", "Why.", Card("capabilities/extensions/0/description"), **_EXTENDED),
+    row(
+        "a2a.extensions[].required",
+        True,
+        Card("capabilities/extensions/0/required"),
+        Tested(
+            "integration/gateway/test_remote.py",
+            "test_an_extension_that_the_agent_requires_is_named_by_the_client_or_the_message_refused",
+            "answer to a message that does not name it",
+            word="required",
+        ),
+        **_EXTENDED,
+    ),
+    row("a2a.extensions[].params", {"k": 1}, Card("capabilities/extensions/0/params"), **_EXTENDED),
     row("a2a.protocolVersions", ["0.3"], Card("supportedInterfaces/0/protocolVersion", "0.3"), **_ON),
     row("a2a.description", "Counts.", Card("description"), **_ON),
     row("a2a.version", "7.0", Card("version"), **_ON),

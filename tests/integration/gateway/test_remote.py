@@ -204,6 +204,43 @@ async def test_referenced_tasks_are_named_as_the_container_names_them(container:
     assert sent == [None, ["first"], None]
 
 
+@pytest.mark.parametrize("header", ["A2A-Extensions", "X-A2A-Extensions"])
+async def test_an_extension_that_the_agent_requires_is_named_by_the_client_or_the_message_refused(
+    container: PlainAgent, header: str
+) -> None:
+    declared = [{"uri": "urn:a", "required": True, "description": "Why.", "params": {"k": [1]}}, {"uri": "urn:b"}]
+    async with world() as found:
+        serve(
+            container,
+            found,
+            Remote(streaming=True, answers={"SendMessage": HI, "SendStreamingMessage": [HI]}),
+            extensions=declared,
+        )
+        for method in ("SendMessage", "SendStreamingMessage"):
+            for named in ({}, {header: "urn:b, urn:c"}):
+                error = (await found.rpc(method, {"message": message("x")}, path=AGENT, **named))["error"]
+                assert error["code"] == -32008
+                assert "urn:a" in error["message"]
+                assert "urn:b" not in error["message"]
+        result = (await found.rpc("SendMessage", {"message": message("x")}, path=AGENT, **{header: "urn:c,urn:a"}))[
+            "result"
+        ]
+        assert result["message"]["parts"] == [{"text": "hi"}]
+        card = await (await found.request("GET", "/agents/shop/relayed/.well-known/agent-card.json")).json()
+        assert card["capabilities"]["extensions"] == [
+            {"uri": "urn:a", "required": True, "description": "Why.", "params": {"k": [1]}},
+            {"uri": "urn:b", "required": False},
+        ]
+
+
+@pytest.mark.parametrize("uris", ["urn:" + "x" * 3000, ",".join(f"urn:{n}" for n in range(65)), "urn:\u00e9"])
+async def test_extensions_are_bounded(container: PlainAgent, uris: str) -> None:
+    async with world() as found:
+        serve(container, found, Remote(answers={"SendMessage": HI}))
+        answer = await found.rpc("SendMessage", {"message": message("x")}, path=AGENT, **{"A2A-Extensions": uris})
+    assert answer["error"]["code"] == -32602
+
+
 # 28: where the card is
 
 

@@ -99,7 +99,7 @@ async def test_one_that_is_cut_earlier_does_not() -> None:
 
     async with listening(cut) as port:
         (batch,) = await said(turn(agent(port)))
-    assert words(batch).startswith("The agent could not be called")
+    assert words(batch) == "The agent did not answer properly: it dropped the connection without answering."
 
 
 async def test_pieces_are_told_as_they_come() -> None:

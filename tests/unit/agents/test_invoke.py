@@ -106,16 +106,26 @@ def test_over_plain_http_the_path_is_the_skills_and_the_ids_are_headers(skill: s
 
 
 @pytest.mark.parametrize("protocol", ["cloudevents", "http"])
-def test_a_direct_call_has_no_task_and_the_callers_content_type(protocol: str) -> None:
+def test_a_direct_call_has_the_callers_content_type_and_the_ids_of_the_task_that_it_may_become(protocol: str) -> None:
     called = made(protocol)
-    call = invoke.for_direct(
-        called, skill=called.skills["plain"], event_id="e", content_type="audio/x", traceparent=None
-    )
-    headers = {name.lower(): value for name, value in headers_of(call).items()}
-    assert headers["content-type"] == "audio/x"
-    assert not any("task" in name for name in headers)
-    bare = invoke.for_direct(called, skill=called.skills["plain"], event_id="e", content_type=None, traceparent=None)
-    assert "content-type" not in headers_of(bare)
+
+    def headers(content_type: str | None) -> dict[str, str]:
+        call = invoke.for_direct(
+            called,
+            skill=called.skills["plain"],
+            event_id="e",
+            content_type=content_type,
+            traceparent=None,
+            task_id="t",
+            context_id="c",
+        )
+        return {name.lower(): value for name, value in headers_of(call).items()}
+
+    found = headers("audio/x")
+    names = ("a2a-task-id", "a2a-context-id") if protocol == "http" else ("ce-a2ataskid", "ce-a2acontextid")
+    assert [found[name] for name in names] == ["t", "c"]
+    assert found["content-type"] == "audio/x"
+    assert "content-type" not in headers(None)
 
 
 def test_a_triggers_event_goes_as_it_is() -> None:

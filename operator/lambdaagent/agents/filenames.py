@@ -1,0 +1,30 @@
+"""The name of a file in a Content-Disposition header (RFC 6266): read, and written so that it cannot break the head."""
+
+from email.errors import HeaderParseError
+from email.message import Message
+from urllib.parse import quote
+
+_LONGEST = 255
+_PLAIN = frozenset("!#$&+-.^_`|~ ()[]{}@=,;'")
+
+
+def read(header: str | None) -> str:
+    """The file's name without a path; empty where the header names none or cannot be read."""
+    if not header:
+        return ""
+    message = Message()
+    try:
+        message["Content-Disposition"] = header.replace("\r", " ").replace("\n", " ")
+        found = message.get_filename() or ""
+    except (HeaderParseError, LookupError, UnicodeError, ValueError):
+        return ""
+    name = found.replace("\\", "/").rpartition("/")[2].strip()
+    return "".join(character for character in name if character.isprintable())[:_LONGEST]
+
+
+def header(name: str) -> str:
+    """A name that is not plain ASCII is given in the extended form alone, which every client of today reads."""
+    name = name[:_LONGEST]
+    if all((character.isascii() and character.isalnum()) or character in _PLAIN for character in name):
+        return f'attachment; filename="{name}"'
+    return f"attachment; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"

@@ -1,0 +1,97 @@
+"""Direct skill calls that become tasks: a container that answers 202 goes on by itself, and its event ends the task.
+
+A direct call has no task, so that it costs no write; it carries the ids of the one that it would have. The task is made
+when the container answers 202, or when its event comes before that.
+
+Hazard: an event that another replica receives before the container answers 202 finds no task there. It is looked for
+again for a moment, which is enough where the container answers before it begins to work.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import agent_message, fold, new, status_update
+from lambdaagent.agents.callee import Callee, timeout
+from lambdaagent.api.a2a import Skill
+from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.records import TaskRecord
+from lambdaagent.tasks.calling import GRACE
+from lambdaagent.tasks.contract import Client
+from lambdaagent.tasks.live import Limits
+from lambdaagent.tasks.lives import Lives
+from lambdaagent.tasks.storing import until_written
+
+_LOOKS = (0.1, 0.3, 0.6)  # seconds between looks for a task that an event names and nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCall:
+    """`message` makes the client's message of the body; it is called only where there is to be a task."""
+
+    callee: Callee
+    skill: Skill
+    task_id: str
+    context_id: str
+    message: Callable[[], Json]
+    client: Client
+
+
+class DirectCalls:
+    def __init__(self, *, lives: Lives, limits: Limits) -> None:
+        self._lives = lives
+        self._limits = limits
+        self._under_way: dict[str, DirectCall] = {}
+
+    @contextmanager
+    def under_way(self, call: DirectCall) -> Iterator[None]:
+        self._under_way[call.task_id] = call
+        try:
+            yield
+        finally:
+            del self._under_way[call.task_id]
+
+    async def accepted(self, call: DirectCall, said: Sequence[Json]) -> TaskRecord:
+        """The task of a call that the container accepted; `said` are the parts of its answer. Raises StoreError."""
+        lives = self._lives
+        now, message = lives.clock.now(), call.message()
+        state = TaskState.WORKING
+        task = new(task_id=call.task_id, context_id=call.context_id, message=message, state=state, now=now)
+        if said:
+            words = agent_message(list(said), message_id=lives.clock.new_id())
+            task = fold(task, status_update(state, now=now, message=words))
+        record = TaskRecord(
+            id=call.task_id,
+            context_id=call.context_id,
+            namespace=call.callee.namespace,
+            agent=call.callee.name,
+            skill=call.skill.id,
+            owner=call.client.owner,
+            version=0,
+            state=state,
+            created=now,
+            updated=now,
+            task=task,
+            deadline=now + timeout(call.skill) + GRACE,
+        )
+        try:
+            await until_written(lambda: lives.store.create(record), patience=self._limits.patience)
+        except ConflictError:
+            # Its event was faster, or the answer to the write was lost.
+            return await lives.store.get(record.id) or record
+        lives.tell(record)
+        return record
+
+    async def appeared(self, task_id: str) -> None:
+        """Waits a moment for a task that is not there, or makes it. Raises StoreError."""
+        call = self._under_way.get(task_id)
+        if call is not None:
+            await self.accepted(call, ())
+            return
+        for pause in _LOOKS:
+            await asyncio.sleep(pause)
+            if task_id in self._under_way or await self._lives.find(task_id) is not None:
+                return
