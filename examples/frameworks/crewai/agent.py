@@ -17,7 +17,8 @@ agent = Agent(role="echo", goal="Says back what it is told.", backstory="None.",
 
 class Executor(AgentExecutor):
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
-        await tasks.execute(agent, context, event_queue)
+        # An agent carries out one task at a time.
+        await tasks.execute(agent.copy(), context, event_queue)
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
         await tasks.cancel(context, event_queue)

@@ -8,7 +8,9 @@ from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 
 
 class Rules(Model):
-    async def get_response(self, system_instructions: str | None, input: Any, *args: Any, **kwargs: Any) -> ModelResponse:
+    async def get_response(
+        self, system_instructions: str | None, input: Any, *args: Any, **kwargs: Any
+    ) -> ModelResponse:
         items = [{"role": "user", "content": input}] if isinstance(input, str) else input
         *before, last = [item["content"] for item in items if item.get("role") == "user"]
         if last == "fail":

@@ -56,7 +56,7 @@ async def context(client: Client) -> Any:
     return _without_id(await answered(client, "remember", contextId=one))
 
 
-async def input(client: Client) -> Any:
+async def asking(client: Client) -> Any:
     """A question, and its answer in the same task."""
     one = str(uuid.uuid4())
     asked = await answered(client, "ask", contextId=one)
@@ -76,8 +76,9 @@ async def cancel(client: Client) -> Any:
     """A task that works on, cancelled as soon as it has an id."""
     try:
         result = await client.call("send", client.params(client.message("wait"), wait=False))
-        if comparing.state(comparing._kind(result)[1]) in comparing.SETTLED:
-            return {"ended": comparing.whole(result)}
+        said = comparing.whole(result)
+        if said.get("state", "completed") in comparing.SETTLED:
+            return {"ended": said}
         canceled = await client.call("cancel", {"id": comparing.task_id(result)})
         return {"canceled": comparing.state(canceled)}
     except RefusedError as refused:
@@ -109,7 +110,7 @@ CELLS: dict[str, Cell] = {
     "send": send,
     "stream": stream,
     "context": context,
-    "input": input,
+    "input": asking,
     "files": files,
     "cancel": cancel,
     "error": error,

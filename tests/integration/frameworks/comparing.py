@@ -47,12 +47,12 @@ def task_id(result: Any) -> str:
     return "" if kind == "message" else str(value["id"] if kind == "task" else value["taskId"])
 
 
-def texts(said: Json) -> str:
-    """The text of the first artifact, else of the last message: what a direct call of a skill answers."""
+def texts(said: Json) -> list[str]:
+    """Those of the artifacts, else of the last message: what a direct call of a skill answers."""
     found = [said] if "message" in said else said["events"]
     artifacts = [each["artifact"] for each in found if "artifact" in each]
-    parts = artifacts[0]["parts"] if artifacts else (found[-1].get("message") or {}).get("parts", [])
-    return "".join(part.get("text", "") for part in parts)
+    answers = artifacts or [found[-1].get("message") or {}]
+    return ["".join(part.get("text", "") for part in each.get("parts", ())) for each in answers]
 
 
 def _kind(result: Any) -> tuple[str, Json]:
@@ -76,7 +76,7 @@ def _status(value: Json, *, of: Json | None = None) -> list[Json]:
     event: Json = {"state": now}
     if message is not None:
         event["message"] = _message(message)
-    if of is None and value.get("metadata"):
+    if value.get("metadata"):
         event["metadata"] = _plain(value["metadata"])
     return [event]
 

@@ -20,9 +20,7 @@ def table(pytestconfig: pytest.Config) -> Table:
 
 
 @pytest.fixture(scope="session", params=servers.NAMES)
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, table: Table
-) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, table: Table) -> Iterator[Server]:
     """Of one framework after another: pytest keeps tests with the same parameter together."""
     found = servers.start(request.param, tmp_path_factory.mktemp("framework"))
     table.made[found.name] = (found.environment.seconds, found.environment.megabytes)

@@ -32,6 +32,8 @@ class Client:
     version: str
     paths: dict[str, str] = field(default_factory=dict)
     """URLs of operations that are not at `url`."""
+    waits: bool = True
+    """Whether a send waits for the end of its task unless it says otherwise."""
 
     def message(self, text: str, *, file: Json | None = None, **more: Any) -> Json:
         old = self.version == "0.3"
@@ -43,6 +45,7 @@ class Client:
 
     def params(self, message: Json, *, wait: bool = True) -> Json:
         """As the public clients send them."""
+        wait = wait and self.waits
         if self.version == "0.3":
             return {"message": message, "configuration": {"acceptedOutputModes": [], "blocking": wait}}
         return {"message": message, "configuration": {"returnImmediately": not wait}}
@@ -83,7 +86,9 @@ def _result(body: bytes, status: int) -> Any:
     except ValueError:
         raise RefusedError(status, body.decode(errors="replace")[:80]) from None
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
-        raise RefusedError(answer["error"].get("code", 0), str(answer["error"].get("message")))
+        # The gateway says whose words they are.
+        words = str(answer["error"].get("message")).removeprefix("The agent refuses: ")
+        raise RefusedError(answer["error"].get("code", 0), words)
     if not isinstance(answer, dict) or "result" not in answer:
         raise RefusedError(status, json.dumps(answer)[:80])
     return answer["result"]

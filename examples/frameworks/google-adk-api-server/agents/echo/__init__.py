@@ -1,2 +1,3 @@
 """The agent `echo`."""
+
 from . import agent
