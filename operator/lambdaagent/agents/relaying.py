@@ -209,7 +209,7 @@ class Relay:
             str(task["id"])
             for task in found[:_LISTED]
             if not (parse_state(task["status"].get("state")) or TaskState.UNSPECIFIED).terminal
-            and any(each.get("messageId") == message_id for each in task.get("history", ()))
+            and any(isinstance(each, dict) and each.get("messageId") == message_id for each in task.get("history", ()))
         ]
 
 
