@@ -9,8 +9,9 @@ from typing import Any
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.fields import renamed
-from lambdaagent.a2a.params import CONTENT
+from lambdaagent.a2a.params import CONTENT, MOST_PARTS
 from lambdaagent.a2a.states import parse_state
+from lambdaagent.a2a.tasks import MOST_ARTIFACTS
 from lambdaagent.a2a.v03 import file_labels
 
 _WRAPPERS = {
@@ -90,10 +91,15 @@ def _bare(value: Json) -> tuple[str, Json] | None:
 
 
 def _task(value: Json) -> Json:
+    """Of the history only the newest message is read: nothing else of it becomes an update."""
     found = {**renamed(_without_kind(value), _UPDATE), "status": _status(value.get("status"))}
-    for name, read in (("artifacts", _artifact), ("history", _message)):
-        if isinstance(value.get(name), list):
-            found[name] = [read(each) for each in value[name] if isinstance(each, dict)]
+    artifacts, history = value.get("artifacts"), value.get("history")
+    if isinstance(artifacts, list):
+        if len(artifacts) > MOST_ARTIFACTS:
+            raise ValueError(f"task.artifacts holds {len(artifacts)}; at most {MOST_ARTIFACTS} are taken")
+        found["artifacts"] = [_artifact(each) for each in artifacts if isinstance(each, dict)]
+    if isinstance(history, list) and history and isinstance(history[-1], dict):
+        found["history"] = [*history[:-1], _message(history[-1])]
     return found
 
 
@@ -132,10 +138,12 @@ def _status(value: Any) -> Json:
 
 
 def _parts(value: Any, *, at: str) -> Any:
-    """What is no list stays as it is; a list that is absent is empty."""
+    """A list that is absent is empty; what is no list, or too long, stays as it is and is refused later."""
     if value is None:
         return []
-    return [_part(each, at=f"{at}[{index}]") for index, each in enumerate(value)] if isinstance(value, list) else value
+    if not isinstance(value, list) or len(value) > MOST_PARTS:
+        return value
+    return [_part(each, at=f"{at}[{index}]") for index, each in enumerate(value)]
 
 
 def _part(value: Any, *, at: str) -> Any:

@@ -33,7 +33,7 @@ _PART = {"media_type": "mediaType"}
 CONTENT = ("text", "raw", "url", "data")
 PARTS = 1_000
 """Parts that a client's message may have, unless a setting says otherwise."""
-_MOST_PARTS = 5_000
+MOST_PARTS = 5_000
 PAGE_SIZE = 50
 
 
@@ -163,8 +163,8 @@ def check_parts(value: Any, found: Found, *, at: str, empty: bool = False) -> li
     if not isinstance(value, list) or not value:
         found.append(Violation(at, "is required and must hold at least one part"))
         return []
-    if len(value) > _MOST_PARTS:
-        found.append(Violation(at, f"holds {len(value)} parts; at most {_MOST_PARTS} are taken"))
+    if len(value) > MOST_PARTS:
+        found.append(Violation(at, f"holds {len(value)} parts; at most {MOST_PARTS} are taken"))
         return []
     return [part for index, each in enumerate(value) if (part := _part(each, found, at=f"{at}[{index}]")) is not None]
 

@@ -16,7 +16,7 @@ from lambdaagent import bounded_json
 from lambdaagent.a2a import Json, from_container, params
 from lambdaagent.a2a.errors import Violation, summary
 from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
-from lambdaagent.a2a.tasks import MOST_ARTIFACTS, agent_message, artifact_update, status_update
+from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
 from lambdaagent.agents import filenames, sse
 from lambdaagent.agents.clock import Clock
 from lambdaagent.events import charsets, types
@@ -298,8 +298,6 @@ def _task(value: Json, clock: Clock) -> list[Json]:
     artifacts = value.get("artifacts") or []
     if not isinstance(artifacts, list):
         raise ValueError("task.artifacts must be a list")
-    if len(artifacts) > MOST_ARTIFACTS:
-        raise ValueError(f"task.artifacts holds {len(artifacts)}; at most {MOST_ARTIFACTS} are taken")
     updates = [_artifact_update({"artifact": artifact, "lastChunk": True}, clock) for artifact in artifacts]
     if not artifacts:
         value = _with_answer(value)

@@ -46,7 +46,7 @@ async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
         return known
     path, version = callee.container_path, callee.container_version
     try:
-        found = _read(await _card(client, target, callee), wanted=version)
+        found = _read(await read_card(client, target, callee), wanted=version)
     except BadAnswerError as error:
         if not path or version == "auto":
             raise
@@ -70,7 +70,8 @@ def card_paths(callee: Callee) -> list[str]:
     return list(dict.fromkeys([f"{below}{card}" for card in _CARDS] + list(_CARDS)))
 
 
-async def _card(client: Client, target: Target, callee: Callee) -> Any:
+async def read_card(client: Client, target: Target, callee: Callee) -> Any:
+    """The container's card as it says it. Raises UpstreamError; NoCardError names every path with its answer."""
     answers: list[str] = []
     for_now = False
     for path in card_paths(callee):

@@ -98,15 +98,14 @@ def for_direct(
     content_type: str | None,
     traceparent: str | None,
     task_id: str,
-    context_id: str,
 ) -> Call:
-    """Of a direct skill call: the body goes as it comes. The ids are of the task that there is if it answers 202."""
+    """Of a direct skill call: the body goes as it comes. The id is of the task, and its context, if it answers 202."""
     prepared = _prepared(callee, skill)
     headers = _trace(callee, traceparent) if traceparent else []
     if callee.protocol == "http":
-        headers += [("A2A-Task-Id", task_id), ("A2A-Context-Id", context_id)]
+        headers += [("A2A-Task-Id", task_id), ("A2A-Context-Id", task_id)]
     else:
-        headers += [("ce-id", event_id), ("ce-a2ataskid", task_id), ("ce-a2acontextid", context_id)]
+        headers += [("ce-id", event_id), ("ce-a2ataskid", task_id), ("ce-a2acontextid", task_id)]
     if content_type is not None:
         headers.append(("content-type", content_type))
     return Call(prepared.path, headers, fixed=prepared.fixed)

@@ -203,13 +203,13 @@ class Relay:
         params = {"contextId": turn.context_id, "pageSize": _LISTED}
         result = await self._calls.one(target, endpoint, "list", params, seconds=_GIVEN_UP_SECONDS)
         listed = result.get("tasks") if isinstance(result, dict) else None
-        found = [from_container.task(each) for each in listed] if isinstance(listed, list) else []
+        found = [from_container.task(each) for each in listed[:_LISTED]] if isinstance(listed, list) else []
         message_id = turn.message.get("messageId")
         return [
             str(task["id"])
-            for task in found[:_LISTED]
+            for task in found
             if not (parse_state(task["status"].get("state")) or TaskState.UNSPECIFIED).terminal
-            and any(each.get("messageId") == message_id for each in task.get("history", ()))
+            and any(isinstance(each, dict) and each.get("messageId") == message_id for each in task.get("history", ()))
         ]
 
 

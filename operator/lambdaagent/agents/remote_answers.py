@@ -4,6 +4,8 @@ A task is answered whole each time that it is asked for: only what is new in it 
 """
 
 from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import Violation, summary
+from lambdaagent.a2a.fields import identifier
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
 from lambdaagent.agents import answers
@@ -76,7 +78,11 @@ def _without_references(message: Json) -> Json:
 
 
 def _task_id(event: Json) -> str:
-    """Also of a task that has ended: another message may refer to it."""
+    """Also of a task that has ended: another message may refer to it. Raises ValueError for what no store could keep."""
     ((name, content),) = event.items()
-    found = content.get("id" if name == "task" else "taskId") if name != "message" else None
-    return found if isinstance(found, str) else ""
+    found: list[Violation] = []
+    value = content.get("id" if name == "task" else "taskId") if name != "message" else None
+    task_id = identifier(value, found, at=f"{name}.id", required=False)
+    if found:
+        raise ValueError(summary(found, between=" "))
+    return task_id

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from lambdaagent.api.a2a import A2a, Tool
 from lambdaagent.api.base import ApiModel, ConditionStatus, Name, rules
+from lambdaagent.api.container_card import ContainerCard
 from lambdaagent.api.eventing import Eventing
 from lambdaagent.api.intelligence import Ai, Approval, Behavior, Memory
 from lambdaagent.api.operations import Observability, Permissions
@@ -91,6 +92,7 @@ class A2aStatus(ApiModel):
     service_name: str | None = None
     url: str | None = None
     card_url: str | None = None
+    container_card: ContainerCard | None = None
 
 
 class AiStatus(ApiModel):

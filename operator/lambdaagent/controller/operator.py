@@ -20,6 +20,7 @@ from lambdaagent.children.base import AgentKey, Object, backends
 from lambdaagent.controller import agents, apis, health
 from lambdaagent.controller.auditing import Auditor
 from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.container_cards import ContainerCards
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.lifecycle import Herald
 from lambdaagent.controller.metrics import Metrics
@@ -134,11 +135,13 @@ async def _term(
 
     evidence = Evidence(client, served, wake, wake_owners, settings.namespaces)
     prober = Prober(settings.ai_probe_seconds, wake)
+    cards = ContainerCards(wake)
     reconciler = Reconciler(
         client,
         caches,
         evidence,
         prober,
+        cards,
         settings,
         chosen,
         wake,
@@ -160,7 +163,7 @@ async def _term(
         every=settings.resync_seconds,
         namespaces=settings.namespaces,
     )
-    async with caches.run(), evidence.run(), prober.run():
+    async with caches.run(), evidence.run(), prober.run(), cards.run():
         metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
             await _first(
@@ -211,6 +214,7 @@ def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Ob
 
 def _gone(reconciler: Reconciler, queue: WorkQueue, key: AgentKey) -> None:
     concerned = reconciler.roster.gone(key)
+    reconciler.cards.forget(key)
     queue.forget(key)
     for each in concerned:
         queue.add(each)

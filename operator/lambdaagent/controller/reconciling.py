@@ -19,6 +19,7 @@ from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.plan import plan as make_plan
 from lambdaagent.controller import matching
 from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.container_cards import ContainerCards, revision_of
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.interests import Interests
 from lambdaagent.controller.probing import Prober
@@ -33,7 +34,7 @@ from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
-from lambdaagent.status.conditions import Failure
+from lambdaagent.status.conditions import DEPLOYMENT, Failure, World
 from lambdaagent.status.lifecycle import Happening, happened
 from lambdaagent.status.models import endpoint
 
@@ -51,6 +52,7 @@ class Reconciler:
     caches: Caches
     evidence: Evidence
     prober: Prober
+    cards: ContainerCards
     installation: Installation
     backends: Backends
     # Called with an agent that is to be looked at again.
@@ -107,10 +109,21 @@ class Reconciler:
             installation=self.installation,
             now=self.now(),
         )
+        self._add_card(agent, obj, status, outcome.world)
         await self._report(obj, status)
         if outcome.temporary:
             raise outcome.temporary
         return next_look(outcome.world.failures.values(), resync_seconds=self.resync_seconds)
+
+    def _add_card(self, agent: LambdaAgent, obj: Object, status: dict[str, Any], world: World) -> None:
+        """The container's own card, into `a2aStatus`."""
+        if "a2aStatus" not in status:
+            return
+        service = status["serviceStatus"]
+        revision = revision_of(world.live.get((*DEPLOYMENT, agent.name)), service)
+        before = ((obj.get("status") or {}).get("a2aStatus") or {}).get("containerCard")
+        if card := self.cards.card(agent, service=service, revision=revision, before=before):
+            status["a2aStatus"]["containerCard"] = card
 
     def _observed(self, agent: LambdaAgent) -> Observed:
         urls: dict[AgentKey, str] = {}

@@ -15,11 +15,15 @@ from pathlib import Path
 
 import structlog
 
+from lambdaagent.a2a import container_card
+from lambdaagent.agents import endpoints
+from lambdaagent.agents.callee import callee
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
-from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.agent import A2aStatus, AgentStatus, LambdaAgent
+from lambdaagent.api.container_card import ContainerCard
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.children.base import AgentKey
@@ -55,6 +59,7 @@ class Running:
     wanted: Wanted
     port: int
     up: asyncio.Event = field(default_factory=asyncio.Event)
+    status: AgentStatus = field(default_factory=AgentStatus)
     task: asyncio.Task[None] | None = None
 
     @property
@@ -172,6 +177,21 @@ class Supervisor:
             running.up.set()
             self._show(running)
             log.info("ready", agent=running.wanted.agent.key, url=running.url)
+            await self._read_card(running)
+
+    async def _read_card(self, running: Running) -> None:
+        """Of a container that is an A2A server, as the operator reads it after each rollout."""
+        agent, target = running.wanted.agent, Target.parse(running.url)
+        if agent.spec.a2a is None or agent.spec.a2a.protocol != "a2a":
+            return
+        try:
+            card = await endpoints.read_card(self.client, target, callee(agent, target=target))
+        except LambdaAgentError as problem:
+            log.warning("card not read", agent=agent.key, problem=str(problem))
+            return
+        kept = ContainerCard.model_validate(container_card.kept(card, revision=str(running.port)))
+        running.status = AgentStatus(a2a_status=A2aStatus(container_card=kept))
+        self._show(running)
 
     async def _consume(self, running: Running, found: Topology) -> None:
         agent = running.wanted.agent
@@ -204,9 +224,8 @@ class Supervisor:
             self._show(running)
 
     def _show(self, running: Running) -> None:
-        self.directory.upsert(
-            running.wanted.agent, url=running.url, ready=running.up.is_set(), last_modified=datetime.now(UTC)
-        )
+        agent = running.wanted.agent.model_copy(update={"status": running.status})
+        self.directory.upsert(agent, url=running.url, ready=running.up.is_set(), last_modified=datetime.now(UTC))
 
 
 def _free_port() -> int:

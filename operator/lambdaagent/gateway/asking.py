@@ -60,8 +60,8 @@ async def accepted(request: web.Request, entry: Entry, call: DirectCall, respons
         said = answers.parts_of(headers.get("content-type", ""), body)
     except (UpstreamError, ValueError):
         said = []  # It accepts the call; what else it says is not needed.
-    task = await services.tasks.accepted(call, said)
-    return _accepted(request, entry, task)
+    record = await services.tasks.direct_calls.accepted(call, said)
+    return _accepted(request, entry, record.task)
 
 
 def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Json:

@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from lambdaagent.a2a import Json, cards
+from lambdaagent.a2a.container_card import with_card
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.a2a.versions import Version
 from lambdaagent.agents.callee import Callee, callee, connections
@@ -227,6 +228,7 @@ def _digest(body: bytes) -> str:
 
 
 def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime) -> Entry:
+    agent = with_card(agent)
     a2a = agent.spec.a2a or A2a()
     target, why_not = None, ""
     if not ready:

@@ -60,7 +60,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     target = entry.callee.target
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
-    task_id, context_id = services.clock.new_id(), services.clock.new_id()
+    task_id = services.clock.new_id()
     built = invoke.for_direct(
         entry.callee,
         skill=skill,
@@ -68,7 +68,6 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         content_type=request.headers.get("Content-Type"),
         traceparent=tracing.parent(request),
         task_id=task_id,
-        context_id=context_id,
     )
     given = request.headers
     headers = built.headers
@@ -78,16 +77,19 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             headers += [(name, value) for value in given.getall(name)]
     small = length <= _SMALL if length is not None else not request.body_exists
     body = await _whole(request, length) if small else None
-    direct = DirectCall(
-        callee=entry.callee,
-        skill=skill,
-        task_id=task_id,
-        context_id=context_id,
-        message=lambda: asking.sent_directly(request, skill, body),
-        client=principals.client(request),
-    )
-    seconds = timeout(skill)
-    with services.tasks.under_way(direct):
+
+    def direct() -> DirectCall:
+        return DirectCall(
+            callee=entry.callee,
+            skill=skill,
+            task_id=task_id,
+            message=lambda: asking.sent_directly(request, skill, body),
+            client=principals.client(request),
+        )
+
+    seconds, under_way = timeout(skill), services.tasks.direct_calls.under_way
+    under_way[task_id] = direct
+    try:
         try:
             response = await services.client.request(
                 target,
@@ -105,8 +107,10 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             raise ProblemError(400, "bad-header", f"The request cannot be sent on: {error}.") from error
         async with response:
             if response.status == 202:
-                return await asking.accepted(request, entry, direct, response)
+                return await asking.accepted(request, entry, direct(), response)
             return await _answer(request, entry, response)
+    finally:
+        del under_way[task_id]
 
 
 def _require_callable(entry: Entry) -> None:

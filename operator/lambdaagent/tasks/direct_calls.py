@@ -8,8 +8,7 @@ again for a moment, which is enough where the container answers before it begins
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lambdaagent.a2a import Json
@@ -34,8 +33,7 @@ class DirectCall:
 
     callee: Callee
     skill: Skill
-    task_id: str
-    context_id: str
+    task_id: str  # also of its context
     message: Callable[[], Json]
     client: Client
 
@@ -44,28 +42,21 @@ class DirectCalls:
     def __init__(self, *, lives: Lives, limits: Limits) -> None:
         self._lives = lives
         self._limits = limits
-        self._under_way: dict[str, DirectCall] = {}
-
-    @contextmanager
-    def under_way(self, call: DirectCall) -> Iterator[None]:
-        self._under_way[call.task_id] = call
-        try:
-            yield
-        finally:
-            del self._under_way[call.task_id]
+        # By the id that the container got, what makes the call known; whoever calls puts it here and takes it away.
+        self.under_way: dict[str, Callable[[], DirectCall]] = {}
 
     async def accepted(self, call: DirectCall, said: Sequence[Json]) -> TaskRecord:
         """The task of a call that the container accepted; `said` are the parts of its answer. Raises StoreError."""
         lives = self._lives
         now, message = lives.clock.now(), call.message()
         state = TaskState.WORKING
-        task = new(task_id=call.task_id, context_id=call.context_id, message=message, state=state, now=now)
+        task = new(task_id=call.task_id, context_id=call.task_id, message=message, state=state, now=now)
         if said:
             words = agent_message(list(said), message_id=lives.clock.new_id())
             task = fold(task, status_update(state, now=now, message=words))
         record = TaskRecord(
             id=call.task_id,
-            context_id=call.context_id,
+            context_id=call.task_id,
             namespace=call.callee.namespace,
             agent=call.callee.name,
             skill=call.skill.id,
@@ -87,11 +78,11 @@ class DirectCalls:
 
     async def appeared(self, task_id: str) -> None:
         """Waits a moment for a task that is not there, or makes it. Raises StoreError."""
-        call = self._under_way.get(task_id)
+        call = self.under_way.get(task_id)
         if call is not None:
-            await self.accepted(call, ())
+            await self.accepted(call(), ())
             return
         for pause in _LOOKS:
             await asyncio.sleep(pause)
-            if task_id in self._under_way or await self._lives.find(task_id) is not None:
+            if task_id in self.under_way or await self._lives.find(task_id) is not None:
                 return

@@ -6,8 +6,8 @@ killed process left behind is found by the `keeper` of one that lives.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 
 import structlog
 
@@ -33,7 +33,7 @@ from lambdaagent.tasks.calling import Calling
 from lambdaagent.tasks.carrying import Carrier, travels
 from lambdaagent.tasks.carrying import Send as SendCall
 from lambdaagent.tasks.contract import NOTHING_YET, Client, StreamEvent, TaskPage
-from lambdaagent.tasks.direct_calls import DirectCall, DirectCalls
+from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
 from lambdaagent.tasks.keeping import Keeper
 from lambdaagent.tasks.live import Limits, Live, Outcome
@@ -103,7 +103,7 @@ class Engine:
             replica=self._replica,
             begins_submitted=lambda skill: self._carrier is not None and travels(skill),
         )
-        self._direct_calls = DirectCalls(lives=self._lives, limits=self._limits)
+        self.direct_calls = DirectCalls(lives=self._lives, limits=self._limits)
         self._pushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -192,14 +192,6 @@ class Engine:
             raise refusal(error) from error
         return task
 
-    def under_way(self, call: DirectCall) -> AbstractContextManager[None]:
-        """Around a direct call of a skill: an event of its container may make a task of it."""
-        return self._direct_calls.under_way(call)
-
-    async def accepted(self, call: DirectCall, said: Sequence[Json]) -> Json:
-        """The task of a direct call whose container answers 202, with the parts of that answer."""
-        return (await self._direct_calls.accepted(call, said)).task
-
     async def get(self, callee: Callee, request: Get, *, client: Client = _ANYBODY) -> Json:
         record = await self._own(callee, request.id, client=client)
         return shown(record.task, history_length=request.history_length)
@@ -282,7 +274,7 @@ class Engine:
             return None
         with about.one_task(task_id):
             if await self._lives.find(task_id) is None:
-                await self._direct_calls.appeared(task_id)
+                await self.direct_calls.appeared(task_id)
             async with self._lives.holding(task_id) as live:
                 sender = (namespace, agent)
                 outcome = Outcome.UNKNOWN if live is None else await self._advance(live, event, sender=sender)

@@ -213,3 +213,46 @@ async def test_the_ai_endpoint_is_asked_and_never_gates(cluster: Cluster, start:
         await eventually(lambda: cluster.has("lacks", "Ready", "True"))
     finally:
         await runner.cleanup()
+
+
+async def test_the_card_of_a_container_stands_in_status_and_is_read_again_after_a_rollout(
+    cluster: Cluster, start: Start
+) -> None:
+    asked: list[str] = []
+
+    async def card(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"description": f"Number {len(asked)}.", "skills": [{"id": "a_b", "name": "A"}]})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", card)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    def roll_out(revision: str) -> None:
+        path = cluster.path(KNATIVE, "services", "carded")
+        mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name="carded")
+        cluster.rest.merge(f"{path}/status", {"status": {"address": {"url": url}, "latestReadyRevisionName": revision}})
+
+    def shown() -> Any:
+        status = (cluster.agent("carded") or {}).get("status", {})
+        return status.get("a2aStatus", {}).get("containerCard")
+
+    try:
+        await start(eventing="none")
+        await asyncio.to_thread(cluster.apply, "carded", {"a2a": {"enabled": True, "protocol": "a2a"}})
+        await eventually(lambda: cluster.find(KNATIVE, "services", "carded"))
+        for number, revision in enumerate(("carded-00002", "carded-00003"), start=1):
+            await asyncio.to_thread(roll_out, revision)
+            found = await eventually(lambda revision=revision: (shown() or {}).get("revision") == revision and shown())
+            assert found["description"] == f"Number {number}."
+            assert found["skills"] == [{"id": "a_b", "name": "A"}]
+        version = cluster.agent("carded")["metadata"]["resourceVersion"]
+        await asyncio.sleep(1)  # a status that differs from what it reads would be written again and again
+        assert cluster.agent("carded")["metadata"]["resourceVersion"] == version
+        assert len(asked) == 2
+    finally:
+        await runner.cleanup()

@@ -22,7 +22,8 @@ async def test_a_direct_call_sends_the_body_and_brings_the_answer_back(echo: Wor
     assert seen.headers["ce-type"] == "io.knative.lambda.invoke.sync"
     assert seen.headers["ce-source"] == "/a2a/shop/echo"
     assert seen.headers["ce-a2askillid"] == "say"
-    assert "ce-a2ataskid" not in seen.headers
+    # The id of the task that the call becomes if it is answered 202.
+    assert await echo.store.get(seen.headers["ce-a2ataskid"]) is None
     assert seen.body == b'{"text": "hi"}'
 
 

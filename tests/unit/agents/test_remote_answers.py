@@ -160,3 +160,9 @@ def test_the_containers_own_ids_stay_inside(clock: Clock) -> None:
 def test_what_is_no_event_is_refused(clock: Clock, result: Any) -> None:
     with pytest.raises(ValueError, match="an A2A answer"):
         updates(clock, result)
+
+
+@pytest.mark.parametrize("id_", [5, {"a": 1}, "x" * 1025, "a\0b"], ids=["number", "object", "long", "NUL"])
+def test_an_id_that_no_store_could_keep_is_refused(clock: Clock, id_: Any) -> None:
+    with pytest.raises(ValueError, match="must be a string of at most 1024 characters"):
+        updates(clock, {"task": {"id": id_, "status": {"state": "completed"}}})

@@ -1,0 +1,128 @@
+"""The card of a container that is an A2A server: what of it is kept, and what it adds to what the agent says. Pure.
+
+What a LambdaAgent says itself always counts; the container's card fills in what it leaves out.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from lambdaagent.a2a import Json
+from lambdaagent.api.a2a import A2a, Extension, Skill
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.container_card import MOST_EXTENSIONS, MOST_SKILLS, ContainerCard, ContainerSkill
+
+_LONGEST = 1024  # characters of one text
+_MOST_TEXTS = 16
+_MOST_BYTES = 64 * 1024
+"""Of the skills together: they stand in the status of an object that every watcher is sent."""
+_FILLED = ("description", "tags", "examples", "input_modes", "output_modes")
+
+
+def kept(card: Any, *, revision: str) -> Json:
+    """What status keeps of a card of either version; what is not as the protocol has it is left out."""
+    if not isinstance(card, dict):
+        return {"revision": revision, "error": "the card is not an object"}
+    capabilities = card.get("capabilities")
+    extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
+    inputs, outputs = _texts(card.get("defaultInputModes")), _texts(card.get("defaultOutputModes"))
+    found = {
+        "revision": revision,
+        "description": _text(card.get("description")),
+        "version": _text(card.get("version")),
+        "skills": _within(_skill(each, inputs, outputs) for each in _objects(card.get("skills"), MOST_SKILLS)),
+        "extensions": _within(_extension(each) for each in _objects(extensions, MOST_EXTENSIONS)),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def with_card(agent: LambdaAgent) -> LambdaAgent:
+    """The agent with what its container's card says where the resource says nothing."""
+    a2a, status = agent.spec.a2a, agent.status.a2a_status
+    card = status.container_card if status is not None else None
+    if a2a is None or a2a.protocol != "a2a" or card is None or card.error:
+        return agent
+    filled = a2a.model_copy(
+        update={
+            "description": a2a.description or card.description,
+            "version": a2a.version or card.version,
+            "skills": _filled(a2a, card),
+            "extensions": a2a.extensions or [Extension.model_construct(**dict(each)) for each in card.extensions],
+        }
+    )
+    return agent.model_copy(update={"spec": agent.spec.model_copy(update={"a2a": filled})})
+
+
+def _filled(a2a: A2a, card: ContainerCard) -> list[Skill]:
+    """The container's skills where the resource names none; else what it leaves out of those that both name."""
+    if not a2a.skills:
+        return [Skill.model_construct(**_fields(each)) for each in card.skills]
+    theirs = {skill.id: skill for skill in card.skills}
+    return [_completed(skill, theirs[skill.id]) if skill.id in theirs else skill for skill in a2a.skills]
+
+
+def _completed(own: Skill, theirs: ContainerSkill) -> Skill:
+    missing = [name for name in _FILLED if name not in own.model_fields_set and getattr(theirs, name)]
+    return own.model_copy(update={name: getattr(theirs, name) for name in missing})
+
+
+def _fields(skill: ContainerSkill) -> dict[str, Any]:
+    """Without the lists that are empty, whose default is the resource's."""
+    return {name: value for name, value in dict(skill).items() if value or name in ("id", "name")}
+
+
+def _skill(given: Json, inputs: list[str], outputs: list[str]) -> Json | None:
+    if not (id_ := _text(given.get("id"))):
+        return None
+    fields = {
+        "id": id_,
+        "name": _text(given.get("name")) or id_,
+        "description": _text(given.get("description")),
+        "tags": _texts(given.get("tags")),
+        "examples": _texts(given.get("examples")),
+        "inputModes": _texts(given.get("inputModes")) or inputs,
+        "outputModes": _texts(given.get("outputModes")) or outputs,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _extension(given: Json) -> Json | None:
+    if not (uri := _text(given.get("uri"))) or not (uri.isascii() and uri.isprintable()) or "," in uri:
+        return None
+    params = given.get("params")
+    fields = {
+        "uri": uri,
+        "description": _text(given.get("description")),
+        "required": given.get("required") is True,
+        "params": params if isinstance(params, dict) else None,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _objects(value: Any, most: int) -> list[Json]:
+    return [each for each in value[:most] if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _within(found: Iterable[Json | None]) -> list[Json]:
+    """The first ones that fit, each once."""
+    taken: dict[str, Json] = {}
+    left = _MOST_BYTES
+    for each in found:
+        if each is None or (key := each.get("id") or each["uri"]) in taken:
+            continue
+        left -= len(orjson.dumps(each))
+        if left < 0:
+            break
+        taken[key] = each
+    return list(taken.values())
+
+
+def _text(value: Any) -> str:
+    """Without what no JSON can be written with."""
+    return value[:_LONGEST].encode(errors="ignore").decode() if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    found = value[:_MOST_TEXTS] if isinstance(value, list) else []
+    return [text for each in found if (text := _text(each))]

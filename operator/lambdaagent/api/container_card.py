@@ -1,0 +1,42 @@
+"""What status keeps of the card of a container that is an A2A server: bounded, because the container wrote it."""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from lambdaagent.api.base import ApiModel
+
+MOST_SKILLS = 128
+MOST_EXTENSIONS = 32
+_Text = Annotated[str, Field(max_length=4096)]
+_Texts = Annotated[list[_Text], Field(max_length=64)]
+
+
+class ContainerSkill(ApiModel):
+    id: _Text
+    name: _Text
+    description: _Text = ""
+    tags: _Texts = []
+    examples: _Texts = []
+    input_modes: _Texts = []
+    output_modes: _Texts = []
+
+
+class ContainerExtension(ApiModel):
+    uri: _Text
+    description: _Text = ""
+    required: bool = False
+    params: Annotated[
+        dict[str, JsonValue], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    ] = {}
+
+
+class ContainerCard(ApiModel):
+    """`error` is why it could not be read; it is read again when the agent is rolled out anew."""
+
+    revision: _Text = ""
+    error: _Text | None = None
+    description: _Text = ""
+    version: _Text = ""
+    skills: Annotated[list[ContainerSkill], Field(max_length=MOST_SKILLS)] = []
+    extensions: Annotated[list[ContainerExtension], Field(max_length=MOST_EXTENSIONS)] = []

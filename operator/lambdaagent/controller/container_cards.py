@@ -1,0 +1,123 @@
+"""Reads the cards of containers that are A2A servers, once per rollout, apart from reconciling.
+
+A rollout has just started a pod, so a request then wakes none; a card is never read because somebody looks at it. A
+container that gives no card is asked a few times and then left alone until the next rollout, with the reason in status.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import structlog
+
+from lambdaagent.a2a import Json, container_card
+from lambdaagent.agents import endpoints
+from lambdaagent.agents.callee import callee
+from lambdaagent.agents.client import Client
+from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.agents.wire import Target
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.backoff import Backoff
+from lambdaagent.children.base import AgentKey, Object
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 8
+_ATTEMPTS = 5
+_LONGEST_ERROR = 1024
+
+
+@dataclass
+class ContainerCards:
+    # Called with each agent whose card was read.
+    changed: Callable[[AgentKey], None]
+    backoff: Callable[[], Backoff] = lambda: Backoff(first=1.0, cap=15.0)
+    _client: Client | None = field(default=None, init=False)
+    _found: dict[AgentKey, Json] = field(default_factory=dict, init=False)
+    _reading: dict[AgentKey, tuple[str, asyncio.Task[None]]] = field(default_factory=dict, init=False)
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Cards are read while the context is open."""
+        self._client = Client()
+        try:
+            yield
+        finally:
+            tasks = [task for _, task in self._reading.values()]
+            self._reading.clear()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            client, self._client = self._client, None
+            await client.close()
+
+    def card(self, agent: LambdaAgent, *, service: Json, revision: str, before: Json | None) -> Json | None:
+        """What status is to show: the card of this revision, or while it is read that of the one before.
+
+        `service` is the agent's `serviceStatus`, `before` what status shows now.
+        """
+        key = (agent.namespace, agent.name)
+        if not is_wanted(agent):
+            self.forget(key)
+            return None
+        if before is not None and before.get("revision") == revision:
+            return before
+        found = self._found.get(key)
+        if found is not None and found["revision"] == revision:
+            return found
+        url = service.get("url")
+        if revision and url and service.get("ready") and self._client is not None:
+            self._read(key, agent, url, revision, self._client)
+        return before
+
+    def forget(self, key: AgentKey) -> None:
+        self._found.pop(key, None)
+        if reading := self._reading.pop(key, None):
+            reading[1].cancel()
+
+    def _read(self, key: AgentKey, agent: LambdaAgent, url: str, revision: str, client: Client) -> None:
+        reading = self._reading.get(key)
+        if reading is not None and reading[0] == revision:
+            return
+        self.forget(key)
+        task = asyncio.create_task(self._follow(key, agent, url, revision, client), name=f"card {agent.key}")
+        self._reading[key] = (revision, task)
+
+    async def _follow(self, key: AgentKey, agent: LambdaAgent, url: str, revision: str, client: Client) -> None:
+        backoff, problem = self.backoff(), ""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(backoff.next())
+            try:
+                async with self._slots:
+                    target = Target.parse(url)
+                    card = await endpoints.read_card(client, target, callee(agent, target=target))
+            except (UpstreamError, BadTargetError) as error:
+                problem = str(error)[:_LONGEST_ERROR]
+                continue
+            self._found[key] = container_card.kept(card, revision=revision)
+            break
+        else:
+            log.info("card.not_read", agent=agent.key, revision=revision, error=problem)
+            self._found[key] = {"revision": revision, "error": problem}
+        self._reading.pop(key, None)
+        self.changed(key)
+
+
+def is_wanted(agent: LambdaAgent) -> bool:
+    """Behind a sidecar the agent's address shows the sidecar's card and not the container's."""
+    a2a = agent.spec.a2a
+    return a2a is not None and a2a.enabled and a2a.protocol == "a2a" and a2a.mode == "gateway"
+
+
+def revision_of(live: Object | None, service: Json) -> str:
+    """What tells one rollout from the next: Knative's ready Revision, else what the Deployment's pods are made from."""
+    if service.get("latestRevision"):
+        return str(service["latestRevision"])
+    template: Any = ((live or {}).get("spec") or {}).get("template")
+    return sha256(orjson.dumps(template, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12] if template else ""

@@ -1,0 +1,94 @@
+"""The card of a container fills in what the LambdaAgent leaves out, and is bounded before it is kept anywhere."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from lambdaagent.a2a import cards, container_card
+from lambdaagent.api.agent import LambdaAgent, parse
+from lambdaagent.api.container_card import ContainerCard
+
+Json = dict[str, Any]
+CARD: Json = {
+    "name": "theirs",
+    "description": "Converts.",
+    "version": "9.1",
+    "defaultInputModes": ["text/plain"],
+    "defaultOutputModes": ["application/json"],
+    "capabilities": {"streaming": True, "extensions": [{"uri": "urn:x", "required": True, "params": {"k": [1]}}]},
+    "skills": [
+        {"id": "convert_money", "name": "Convert", "description": "Money.", "tags": ["m"], "examples": ["1 EUR?"]},
+        {"id": "say", "name": "Say", "description": "Says.", "tags": ["s"], "inputModes": ["a/b"]},
+    ],
+}
+
+
+def agent(card: Any, **a2a: Any) -> LambdaAgent:
+    spec = {"image": {"repository": "r", "tag": "t"}, "a2a": {"enabled": True, "protocol": "a2a", **a2a}}
+    kept = container_card.kept(card, revision="r1")
+    status = {"a2aStatus": {"containerCard": kept}}
+    return parse({"metadata": {"name": "agent", "namespace": "shop"}, "spec": spec, "status": status})
+
+
+def card_of(agent: LambdaAgent) -> Json:
+    return cards.card(container_card.with_card(agent), shape=cards.Shape.V1, url="http://x")
+
+
+def test_what_the_agent_leaves_out_comes_from_its_container() -> None:
+    card = card_of(agent(CARD))
+    assert (card["name"], card["description"], card["version"]) == ("agent", "Converts.", "9.1")
+    assert card["capabilities"]["extensions"] == [{"uri": "urn:x", "required": True, "params": {"k": [1]}}]
+    assert [skill["id"] for skill in card["skills"]] == ["convert_money", "say"]
+    assert card["skills"][0]["inputModes"] == ["text/plain"]
+    assert card["skills"][0]["outputModes"] == ["application/json"]
+    assert card["skills"][1]["inputModes"] == ["a/b"]
+    assert card["defaultOutputModes"] == ["application/json"]
+
+
+def test_what_the_agent_says_itself_counts() -> None:
+    own = {"id": "say", "name": "My say", "tags": ["mine"]}
+    extensions = [{"uri": "urn:own"}]
+    card = card_of(agent(CARD, description="Mine.", version="1", skills=[own], extensions=extensions))
+    assert (card["description"], card["version"]) == ("Mine.", "1")
+    assert card["capabilities"]["extensions"] == [{"uri": "urn:own", "required": False}]
+    (skill,) = card["skills"]
+    assert (skill["name"], skill["tags"], skill["description"], skill["inputModes"]) == (
+        "My say",
+        ["mine"],
+        "Says.",
+        ["a/b"],
+    )
+
+
+def test_other_protocols_and_cards_that_were_not_read_add_nothing() -> None:
+    for unread in (agent(CARD, protocol="http"), agent("no card")):
+        card = card_of(unread)
+        assert (card["skills"], card["version"]) == ([], "t")
+
+
+HOSTILE = [
+    None,
+    [],
+    "x",
+    {},
+    {"skills": None, "capabilities": [], "version": 5, "description": {"a": 1}},
+    {"skills": [None, 1, {}, {"id": 5}, {"id": ""}, {"id": "a", "tags": "x", "examples": [1, None]}]},
+    {"skills": [{"id": "a"}, {"id": "a", "name": "again"}]},
+    {"skills": [{"id": f"s{n}", "description": "x" * 100_000, "tags": ["y" * 9_000] * 99} for n in range(1_000)]},
+    {"capabilities": {"extensions": [{"uri": "urn:a,b"}, {"uri": "urn:\r\nX: y"}, {"uri": 5}, {}] * 50}},
+    {"capabilities": {"extensions": [{"uri": f"urn:{n}", "params": {"k": "v" * 9_000}} for n in range(99)]}},
+    {"description": "\ud800 and \0", "version": "\udfff"},
+]
+
+
+@pytest.mark.parametrize("card", HOSTILE, ids=range(len(HOSTILE)))
+def test_whatever_a_container_says_is_kept_within_bounds(card: Any) -> None:
+    kept = container_card.kept(card, revision="r")
+    assert len(orjson.dumps(kept)) < 140_000
+    ContainerCard.model_validate(kept)
+    shown = card_of(agent(card))
+    assert len({skill["id"] for skill in shown["skills"]}) == len(shown["skills"])
+    for extension in shown["capabilities"].get("extensions", ()):
+        assert extension["uri"].isprintable()
+        assert "," not in extension["uri"]
