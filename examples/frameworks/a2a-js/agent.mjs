@@ -36,7 +36,7 @@ class Echo {
     }));
     if (text === 'ask') return end(TaskState.TASK_STATE_INPUT_REQUIRED, 'Which one?');
     if (text === 'fail') return end(TaskState.TASK_STATE_FAILED, 'broken');
-    for (let waited = 0; text === 'wait' && waited < 15_000; waited += 50) {
+    for (let waited = 0; text === 'wait' && waited < 8_000; waited += 50) {
       await sleep(50);
       if (canceled.has(taskId)) return end(TaskState.TASK_STATE_CANCELED);
     }

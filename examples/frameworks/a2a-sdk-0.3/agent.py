@@ -47,7 +47,7 @@ class Echo(AgentExecutor):
             await updater.failed(updater.new_agent_message([Part(root=TextPart(text="broken"))]))
             return
         if text == "wait":
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
         await updater.add_artifact([answer], name="answer")
         await updater.complete()
 

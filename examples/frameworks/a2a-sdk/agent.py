@@ -34,7 +34,7 @@ class Echo(AgentExecutor):
             await updater.failed(updater.new_agent_message([Part(text="broken")]))
             return
         if text == "wait":
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
         if text == "file":
             answer = [Part(raw=b"a,b\n1,2\n", filename="t.csv", media_type="text/csv")]
         for number, word in enumerate(text.split()):

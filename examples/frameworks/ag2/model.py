@@ -16,7 +16,7 @@ class Client(LLMClient):
         if last == "fail":
             raise RuntimeError("broken")
         if last == "wait":
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
         message = ModelMessage(" ".join(before) if last == "remember" else f"You said {last}.")
         await context.send(message)
         return ModelResponse(message)

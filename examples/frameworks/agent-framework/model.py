@@ -12,7 +12,7 @@ async def answer(messages: Sequence[Message]) -> str:
     if last == "fail":
         raise RuntimeError("broken")
     if last == "wait":
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
     return " ".join(before) if last == "remember" else f"You said {last}."
 
 

@@ -28,7 +28,7 @@ async def echo(message: Message, context: RunContext) -> AsyncGenerator[RunYield
     if text == "fail":
         raise RuntimeError("broken")
     if text == "wait":
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
     if text == "ask":
         reply = yield InputRequired(text="Which one?")
         text = said(reply)

@@ -20,7 +20,7 @@ class Rules(Model):
         if text == "fail":
             raise RuntimeError("broken")
         if text == "wait":
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
         known = " ".join(message.get_content_string() for message in before)
         return ModelResponse(role="assistant", content=known if text == "remember" else f"You said {text}.")
 

@@ -23,11 +23,11 @@ class Rules(BaseLLM):
     def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         answer = self._answer(messages)
         if answer == "You said wait.":
-            time.sleep(15)
+            time.sleep(8)
         return answer
 
     async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         answer = self._answer(messages)
         if answer == "You said wait.":
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
         return answer

@@ -25,7 +25,7 @@ class Rules(BaseLlm):
         if last == "fail":
             raise RuntimeError("broken")
         if last == "wait":
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
         answer = types.Part(text=" ".join(before) if last == "remember" else f"You said {last}.")
         if last == "ask":
             answer = types.Part(function_call=types.FunctionCall(name="ask", args={"question": "Which one?"}))

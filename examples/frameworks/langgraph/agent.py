@@ -15,7 +15,7 @@ async def echo(state: MessagesState) -> MessagesState:
     if text == "fail":
         raise RuntimeError("broken")
     if text == "wait":
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
     if text == "ask":
         text = str(interrupt("Which one?"))
     said = " ".join(before) if text == "remember" else f"You said {text}."

@@ -6,7 +6,7 @@ async function answer(prompt) {
   const said = parts.map((part) => (part.type === 'text' ? part.text : `[${part.mediaType}]`));
   const last = said.pop();
   if (last === 'fail') throw new Error('broken');
-  if (last === 'wait') await sleep(15_000);
+  if (last === 'wait') await sleep(8_000);
   return last === 'remember' ? said.join(' ') : `You said ${last}.`;
 }
 

@@ -16,7 +16,7 @@ class Rules(Model):
         if last == "fail":
             raise RuntimeError("broken")
         if last == "wait":
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
         text = " ".join(before) if last == "remember" else f"You said {last}."
         content = [ResponseOutputText(text=text, type="output_text", annotations=[])]
         message = ResponseOutputMessage(id="1", content=content, role="assistant", status="completed", type="message")

@@ -21,7 +21,7 @@ async def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     if last == "fail":
         raise RuntimeError("broken")
     if last == "wait":
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
     text = " ".join(before) if last == "remember" else f"You said {last}."
     return ModelResponse(parts=[TextPart(text)])
 

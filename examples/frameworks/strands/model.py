@@ -27,7 +27,7 @@ class Rules(Model):
             if last == "fail":
                 raise RuntimeError("broken")
             if last == "wait":
-                await asyncio.sleep(15)
+                await asyncio.sleep(8)
             text = " ".join(before) if last == "remember" else f"You said {last}."
             if last == "ask":
                 yield {"messageStart": {"role": "assistant"}}

@@ -18,12 +18,12 @@ async def answered(client: Client, text: str, **more: Any) -> Any:
     """Sends and waits: a server may return its task at once though it was asked to wait."""
     try:
         result = await client.call("send", client.params(client.message(text, **more)))
-        return await _ended(client, result)
+        return await ended(client, result)
     except RefusedError as refused:
         return {"refused": refused.code, "words": refused.words}
 
 
-async def _ended(client: Client, result: Any) -> Any:
+async def ended(client: Client, result: Any) -> Any:
     async with asyncio.timeout(_SECONDS):
         while (found := comparing.whole(result)).get("state", "completed") not in comparing.SETTLED:
             await asyncio.sleep(0.05)

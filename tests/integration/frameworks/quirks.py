@@ -1,6 +1,6 @@
-"""What is particular to a framework's server, and where the gateway offers more than a server does.
+"""What is particular to a framework's server, and where the gateway offers more or less than a server does.
 
-A cell of MORE differs, and has to: it fails as well once the server offers the same.
+A cell of OTHERWISE has to differ, and just so: it fails as well once both are the same.
 """
 
 import sys
@@ -26,19 +26,44 @@ NEVER_WAITS = {"agentstack"} if sys.version_info < (3, 13) else set()
 
 
 @dataclass(frozen=True)
-class More:
+class Otherwise:
+    mark: str
+    """more, or less."""
     seen: Any
     """Through the gateway."""
     why: str
 
 
+_ONE_URL = "its server has a URL per operation, and the LambdaAgent names that of a send"
 _CANCELED = {"canceled": "canceled"}
-MORE: dict[tuple[str, str], More] = {
-    ("crewai", "cancel"): More(_CANCELED, "its server names a task only when it has ended"),
-    ("langgraph", "cancel"): More(_CANCELED, "its server waits for the end though it is asked not to"),
-    ("pydantic-ai", "cancel"): More(_CANCELED, "its server finishes the task and says so"),
-    ("pydantic-ai-1", "cancel"): More(_CANCELED, "its server finishes the task and says so"),
-    ("pydantic-ai-1", "stream"): More(
+OTHERWISE: dict[tuple[str, str], Otherwise] = {
+    ("agno", "card"): Otherwise("less", {"streaming": False}, _ONE_URL),
+    ("agno", "stream"): Otherwise(
+        "less", [{"refused": -32004, "words": "This agent does not stream."}], _ONE_URL
+    ),
+    ("agno", "error"): Otherwise(
+        "more",
+        {
+            "failed": {
+                "events": [{"message": {"parts": [{"text": "broken"}]}, "state": "failed"}],
+                "metadata": {},
+                "state": "failed",
+            },
+            "unknown": [-32001, -32001],
+        },
+        "its server says nothing of a task that it does not know",
+    ),
+    ("crewai", "cancel"): Otherwise("more", _CANCELED, "its server names a task only when it has ended"),
+    ("langgraph", "cancel"): Otherwise("more", _CANCELED, "its server waits for the end though it is asked not to"),
+    ("pydantic-ai", "cancel"): Otherwise("more", _CANCELED, "its server finishes the task and says so"),
+    ("pydantic-ai-1", "cancel"): Otherwise("more", _CANCELED, "its server finishes the task and says so"),
+    ("pydantic-ai-1", "card"): Otherwise(
+        "more",
+        {"streaming": True, "description": "Says back what it is told.", "extensions": []},
+        "its server does not stream",
+    ),
+    ("pydantic-ai-1", "stream"): Otherwise(
+        "more",
         [
             {"artifact": {"artifactId": "<id>", "name": "result", "parts": [{"text": "You said hello there."}]},
              "append": False},

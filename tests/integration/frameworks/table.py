@@ -19,12 +19,12 @@ class Table:
         """Fails where they differ."""
         row = self.rows.setdefault(framework, {})
         row[cell] = "differs"
-        more = quirks.MORE.get((framework, cell))
-        if more is not None:
-            assert expected != more.seen, f"{framework}, {cell}: its server offers the same by now"
-            assert seen == more.seen, f"{framework}, {cell}: by the gateway {_told(seen)}"
-            row[cell] = "more"
-            self.notes.append(f"more: {framework}, {cell}: {more.why}")
+        other = quirks.OTHERWISE.get((framework, cell))
+        if other is not None:
+            assert expected != other.seen, f"{framework}, {cell}: both are the same by now"
+            assert seen == other.seen, f"{framework}, {cell}: by the gateway {_told(seen)}"
+            row[cell] = other.mark
+            self.notes.append(f"{other.mark}: {framework}, {cell}: {other.why}")
             return
         assert seen == expected, (
             f"{framework}, {cell}:\n at the server {_told(expected)}\n by the gateway {_told(seen)}"

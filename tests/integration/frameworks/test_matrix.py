@@ -3,16 +3,24 @@
 import asyncio
 import json
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import ClientResponse, ClientSession, MultipartReader
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, MultipartReader
 from tests.integration.frameworks import cells, comparing, quirks
 from tests.integration.frameworks.servers import Server
 from tests.integration.frameworks.speaking import Client
 from tests.integration.frameworks.table import Table
 from tests.integration.gateway.world import World, world
+
+from lambdaagent.a2a import Json, container_card
+from lambdaagent.a2a.modes import as_media_type
+from lambdaagent.agents import endpoints
+from lambdaagent.agents.callee import callee
+from lambdaagent.agents.errors import UpstreamError
+from lambdaagent.agents.wire import Target
+
+_SECONDS = ClientTimeout(25)
 
 
 def direct(server: Server, session: ClientSession) -> Client:
@@ -25,11 +33,19 @@ def direct(server: Server, session: ClientSession) -> Client:
     return Client(session, server.url + path, version, paths, waits=server.name not in quirks.NEVER_WAITS)
 
 
-def added(found: World, server: Server) -> str:
-    """The agent's URL at the gateway."""
-    manifest = server.manifest
-    found.add({**manifest, "metadata": {**manifest["metadata"], "namespace": "shop"}}, url=server.url)
-    return f"{found.url}/agents/shop/{manifest['metadata']['name']}"
+async def added(found: World, server: Server) -> str:
+    """The agent's URL at the gateway, which knows the container's card as the operator tells it."""
+    manifest = {**server.manifest, "metadata": {**server.manifest["metadata"], "namespace": "shop"}}
+    agent = found.add(manifest, url=server.url)
+    target = Target.parse(server.url)
+    try:
+        card = await endpoints.read_card(found.client, target, callee(agent, target=target))
+    except UpstreamError:
+        assert server.name in quirks.CARDS
+    else:
+        kept = container_card.kept(card, revision="r")
+        found.add({**manifest, "status": {"a2aStatus": {"containerCard": kept}}}, url=server.url)
+    return f"{found.url}/agents/shop/{agent.name}"
 
 
 @pytest.mark.parametrize("cell", cells.CELLS)
@@ -37,7 +53,7 @@ async def test_all_is_as_at_the_server_itself(server: Server, cell: str, table: 
     do = cells.CELLS[cell]
     async with world() as found:
         there = direct(server, found.session)
-        through = replace(there, url=f"{added(found, server)}/api/a2a", paths={})
+        through = replace(there, url=f"{await added(found, server)}/api/a2a", paths={})
         expected, seen = await asyncio.gather(do(there), do(through)) if cell == "cancel" else (
             await do(there), await do(through)
         )  # fmt: skip
@@ -46,10 +62,18 @@ async def test_all_is_as_at_the_server_itself(server: Server, cell: str, table: 
 
 async def test_a_direct_skill_call_answers_what_a_message_does(server: Server, table: Table) -> None:
     async with world() as found:
-        expected = comparing.texts(await cells.send(direct(server, found.session)))
-        url = f"{added(found, server)}/api/a2a/skills/say"
-        async with found.session.post(url, data="hello there", headers={"Content-Type": "text/plain"}) as response:
-            seen = await _texts(response)
+        there = direct(server, found.session)
+        expected = comparing.texts(await cells.send(there))
+        base = await added(found, server)
+        skill = (await _shown(found, base, there.version))["skills"][0]["id"]
+        headers = {"Content-Type": "text/plain", **({} if there.waits else {"Prefer": "respond-async"})}
+        url = f"{base}/api/a2a/skills/{skill}"
+        async with found.session.post(url, data="hello there", headers=headers, timeout=_SECONDS) as response:
+            if there.waits:
+                seen = await _texts(response)
+            else:
+                through = Client(found.session, f"{base}/api/a2a", "1.0")
+                seen = comparing.texts(await cells.ended(through, await response.json()))
     table.judge(server.name, "skill", expected, seen)
 
 
@@ -62,14 +86,32 @@ async def _texts(response: ClientResponse) -> list[str]:
 
 
 async def test_the_card_says_what_the_servers_card_says(server: Server, table: Table) -> None:
+    """But for what the LambdaAgent says itself."""
     async with world() as found:
-        version = direct(server, found.session).version
-        url = f"{added(found, server)}/.well-known/agent-card.json"
-        async with found.session.get(url, headers={"A2A-Version": version}) as response:
-            seen = _card(json.loads(await response.read()))
-    table.judge(server.name, "card", _card(server.card), seen)
+        base = await added(found, server)
+        seen = await _shown(found, base, direct(server, found.session).version)
+    said = server.manifest["spec"]["a2a"]
+    table.judge(server.name, "card", _card(server.card, said), _card(seen, said))
 
 
-def _card(card: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: card.get(key) for key in ("defaultInputModes", "defaultOutputModes")}
-    return {**kept, "streaming": bool(card["capabilities"].get("streaming"))}
+async def _shown(found: World, base: str, version: str) -> Json:
+    url = f"{base}/.well-known/agent-card.json"
+    async with found.session.get(url, headers={"A2A-Version": version}) as response:
+        card: Json = json.loads(await response.read())
+        return card
+
+
+def _card(card: Json, said: Json) -> Json:
+    """Modes have a short form, and are those of the skills."""
+    kept: Json = {"streaming": bool(card["capabilities"].get("streaming"))}
+    if "description" not in said:
+        kept["description"] = card["description"]
+        kept["extensions"] = [each["uri"] for each in card["capabilities"].get("extensions") or []]
+    if "skills" not in said:
+        kept["skills"] = [
+            {key: value for key, value in skill.items() if key in ("id", "name", "description", "tags")}
+            for skill in card["skills"]
+        ]
+        for name in ("defaultInputModes", "defaultOutputModes"):
+            kept[name] = [as_media_type(mode) for mode in card[name]]
+    return kept

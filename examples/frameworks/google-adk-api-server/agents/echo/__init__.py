@@ -1,3 +1,3 @@
 """The agent `echo`."""
 
-from . import agent
+from . import agent as agent
