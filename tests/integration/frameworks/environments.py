@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def of(example: Path) -> Environment:
     return _made(example.name, example / "package-lock.json", _node)
 
 
-def _made(name: str, lock: Path, make) -> Environment:
+def _made(name: str, lock: Path, make: Callable[[Path, Path], None]) -> Environment:
     digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = places.cache().parent / "frameworks" / f"{name}-{digest}"
     if (folder / ".done").exists():

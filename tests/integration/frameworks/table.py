@@ -29,7 +29,22 @@ class Table:
         assert seen == expected, (
             f"{framework}, {cell}:\n at the server {_told(expected)}\n by the gateway {_told(seen)}"
         )
-        row[cell] = "ok"
+        row[cell] = self._offered(framework, cell, expected)
+
+    def _offered(self, framework: str, cell: str, expected: Any) -> str:
+        """ok, or what the framework itself does not offer, which the gateway does not offer either."""
+        said = _told(expected)
+        if '"refused"' in said and cell != "error":
+            self.notes.append(f"refused: {framework}, {cell}: {_refusal(expected)}")
+            return "refused"
+        for name, wanted, mark in (
+            ("input", "input-required", "not asked"),
+            ("context", "blue", "forgets"),
+            ("files", '"raw"', "no file"),
+        ):
+            if cell == name and wanted not in said:
+                return mark
+        return "ok"
 
     def lines(self) -> list[str]:
         width = max((len(name) for name in self.rows), default=0) + 2
@@ -45,6 +60,11 @@ class Table:
             f"environment of {name}: {megabytes} MB, " + (f"made in {seconds:.1f} s" if seconds else "was there")
             for name, (seconds, megabytes) in sorted(self.made.items())
         ]
+
+
+def _refusal(value: Any) -> str:
+    found = next(each for each in (value if isinstance(value, list) else [value]) if "refused" in each)
+    return f"{found['words']} ({found['refused']})"
 
 
 def _told(value: Any) -> str:
