@@ -78,7 +78,7 @@ def _without_references(message: Json) -> Json:
 
 
 def _task_id(event: Json) -> str:
-    """Also of a task that has ended: another message may refer to it. Raises ValueError for what no store could keep."""
+    """Also of a task that has ended: another message may refer to it. Raises ValueError for one that cannot be kept."""
     ((name, content),) = event.items()
     found: list[Violation] = []
     value = content.get("id" if name == "task" else "taskId") if name != "message" else None
