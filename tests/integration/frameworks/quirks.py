@@ -39,7 +39,7 @@ _CANCELED = {"canceled": "canceled"}
 OTHERWISE: dict[tuple[str, str], Otherwise] = {
     ("agno", "card"): Otherwise("less", {"streaming": False}, _ONE_URL),
     ("agno", "stream"): Otherwise(
-        "less", [{"refused": -32004, "words": "This agent does not stream."}], _ONE_URL
+        "less", [{"refused": -32004, "words": "The operation stream is not supported; see the agent's card."}], _ONE_URL
     ),
     ("agno", "error"): Otherwise(
         "more",

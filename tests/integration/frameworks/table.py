@@ -40,7 +40,7 @@ class Table:
         for name, wanted, mark in (
             ("input", "input-required", "not asked"),
             ("context", "blue", "forgets"),
-            ("files", '"raw"', "no file"),
+            ("files", '"text/csv"', "no file"),
         ):
             if cell == name and wanted not in said:
                 return mark
