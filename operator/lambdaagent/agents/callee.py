@@ -27,6 +27,7 @@ class Callee:
     container_path: str = ""  # of a container that is an A2A server itself; empty: as its card says
     container_card_path: str = ""  # empty: where the protocol puts it
     container_version: str = "auto"
+    streams: bool = True  # false: neither its clients nor it are streamed to
     once_by_message: bool = False  # a messageId that comes again is the same request
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
     """Per skill, what of a request is always the same; `invoke` makes it at the first call."""
@@ -58,6 +59,7 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         container_path=a2a.container.path if a2a.container else "",
         container_card_path=a2a.container.card_path if a2a.container else "",
         container_version=a2a.container.version if a2a.container else "auto",
+        streams=a2a.capabilities is None or a2a.capabilities.streaming,
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,
     )

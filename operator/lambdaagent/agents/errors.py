@@ -55,7 +55,7 @@ class BadTargetError(PermanentError):
 
 
 class RefusedMessageError(PermanentError):
-    """A container that is an A2A server answers a message or a cancellation with an error of the protocol."""
+    """A container that is an A2A server answers a message or a cancellation with a JSON-RPC error and nothing else."""
 
     def __init__(self, code: int, said: str) -> None:
         super().__init__(said)

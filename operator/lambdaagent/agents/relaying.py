@@ -43,16 +43,6 @@ log = structlog.get_logger(__name__)
 _GIVEN_UP_SECONDS = 3.0  # for the cancellation of a task that nobody waits for any more
 _CANCEL_SECONDS = 10.0  # for one whose client waits for the answer
 _LISTED = 20
-# What is wrong with the message or its moment, and so the client's to hear of.
-_REFUSALS = frozenset(
-    problem.value.code
-    for problem in (
-        Problem.INVALID_PARAMS,
-        Problem.UNSUPPORTED_OPERATION,
-        Problem.CONTENT_TYPE,
-        Problem.EXTENSION_REQUIRED,
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +99,7 @@ class Relay:
         except ValueError as error:
             raise BadAnswerError(f"its answer is not A2A {endpoint.version}: {error}") from None
         except RemoteError as error:
-            if not reading.begun and error.code in _REFUSALS:
+            if not reading.begun:
                 raise RefusedMessageError(error.code, error.said) from None
             raise
         finally:
@@ -148,7 +138,7 @@ class Relay:
     async def _begin(self, turn: Turn, target: Target, endpoint: Endpoint) -> "_Answer":
         """Up to the container's first word, which names its task."""
         waits = turn.request is not None and turn.request.blocking
-        kind = "stream" if endpoint.streaming and not waits else "send"
+        kind = "stream" if endpoint.streaming and turn.callee.streams and not waits else "send"
         params = send_params(turn, endpoint.version, blocking=waits or kind == "stream")
         response = await until_connected(
             lambda left: self._calls.ask(target, endpoint, kind, params, seconds=left, turn=turn),

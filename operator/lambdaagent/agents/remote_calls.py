@@ -40,7 +40,7 @@ class RemoteError(BadAnswerError):
     """The container answers with a JSON-RPC error; `said` is its message."""
 
     def __init__(self, code: int, said: str) -> None:
-        super().__init__(f"it refuses the message: {said} (code {code})")
+        super().__init__(f"it answers with the error {code}: {said}")
         self.code = code
         self.said = said
 

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from lambdaagent.a2a import Json, extensions
-from lambdaagent.a2a.errors import A2AError
+from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
@@ -86,7 +86,8 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
     """The artifacts are the answer; the task is the container's and none of ours."""
     message = await _message(request, skill)
     with _refused():
-        sent = Send(message, extensions=extensions.asked(request.headers))
+        # Streamed where the container can: a long answer is then not cut for being silent.
+        sent = Send(message, extensions=extensions.asked(request.headers), streamed=entry.streams)
         task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=principals.client(request))
     state = state_of(task)
     if state is not TaskState.COMPLETED:
@@ -105,6 +106,8 @@ def _refused() -> Iterator[None]:
         yield
     except A2AError as error:
         kind = error.problem.value
+        if error.problem is Problem.INTERNAL:
+            raise ProblemError(502, "agent-error", str(error)) from error  # the agent's, not the gateway's
         raise ProblemError(kind.http, kind.reason.lower().replace("_", "-"), str(error)) from error
 
 

@@ -16,6 +16,7 @@ from lambdaagent.agents.errors import RefusedMessageError
 from lambdaagent.agents.turn import Turn
 from lambdaagent.store.errors import UnfitError
 from lambdaagent.store.records import TaskRecord
+from lambdaagent.tasks.errors import is_refusal
 from lambdaagent.tasks.live import Live, Outcome
 from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.places import Places
@@ -49,9 +50,13 @@ class Calling:
         await self._lives.fail(live, text, replica=self._replica)
 
     async def refused(self, live: Live, error: RefusedMessageError, *, waited: TaskState | None = None) -> None:
-        """A task that waited for its client waits in this state again; one that begins with the message has failed."""
-        if waited is None:
-            text = f"The agent refuses the message: {error} (code {error.code})."
+        """A task that waited for its client waits in this state again, if the container refused the message.
+
+        A task that begins with the message has failed, and so has one whose container failed.
+        """
+        if waited is None or not is_refusal(error):
+            what = "refuses the message" if is_refusal(error) else "answers with an error"
+            text = f"The agent {what}: {error} (code {error.code})."
             await self._lives.fail(live, text, replica=self._replica)
             return
         update = refused(live.record.task, state=waited, now=self._lives.clock.now())

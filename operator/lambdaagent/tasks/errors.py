@@ -13,7 +13,24 @@ class EngineStoppedError(TemporaryError):
     """The engine is stopping, or has not started."""
 
 
-def refusal(error: RefusedMessageError, *, otherwise: Problem = Problem.INVALID_PARAMS) -> A2AError:
-    """The container's error as the client gets it; `otherwise`: where the protocol does not know its code."""
+# What is wrong with the message or its moment: the container has done nothing with it.
+_REFUSALS = frozenset(
+    problem.value.code
+    for problem in (
+        Problem.INVALID_PARAMS,
+        Problem.UNSUPPORTED_OPERATION,
+        Problem.CONTENT_TYPE,
+        Problem.EXTENSION_REQUIRED,
+    )
+)
+
+
+def is_refusal(error: RefusedMessageError) -> bool:
+    """Whether the container took no notice of the message, so that its task is as before."""
+    return error.code in _REFUSALS
+
+
+def refusal(error: RefusedMessageError, *, otherwise: Problem = Problem.INTERNAL) -> A2AError:
+    """The container's error in its own words; `otherwise`: where the protocol does not know its code."""
     problem = next((each for each in Problem if each.value.code == error.code), otherwise)
-    return A2AError(problem, f"The agent refuses: {error}")
+    return A2AError(problem, str(error) or None)

@@ -36,6 +36,24 @@ class Otherwise:
 
 _ONE_URL = "its server has a URL per operation, and the LambdaAgent names that of a send"
 _CANCELED = {"canceled": "canceled"}
+_INTERRUPT = {
+    "append": False,
+    "artifact": {
+        "artifactId": "<id>",
+        "description": "Agent requires input to continue",
+        "name": "Interrupt",
+        "parts": [{"data": {"id": "<id>", "value": "Which one?"}}],
+    },
+}
+_ASSISTANT = {
+    "append": False,
+    "artifact": {
+        "artifactId": "<id>",
+        "description": "Response from assistant <id>",
+        "name": "Assistant Response",
+        "parts": [{"text": "You said the blue one."}],
+    },
+}
 OTHERWISE: dict[tuple[str, str], Otherwise] = {
     ("agno", "card"): Otherwise("less", {"streaming": False}, _ONE_URL),
     ("agno", "stream"): Otherwise(
@@ -55,6 +73,15 @@ OTHERWISE: dict[tuple[str, str], Otherwise] = {
     ),
     ("crewai", "cancel"): Otherwise("more", _CANCELED, "its server names a task only when it has ended"),
     ("langgraph", "cancel"): Otherwise("more", _CANCELED, "its server waits for the end though it is asked not to"),
+    ("langgraph", "input"): Otherwise(
+        "more",
+        [
+            {"state": "input-required", "events": [_INTERRUPT, {"state": "input-required"}], "metadata": {}},
+            {"state": "completed", "events": [_INTERRUPT, _ASSISTANT, {"state": "completed"}], "metadata": {}},
+            {"same": True},
+        ],
+        "its server drops the artifact of the question from its task; the gateway keeps what its client has seen",
+    ),
     ("pydantic-ai", "cancel"): Otherwise("more", _CANCELED, "its server finishes the task and says so"),
     ("pydantic-ai-1", "cancel"): Otherwise("more", _CANCELED, "its server finishes the task and says so"),
     ("pydantic-ai-1", "card"): Otherwise(

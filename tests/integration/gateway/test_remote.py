@@ -340,18 +340,34 @@ async def test_a_first_message_that_the_container_refuses_is_refused(container: 
         assert "message.parts is odd" in answer["error"]["message"]
         (listed,) = (await found.rpc("ListTasks", {"contextId": "c"}, path=AGENT))["result"]["tasks"]
         assert listed["status"]["state"] == "TASK_STATE_FAILED"
-        assert "refuses the message: message.parts is odd" in listed["status"]["message"]["parts"][0]["text"]
+        assert "The agent refuses the message: message.parts is odd" in listed["status"]["message"]["parts"][0]["text"]
 
 
-@pytest.mark.parametrize("error", [Error(-32603, "boom"), Error(-32000, "boom"), Error(-32601, "boom")])
-async def test_an_error_that_is_no_refusal_fails_the_task_in_the_containers_words(
-    container: PlainAgent, error: Error
+@pytest.mark.parametrize(("code", "seen"), [(-32603, -32603), (-32001, -32001), (-32601, -32601), (-32000, -32603)])
+@pytest.mark.parametrize("follows", [False, True], ids=["first", "follow-up"])
+async def test_an_error_of_the_container_is_the_clients_answer_and_its_task_has_failed(
+    container: PlainAgent, code: int, seen: int, follows: bool
 ) -> None:
+    asks = {"task": by_hand.task("INPUT_REQUIRED", message=said("which?"))}
+    error = Error(code, "boom")
+    server = Remote(answers={"SendMessage": lambda params: asks if not params["message"].get("taskId") else error})
+    if not follows:
+        server.answers["SendMessage"] = error
     async with world() as found:
-        serve(container, found, Remote(answers={"SendMessage": error}))
-        failed = (await found.rpc("SendMessage", {"message": message("x")}, path=AGENT))["result"]["task"]
-        assert failed["status"]["state"] == "TASK_STATE_FAILED"
-        assert "boom" in failed["status"]["message"]["parts"][0]["text"]
+        serve(container, found, server)
+        params = {"message": message("x", contextId="c")}
+        if follows:
+            asked = (await found.rpc("SendMessage", params, path=AGENT))["result"]["task"]
+            params = {"message": message("y", messageId="m-2", taskId=asked["id"])}
+        answer = (await found.rpc("SendMessage", params, path=AGENT))["error"]
+        assert (answer["code"], answer["message"]) == (seen, "boom")
+        (listed,) = (await found.rpc("ListTasks", {"contextId": "c"}, path=AGENT))["result"]["tasks"]
+        assert listed["status"]["state"] == "TASK_STATE_FAILED"
+        assert "boom" in listed["status"]["message"]["parts"][0]["text"]
+        direct = await found.request("POST", f"{AGENT}/skills/say", data="x")
+        assert follows or direct.status in (502, 404)
+        at_once = {"message": message("x"), "configuration": {"returnImmediately": True}}
+        assert follows or "task" in (await found.rpc("SendMessage", at_once, path=AGENT))["result"]
 
 
 @pytest.mark.parametrize("error", [Error(-32603, "later"), {"no": "event"}], ids=["an error", "nonsense"])
