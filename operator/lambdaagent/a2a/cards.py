@@ -70,17 +70,14 @@ def capabilities(a2a: A2a) -> Capabilities:
 
 
 def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
-    written = {
-        "input": [skill.input_modes for skill in a2a.skills],
-        "output": [skill.output_modes for skill in a2a.skills],
-    }
+    inputs, outputs = _default_modes(agent, a2a)
     fields: Json = {
         "name": agent.name,
         "description": description(agent),
         "version": version(agent),
         "capabilities": _capabilities(a2a),
-        "defaultInputModes": _modes(modes.union(written["input"], default="text"), as_written=as_written),
-        "defaultOutputModes": _modes(modes.union(written["output"], default="text"), as_written=as_written),
+        "defaultInputModes": _modes(inputs, as_written=as_written),
+        "defaultOutputModes": _modes(outputs, as_written=as_written),
         "skills": [_skill(skill, as_written=as_written) for skill in a2a.skills],
     }
     if a2a.provider is not None:
@@ -90,6 +87,17 @@ def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
     if a2a.icon_url:
         fields["iconUrl"] = a2a.icon_url
     return fields
+
+
+def _default_modes(agent: LambdaAgent, a2a: A2a) -> tuple[list[str], list[str]]:
+    """Those of the container's card where there are any, else what the skills take and give."""
+    status = agent.status.a2a_status
+    theirs = status.container_card if status is not None and a2a.protocol == "a2a" else None
+    inputs = modes.union([skill.input_modes for skill in a2a.skills], default="text")
+    outputs = modes.union([skill.output_modes for skill in a2a.skills], default="text")
+    if theirs is None:
+        return inputs, outputs
+    return theirs.default_input_modes or inputs, theirs.default_output_modes or outputs
 
 
 def _v1(a2a: A2a, url: str) -> Json:

@@ -31,6 +31,8 @@ def kept(card: Any, *, revision: str) -> Json:
         "revision": revision,
         "description": _text(card.get("description")),
         "version": _text(card.get("version")),
+        "defaultInputModes": inputs,
+        "defaultOutputModes": outputs,
         "skills": _within(_skill(each, inputs, outputs) for each in _objects(card.get("skills"), MOST_SKILLS)),
         "extensions": _within(_extension(each) for each in _objects(extensions, MOST_EXTENSIONS)),
     }
@@ -51,7 +53,12 @@ def with_card(agent: LambdaAgent) -> LambdaAgent:
             "extensions": a2a.extensions or [Extension.model_construct(**dict(each)) for each in card.extensions],
         }
     )
-    return agent.model_copy(update={"spec": agent.spec.model_copy(update={"a2a": filled})})
+    update: dict[str, Any] = {"spec": agent.spec.model_copy(update={"a2a": filled})}
+    if a2a.skills:  # whose modes count
+        unsaid = card.model_copy(update={"default_input_modes": [], "default_output_modes": []})
+        shown = status.model_copy(update={"container_card": unsaid}) if status is not None else None
+        update["status"] = agent.status.model_copy(update={"a2a_status": shown})
+    return agent.model_copy(update=update)
 
 
 def _filled(a2a: A2a, card: ContainerCard) -> list[Skill]:

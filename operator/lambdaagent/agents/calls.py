@@ -50,7 +50,7 @@ class Caller(Protocol):
         """
         ...
 
-    async def cancel(self, callee: Callee, remote: str) -> None:
+    async def cancel(self, callee: Callee, remote: str, context_id: str) -> None:
         """Cancels a task at a container that is an A2A server. Raises RefusedMessageError where it does not."""
         ...
 
@@ -109,9 +109,9 @@ class HttpCaller:
             yield updates[at : at + _BATCH]
             await asyncio.sleep(0)
 
-    async def cancel(self, callee: Callee, remote: str) -> None:
+    async def cancel(self, callee: Callee, remote: str, context_id: str) -> None:
         if callee.target is not None:
-            await self._relay.cancel(callee, callee.target, remote)
+            await self._relay.cancel(callee, callee.target, remote, context_id)
 
     async def _request(self, turn: Turn, target: Target) -> Response:
         call = invoke.for_message(

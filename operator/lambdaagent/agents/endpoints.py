@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lambdaagent import bounded_json
+from lambdaagent.a2a import Json
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.agents.callee import Callee
 from lambdaagent.agents.client import Client
@@ -17,6 +18,9 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.events import charsets
 
 _CARDS = ("/.well-known/agent-card.json", "/.well-known/agent.json")
+_SEND, _STREAM = "message:send", "message:stream"
+_OPERATIONS = (f"/{_SEND}", f"/{_STREAM}")
+_OPERATION_PATHS = {"send": _SEND, "stream": _STREAM, "get": "tasks:get", "cancel": "tasks:cancel"}
 _SECONDS = 10.0
 _LIMIT = 1024 * 1024
 
@@ -26,6 +30,21 @@ class Endpoint:
     path: str
     version: Version
     streaming: bool
+
+    @property
+    def per_operation(self) -> bool:
+        """Some servers take JSON-RPC at a path for each operation, and ask for the context of a task too."""
+        return self.path.endswith(_OPERATIONS)
+
+    def path_of(self, kind: str) -> str:
+        """`kind` is stream, send, get, cancel or list."""
+        if not self.per_operation:
+            return self.path
+        return self.path.removesuffix(_SEND).removesuffix(_STREAM) + _OPERATION_PATHS.get(kind, _SEND)
+
+    def of_task(self, remote: str, context_id: str) -> Json:
+        """Parameters that name a task."""
+        return {"id": remote, "contextId": context_id} if self.per_operation else {"id": remote}
 
 
 class NoCardError(BadAnswerError):

@@ -92,7 +92,7 @@ class Relay:
             backoff = Backoff(first=0.5, cap=5.0)
             while not reading.settled:
                 await asyncio.sleep(backoff.next())
-                params = {"id": reading.remote}
+                params = endpoint.of_task(reading.remote, turn.context_id)
                 result = await self._calls.one(target, endpoint, "get", params, seconds=turn.timeout)
                 if updates := reading.updates({"task": from_container.task(result)}):
                     yield updates
@@ -112,7 +112,7 @@ class Relay:
             elif not reading.settled and (answer is not None or not _knows_nothing(begun)):
                 await self._forget(turn, target, endpoint, reading.remote)
 
-    async def cancel(self, callee: Callee, target: Target, remote: str) -> None:
+    async def cancel(self, callee: Callee, target: Target, remote: str, context_id: str) -> None:
         """Returns where the task is cancelled, or nobody at the container knows it or can be asked any more.
 
         Raises RefusedMessageError where the container says that it is not cancelled.
@@ -120,7 +120,7 @@ class Relay:
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
                 endpoint = await endpoints.find(self._client, callee, target)
-                params = {"id": remote}
+                params = endpoint.of_task(remote, context_id)
                 result = await self._calls.one(target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS)
             state = parse_state(from_container.task(result)["status"].get("state"))
         except RemoteError as error:
@@ -179,7 +179,8 @@ class Relay:
             async with asyncio.timeout(_GIVEN_UP_SECONDS):
                 named = [remote] if remote else await self._unnamed(turn, target, endpoint)
                 for each in named:
-                    await self._calls.one(target, endpoint, "cancel", {"id": each}, seconds=_GIVEN_UP_SECONDS)
+                    params = endpoint.of_task(each, turn.context_id)
+                    await self._calls.one(target, endpoint, "cancel", params, seconds=_GIVEN_UP_SECONDS)
         except (UpstreamError, TimeoutError, ValueError):
             pass  # it was told, or it is gone: the task has ended here either way
 

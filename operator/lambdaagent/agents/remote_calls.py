@@ -78,7 +78,12 @@ class RemoteCalls:
         if turn is not None and turn.request is not None and turn.request.extensions:
             headers.append((_EXTENSIONS[endpoint.version], ", ".join(turn.request.extensions)))
         return await self._client.request(
-            target, path=endpoint.path, headers=headers, body=orjson.dumps(body), first_byte=seconds, total=seconds
+            target,
+            path=endpoint.path_of(kind),
+            headers=headers,
+            body=orjson.dumps(body),
+            first_byte=seconds,
+            total=seconds,
         )
 
     async def one(self, target: Target, endpoint: Endpoint, kind: str, params: Json, *, seconds: float) -> Any:

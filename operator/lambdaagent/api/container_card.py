@@ -38,5 +38,7 @@ class ContainerCard(ApiModel):
     error: _Text | None = None
     description: _Text = ""
     version: _Text = ""
+    default_input_modes: _Texts = []
+    default_output_modes: _Texts = []
     skills: Annotated[list[ContainerSkill], Field(max_length=MOST_SKILLS)] = []
     extensions: Annotated[list[ContainerExtension], Field(max_length=MOST_EXTENSIONS)] = []

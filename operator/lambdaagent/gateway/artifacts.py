@@ -8,6 +8,7 @@ from aiohttp import MultipartWriter, web
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import raw_bytes
+from lambdaagent.a2a.states import Role, parse_role
 from lambdaagent.agents import filenames
 
 MULTIPART = "multipart/mixed"
@@ -54,7 +55,7 @@ def _single(item: _Item) -> web.Response:
 
 def _items(task: Json) -> Iterator[_Item]:
     """Neighbouring texts of one artifact are the pieces of a stream, and so one text."""
-    artifacts = task.get("artifacts") or [task["status"].get("message", {})]
+    artifacts = task.get("artifacts") or [task["status"].get("message") or _last_word(task)]
     for artifact in artifacts:
         texts: list[str] = []
         for part in artifact.get("parts", []):
@@ -67,6 +68,12 @@ def _items(task: Json) -> Iterator[_Item]:
             yield _item(part)
         if texts:
             yield _Item(_PLAIN, "".join(texts).encode())
+
+
+def _last_word(task: Json) -> Json:
+    """Of an agent that says its answer on the way and then only that it is done."""
+    last = task.get("history", [{}])[-1]
+    return last if parse_role(last.get("role")) is Role.AGENT else {}
 
 
 def _item(part: Json) -> _Item:

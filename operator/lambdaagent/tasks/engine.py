@@ -208,7 +208,7 @@ class Engine:
         async with self._own_live(callee, task_id, client=client) as live:
             if callee.protocol == "a2a" and live.record.remote and not live.record.state.terminal:
                 try:
-                    await self._caller.cancel(callee, live.record.remote)
+                    await self._caller.cancel(callee, live.record.remote, live.record.context_id)
                 except RefusedMessageError as error:
                     raise refusal(error, otherwise=Problem.TASK_NOT_CANCELABLE) from error
                 if live.record.state is TaskState.CANCELED:

@@ -7,10 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-# Where the card is, of servers whose resource names no card because the gateway can do nothing with it.
-CARDS = {"agno": "/a2a/agents/echo/.well-known/agent-card.json"}
-
-# Agno has a URL per operation; its card names that of the stream, which takes no other method.
+# Agno has a URL per operation; its card names that of the stream.
 PATHS = {
     "agno": {
         "send": "/a2a/agents/echo/v1/message:send",
@@ -34,7 +31,6 @@ class Otherwise:
     why: str
 
 
-_ONE_URL = "its server has a URL per operation, and the LambdaAgent names that of a send"
 _CANCELED = {"canceled": "canceled"}
 _INTERRUPT = {
     "append": False,
@@ -55,9 +51,19 @@ _ASSISTANT = {
     },
 }
 OTHERWISE: dict[tuple[str, str], Otherwise] = {
-    ("agno", "card"): Otherwise("less", {"streaming": False}, _ONE_URL),
     ("agno", "stream"): Otherwise(
-        "less", [{"refused": -32004, "words": "The operation stream is not supported; see the agent's card."}], _ONE_URL
+        "less",
+        [
+            {
+                "message": {
+                    "metadata": {"agno_content_category": "content"},
+                    "parts": [{"text": "You said hello there."}],
+                },
+                "state": "working",
+            },
+            {"state": "completed"},
+        ],
+        "its server sends its whole task once more when it has ended",
     ),
     ("agno", "error"): Otherwise(
         "more",

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import yaml
-from tests.integration.frameworks import environments, quirks
+from tests.integration.frameworks import environments
 from tests.integration.frameworks.environments import Environment
 from tests.parts.process import Process, free_port
 
@@ -52,7 +52,7 @@ def start(name: str, folder: Path) -> Server:
     url = f"http://127.0.0.1:{port}"
     found: list[Json] = []
 
-    card_path = quirks.CARDS.get(name) or _card_path(manifest)
+    card_path = _card_path(manifest)
 
     def ready() -> bool:
         try:

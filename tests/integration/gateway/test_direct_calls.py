@@ -174,6 +174,17 @@ async def test_a_client_that_takes_no_multipart_gets_the_first_and_is_told_how_t
     assert answer.headers["LambdaAgent-Artifacts"] == "1 of 5; Accept: multipart/mixed gives all of them"
 
 
+async def test_an_answer_that_is_said_on_the_way_is_the_answer(container: PlainAgent) -> None:
+    events = [
+        {"message": by_hand.said("hi")},
+        {"statusUpdate": {"taskId": "theirs", "status": {"state": "TASK_STATE_COMPLETED"}}},
+    ]
+    async with world() as found:
+        serve(container, found, Remote(streaming=True, answers={"SendStreamingMessage": events}))
+        answer = await found.request("POST", f"{AGENT}/skills/say", data="x", headers=TEXT)
+    assert (answer.status, answer.body) == (200, b"hi")
+
+
 async def test_one_file_is_answered_with_its_name(container: PlainAgent) -> None:
     one = artifacts([{"raw": "aGk=", "mediaType": "application/pdf", "filename": "€\r\nX: y.pdf"}])
     async with world() as found:

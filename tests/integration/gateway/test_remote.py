@@ -277,6 +277,34 @@ async def test_the_card_is_looked_for_where_it_is_said_to_be_and_the_error_names
         assert result["message"]["parts"] == [{"text": "hi"}]
 
 
+@pytest.mark.parametrize("named", ["message:send", "message:stream"])
+async def test_a_server_with_a_path_for_each_operation_is_asked_at_each(container: PlainAgent, named: str) -> None:
+    states = iter(["WORKING", "INPUT_REQUIRED"])
+    server = Remote("0.3", streaming=True)
+    asks = {**by_hand.task("INPUT_REQUIRED"), "kind": "task"}
+    server.answers = {
+        "message/send": {**by_hand.task("WORKING"), "kind": "task"},
+        "message/stream": [asks],
+        "tasks/get": lambda _: {**by_hand.task(next(states)), "kind": "task"},
+        "tasks/cancel": {**by_hand.task("CANCELED"), "kind": "task"},
+    }
+    async with world() as found:
+        serve(container, found, server, container={"path": f"/agents/x/v1/{named}", "version": "0.3"})
+        params = {"message": message("x", contextId="c")}
+        asked = (await found.rpc("SendMessage", params, path=AGENT))["result"]["task"]
+        await found.rpc("CancelTask", {"id": asked["id"]}, path=AGENT)
+        await stream(found, params)
+    paths = [(each.path, json.loads(each.body)["params"].get("contextId")) for each in container.seen if each.body]
+    root = "/agents/x/v1/"
+    assert paths == [
+        (f"{root}message:send", None),
+        (f"{root}tasks:get", "c"),
+        (f"{root}tasks:get", "c"),
+        (f"{root}tasks:cancel", "c"),
+        (f"{root}message:stream", None),
+    ]
+
+
 async def test_a_card_that_the_container_cannot_give_yet_is_looked_for_again(container: PlainAgent) -> None:
     async with world() as found:
         server = Remote(streaming=True, answers={"SendMessage": HI, "SendStreamingMessage": [HI]})

@@ -43,7 +43,7 @@ def test_what_the_agent_leaves_out_comes_from_its_container() -> None:
     assert card["skills"][0]["inputModes"] == ["text/plain"]
     assert card["skills"][0]["outputModes"] == ["application/json"]
     assert card["skills"][1]["inputModes"] == ["a/b"]
-    assert card["defaultOutputModes"] == ["application/json"]
+    assert (card["defaultInputModes"], card["defaultOutputModes"]) == (["text/plain"], ["application/json"])
 
 
 def test_what_the_agent_says_itself_counts() -> None:
@@ -52,6 +52,7 @@ def test_what_the_agent_says_itself_counts() -> None:
     card = card_of(agent(CARD, description="Mine.", version="1", skills=[own], extensions=extensions))
     assert (card["description"], card["version"]) == ("Mine.", "1")
     assert card["capabilities"]["extensions"] == [{"uri": "urn:own", "required": False}]
+    assert card["defaultInputModes"] == ["a/b"]
     (skill,) = card["skills"]
     assert (skill["name"], skill["tags"], skill["description"], skill["inputModes"]) == (
         "My say",
