@@ -23,7 +23,7 @@ COUNTED = 10_000
 """Tasks of a list are counted up to here: a million would be read for a number that nobody pages to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: see `growing`
 class TaskRecord:
     id: str
     context_id: str
