@@ -9,7 +9,7 @@ counts; only the one that has all of them may add to it.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -41,9 +41,10 @@ class Growing(TaskRecord):
 def grown(record: TaskRecord, updates: Sequence[Json], **changes: Any) -> TaskRecord:
     """The record with these fields, and its task after these updates. Raises OverfullError."""
     made = _grown(record, updates) if all("artifactUpdate" in update for update in updates) else None
-    columns = {name: getattr(record, name) for name in _FIELDS if name != "task"} | changes
     if made is None:
-        return TaskRecord(**columns, task=fold_all(record.task, updates))
+        return replace(record, task=fold_all(record.task, updates), **changes)
+    columns = record.__dict__ | changes | made.__dict__
+    columns.pop("task", None)  # of the record before
     made.__dict__.update(columns)
     return made
 

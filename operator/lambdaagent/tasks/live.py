@@ -198,7 +198,7 @@ class Live:
 
     async def _reload(self, store: TaskStore) -> bool:
         """False: the task is gone."""
-        found = await store.get(self.record.id)
+        found = await store.get(self.record.id, known=self.record)
         if found is not None and found.version > self.record.version:
             self._recent.clear()
             self._size = None
