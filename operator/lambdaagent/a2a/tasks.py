@@ -4,7 +4,9 @@ Tasks are plain dicts in the 1.0 form and are never changed in place, so that a 
 without a copy. A terminal task stays as it is: what arrives later is refused here, whoever sends it.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
@@ -98,10 +100,30 @@ def _question(history: list[Json]) -> Json | None:
 
 
 def fold(task: Json, update: Json) -> Json:
+    return fold_all(task, [update])
+
+
+def fold_all(task: Json, updates: Sequence[Json]) -> Json:
+    """The task after all of them, in their order. The parts of an artifact are copied once, however many are added."""
+    for adds, group in groupby(updates, key=_is_of_artifact):
+        if state_of(task).terminal:
+            raise TerminalTaskError
+        if adds:
+            changes = [update["artifactUpdate"] for update in group]
+            task = {**task, "artifacts": _artifacts(task.get("artifacts", []), changes)}
+        else:
+            for update in group:
+                task = _with_status(task, update)
+    return task
+
+
+def _is_of_artifact(update: Json) -> bool:
+    return "artifactUpdate" in update
+
+
+def _with_status(task: Json, update: Json) -> Json:
     if state_of(task).terminal:
         raise TerminalTaskError
-    if "artifactUpdate" in update:
-        return {**task, "artifacts": _artifacts(task.get("artifacts", []), update["artifactUpdate"])}
     change = update["statusUpdate"]
     status = dict(change["status"])
     if "message" in status:
@@ -144,17 +166,34 @@ def _with_former_status(task: Json) -> list[Json]:
     return [*history, former] if former is not None else history
 
 
-def _artifacts(artifacts: list[Json], change: Json) -> list[Json]:
-    """An append to an unknown artifact begins it: the first chunk may be lost, the rest is still worth showing."""
-    new_one: Json = change["artifact"]
-    for index, known in enumerate(artifacts):
-        if known["artifactId"] == new_one["artifactId"]:
-            merged = (
-                {**known, **new_one, "parts": [*known["parts"], *new_one["parts"]]} if change.get("append") else new_one
-            )
-            if len(merged["parts"]) > MOST_PARTS:
-                raise OverfullError(f"one of its artifacts has more than {MOST_PARTS} parts")
-            return [*artifacts[:index], merged, *artifacts[index + 1 :]]
-    if len(artifacts) >= MOST_ARTIFACTS:
-        raise OverfullError(f"the task has more than {MOST_ARTIFACTS} artifacts")
-    return [*artifacts, new_one]
+def _artifacts(artifacts: Sequence[Json], changes: Sequence[Json]) -> list[Json]:
+    """An append to an unknown artifact begins it: the first chunk may be lost, the rest is still worth showing.
+
+    Invariant: nothing is changed in place but what was made here.
+    """
+    folded = list(artifacts)
+    places = {artifact["artifactId"]: place for place, artifact in enumerate(folded)}
+    made: set[int] = set()  # places of artifacts that are a copy already
+    for change in changes:
+        given: Json = change["artifact"]
+        place = places.setdefault(given["artifactId"], len(folded))
+        if place == len(folded):
+            if place >= MOST_ARTIFACTS:
+                raise OverfullError(f"the task has more than {MOST_ARTIFACTS} artifacts")
+            folded.append(given)
+            continue
+        if not change.get("append"):
+            folded[place] = given
+            made.discard(place)
+        else:
+            if place not in made:
+                folded[place] = {**folded[place], "parts": list(folded[place]["parts"])}
+                made.add(place)
+            parts, metadata = folded[place]["parts"], folded[place].get("metadata")
+            parts.extend(given["parts"])
+            folded[place].update(given, parts=parts)
+            if metadata and given.get("metadata"):
+                folded[place]["metadata"] = {**metadata, **given["metadata"]}
+        if len(folded[place]["parts"]) > MOST_PARTS:
+            raise OverfullError(f"one of its artifacts has more than {MOST_PARTS} parts")
+    return folded

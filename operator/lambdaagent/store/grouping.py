@@ -14,7 +14,7 @@ statement, for all of them would come again together: its bytes are bounded.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
 import structlog
@@ -22,6 +22,7 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.store.errors import StoreError, UnfitError
 from lambdaagent.store.records import DeadLetter, Key, Push, TaskRecord
+from lambdaagent.store.snapshots import Snapshots
 
 Op = TypeVar("Op")
 Result = TypeVar("Result")
@@ -55,17 +56,19 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """`body` is the task as JSON, `updates` its new entry in the log."""
+    """`body` is the task as JSON, None where the snapshot stays as it is; `updates` is its new entry in the log."""
 
     record: TaskRecord
     key: Key | None
-    body: bytes
+    body: bytes | None
     updates: bytes
 
     @classmethod
-    def of(cls, record: TaskRecord, *, updates: Sequence[Json], key: Key | None) -> "Append":
+    def of(cls, record: TaskRecord, *, updates: Sequence[Json], key: Key | None, snapshots: Snapshots) -> "Append":
         """Raises UnfitError for what is no JSON: it never gets into a batch."""
-        return cls(record, key, _json(record.task), _json(updates))
+        entry = _json(updates)
+        enough = snapshots.has_enough(record, updates, added=len(entry))
+        return cls(record, key, None if enough else _json(record.task), entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,24 @@ def size_of(op: Create | Append | DeadLetter | Delivered) -> int:
         case Create():
             return len(op.body)
         case Append():
-            return len(op.body) + len(op.updates)
+            return len(op.body or b"") + len(op.updates)
         case DeadLetter():
             return len(op.data)
         case Delivered():
             return 0
+
+
+async def submit_append(commit: "GroupCommit[Any, Any]", op: Append, snapshots: Snapshots) -> bool:
+    """Whether it was written; `snapshots` is told. Raises StoreError."""
+    written = False
+    try:
+        written = await commit.submit(op) is True
+    finally:
+        if written:
+            snapshots.wrote(op.record, size=None if op.body is None else len(op.body), added=len(op.updates))
+        else:
+            snapshots.forget(op.record.id)
+    return written
 
 
 class GroupCommit(Generic[Op, Result]):

@@ -18,6 +18,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.store.errors import ConflictError, StoreFullError, UnfitError
 from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
 from lambdaagent.store.rows import letter_key, letter_number
+from lambdaagent.store.snapshots import foldable
 
 _Once = tuple[str, str, str, str]
 
@@ -77,7 +78,7 @@ class MemoryStore:
         if entry.record.version + 1 != record.version:
             raise ConflictError(f"task {record.id} is at version {entry.record.version}, not {record.version - 1}")
         # The rest of the snapshot was looked at when it came.
-        _require_json([record.task.get("status"), *updates])
+        _require_json(updates if foldable(updates) else [record.task.get("status"), *updates])
         if key is not None:
             entry.keys.add(key)
         entry.record = record
@@ -90,7 +91,7 @@ class MemoryStore:
         entry = self._tasks.get(task_id)
         return entry is not None and key in entry.keys
 
-    async def get(self, task_id: str) -> TaskRecord | None:
+    async def get(self, task_id: str, *, known: TaskRecord | None = None) -> TaskRecord | None:
         entry = self._tasks.get(task_id)
         return entry.record if entry is not None else None
 

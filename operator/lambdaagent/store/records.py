@@ -1,8 +1,9 @@
 """What a store keeps, and the protocol that every store meets (`tests/unit/store/test_contract.py`).
 
 A task is created before its container is called, and each change is stored before anybody is told of it, so that what
-a client has seen survives. The snapshot goes with the updates that made it: reading a task never replays its log, and
-the log is there for those who follow it. Records are never changed in place.
+a client has seen survives. Each change has its entry in the task's log. The snapshot is written with it, but for large
+tasks that grow by chunks: there it may be older, and a store folds the log's entries after it onto it before anybody is
+given the record (`snapshots`). Records are never changed in place.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,7 +24,7 @@ COUNTED = 10_000
 """Tasks of a list are counted up to here: a million would be read for a number that nobody pages to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: see `growing`
 class TaskRecord:
     id: str
     context_id: str
@@ -133,6 +134,9 @@ class TaskStore(Protocol):
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         """The task's next version. False: an event of this key changed the task before; nothing is written.
 
+        Where all updates are of artifacts or of the status and the task does not settle, `record.task` must be the
+        former one with these updates folded in: the store may keep the updates alone.
+
         Raises ConflictError where `record.version` is not the stored version plus one; UnfitError for what no store
         could keep. After any other StoreError the change may have been written all the same.
         """
@@ -142,7 +146,9 @@ class TaskStore(Protocol):
         """Whether an event or request of this key changed the task."""
         ...
 
-    async def get(self, task_id: str) -> TaskRecord | None: ...
+    async def get(self, task_id: str, *, known: TaskRecord | None = None) -> TaskRecord | None:
+        """`known` is what the store had at some time: what did not change since need not be read again."""
+        ...
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
         """The log, oldest first, from the version after the given one."""

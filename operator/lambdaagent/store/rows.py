@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 
 from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import fold_all
+from lambdaagent.store.growing import grown
 from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Push, TaskRecord
 
 TASK = (
@@ -35,17 +37,26 @@ def task_row(record: TaskRecord, once: str | None, body: bytes) -> tuple[Any, ..
     return (*identity, version, state, settled, record.created, updated, *rest, once)
 
 
-def changing(record: TaskRecord, body: bytes) -> tuple[Any, ...]:
-    """In the order of CHANGING; `body` is the task as JSON."""
+def changing(record: TaskRecord, body: bytes | None) -> tuple[Any, ...]:
+    """In the order of CHANGING; `body` is the task as JSON, or None where it stays as it is."""
     state = record.state
     settled = 2 if state.terminal else int(state.settled)
     place = (record.holder, record.deadline, record.remote)
     return (record.version, str(state), settled, record.updated, body, *place)
 
 
-def record_of(row: Sequence[Any]) -> TaskRecord:
+def record_of(row: Sequence[Any], log: Sequence[bytes] = (), *, known: TaskRecord | None = None) -> TaskRecord:
+    """Of TASK. `log` are the entries that are not in the body; it is None where it is that of `known`."""
     id_, context, namespace, agent, skill, owner, version, state, _, created, updated, body, *place, _ = row
     holder, deadline, remote = place
+    updates = [update for entry in log for update in orjson.loads(entry)]
+    columns = {
+        "version": version, "state": TaskState(state), "updated": updated,
+        "holder": holder, "deadline": deadline, "remote": remote,
+    }  # fmt: skip
+    if body is None and known is not None:
+        return grown(known, updates, **columns)
+    task = orjson.loads(body)
     return TaskRecord(
         id=id_,
         context_id=context,
@@ -53,14 +64,9 @@ def record_of(row: Sequence[Any]) -> TaskRecord:
         agent=agent,
         skill=skill,
         owner=owner,
-        version=version,
-        state=TaskState(state),
         created=created,
-        updated=updated,
-        task=orjson.loads(body),
-        holder=holder,
-        deadline=deadline,
-        remote=remote,
+        task=fold_all(task, updates) if updates else task,
+        **columns,
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
-VERSION = 4  # PRAGMA user_version of a file that this code wrote
+VERSION = 5  # PRAGMA user_version of a file that this code wrote
 
 metadata = MetaData()
 
@@ -39,7 +39,16 @@ tasks = Table(
     Column("deadline", Float, nullable=False, server_default="0"),
     Column("remote", String, nullable=False, server_default=""),
     Column("once", String),
+    Column("body_version", Integer),  # null: `body` is the whole task; else of which version the snapshot is
     sqlite_with_rowid=False,
+)
+# Of large tasks under way: a row is written whole whatever changes in it, so their snapshots are no part of it.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("task_id", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )
 # Only what is asked for after a restart and by retention; most rows are in neither set for long.
 Index("tasks_working", tasks.c.holder, tasks.c.deadline, sqlite_where=text("settled = 0"))
@@ -130,15 +139,16 @@ Index("deliveries_at", deliveries.c.at)
 
 def migrate(connection: Connection, *, found: int) -> None:
     """From schema `found` (0: an empty file) to this one, in the caller's transaction."""
+    added = ["holder", "deadline", "remote", "once"] if found == 1 else []
+    for name in [*added, "body_version"] if found else []:
+        column = CreateColumn(tasks.c[name]).compile(dialect=connection.dialect)
+        connection.execute(text(f"ALTER TABLE tasks ADD COLUMN {column}"))
     if found == 1:
-        for name in ("holder", "deadline", "remote", "once"):
-            column = CreateColumn(tasks.c[name]).compile(dialect=connection.dialect)
-            connection.execute(text(f"ALTER TABLE tasks ADD COLUMN {column}"))
         connection.execute(text("DROP INDEX tasks_running"))
         # Whoever works on a task of that schema has ended: they are found by `dead`.
         connection.execute(text("UPDATE tasks SET holder = 'schema 1' WHERE settled = 0"))
     # What numbers are taken from cannot be changed in place.
-    renewed = inspect(connection).has_table("dead_letters")
+    renewed = found < 4 and inspect(connection).has_table("dead_letters")
     if renewed:
         connection.execute(text("ALTER TABLE dead_letters RENAME TO dead_letters_before"))
     metadata.create_all(connection)

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     Connection,
     Engine,
-    Select,
     bindparam,
     case,
     create_engine,
@@ -30,12 +29,12 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows, schema, sqlite_deliveries, sqlite_letters, sqlite_pushes
+from lambdaagent.store import sqlite_reading as reading
 from lambdaagent.store.errors import StoreError, StoreUnusableError
-from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit, size_of
+from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit, size_of, submit_append
 from lambdaagent.store.locking import FileLock
 from lambdaagent.store.records import (
     COUNTED,
-    PAGE_BYTES,
     Change,
     DeadLetter,
     Key,
@@ -45,11 +44,12 @@ from lambdaagent.store.records import (
     Push,
     TaskRecord,
 )
-from lambdaagent.store.schema import changes, pushes, tasks
+from lambdaagent.store.schema import changes, pushes, snapshots, tasks
+from lambdaagent.store.snapshots import Snapshots
 from lambdaagent.store.sqlite_writing import Batch, Op, Outcome
 
 Found = TypeVar("Found")
-_BY_ID = select(tasks).where(tasks.c.id == bindparam("wanted"))
+_BY_ID = reading.TASKS.where(tasks.c.id == bindparam("task_id"))
 # Written out, because a bound parameter would keep SQLite from its partial indexes.
 _WORKING, _ENDED = text("settled = 0"), text("settled = 2")
 
@@ -65,6 +65,7 @@ class SqliteStore:
         self._writing = writing
         # Of tasks under way, which only this process changes: what is here need not be asked for.
         self._versions: dict[str, int] = {}
+        self._snapshots = Snapshots()
         self._living = ""
         self._reading = ThreadPoolExecutor(2, thread_name_prefix="store-read")
         self._writer: GroupCommit[Op, Outcome] = GroupCommit(self._write, size=size_of)
@@ -89,7 +90,8 @@ class SqliteStore:
         return known if isinstance(known, str) else None
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
-        return await self._writer.submit(Append.of(record, updates=updates, key=key)) is True
+        op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots)
+        return await submit_append(self._writer, op, self._snapshots)
 
     async def bury(self, letter: DeadLetter) -> bool:
         return await self._writer.submit(letter) is True
@@ -100,9 +102,9 @@ class SqliteStore:
         )
         return await self._read(lambda connection: connection.execute(wanted).first()) is not None
 
-    async def get(self, task_id: str) -> TaskRecord | None:
-        found = await self._read(lambda connection: connection.execute(_BY_ID, {"wanted": task_id}).first())
-        return rows.record_of(found) if found is not None else None
+    async def get(self, task_id: str, *, known: TaskRecord | None = None) -> TaskRecord | None:
+        found = await self._read(lambda connection: reading.records(connection, _BY_ID, task_id=task_id))
+        return found[0] if found else None
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
         wanted = select(changes.c.version, changes.c.updates).where(
@@ -125,25 +127,17 @@ class SqliteStore:
             matching.append(tasks.c.updated >= listing.updated_from)
         counted = select(func.count()).select_from(select(text("1")).where(*matching).limit(COUNTED).subquery())
         place = tuple_(tasks.c.updated, tasks.c.id)
-        first = select(tasks).where(*matching).order_by(tasks.c.updated.desc(), tasks.c.id.desc())
+        first = reading.TASKS.where(*matching).order_by(tasks.c.updated.desc(), tasks.c.id.desc())
         if listing.after is not None:
             first = first.where(place < tuple_(*listing.after))
-        wanted = _sized(first.limit(listing.limit + 1))
-
-        def page(connection: Connection) -> Page:
-            found = connection.execute(wanted).all()
-            records = [rows.record_of(row[:-1]) for row in found[: listing.limit]]
-            more = bool(found) and found[0][-1] > len(records)
-            return Page(records, total=connection.execute(counted).scalar_one(), more=more)
-
-        return await self._read(page)
+        first = first.limit(listing.limit + 1)
+        return await self._read(lambda connection: reading.page(connection, first, counted, limit=listing.limit))
 
     async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
-        wanted = select(tasks).where(_WORKING)
+        wanted = reading.TASKS.where(_WORKING)
         if holders is not None:
             wanted = wanted.where(tasks.c.holder.in_(list(holders)))
-        found = await self._read(lambda connection: connection.execute(wanted).all())
-        return [rows.record_of(row) for row in found]
+        return await self._read(lambda connection: reading.records(connection, wanted))
 
     async def held(self, holder: str) -> set[str]:
         wanted = select(tasks.c.id).where(_WORKING, tasks.c.holder == holder)
@@ -151,9 +145,8 @@ class SqliteStore:
 
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
         late = case((tasks.c.holder == "", tasks.c.deadline < now), else_=tasks.c.deadline < held_before)
-        wanted = select(tasks).where(_WORKING, late)
-        found = await self._read(lambda connection: connection.execute(wanted).all())
-        return [rows.record_of(row) for row in found]
+        wanted = reading.TASKS.where(_WORKING, late)
+        return await self._read(lambda connection: reading.records(connection, wanted))
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
         return await self._alone(lambda connection: _prune(connection, before, keep))
@@ -268,18 +261,6 @@ class SqliteStore:
         return outcomes
 
 
-def _sized(found: Select[Any]) -> Select[Any]:
-    """Those of a page that are within PAGE_BYTES, each with the number of all that were found."""
-    first = found.subquery()
-    newest = [first.c.updated.desc(), first.c.id.desc()]
-    size = func.length(first.c.body)
-    before = (func.sum(size).over(order_by=newest) - size).label("before")
-    sized = select(first, before, func.count().over().label("matching")).subquery()
-    columns = [sized.c[name] for name in rows.TASK]
-    kept = select(*columns, sized.c.matching).where(sized.c.before < PAGE_BYTES)
-    return kept.order_by(sized.c.updated.desc(), sized.c.id.desc())
-
-
 def _prune(connection: Connection, before: float, keep: int | None) -> int:
     old = tasks.c.updated < before
     if keep is not None:
@@ -288,7 +269,7 @@ def _prune(connection: Connection, before: float, keep: int | None) -> int:
         if first_too_many is not None:
             old = old | (tuple_(tasks.c.updated, tasks.c.id) <= tuple_(*first_too_many))
     gone = select(tasks.c.id).where(_ENDED, old)
-    for table in (changes, pushes):
+    for table in (changes, pushes, snapshots):
         connection.execute(delete(table).where(table.c.task_id.in_(gone)))
     return connection.execute(delete(tasks).where(_ENDED, old)).rowcount
 

@@ -19,9 +19,11 @@ class Batch:
     def __init__(self, connection: Connection, ops: Sequence[Delivered]) -> None:
         self._connection = connection
         self._rows = {id(op): rows.delivery_row(op.namespace, op.agent, op.key, op.now) for op in ops}
-        digests = [row[0] for row in self._rows.values()]
-        known = select(deliveries.c.digest).where(deliveries.c.digest.in_(digests))
-        self._known = {digest for (digest,) in connection.execute(known)} if digests else set()
+        self._known: set[bytes] = set()
+        if self._rows:
+            digests = [row[0] for row in self._rows.values()]
+            known = select(deliveries.c.digest).where(deliveries.c.digest.in_(digests))
+            self._known.update(connection.execute(known).scalars())
         self._new: list[tuple[bytes, str, str, bytes, float]] = []
 
     def add(self, op: Delivered) -> bool:

@@ -7,7 +7,7 @@ race. Statements are compiled once to the driver's own SQL: a row then costs a t
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -15,17 +15,26 @@ from lambdaagent.store import rows, sqlite_deliveries, sqlite_pushes
 from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.grouping import Append, Create, Delivered
 from lambdaagent.store.records import DeadLetter, Push, TaskRecord
-from lambdaagent.store.schema import changes, letters, tasks
+from lambdaagent.store.schema import changes, letters, snapshots, tasks
+from lambdaagent.store.snapshots import SMALL
 
-_INSERT_TASK = str(insert(tasks).compile(dialect=sqlite.dialect()))
+_INSERT_TASK = str(
+    insert(tasks).values({name: bindparam(name) for name in rows.TASK}).compile(dialect=sqlite.dialect())
+)
 _INSERT_CHANGE = str(insert(changes).compile(dialect=sqlite.dialect()))
+_CHANGED = update(tasks).where(tasks.c.id == bindparam("changed_id"))
 _UPDATE_TASK = str(
-    update(tasks)
-    .where(tasks.c.id == bindparam("changed_id"))
-    .values({name: bindparam(f"new_{name}") for name in rows.CHANGING})
+    _CHANGED.values({name: bindparam(f"new_{name}") for name in (*rows.CHANGING, "body_version")}).compile(
+        dialect=sqlite.dialect()
+    )
+)
+# What its snapshot is of stays true: the version before this one, where the row itself had all of it.
+_EXTEND_TASK = str(
+    _CHANGED.values({name: bindparam(f"new_{name}") for name in rows.CHANGING if name != "body"})
+    .values(body_version=func.coalesce(tasks.c.body_version, tasks.c.version))
     .compile(dialect=sqlite.dialect())
 )
-
+_PUT_SNAPSHOT = "INSERT OR REPLACE INTO snapshots (task_id, version, body) VALUES (?, ?, ?)"
 
 Op = Create | Append | DeadLetter | Delivered
 Outcome = bool | str | None
@@ -45,6 +54,9 @@ class Batch:
         self._deliveries = sqlite_deliveries.Batch(connection, [op for op in ops if isinstance(op, Delivered)])
         self._created: dict[str, tuple[Any, ...]] = {}
         self._updated: dict[str, tuple[Any, ...]] = {}
+        self._extended: dict[str, tuple[Any, ...]] = {}
+        self._snapshots: dict[str, tuple[str, int, bytes]] = {}
+        self._dropped: list[str] = []
         self._logged: list[tuple[Any, ...]] = []
         self._pushes: list[Push] = []
         self.changed: dict[str, tuple[int, bool]] = {}
@@ -56,6 +68,12 @@ class Batch:
             self._connection.exec_driver_sql(_INSERT_TASK, list(self._created.values()))
         if self._updated:
             self._connection.exec_driver_sql(_UPDATE_TASK, list(self._updated.values()))
+        if self._extended:
+            self._connection.exec_driver_sql(_EXTEND_TASK, list(self._extended.values()))
+        if self._dropped:
+            self._connection.execute(delete(snapshots).where(snapshots.c.task_id.in_(self._dropped)))
+        if self._snapshots:
+            self._connection.exec_driver_sql(_PUT_SNAPSHOT, list(self._snapshots.values()))
         for push in self._pushes:
             sqlite_pushes.put(self._connection, push)
         if self._logged:
@@ -100,11 +118,26 @@ class Batch:
         self._note(record)
         source, event_id = op.key or (None, None)
         self._logged.append((record.id, record.version, source, event_id, op.updates))
+        if op.body is None:
+            version, state, settled, updated, _, *place = rows.changing(record, None)
+            self._extended[record.id] = (version, state, settled, updated, *place, record.id)
+            return True
+        self._extended.pop(record.id, None)
         if (created := self._created.get(record.id)) is not None:
             self._created[record.id] = rows.task_row(record, created[-1], op.body)
         else:
-            self._updated[record.id] = (*rows.changing(record, op.body), record.id)
+            self._update(record, op.body)
         return True
+
+    def _update(self, record: TaskRecord, body: bytes) -> None:
+        self._snapshots.pop(record.id, None)
+        apart = len(body) > SMALL and not record.state.settled
+        if apart:
+            self._snapshots[record.id] = (record.id, record.version, body)
+        elif len(body) > SMALL:
+            self._dropped.append(record.id)
+        own, of = (b"", record.version) if apart else (body, None)
+        self._updated[record.id] = (*rows.changing(record, own), of, record.id)
 
     def _note(self, record: TaskRecord) -> None:
         self._versions[record.id] = record.version

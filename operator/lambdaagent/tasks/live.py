@@ -16,8 +16,9 @@ import orjson
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import OverfullError, fold, state_of
+from lambdaagent.a2a.tasks import OverfullError, state_of
 from lambdaagent.store.errors import ConflictError, StoreError, UnfitError
+from lambdaagent.store.growing import grown
 from lambdaagent.store.records import Change, Key, TaskRecord, TaskStore
 
 _RECENT = 64
@@ -211,7 +212,7 @@ class Live:
 
     async def _reload(self, store: TaskStore) -> bool:
         """False: the task is gone."""
-        found = await store.get(self.record.id)
+        found = await store.get(self.record.id, known=self.record)
         if found is not None and found.version > self.record.version:
             self._recent.clear()
             self._size = None
@@ -258,25 +259,23 @@ def without_artifacts(task: Json, ids: Sequence[str]) -> Json:
 
 
 def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord, list[Json]]:
-    task, remote, applied = record.task, record.remote, []
+    remote, state, applied = record.remote, record.state, []
     for update in write.updates:
-        if state_of(task).terminal:
+        if state.terminal:
             break
         if "remote" in update:
             remote = update["remote"]
             continue
-        try:
-            task = fold(task, update)
-        except OverfullError as error:
-            raise UnfitError(str(error)) from None
         applied.append(update)
-    state = state_of(task)
+        if "statusUpdate" in update:
+            state = state_of(update["statusUpdate"])
     # What has settled is nobody's to work on.
     holder = "" if state.settled else record.holder if write.holder is None else write.holder
-    after = replace(
-        record, version=record.version + 1, state=state, updated=now, task=task, remote=remote, holder=holder
-    )
-    return after, applied
+    columns = {"version": record.version + 1, "state": state, "updated": now, "remote": remote, "holder": holder}
+    try:
+        return grown(record, applied, **columns), applied
+    except OverfullError as error:
+        raise UnfitError(str(error)) from None
 
 
 def _size_of(value: object) -> int:

@@ -73,3 +73,55 @@ def test_history_is_cut_from_its_beginning(length: int | None, shown: list[str] 
     task = {**new(), "history": [USER, {**USER, "messageId": "m2"}]}
     history = tasks.shown(task, history_length=length).get("history")
     assert (history and [message["messageId"] for message in history]) == shown
+
+
+def chunk(of: str, text: str, *, append: bool = True, **more: Any) -> dict[str, Any]:
+    return tasks.artifact_update({"artifactId": of, "parts": [{"text": text}], **more}, append=append)
+
+
+UPDATES = [
+    chunk("a", "1", append=False),
+    chunk("a", "2"),
+    chunk("b", "3"),
+    chunk("a", "4", name="renamed"),
+    tasks.status_update(TaskState.WORKING, now=2, message=agent("a")),
+    tasks.status_update(TaskState.WORKING, now=3, message=agent("b"), metadata={"k": 1}),
+    chunk("b", "5"),
+    chunk("a", "6", append=False),
+    chunk("a", "7"),
+    chunk("a", "8"),
+]
+
+
+@pytest.mark.parametrize("begun", range(len(UPDATES)))
+def test_updates_that_are_folded_together_make_what_they_make_one_by_one(begun: int) -> None:
+    first = tasks.fold_all(new(), UPDATES[:begun])
+    one_by_one = first
+    for update in UPDATES[begun:]:
+        one_by_one = tasks.fold(one_by_one, update)
+    given = repr((first, UPDATES))
+    assert tasks.fold_all(first, UPDATES[begun:]) == one_by_one
+    assert repr((first, UPDATES)) == given
+
+
+def test_updates_that_are_folded_together_are_refused_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "MOST_PARTS", 3)
+    monkeypatch.setattr(tasks, "MOST_ARTIFACTS", 2)
+    tasks.fold_all(new(), [chunk("a", "x")] * 3)
+    for updates in ([chunk("a", "x")] * 4, [chunk(name, "x") for name in "abc"]):
+        with pytest.raises(tasks.OverfullError):
+            tasks.fold_all(new(), updates)
+    with pytest.raises(TerminalTaskError):
+        tasks.fold_all(new(), [tasks.status_update(TaskState.FAILED, now=2), chunk("a", "x")])
+
+
+def test_the_metadata_of_every_chunk_is_kept() -> None:
+    task = {"status": {"state": "TASK_STATE_WORKING"}}
+    chunks = [
+        {"artifactId": "a", "parts": [], **more}
+        for more in ({"metadata": {"k": 1, "l": 1}}, {}, {"metadata": {"k": 2}})
+    ]
+    for chunk in chunks:
+        task = tasks.fold(task, tasks.artifact_update(chunk, append=True))
+    assert task["artifacts"][0]["metadata"] == {"k": 2, "l": 1}
+    assert chunks[0]["metadata"] == {"k": 1, "l": 1}

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from tests.unit.store.chunks import stream, streaming
 from tests.unit.store.records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
@@ -255,6 +256,7 @@ async def test_letters_of_schema_2_are_kept_with_their_numbers(tmp_path: Path) -
     await (await SqliteStore.open(path)).close()
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE dead_letters")
+    connection.execute("ALTER TABLE tasks DROP COLUMN body_version")
     connection.executescript(SCHEMA_2_LETTERS)
     connection.close()
     store = await SqliteStore.open(path)
@@ -293,3 +295,18 @@ def test_letters_beside_are_of_a_file_of_this_version(tmp_path: Path, content: b
         path.write_bytes(content)
     with pytest.raises(StoreUnusableError, match=said):
         SqliteLetters(path)
+
+
+async def test_a_task_whose_log_has_a_gap_is_no_task(tmp_path: Path) -> None:
+    """What is in no snapshot must not be left out without a word."""
+    path = tmp_path / "tasks.db"
+    store = await SqliteStore.open(path)
+    await store.create(streaming())
+    await stream(store, streaming(), chunks=30, size=4096)
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM changes WHERE version = 29")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="not complete"):
+        await store.get("t")
+    await store.close()

@@ -1,12 +1,24 @@
 """Pages of tasks: by keyset, each along one index, so that the last page of a million costs what the first one does."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from lambdaagent.store import rows
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.pool import Connection
 from lambdaagent.store.postgres.texts import text
-from lambdaagent.store.records import COUNTED, PAGE_BYTES, Listing, Page
+from lambdaagent.store.records import COUNTED, PAGE_BYTES, Listing, Page, TaskRecord
+from lambdaagent.store.snapshots import SHARE
+
+# With the entries of the log that are not in the body: no more than a part of it.
+_SIZE = f"(octet_length(body) + CASE WHEN body_noted = version THEN octet_length(body) / {SHARE} ELSE 0 END)"
+
+
+def record_of(row: Sequence[Any], *, known: TaskRecord | None = None) -> TaskRecord:
+    """Of the columns of a task and `sql.TAIL`."""
+    *columns, tail = row
+    return rows.record_of(columns, tail or (), known=known)
 
 
 async def find(connection: Connection, listing: Listing) -> Page:
@@ -27,15 +39,16 @@ async def find(connection: Connection, listing: Listing) -> Page:
         where += f" AND (updated, id) < (${len(arguments) + 1}, ${len(arguments) + 2})"
         arguments += listing.after
     order = "ORDER BY updated DESC, id DESC"
-    first = f"SELECT {sql.TASK_COLUMNS} FROM {sql.TASKS} WHERE {where} {order} LIMIT {int(listing.limit) + 1}"
+    columns = f"{sql.TASK_COLUMNS}, body_version, body_noted"
+    first = f"SELECT {columns} FROM {sql.TASKS} WHERE {where} {order} LIMIT {int(listing.limit) + 1}"
     sized = (
-        f"SELECT *, sum(octet_length(body)) OVER ({order}) - octet_length(body) AS before, "
+        f"SELECT *, sum({_SIZE}) OVER ({order}) - {_SIZE} AS before, "
         f"count(*) OVER () AS matching FROM ({first}) AS first"
     )
-    wanted = f"SELECT {sql.TASK_COLUMNS}, matching FROM ({sized}) AS sized WHERE before < {PAGE_BYTES} {order}"
+    wanted = f"SELECT {sql.TASK_COLUMNS}, {sql.TAIL}, matching FROM ({sized}) AS t WHERE before < {PAGE_BYTES} {order}"
     found = await connection.fetch(wanted, *arguments)
     records = []
     for row in found[: listing.limit]:
-        records.append(rows.record_of(tuple(row)[:-1]))
+        records.append(record_of(tuple(row)[:-1]))
         await asyncio.sleep(0)  # A large one takes a while to be read.
     return Page(records, total=total, more=bool(found) and found[0]["matching"] > len(records))

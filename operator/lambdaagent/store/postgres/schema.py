@@ -7,7 +7,7 @@ released only after no supported version uses it (contract). So a gateway runs o
 
 import re
 
-NEEDED = (1, 2)
+NEEDED = (1, 3)
 TABLE = "lambdaagent_schema"
 
 

@@ -23,6 +23,15 @@ def _arrays(names: tuple[str, ...]) -> str:
 
 
 TASK_COLUMNS = ", ".join(rows.TASK)
+
+
+def _tail(after: str) -> str:
+    """Of a task t: the log's entries that its body does not have, where there may be some."""
+    entries = f"SELECT c.updates FROM {CHANGES} c WHERE c.task_id = t.id AND c.version > {after} ORDER BY c.version"
+    return f"CASE WHEN t.body_noted = t.version THEN ARRAY({entries}) END AS tail"
+
+
+TAIL = _tail("t.body_version")
 PUSH_COLUMNS = ", ".join(rows.PUSH)
 LETTER_COLUMNS = ", ".join(rows.LETTER)
 
@@ -37,7 +46,15 @@ JOIN {TASKS} t ON (t.namespace, t.agent, t.owner, t.once) = (g.namespace, g.agen
 WHERE t.once IS NOT NULL"""
 
 APPENDED = ("id", *rows.CHANGING, *_LOGGED)
-_SET = ", ".join(f"{name} = g.{name}" for name in rows.CHANGING)
+# What is kept out of line stays where it is.
+_SET = (
+    ", ".join(f"{name} = g.{name}" for name in rows.CHANGING if name != "body")
+    + """,
+    body = COALESCE(g.body, t.body),
+    body_version = CASE WHEN g.body IS NOT NULL THEN NULL
+      WHEN t.body_noted = t.version THEN t.body_version ELSE t.version END,
+    body_noted = CASE WHEN g.body IS NULL THEN g.version END"""
+)
 APPEND = f"""
 WITH given AS MATERIALIZED (
   SELECT * FROM unnest({_arrays(APPENDED)}) AS g ({", ".join(APPENDED)})
@@ -62,10 +79,18 @@ INSERT INTO {LETTERS} ({LETTER_COLUMNS}) SELECT * FROM unnest({_arrays(rows.LETT
 ON CONFLICT DO NOTHING RETURNING namespace, agent, source, event_id"""
 
 CHANGED_BY = f"SELECT FROM {CHANGES} WHERE task_id = $1 AND source = $2 AND event_id = $3"
-GET = f"SELECT {TASK_COLUMNS} FROM {TASKS} WHERE id = $1"
+# The caller has the task at version $2, or -1: no body where that one and the log will do.
+_BODY = """
+CASE WHEN version = $2::int OR (version > $2 AND body_noted = version AND body_version <= $2) THEN NULL
+ELSE body END"""
+GET = f"""
+SELECT {", ".join(_BODY if name == "body" else name for name in rows.TASK)},
+  {_tail("GREATEST(t.body_version, CASE WHEN t.version >= $2 THEN $2 END)")}
+FROM {TASKS} t WHERE id = $1"""
 LOG = f"SELECT version, updates FROM {CHANGES} WHERE task_id = $1 AND version > $2 ORDER BY version"
-UNSETTLED = f"SELECT {TASK_COLUMNS} FROM {TASKS} WHERE settled = 0"
+UNSETTLED = f"SELECT {TASK_COLUMNS}, {TAIL} FROM {TASKS} t WHERE settled = 0"
 UNSETTLED_OF = f"{UNSETTLED} AND holder = ANY($1::text[])"
+BEHIND = f"SELECT id FROM {TASKS} WHERE settled = 0 AND body_version IS NOT NULL LIMIT 100"
 HELD = f"SELECT id FROM {TASKS} WHERE settled = 0 AND holder = $1"
 OVERDUE = f"{UNSETTLED} AND deadline < CASE holder WHEN '' THEN $1::float8 ELSE $2::float8 END"
 
@@ -85,8 +110,10 @@ FIRST_TOO_MANY = f"""
 SELECT updated, id FROM {TASKS} WHERE settled = 2 ORDER BY updated DESC, id DESC OFFSET $1 LIMIT 1"""
 
 BEAT = f"""
-INSERT INTO {REPLICAS} (holder, until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
-ON CONFLICT (holder) DO UPDATE SET until = excluded.until"""
+INSERT INTO {REPLICAS} (holder, until, folds) VALUES ($1, clock_timestamp() + make_interval(secs => $2), true)
+ON CONFLICT (holder) DO UPDATE SET until = excluded.until, folds = true
+RETURNING NOT EXISTS (
+  SELECT FROM {REPLICAS} r WHERE r.until > clock_timestamp() AND NOT r.folds AND r.holder <> $1)"""
 DEAD = f"""
 SELECT DISTINCT holder FROM {TASKS} t WHERE settled = 0 AND holder <> '' AND NOT EXISTS (
   SELECT FROM {REPLICAS} r WHERE r.holder = t.holder AND r.until > clock_timestamp()) ORDER BY holder"""

@@ -5,23 +5,26 @@ rates of the hot path SQLAlchemy's asynchronous layer would cost more than the s
 because other replicas write too.
 """
 
+import contextlib
 import secrets
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import asyncpg
 
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError
-from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit, size_of
+from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit, size_of, submit_append
 from lambdaagent.store.postgres import sql
-from lambdaagent.store.postgres.finding import find
+from lambdaagent.store.postgres.finding import find, record_of
 from lambdaagent.store.postgres.listening import Listening
 from lambdaagent.store.postgres.pool import Connection, Pool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.postgres.writing import Writing
 from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
+from lambdaagent.store.snapshots import Snapshots
 
 
 class PostgresStore:
@@ -37,6 +40,8 @@ class PostgresStore:
         self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append, size=size_of)
         self._delivering: GroupCommit[Delivered, bool] = GroupCommit(self._writing.deliver)
         self._listening = Listening(pool, sender=sender)
+        # Until a beat has told who else lives.
+        self._snapshots = Snapshots(allowed=False)
 
     @classmethod
     async def open(cls, url: str) -> "PostgresStore":
@@ -57,14 +62,16 @@ class PostgresStore:
         return await self._creating.submit(Create.of(record, once=once, push=push))
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
-        return await self._appending.submit(Append.of(record, updates=updates, key=key))
+        op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots)
+        return await submit_append(self._appending, op, self._snapshots)
 
     async def changed_by(self, task_id: str, key: Key) -> bool:
         return bool(await self._fetch(sql.CHANGED_BY, task_id, *key))
 
-    async def get(self, task_id: str) -> TaskRecord | None:
-        row = await self._pool.run(lambda connection: connection.fetchrow(sql.GET, text(task_id)))
-        return rows.record_of(row) if row is not None else None
+    async def get(self, task_id: str, *, known: TaskRecord | None = None) -> TaskRecord | None:
+        version = known.version if known is not None else -1
+        row = await self._pool.run(lambda connection: connection.fetchrow(sql.GET, text(task_id), version))
+        return record_of(row, known=known) if row is not None else None
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
         return [rows.change_of(row) for row in await self._fetch(sql.LOG, task_id, after)]
@@ -77,13 +84,13 @@ class PostgresStore:
             found = await self._fetch(sql.UNSETTLED)
         else:
             found = await self._fetch(sql.UNSETTLED_OF, list(holders))
-        return [rows.record_of(row) for row in found]
+        return [record_of(row) for row in found]
 
     async def held(self, holder: str) -> set[str]:
         return {str(row[0]) for row in await self._fetch(sql.HELD, holder)}
 
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
-        return [rows.record_of(row) for row in await self._fetch(sql.OVERDUE, now, held_before)]
+        return [record_of(row) for row in await self._fetch(sql.OVERDUE, now, held_before)]
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
         gone = await self._prune(sql.PRUNE_BEFORE, before)
@@ -101,7 +108,21 @@ class PostgresStore:
                 return gone
 
     async def beat(self, holder: str, *, seconds: float) -> None:
-        await self._fetch(sql.BEAT, holder, seconds)
+        [(all_fold,)] = await self._fetch(sql.BEAT, holder, seconds)
+        self._snapshots.allowed = all_fold
+        if not all_fold:
+            await self._make_whole()
+
+    async def _make_whole(self) -> None:
+        """A gateway of the version before lives: it takes a snapshot for the whole task, and cannot write onto less.
+
+        As versions of their own: what it read before must not fit the row once it has all.
+        """
+        for (task_id,) in await self._fetch(sql.BEHIND):
+            record = await self.get(task_id)
+            if record is not None and not record.state.settled:
+                with contextlib.suppress(ConflictError):  # somebody else has written it, with its snapshot
+                    await self.append(replace(record, version=record.version + 1), updates=[])
 
     async def dead(self) -> list[str]:
         return [str(row[0]) for row in await self._fetch(sql.DEAD)]

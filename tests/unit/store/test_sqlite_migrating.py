@@ -1,0 +1,84 @@
+"""A file of the version before is opened with all that is in it, and goes on from there."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+from tests.unit.store.chunks import chunk, stream, streaming
+from tests.unit.store.records import letter
+
+from lambdaagent.a2a.tasks import fold_all
+from lambdaagent.store.sqlite import SqliteStore
+
+SCHEMA_4 = """
+    CREATE TABLE tasks (
+        id VARCHAR NOT NULL, context_id VARCHAR NOT NULL, namespace VARCHAR NOT NULL, agent VARCHAR NOT NULL,
+        skill VARCHAR, owner VARCHAR NOT NULL, version INTEGER NOT NULL, state VARCHAR NOT NULL,
+        settled INTEGER NOT NULL, created FLOAT NOT NULL, updated FLOAT NOT NULL, body BLOB NOT NULL,
+        holder VARCHAR DEFAULT '' NOT NULL, deadline FLOAT DEFAULT '0' NOT NULL, remote VARCHAR DEFAULT '' NOT NULL,
+        once VARCHAR, PRIMARY KEY (id)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX tasks_once ON tasks (namespace, agent, owner, once) WHERE once IS NOT NULL;
+    CREATE INDEX tasks_working ON tasks (holder, deadline) WHERE settled = 0;
+    CREATE INDEX tasks_listed ON tasks (namespace, agent, owner, updated, id);
+    CREATE INDEX tasks_context ON tasks (context_id);
+    CREATE INDEX tasks_ended ON tasks (updated) WHERE settled = 2;
+    CREATE TABLE changes (
+        task_id VARCHAR NOT NULL, version INTEGER NOT NULL, source VARCHAR, event_id VARCHAR, updates BLOB NOT NULL,
+        PRIMARY KEY (task_id, version)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX changes_key ON changes (task_id, source, event_id) WHERE source IS NOT NULL;
+    CREATE TABLE dead_letters (
+        number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, namespace VARCHAR NOT NULL, agent VARCHAR NOT NULL,
+        source VARCHAR, event_id VARCHAR, reason VARCHAR NOT NULL, received FLOAT NOT NULL, attributes BLOB NOT NULL,
+        data BLOB NOT NULL, code INTEGER DEFAULT '-1' NOT NULL, destination VARCHAR DEFAULT '' NOT NULL,
+        attempts INTEGER DEFAULT '0' NOT NULL, UNIQUE (namespace, agent, source, event_id)
+    );
+    INSERT INTO dead_letters VALUES
+        (7, 'shop', '', '/s', '1', 'why', 3.0, '{"id":"1","source":"/s","n":7}', X'00', 503, 'http://there', 4);
+    PRAGMA user_version = 4;
+"""
+
+
+async def test_tasks_of_schema_4_are_there_and_grow_and_letters_keep_all_that_was_known_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(SCHEMA_4)
+    updates = [chunk(n, size=4096) for n in range(10)]
+    task = fold_all(streaming().task, updates)
+    row = ("t", "c", "shop", "cart", None, "anonymous", 10, "TASK_STATE_WORKING", 0, 1.0, 11.0, orjson.dumps(task))
+    connection.execute(f"INSERT INTO tasks VALUES ({', '.join('?' * 16)})", (*row, "one", 0.0, "", None))
+    connection.executemany(
+        "INSERT INTO changes VALUES ('t', ?, NULL, NULL, ?)",
+        [(n + 1, orjson.dumps([update])) for n, update in enumerate(updates)],
+    )
+    connection.commit()
+    connection.close()
+    store = await SqliteStore.open(path)
+    before = await store.get("t")
+    assert before == replace(streaming(version=10, updated=11.0), task=task)
+    before = await stream(store, before, chunks=20, size=4096)
+    await store.close()
+    store = await SqliteStore.open(path)
+    assert await store.get("t") == before
+    assert len(await store.changes("t")) == 30
+    assert await store.letter("7") == letter(code=503, destination="http://there", attempts=4)
+    await store.close()
+
+
+async def test_columns_stand_in_the_same_order_whatever_a_file_began_as(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "old.db")
+    connection.executescript(SCHEMA_4)
+    connection.close()
+    for name in ("old.db", "new.db"):
+        await (await SqliteStore.open(tmp_path / name)).close()
+    assert columns(tmp_path / "old.db") == columns(tmp_path / "new.db")
+
+
+def columns(path: Path) -> dict[str, list[str]]:
+    connection = sqlite3.connect(path)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in tables}
+    connection.close()
+    return found
