@@ -222,7 +222,7 @@ A2A = [
         "/card",
         (
             Tested(
-                "integration/gateway/test_remote.py",
+                "integration/gateway/test_remote_cards.py",
                 "test_the_card_is_looked_for_where_it_is_said_to_be_and_the_error_names_every_path",
                 "path of the request for the container's card with protocol a2a",
                 word="cardPath",

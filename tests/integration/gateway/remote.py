@@ -1,5 +1,6 @@
 """An A2A server by hand behind a gateway: each method answers what the test says, in whichever version."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +8,8 @@ from typing import Any
 
 from tests.integration.gateway.upstream import PlainAgent, Seen
 from tests.integration.gateway.world import World
+
+from lambdaagent.store.records import TaskRecord
 
 Json = dict[str, Any]
 AGENT = "/agents/shop/relayed/api/a2a"
@@ -85,3 +88,26 @@ def task(state: str, *, id_: str = "theirs", **more: Any) -> Json:
     """A task of the container's, in the 1.0 form."""
     status = {"state": f"TASK_STATE_{state}"} | ({"message": more.pop("message")} if "message" in more else {})
     return {"id": id_, "contextId": "their-context", "status": status, **more}
+
+
+async def stream(found: World, params: Json, *, method: str = "SendStreamingMessage", **headers: str) -> list[Json]:
+    """The results, or errors, of a stream."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    sent = {"A2A-Version": "1.0" if method[0] == "S" else "0.3", "Accept": "text/event-stream", **headers}
+    answer = await found.request("POST", AGENT, json=body, headers=sent)
+    if answer.content_type == "application/json":
+        return [await answer.json()]
+    lines = answer.body.decode().splitlines()
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    return [event.get("result", event) for event in events]
+
+
+async def until(found: World, task_id: str, holds: Callable[[TaskRecord], bool]) -> None:
+    async with asyncio.timeout(10):
+        while (record := await found.store.get(task_id)) is None or not holds(record):
+            await asyncio.sleep(0.02)
+
+
+HI = {"message": said("hi")}
+OLD_HI = {"kind": "message", "messageId": "m", "role": "agent", "parts": [{"kind": "text", "text": "hi"}]}
+METHODS = {"1.0": ("SendMessage", "SendStreamingMessage"), "0.3": ("message/send", "message/stream")}

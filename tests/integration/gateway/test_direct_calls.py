@@ -16,7 +16,7 @@ SAY = "/agents/shop/echo/api/a2a/skills/say"
 TEXT = {"Content-Type": "text/plain"}
 
 
-# 24: a container that accepts a call
+# a container that accepts a call
 
 
 async def report(found: World, task_id: str, text: str = "late", **more: Any) -> int:
@@ -84,7 +84,7 @@ async def test_a_call_that_is_answered_makes_no_task(echo: World, container: Pla
     assert (await echo.rpc("ListTasks", {}))["result"]["tasks"] == []
 
 
-# 21: files and several artifacts
+# files and several artifacts
 
 NAMES = [
     ('attachment; filename="a b.csv"', "a b.csv"),
@@ -195,7 +195,7 @@ async def test_one_file_is_answered_with_its_name(container: PlainAgent) -> None
     assert "X" not in answer.headers
 
 
-# 27: errors name no inner address
+# errors name no inner address
 
 
 @pytest.mark.parametrize("protocol", ["cloudevents", "http", "a2a"])
