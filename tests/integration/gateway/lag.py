@@ -41,6 +41,21 @@ class Watched:
         gc.freeze()
         self.worst = 0.0
 
+    def least(self, work: Callable[[], T], *, most: float) -> T:
+        """What `work` gives, done again where the loop was held for longer: a machine adds to a time and never takes.
+
+        After it `worst` is the least of three. Memory that is touched for the first time is part of the first.
+        """
+        seen = []
+        for _ in range(3):
+            self.worst = 0.0
+            result = work()
+            seen.append(self.worst)
+            if self.worst < most:
+                break
+        self.worst = min(seen)
+        return result
+
     async def watch(self) -> None:
         while not self._stop.is_set():
             before = time.thread_time()

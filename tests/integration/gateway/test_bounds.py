@@ -141,7 +141,7 @@ REQUESTS = [
 def test_a_request_without_bound_is_refused_shortly_and_holds_nobody_up(
     gateway: Watched, path: str, body: bytes, headers: dict[str, str]
 ) -> None:
-    answer = post(gateway, path, body, headers)
+    answer = gateway.least(lambda: post(gateway, path, body, headers), most=MOST_LAG)
     said = answer.json()
     assert "error" in said or said["status"] in (400, 413), said
     assert answer.status_code < 500
@@ -241,7 +241,7 @@ def test_an_answer_without_bound_fails_its_own_task_and_holds_nobody_up(
     gateway: Watched, agent: PlainAgent, headers: dict[str, str], body: bytes
 ) -> None:
     agent.respond = lambda _: (200, headers, body)
-    answer = post(gateway, BASE, rpc(TEXT), V1)
+    answer = gateway.least(lambda: post(gateway, BASE, rpc(TEXT), V1), most=MOST_LAG)
     task = answer.json()["result"]["task"]
     assert task["status"]["state"] == "TASK_STATE_FAILED"
     assert "cannot be understood" in task["status"]["message"]["parts"][0]["text"]
@@ -330,7 +330,8 @@ def event(n: int, **more: str) -> dict[str, str]:
 
 def test_a_batch_of_a_thousand_events_is_an_answer_that_holds_nobody_up(gateway: Watched, agent: PlainAgent) -> None:
     agent.respond = lambda _: (200, BATCH, json.dumps([event(n) for n in range(1000)]).encode())
-    answer = post(gateway, BASE, rpc(TEXT, more=b',"configuration":{"historyLength":0}'), V1).json()
+    request = rpc(TEXT, more=b',"configuration":{"historyLength":0}')
+    answer = gateway.least(lambda: post(gateway, BASE, request, V1), most=MOST_LAG).json()
     assert len(answer["result"]["task"]["artifacts"]) == 1000
     assert gateway.worst < MOST_LAG
 
