@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
+from lambdaagent.a2a.states import Role, TaskState, parse_state
 from lambdaagent.errors import PermanentError
 
 MOST_ARTIFACTS = 1_000
@@ -86,17 +86,13 @@ def with_message(task: Json, message: Json, *, now: float) -> Json:
     return {**task, "status": {"state": str(TaskState.WORKING), "timestamp": timestamp(now)}, "history": history}
 
 
-def refused(task: Json, *, state: TaskState, now: float) -> Json:
-    """The update by which a task waits in `state` again, because the agent refused its client's newest message."""
-    question = _question(task["history"])
-    update = status_update(state, now=now, message=question)
-    return {**update, "refused": True}
+def refused(waited: Json, *, now: float) -> Json:
+    """The update by which a task waits again as in this status, because the agent refused its client's newest message.
 
-
-def _question(history: list[Json]) -> Json | None:
-    """What the agent said last before the client's newest message."""
-    before = history[-2] if len(history) > 1 else {}
-    return before if parse_role(before.get("role")) is Role.AGENT else None
+    What the agent asked went into the history with that message, and only that: it may have asked without a word.
+    """
+    state = parse_state(waited.get("state")) or TaskState.INPUT_REQUIRED
+    return {**status_update(state, now=now, message=waited.get("message")), "refused": True}
 
 
 def fold(task: Json, update: Json) -> Json:
@@ -132,7 +128,7 @@ def _with_status(task: Json, update: Json) -> Json:
             del message["taskId"]
         status["message"] = message
     if update.get("refused"):
-        history = task["history"][: -2 if _question(task["history"]) is not None else -1]
+        history = task["history"][: -2 if "message" in status else -1]
     else:
         history = _with_former_status(task)
     folded = {**task, "status": status, "history": history}

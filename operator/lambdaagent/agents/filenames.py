@@ -5,12 +5,14 @@ from email.message import Message
 from urllib.parse import quote
 
 _LONGEST = 255
+_LONGEST_HEADER = 2048
+"""The reader takes time by the square of its length, and a container's head may be much longer."""
 _PLAIN = frozenset("!#$&+-.^_`|~ ()[]{}@=,;'")
 
 
 def read(header: str | None) -> str:
     """The file's name without a path; empty where the header names none or cannot be read."""
-    if not header:
+    if not header or len(header) > _LONGEST_HEADER:
         return ""
     message = Message()
     try:

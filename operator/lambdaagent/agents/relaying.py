@@ -84,8 +84,9 @@ class Relay:
             answer = await asyncio.shield(begun)
             async with answer.response:
                 async for result in answer.results():
+                    before = reading.remote
                     yield reading.updates(from_container.stream_response(result))
-                    self._note(turn, reading.remote)
+                    self._note(turn, reading.remote, before)
                     await asyncio.sleep(0)  # Many may have come at once, and others are to be served.
             if last := reading.end():
                 yield last
@@ -152,7 +153,11 @@ class Relay:
             async with response:
                 raise
 
-    def _note(self, turn: Turn, remote: str) -> None:
+    def _note(self, turn: Turn, remote: str, before: str) -> None:
+        """A container may call its task something else with every word; only the newest counts, and is let go."""
+        if remote != before:
+            self._running.discard((turn.callee.key, before))
+            self._canceled.discard((turn.callee.key, before))
         if remote:
             self._running.add((turn.callee.key, remote))
 
@@ -195,16 +200,19 @@ class Relay:
         result = await self._calls.one(target, endpoint, "list", params, seconds=_GIVEN_UP_SECONDS)
         listed = result.get("tasks") if isinstance(result, dict) else None
         found = [from_container.task(each) for each in listed[:_LISTED]] if isinstance(listed, list) else []
-        message_id = turn.message.get("messageId")
-        return [
-            str(task["id"])
-            for task in found
-            if not (parse_state(task["status"].get("state")) or TaskState.UNSPECIFIED).terminal
-            and any(isinstance(each, dict) and each.get("messageId") == message_id for each in task.get("history", ()))
-        ]
+        named = [task.get("id") for task in found if _works_on(task, turn.message.get("messageId"))]
+        return [each for each in named if isinstance(each, str)]
 
 
 _NO_TASK = (RemoteError, ConnectError, BusyError, BadTargetError)
+
+
+def _works_on(task: Json, message_id: Any) -> bool:
+    history = task.get("history")
+    has_it = isinstance(history, list) and any(
+        isinstance(each, dict) and each.get("messageId") == message_id for each in history
+    )
+    return has_it and not (parse_state(task["status"].get("state")) or TaskState.UNSPECIFIED).terminal
 
 
 def _knows_nothing(begun: "asyncio.Task[_Answer]") -> bool:

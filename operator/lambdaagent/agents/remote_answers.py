@@ -67,9 +67,12 @@ def _own_ids(event: Json) -> Json:
     ((name, content),) = event.items()
     if name == "message":
         return {"message": _without_references(content)}
+    history = content.get("history")
+    if isinstance(history, list) and history and isinstance(history[-1], dict):
+        content = {**content, "history": [*history[:-1], _without_references(history[-1])]}
     status = content.get("status")
     if not isinstance(status, dict) or not isinstance(status.get("message"), dict):
-        return event
+        return {name: content}
     return {name: {**content, "status": {**status, "message": _without_references(status["message"])}}}
 
 

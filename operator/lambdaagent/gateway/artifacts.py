@@ -14,7 +14,7 @@ from lambdaagent.agents import filenames
 MULTIPART = "multipart/mixed"
 COUNT = "LambdaAgent-Artifacts"
 _PLAIN = "text/plain; charset=utf-8"
-_WILD = ("*/*", "multipart/*", MULTIPART)
+_RANGES = (MULTIPART, "multipart/*", "*/*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,17 @@ def _item(part: Json) -> _Item:
 
 
 def _takes_multipart(accept: str) -> bool:
-    """RFC 9110 section 12.5.1: nothing said is everything accepted; a quality of zero is a refusal."""
+    """RFC 9110 section 12.5.1: nothing said is everything accepted; a quality of zero is a refusal.
+
+    The range that names it most exactly counts.
+    """
     if not accept.strip():
         return True
+    said: dict[str, bool] = {}
     for each in accept.split(","):
         kind, *parameters = (part.strip().lower() for part in each.split(";"))
-        if kind in _WILD and not any(parameter.replace(" ", "") in _REFUSED for parameter in parameters):
-            return True
-    return False
+        said[kind] = not any(parameter.replace(" ", "") in _REFUSED for parameter in parameters)
+    return next((said[kind] for kind in _RANGES if kind in said), False)
 
 
 _REFUSED = frozenset(("q=0", "q=0.0", "q=0.00", "q=0.000"))

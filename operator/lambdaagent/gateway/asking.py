@@ -67,7 +67,8 @@ async def accepted(request: web.Request, entry: Entry, call: DirectCall, respons
 def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Json:
     """The message of a direct call; None: the body was passed on in pieces, and is not here any more."""
     if body is None:
-        what = request.headers.get("Content-Type", "no type")[:100]
+        # Whatever bytes a header holds, the text must be one that can be stored.
+        what = request.headers.get("Content-Type", "no type")[:100].encode(errors="replace").decode()
         size = f" of {request.content_length} bytes" if request.content_length is not None else ""
         text = f"The body{size} ({what}) was passed on to the agent and not kept."
         parts = [{"text": text}]

@@ -10,7 +10,7 @@ from aiohttp import web
 from lambdaagent.agents import invoke, wire
 from lambdaagent.agents.callee import timeout
 from lambdaagent.agents.client import Response
-from lambdaagent.agents.errors import BadTargetError, UpstreamError
+from lambdaagent.agents.errors import BadTargetError, UpstreamError, describe
 from lambdaagent.events.http import holds_event
 from lambdaagent.gateway import asking, bodies, ids, methods, principals, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
@@ -87,7 +87,8 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             client=principals.client(request),
         )
 
-    seconds, under_way = timeout(skill), services.tasks.direct_calls.under_way
+    seconds, calls = timeout(skill), services.tasks.direct_calls
+    under_way = calls.under_way
     under_way[task_id] = direct
     try:
         try:
@@ -102,15 +103,18 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
                 total=seconds,
             )
         except UpstreamError as error:
+            await calls.answered(task_id, describe(error, "The agent"))
             raise problems.upstream(entry.agent.key, error) from error
         except BadTargetError as error:
             raise ProblemError(400, "bad-header", f"The request cannot be sent on: {error}.") from error
         async with response:
             if response.status == 202:
                 return await asking.accepted(request, entry, direct(), response)
+            status = response.status
+            await calls.answered(task_id, "" if 200 <= status < 400 else f"The agent answered {status} to the call.")
             return await _answer(request, entry, response)
     finally:
-        del under_way[task_id]
+        calls.over(task_id)
 
 
 def _require_callable(entry: Entry) -> None:

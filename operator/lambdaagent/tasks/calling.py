@@ -49,8 +49,8 @@ class Calling:
             text = self._places.too_late(turn.callee, seconds=turn.timeout, waits=waits)
         await self._lives.fail(live, text, replica=self._replica)
 
-    async def refused(self, live: Live, error: RefusedMessageError, *, waited: TaskState | None = None) -> None:
-        """A task that waited for its client waits in this state again, if the container refused the message.
+    async def refused(self, live: Live, error: RefusedMessageError, *, waited: Json | None = None) -> None:
+        """A task that waited for its client waits with this status again, if the container refused the message.
 
         A task that begins with the message has failed, and so has one whose container failed.
         """
@@ -59,7 +59,7 @@ class Calling:
             text = f"The agent {what}: {error} (code {error.code})."
             await self._lives.fail(live, text, replica=self._replica)
             return
-        update = refused(live.record.task, state=waited, now=self._lives.clock.now())
+        update = refused(waited, now=self._lives.clock.now())
         await self._lives.apply(live, [update], replica=self._replica, patience=FOR_EVER)
 
     async def call(self, live: Live, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:

@@ -1,7 +1,8 @@
 """Direct skill calls that become tasks: a container that answers 202 goes on by itself, and its event ends the task.
 
 A direct call has no task, so that it costs no write; it carries the ids of the one that it would have. The task is made
-when the container answers 202, or when its event comes before that.
+when the container answers 202, or when its event comes before that; what an event made for a call that is then answered
+otherwise ends with the answer.
 
 Hazard: an event that another replica receives before the container answers 202 finds no task there. It is looked for
 again for a moment, which is enough where the container answers before it begins to work.
@@ -11,18 +12,22 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold, new, status_update
 from lambdaagent.agents.callee import Callee, timeout
 from lambdaagent.api.a2a import Skill
-from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.calling import GRACE
 from lambdaagent.tasks.contract import Client
 from lambdaagent.tasks.live import Limits
 from lambdaagent.tasks.lives import Lives
 from lambdaagent.tasks.storing import until_written
+
+log = structlog.get_logger(__name__)
 
 _LOOKS = (0.1, 0.3, 0.6)  # seconds between looks for a task that an event names and nobody knows
 
@@ -44,6 +49,8 @@ class DirectCalls:
         self._limits = limits
         # By the id that the container got, what makes the call known; whoever calls puts it here and takes it away.
         self.under_way: dict[str, Callable[[], DirectCall]] = {}
+        # Of these, the ones whose task an event makes or has made; held while it is made.
+        self._made: dict[str, asyncio.Lock] = {}
 
     async def accepted(self, call: DirectCall, said: Sequence[Json]) -> TaskRecord:
         """The task of a call that the container accepted; `said` are the parts of its answer. Raises StoreError."""
@@ -76,11 +83,43 @@ class DirectCalls:
         lives.tell(record)
         return record
 
-    async def appeared(self, task_id: str) -> None:
-        """Waits a moment for a task that is not there, or makes it. Raises StoreError."""
-        call = self.under_way.get(task_id)
-        if call is not None:
-            await self.accepted(call(), ())
+    def over(self, task_id: str) -> None:
+        del self.under_way[task_id]
+        self._made.pop(task_id, None)
+
+    async def answered(self, task_id: str, failure: str = "") -> None:
+        """The caller has what came of the call: a task that an event made meanwhile ends with it.
+
+        The container said by its answer that nothing follows, so nobody else would end it before its time is over.
+        """
+        making = self._made.pop(task_id, None)
+        if making is None:
+            return
+        lives = self._lives
+        async with making, lives.holding(task_id) as live:
+            if live is None or live.record.state.settled:
+                return
+            text = failure or "The caller got the answer directly."
+            message = agent_message([{"text": text}], message_id=lives.clock.new_id())
+            state = TaskState.FAILED if failure else TaskState.COMPLETED
+            try:
+                update = status_update(state, now=lives.clock.now(), message=message)
+                await lives.apply(live, [update], patience=self._limits.patience)
+            except StoreError as error:
+                log.info("task.not_ended", task=task_id, reason=str(error))  # it fails when its time is over
+
+    async def appeared(self, task_id: str, *, sender: tuple[str, str]) -> None:
+        """Waits a moment for a task that is not there, or makes it for an agent that may advance it.
+
+        Raises StoreError.
+        """
+        known = self.under_way.get(task_id)
+        if known is not None:
+            call = known()
+            if sender != (call.callee.namespace, call.callee.name) and sender not in call.callee.forwards:
+                return
+            async with self._made.setdefault(task_id, asyncio.Lock()):
+                await self.accepted(call, ())
             return
         for pause in _LOOKS:
             await asyncio.sleep(pause)

@@ -17,7 +17,7 @@ from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.params import Find, Get, Send
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import answer, fold, new, shown, state_of, status_update
+from lambdaagent.a2a.tasks import OverfullError, answer, fold, new, shown, state_of, status_update
 from lambdaagent.a2a.versions import Version
 from lambdaagent.agents import answers
 from lambdaagent.agents.callee import Callee
@@ -29,14 +29,14 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import ConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord, TaskStore
 from lambdaagent.tasks import following, listing
-from lambdaagent.tasks.calling import Calling
+from lambdaagent.tasks.calling import GRACE, Calling
 from lambdaagent.tasks.carrying import Carrier, travels
 from lambdaagent.tasks.carrying import Send as SendCall
 from lambdaagent.tasks.contract import NOTHING_YET, Client, StreamEvent, TaskPage
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
 from lambdaagent.tasks.keeping import Keeper
-from lambdaagent.tasks.live import Limits, Live, Outcome
+from lambdaagent.tasks.live import Limits, Live, Outcome, size_of
 from lambdaagent.tasks.lives import Lives, Observer
 from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
 from lambdaagent.tasks.places import Places
@@ -167,7 +167,10 @@ class Engine:
                 yield event
 
     async def ask(self, callee: Callee, request: Send, *, client: Client = _ANYBODY) -> Json:
-        """What comes of the message, as a task that nobody keeps. Raises A2AError where the container refuses it."""
+        """What comes of the message, as a task that nobody keeps. Raises A2AError where the container refuses it.
+
+        It ends as a kept one would: in its time, and within its size.
+        """
         message = request.message
         skill = checked_skill(callee, message)
         task_id, context_id = self._clock.new_id(), self._clock.new_id()
@@ -182,14 +185,26 @@ class Engine:
             traceparent=client.traceparent,
             request=request,
         )
+        size, largest = 0, self._limits.largest
         try:
-            async with aclosing(self._caller.stream(turn)) as batches:
+            async with asyncio.timeout(turn.timeout + GRACE), aclosing(self._caller.stream(turn)) as batches:
                 async for updates in batches:
+                    size += size_of(updates)
+                    if size > largest:
+                        raise OverfullError(f"it is larger than {largest} bytes")
                     for update in updates:
                         if "remote" not in update and not state_of(task).settled:
                             task = fold(task, update)
+                    if state_of(task).settled:
+                        break  # what follows changes nothing, and may follow for ever
         except RefusedMessageError as error:
             raise refusal(error) from error
+        except (OverfullError, UnfitError) as error:
+            task = fold(task, answers.failed(f"The agent's answer is not taken: {error}.", clock=self._clock))
+        except TimeoutError:
+            if not state_of(task).settled:
+                text = f"The agent did not finish the task in {turn.timeout:g} s."
+                task = fold(task, answers.failed(text, clock=self._clock))
         return task
 
     async def get(self, callee: Callee, request: Get, *, client: Client = _ANYBODY) -> Json:
@@ -272,11 +287,11 @@ class Engine:
         task_id = event.extensions.get("a2ataskid")
         if not isinstance(task_id, str) or not task_id:
             return None
+        sender = (namespace, agent)
         with about.one_task(task_id):
             if await self._lives.find(task_id) is None:
-                await self.direct_calls.appeared(task_id)
+                await self.direct_calls.appeared(task_id, sender=sender)
             async with self._lives.holding(task_id) as live:
-                sender = (namespace, agent)
                 outcome = Outcome.UNKNOWN if live is None else await self._advance(live, event, sender=sender)
             self._observer.event(outcome)
             if outcome is not Outcome.ADVANCED:

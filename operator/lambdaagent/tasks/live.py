@@ -204,8 +204,8 @@ class Live:
         A short end is always taken: the task must be able to fail for what was too much.
         """
         if self._size is None:
-            self._size = _size_of(self.record.task)
-        added = _size_of(updates)
+            self._size = size_of(self.record.task)
+        added = size_of(updates)
         if self._size + added > self._largest and not (after.state.terminal and added <= _SHORT):
             raise UnfitError(f"the task would be larger than {self._largest} bytes")
         return self._size + added
@@ -278,7 +278,8 @@ def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord,
         raise UnfitError(str(error)) from None
 
 
-def _size_of(value: object) -> int:
+def size_of(value: object) -> int:
+    """Bytes as JSON. Raises UnfitError for what has no JSON."""
     try:
         return len(orjson.dumps(value))
     except TypeError as error:

@@ -105,10 +105,10 @@ class Messages:
     async def follow_up(self, live: Live, callee: Callee, request: Send, *, client: Client) -> None:
         """The next turn of a task that waits for its client (1.0 section 3.4.3); nothing where it was said before."""
         live.starting += 1
-        waited = live.record.state
+        waited: list[Json] = []
         try:
             said = await until_written(
-                lambda: self._turn(live, callee, request, client=client), patience=self._limits.patience
+                lambda: self._turn(live, callee, request, waited, client=client), patience=self._limits.patience
             )
         except UnfitError as error:
             raise _cannot_be_kept(error) from None
@@ -121,7 +121,13 @@ class Messages:
         if said:
             skill = checked_skill(callee, request.message, default=live.record.skill)
             self._runner.dispatch(
-                live, callee, skill, request.message, traceparent=client.traceparent, request=request, waited=waited
+                live,
+                callee,
+                skill,
+                request.message,
+                traceparent=client.traceparent,
+                request=request,
+                waited=waited[-1] if waited else None,
             )
 
     async def _create(self, record: TaskRecord, push: Push | None, *, once: str | None) -> str | None:
@@ -141,8 +147,11 @@ class Messages:
 
         return await until_written(create, patience=self._limits.patience)
 
-    async def _turn(self, live: Live, callee: Callee, request: Send, *, client: Client) -> bool:
-        """Whether the message is this request's own to be worked on. Raises A2AError, StoreError."""
+    async def _turn(self, live: Live, callee: Callee, request: Send, waited: list[Json], *, client: Client) -> bool:
+        """Whether the message is this request's own to be worked on. Raises A2AError, StoreError.
+
+        `waited` gets the status that the message puts an end to: only under the lock is it the one.
+        """
         message, store = request.message, self._lives.store
         once = _idempotency_key(callee, message, client)
         key = ("", once) if once is not None else None  # no event has an empty source
@@ -167,6 +176,7 @@ class Messages:
                     deadline=now + timeout(skill) + GRACE,
                 )
                 said = [{"message": message}, status_update(TaskState.WORKING, now=now)]
+                waited.append(record.task["status"])
                 try:
                     if await live.put(after, updates=said, store=store, key=key):
                         return True

@@ -93,11 +93,11 @@ class Runner:
         traceparent: str | None,
         replaced: Sequence[str] = (),
         request: Send | None = None,
-        waited: TaskState | None = None,
+        waited: Json | None = None,
     ) -> None:
         """`replaced` are the artifacts that an earlier attempt left unfinished.
 
-        `waited`: the message is a follow-up to a task that waited for it in this state.
+        `waited`: the message is a follow-up to a task that waited for it with this status.
         """
         record = live.record
         live.refusal = None
@@ -146,7 +146,7 @@ class Runner:
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
             await self._lives.abandon(live, f"The gateway failed: {reason}.")
 
-    async def _run(self, live: Live, turn: Turn, replacing: Replacing, waited: TaskState | None) -> None:
+    async def _run(self, live: Live, turn: Turn, replacing: Replacing, waited: Json | None) -> None:
         try:
             async with asyncio.timeout(turn.timeout + GRACE) as limit:
                 going_on = await self._calling.call(live, turn, replacing, limit)

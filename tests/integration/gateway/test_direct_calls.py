@@ -236,3 +236,40 @@ def _odd(failure: str) -> Any:
             await reader.read()
 
     return conversation
+
+
+async def test_an_event_of_another_agent_makes_no_task_of_a_call(gateway: World) -> None:
+    async def conversation(reader: Any, writer: Any) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        found = re.search(rb"ce-a2ataskid: (\S+)", head)
+        assert found is not None
+        event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "a2ataskid": found[1].decode()}
+        headers = {"Content-Type": "application/cloudevents+json"}
+        await gateway.request("POST", "/events/shop/from/other", data=json.dumps(event), headers=headers)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+
+    async with raw_server(conversation) as url:
+        gateway.agent(url=url)
+        gateway.agent("other", url=url)
+        answer = await gateway.request("POST", SAY, data=b"x", headers=TEXT)
+        assert answer.status == 200
+        assert (await gateway.rpc("ListTasks", {}))["result"]["tasks"] == []
+
+
+async def test_a_direct_call_ends_in_its_time_though_the_container_works_on(container: PlainAgent) -> None:
+    working = by_hand.task("WORKING")
+    server = Remote(answers={"SendMessage": {"task": working}, "GetTask": working, "CancelTask": working})
+    async with world() as found:
+        serve(container, found, server, skills=[skill("say", invoke={"timeoutSeconds": 1})])
+        answer = await found.request("POST", f"{AGENT}/skills/say", data="x", headers=TEXT)
+    assert answer.status == 502
+    assert b"did not finish the task in 1 s" in answer.body
+
+
+async def test_the_range_that_names_multipart_most_exactly_counts(container: PlainAgent) -> None:
+    async with world() as found:
+        serve(container, found, Remote(answers={"SendMessage": SEVERAL}))
+        headers = {**TEXT, "Accept": "*/*, multipart/mixed;q=0"}
+        answer = await found.request("POST", f"{AGENT}/skills/say", data="x", headers=headers)
+    assert answer.body == b"one two"
