@@ -85,8 +85,9 @@ class Relay:
             async with answer.response:
                 async for result in answer.results():
                     before = reading.remote
-                    yield reading.updates(from_container.stream_response(result))
-                    self._note(turn, reading.remote, before)
+                    updates = reading.updates(from_container.stream_response(result))
+                    self._note(turn, reading.remote, before)  # before whoever reads this may have had enough
+                    yield updates
                     await asyncio.sleep(0)  # Many may have come at once, and others are to be served.
             if last := reading.end():
                 yield last

@@ -166,3 +166,10 @@ def test_what_is_no_event_is_refused(clock: Clock, result: Any) -> None:
 def test_an_id_that_no_store_could_keep_is_refused(clock: Clock, id_: Any) -> None:
     with pytest.raises(ValueError, match="must be a string of at most 1024 characters"):
         updates(clock, {"task": {"id": id_, "status": {"state": "completed"}}})
+
+
+def test_the_containers_references_stay_out_of_an_answer_that_stands_in_the_history(clock: Clock) -> None:
+    last = {"messageId": "m", "role": "ROLE_AGENT", "parts": [{"text": "hi"}], "referenceTaskIds": ["of another"]}
+    found = task_of(clock, {"task": {"id": "t", "status": {"state": "TASK_STATE_COMPLETED"}, "history": [last]}})
+    assert found["status"]["message"]["parts"] == [{"text": "hi"}]
+    assert "referenceTaskIds" not in found["status"]["message"]
