@@ -42,8 +42,10 @@ def kept(card: Any, *, revision: str) -> Json:
 def with_card(agent: LambdaAgent) -> LambdaAgent:
     """The agent with what its container's card says where the resource says nothing."""
     a2a, status = agent.spec.a2a, agent.status.a2a_status
-    card = status.container_card if status is not None else None
-    if a2a is None or a2a.protocol != "a2a" or card is None or card.error:
+    if a2a is None or a2a.protocol != "a2a" or status is None:
+        return agent
+    card = status.container_card
+    if card is None or card.error:
         return agent
     filled = a2a.model_copy(
         update={
@@ -56,7 +58,7 @@ def with_card(agent: LambdaAgent) -> LambdaAgent:
     update: dict[str, Any] = {"spec": agent.spec.model_copy(update={"a2a": filled})}
     if a2a.skills:  # whose modes count
         unsaid = card.model_copy(update={"default_input_modes": [], "default_output_modes": []})
-        shown = status.model_copy(update={"container_card": unsaid}) if status is not None else None
+        shown = status.model_copy(update={"container_card": unsaid})
         update["status"] = agent.status.model_copy(update={"a2a_status": shown})
     return agent.model_copy(update=update)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lambdaagent.a2a import cards
 from lambdaagent.agents.wire import Target
 from lambdaagent.api.a2a import A2a, Skill
 from lambdaagent.api.agent import LambdaAgent
@@ -59,7 +60,7 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         container_path=a2a.container.path if a2a.container else "",
         container_card_path=a2a.container.card_path if a2a.container else "",
         container_version=a2a.container.version if a2a.container else "auto",
-        streams=a2a.capabilities is None or a2a.capabilities.streaming,
+        streams=cards.capabilities(a2a).streaming,
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,
     )

@@ -1,8 +1,8 @@
 """A task at a container that is an A2A server itself, of either version: what is sent, and what comes back as updates.
 
 The container gives its task an id of its own, which is stored with ours (`remote`) and never shown. A client that waits
-for the end of its task is a blocking send to the container too. Otherwise the task is streamed where the card says that
-it can; where the answer ends before the task does, the task is asked for until it has.
+for the end of its task is a blocking send to the container too. Otherwise the task is streamed where the card and the
+resource allow it; where the answer ends before the task does, the task is asked for until it has.
 
 Hazard: a task that is given up here must be cancelled there, also if the container has not yet said what it calls it.
 """
@@ -16,7 +16,8 @@ import structlog
 
 from lambdaagent.a2a import Json, from_container
 from lambdaagent.a2a.errors import Problem
-from lambdaagent.a2a.states import TaskState, parse_state
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import state_of
 from lambdaagent.a2a.versions import Version
 from lambdaagent.agents import endpoints
 from lambdaagent.agents.callee import Callee
@@ -124,7 +125,7 @@ class Relay:
                 endpoint = await endpoints.find(self._client, callee, target)
                 params = endpoint.of_task(remote, context_id)
                 result = await self._calls.one(target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS)
-            state = parse_state(from_container.task(result)["status"].get("state"))
+            state = state_of(from_container.task(result))
         except RemoteError as error:
             if error.code == Problem.TASK_NOT_FOUND.value.code:
                 return
@@ -132,7 +133,7 @@ class Relay:
         except (UpstreamError, BadTargetError, TimeoutError, ValueError) as error:
             log.info("task.cancel_not_answered", agent=callee.key, error=str(error) or type(error).__name__)
             return
-        if state is not None and state.terminal and state is not TaskState.CANCELED:
+        if state.terminal and state is not TaskState.CANCELED:
             raise RefusedMessageError(Problem.TASK_NOT_CANCELABLE.value.code, "the task has ended")
         if (callee.key, remote) in self._running:
             self._canceled.add((callee.key, remote))
@@ -213,7 +214,7 @@ def _works_on(task: Json, message_id: Any) -> bool:
     has_it = isinstance(history, list) and any(
         isinstance(each, dict) and each.get("messageId") == message_id for each in history
     )
-    return has_it and not (parse_state(task["status"].get("state")) or TaskState.UNSPECIFIED).terminal
+    return has_it and not state_of(task).terminal
 
 
 def _knows_nothing(begun: "asyncio.Task[_Answer]") -> bool:

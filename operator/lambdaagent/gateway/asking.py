@@ -71,16 +71,13 @@ def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Jso
         what = request.headers.get("Content-Type", "no type")[:100].encode(errors="replace").decode()
         size = f" of {request.content_length} bytes" if request.content_length is not None else ""
         text = f"The body{size} ({what}) was passed on to the agent and not kept."
-        parts = [{"text": text}]
-        message_id = request.app[SERVICES].clock.new_id()
-        return {"messageId": message_id, "role": str(Role.USER), "parts": parts, "metadata": {"skillId": skill.id}}
+        return _of_caller(request, skill, [{"text": text}])
     try:
-        return message_of(request, skill, body)
+        return _message_of(request, skill, body)
     except ProblemError:
         # The container has taken it as it is, whatever its type says.
         raw = {"raw": b64encode(body).decode(), "mediaType": "application/octet-stream"}
-        message_id = request.app[SERVICES].clock.new_id()
-        return {"messageId": message_id, "role": str(Role.USER), "parts": [raw], "metadata": {"skillId": skill.id}}
+        return _of_caller(request, skill, [raw])
 
 
 async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
@@ -88,7 +85,7 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
     message = await _message(request, skill)
     with _refused():
         # Streamed where the container can: a long answer is then not cut for being silent.
-        sent = Send(message, extensions=extensions.asked(request.headers), streamed=entry.streams)
+        sent = Send(message, extensions=extensions.asked(request.headers), streamed=entry.callee.streams)
         task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=principals.client(request))
     state = state_of(task)
     if state is not TaskState.COMPLETED:
@@ -113,12 +110,12 @@ def _refused() -> Iterator[None]:
 
 
 async def _message(request: web.Request, skill: Skill) -> Json:
-    return message_of(request, skill, await bodies.whole(request))
+    return _message_of(request, skill, await bodies.whole(request))
 
 
-def message_of(request: web.Request, skill: Skill, body: bytes) -> Json:
+def _message_of(request: web.Request, skill: Skill, body: bytes) -> Json:
     """The body as a message. Raises ProblemError where it is not what its type says."""
-    content_type, clock = request.headers.get("Content-Type", ""), request.app[SERVICES].clock
+    content_type = request.headers.get("Content-Type", "")
     try:
         content_type.encode()
     except UnicodeEncodeError:
@@ -128,5 +125,14 @@ def message_of(request: web.Request, skill: Skill, body: bytes) -> Json:
         parts = answers.parts_of(content_type, body, filename=filename) or [{"text": ""}]
     except ValueError as error:
         raise ProblemError(400, "bad-body", f"The body is not what its type says: {error}.") from None
-    metadata = {"skillId": skill.id, invoke.DIRECT: content_type or "application/octet-stream"}
-    return {"messageId": clock.new_id(), "role": str(Role.USER), "parts": parts, "metadata": metadata}
+    return _of_caller(request, skill, parts, **{invoke.DIRECT: content_type or "application/octet-stream"})
+
+
+def _of_caller(request: web.Request, skill: Skill, parts: list[Json], **metadata: str) -> Json:
+    message_id = request.app[SERVICES].clock.new_id()
+    return {
+        "messageId": message_id,
+        "role": str(Role.USER),
+        "parts": parts,
+        "metadata": {"skillId": skill.id, **metadata},
+    }

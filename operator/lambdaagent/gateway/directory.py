@@ -52,7 +52,6 @@ class Entry:
     ready: bool
     why_not: str  # why it cannot be called; empty where it can
     offered: tuple[Version, ...]
-    streams: bool
     pushes: bool
     extensions: tuple[Extension, ...]
     last_modified: str  # as an HTTP date
@@ -251,7 +250,6 @@ def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modifie
         ready=not why_not,
         why_not=why_not,
         offered=tuple(cards.offered(a2a)),
-        streams=cards.capabilities(a2a).streaming,
         pushes=cards.capabilities(a2a).push_notifications,
         extensions=tuple(a2a.extensions),
         last_modified=format_datetime(last_modified, usegmt=True),

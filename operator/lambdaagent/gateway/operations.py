@@ -56,7 +56,7 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
         said = request.query.get(versions.HEADER)
     versions.parse(said)
     versions.require(dialect.version, offered=entry.offered)
-    if (operation.streamed and not entry.streams) or (operation.push and not entry.pushes):
+    if (operation.streamed and not entry.callee.streams) or (operation.push and not entry.pushes):
         raise unsupported(operation)
     asked: tuple[str, ...] = ()
     if operation in _MESSAGES:

@@ -162,8 +162,7 @@ class Engine:
                 if "message" in outcome and may_be_message(request):
                     yield StreamEvent(str(live.record.version), outcome)
                     return
-            yield begun
-            async for event in self._follow(live, position=following.Position(int(begun.id)), until_settled=True):
+            async for event in self._follow(live, first=begun, until_settled=True):
                 yield event
 
     async def ask(self, callee: Callee, request: Send, *, client: Client = _ANYBODY) -> Json:
@@ -369,10 +368,16 @@ class Engine:
             yield live
 
     async def _follow(
-        self, live: Live, *, position: following.Position | None = None, until_settled: bool
+        self,
+        live: Live,
+        *,
+        first: StreamEvent | None = None,
+        position: following.Position | None = None,
+        until_settled: bool,
     ) -> AsyncGenerator[StreamEvent, None]:
+        """Without a position from a snapshot on: `first`, or that of now."""
         if position is None:
-            first = following.snapshot(live.record)
+            first = first or following.snapshot(live.record)
             yield first
             position = following.Position(int(first.id))
         followed = following.follow(

@@ -72,6 +72,23 @@ def _framed(id_: Any, answer: Any) -> Json:
     return {"jsonrpc": "2.0", "id": id_, "result": answer}
 
 
+def answering_late(remote: Remote, *, asked: asyncio.Event, until: str, came: asyncio.Event) -> Any:
+    """The server's `respond`, which answers SendMessage, noted in `asked`, when the method `until` came."""
+    loop = asyncio.get_running_loop()
+
+    def respond(seen: Seen) -> tuple[int, dict[str, str], bytes]:
+        method = json.loads(seen.body)["method"] if seen.body else ""
+        if method == "SendMessage":
+            loop.call_soon_threadsafe(asked.set)
+            asyncio.run_coroutine_threadsafe(asyncio.wait_for(came.wait(), 20), loop).result(25)
+        answer = remote.respond(seen)
+        if method == until:
+            loop.call_soon_threadsafe(came.set)
+        return answer
+
+    return respond
+
+
 def serve(server: PlainAgent, found: World, remote: Remote, **a2a: Any) -> None:
     """Puts the agent `shop/relayed` into the gateway, with this server as its container."""
     server.respond = remote.respond

@@ -1,7 +1,6 @@
 """Containers and callers that do what they must not: nothing breaks, leaks, hangs or grows for it."""
 
 import asyncio
-import json
 import re
 import time
 from typing import Any
@@ -11,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, HI, Error, Remote, said, serve, stream
 from tests.integration.gateway.test_direct_calls import SAY, TEXT, report
-from tests.integration.gateway.upstream import PlainAgent, Seen, raw_server
+from tests.integration.gateway.upstream import PlainAgent, raw_server
 from tests.integration.gateway.world import World, message, world
 
 from lambdaagent.agents import filenames
@@ -96,24 +95,13 @@ async def test_a_container_that_lists_nonsense_does_not_break_a_cancellation(
 ) -> None:
     """The task is given up before the container has named it, and is looked for in the container's list."""
     asked, listing = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
     server = Remote(answers={"SendMessage": HI, "CancelTask": by_hand.task("CANCELED")})
     server.answers["ListTasks"] = {"tasks": [listed]}
-    respond = server.respond
-
-    def slowly(seen: Seen) -> tuple[int, dict[str, str], bytes]:
-        method = json.loads(seen.body)["method"] if seen.body else ""
-        if method == "SendMessage":
-            loop.call_soon_threadsafe(asked.set)
-            asyncio.run_coroutine_threadsafe(asyncio.wait_for(listing.wait(), 20), loop).result(25)
-        elif method == "ListTasks":
-            loop.call_soon_threadsafe(listing.set)
-        return respond(seen)
 
     with capture_logs() as logs:
         async with world() as found:
             serve(container, found, server)
-            container.respond = slowly
+            container.respond = by_hand.answering_late(server, asked=asked, until="ListTasks", came=listing)
             sent = asyncio.create_task(found.rpc("SendMessage", {"message": message("x", contextId="c")}, path=AGENT))
             await asyncio.wait_for(asked.wait(), 10)
             (task,) = (await found.rpc("ListTasks", {"contextId": "c"}, path=AGENT))["result"]["tasks"]

@@ -1,13 +1,12 @@
 """Errors of a container that is an A2A server, and cancellations that reach it."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, METHODS, Error, Json, Remote, said, serve, stream, until
-from tests.integration.gateway.upstream import PlainAgent, Seen
+from tests.integration.gateway.upstream import PlainAgent
 from tests.integration.gateway.world import message, world
 
 
@@ -182,28 +181,16 @@ async def test_a_blocking_send_that_is_cancelled_is_found_at_the_container_by_it
 ) -> None:
     """The container names a task only when it has ended, and lists it meanwhile."""
     answers, canceled = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
     listed = [
         by_hand.task("WORKING", id_="another's", history=[message("x", messageId="m-9")]),
         by_hand.task("COMPLETED", id_="ended", history=[message("x")]),
         by_hand.task("WORKING", id_="theirs", history=[message("x")]),
     ]
     server = Remote(answers={"ListTasks": {"tasks": listed}, "CancelTask": by_hand.task("CANCELED")})
-    respond = server.respond
-
-    def slowly(seen: Seen) -> tuple[int, dict[str, str], bytes]:
-        method = json.loads(seen.body)["method"] if seen.body else ""
-        if method == "SendMessage":
-            loop.call_soon_threadsafe(answers.set)
-            asyncio.run_coroutine_threadsafe(asyncio.wait_for(canceled.wait(), 20), loop).result(25)
-        answer = respond(seen)
-        if method == "CancelTask":
-            loop.call_soon_threadsafe(canceled.set)
-        return answer
 
     async with world() as found:
         serve(container, found, server)
-        container.respond = slowly
+        container.respond = by_hand.answering_late(server, asked=answers, until="CancelTask", came=canceled)
         sent = asyncio.create_task(found.rpc("SendMessage", {"message": message("x", contextId="c")}, path=AGENT))
         await asyncio.wait_for(answers.wait(), 10)
         (task,) = (await found.rpc("ListTasks", {"contextId": "c"}, path=AGENT))["result"]["tasks"]
