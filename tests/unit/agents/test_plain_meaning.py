@@ -100,6 +100,29 @@ def test_a_message_does_not_end_the_task_where_more_comes(clock: Clock) -> None:
     assert len(task["artifacts"]) == 1
 
 
+@pytest.mark.parametrize("state", ["TASK_STATE_FAILED", "failed", "TASK_STATE_REJECTED", "TASK_STATE_COMPLETED"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"artifactUpdate": {"artifact": {"artifactId": "a", "parts": "none"}}},
+        {"statusUpdate": {"status": {"state": "no state"}}},
+        {"kind": "artifact-update", "artifact": {"artifactId": "a", "parts": [{"kind": "video"}]}},
+    ],
+    ids=["parts", "state", "kind"],
+)
+def test_what_follows_the_end_in_one_piece_does_not_hide_its_reason(clock: Clock, state: str, after: Json) -> None:
+    end = {"statusUpdate": {"status": {"state": state, "message": said("the reason")}}}
+    body = b"".join(b"data: %b\n\n" % orjson.dumps(each) for each in (end, after))
+    headers = {"content-type": "text/event-stream"}
+    task = task_after(answers.interpret(status=200, headers=headers, body=body, clock=clock)[:1])
+    assert words(task) == ["the reason"]
+    fed: list[Json] = []
+    with pytest.raises(ValueError, match=r"must|not a task state|has the kind"):
+        for updates in answers.Stream(clock=clock, limit=100_000).feed(body):
+            fed += updates
+    assert words(task_after(fed)) == ["the reason"]
+
+
 @pytest.mark.parametrize(
     "data",
     [
