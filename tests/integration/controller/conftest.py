@@ -69,7 +69,8 @@ class Cluster:
     def has(self, name: str, kind: str, status: str) -> Any:
         """The condition, if it has this status for the present generation."""
         condition, agent = self.condition(name, kind), self.agent(name)
-        current = condition and condition["observedGeneration"] == agent["metadata"]["generation"]
+        # A condition that another wrote may say no generation: nothing is known of the present one then.
+        current = condition and condition.get("observedGeneration") == agent["metadata"]["generation"]
         return condition if current and condition["status"] == status else None
 
 

@@ -66,7 +66,13 @@ async def test_eventing_moves_to_plain_rabbitmq_and_back_and_each_says_its_own(c
     assert waiting["reason"] == "AwaitingDispatcher"
     assert cluster.condition("mover", "EventingReady") is None
 
-    said = {"type": "EventingReady", "status": "True", "reason": "Bound", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    said = {
+        "type": "EventingReady",
+        "status": "True",
+        "reason": "Bound",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "observedGeneration": waiting["observedGeneration"],
+    }
     document = {"apiVersion": "lambda.knative.io/v1alpha1", "kind": "LambdaAgent", "status": {"conditions": [said]}}
     cluster.rest.apply(f"{cluster.agents}/mover/status", document, manager="lambdaagent-dispatcher")
     await eventually(lambda: cluster.has("mover", "Ready", "True"))
