@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.channel import Channel
+from lambdaagent.broker.channel import Channel, MissingError
 from lambdaagent.broker.delays import Delays
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.heads import Heads
@@ -61,6 +61,8 @@ class Consumer(ABC):
     """Awaited on every new channel; makes what `bury` needs."""
     heads: Heads
     delays: Delays
+    lost: Callable[[], None]
+    """The queue is not there, or went while it was consumed."""
     drain_timeout: float = 30.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=15.0))
     now: Callable[[], float] = time.time
@@ -134,6 +136,8 @@ class Consumer(ABC):
                     self._channel = None
                     await channel.close()
             except LambdaAgentError as problem:
+                if isinstance(problem, MissingError):
+                    self.lost()
                 log.warning("cannot consume", queue=self.queue, problem=str(problem))
             if not paused:
                 await asyncio.sleep(self.backoff.delay(attempt))
@@ -146,10 +150,15 @@ class Consumer(ABC):
 
         self._channel = channel
         self.session += 1
-        # The broker ends a consumer when its queue goes; then everything is set up again.
-        channel.raw.add_on_cancel_callback(lambda _frame: channel.shut())
-        self.delays.unbind(self.queue)
+
+        def on_cancel(_frame: Any) -> None:
+            # The broker ends a consumer when its queue goes; then everything is set up again.
+            channel.shut()
+            self.lost()
+
+        channel.raw.add_on_cancel_callback(on_cancel)
         await self.prepare(channel)
+        await self.delays.rebind(channel, self.queue)
         await channel.call(channel.raw.basic_qos, prefetch_count=self.parallelism + _AHEAD)
         self.begin(channel)
         await channel.call(channel.raw.basic_consume, queue=self.queue, on_message_callback=on_message)

@@ -9,7 +9,7 @@ and hold up everybody behind it, so `DUE` has another way out for those of agent
 from dataclasses import dataclass, field, replace
 
 from lambdaagent.broker import queues
-from lambdaagent.broker.channel import Channel
+from lambdaagent.broker.channel import Channel, MissingError
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.publisher import Publisher
@@ -50,9 +50,28 @@ class Delays:
         self._made = False
         self._bound.clear()
 
-    def unbind(self, queue: str) -> None:
-        """It may have been deleted meanwhile, and its way back with it, by whatever process."""
-        self._bound.discard(queue)
+    async def rebind(self, channel: Channel, queue: str) -> None:
+        """The queue may have been deleted and made again meanwhile: what waits for it must find its way back."""
+        if queue in self._bound:
+            await queues.bind(channel, queue=queue, exchange=DUE, routing_key=queue)
+
+    async def mend(self) -> None:
+        """Makes again what somebody deleted of it: else what waits there would wait for ever."""
+        if not self._made:
+            return
+        channel = await self.link.channel()
+        try:
+            await self._make(channel)
+        finally:
+            await channel.close()
+        for queue in list(self._bound):
+            channel = await self.link.channel()
+            try:
+                await self.rebind(channel, queue)
+            except MissingError:
+                self._bound.discard(queue)
+            finally:
+                await channel.close()
 
     async def _ensure(self, queue: str) -> None:
         """All steps at once: RabbitMQ 3.10 may lose a quorum queue that it made in the second before it was killed."""

@@ -17,6 +17,10 @@ class BlockedError(TemporaryError):
     """The broker takes nothing at the moment: it is short of memory or disk, or a queue is full."""
 
 
+class NoQueueError(TemporaryError):
+    """An agent wants the event and no queue took it: its queue or binding is not there, or not there yet."""
+
+
 class TopologyBusyError(TemporaryError):
     """Another process is changing the same exchange's bindings."""
 

@@ -14,7 +14,17 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError
-from lambdaagent.broker.protocol import NONE, REQUEUE, Binding, Delivery, Handler, Outcome, Verdict
+from lambdaagent.broker.protocol import (
+    NO_LOSSES,
+    NONE,
+    REQUEUE,
+    Binding,
+    Delivery,
+    Handler,
+    Loss,
+    Outcome,
+    Verdict,
+)
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
@@ -74,6 +84,14 @@ class InProcessBroker:
     @property
     def ready(self) -> bool:
         return True
+
+    @property
+    def problem(self) -> str:
+        return ""
+
+    @property
+    def losses(self) -> Mapping[str, Loss]:
+        return NO_LOSSES
 
     async def wait_ready(self) -> None:
         return None

@@ -8,6 +8,7 @@ the connection but must be visible to whoever waits for a confirm.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -17,22 +18,29 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.errors import UsageError
+from lambdaagent.service_urls import checked
 
 log = structlog.get_logger(__name__)
 
 _OPEN_TIMEOUT = 20.0
+_ACCESS_REFUSED, _NOT_ALLOWED = 403, 530
+_LOGIN_REFUSED = (exceptions.AuthenticationError, exceptions.ProbableAuthenticationError)
 _CLOSE_TIMEOUT = 5.0
 
 
 class Link:
     def __init__(self, *, url: str, name: str, heartbeat: int = 20, backoff: Backoff | None = None) -> None:
-        self._parameters = URLParameters(url)
+        """Raises UsageError for what is no URL of RabbitMQ, without repeating it: there is a password in it."""
+        self._parameters = _parameters(url)
         self._parameters.heartbeat = heartbeat
         self._parameters.stack_timeout = self._parameters.socket_timeout = _OPEN_TIMEOUT / 2
         self._parameters.client_properties = {"connection_name": name}
         self._name = name
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._raw: Any = None
+        self.problem = ""
+        """Why there is no connection; empty while there is one."""
         self._up = asyncio.Event()
         self.unblocked = asyncio.Event()
         self.unblocked.set()
@@ -80,12 +88,15 @@ class Link:
             try:
                 self._raw = await self._open(lost)
                 attempt = 1
+                self.problem = ""
                 log.info("connected to RabbitMQ", connection=self._name)
                 self._up.set()
                 # Not awaited itself: a cancellation would cancel it, and it says when the socket is gone.
                 await asyncio.wait([lost])
+                self.problem = "the connection to RabbitMQ was lost"
                 log.warning("connection to RabbitMQ lost", connection=self._name, reason=repr(lost.result()))
             except BrokerUnavailableError as problem:
+                self.problem = str(problem)
                 log.warning("no connection to RabbitMQ", connection=self._name, problem=str(problem))
             finally:
                 self._up.clear()
@@ -105,7 +116,7 @@ class Link:
         def on_closed(_: Any, reason: BaseException) -> None:
             # Called for a connection that could not be opened and for one that broke.
             if not opened.done():
-                opened.set_exception(BrokerUnavailableError(f"cannot connect to RabbitMQ: {_cause(reason)}"))
+                opened.set_exception(BrokerUnavailableError(self._why(reason)))
             if not lost.done():
                 lost.set_result(reason)
 
@@ -120,6 +131,16 @@ class Link:
                 return await opened
         except TimeoutError:
             raise BrokerUnavailableError("RabbitMQ accepts no connection in time") from None
+
+    def _why(self, reason: BaseException) -> str:
+        user, vhost = self._parameters.credentials.username, self._parameters.virtual_host
+        for each in _causes(reason):
+            code = each.reply_code if isinstance(each, exceptions.ConnectionClosedByBroker) else None
+            if code == _ACCESS_REFUSED or isinstance(each, _LOGIN_REFUSED):
+                return f"login refused: RabbitMQ does not take the password of user {user!r}; see LAMBDAAGENT_AMQP_URL"
+            if code == _NOT_ALLOWED or isinstance(each, exceptions.ProbableAccessDeniedError):
+                return f"RabbitMQ refused user {user!r} the virtual host {vhost!r}: make it, or grant its rights"
+        return f"cannot connect to RabbitMQ: {_cause(reason)}"
 
     def _block(self) -> None:
         log.warning("RabbitMQ takes no messages for now: it is short of memory or disk", connection=self._name)
@@ -139,9 +160,27 @@ async def _close(raw: Any, lost: asyncio.Future[BaseException]) -> None:
         await asyncio.wait([lost], timeout=_CLOSE_TIMEOUT)
 
 
-def _cause(reason: BaseException) -> str:
-    """The last of pika's nested exceptions says what happened; the outer ones only that something did."""
-    while getattr(reason, "exceptions", None):
-        reason = reason.exceptions[-1]  # type: ignore[attr-defined]
+def _parameters(url: str) -> URLParameters:
+    example = "amqp://user:password@host:5672/%2F"
+    checked(url, variable="LAMBDAAGENT_AMQP_URL", schemes=("amqp", "amqps"), example=example)
+    try:
+        return URLParameters(url)
+    except (ValueError, TypeError, AttributeError, SyntaxError, OSError) as problem:
+        cause = type(problem).__name__
+        raise UsageError(f"LAMBDAAGENT_AMQP_URL has an option that pika does not take ({cause})") from None
+
+
+def _causes(reason: BaseException) -> Iterator[BaseException]:
+    """It and what pika nested in it, outermost first."""
+    yield reason
+    for inner in (getattr(reason, "exceptions", None) or [])[-1:]:
+        yield from _causes(inner)
     inner = getattr(reason, "exception", None)
-    return str(inner or reason) or repr(reason)
+    if isinstance(inner, BaseException):
+        yield from _causes(inner)
+
+
+def _cause(reason: BaseException) -> str:
+    """The innermost of pika's nested exceptions says what happened; the outer ones only that something did."""
+    *_, last = _causes(reason)
+    return str(last) or repr(last)

@@ -77,10 +77,31 @@ class Delivery:
 Handler = Callable[[Delivery], Awaitable[Outcome]]
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An exchange or queue of ours that somebody deleted; `problem` is why it is still missing."""
+
+    at: float  # when that was seen, seconds since the epoch
+    problem: str = ""
+
+
+NO_LOSSES: Mapping[str, Loss] = MappingProxyType({})
+
+
 class Broker(Protocol):
     @property
     def ready(self) -> bool:
         """Whether a publish would go out now."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why it is not ready, without a secret; empty while it is."""
+        ...
+
+    @property
+    def losses(self) -> Mapping[str, Loss]:
+        """By name: what was declared here and was gone later. It is made again within seconds; what it held is lost."""
         ...
 
     async def wait_ready(self) -> None: ...

@@ -2,7 +2,7 @@
 
 RabbitMQ stops reading from connections that publish while it is short of memory; acknowledgements on the same
 connection would be stuck behind it. After every reconnection the declared topology is made again before anything is
-published, so that a broker which lost its state does not swallow events as unroutable.
+published, so that a broker which lost its state does not swallow events as unroutable; in between, `upkeep` looks.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.ordered import OrderedConsumer
 from lambdaagent.broker.parallel import ParallelConsumer
-from lambdaagent.broker.protocol import NONE, Binding, Handler
+from lambdaagent.broker.protocol import NONE, Binding, Handler, Loss
 from lambdaagent.broker.publisher import Publisher
 from lambdaagent.broker.topology import Topology, Wanted
+from lambdaagent.broker.upkeep import Upkeep
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
@@ -45,6 +46,7 @@ class RabbitMQBroker:
         drain_timeout: float = 30.0,
         turn_seconds: float = 600.0,
         heartbeat: int = 20,
+        look_every: float = 5.0,
         backoff: Backoff | None = None,
     ) -> None:
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
@@ -64,6 +66,14 @@ class RabbitMQBroker:
         self._delays = Delays(self._in, self._publisher)
         self._queue_type = queue_type
         self._consumers: set[Consumer] = set()
+        self._upkeep = Upkeep(
+            standing=lambda: self._standing,
+            mend=self._mend,
+            mend_shared=self._delays.mend,
+            ready=lambda: self.ready,
+            every=look_every,
+        )
+        self._looking: asyncio.Task[None] | None = None
         # The lock on the broker is the connection's, so it does not keep two tasks of this process apart.
         self._declaring = asyncio.Lock()
 
@@ -71,9 +81,13 @@ class RabbitMQBroker:
         self._out.start()
         self._in.start()
         self._publisher.start()
+        self._looking = asyncio.create_task(self._upkeep.run(), name="look after RabbitMQ")
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         await self._publisher.stop()
         await self._in.stop()
         await self._out.stop()
@@ -81,6 +95,18 @@ class RabbitMQBroker:
     @property
     def ready(self) -> bool:
         return self._publisher.ready and self._in.connected
+
+    @property
+    def problem(self) -> str:
+        if self.ready:
+            return ""
+        if not self._out.unblocked.is_set():
+            return "RabbitMQ takes nothing: it is short of memory or disk; see its log"
+        return self._out.problem or self._in.problem or "there is no connection to RabbitMQ yet"
+
+    @property
+    def losses(self) -> Mapping[str, Loss]:
+        return self._upkeep.losses
 
     async def wait_ready(self) -> None:
         await self._publisher.wait_ready()
@@ -155,6 +181,7 @@ class RabbitMQBroker:
                 prepare=lambda channel: queues.ensure_dead_letters(channel, dead_letters, queue_type=self._queue_type),
                 heads=self._heads,
                 delays=self._delays,
+                lost=self._upkeep.tell,
                 drain_timeout=self._drain_timeout,
                 backoff=self._backoff,
             )
@@ -183,15 +210,24 @@ class RabbitMQBroker:
 
     async def _restore(self) -> None:
         async with self._declaring:
+            stood = dict(self._standing)
             self._standing.clear()
             self._delays.forget()
             for wanted in list(self._wanted.values()):
                 try:
-                    await self._topology.declare(wanted)
+                    if stood.get(wanted.exchange) == wanted:
+                        self._upkeep.note(wanted.exchange, await self._topology.mend(wanted))
+                    else:
+                        await self._topology.declare(wanted)
                     self._standing[wanted.exchange] = wanted
                 except LambdaAgentError as problem:
                     # Publishing goes on: the exchange may well be as it was.
                     log.error("cannot restore the topology", exchange=wanted.exchange, problem=str(problem))
+
+    async def _mend(self, exchange: str) -> dict[str, str] | None:
+        async with self._in_time(f"looking after {exchange}"), self._declaring:
+            wanted = self._standing.get(exchange)
+            return None if wanted is None else await self._topology.mend(wanted)
 
     @asynccontextmanager
     async def _in_time(self, what: str) -> AsyncIterator[None]:

@@ -60,6 +60,45 @@ class Topology:
         async with self._alone(f"{wanted.exchange}.bindings") as (confirmed, existed):
             return await self._declare(confirmed, wanted, before=before, existed=existed)
 
+    async def mend(self, wanted: Wanted) -> dict[str, str]:
+        """Makes again what somebody deleted of what the record says was made. Raises TemporaryError.
+
+        What was missing by name, and with it what RabbitMQ has against making it, or nothing. Nothing is unbound, and
+        what another process has unbound since stays so: it may know more than this one. AMQP cannot tell whether a
+        binding is there, so all are made once more.
+        """
+        name = f"{wanted.exchange}.bindings"
+        async with self._alone(name) as (confirmed, existed):
+            channel = confirmed.channel
+            tags, entries = await record.read(channel, name, wait=existed) if existed else ([], [])
+            if not tags:
+                await self._register(wanted.exchange)
+                await self._declare(confirmed, wanted, before=None, existed=False)
+                return {wanted.exchange: ""}
+            found = {}
+            for exchange in (wanted.exchange, *wanted.forwards):
+                if not await self._finds("exchange_declare", exchange=exchange):
+                    found[exchange] = ""
+                try:
+                    await _exchange(channel, exchange)
+                except TopologyError as problem:
+                    return found | {exchange: str(problem)}
+            made = {_read(entry) for entry in entries} & wanted.bound()
+            for queue in sorted(wanted.queues.keys() & _queues(made)):
+                if not await self._exists(queue):
+                    found[queue] = ""
+                try:
+                    await self._ensure(queue, dead_letters=wanted.dead_letters)
+                except TopologyError as problem:
+                    found[queue] = str(problem)
+            if wanted.dead_letters is not None:
+                if not await self._exists(wanted.dead_letters):
+                    found[wanted.dead_letters] = ""
+                await queues.ensure_dead_letters(channel, wanted.dead_letters, queue_type=self.queue_type)
+            for bound in sorted(made):
+                await _bind(channel, wanted.exchange, bound)
+            return found
+
     async def exchanges(self) -> frozenset[str]:
         """Those that were declared and not removed, by whatever process."""
         async with self._alone(EXCHANGES) as (confirmed, existed):
@@ -121,13 +160,11 @@ class Topology:
         channel, name = confirmed.channel, f"{wanted.exchange}.bindings"
         standing = before.queues if before is not None else {}
         if before is None:
-            await channel.call(
-                channel.raw.exchange_declare, exchange=wanted.exchange, exchange_type="headers", durable=True
-            )
+            await _exchange(channel, wanted.exchange)
             if wanted.dead_letters is not None:
                 await queues.ensure_dead_letters(channel, wanted.dead_letters, queue_type=self.queue_type)
         for target in wanted.forwards:
-            await channel.call(channel.raw.exchange_declare, exchange=target, exchange_type="headers", durable=True)
+            await _exchange(channel, target)
         refused: dict[str, str] = {}
         for queue in wanted.queues.keys() - standing.keys():
             try:
@@ -164,9 +201,16 @@ class Topology:
             await channel.close()
 
     async def _exists(self, queue: str) -> bool:
+        return await self._finds("queue_declare", queue=queue)
+
+    async def _is_exchange(self, exchange: str) -> bool:
+        return await self._finds("exchange_declare", exchange=exchange)
+
+    async def _finds(self, method: str, **arguments: Any) -> bool:
+        """On a channel of its own, which closes where there is nothing of that name."""
         channel = await self.link.channel()
         try:
-            await channel.call(channel.raw.queue_declare, queue=queue, passive=True)
+            await channel.call(getattr(channel.raw, method), passive=True, **arguments)
         except MissingError:
             return False
         finally:
@@ -200,6 +244,10 @@ def _bound(queue: str, binding: Binding) -> Bound:
 
 def _queues(bound: Iterable[Bound]) -> frozenset[str]:
     return frozenset(name for name, _ in bound if not name.startswith(_EXCHANGE))
+
+
+async def _exchange(channel: Channel, name: str) -> None:
+    await channel.call(channel.raw.exchange_declare, exchange=name, exchange_type="headers", durable=True)
 
 
 async def _bind(channel: Channel, exchange: str, bound: Bound, *, undo: bool = False) -> None:

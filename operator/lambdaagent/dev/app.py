@@ -35,7 +35,7 @@ from lambdaagent.dispatcher.delivering import Reply
 from lambdaagent.dispatcher.metrics import Metrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.brokers import Taking
+from lambdaagent.gateway.brokers import Taking, judged
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.serving import serve
@@ -222,7 +222,7 @@ class _Publisher:
         for entry in self.directory.after(None):
             if self.exchanges.of(entry.agent) == exchange:
                 taking.add(entry)
-        return routed and (not taking.patterned or taking.takes(event))
+        return judged(event, routed, taking)
 
 
 def _reply(agent: LambdaAgent, *, tasks: Engine, broker: Broker, exchanges: _Exchanges) -> Reply:

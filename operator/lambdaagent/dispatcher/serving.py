@@ -1,9 +1,9 @@
 """Makes RabbitMQ what the agents want, and consumes their queues: level-triggered, from whatever is known by then.
 
 Changes are gathered for a moment, so that a thousand agents at the start are one pass. Each pass declares the exchanges
-that differ from the last one, takes away what nobody wants any more, and starts, replaces or ends consumers. Now and
-then everything is declared anew, because somebody may have removed some of it. What RabbitMQ refuses is said in the
-agent's condition and tried again then, not in a loop.
+that differ from the last one, takes away what nobody wants any more, and starts, replaces or ends consumers. What
+somebody deletes the broker makes again, and what RabbitMQ refuses is tried again with the next resync, not in a loop;
+the agent's condition says both.
 
 Hazard: another dispatcher may have seen an agent that this one has not seen yet, or sees only while a pass is under
 way, and made its queue, which holds events. So the queue of an agent that a pass did not begin with stays for some
@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 
@@ -22,7 +23,7 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
-from lambdaagent.broker.protocol import Broker, Handler
+from lambdaagent.broker.protocol import Broker, Handler, Loss
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology
 from lambdaagent.dispatcher.wanted import Exchange, Picture, is_watched, picture
@@ -55,10 +56,13 @@ class Serving:
     look_every: float = 5.0
     patience: float = 30.0
     """Seconds for which RabbitMQ may be away before every agent's condition says so."""
+    losses_said: float = 3600.0
+    """Seconds for which the condition says that a queue was deleted and made again."""
     grace: float = 10.0
     """Seconds for which the queue of an unknown agent stays."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
     standing: bool = field(default=False, init=False)
     """Whether everything that is wanted was declared at least once."""
@@ -74,7 +78,8 @@ class Serving:
     _gone: set[str] = field(default_factory=set, init=False)  # queues of agents that were removed
     _strangers: dict[str, float] = field(default_factory=dict, init=False)  # when such a queue was first met
     _again_at: float | None = field(default=None, init=False)  # when the first of them is old enough
-    _away: bool = field(default=False, init=False)
+    _away: str = field(default="", init=False)  # why RabbitMQ is
+    _lost: dict[str, Loss] = field(default_factory=dict, init=False)
 
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
         """`target` is None while the agent has no address: its events wait."""
@@ -123,15 +128,25 @@ class Serving:
                 await asyncio.wait(self._ending)
 
     async def _look(self) -> None:
-        """Says of all agents that RabbitMQ is away, and takes it back. A restart passes unsaid."""
+        """Says of all agents that RabbitMQ is away, or lost something of theirs, and takes it back.
+
+        A restart passes unsaid.
+        """
         missed = 0.0
         while True:
             await self.sleep(self.look_every)
             missed = 0.0 if self.broker.ready else missed + self.look_every
-            if (missed >= self.patience) is not self._away:
-                self._away = not self._away
-                log.warning("rabbitmq.away" if self._away else "rabbitmq.back", agents=len(self._agents))
+            away = (self.broker.problem or "it takes no events") if missed >= self.patience else ""
+            if bool(away) is not bool(self._away):
+                log.warning("rabbitmq.away" if away else "rabbitmq.back", agents=len(self._agents), problem=away)
+            lost = self._recent_losses()
+            if away != self._away or lost != self._lost:
+                self._away, self._lost = away, lost
                 self._say()
+
+    def _recent_losses(self) -> dict[str, Loss]:
+        since = self.now() - self.losses_said
+        return {name: loss for name, loss in self.broker.losses.items() if loss.problem or loss.at >= since}
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -260,10 +275,19 @@ class Serving:
         if topology is None:
             return None
         if self._away:
-            message = "RabbitMQ takes no events: it cannot be reached, or is short of memory or disk; see its log"
-            return Readiness("False", "RabbitMQUnavailable", message)
+            return Readiness("False", "RabbitMQUnavailable", f"RabbitMQ takes no events: {self._away}")
         for name in (topology.exchange, topology.queue):
             if (problem := self._refused.get(name)) is not None:
                 return Readiness("False", "RefusedByRabbitMQ", problem)
+        of_it = (topology.exchange, topology.queue, topology.dead_letters)
+        lost = {name: self._lost[name] for name in of_it if name in self._lost}
+        for name, loss in lost.items():
+            if loss.problem:
+                return Readiness("False", "Missing", f"somebody deleted {name} on RabbitMQ: {loss.problem}")
         waiting = "" if bound else "; its events wait there until the agent has an address"
-        return Readiness("True", "Ready", f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}")
+        stands = f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"
+        if lost:
+            at = datetime.fromtimestamp(max(loss.at for loss in lost.values()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            what = f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost"
+            return Readiness("True", "MadeAgain", f"{stands}; {what}")
+        return Readiness("True", "Ready", stands)

@@ -11,6 +11,7 @@ from lambdaagent.agents.posting import post
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.broker.errors import NoQueueError
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.children.calling import AGENT
 from lambdaagent.events.cloudevents import Event
@@ -25,12 +26,13 @@ BrokerKey = tuple[str, str]  # namespace, Broker
 class Taking:
     """What the agents on one Broker take: whole types and sources (None: any), patterns, and calls of their skills.
 
-    What they forward counts as taken: who takes it there is the other Broker's to know.
+    What they forward counts as taken: who takes it there is the other Broker's to know. It is in no queue of this one.
     """
 
     exact: dict[str, set[str | None]] = field(default_factory=dict)
     patterned: list[Interest] = field(default_factory=list)
     called: set[tuple[str, str]] = field(default_factory=set)
+    forwarded: set[str] = field(default_factory=set)
 
     def add(self, entry: Entry) -> None:
         agent = entry.agent
@@ -43,11 +45,14 @@ class Taking:
             for kind, sources in wanted.exact.items():
                 self.exact.setdefault(kind, set()).update(sources)
         for forward in eventing.forwards if eventing else ():
-            for kind in forward.event_types:
-                self.exact.setdefault(kind, set()).add(None)
+            self.forwarded.update(forward.event_types)
         self.called.update((agent.name, kind) for kind in entry.calls.skills)
 
     def takes(self, event: Event) -> bool:
+        return event.type in self.forwarded or self.queues(event)
+
+    def queues(self, event: Event) -> bool:
+        """Whether a queue of an agent on this Broker is to take it."""
         sources = self.exact.get(event.type, ())
         return (
             None in sources
@@ -98,10 +103,9 @@ class Brokers:
         self._refresh()
         return key in self._taking and self._taking[key].takes(event)
 
-    def filtered(self, key: BrokerKey) -> bool:
-        """Whether more reaches queues than is wanted, so that the broker's word on it is too good."""
+    def taking(self, key: BrokerKey) -> Taking:
         self._refresh()
-        return key in self._taking and bool(self._taking[key].patterned)
+        return self._taking.get(key) or Taking()
 
 
 def broker_of(agent: LambdaAgent) -> BrokerKey | None:
@@ -157,5 +161,18 @@ class RabbitMQPublisher:
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
         routed = await self.broker.publish(event, exchange=exchange)
-        key = naming.broker_of_exchange(exchange)
-        return routed and (not self.brokers.filtered(key) or self.brokers.takes(key, event))
+        return judged(event, routed, self.brokers.taking(naming.broker_of_exchange(exchange)))
+
+
+def judged(event: Event, routed: bool, taking: Taking) -> bool:
+    """Whether an agent gets it, of what the broker says and the agents want. Raises NoQueueError: it is lost now.
+
+    The broker's word is too good where a pattern's queue takes everything, and says of an exchange whose queues or
+    bindings somebody deleted only that nobody is there.
+    """
+    if not routed and taking.queues(event):
+        raise NoQueueError(
+            f"an agent takes events of type {event.type[:200]} and RabbitMQ has no queue bound for it: the dispatcher "
+            f"makes it within seconds; publish it again, and see the agent's condition EventingReady if this stays"
+        )
+    return routed and (not taking.patterned or taking.takes(event))

@@ -12,7 +12,7 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Binding, Delivery, Handler, Outcome
+from lambdaagent.broker.protocol import ACK, Binding, Delivery, Handler, Loss, Outcome
 from lambdaagent.dispatcher.serving import Served, Serving
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.settings import Installation
@@ -23,10 +23,20 @@ TARGET = Target.parse("http://127.0.0.1:1")
 
 class Leaving(InProcessBroker):
     here = True
+    why = "login refused: RabbitMQ does not take the password of user 'agents'"
+    lost: dict[str, Loss] = {}
 
     @property
     def ready(self) -> bool:
         return self.here
+
+    @property
+    def problem(self) -> str:
+        return "" if self.here else self.why
+
+    @property
+    def losses(self) -> dict[str, Loss]:
+        return self.lost
 
 
 class World:
@@ -55,6 +65,10 @@ class World:
             return ACK
 
         return handle
+
+    def message(self, name: str) -> str:
+        found = self.said.get(name)
+        return found.message if found is not None else ""
 
     def reason(self, name: str) -> str:
         found = self.said.get(name)
@@ -85,7 +99,34 @@ async def test_an_absence_is_said_after_a_while_and_taken_back(world: World) -> 
     assert world.reason("a") == "Ready", "a restart is not worth a word"
     world.ticks.put_nowait(None)
     await eventually(lambda: world.reason("a") == "RabbitMQUnavailable")
+    assert "login refused" in world.message("a")
+    world.broker.why = "there is no connection to RabbitMQ yet"
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.message("a").endswith(world.broker.why))
     world.broker.here = True
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Ready")
+
+
+@pytest.mark.parametrize(
+    "name", ["lambdaagent.shop.lambdaagents", "lambdaagent.shop.agent.a", "lambdaagent.shop.dead-letters"]
+)
+async def test_what_somebody_deleted_on_rabbitmq_is_said_for_a_while(world: World, name: str) -> None:
+    now = [1_000_000.0]
+    world.serving.now = lambda: now[0]
+    for each in ("a", "other"):
+        world.serving.upsert(agent(each, subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == world.reason("other") == "Ready")
+    world.broker.lost = {name: Loss(now[0], "RabbitMQ refused it")}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Missing")
+    assert world.said["a"] == Readiness("False", "Missing", f"somebody deleted {name} on RabbitMQ: RabbitMQ refused it")
+    world.broker.lost = {name: Loss(now[0])}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "MadeAgain")
+    assert f"{name} was not on RabbitMQ at 1970-01-12T13:46:40Z" in world.message("a")
+    assert world.reason("other") == ("Ready" if ".agent." in name else "MadeAgain")
+    now[0] += 3601
     world.ticks.put_nowait(None)
     await eventually(lambda: world.reason("a") == "Ready")
 

@@ -8,7 +8,7 @@ from typing import Any
 from lambdaagent.broker import letters as boxes
 from lambdaagent.broker.link import Link
 from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
-from lambdaagent.errors import LambdaAgentError, UsageError
+from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.errors import EventError
 
@@ -54,12 +54,7 @@ class QueuedLetters:
 @contextlib.asynccontextmanager
 async def opened(url: str, namespaces: Sequence[str]) -> AsyncIterator[QueuedLetters]:
     """Raises UsageError, which does not repeat the URL: there is a password in it."""
-    try:
-        link = Link(url=url, name="lambdaagent events dlq") if url.startswith(("amqp://", "amqps://")) else None
-    except (ValueError, TypeError, AttributeError):
-        link = None
-    if link is None:
-        raise UsageError("LAMBDAAGENT_AMQP_URL is not a URL like amqp://user:password@host:5672/%2F")
+    link = Link(url=url, name="lambdaagent events dlq")
     link.start()
     try:
         yield QueuedLetters(link, namespaces)

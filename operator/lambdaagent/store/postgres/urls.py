@@ -1,8 +1,8 @@
 """The URL of a PostgreSQL, checked before anybody connects, and kept out of everything that is said."""
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from lambdaagent.errors import UsageError
+from lambdaagent import service_urls
 
 _SCHEMES = ("postgresql", "postgres")
 
@@ -12,13 +12,8 @@ class DatabaseUrl:
 
     def __init__(self, secret: str) -> None:
         """Raises UsageError, which does not repeat what was given: the parser's own message would."""
-        try:
-            parts = urlsplit(secret)
-            good = parts.scheme in _SCHEMES and (parts.port or 1) > 0
-        except ValueError:
-            good = False
-        if not good:
-            raise UsageError("LAMBDAAGENT_DATABASE is not a URL like postgresql://user:password@host:5432/name")
+        example = "postgresql://user:password@host:5432/name"
+        parts = service_urls.checked(secret, variable="LAMBDAAGENT_DATABASE", schemes=_SCHEMES, example=example)
         self.secret = secret
         self._password = unquote(parts.password or "")
         self._shown = f"postgresql://{parts.hostname or ''}:{parts.port or 5432}{parts.path}"

@@ -1,0 +1,173 @@
+"""Somebody deletes by hand what the broker adapter made on RabbitMQ."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.integration.broker.conftest import QUICK, Inbox
+from tests.parts.polling import eventually
+from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
+
+from lambdaagent.broker.channel import Channel
+from lambdaagent.broker.link import Link
+from lambdaagent.broker.protocol import ACK, Binding, Delivery, Outcome, retry
+from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.topology import QUEUE_HEADER
+from lambdaagent.errors import TemporaryError
+from lambdaagent.events.cloudevents import Event
+
+Delete = Callable[[Channel, str], Awaitable[Any]]
+
+
+def event(id_: str) -> Event:
+    return Event(id=id_, source="/tests", type="t", data=b"{}")
+
+
+@asynccontextmanager
+async def connected(url: str, **options: Any) -> AsyncIterator[RabbitMQBroker]:
+    async with RabbitMQBroker(url=url, backoff=QUICK, drain_timeout=5.0, **options) as found:
+        await asyncio.wait_for(found.wait_ready(), 30)
+        yield found
+
+
+@pytest.fixture
+async def by_hand(rabbitmq: RabbitMQ | ForeignRabbitMQ) -> AsyncIterator[Channel]:
+    """A channel of somebody else's."""
+    link = Link(url=rabbitmq.url, name="by hand", backoff=QUICK)
+    link.start()
+    yield await link.channel()
+    await link.stop()
+
+
+@pytest.fixture(params=["quorum", "classic"])
+async def broker(
+    rabbitmq: RabbitMQ | ForeignRabbitMQ, amqp_prefix: str, request: pytest.FixtureRequest
+) -> AsyncIterator[RabbitMQBroker]:
+    async with connected(rabbitmq.url, look_every=0.2, queue_type=request.param) as found:
+        await found.declare(exchange=amqp_prefix, queues={f"{amqp_prefix}.q": [Binding({"type": "t"})]})
+        yield found
+        await found.remove_exchange(amqp_prefix)
+        for name in ("q", "dead"):
+            await found.remove_queue(f"{amqp_prefix}.{name}")
+
+
+def consume(broker: RabbitMQBroker, prefix: str, inbox: Inbox, *, parallelism: int = 1) -> Any:
+    return broker.consume(f"{prefix}.q", parallelism=parallelism, handler=inbox, dead_letters=f"{prefix}.dead")
+
+
+async def queue(channel: Channel, prefix: str) -> None:
+    await channel.call(channel.raw.queue_delete, queue=f"{prefix}.q")
+
+
+async def exchange(channel: Channel, prefix: str) -> None:
+    await channel.call(channel.raw.exchange_delete, exchange=prefix)
+
+
+async def binding(channel: Channel, prefix: str) -> None:
+    arguments = {"ce-type": "t", "x-match": "all", QUEUE_HEADER: f"{prefix}.q"}
+    await channel.call(
+        channel.raw.queue_unbind, queue=f"{prefix}.q", exchange=prefix, routing_key="", arguments=arguments
+    )
+
+
+async def record(channel: Channel, prefix: str) -> None:
+    await channel.call(channel.raw.queue_delete, queue=f"{prefix}.bindings")
+
+
+async def everything(channel: Channel, prefix: str) -> None:
+    for each in (queue, record, exchange):
+        await each(channel, prefix)
+
+
+async def published(broker: RabbitMQBroker, prefix: str, id_: str) -> bool:
+    try:
+        return await broker.publish(event(id_), exchange=prefix)
+    except TemporaryError:
+        return False
+
+
+@pytest.mark.parametrize("consumed", [True, False], ids=["while it is consumed", "while nobody consumes"])
+@pytest.mark.parametrize(
+    ("delete", "said"),
+    [(queue, "{}.q"), (exchange, "{}"), (binding, ""), (everything, "{}")],
+    ids=["a queue", "an exchange", "a binding", "everything"],
+)
+async def test_what_is_deleted_by_hand_is_made_again_and_said(
+    broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel, delete: Delete, said: str, consumed: bool
+) -> None:
+    assert await broker.publish(event("before"), exchange=amqp_prefix)
+    inbox = Inbox()
+
+    async def check() -> None:
+        await delete(by_hand, amqp_prefix)
+        async with asyncio.timeout(20):
+            while not await published(broker, amqp_prefix, "after"):
+                await asyncio.sleep(0.05)
+        expected = {said.format(amqp_prefix)} - {""}
+        await eventually(lambda: expected <= broker.losses.keys())
+        assert not any(loss.problem for loss in broker.losses.values())
+        if not said:
+            assert not broker.losses, "nobody can tell that a binding was missing"
+
+    if consumed:
+        async with consume(broker, amqp_prefix, inbox):
+            await eventually(lambda: "before" in inbox.ids)
+            await check()
+            await eventually(lambda: "after" in inbox.ids)
+    else:
+        await check()
+        async with consume(broker, amqp_prefix, inbox):
+            await eventually(lambda: "after" in inbox.ids)
+
+
+async def test_what_waits_for_its_next_attempt_finds_a_queue_that_was_made_again(
+    broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel
+) -> None:
+    def once(delivery: Delivery) -> Outcome:
+        return retry(3.0) if delivery.attempt == 1 else ACK
+
+    inbox = Inbox(once)
+    async with consume(broker, amqp_prefix, inbox, parallelism=5):
+        await broker.publish(event("waits"), exchange=amqp_prefix)
+        await eventually(lambda: inbox.ids == ["waits"])
+        await asyncio.sleep(0.2)  # it is on its way into a delay queue; a test cannot see when it is there
+        await queue(by_hand, amqp_prefix)
+        await eventually(lambda: inbox.ids == ["waits", "waits"])
+
+
+async def test_what_another_process_no_longer_wants_is_not_bound_again(
+    broker: RabbitMQBroker, rabbitmq: RabbitMQ | ForeignRabbitMQ, amqp_prefix: str
+) -> None:
+    """This one has not seen yet that the agent wants nothing any more."""
+    async with connected(rabbitmq.url, queue_type=broker._queue_type) as newer:
+        await newer.declare(exchange=amqp_prefix, queues={f"{amqp_prefix}.q": []})
+    mended = await broker._topology.mend(broker._standing[amqp_prefix])
+    assert not mended
+    assert not await broker.publish(event("unwanted"), exchange=amqp_prefix)
+
+
+@pytest.mark.parametrize("what", ["exchange", "queue"])
+async def test_what_cannot_be_made_again_is_said_with_its_reason(
+    broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel, what: str
+) -> None:
+    """Somebody made something else of its name."""
+    if what == "exchange":
+        name = amqp_prefix
+        await exchange(by_hand, amqp_prefix)
+        await by_hand.call(by_hand.raw.exchange_declare, exchange=name, exchange_type="fanout", durable=True)
+    else:
+        name = f"{amqp_prefix}.q"
+        await queue(by_hand, amqp_prefix)
+        await by_hand.call(by_hand.raw.queue_declare, queue=name, durable=True)
+
+    def problem() -> str:
+        return broker.losses[name].problem if name in broker.losses else "none"
+
+    await eventually(lambda: "inequivalent arg" in problem())
+    await (exchange if what == "exchange" else queue)(by_hand, amqp_prefix)
+    await eventually(lambda: not problem())
+    async with asyncio.timeout(20):
+        while not await published(broker, amqp_prefix, "after"):
+            await asyncio.sleep(0.05)
