@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
+# Tests wait more than they compute: twice as many at once as there are cores to begin with.
+WORKERS ?= 4
 
 .PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean
 help: ## List the targets
@@ -26,7 +28,7 @@ parts: setup
 
 test: lint parts ## Run every test, those on a real API server and a real RabbitMQ included
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --cov --cov-report=term --durations=25
 
 kills: parts ## Kill gateways, database, broker and dispatcher under load: KILLS=100 of them, SEED= repeats a run's choices
 	LAMBDAAGENT_TEST_KILLS=$(or $(KILLS),30) LAMBDAAGENT_TEST_SEED=$(or $(SEED),0) \

@@ -16,6 +16,28 @@ from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.urls import DatabaseUrl
 
 
+_LONGEST_FIRST = (
+    "integration/durability",
+    "integration/frameworks",
+    "integration/events",
+    "integration/clients",
+    "integration/dispatcher",
+    "integration/controller",
+    "integration",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers take files in this order: a long one at the end would leave the others with nothing to do."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        place = item.path.relative_to(here).as_posix()
+        return next((n for n, start in enumerate(_LONGEST_FIRST) if place.startswith(f"{start}/")), len(_LONGEST_FIRST))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def kube_apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApiserver]:
     """A real API server with etcd, garbage collection, and the kinds of Knative, RabbitMQ and our own `crds/`."""

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +50,18 @@ class Postgres:
         command = [self._tool("postgres"), "-D", str(data), "-p", str(self.port)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
-        self._server = Process("postgres", [*self._as_user(), *command], folder=self.folder)
-        self._server.await_ready(self._answers, within=60)
+        deadline = time.monotonic() + 60
+        while True:
+            self._server = Process("postgres", [*self._as_user(), *command], folder=self.folder)
+            try:
+                self._server.await_ready(self._answers, within=60)
+            except PartFailedError as problem:
+                # After a kill, its children hold the shared memory until they notice.
+                if "shared memory block" not in str(problem)[-400:] or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def stop(self) -> None:
         if self._server is not None and self._server.running:

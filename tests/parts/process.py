@@ -6,6 +6,7 @@ all, and a test may start and restart parts from any thread. When a part does no
 its log: nobody should have to look for it in a temporary directory.
 """
 
+import itertools
 import os
 import signal
 import socket
@@ -16,6 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+_PORTS = 1000
+# Of a worker of pytest-xdist (gw0, gw1, ...), or of a run without.
+_FIRST = 20_000 + _PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
+_START = os.getpid() % _PORTS
+_ports = itertools.cycle([_FIRST + (_START + n) % _PORTS for n in range(_PORTS)])
 _STARTER = ThreadPoolExecutor(1, thread_name_prefix="parts")
 _GUARD = Path(__file__).with_name("guard.py")
 
@@ -25,9 +31,20 @@ class PartFailedError(RuntimeError):
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """One that this process did not give away before, nor does another worker of the same run.
+
+    Below those that the kernel hands out, so that no connection takes it before the part listens.
+    """
+    for _ in range(_PORTS):
+        port = next(_ports)
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise PartFailedError(f"no port is free from {_FIRST} to {_FIRST + _PORTS - 1}")
 
 
 def listens(port: int) -> bool:
