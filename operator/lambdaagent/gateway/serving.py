@@ -23,10 +23,11 @@ from lambdaagent.gateway.app import create_app, make_runner, takes_events
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.problems import ProblemError
-from lambdaagent.gateway.services import Exchanges, Publisher
+from lambdaagent.gateway.services import Exchanges, Failed, Publisher, unheard
 from lambdaagent.gateway.telling import Publish, Teller
 from lambdaagent.http_server import HEADER_BYTES
 from lambdaagent.http_server import Limits as Heads
+from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.carrying import Send
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.live import Limits
@@ -69,8 +70,13 @@ async def serve(
     own_routes: Sequence[web.RouteDef] | None = None,
     max_header: int = HEADER_BYTES,
     takes_events: Callable[[str], bool] = takes_events,
+    failed: Failed = unheard,
+    told: Callable[[TaskRecord], None] | None = None,
 ) -> Serving:
-    """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
+    """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen.
+
+    `failed` hears of each call that failed, `told` of each new state of a task.
+    """
     metrics = Metrics()
     bounds = limits or Limits()
     # A message of the largest body that is taken, its answer and a second turn have room.
@@ -91,7 +97,7 @@ async def serve(
         replica=replica,
         limits=bounds,
         send=calling(publishing(directory, exchanges, publisher)) if own_routes is None else None,
-        told=teller.tell if teller is not None else None,
+        told=_all([each for each in (teller.tell if teller is not None else None, told) if each is not None]),
     )
     app = create_app(
         directory=directory,
@@ -114,6 +120,7 @@ async def serve(
         signer=signer,
         own_routes=own_routes,
         heads=Heads(header=max_header),
+        failed=failed,
         takes_events=takes_events,
     )
     runner = make_runner(app, shutdown_timeout=shutdown_timeout)
@@ -122,9 +129,17 @@ async def serve(
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        hint = "choose another port, or stop what listens there"
+        hint = "choose another port (LAMBDAAGENT_PORT; dev also takes --port), or stop what listens there"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
     return Serving(port=runner.addresses[0][1], tasks=tasks)
+
+
+def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRecord], None]:
+    def tell(record: TaskRecord) -> None:
+        for listener in listeners:
+            listener(record)
+
+    return tell
 
 
 def publishing(directory: Directory, exchanges: Exchanges, publisher: Publisher) -> Publish:

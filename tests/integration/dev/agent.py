@@ -18,7 +18,7 @@ class Agent(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         kind = self.headers.get("ce-type", "")
         print(f"got {kind} {self.headers.get('ce-id')} {body}", flush=True)
-        if body == "crash":
+        if body in ("crash", '"crash"'):
             os._exit(3)
         if body == "slow":
             time.sleep(5)
