@@ -20,11 +20,12 @@ from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway.app import create_app, make_runner, takes_events
-from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.brokers import Taking
+from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import Exchanges, Failed, Publisher, unheard
-from lambdaagent.gateway.telling import Publish, Teller
+from lambdaagent.gateway.telling import Publish, Teller, cancellation
 from lambdaagent.http_server import HEADER_BYTES
 from lambdaagent.http_server import Limits as Heads
 from lambdaagent.store.records import TaskRecord
@@ -83,10 +84,21 @@ async def serve(
     bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
     notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher)
     stack.push_async_callback(notifier.close)
-    teller = None
+    publish, teller = publishing(directory, exchanges, publisher), None
     if tell_tasks:
-        teller = Teller(publishing(directory, exchanges, publisher), metrics.ingress)
+        teller = Teller(publish, metrics.ingress)
         await stack.enter_async_context(teller.run())
+    cancellations = Teller(publish, metrics.ingress, event=cancellation)
+    await stack.enter_async_context(cancellations.run())
+
+    def canceled(record: TaskRecord) -> None:
+        try:
+            entry = directory.get(record.namespace, record.agent)
+        except NotListedError:
+            return  # it went away in this moment, and the task is canceled all the same
+        if entry is not None and own_routes is None and hears(entry, cancellation(record)):
+            cancellations.tell(record)
+
     tasks = Engine(
         store=store,
         caller=HttpCaller(client=client, clock=clock),
@@ -96,7 +108,8 @@ async def serve(
         pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
         limits=bounds,
-        send=calling(publishing(directory, exchanges, publisher)) if own_routes is None else None,
+        canceled=canceled,
+        send=calling(publish) if own_routes is None else None,
         told=_all([each for each in (teller.tell if teller is not None else None, told) if each is not None]),
     )
     app = create_app(
@@ -140,6 +153,13 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
             listener(record)
 
     return tell
+
+
+def hears(entry: Entry, event: Event) -> bool:
+    """Whether the agent subscribes to it."""
+    taking = Taking()
+    taking.add(entry)
+    return taking.takes(event)
 
 
 def publishing(directory: Directory, exchanges: Exchanges, publisher: Publisher) -> Publish:

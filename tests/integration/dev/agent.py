@@ -24,6 +24,8 @@ class Agent(BaseHTTPRequestHandler):
             time.sleep(5)
         if body == "environment":
             return self.answer(json.dumps(dict(os.environ)).encode())
+        if body == '"later"':
+            return self.answer(b"", 202)
         if kind.endswith("refused"):
             return self.answer(b"no", 422)
         return self.answer(f"{os.environ.get('ANSWER', '')}{body}".encode())

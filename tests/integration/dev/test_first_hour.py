@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -136,6 +137,11 @@ def test_a_missing_command_is_said_once_and_taken_when_it_is_there(tmp_path: Pat
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev, Path]]:
     """One dev with its folder, for tests that use agents of their own; it has a key for cards."""
     folder = tmp_path_factory.mktemp("shared")
+    for name in ("worker", "deaf"):
+        path = write(folder, name)
+        if name == "worker":
+            own = "{eventType: io.knative.lambda.task.canceled, source: /a2a/default/worker}"
+            path.write_text(path.read_text().replace("subscriptions: [", f"subscriptions: [{own}, "))
     for name in ("called", "crashes", "refuses", "greeted", "caller", "other"):
         write(folder, name, answer="other says " if name == "other" else "")
     key = ed25519.Ed25519PrivateKey.generate()
@@ -162,9 +168,10 @@ def test_failed_calls_show_in_the_terminal(shared: tuple[Dev, Path]) -> None:
     assert not running.says("gone\x1b")
 
 
-def rpc(running: Dev, agent: str, method: str, params: object) -> None:
+def rpc(running: Dev, agent: str, method: str, params: object) -> Any:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    running.post(f"/agents/default/{agent}/api/a2a", json=body, headers={"A2A-Version": "1.0"})
+    answer = running.post(f"/agents/default/{agent}/api/a2a", json=body, headers={"A2A-Version": "1.0"}).json()
+    return answer.get("result", {})
 
 
 def test_a_call_that_works_is_not_spoken_of(shared: tuple[Dev, Path]) -> None:
@@ -203,6 +210,28 @@ def test_an_event_sent_by_hand_says_whether_an_agent_takes_it(shared: tuple[Dev,
     ):
         done = asyncio.run(run("events", "send", "--type", kind, "--url", running.url))
         assert (done.code, done.out.partition(" ")[2].strip()) == (0, said)
+
+
+def test_an_agent_that_answered_202_hears_that_its_task_is_canceled(shared: tuple[Dev, Path]) -> None:
+    running, _ = shared
+    tasks = {name: started(running, name) for name in ("deaf", "worker")}
+    for name, task in tasks.items():
+        canceled = rpc(running, name, "CancelTask", {"id": task})
+        assert canceled["status"]["state"] == "TASK_STATE_CANCELED"
+    line = running.wait_for("[default/worker] got io.knative.lambda.task.canceled")
+    event = json.loads(line[line.index("{") :])
+    assert (event["id"], event["agent"], event["state"]) == (tasks["worker"], "worker", "TASK_STATE_CANCELED")
+    assert sum("got io.knative.lambda.task.canceled" in line for line in running.lines) == 1, "of its own tasks alone"
+    assert not running.says("task event lost"), "nobody subscribed to the other's"
+
+
+def started(running: Dev, name: str) -> str:
+    """A task that the container has taken, and works on."""
+    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"data": "later"}]}
+    task = rpc(running, name, "SendMessage", {"message": message, "configuration": {"returnImmediately": True}})["task"]
+    running.wait_for(f"[default/{name}] got io.knative.lambda.invoke.sync")
+    found: str = task["id"]
+    return found
 
 
 def test_every_agent_is_told_where_the_gateway_is_and_may_call_another(shared: tuple[Dev, Path]) -> None:
