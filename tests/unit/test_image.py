@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
 from tests.e2e.image import COMMAND, ENTRYPOINT
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +39,14 @@ def test_the_command_of_the_image_stands_on_its_path_and_runs_what_the_image_run
 def test_the_documented_way_in_calls_that_command() -> None:
     guide = (ROOT / "docs/guides/events.md").read_text()
     assert f"deploy/lambdaagent-gateway -- {COMMAND.name} events dlq'" in guide
+
+
+def test_the_way_into_a_new_cluster_builds_loads_and_names_the_same_images() -> None:
+    readme = (ROOT / "README.md").read_text()
+    built = re.findall(r"docker build (?:-f Containerfile )?-t (\S+) (?:-f (\S+) )?", readme)
+    loaded = re.findall(r"kind load docker-image (.*)", readme)[0].split()
+    assert [name for name, _ in built] == loaded
+    assert [file for _, file in built if file and not (ROOT / file).exists()] == []
+    repository, tag = re.findall(r"--set image\.repository=([^,\s]+),image\.tag=(\S+)", readme)[0]
+    image = yaml.safe_load((ROOT / "examples/echo-python/agent.yaml").read_text())["spec"]["image"]
+    assert loaded == [f"{repository}:{tag}", f"{image['repository']}:{image['tag']}"]
