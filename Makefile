@@ -3,25 +3,36 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps
+# What running needs, and all that is needed here. The first is a part of the second, whichever was asked for first.
+RUNNABLE := $(VENV)/.runnable
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 # Tests wait more than they compute: twice as many at once as there are cores to begin with.
 WORKERS ?= 4
+PORT ?=
 
 .PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
 setup: $(STAMP) ## Install what the lock names into .venv
-$(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; set PYTHON=" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "install the package python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(STAMP): requirements.lock $(RUNNABLE)
+	@echo "Installing what tests need besides into $(VENV); this happens once"
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
-run: setup ## Run the example agent here: no cluster, broker or database needed
-	$(BIN)/lambdaagent dev $(RUN)
+# Compiled when first used: most of it never is, and compiling it takes longer than fetching it.
+$(RUNNABLE): requirements.runtime.lock requirements.build.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; set PYTHON=" >&2; exit 1; }
+	@echo "Installing what running needs into $(VENV); this happens once"
+	@$(PYTHON) -m venv $(VENV) || { echo "install the package python3-venv" >&2; exit 1; }
+	@$(PIP) --no-compile --require-hashes -r requirements.runtime.lock -r requirements.build.lock
+	@$(PIP) --quiet --no-build-isolation --editable .
+	@touch $@
+
+run: $(RUNNABLE) ## Run the example agent here: no cluster, broker or database needed; PORT= chooses the port
+	$(BIN)/lambdaagent dev $(if $(PORT),--port $(PORT)) $(RUN)
 
 parts: setup
 	@$(BIN)/python -m tests.parts.fetch
@@ -69,10 +80,12 @@ manifests: crds reference ## Write what follows from the code in charts/ and man
 	$(BIN)/python -m charts.generate "$$($(BIN)/python -c 'from tests.parts import fetch; print(fetch.go_part("helm"))')"
 
 lock: setup ## Resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet pyproject.toml --group test --group lint --group build --generate-hashes \
+	$(BIN)/uv pip compile --quiet pyproject.toml --group test --group lint --group build --group lock --generate-hashes \
 	  --no-header --no-annotate --universal --python-version 3.11 --upgrade -o requirements.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra postgres --constraint requirements.lock --generate-hashes \
 	  --no-header --no-annotate --universal --python-version 3.11 -o requirements.runtime.lock
+	$(BIN)/uv pip compile --quiet --group build --constraint requirements.lock --generate-hashes \
+	  --no-header --no-annotate --universal --python-version 3.11 -o requirements.build.lock
 
 clean: ## Remove what was made here
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

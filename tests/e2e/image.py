@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT.parent / "shared" / "cluster"
 IMAGE, ENTRYPOINT = "localhost/lambdaagent:dev", ("/usr/bin/python3", "/app")
+COMMAND = Path("/usr/local/bin/lambdaagent")
 ECHO, ECHO_ENTRYPOINT = "localhost/lambdaagent-echo:v1", ("/usr/bin/python3", "/agent.py", "0.0.0.0")
 # A plain RabbitMQ, as any image with `rabbitmq-server` on its PATH would be.
 RABBITMQ = "localhost/lambdaagent-rabbitmq:v1"
@@ -44,6 +45,7 @@ def build(tools: Path) -> None:
         _load(tools, ECHO, tree, ECHO_ENTRYPOINT)
         (tree / "agent.py").unlink()
         install(tree / "app")
+        shutil.copy(ROOT / "operator" / "bin" / "lambdaagent", tree / COMMAND.relative_to("/"))
         # The file system is read-only where it runs, so what is not compiled now is compiled at every start.
         subprocess.run(["chroot", str(tree), "/usr/bin/python3", "-m", "compileall", "-q", "/app"], check=True)
         _load(tools, IMAGE, tree, ENTRYPOINT)

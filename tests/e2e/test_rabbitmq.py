@@ -75,6 +75,13 @@ def test_an_event_sent_by_the_agent_goes_the_same_way(cluster: Cluster, agents: 
     until(lambda: greeted(cluster, agents, "bert"))
 
 
+def test_dead_letters_are_listed_by_the_command_in_the_gateways_image(cluster: Cluster, agents: str) -> None:
+    """As docs/guides/events.md has it."""
+    way_in = ("exec", "-i", "deploy/lambdaagent-gateway", "--", "lambdaagent", "events", "dlq")
+    listed = json.loads(cluster.kubectl("-n", SYSTEM, *way_in, "list", "-n", agents, "-o", "json"))
+    assert listed == {"items": []}
+
+
 def test_a_task_of_an_async_skill_is_completed_through_the_queue(cluster: Cluster, agents: str) -> None:
     answer = ask(cluster, agents, "hello")
     assert answer["result"]["status"]["state"] == "completed", answer

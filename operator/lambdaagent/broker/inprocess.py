@@ -6,7 +6,7 @@ An event goes to all of its queues or to none. What waits for its next attempt c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -25,12 +25,16 @@ from lambdaagent.broker.protocol import (
     Outcome,
     Verdict,
 )
-from lambdaagent.errors import LambdaAgentError
+from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import mark
+from lambdaagent.events.letters import Cause, mark
 
 log = structlog.get_logger(__name__)
+
+
+# Keeps a dead letter; raises TemporaryError where it cannot now.
+Bury = Callable[[Event, Cause], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,10 @@ class InProcessBroker:
         publish_timeout: float = 10.0,
         drain_timeout: float = 30.0,
         backoff: Backoff | None = None,
+        bury: Bury | None = None,
     ) -> None:
+        """`bury` takes dead letters; without it they lie in their queue, and end with the process."""
+        self._keep_dead = bury
         self._limit = limit
         self._publish_timeout = publish_timeout
         self._drain_timeout = drain_timeout
@@ -269,8 +276,11 @@ class InProcessBroker:
         if outcome.verdict is not Verdict.DEAD_LETTER or outcome.cause is None:
             return outcome
         try:
+            if self._keep_dead is not None:
+                await self._keep_dead(entry.event, outcome.cause)
+                return outcome
             await self._put(amqp.read(mark(amqp.write(entry.event), outcome.cause)), [dead_letters])
-        except BlockedError as problem:
+        except TemporaryError as problem:
             log.warning("cannot dead-letter, delivering again", queue=dead_letters, problem=str(problem))
             return REQUEUE
         return outcome

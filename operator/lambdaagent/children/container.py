@@ -29,7 +29,7 @@ def container(agent: LambdaAgent, installation: Installation, *, sink: str | Non
         "image": image.reference,
         "imagePullPolicy": image.pull_policy,
         "ports": [{"containerPort": image.port}],
-        "env": environment(agent, sink=sink),
+        "env": environment(agent, sink=sink, gateway=installation.gateway_url),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},

@@ -19,9 +19,12 @@ from lambdaagent.children.durations import seconds
 Variables = dict[str, str | KeyRef | UrlKeyRef]
 
 
-def environment(agent: LambdaAgent, *, sink: str | None) -> list[Object]:
-    """`sink` is where the agent posts events (K_SINK); None: nowhere."""
-    ours = _ours(agent, sink)
+def environment(agent: LambdaAgent, *, sink: str | None, gateway: str) -> list[Object]:
+    """`sink` is where the agent posts events (K_SINK); None: nowhere.
+
+    `gateway` is where it calls other agents (GATEWAY_URL); empty: there is none.
+    """
+    ours = _ours(agent, sink, gateway)
     users: dict[str, Object] = {}
     for variable in agent.spec.env:
         users[variable.name] = _user(variable)  # of two with one name the last one counts, at the first one's place
@@ -31,15 +34,17 @@ def environment(agent: LambdaAgent, *, sink: str | None) -> list[Object]:
 
 def overridden(agent: LambdaAgent) -> list[str]:
     """Names that the user sets although the operator would."""
-    ours = _ours(agent, "-")
+    ours = _ours(agent, "-", "-")
     return sorted({variable.name for variable in agent.spec.env if variable.name in ours})
 
 
-def _ours(agent: LambdaAgent, sink: str | None) -> Variables:
+def _ours(agent: LambdaAgent, sink: str | None, gateway: str) -> Variables:
     spec = agent.spec
     variables: Variables = {"OPERATION_MODE": spec.operation_mode}
     if sink:
         variables |= {"K_SINK": sink, "BROKER_URL": sink}
+    if gateway:
+        variables["GATEWAY_URL"] = gateway
     if spec.ai:
         variables |= _ai(spec.ai)
     if spec.behavior:

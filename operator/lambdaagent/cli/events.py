@@ -1,19 +1,17 @@
 """`lambdaagent events`: what a person does with events by hand."""
 
-import asyncio
-import uuid
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambdaagent.cli.dlq import commands as dlq
+from lambdaagent.cli.groups import Group
 from lambdaagent.errors import LambdaAgentError, TemporaryError, UsageError
-from lambdaagent.events import http
-from lambdaagent.events.cloudevents import from_attributes
-from lambdaagent.events.errors import EventError
 
-app = typer.Typer(no_args_is_help=True, help="Send events, and see to those that could not be delivered.")
+if TYPE_CHECKING:
+    from lambdaagent.events import http
+
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Send events, and see to those that could not be delivered.")
 app.add_typer(dlq.app, name="dlq")
 
 
@@ -32,7 +30,14 @@ def send(
     subject: Annotated[str, typer.Option(help="What it is about.")] = "",
     content_type: Annotated[str, typer.Option(help="Of the data.")] = "application/json",
 ) -> None:
-    """Post one CloudEvent to a gateway; says how many queues or Triggers it was routed to."""
+    """Post one CloudEvent to a gateway; says whether an agent takes it."""
+    import asyncio
+    import uuid
+
+    from lambdaagent.events import http
+    from lambdaagent.events.cloudevents import from_attributes
+    from lambdaagent.events.errors import EventError
+
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--url {url}: begins with neither http:// nor https://")
     attributes = {
@@ -54,13 +59,15 @@ def send(
 def _read(data: str) -> bytes:
     if not data.startswith("@"):
         return data.encode("utf-8", "surrogateescape")
+    from pathlib import Path
+
     try:
         return Path(data[1:]).read_bytes()
     except OSError as error:
         raise UsageError(f"--data {data}: {error.strerror}") from None
 
 
-async def _post(url: str, headers: http.Headers, body: bytes) -> str:
+async def _post(url: str, headers: "http.Headers", body: bytes) -> str:
     import aiohttp
 
     from lambdaagent.events.destinations import hide
@@ -77,4 +84,5 @@ async def _post(url: str, headers: http.Headers, body: bytes) -> str:
             routed = answer.headers.get("LambdaAgent-Routed")
     except (aiohttp.ClientError, TimeoutError) as error:
         raise TemporaryError(f"{hide(url)} cannot be reached: {type(error).__name__}") from None
-    return "accepted" if routed is None else f"accepted, routed: {routed}"
+    # How many events of the request an agent takes; there is one.
+    return {None: "accepted", "0": "accepted, but no agent takes it"}.get(routed, "accepted, and an agent takes it")

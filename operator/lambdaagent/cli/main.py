@@ -1,22 +1,26 @@
 """The `lambdaagent` command. Exit codes: 0 done, 1 it failed, 2 it was asked wrongly.
 
-Each process is imported only by its own command: a client library costs a third of a second.
+Invariant: this module and those that declare commands import nothing but typer and the standard library before a
+command runs. `--help` loads them all, and one client library costs a third of a second.
 """
 
 import sys
-from importlib import metadata
+from typing import Annotated
 
 import typer
 
-from lambdaagent.cli import events, migrate, offline, processes, rbac
+from lambdaagent.cli import completion, events, migrate, offline, processes, rbac
+from lambdaagent.cli.groups import Group, Quick
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=False,  # it loads pydantic at each press of the tab key; see `completion`
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="AI agents on Kubernetes: Knative Services and RabbitMQ Triggers out of LambdaAgents, callable over A2A.",
 )
 offline.register(app)
@@ -24,11 +28,29 @@ processes.register(app)
 rbac.register(app)
 migrate.register(app)
 events.register(app)
+completion.register(app)
 
 
-@app.command()
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(cls=Quick)
 def version() -> None:
     """Print the version."""
+    from importlib import metadata
+
     typer.echo(metadata.version("lambdaagent"))
 
 

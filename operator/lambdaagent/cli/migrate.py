@@ -1,6 +1,5 @@
 """`lambdaagent migrate`: what a Job of the chart runs before the gateways of a new version start."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -16,6 +15,8 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the PostgreSQL that LAMBDAAGENT_DATABASE names to this version's schema; safe to run again and at once."""
+    import asyncio
+
     from lambdaagent.cli.processes import read_settings
     from lambdaagent.settings import TaskSettings
     from lambdaagent.store import opening

@@ -5,32 +5,16 @@ import sys
 from enum import StrEnum
 from typing import Any
 
-import yaml
-
 
 class Format(StrEnum):
     YAML = "yaml"
     JSON = "json"
 
 
-class _Dumper(yaml.SafeDumper):
-    """Readable: block style for text of several lines, no aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
 def yaml_text(document: Any) -> str:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return text
+    from lambdaagent.cli.yaml_form import dump
+
+    return dump(document)
 
 
 def print_documents(documents: list[dict[str, Any]], form: Format) -> None:

@@ -1,21 +1,19 @@
 """Commands that are long-running processes: they end cleanly on SIGTERM and SIGINT, and say why when they end badly."""
 
-import asyncio
-import contextlib
-import signal
 from collections.abc import Coroutine
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-import uvloop
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings
 
-from lambdaagent.cli import logs
+from lambdaagent.dev import folders
 from lambdaagent.errors import UsageError
 
-Settings = TypeVar("Settings", bound=BaseSettings)
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+Settings = TypeVar("Settings", bound="BaseSettings")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def operator() -> None:
     """Reconcile LambdaAgents; configured by LAMBDAAGENT_* variables."""
+    from lambdaagent.cli import logs
     from lambdaagent.controller.operator import run
     from lambdaagent.settings import OperatorSettings
 
@@ -37,6 +36,7 @@ def operator() -> None:
 
 def dispatcher() -> None:
     """Deliver events from RabbitMQ's queues to agents; configured by LAMBDAAGENT_* variables."""
+    from lambdaagent.cli import logs
     from lambdaagent.dispatcher.process import run
     from lambdaagent.settings import DispatcherSettings
 
@@ -52,6 +52,7 @@ def gateway(
     if sidecar:
         _sidecar()
         return
+    from lambdaagent.cli import logs
     from lambdaagent.gateway.process import run
     from lambdaagent.settings import GatewaySettings
 
@@ -61,6 +62,7 @@ def gateway(
 
 
 def _sidecar() -> None:
+    from lambdaagent.cli import logs
     from lambdaagent.gateway.sidecar import run
     from lambdaagent.settings import SidecarSettings
 
@@ -69,31 +71,39 @@ def _sidecar() -> None:
     run_until_signal(run(settings))
 
 
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 def dev(
     paths: Annotated[
         list[str] | None,
         typer.Argument(metavar="[PATH...]", help="Files or directories with LambdaAgents; default: here."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8080,
-    data: Annotated[Path, typer.Option(help="Directory for tasks and dead letters.")] = Path(".lambdaagent"),
+    host: Annotated[str, typer.Option(envvar="LAMBDAAGENT_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, envvar="LAMBDAAGENT_PORT", help="Port to listen on; 0: a free one.")
+    ] = 8080,
+    data: Annotated[Path, typer.Option(help="Directory for tasks and dead letters.")] = folders.DEFAULT,
     amqp: Annotated[
         str, typer.Option(envvar="LAMBDAAGENT_AMQP_URL", help="RabbitMQ to use instead of the in-process broker.")
     ] = "",
     command: Annotated[
         list[str] | None, typer.Option(metavar="[NS/]NAME=CMD", help="How to start an agent; may be repeated.")
     ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        Level, typer.Option(envvar="LAMBDAAGENT_LOG_LEVEL", help="The least that is said.")
+    ] = Level.INFO,
 ) -> None:
     """Run agents from files on this machine, callable over A2A and by events; no cluster is needed."""
-    from lambdaagent.a2a.errors import Edition
+    from lambdaagent.cli import logs
     from lambdaagent.dev import app, starting
     from lambdaagent.settings import GatewaySettings
 
-    if log_level not in ("debug", "info", "warning", "error"):
-        raise UsageError(f"--log-level {log_level}: use debug, info, warning or error")
     logs.configure(level=log_level, form="text")
-    settings = read_settings(GatewaySettings)
     options = app.Options(
         paths=paths or ["."],
         host=host,
@@ -101,17 +111,18 @@ def dev(
         data=data,
         amqp=amqp,
         commands=starting.overrides(command or []),
-        max_body=settings.max_body_bytes,
-        max_header=settings.max_header_bytes,
-        connections=settings.agent_connections,
-        errors=Edition(settings.protocol_errors),
-        push_allow=settings.push_allowed,
+        settings=read_settings(GatewaySettings),
     )
     run_until_signal(app.run(options))
 
 
 def run_until_signal(work: Coroutine[Any, Any, None]) -> None:
     """Runs on uvloop; the first SIGTERM or SIGINT cancels the work, which then has its own time to end well."""
+    import asyncio
+    import contextlib
+    import signal
+
+    import uvloop
 
     async def main() -> None:
         task = asyncio.ensure_future(work)
@@ -126,6 +137,8 @@ def run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 
 def read_settings(model: type[Settings]) -> Settings:
     """Raises UsageError that names the variable and not its value, which may be a secret."""
+    from pydantic import ValidationError
+
     try:
         return model()
     except ValidationError as error:

@@ -6,8 +6,6 @@ import typer
 
 from lambdaagent.cli.printing import Format, print_documents
 from lambdaagent.errors import UsageError
-from lambdaagent.kube import rights
-from lambdaagent.settings import parse_namespaces
 
 
 def register(app: typer.Typer) -> None:
@@ -15,15 +13,20 @@ def register(app: typer.Typer) -> None:
 
 
 def rbac(
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where the processes run.")] = rights.NAMESPACE,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Where the processes run; default: lambdaagent-system.")
+    ] = "",
     namespaces: Annotated[
         str, typer.Option(help="The only ones whose agents they look after, comma separated; default: all.")
     ] = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")] = Format.YAML,
 ) -> None:
     """Print the ServiceAccounts, roles and bindings that the processes need, and the tiers for users."""
+    from lambdaagent.kube import rights
+    from lambdaagent.settings import parse_namespaces
+
     try:
         only = parse_namespaces(namespaces)
     except ValueError as problem:
         raise UsageError(f"--namespaces: {problem}") from None
-    print_documents(rights.documents(namespace=namespace, namespaces=only), output)
+    print_documents(rights.documents(namespace=namespace or rights.NAMESPACE, namespaces=only), output)

@@ -9,40 +9,45 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import structlog
 
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.agents import clock as clocks
-from lambdaagent.agents import outbound
-from lambdaagent.agents.client import Client
 from lambdaagent.agents.pool import Limits
+from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.broker.inprocess import InProcessBroker
+from lambdaagent.broker.inprocess import Bury, InProcessBroker
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.children import gateway as gateway_urls
 from lambdaagent.children.base import AgentKey, Backends, Observed
 from lambdaagent.children.brokers import BrokerIdentity, broker_of
 from lambdaagent.children.warnings import warnings
-from lambdaagent.dev import environment
+from lambdaagent.dev import environment, failures, folders, starting
+from lambdaagent.dev.gate import Gate, PatientClient
 from lambdaagent.dev.supervisor import Supervisor, Wanted
-from lambdaagent.dev.watching import changes
+from lambdaagent.dev.watching import Manifests, changes
 from lambdaagent.dispatcher.delivering import Reply
 from lambdaagent.dispatcher.metrics import Metrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.letters import Cause
+from lambdaagent.gateway import signing
 from lambdaagent.gateway.brokers import Taking, judged
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.serving import serve
 from lambdaagent.kube import manifests
-from lambdaagent.settings import Installation
+from lambdaagent.settings import GatewaySettings, Installation
+from lambdaagent.store.errors import InUseError
+from lambdaagent.store.records import DeadLetter, DeadLetterStore
 from lambdaagent.store.sqlite import SqliteStore
 from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.live import Limits as Kept
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +64,8 @@ class Options:
     data: Path
     amqp: str
     commands: Mapping[AgentKey, tuple[str, ...]]
-    max_body: int
-    max_header: int
-    connections: int
-    errors: Edition
-    push_allow: Sequence[outbound.Network]
+    settings: GatewaySettings
+    """Those of the gateway that say how it deals with its clients; where things are is dev's own to say."""
 
 
 async def run(options: Options) -> None:
@@ -75,20 +77,28 @@ async def run(options: Options) -> None:
         raise PermanentError(f"{len(found.errors)} problems in the files; nothing was started")
     if not found.agents:
         raise UsageError("no LambdaAgent in the files; name one, such as examples/echo-python")
+    starting.require_known(options.commands, found.places)
+    files = Manifests(options.paths)
     async with AsyncExitStack() as stack:
         supervisor = await _assemble(options, stack)
         await _apply(supervisor, found)
-        async for _ in changes(options.paths):
-            await _reload(options, supervisor)
+        folders = lambda: files.folders | supervisor.folders  # noqa: E731
+        async for changed in changes(folders, ignored=[options.data.resolve()]):
+            if not changed or any(map(files.concerns, changed)):
+                await _reload(options, supervisor)
+            supervisor.edited(changed)
 
 
 async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     """Everything but the agents, running; `stack` takes it apart."""
-    options.data.mkdir(parents=True, exist_ok=True)
-    store = await SqliteStore.open(options.data / "lambdaagent.db")
+    settings, clock = options.settings, clocks.system()
+    signer = signing.signer(settings)
+    voucher = signing.voucher(settings, signer, clock)
+    store = await _store(options.data)
     stack.push_async_callback(store.close)
-    broker = await stack.enter_async_context(_broker(options))
-    directory, clock, client = Directory(), clocks.system(), Client(limits=Limits(connections=options.connections))
+    broker = await stack.enter_async_context(_broker(options, store))
+    directory, gates = Directory(), dict[Target, Gate]()
+    client = PatientClient(limits=Limits(connections=settings.agent_connections), gates=gates)
     exchanges = _Exchanges()
     supervisor: Supervisor
 
@@ -109,15 +119,24 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         host=options.host,
         port=options.port,
         keys={},
-        public_url="",
-        trust_forwarded=False,
-        max_body=options.max_body,
-        max_header=options.max_header,
-        errors=options.errors,
-        push_allow=[*LOOPBACK, *options.push_allow],
+        public_url=settings.public_url,
+        trust_forwarded=settings.trust_forwarded,
+        max_body=settings.max_body_bytes,
+        max_parts=settings.max_parts,
+        max_batch=settings.max_batch_events,
+        max_header=settings.max_header_bytes,
+        refuse_unrouted=settings.refuse_unrouted,
+        tell_tasks=settings.lifecycle_events,
+        errors=Edition(settings.protocol_errors),
+        signer=signer,
+        voucher=voucher,
+        push_allow=[*LOOPBACK, *settings.push_allowed],
+        limits=Kept(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
+        failed=failures.of_request,
+        told=failures.of_task,
         shutdown_timeout=2.0,
     )
-    local = f"http://127.0.0.1:{serving.port}"
+    local = f"http://{_reachable(options.host)}:{serving.port}"
     # Not from the environment: what is set for a cluster would send the agents' events there.
     installation = Installation(gateway_url=local, events_url=local, event_keys="", eventing="rabbitmq")
     supervisor = Supervisor(
@@ -133,23 +152,71 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         output=_print,
         own=os.environ,
         commands=options.commands,
+        gates=gates,
     )
     exchanges.supervisor = supervisor
     stack.push_async_callback(supervisor.stop)
+    folders.keep_address(options.data, local)
     log.info("listening", url=local, agents=f"{local}/agents")
     return supervisor
 
 
+async def _store(data: Path) -> SqliteStore:
+    """Raises UsageError where the folder will not do, StoreUnusableError where its database will not."""
+    folders.prepare(data)
+    try:
+        return await SqliteStore.open(folders.database(data))
+    except InUseError:
+        other = folders.address(data)
+        raise UsageError(
+            f"--data {data}: another dev{f' ({other})' if other else ''} uses this folder; stop that one, or start "
+            f"this one with --data and --port of its own, such as --data {data}-2 --port 8081"
+        ) from None
+
+
+def _reachable(host: str) -> str:
+    """The host that this machine's own processes reach the gateway by."""
+    try:
+        address = ip_address(host or "0.0.0.0")  # noqa: S104 -- compared, not listened on
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "127.0.0.1"
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
 @asynccontextmanager
-async def _broker(options: Options) -> AsyncIterator[Broker]:
+async def _broker(options: Options, letters: DeadLetterStore) -> AsyncIterator[Broker]:
     if not options.amqp:
-        async with InProcessBroker() as twin:
+        async with InProcessBroker(bury=_burying(letters)) as twin:
             yield twin
         return
     async with RabbitMQBroker(url=options.amqp, name="lambdaagent dev") as broker:
         log.info("waiting for RabbitMQ")
         await broker.wait_ready()
         yield broker
+
+
+def _burying(letters: DeadLetterStore) -> Bury:
+    """Into the database, where `lambdaagent events dlq` finds them."""
+
+    async def bury(event: Event, cause: Cause) -> None:
+        namespace, _, name = cause.agent.partition("/")
+        await letters.bury(
+            DeadLetter(
+                namespace=namespace,
+                agent=name,
+                reason=cause.reason,
+                received=cause.at,
+                attributes=event.attributes(),
+                data=event.data,
+                code=cause.code,
+                destination=cause.destination,
+                attempts=cause.attempts,
+            )
+        )
+
+    return bury
 
 
 async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:

@@ -42,11 +42,11 @@ def _decode(text: str) -> str | None:
 
 
 def local(
-    agent: LambdaAgent, *, sink: str, port: int, own: Mapping[str, str], known: Sources
+    agent: LambdaAgent, *, sink: str, gateway: str, port: int, own: Mapping[str, str], known: Sources
 ) -> tuple[dict[str, str], list[str]]:
     """The whole environment, and a warning for each variable that stays unset."""
     variables, warnings = dict(own), []
-    for entry in environment(agent, sink=sink):
+    for entry in environment(agent, sink=sink, gateway=gateway):
         name, source = entry["name"], entry.get("valueFrom")
         if source is None:
             variables[name] = expand(entry["value"], variables)

@@ -26,22 +26,25 @@ def _prctl(option: int, argument: int) -> None:
         ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
 
 
-def _descendants(child: int) -> list[int]:
-    """Children of this process and theirs, from /proc; elsewhere the first one's process group has to do."""
-    if not _LINUX:
-        return [-child]
+def family(root: int) -> list[int]:
+    """Every process that descends from this one, from /proc."""
     parents: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             # The command's name stands in parentheses and may hold anything, spaces included.
             fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
             parents.setdefault(int(fields[1]), []).append(int(folder.name))
-    found, waiting = [], [os.getpid()]
+    found, waiting = [], [root]
     while waiting:
         children = parents.get(waiting.pop(), [])
         found += children
         waiting += children
     return found
+
+
+def _descendants(child: int) -> list[int]:
+    """Children of this process and theirs; where there is no /proc the first one's process group has to do."""
+    return family(os.getpid()) if _LINUX else [-child]
 
 
 def _end_all(child: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.dev import guard
+from lambdaagent.errors import PermanentError
 
 log = structlog.get_logger(__name__)
 
@@ -25,21 +26,23 @@ async def keep_running(
     environment: Mapping[str, str],
     folder: Path,
     output: Callable[[str, str], None],
-    ended: Callable[[], None],
+    started: Callable[[int], None],
+    ended: Callable[[int], None],
     backoff: Backoff,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Until cancelled; then the process and all its descendants are gone. `output` gets the name and each line."""
+    """Until cancelled; then the process and all its descendants are gone. `output` gets the name and each line.
+
+    `started` gets the id of the process whose descendants the agent is, `ended` the agent's exit code.
+    """
     while True:
         begun = monotonic()
-        try:
-            code = await _run(name, command, environment=environment, folder=folder, output=output)
-        finally:
-            ended()
+        code = await _run(name, command, environment=environment, folder=folder, output=output, started=started)
         if monotonic() - begun > HEALTHY_SECONDS:
             backoff.reset()
         wait = backoff.next()
         log.warning("agent ended", agent=name, exit_code=code, restart_seconds=round(wait, 1))
+        ended(code)
         await asyncio.sleep(wait)
 
 
@@ -50,8 +53,29 @@ async def _run(
     environment: Mapping[str, str],
     folder: Path,
     output: Callable[[str, str], None],
+    started: Callable[[int], None],
 ) -> int:
-    process = await asyncio.create_subprocess_exec(
+    try:
+        process = await _guarded(command, environment=environment, folder=folder)
+    except (OSError, ValueError) as error:
+        # Such as a folder that went away, or variables that are larger than the system takes.
+        raise PermanentError(f"{name}: its process cannot be started: {error}") from None
+    assert process.stdin is not None  # noqa: S101 -- asked for
+    assert process.stdout is not None  # noqa: S101
+    started(process.pid)
+    try:
+        await _copy(process.stdout, lambda line: output(name, line))
+        return await process.wait()
+    finally:
+        # The guard ends everything when this end closes.
+        process.stdin.close()
+        await asyncio.shield(process.wait())
+
+
+async def _guarded(
+    command: tuple[str, ...], *, environment: Mapping[str, str], folder: Path
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         guard.__file__,
@@ -65,15 +89,6 @@ async def _run(
         # Ctrl-C is dev's to handle.
         start_new_session=True,
     )
-    assert process.stdin is not None  # noqa: S101 -- asked for above
-    assert process.stdout is not None  # noqa: S101
-    try:
-        await _copy(process.stdout, lambda line: output(name, line))
-        return await process.wait()
-    finally:
-        # The guard ends everything when this end closes.
-        process.stdin.close()
-        await asyncio.shield(process.wait())
 
 
 async def _copy(stream: asyncio.StreamReader, output: Callable[[str], None]) -> None:

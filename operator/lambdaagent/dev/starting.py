@@ -1,8 +1,14 @@
-"""With which command an agent is started: `--command`, else the annotation, else its image, else an error. Pure."""
+"""With which command an agent is started: `--command`, else the annotation, else its image, else an error.
 
+Pure, but for `missing`, which looks for a program.
+"""
+
+import difflib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.naming import ANNOTATION_DEV_COMMAND
@@ -23,6 +29,7 @@ class NoCommandError(PermanentError):
 class Start:
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    engine: str = ""  # what runs the agent's image; empty: the command is the agent itself
 
 
 def overrides(values: Sequence[str]) -> dict[AgentKey, tuple[str, ...]]:
@@ -53,19 +60,58 @@ def start(
         return Start(tuple(expand(word, environment) for word in command), environment)
     engine = find("docker") or find("podman")
     if engine:
-        return Start(container(agent, engine=engine, environment=environment, port=port), environment)
+        words = container(agent, engine=engine, environment=environment, port=port)
+        return Start(words, environment, engine=engine)
     raise NoCommandError(
         f"{agent.key}: nothing says how to start it here; use --command {agent.name}='...', the annotation "
         f"{ANNOTATION_DEV_COMMAND}, or install docker or podman to run {agent.spec.image.reference}"
     )
 
 
+def require_known(chosen: Mapping[AgentKey, tuple[str, ...]], agents: Collection[AgentKey]) -> None:
+    """Raises UsageError for a command of an agent that is not there: most likely its name is misspelt."""
+    names = {f"{namespace}/{name}": name for namespace, name in sorted(agents)}
+    for namespace, name in chosen:
+        if (namespace, name) in agents or (not namespace and name in names.values()):
+            continue
+        said = f"{namespace}/{name}" if namespace else name
+        near = difflib.get_close_matches(said, [*names, *names.values()], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise UsageError(f"--command {said}=...: no agent of that name in the files; {hint}")
+
+
+def missing(start: Start, agent: LambdaAgent, folder: Path) -> str:
+    """What to say where the command's program is not on this machine; else nothing."""
+    program = start.command[0]
+    if shutil.which(str(folder / program) if "/" in program else program, path=start.environment.get("PATH")):
+        return ""
+    here = f"in {folder}" if "/" in program and not program.startswith("/") else "on this machine"
+    return (
+        f"{agent.key}: its command {program!r} is not there or not executable {here}; install it, or say another one "
+        f"with --command {agent.name}='...' or the annotation {ANNOTATION_DEV_COMMAND}"
+    )
+
+
+def remedy(start: Start, code: int) -> str:
+    """What to do about an exit code that a shell or an engine gives itself; nothing where it is the agent's own."""
+    if start.engine and code == 125:
+        name = PurePath(start.engine).name
+        return f"{name} itself failed, see above: does it run, may you use it, and can it find the image?"
+    if code == 127:
+        return "a command was not found, see above: install it, or correct the agent's command"
+    if code == 126:
+        return "a command is not executable, see above: chmod +x, or correct the agent's command"
+    return ""
+
+
 def container(agent: LambdaAgent, *, engine: str, environment: Mapping[str, str], port: int) -> tuple[str, ...]:
     """The engine's command line. Values are passed by name only: a command line can be read by everybody."""
     image = agent.spec.image
-    sink = environment["K_SINK"].replace("127.0.0.1", CONTAINER_HOST).replace("localhost", CONTAINER_HOST)
+    sink, gateway = _from_inside(environment["K_SINK"]), _from_inside(environment.get("GATEWAY_URL", ""))
     ours = {"PORT": str(image.port), "K_SINK": sink, "BROKER_URL": sink}
-    names = [entry["name"] for entry in container_environment(agent, sink=sink)]
+    if gateway:
+        ours["GATEWAY_URL"] = gateway
+    names = [entry["name"] for entry in container_environment(agent, sink=sink, gateway=gateway)]
     words = [engine, "run", "--rm", "--init", "--name", f"lambdaagent-dev-{agent.namespace}-{agent.name}-{port}"]
     words += ["--publish", f"127.0.0.1:{port}:{image.port}", "--add-host", f"{CONTAINER_HOST}:host-gateway"]
     for name in names:
@@ -76,6 +122,10 @@ def container(agent: LambdaAgent, *, engine: str, environment: Mapping[str, str]
     if image.command:
         words += ["--entrypoint", expand(image.command[0], environment)]
     return (*words, image.reference, *(expand(word, environment) for word in [*image.command[1:], *image.args]))
+
+
+def _from_inside(url: str) -> str:
+    return url.replace("127.0.0.1", CONTAINER_HOST).replace("localhost", CONTAINER_HOST)
 
 
 def _split(text: str, where: str) -> tuple[str, ...]:

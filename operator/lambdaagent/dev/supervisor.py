@@ -2,13 +2,13 @@
 
 `apply` is level-triggered like the operator: it compares what runs with what is wanted, and an agent whose document did
 not change is not touched. An agent's consumer lives as long as the agent is wanted; while its process is down,
-deliveries wait instead of failing.
+deliveries and calls wait at its gate instead of failing.
 """
 
 import asyncio
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,9 @@ from lambdaagent.broker.protocol import Broker
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.dev import environment, starting
+from lambdaagent.dev.code import Code, code
+from lambdaagent.dev.gate import Gate
+from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
 from lambdaagent.dispatcher.delivering import Deliverer, Observer, Reply
 from lambdaagent.dispatcher.handling import router
@@ -42,7 +45,7 @@ from lambdaagent.store.records import DeliveryStore
 
 log = structlog.get_logger(__name__)
 
-_POLL_SECONDS = 0.05
+_LOOK_SECONDS = 2.0  # for a command or engine that is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,10 @@ class Wanted:
 class Running:
     wanted: Wanted
     port: int
-    up: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: Gate
+    code: Code = field(default_factory=Code)
+    edited: asyncio.Event = field(default_factory=asyncio.Event)
+    served: bool = False  # whether the present process took connections
     status: AgentStatus = field(default_factory=AgentStatus)
     task: asyncio.Task[None] | None = None
 
@@ -81,38 +87,65 @@ class Supervisor:
     output: Callable[[str, str], None]
     own: Mapping[str, str]
     commands: Mapping[AgentKey, tuple[str, ...]]
+    gates: dict[Target, Gate]
     bound: bool = False
     """Whether every binding that the agents want stands."""
     _running: dict[AgentKey, Running] = field(default_factory=dict, init=False)
+    _ports: dict[AgentKey, int] = field(default_factory=dict, init=False)
     _exchanges: set[str] = field(default_factory=set, init=False)
 
     async def apply(self, wanted: Sequence[Wanted]) -> None:
         """Raises TemporaryError where the broker cannot be asked; what could be done is done."""
         by_key = {(each.agent.namespace, each.agent.name): each for each in wanted}
-        gone = [key for key, running in self._running.items() if by_key.get(key) != running.wanted]
-        await asyncio.gather(*(self._stop(key) for key in gone))
+        old = [key for key, running in self._running.items() if by_key.get(key) != running.wanted]
+        await asyncio.gather(*(self._stop(key, forget=key not in by_key) for key in old))
         self.bound = False
-        await self._declare([each.agent for each in wanted], gone=[key for key in gone if key not in by_key])
+        await self._declare([each.agent for each in wanted], gone=[key for key in old if key not in by_key])
         self.bound = True
         for key, each in by_key.items():
             if key not in self._running:
                 self._start(key, each)
 
+    def edited(self, files: Collection[Path]) -> None:
+        """Restarts the agents whose code is among the files."""
+        for running in self._running.values():
+            changed = sorted(str(file) for file in files if running.code.concerns(file))
+            if changed:
+                log.info("code changed", agent=running.wanted.agent.key, file=changed[0], files=len(changed))
+                running.edited.set()
+
     async def stop(self) -> None:
-        await asyncio.gather(*(self._stop(key) for key in list(self._running)))
+        await asyncio.gather(*(self._stop(key, forget=True) for key in list(self._running)))
 
     @property
     def exchanges(self) -> frozenset[str]:
         return frozenset(self._exchanges)
 
+    @property
+    def folders(self) -> set[Path]:
+        """Where agents' code lies."""
+        return {folder for running in self._running.values() for folder in running.code.folders}
+
     def _start(self, key: AgentKey, wanted: Wanted) -> None:
-        running = self._running[key] = Running(wanted, _free_port())
+        # The port of an agent stays, and with it whatever waits to call it.
+        port = self._ports.get(key) or self._ports.setdefault(key, _free_port())
+        target = Target.parse(f"http://127.0.0.1:{port}")
+        gate = self.gates.setdefault(target, Gate())
+        gate.starting()
+        running = self._running[key] = Running(wanted, port, gate)
         self._show(running)
         running.task = asyncio.create_task(self._attend(running), name=f"agent {wanted.agent.key}")
 
-    async def _stop(self, key: AgentKey) -> None:
+    async def _stop(self, key: AgentKey, *, forget: bool) -> None:
+        """`forget`: the agent is gone, and is not just started anew."""
         running = self._running.pop(key)
-        self.directory.remove(*key)
+        if forget:
+            self.directory.remove(*key)
+            running.gate.broken("it was removed")
+            self._ports.pop(key)
+            self.gates.pop(Target.parse(running.url), None)
+        else:
+            running.gate.starting()
         if running.task:
             running.task.cancel()
             await asyncio.wait([running.task])
@@ -137,47 +170,115 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._run(running))
-                group.create_task(self._watch_port(running))
                 if found := topology(agent, self.installation):
                     group.create_task(self._consume(running, found))
         except* LambdaAgentError as problems:
-            for problem in problems.exceptions:
+            for problem in _each(problems):
                 log.error("agent cannot run", agent=agent.key, problem=str(problem))
+                running.gate.broken(f"it cannot be run here: {problem}")
+            self._show(running)
 
     async def _run(self, running: Running) -> None:
+        """A process after the other: a new one after each edit of the code."""
+        while True:
+            running.edited.clear()
+            running.gate.starting()
+            self._show(running)
+            edit = asyncio.create_task(running.edited.wait())
+            process = asyncio.create_task(self._run_until_edited(running))
+            try:
+                await asyncio.wait([edit, process], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in (edit, process):
+                    each.cancel()
+                await asyncio.wait([edit, process])
+            if not process.cancelled():
+                process.result()
+
+    async def _run_until_edited(self, running: Running) -> None:
         wanted, agent = running.wanted, running.wanted.agent
         variables, warnings = environment.local(
-            agent, sink=self.sink(agent), port=running.port, own=self.own, known=wanted.known
+            agent,
+            sink=self.sink(agent),
+            gateway=self.installation.gateway_url,
+            port=running.port,
+            own=self.own,
+            known=wanted.known,
         )
         for warning in warnings:
             log.warning("variable unset", agent=agent.key, problem=warning)
-        start = starting.start(agent, chosen=self.commands, environment=variables, port=running.port, find=shutil.which)
+        start = await self._startable(running, variables)
         log.info("starting", agent=agent.key, command=start.command[0], port=running.port)
-        await keep_running(
-            agent.key,
-            start.command,
-            environment=start.environment,
-            folder=wanted.folder,
-            output=self.output,
-            ended=lambda: self._down(running),
-            backoff=Backoff(first=0.5, cap=30.0),
-        )
+        began = asyncio.Queue[int]()
+        said: set[str] = set()
 
-    async def _watch_port(self, running: Running) -> None:
-        """Up once the agent's port takes connections, as a Knative pod is by default."""
+        def ended(code: int) -> None:
+            if (remedy := starting.remedy(start, code)) and remedy not in said:
+                said.add(remedy)
+                log.error("agent cannot start", agent=agent.key, problem=remedy)
+            self._ended(running, code)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                keep_running(
+                    agent.key,
+                    start.command,
+                    environment=start.environment,
+                    folder=wanted.folder,
+                    output=self.output,
+                    started=began.put_nowait,
+                    ended=ended,
+                    backoff=Backoff(first=0.5, cap=30.0),
+                )
+            )
+            group.create_task(self._watch_ports(running, began))
+
+    async def _startable(self, running: Running, variables: Mapping[str, str]) -> starting.Start:
+        """Says once what is missing, and waits until it is there."""
+        wanted, agent, said = running.wanted, running.wanted.agent, ""
         while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            if running.up.is_set():
-                continue
             try:
-                _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", running.port), 1.0)
-            except (OSError, TimeoutError):
-                continue
-            writer.close()
-            running.up.set()
+                start = starting.start(
+                    agent, chosen=self.commands, environment=variables, port=running.port, find=shutil.which
+                )
+                problem = starting.missing(start, agent, wanted.folder)
+                running.code = code(agent, command=() if start.engine else start.command, folder=wanted.folder)
+            except starting.NoCommandError as missing:
+                problem = str(missing)
+            if not problem:
+                running.gate.starting()
+                return start
+            if problem != said:
+                log.error("agent cannot start", problem=problem)
+                said = problem
+                running.gate.broken(problem)
+                self._show(running)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _watch_ports(self, running: Running, began: "asyncio.Queue[int]") -> None:
+        """Of one process after the other: up once its port takes connections, as a Knative pod is by default."""
+        process = await began.get()
+        while True:
+            running.gate.starting()
             self._show(running)
-            log.info("ready", agent=running.wanted.agent.key, url=running.url)
-            await self._read_card(running)
+            watch = asyncio.create_task(self._watch_port(running, process))
+            following = asyncio.create_task(began.get())
+            try:
+                await asyncio.wait([following])
+            finally:
+                for each in (watch, following):
+                    each.cancel()
+                await asyncio.wait([watch, following])
+            process = following.result()
+
+    async def _watch_port(self, running: Running, process: int) -> None:
+        agent = running.wanted.agent
+        await until_listening(running.port, process=process, agent=agent.key)
+        running.gate.opened()
+        running.served = True
+        self._show(running)
+        log.info("ready", agent=agent.key, url=running.url)
+        await self._read_card(running)
 
     async def _read_card(self, running: Running) -> None:
         """Of a container that is an A2A server, as the operator reads it after each rollout."""
@@ -196,9 +297,6 @@ class Supervisor:
     async def _consume(self, running: Running, found: Topology) -> None:
         agent = running.wanted.agent
 
-        async def up() -> None:
-            await running.up.wait()
-
         deliverer = Deliverer(
             agent=agent.key,
             policy=found.policy,
@@ -210,7 +308,7 @@ class Supervisor:
             observer=self.observer,
             calls=found.calls,
             wants=found.wants,
-            up=up,
+            up=running.gate.up,
             keep_dead=found.keep_dead,
         )
         async with self.broker.consume(
@@ -218,14 +316,30 @@ class Supervisor:
         ):
             await asyncio.Event().wait()
 
-    def _down(self, running: Running) -> None:
-        running.up.clear()
-        if self._running.get((running.wanted.agent.namespace, running.wanted.agent.name)) is running:
-            self._show(running)
+    def _ended(self, running: Running, code: int) -> None:
+        if running.served:
+            # It worked, and is started again in a moment.
+            running.served = False
+            running.gate.starting()
+        else:
+            running.gate.broken(f"its process ended with exit code {code} before it took connections; see its output")
+        self._show(running)
 
     def _show(self, running: Running) -> None:
         agent = running.wanted.agent.model_copy(update={"status": running.status})
-        self.directory.upsert(agent, url=running.url, ready=running.up.is_set(), last_modified=datetime.now(UTC))
+        gate = running.gate
+        # Ready while it starts too: calls wait for it, as for a Knative Service that sleeps.
+        self.directory.upsert(
+            agent, url=running.url, ready=not gate.problem, last_modified=datetime.now(UTC), problem=gate.problem
+        )
+
+
+def _each(group: BaseExceptionGroup[LambdaAgentError]) -> Iterator[LambdaAgentError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _each(error)
+        else:
+            yield error
 
 
 def _free_port() -> int:

@@ -1,31 +1,70 @@
-"""Says when manifest files changed. Editors save by renaming, so folders are watched and not files."""
+"""Says which files changed, as far as anybody asks. Editors save by renaming, so folders are watched and not files."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 
+import structlog
 from watchfiles import Change, DefaultFilter, awatch
 
 from lambdaagent.kube.manifests import SUFFIXES
 
+log = structlog.get_logger(__name__)
 
-class _Manifests(DefaultFilter):
-    def __init__(self, paths: Sequence[Path]) -> None:
+Folders = Callable[[], Collection[Path]]
+
+
+class _Filter(DefaultFilter):
+    """What editors, caches and version control write is nobody's edit, and `ignored` are folders of dev's own."""
+
+    def __init__(self, ignored: Collection[Path]) -> None:
         super().__init__()
-        self._paths = paths
+        self._ignored = ignored
 
     def __call__(self, change: Change, path: str) -> bool:
-        changed = Path(path)
-        inside = any(changed == each or each in changed.parents for each in self._paths)
-        return inside and changed.suffix in SUFFIXES and super().__call__(change, path)
+        here = Path(path)
+        return super().__call__(change, path) and not any(
+            each == here or each in here.parents for each in self._ignored
+        )
 
 
-async def changes(paths: Sequence[str]) -> AsyncIterator[None]:
-    """Yields after changes have settled. Standard input does not change."""
-    named, folders = _folders(paths)
-    async for _ in awatch(*folders, watch_filter=_Manifests(named), debounce=300, step=50):
-        yield None
+async def changes(folders: Folders, *, ignored: Collection[Path] = ()) -> AsyncIterator[set[Path]]:
+    """The files that changed, once they have settled. `folders` is asked again after each.
+
+    An empty set means that other folders are watched from now on: what changed meanwhile is to be looked for.
+    """
+    watch_filter = _Filter(ignored)
+    while True:
+        watched = _outermost(folders())
+        try:
+            async for found in awatch(*watched, watch_filter=watch_filter, debounce=300, step=50):
+                yield {Path(path) for _, path in found}
+                if _outermost(folders()) != watched:
+                    break
+            else:
+                return
+        except (OSError, RuntimeError) as problem:
+            # Such as too many watches for this user, or a folder that went away.
+            log.error("edits are not seen", problem=str(problem), next_step="start dev again after an edit")
+            await asyncio.Event().wait()
+        yield set()
 
 
-def _folders(paths: Sequence[str]) -> tuple[list[Path], set[Path]]:
-    named = [Path(path).resolve() for path in paths if path != "-"]
-    return named, {path if path.is_dir() else path.parent for path in named}
+def _outermost(folders: Collection[Path]) -> list[Path]:
+    """Watches go deep, so a folder inside another one needs none of its own; one that is not there cannot have any."""
+    found: list[Path] = []
+    for folder in sorted(folder for folder in folders if folder.is_dir()):
+        if not any(each == folder or each in folder.parents for each in found):
+            found.append(folder)
+    return found
+
+
+class Manifests:
+    """The paths on the command line. Standard input does not change."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._named = [Path(path).resolve() for path in paths if path != "-"]
+        self.folders = {path if path.is_dir() else path.parent for path in self._named}
+
+    def concerns(self, path: Path) -> bool:
+        return path.suffix in SUFFIXES and any(path == each or each in path.parents for each in self._named)

@@ -29,7 +29,7 @@ from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.pace import Pace
 from lambdaagent.gateway.routing import AgentPaths
-from lambdaagent.gateway.services import SERVICES, Exchanges, Publisher, Services
+from lambdaagent.gateway.services import SERVICES, Exchanges, Failed, Publisher, Services, unheard
 from lambdaagent.gateway.streams import Streams
 from lambdaagent.http_server import Limits, Runner
 from lambdaagent.store.records import DeadLetterStore
@@ -70,6 +70,7 @@ def create_app(
     heads: Limits | None = None,
     takes_events: Callable[[str], bool] = takes_events,
     own_routes: Sequence[web.RouteDef] | None = None,
+    failed: Failed = unheard,
 ) -> web.Application:
     """`ready` says why not, or None. `keys` are the capability keys; none means that event URLs carry none.
 
@@ -102,6 +103,7 @@ def create_app(
         streams=streams,
         pace=pace or Pace(),
         heads=heads or Limits(),
+        failed=failed,
         takes_events=takes_events,
     )
 

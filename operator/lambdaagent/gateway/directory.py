@@ -32,6 +32,7 @@ from lambdaagent.errors import TemporaryError
 log = structlog.get_logger(__name__)
 
 Key = tuple[str, str]
+NOT_READY = "it is not ready"
 _HOSTS = 1024
 _CARDS = 32  # bodies kept per agent: the shapes, for a few base URLs
 
@@ -102,9 +103,12 @@ class Directory:
         self._services: dict[str, dict[str, Key]] = {}  # A2A Service name -> namespace -> agent
         self._watches: set[Changes] = set()
 
-    def upsert(self, agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime) -> None:
+    def upsert(
+        self, agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime, problem: str = NOT_READY
+    ) -> None:
+        """`problem` says of an agent that is not ready why it is not."""
         self._hosts.clear()
-        entry = make_entry(agent, url=url, ready=ready, last_modified=last_modified)
+        entry = make_entry(agent, url=url, ready=ready, last_modified=last_modified, problem=problem)
         known = entry.key in self._entries
         self._tell(entry.key)
         self._entries[entry.key] = entry
@@ -226,12 +230,14 @@ def _digest(body: bytes) -> str:
     return sha256(body).hexdigest()[:32]
 
 
-def make_entry(agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime) -> Entry:
+def make_entry(
+    agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime, problem: str = NOT_READY
+) -> Entry:
     agent = with_card(agent)
     a2a = agent.spec.a2a or A2a()
     target, why_not = None, ""
     if not ready:
-        why_not = "it is not ready"
+        why_not = problem
     elif not url:
         why_not = "its Service has no URL yet"
     if url:

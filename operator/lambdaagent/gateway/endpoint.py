@@ -17,7 +17,7 @@ from lambdaagent.gateway import failures, methods, sse, texts
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.failures import Failure
 from lambdaagent.gateway.operations import STREAMED, UNARY, Call, prepare
-from lambdaagent.gateway.services import ROUTE, SERVICES
+from lambdaagent.gateway.services import ROUTE, SERVICES, WHY
 from lambdaagent.tasks.contract import NOTHING_YET
 
 _JSON = "application/json"
@@ -39,6 +39,7 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
         request[ROUTE] = "a2a-stream"
         return await _stream(request, call, asked.id)
     except RequestError as error:
+        request[WHY] = str(error)
         return _answer(error.id, Failure(error))
     except Exception as error:  # the root of the call
         failure = failures.of(request, entry, error)

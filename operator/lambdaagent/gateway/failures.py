@@ -12,7 +12,7 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.bodies import BrokenError
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import CODINGS, RETRY_AFTER
-from lambdaagent.gateway.services import SERVICES
+from lambdaagent.gateway.services import SERVICES, WHY
 from lambdaagent.tasks.errors import EngineBusyError
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,12 @@ class Failure:
 
 def of(request: web.Request, entry: Entry, error: Exception) -> Failure:
     """Raises what is not the protocol's to answer: 413, 405, and a client that went away."""
+    failure = _of(request, entry, error)
+    request[WHY] = str(failure.error)
+    return failure
+
+
+def _of(request: web.Request, entry: Entry, error: Exception) -> Failure:
     if isinstance(error, A2AError):
         return Failure(error)
     if isinstance(error, BrokenError):

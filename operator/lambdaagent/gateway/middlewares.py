@@ -14,7 +14,7 @@ from lambdaagent.events.errors import EventError, TooManyError
 from lambdaagent.gateway import agents, bodies, ids, problems, urls
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
+from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES, WHY
 
 log = structlog.get_logger(__name__)
 CLIENT_GONE = 499  # in the metrics only: nobody is there to be answered
@@ -33,7 +33,10 @@ async def metrics(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
     finally:
         route = request.get(ROUTE, "other")
-        request.app[SERVICES].metrics.request(route, code, time.perf_counter() - began)
+        services, why = request.app[SERVICES], request.get(WHY, "")
+        services.metrics.request(route, code, time.perf_counter() - began)
+        if why or code >= 400:
+            services.failed(request, code, why or ("the client went away" if code == CLIENT_GONE else ""))
 
 
 @web.middleware
@@ -78,6 +81,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         request.app[SERVICES].metrics.error("request")
         log.exception("request.crashed", route=request.get(ROUTE))
         answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
+    request[WHY] = str(answer)
     return answer.response(request_id=ids.request_id(request))
 
 

@@ -10,16 +10,12 @@ from dataclasses import dataclass
 import structlog
 
 from lambdaagent.a2a.errors import Edition
-from lambdaagent.a2a.signing import KeyUnusableError, Signer
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
-from lambdaagent.agents.clock import Clock
 from lambdaagent.agents.pool import Limits as Connections
-from lambdaagent.agents.vouching import Voucher
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
-from lambdaagent.errors import UsageError
-from lambdaagent.gateway import garbage
+from lambdaagent.gateway import garbage, signing
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
@@ -36,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: GatewaySettings) -> None:
     """Until cancelled."""
-    signer = _signer(settings)
+    signer = signing.signer(settings)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
         opened = await _store(settings)
@@ -80,7 +76,7 @@ async def run(settings: GatewaySettings) -> None:
             shutdown_timeout=15.0,
             errors=Edition(settings.protocol_errors),
             signer=signer,
-            voucher=_voucher(settings, signer, clock),
+            voucher=signing.voucher(settings, signer, clock),
             push_allow=settings.push_allowed,
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
             limits=Limits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
@@ -110,23 +106,6 @@ class _Once:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def _signer(settings: GatewaySettings) -> Signer | None:
-    pem = settings.card_signing_key.get_secret_value()
-    try:
-        return Signer.from_pem(pem) if pem else None
-    except KeyUnusableError as error:
-        raise UsageError(f"LAMBDAAGENT_CARD_SIGNING_KEY: {error}") from None
-
-
-def _voucher(settings: GatewaySettings, signer: Signer | None, clock: Clock) -> Voucher | None:
-    if not settings.sign_pushes:
-        return None
-    if signer is None or not settings.public_url:
-        needed = "LAMBDAAGENT_CARD_SIGNING_KEY and LAMBDAAGENT_PUBLIC_URL"
-        raise UsageError(f"LAMBDAAGENT_SIGN_PUSHES needs {needed}: who signs, and where the public key is")
-    return Voucher(signer, settings.public_url.rstrip("/"), clock)
 
 
 async def _store(settings: GatewaySettings) -> Opened:

@@ -35,6 +35,14 @@ class Exchanges(Protocol):
     def agent(self, agent: LambdaAgent) -> str: ...
 
 
+# The request, the status that it was answered with, and why; empty where only the client could say.
+Failed = Callable[[web.Request, int, str], None]
+
+
+def unheard(_request: web.Request, _status: int, _why: str) -> None:
+    """Nobody listens: the client was answered, and the metrics count."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     directory: Directory
@@ -58,10 +66,12 @@ class Services:
     streams: Streams
     pace: Pace
     heads: Limits
+    failed: Failed  # hears of each call that failed
     takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to this path are an event's attributes
 
 
 SERVICES = web.AppKey("services", Services)
 ROUTE = web.RequestKey("route", str)
 REQUEST_ID = web.RequestKey("request_id", str)
+WHY = web.RequestKey("why", str)  # of a request that failed, whatever the status of its answer
 ENTRY = web.RequestKey("entry", Entry)  # set where the host names an agent

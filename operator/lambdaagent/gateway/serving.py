@@ -20,13 +20,15 @@ from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway.app import create_app, make_runner, takes_events
-from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.brokers import Taking
+from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.metrics import Metrics
 from lambdaagent.gateway.problems import ProblemError
-from lambdaagent.gateway.services import Exchanges, Publisher
-from lambdaagent.gateway.telling import Publish, Teller
+from lambdaagent.gateway.services import Exchanges, Failed, Publisher, unheard
+from lambdaagent.gateway.telling import Publish, Teller, cancellation
 from lambdaagent.http_server import HEADER_BYTES
 from lambdaagent.http_server import Limits as Heads
+from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.carrying import Send
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.live import Limits
@@ -69,18 +71,34 @@ async def serve(
     own_routes: Sequence[web.RouteDef] | None = None,
     max_header: int = HEADER_BYTES,
     takes_events: Callable[[str], bool] = takes_events,
+    failed: Failed = unheard,
+    told: Callable[[TaskRecord], None] | None = None,
 ) -> Serving:
-    """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen."""
+    """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen.
+
+    `failed` hears of each call that failed, `told` of each new state of a task.
+    """
     metrics = Metrics()
     bounds = limits or Limits()
     # A message of the largest body that is taken, its answer and a second turn have room.
     bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
     notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher)
     stack.push_async_callback(notifier.close)
-    teller = None
+    publish, teller = publishing(directory, exchanges, publisher), None
     if tell_tasks:
-        teller = Teller(publishing(directory, exchanges, publisher), metrics.ingress)
+        teller = Teller(publish, metrics.ingress)
         await stack.enter_async_context(teller.run())
+    cancellations = Teller(publish, metrics.ingress, event=cancellation)
+    await stack.enter_async_context(cancellations.run())
+
+    def canceled(record: TaskRecord) -> None:
+        try:
+            entry = directory.get(record.namespace, record.agent)
+        except NotListedError:
+            return  # it went away in this moment, and the task is canceled all the same
+        if entry is not None and own_routes is None and hears(entry, cancellation(record)):
+            cancellations.tell(record)
+
     tasks = Engine(
         store=store,
         caller=HttpCaller(client=client, clock=clock),
@@ -90,8 +108,9 @@ async def serve(
         pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
         limits=bounds,
-        send=calling(publishing(directory, exchanges, publisher)) if own_routes is None else None,
-        told=teller.tell if teller is not None else None,
+        canceled=canceled,
+        send=calling(publish) if own_routes is None else None,
+        told=_all([each for each in (teller.tell if teller is not None else None, told) if each is not None]),
     )
     app = create_app(
         directory=directory,
@@ -114,6 +133,7 @@ async def serve(
         signer=signer,
         own_routes=own_routes,
         heads=Heads(header=max_header),
+        failed=failed,
         takes_events=takes_events,
     )
     runner = make_runner(app, shutdown_timeout=shutdown_timeout)
@@ -122,9 +142,24 @@ async def serve(
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        hint = "choose another port, or stop what listens there"
+        hint = "choose another port (LAMBDAAGENT_PORT; dev also takes --port), or stop what listens there"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
     return Serving(port=runner.addresses[0][1], tasks=tasks)
+
+
+def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRecord], None]:
+    def tell(record: TaskRecord) -> None:
+        for listener in listeners:
+            listener(record)
+
+    return tell
+
+
+def hears(entry: Entry, event: Event) -> bool:
+    """Whether the agent subscribes to it."""
+    taking = Taking()
+    taking.add(entry)
+    return taking.takes(event)
 
 
 def publishing(directory: Directory, exchanges: Exchanges, publisher: Publisher) -> Publish:

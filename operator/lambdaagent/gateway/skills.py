@@ -15,7 +15,7 @@ from lambdaagent.events.http import holds_event
 from lambdaagent.gateway import asking, bodies, ids, methods, principals, problems, relaying, tracing
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.problems import ProblemError
-from lambdaagent.gateway.services import SERVICES
+from lambdaagent.gateway.services import SERVICES, WHY
 from lambdaagent.tasks.carrying import travels
 from lambdaagent.tasks.direct_calls import DirectCall
 
@@ -111,7 +111,10 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             if response.status == 202:
                 return await asking.accepted(request, entry, direct(), response)
             status = response.status
-            await calls.answered(task_id, "" if 200 <= status < 400 else f"The agent answered {status} to the call.")
+            why = "" if 200 <= status < 400 else f"The agent answered {status} to the call."
+            await calls.answered(task_id, why)
+            if why:
+                request[WHY] = why
             return await _answer(request, entry, response)
     finally:
         calls.over(task_id)

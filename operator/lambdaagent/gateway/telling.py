@@ -1,12 +1,14 @@
 """CloudEvents about tasks' lives, on the Broker of the agent, for whoever subscribed to them.
 
 Nobody waits for them: a bounded queue, one after the other, a few attempts each, then it is logged and counted. The id
-is made of the task and its version, so what is told twice is the same event. They carry no `a2ataskid`: a reply to one
-must not be taken for the task's own.
+is made of the task and its version, so what is told twice is the same event.
+
+Events about states carry no `a2ataskid`: a reply to one must not be taken for the task's own. The one that tells an
+agent of a cancellation does, because the agent knows its work by that id; the task has ended, so nothing advances it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +18,7 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.types import TASK_CANCELED
 from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.store.records import TaskRecord
 
@@ -28,6 +31,18 @@ Publish = Callable[[str, str, Event], Awaitable[object]]
 
 
 def event_of(record: TaskRecord) -> Event:
+    """Of the task's new state."""
+    return _event(record, f"{TYPE}.{record.state.v03}", extensions={})
+
+
+def cancellation(record: TaskRecord) -> Event:
+    """For the agent that works on the task: it may stop."""
+    ids = {"a2ataskid": record.id, "a2acontextid": record.context_id, "a2askillid": record.skill}
+    known = {name: value for name, value in ids.items() if value}
+    return _event(record, TASK_CANCELED, extensions=known)
+
+
+def _event(record: TaskRecord, kind: str, *, extensions: Mapping[str, str]) -> Event:
     data = {
         "id": record.id,
         "contextId": record.context_id,
@@ -39,11 +54,12 @@ def event_of(record: TaskRecord) -> Event:
     return Event(
         id=f"{record.id}.{record.version}",
         source=f"/a2a/{record.namespace}/{record.agent}",
-        type=f"{TYPE}.{record.state.v03}",
+        type=kind,
         subject=record.id,
         time=str(record.task["status"].get("timestamp", "")) or None,
         datacontenttype="application/json",
         data=orjson.dumps(data),
+        extensions=extensions,
     )
 
 
@@ -51,6 +67,7 @@ def event_of(record: TaskRecord) -> Event:
 class Teller:
     publish: Publish
     told: Callable[[str], None]
+    event: Callable[[TaskRecord], Event] = event_of
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=5.0))
     _waiting: asyncio.Queue[TaskRecord] = field(default_factory=lambda: asyncio.Queue(_WAITING), init=False)
 
@@ -88,7 +105,7 @@ class Teller:
         problem = ""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                await self.publish(record.namespace, record.agent, event_of(record))
+                await self.publish(record.namespace, record.agent, self.event(record))
             except (LambdaAgentError, ProblemError) as error:
                 problem = str(error)
             else:

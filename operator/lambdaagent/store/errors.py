@@ -23,5 +23,9 @@ class StoreUnusableError(PermanentError):
     """The store cannot be opened: in use elsewhere, not a database, or written by a newer version."""
 
 
+class InUseError(StoreUnusableError):
+    """Another process has the file open."""
+
+
 class UnfitError(StoreError):
     """The store can never keep this: it is no JSON, too deep, or not what the database takes. Nothing was written."""

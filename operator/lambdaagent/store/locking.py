@@ -4,12 +4,12 @@ import fcntl
 import os
 from pathlib import Path
 
-from lambdaagent.store.errors import StoreUnusableError
+from lambdaagent.store.errors import InUseError, StoreUnusableError
 
 
 class FileLock:
     def __init__(self, path: Path) -> None:
-        """Beside the database: SQLite's own locks live inside it. Raises StoreUnusableError where another has it."""
+        """Beside the database: SQLite's own locks live inside it. Raises InUseError where another has it."""
         lock = path.with_name(f"{path.name}.lock")
         try:
             self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -19,7 +19,7 @@ class FileLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._descriptor)
-            raise StoreUnusableError(
+            raise InUseError(
                 f"{path} is in use by another process; one process at a time may open it. Stop that one, give this "
                 f"one another file, or use PostgreSQL for several replicas."
             ) from None

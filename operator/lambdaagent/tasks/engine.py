@@ -62,11 +62,14 @@ class Engine:
         replica: str = "",
         send: SendCall | None = None,
         told: Callable[[TaskRecord], None] | None = None,
+        canceled: Callable[[TaskRecord], None] | None = None,
     ) -> None:
         """`replica` tells this process from every other one over the same store, earlier ones included.
 
         `send` gives a call to the broker; without it, skills of mode async are called like the others.
+        `canceled` hears of each task that a client canceled and whose container cannot be asked by A2A.
         """
+        self._canceled = canceled
         self._store = store
         self._caller = caller
         self._clock = clock
@@ -233,6 +236,8 @@ class Engine:
                 raise A2AError(
                     Problem.TASK_NOT_CANCELABLE, f"Task {task_id} has ended already.", metadata={"state": state}
                 )
+            if self._canceled is not None and callee.protocol != "a2a":
+                self._canceled(live.record)
             return live.record.task
 
     async def subscribe(

@@ -21,7 +21,7 @@ async def run(*args: str, stdin: str = "", secrets: tuple[str, ...] = (), **sett
     env = {name: value for name, value in os.environ.items() if not name.startswith("LAMBDAAGENT_")}
     env |= {f"LAMBDAAGENT_{name.upper()}": value for name, value in settings.items()}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lambdaagent", *args, env=env,
+        sys.executable, "-m", "lambdaagent", *args, env=env, cwd="/",  # where no dev left its folder
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(60):

@@ -139,7 +139,7 @@ async def test_an_event_is_sent_to_a_gateway_by_hand(gateway: World, tmp_path: P
     file.write_bytes(b'{"n": 1}')
     args = ["events", "send", "--type", "a.b", "--source", "/me", "--id", "7", "--url", gateway.url, "-n", "shop"]
     done = await run(*args, "--data", f"@{file}")
-    assert (done.code, done.out) == (0, "7 accepted, routed: 1\n")
+    assert (done.code, done.out) == (0, "7 accepted, and an agent takes it\n")
     assert (heard[0].id, heard[0].source, heard[0].data) == ("7", "/me", b'{"n": 1}')
     refused = await run("events", "send", "--type", "a.b", "--url", f"{gateway.url}/events/shop/nowhere")
     assert (refused.code, "answered 404" in refused.err) == (1, True)

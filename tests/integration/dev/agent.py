@@ -18,12 +18,14 @@ class Agent(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         kind = self.headers.get("ce-type", "")
         print(f"got {kind} {self.headers.get('ce-id')} {body}", flush=True)
-        if body == "crash":
+        if body in ("crash", '"crash"'):
             os._exit(3)
         if body == "slow":
             time.sleep(5)
         if body == "environment":
             return self.answer(json.dumps(dict(os.environ)).encode())
+        if body == '"later"':
+            return self.answer(b"", 202)
         if kind.endswith("refused"):
             return self.answer(b"no", 422)
         return self.answer(f"{os.environ.get('ANSWER', '')}{body}".encode())

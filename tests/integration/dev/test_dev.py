@@ -219,10 +219,3 @@ def test_wrong_files_start_nothing_and_say_why(tmp_path: Path, text: str, says: 
         running.wait_for(says)
         assert running.process.wait(10) in (1, 2)
         assert not running.says("Traceback")
-
-
-def test_a_second_dev_on_the_same_data_names_the_file(tmp_path: Path) -> None:
-    path = write(tmp_path, "one")
-    with dev(path, data=tmp_path / "data"), dev(path, data=tmp_path / "data", ready=False) as second:
-        line = second.wait_for("lambdaagent.db")
-        assert second.process.wait(10) == 1, line

@@ -51,7 +51,81 @@ def test_validate_in_json_is_for_programs() -> None:
     (finding,) = json.loads(
         run("validate", "-o", "json", "-", stdin=GOOD.replace("repository: r", "repository: 1")).stdout
     )
-    assert finding["field"] == "spec.image.repository"
+    assert (finding["severity"], finding["field"]) == ("error", "spec.image.repository")
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        pytest.param(
+            GOOD.replace("eventType: a.b", 'eventType: "a.*"'),
+            [("warning", 3, 1, "spec.eventing.subscriptions[0]", "WildcardUnsupported")],
+            id="a field that does not do all it says",
+        ),
+        pytest.param(
+            f"apiVersion: v1\nkind: Service\nmetadata: {{name: s}}\n---\n{GOOD}",
+            [("warning", 1, 1, "", "")],
+            id="a document of another kind",
+        ),
+        pytest.param(
+            f"{GOOD.replace('a.b', 'a.*')}---\n{GOOD.replace('good', 'other').replace('repository', 'repositry')}",
+            [
+                ("error", 9, 2, "spec.image.repositry", ""),
+                ("error", 9, 2, "spec.image.repository", ""),
+                ("warning", 3, 1, "spec.eventing.subscriptions[0]", "WildcardUnsupported"),
+            ],
+            id="beside an error",
+        ),
+        pytest.param(GOOD, [], id="none"),
+    ],
+)
+def test_validate_in_json_has_the_warnings_with_their_places(
+    documents: str, expected: list[tuple[object, ...]]
+) -> None:
+    done = run("validate", "-o", "json", "-", stdin=documents)
+    found = json.loads(done.stdout)
+    keys = ("severity", "line", "document", "field")
+    assert [(*(each[key] for key in keys), each.get("reason", "")) for each in found] == expected
+    assert all(each["message"] and each["file"] == "(standard input)" for each in found)
+    assert done.returncode == int(any(each["severity"] == "error" for each in found))
+
+
+def test_a_warning_in_json_says_what_the_text_says() -> None:
+    wrong = GOOD.replace("a.b", "a.*")
+    [found] = json.loads(run("validate", "-o", "json", "-", stdin=wrong).stdout)
+    assert (
+        f"warning: {found['agent']}: {found['field']}: {found['message']}" in run("validate", "-", stdin=wrong).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        pytest.param([], ["RabbitmqBrokerConfig", "Broker", "Service", "Trigger"], id="as the settings say"),
+        pytest.param(["--serving", "kubernetes", "--eventing", "none"], ["Deployment", "Service"], id="plain"),
+        pytest.param(["--eventing=rabbitmq"], ["Service"], id="a dispatcher"),
+        pytest.param(
+            ["--serving=kubernetes"],
+            ["RabbitmqBrokerConfig", "Broker", "Deployment", "Service", "Trigger"],
+            id="Knative's events alone",
+        ),
+    ],
+)
+def test_render_takes_what_a_cluster_has_from_the_command_line(options: list[str], kinds: list[str]) -> None:
+    done = run("render", *options, "-", stdin=GOOD)
+    assert [document["kind"] for document in yaml.safe_load_all(done.stdout)] == kinds
+
+
+def test_the_command_line_wins_over_the_settings() -> None:
+    done = run("render", "--serving=knative", "-", stdin=GOOD, LAMBDAAGENT_SERVING="kubernetes")
+    assert "Deployment" not in done.stdout
+    assert "kind: Trigger" in done.stdout
+
+
+def test_validate_warns_of_what_the_named_cluster_does_not_do() -> None:
+    limited = GOOD.replace("spec: {", "spec: {serving: {containerConcurrency: 3}, ")
+    assert "plain Kubernetes" in run("validate", "--serving=kubernetes", "-", stdin=limited).stderr
+    assert "plain Kubernetes" not in run("validate", "--serving=knative", "-", stdin=limited).stderr
 
 
 def test_two_agents_of_one_name_are_an_error_that_names_both_places(tmp_path: Path) -> None:
@@ -88,6 +162,9 @@ def test_an_unknown_kind_of_our_group_is_an_error(change: tuple[str, str], says:
         pytest.param(["validate", "nowhere.yaml"], id="no such file"),
         pytest.param(["validate"], id="no argument"),
         pytest.param(["render", "-o", "toml", "-"], id="unknown format"),
+        pytest.param(["validate", "-o", "yaml", "-"], id="unknown form of findings"),
+        pytest.param(["render", "--serving", "lambda", "-"], id="unknown serving"),
+        pytest.param(["validate", "--eventing", "kafka", "-"], id="unknown eventing"),
         pytest.param(["frobnicate"], id="unknown command"),
     ],
 )

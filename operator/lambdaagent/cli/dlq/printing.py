@@ -4,21 +4,15 @@ import json
 import time
 from base64 import b64encode
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import typer
 
+from lambdaagent.cli.dlq.form import Form
 from lambdaagent.cli.printing import print_json, say, yaml_text
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLUMNS = ("ID", "NAMESPACE", "AGENT", "TYPE", "CODE", "ATTEMPTS", "AGE", "REASON")
-
-
-class Form(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
 
 
 def print_rows(rows: list[dict[str, Any]], form: Form) -> None:

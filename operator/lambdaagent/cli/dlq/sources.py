@@ -2,33 +2,48 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
+
+from pydantic import SecretStr
 
 from lambdaagent.cli import logs
 from lambdaagent.cli.dlq.letters import Found, Source, Visit, Wanted
 from lambdaagent.cli.printing import say
 from lambdaagent.cli.processes import read_settings
+from lambdaagent.dev import folders
 from lambdaagent.errors import UsageError
 from lambdaagent.settings import EventsSettings
 
 _NAMESPACE = "RabbitMQ does not tell which queues there are: name a namespace with --namespace"
 
 
-async def newest(wanted: Wanted, limit: int | None) -> list[Found]:
-    async with _sources(wanted) as sources:
+async def newest(wanted: Wanted, limit: int | None, *, data: Path | None) -> list[Found]:
+    async with _sources(wanted, data) as sources:
         found = [letter for source in sources for letter in await source.newest(wanted, limit=limit)]
     return sorted(found, key=lambda letter: letter.at, reverse=True)[:limit]
 
 
-async def walk(wanted: Wanted, visit: Visit) -> None:
-    async with _sources(wanted) as sources:
+async def walk(wanted: Wanted, visit: Visit, *, data: Path | None) -> None:
+    async with _sources(wanted, data) as sources:
         for source in sources:
             await source.walk(wanted, visit)
 
 
 @contextlib.asynccontextmanager
-async def _sources(wanted: Wanted) -> AsyncIterator[list[Source]]:
-    """Where letters of these ids may lie, or any. Raises UsageError where that is not configured."""
+async def _sources(wanted: Wanted, data: Path | None) -> AsyncIterator[list[Source]]:
+    """Where letters of these ids may lie, or any. Raises UsageError where that is not configured.
+
+    `data` is the folder of a `dev`, which is looked at too where the settings name nothing.
+    """
     settings = read_settings(EventsSettings)
+    folder = data or folders.default(
+        unless=settings.amqp_url.get_secret_value() or settings.database.get_secret_value()
+    )
+    if folder is not None:
+        database_file, url = str(folders.database(folder)), folders.address(folder)
+        settings = settings.model_copy(
+            update={"database": SecretStr(database_file), "events_url": url, "event_keys": SecretStr("")}
+        )
     logs.configure(level="warning", form="text")
     amqp, database = settings.amqp_url.get_secret_value(), settings.database.get_secret_value()
     prefixes = {letter_id.partition("-")[0] for letter_id in wanted.ids} or {"q", "s"}
@@ -39,7 +54,10 @@ async def _sources(wanted: Wanted) -> AsyncIterator[list[Source]]:
     if wanted.ids and "s" in prefixes and not database:
         raise UsageError("letters of s- IDs lie in the gateways' database: set LAMBDAAGENT_DATABASE")
     if not amqp and not database:
-        raise UsageError("neither LAMBDAAGENT_AMQP_URL nor LAMBDAAGENT_DATABASE says where dead letters lie")
+        raise UsageError(
+            "neither LAMBDAAGENT_AMQP_URL nor LAMBDAAGENT_DATABASE says where dead letters lie, and there is no "
+            f"{folders.DEFAULT} of a `lambdaagent dev` here; name one with --data"
+        )
     namespaces = [wanted.namespace] if wanted.namespace else list(settings.namespaces)
     async with contextlib.AsyncExitStack() as stack:
         sources: list[Source] = []

@@ -1,0 +1,125 @@
+"""What the commands of `lambdaagent events dlq` do, once they are asked."""
+
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from lambdaagent.cli.dlq.form import Form
+from lambdaagent.cli.dlq.letters import Found, Redrive, Visit, Wanted, shown
+from lambdaagent.cli.dlq.printing import UNITS, data_of, print_rows
+from lambdaagent.cli.dlq.sources import newest, walk
+from lambdaagent.cli.printing import print_json, say, yaml_text
+from lambdaagent.errors import LambdaAgentError, UsageError
+from lambdaagent.events.destinations import hide
+
+
+def print_newest(wanted: Wanted, limit: int, output: Form, data: Path | None) -> None:
+    found = asyncio.run(newest(wanted, limit + 1, data=data))
+    if len(found) > limit:
+        say(f"there are more than {limit}: see --limit")
+    print_rows([shown(letter) for letter in found[:limit]], output)
+
+
+def show(letter_id: str, namespace: str, output: Form, data: Path | None) -> None:
+    wanted = Wanted(namespace, ids=frozenset([letter_id]))
+    seen: list[Found] = []
+
+    async def visit(letter: Found, _: Redrive) -> bool:
+        seen.append(letter)
+        return False
+
+    asyncio.run(walk(wanted, visit, data=data))
+    if not seen:
+        raise _gone([letter_id])
+    if output is Form.TABLE:
+        print_rows([shown(seen[0])], output)
+        return
+    attributes = {name: hide(value) if isinstance(value, str) else value for name, value in seen[0].attributes.items()}
+    document = shown(seen[0]) | {"attributes": attributes} | data_of(seen[0].data)
+    print_json(document) if output is Form.JSON else typer.echo(yaml_text(document), nl=False)
+
+
+def redrive(wanted: Wanted, data: Path | None) -> None:
+    failed: dict[str, str] = {}
+    done: list[str] = []
+
+    async def visit(letter: Found, again: Redrive) -> bool:
+        why = await again()
+        if why:
+            failed[letter.id] = why
+        else:
+            done.append(letter.id)
+        return not why
+
+    _finish("redriven", wanted, data, visit, done, failed)
+
+
+def drop(wanted: Wanted, data: Path | None, *, ask: bool) -> None:
+    done: list[str] = []
+    if ask:
+        count = len(wanted.ids) or len(asyncio.run(newest(wanted, None, data=data)))
+        if not _agreed(f"Drop {count} dead letter{'s' * (count != 1)} for good? [y/N] "):
+            say("nothing was dropped; --yes says so without being asked")
+            raise typer.Exit(1)
+
+    async def visit(letter: Found, _: Redrive) -> bool:
+        done.append(letter.id)
+        return True
+
+    _finish("dropped", wanted, data, visit, done, {})
+
+
+def _agreed(question: str) -> bool:
+    """Asked on standard error, so that standard output holds the outcome alone."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _finish(
+    what: str, wanted: Wanted, data: Path | None, visit: Visit, done: list[str], failed: dict[str, str]
+) -> None:
+    try:
+        asyncio.run(walk(wanted, visit, data=data))
+    except LambdaAgentError:
+        say(f"{len(done)} {what} before it failed; the last of them may lie there still")
+        raise
+    for letter_id, why in failed.items():
+        say(f"{letter_id} was not {what}: {why}")
+    typer.echo(f"{len(done)} {what}" + (f", {len(failed)} not" if failed else ""))
+    if missing := sorted(wanted.ids - set(done) - failed.keys()):
+        raise _gone(missing)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _gone(ids: Sequence[str]) -> LambdaAgentError:
+    return LambdaAgentError(
+        f"no dead letter {', '.join(ids)}: it may have been redriven or dropped, or lie in another namespace; see "
+        f"`lambdaagent events dlq list`"
+    )
+
+
+def chosen(ids: list[str] | None, filters: Wanted) -> Wanted:
+    if ids and filters != Wanted(filters.namespace):
+        raise UsageError("filters go with --all; with IDs there is only --namespace")
+    return Wanted(filters.namespace, ids=frozenset(ids)) if ids else filters
+
+
+def wanted(namespace: str, agent: str, type_: str, older_than: str, newer_than: str) -> Wanted:
+    now = time.time()
+    before = now - _seconds("--older-than", older_than) if older_than else None
+    since = now - _seconds("--newer-than", newer_than) if newer_than else None
+    return Wanted(namespace, agent, type_, since, before)
+
+
+def _seconds(option: str, text: str) -> float:
+    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if match is None:
+        raise UsageError(f"{option} {text}: use a number and s, m, h or d, as in 2h")
+    return float(match[1]) * UNITS[match[2]]

@@ -1,0 +1,54 @@
+"""Waits until an agent takes connections on its port, and says what keeps it from that when it takes long."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from lambdaagent.dev import ports
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+
+
+async def until_listening(
+    port: int,
+    *,
+    process: int,
+    agent: str,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+    connects: Callable[[int], Awaitable[bool]] | None = None,
+    listeners: Callable[[int], Sequence[str] | None] = ports.listening,
+) -> None:
+    """Says once, after some seconds, that the agent does not listen there; `process` is whose descendants it is."""
+    begun, said = monotonic(), False
+    while not await (connects or _connects)(port):
+        if not said and monotonic() - begun >= PATIENCE_SECONDS:
+            said = True
+            found = await asyncio.to_thread(listeners, process)
+            log.warning("agent does not listen", agent=agent, problem=problem(port, found), next_step=_NEXT_STEP)
+        await sleep(_POLL_SECONDS)
+
+
+_NEXT_STEP = "let it listen on $PORT, or say the port in its command: $(PORT); calls wait for it"
+
+
+def problem(port: int, found: Sequence[str] | None) -> str:
+    """`found` is where it listens; None where nobody can tell."""
+    begin = f"nothing takes connections on its port {port} (the variable PORT) after {PATIENCE_SECONDS:g} s"
+    if found is None:
+        return begin
+    return f"{begin}; it listens on {', '.join(found)}" if found else f"{begin}; it listens on no port yet"
+
+
+async def _connects(port: int) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 1.0)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

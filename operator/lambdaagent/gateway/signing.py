@@ -1,0 +1,24 @@
+"""Who signs cards and push notifications, as the settings say; the same for the gateway and `dev`."""
+
+from lambdaagent.a2a.signing import KeyUnusableError, Signer
+from lambdaagent.agents.clock import Clock
+from lambdaagent.agents.vouching import Voucher
+from lambdaagent.errors import UsageError
+from lambdaagent.settings import GatewaySettings
+
+
+def signer(settings: GatewaySettings) -> Signer | None:
+    pem = settings.card_signing_key.get_secret_value()
+    try:
+        return Signer.from_pem(pem) if pem else None
+    except KeyUnusableError as error:
+        raise UsageError(f"LAMBDAAGENT_CARD_SIGNING_KEY: {error}") from None
+
+
+def voucher(settings: GatewaySettings, signer: Signer | None, clock: Clock) -> Voucher | None:
+    if not settings.sign_pushes:
+        return None
+    if signer is None or not settings.public_url:
+        needed = "LAMBDAAGENT_CARD_SIGNING_KEY and LAMBDAAGENT_PUBLIC_URL"
+        raise UsageError(f"LAMBDAAGENT_SIGN_PUSHES needs {needed}: who signs, and where the public key is")
+    return Voucher(signer, settings.public_url.rstrip("/"), clock)

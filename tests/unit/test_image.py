@@ -1,0 +1,52 @@
+"""What can be told of the image without building it: that what it copies is there, and that its command runs."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+from tests.e2e.image import COMMAND, ENTRYPOINT
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "Containerfile").read_text()
+
+
+def test_the_build_sees_every_file_that_it_copies() -> None:
+    copied = [word for line in re.findall(r"^COPY (?!--from)(.*) \S+$", TEXT, re.MULTILINE) for word in line.split()]
+    passed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert copied
+    assert set(copied) <= set(passed)
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_command_of_the_image_stands_on_its_path_and_runs_what_the_image_runs(tmp_path: Path) -> None:
+    source, target = re.findall(r"^COPY --from=build /src/(\S+) (\S+)$", TEXT, re.MULTILINE)[0]
+    assert Path(target) == COMMAND
+    command = ROOT / source
+    assert command.stat().st_mode & 0o111 == 0o111, "anybody may run it, as the image's user does"
+    interpreter, app = ENTRYPOINT
+    text = command.read_text()
+    assert text.startswith(f"#!{interpreter}\n")
+    assert f'"{app}"' in text
+    (tmp_path / "__main__.py").write_text((ROOT / "operator/lambdaagent/__main__.py").read_text())
+    script = text.replace(f'"{app}"', repr(str(tmp_path)))
+    done = subprocess.run([sys.executable, "-", "--version"], input=script, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{version('lambdaagent')}\n")
+
+
+def test_the_documented_way_in_calls_that_command() -> None:
+    guide = (ROOT / "docs/guides/events.md").read_text()
+    assert f"deploy/lambdaagent-gateway -- {COMMAND.name} events dlq'" in guide
+
+
+def test_the_way_into_a_new_cluster_builds_loads_and_names_the_same_images() -> None:
+    readme = (ROOT / "README.md").read_text()
+    built = re.findall(r"docker build (?:-f Containerfile )?-t (\S+) (?:-f (\S+) )?", readme)
+    loaded = re.findall(r"kind load docker-image (.*)", readme)[0].split()
+    assert [name for name, _ in built] == loaded
+    assert [file for _, file in built if file and not (ROOT / file).exists()] == []
+    repository, tag = re.findall(r"--set image\.repository=([^,\s]+),image\.tag=(\S+)", readme)[0]
+    image = yaml.safe_load((ROOT / "examples/echo-python/agent.yaml").read_text())["spec"]["image"]
+    assert loaded == [f"{repository}:{tag}", f"{image['repository']}:{image['tag']}"]
