@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import matching
 from lambdaagent.controller.echoes import Echoes
@@ -140,11 +139,11 @@ class Caches:
         if (known := self._objects.get(child)) is not None:
             self._unlink(child, known)
         self._objects[child] = obj
-        for uid in _uids(obj):
+        for uid in matching.claims(obj):
             self._by_owner.setdefault(uid, set()).add(child)
 
     def _unlink(self, child: ChildId, obj: Object) -> None:
-        for uid in _uids(obj):
+        for uid in matching.claims(obj):
             children = self._by_owner.get(uid, set())
             children.discard(child)
             if not children:
@@ -154,11 +153,6 @@ class Caches:
 def _slim(obj: Object) -> Object:
     """Without the half of an object that says who wrote which field."""
     return obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
-
-
-def _uids(obj: Object) -> set[str]:
-    label = obj["metadata"].get("labels", {}).get(naming.LABEL_OWNER)
-    return {uid for _, uid in matching.owners(obj)} | ({label} if label else set())
 
 
 def _id(obj: Object) -> ChildId:
