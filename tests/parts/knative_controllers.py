@@ -20,7 +20,7 @@ from hashlib import md5
 from http.client import HTTPException
 from typing import Any
 
-from tests.parts.knative import condition
+from tests.parts.knative import condition_of
 from tests.parts.rest import Rest, RestError, Watch
 
 Object = dict[str, Any]
@@ -161,7 +161,7 @@ class KnativeControllers:
             SERVING,
             "revisions",
             revision,
-            {"conditions": [condition("Ready", "True" if ready else "False", **({} if ready else said))]},
+            {"conditions": [condition_of("Ready", "True" if ready else "False", **({} if ready else said))]},
         )
         return revision
 
@@ -286,7 +286,7 @@ class KnativeControllers:
     def _topology(self, namespace: str, plural: str, name: str, marks: Object, spec: Object) -> None:
         """An object that RabbitMQ's topology operator carries out at once."""
         found = self._keep(RABBITMQ, namespace, plural, name, marks, spec)
-        self._report(RABBITMQ, plural, found, {"conditions": [condition("Ready", "True")]})
+        self._report(RABBITMQ, plural, found, {"conditions": [condition_of("Ready", "True")]})
 
     def _keep(self, group: str, namespace: str, plural: str, name: str, marks: Object, spec: Object) -> Object:
         """Made if it is not there; the template and the labels of what is there follow."""
@@ -336,7 +336,7 @@ def _conditions(kinds: tuple[str, ...], failed: Object) -> list[Object]:
     """All of the kind; Ready repeats what failed first."""
     first = next(iter(failed.values()), None)
     said = failed | ({"Ready": first} if first else {})
-    return [condition(kind, "False" if kind in said else "True", **said.get(kind, {})) for kind in kinds]
+    return [condition_of(kind, "False" if kind in said else "True", **said.get(kind, {})) for kind in kinds]
 
 
 def _timeless(status: Object) -> Object:
