@@ -82,7 +82,8 @@ def mark_failed(
         condition_of(type_, "False", reason=reason, message=message) if type_ in bad else condition_of(type_, "True")
         for type_ in found.conditions
     ]
-    return _set(rest, found, namespace=namespace, name=name, generation=generation, conditions=conditions, extra={})
+    extra = {"latestCreatedRevisionName": f"{name}-00001"} if kind == "Service" else {}
+    return _set(rest, found, namespace=namespace, name=name, generation=generation, conditions=conditions, extra=extra)
 
 
 def mark_all_ready(rest: Rest, *, namespace: str) -> int:

@@ -31,7 +31,7 @@ from lambdaagent.kube.apply import apply_status
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.errors import NotFoundError, TerminatingError
 from lambdaagent.kube.events import emit, utc_now
-from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
+from lambdaagent.kube.resources import BROKER, KNATIVE_SERVICE, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
 from lambdaagent.status.conditions import DEPLOYMENT, Failure, World
@@ -100,9 +100,10 @@ class Reconciler:
         plan = make_plan(agent, installation=self.installation, backends=self.backends, observed=self._observed(agent))
         outcome = await self.syncer.sync(agent, plan)
         plan = replace(plan, warnings=(*plan.warnings, *outcome.contested))
+        on_knative = self.backends.serving == "knative"
         world = replace(
             outcome.world,
-            workload=self.evidence.of_workload((agent.namespace, agent.name)),
+            workload=self.evidence.of_workload(key, _created(outcome.world, agent) if on_knative else None),
             ai=self.prober.answer(endpoint(agent.spec.ai)),
             broker=self.evidence.of_broker(plan.broker.key) if plan.broker else None,
         )
@@ -231,6 +232,12 @@ def next_look(failures: Iterable[Failure], *, resync_seconds: float) -> float:
     blind = any(failure.permanent for failure in failures)
     seconds = min(_BLIND_SECONDS, resync_seconds) if blind else resync_seconds
     return seconds * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+def _created(world: World, agent: LambdaAgent) -> str:
+    """The Revision that Knative made last, of which alone a failure is this version's; empty: none yet."""
+    live = world.live.get((KNATIVE_SERVICE.api_version, KNATIVE_SERVICE.kind, agent.name), {})
+    return str((live.get("status") or {}).get("latestCreatedRevisionName") or "")
 
 
 def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
