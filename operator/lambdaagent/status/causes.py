@@ -17,6 +17,7 @@ _CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "R
 _NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
 # Twice may be a start before what it needs was there.
 _AGAIN_AND_AGAIN = 3
+TOPOLOGY_OPERATOR = "RabbitMQ's messaging topology operator"
 _SIDECARS = frozenset({"queue-proxy"})
 # The kubelet adds which pod it speaks of; runtimes add ids.
 _NOISE = re.compile(r'\s*\(pod: "[^"]*", container: [^)]*\)|\b[0-9a-f]{32,}\b')
@@ -122,11 +123,14 @@ def of_revision(revision: Object) -> Cause | None:
 
 def of_exchange(exchange: Object) -> Cause | None:
     """Why RabbitMQ's topology operator refuses a Broker's exchange; the Broker only shows that it is not ready."""
-    ready = condition(exchange, "Ready")
-    if ready is None or ready["status"] == "True":
+    ready, title = condition(exchange, "Ready"), f"Exchange {exchange['metadata']['name']}"
+    if ready is None:
+        message = f"{title}: no report yet; if this stays, see whether {TOPOLOGY_OPERATOR} runs"
+        return Cause("AwaitingController", message, "Unknown")
+    if ready["status"] == "True":
         return None
     text = _clean(ready.get("message") or ready.get("reason") or "not ready")
-    return Cause(ready.get("reason") or "ExchangeFailure", f"Exchange {exchange['metadata']['name']}: {text}")
+    return Cause(ready.get("reason") or "ExchangeFailure", f"{title}: {text}")
 
 
 def _clean(message: str) -> str:

@@ -213,3 +213,10 @@ def test_an_exchange_that_is_refused_tells_why() -> None:
     ready = {"type": "Ready", "status": "False", "reason": "FailedCreateOrUpdate", "message": "not allowed."}
     exchange = {"metadata": {"name": "b.x"}, "status": {"conditions": [ready]}}
     assert of_exchange(exchange) == Cause("FailedCreateOrUpdate", "Exchange b.x: not allowed")
+
+
+def test_an_exchange_that_nobody_reports_on_names_who_should() -> None:
+    found = of_exchange({"metadata": {"name": "b.x"}, "status": {}})
+    assert found is not None
+    assert found.status == "Unknown"
+    assert "see whether RabbitMQ's messaging topology operator runs" in found.message
