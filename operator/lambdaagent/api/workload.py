@@ -135,7 +135,12 @@ class Scaling(ApiModel):
         int, Field(ge=1, le=100000, description="Requests at once that a pod should carry.")
     ] = 10
     scale_to_zero_grace_period: Annotated[
-        Duration, Field(description="How long the last pod is kept after the last request; at most 1h.")
+        Duration,
+        Field(
+            description="How long the last pod is kept once Knative has decided to scale to zero; at most 1h. The"
+            " stable window (60s) and the drain of the pod come on top: with 30s a pod goes about two minutes after the"
+            " last request."
+        ),
     ] = "30s"
 
 
