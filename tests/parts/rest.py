@@ -89,7 +89,7 @@ class Watch:
         self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
 
     def __iter__(self) -> Iterator[Any]:
-        with self._connection.getresponse() as answer:
+        with contextlib.closing(self._connection), self._connection.getresponse() as answer:
             for line in answer:
                 yield json.loads(line)
 
