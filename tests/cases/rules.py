@@ -25,6 +25,10 @@ def _image(**fields: Any) -> dict[str, Any]:
     return {"image": {"repository": "example.com/agent", **fields}}
 
 
+def _prompt(letters: int) -> dict[str, Any]:
+    return {"behavior": {"systemPrompt": "\U0001f35d" * letters}}
+
+
 def _delivery(**fields: Any) -> dict[str, Any]:
     return {"eventing": {"subscriptions": [{"eventType": "a"}], "delivery": fields}}
 
@@ -52,6 +56,9 @@ REFUSED = [
         Rule(f"port {port} of the queue-proxy", _image(port=port), "spec.image.port")
         for port in (8008, 8012, 8013, 8022, 9090, 9091)
     ],
+    Rule("a variable of more than 128 KiB", {"env": [{"name": "A", "value": "x" * 131070}]}, "spec.env[0].value"),
+    Rule("a prompt of more bytes than letters", _prompt(65536), "spec.behavior.systemPrompt"),
+    Rule("an argument of 128 KiB", _image(args=["\U0001f35d" * 32768]), "spec.image.args[0]"),
     Rule("port zero", _image(port=0), "spec.image.port"),
     *[
         Rule(f"repository {title}", {"image": {"repository": repository}}, "spec.image.repository")
@@ -299,6 +306,9 @@ REFUSED = [
 
 # What looks odd and is right: it must pass both.
 ACCEPTED = [
+    Rule("a variable of 128 KiB", {"env": [{"name": "A", "value": "x" * 131069}]}, ""),
+    Rule("a variable of 128 KiB, of two bytes a letter", {"env": [{"name": "AB", "value": "\u00e9" * 65534}]}, ""),
+    Rule("a prompt as long as it may be", _prompt(32764), ""),
     Rule("name of 63 characters", {}, "", name="a" * 63),
     Rule("200 subscriptions", _subscriptions(200), ""),
     Rule("512 subscriptions", _subscriptions(512), ""),

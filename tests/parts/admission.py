@@ -5,7 +5,10 @@ the objects that our operator writes stands in `admission/` as CEL, for both set
 after it was stored, so install() asks with a dry run until the last one refuses.
 """
 
+import contextlib
+import secrets
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from tests.parts.process import PartFailedError
 from tests.parts.rest import Rest, RestError
 
 _PLURALS = {
+    "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
+    "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
     "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
@@ -68,6 +73,41 @@ def install(rest: Rest, *, within: float = 30) -> None:
             if time.monotonic() > deadline:
                 raise PartFailedError(f"the admission policies do not work after {within} s: {address}")
             time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def policy(
+    rest: Rest, namespace: str, resource: tuple[str, str, str], works: Callable[[], bool], **spec: Any
+) -> Iterator[None]:
+    """A policy of one namespace for a resource (group, version, plural), from when `works` says so to the end.
+
+    With `mutations` a MutatingAdmissionPolicy, else a ValidatingAdmissionPolicy.
+    """
+    kind, version = ("Mutating", "v1beta1") if "mutations" in spec else ("Validating", "v1")
+    group, served, plural = resource
+    name, root = f"{namespace}-{secrets.token_hex(4)}", f"/apis/admissionregistration.k8s.io/{version}"
+    rule = {"apiGroups": [group], "apiVersions": [served], "operations": ["CREATE", "UPDATE"], "resources": [plural]}
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    constraints = {"resourceRules": [rule], "namespaceSelector": selector}
+    also = {"reinvocationPolicy": "Never"} if kind == "Mutating" else {}
+    binding = {"policyName": name} | ({} if kind == "Mutating" else {"validationActions": ["Deny"]})
+    paths = []
+    try:
+        for suffix, body in (
+            ("Policy", {"failurePolicy": "Fail", "matchConstraints": constraints, **also, **spec}),
+            ("PolicyBinding", binding),
+        ):
+            document = {"kind": f"{kind}Admission{suffix}", "metadata": {"name": name}, "spec": body}
+            paths.append(f"{root}/{_PLURALS[document['kind']]}")
+            rest.post(paths[-1], {"apiVersion": root.removeprefix("/apis/"), **document})
+        deadline = time.monotonic() + 30
+        while not works():
+            assert time.monotonic() < deadline, f"the policy {name} does not work"
+            time.sleep(0.05)
+        yield
+    finally:
+        for path in reversed(paths):
+            rest.delete(f"{path}/{name}")
 
 
 def _is_refused(rest: Rest, address: str, body: dict[str, Any]) -> bool:

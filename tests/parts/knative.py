@@ -60,7 +60,7 @@ def mark_ready(rest: Rest, kind: str, *, namespace: str, name: str, generation: 
             }
     if kind == "Trigger":
         extra["subscriberUri"] = f"http://{name}.{namespace}.svc.cluster.local"
-    conditions = [_condition(type_, "True") for type_ in found.conditions]
+    conditions = [condition_of(type_, "True") for type_ in found.conditions]
     return _set(rest, found, namespace=namespace, name=name, generation=generation, conditions=conditions, extra=extra)
 
 
@@ -79,10 +79,11 @@ def mark_failed(
     found = _KINDS[kind]
     bad = {"Ready", condition}
     conditions = [
-        _condition(type_, "False", reason=reason, message=message) if type_ in bad else _condition(type_, "True")
+        condition_of(type_, "False", reason=reason, message=message) if type_ in bad else condition_of(type_, "True")
         for type_ in found.conditions
     ]
-    return _set(rest, found, namespace=namespace, name=name, generation=generation, conditions=conditions, extra={})
+    extra = {"latestCreatedRevisionName": f"{name}-00001"} if kind == "Service" else {}
+    return _set(rest, found, namespace=namespace, name=name, generation=generation, conditions=conditions, extra=extra)
 
 
 def mark_all_ready(rest: Rest, *, namespace: str) -> int:
@@ -95,7 +96,7 @@ def mark_all_ready(rest: Rest, *, namespace: str) -> int:
     return done
 
 
-def _condition(type_: str, status: str, *, reason: str = "", message: str = "") -> dict[str, str]:
+def condition_of(type_: str, status: str, *, reason: str = "", message: str = "") -> dict[str, str]:
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     found = {"type": type_, "status": status, "lastTransitionTime": since}
     return found | ({"reason": reason, "message": message} if reason else {})

@@ -140,6 +140,9 @@ class KubeApiserver:
             "--watch-cache-sizes=podtemplates#0",
             # As on the clusters that users run, but without the seconds that a stop takes there.
             "--shutdown-delay-duration=0s",
+            # What clusters do with Kyverno or Gatekeeper: labels that a policy rewrites.
+            "--feature-gates=MutatingAdmissionPolicy=true",
+            "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
         )
         server.await_ready(self._is_ready)
         self._write_kubeconfig(self.kubeconfig, token=self.token, url=self.url, namespace="default")

@@ -3,11 +3,15 @@
 Tests judge the adapters in `lambdaagent.kube`; what prepares and checks the cluster must not be the code under test.
 """
 
+import contextlib
+import http.client
 import json
+import socket
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +55,9 @@ class Rest:
     def delete(self, path: str, **query: str) -> Any:
         return self._call("DELETE", path, None, "application/json", query)
 
+    def watch(self, path: str, *, since: str) -> "Watch":
+        return Watch(self._url, f"{path}?watch=true&resourceVersion={since}", self._token, self._tls)
+
     def _call(self, method: str, path: str, body: Any, content_type: str, query: dict[str, str]) -> Any:
         address = f"{self._url}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         request = urllib.request.Request(
@@ -70,6 +77,26 @@ class Rest:
             return json.loads(raw)
         except json.JSONDecodeError:
             return raw.decode()
+
+
+class Watch:
+    """Changes after a version, until the server ends it; raises OSError where the connection breaks."""
+
+    def __init__(self, url: str, path: str, token: str, tls: ssl.SSLContext) -> None:
+        self._connection = http.client.HTTPSConnection(urllib.parse.urlsplit(url).netloc, context=tls)
+        self._connection.connect()
+        self._socket = self._connection.sock
+        self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+
+    def __iter__(self) -> Iterator[Any]:
+        with contextlib.closing(self._connection), self._connection.getresponse() as answer:
+            for line in answer:
+                yield json.loads(line)
+
+    def close(self) -> None:
+        """From another thread than the one that reads: a server that stops waits for its watches."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _message(text: str) -> str:

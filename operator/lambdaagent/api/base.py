@@ -35,6 +35,9 @@ URL = r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/]+\S*$"
 EXTENSION_URI = r"^[a-zA-Z][a-zA-Z0-9+.-]*:[!-+\--~]+$"
 HTTP_URL = r"^https?://[^\s/]+\S*$"
 
+# Linux takes no string of more than 128 KiB into a new process: NAME=value and a zero, in bytes.
+LONGEST_VARIABLE = 131072 - len("=\0")
+
 
 class ApiModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, strict=True)

@@ -13,7 +13,7 @@ _COLUMNS = (
     ("Phase", "string", ".status.phase", 0),
     ("Image", "string", ".spec.image.repository", 0),
     ("URL", "string", ".status.serviceStatus.url", 0),
-    ("Ready", "boolean", ".status.serviceStatus.ready", 0),
+    ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
     ("Reason", "string", ".status.conditions[?(@.type=='Ready')].reason", 1),
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from lambdaagent.api.base import HTTP_URL, URL, ApiModel, Duration, KeyRef, Text, UrlKeyRef, rules
+from lambdaagent.api.base import HTTP_URL, LONGEST_VARIABLE, URL, ApiModel, Duration, KeyRef, Text, UrlKeyRef, rules
 from lambdaagent.api.workload import HealthCheck
 
 PROVIDERS_WITH_KEY = ("openai", "anthropic")
@@ -38,7 +38,19 @@ class Ai(ApiModel):
     ] = None
 
 
+LONGEST_PROMPT = LONGEST_VARIABLE - len("SYSTEM_PROMPT")
+
+
 class Behavior(ApiModel):
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"!has(self.systemPrompt) || size(bytes(self.systemPrompt)) <= {LONGEST_PROMPT}",
+                f"systemPrompt must not be longer than {LONGEST_PROMPT} bytes: it is a variable of the environment",
+                "systemPrompt",
+            )
+        )
+    )
     max_context_messages: Annotated[
         int, Field(ge=0, le=100000, description="Messages of a conversation that the agent should remember.")
     ] = 10

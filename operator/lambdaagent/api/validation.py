@@ -16,11 +16,17 @@ from lambdaagent.api import agent as agents
 from lambdaagent.api import amounts
 from lambdaagent.api.a2a import RESERVED_PATHS
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
-from lambdaagent.api.base import DNS_1035
+from lambdaagent.api.base import DNS_1035, LONGEST_VARIABLE
 from lambdaagent.api.forms import FORMS
-from lambdaagent.api.intelligence import PROVIDERS_WITH_KEY
+from lambdaagent.api.intelligence import LONGEST_PROMPT, PROVIDERS_WITH_KEY
 from lambdaagent.api.unknown import Path, unknown_fields
-from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
+from lambdaagent.api.workload import (
+    DEFAULT_TIMEOUT_SECONDS,
+    LONGEST_RETENTION,
+    RESERVED_ENV,
+    RESERVED_PORTS,
+    Image,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +137,19 @@ def _cross_field(spec: AgentSpec) -> Iterator[Problem]:
         path: Path = ("spec", "env", index)
         if variable.name in RESERVED_ENV:
             yield Problem((*path, "name"), f"{variable.name} is set by Knative itself", "remove it or rename it")
+        if variable.value and len((variable.name + variable.value).encode()) > LONGEST_VARIABLE:
+            message = f"{variable.name} is longer than {LONGEST_VARIABLE} bytes with its name"
+            hint = "no process can be started with more; mount a file, or let the agent fetch it"
+            yield Problem((*path, "value"), message, hint)
         if variable.value and variable.value_from:
             yield Problem(path, "has both value and valueFrom", "give one of them")
         source = variable.value_from
         if source and bool(source.secret_key_ref) == bool(source.config_map_key_ref):
             yield Problem((*path, "valueFrom"), "needs exactly one source", "give secretKeyRef or configMapKeyRef")
+    prompt = spec.behavior.system_prompt if spec.behavior else None
+    if prompt and len(prompt.encode()) > LONGEST_PROMPT:
+        message = f"is longer than {LONGEST_PROMPT} bytes, and the agent gets it as a variable of its environment"
+        yield Problem(("spec", "behavior", "systemPrompt"), message, "shorten it, or mount a file")
     if spec.ai and spec.ai.provider in PROVIDERS_WITH_KEY and not spec.ai.api_key_secret_ref:
         hint = "add apiKeySecretRef: {name: <Secret>, key: <key>}"
         yield Problem(("spec", "ai", "apiKeySecretRef"), f"is needed for provider {spec.ai.provider}", hint)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from lambdaagent.api.base import ApiModel, Duration, KeyRef, Name, Quantity, rules
+from lambdaagent.api.base import LONGEST_VARIABLE, ApiModel, Duration, KeyRef, Name, Quantity, rules
 
 # Knative's queue-proxy listens on these in every pod.
 RESERVED_PORTS = (8008, 8012, 8013, 8022, 9090, 9091)
@@ -22,8 +22,10 @@ _PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 REPOSITORY = f"^(({_HOST})/)?{_PART}(/{_PART})*$"
 ENV_NAME = r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 
+
 Port = Annotated[int, Field(ge=1, le=65535)]
-Argument = Annotated[str, Field(max_length=32768)]
+# Each character may take four bytes, and a zero follows.
+Argument = Annotated[str, Field(max_length=32767)]
 Path = Annotated[str, Field(pattern=r"^/", max_length=1024)]
 
 
@@ -81,9 +83,16 @@ class EnvSource(ApiModel):
 
 
 class EnvVar(ApiModel):
+    # Bytes would be right, and cost more than the API server grants a rule; `validation` counts them.
     model_config = ConfigDict(
         json_schema_extra=rules(
-            ("!has(self.value) || self.value == '' || !has(self.valueFrom)", "give value or valueFrom, not both")
+            ("!has(self.value) || self.value == '' || !has(self.valueFrom)", "give value or valueFrom, not both"),
+            (
+                f"!has(self.value) || size(self.name) + size(self.value) <= {LONGEST_VARIABLE}",
+                f"name and value must not be longer than {LONGEST_VARIABLE} bytes together: no process can be started"
+                " with more",
+                "value",
+            ),
         )
     )
     name: Annotated[
@@ -94,7 +103,10 @@ class EnvVar(ApiModel):
             description=f"Name of the variable; {', '.join(RESERVED_ENV)} are Knative's.",
         ),
     ]
-    value: Annotated[str | None, Field(max_length=131072, description="Its value; default: empty.")] = None
+    value: Annotated[
+        str | None,
+        Field(max_length=LONGEST_VARIABLE, description="Its value, at most 128 KiB with the name; default: empty."),
+    ] = None
     value_from: Annotated[EnvSource | None, Field(description="Where its value is taken from, instead of value.")] = (
         None
     )
@@ -123,7 +135,12 @@ class Scaling(ApiModel):
         int, Field(ge=1, le=100000, description="Requests at once that a pod should carry.")
     ] = 10
     scale_to_zero_grace_period: Annotated[
-        Duration, Field(description="How long the last pod is kept after the last request; at most 1h.")
+        Duration,
+        Field(
+            description="How long the last pod is kept once Knative has decided to scale to zero; at most 1h. The"
+            " stable window (60s) and the drain of the pod come on top: with 30s a pod goes about two minutes after the"
+            " last request."
+        ),
     ] = "30s"
 
 

@@ -15,7 +15,8 @@ CPU_UTILIZATION = 80
 
 
 def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
-    """`replicas` is left out while an autoscaler owns it."""
+    """`replicas` is left out while an autoscaler owns it, and where the agent says nothing of scaling: then it is for
+    whoever scales the Deployment, and 1 until somebody does."""
     units = (
         sidecar.containers(agent, installation, sink=sink, probes=True)
         if sidecar.wanted(agent, installation)
@@ -37,7 +38,7 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
         "selector": {"matchLabels": _selector(agent)},
         "template": {"metadata": {"labels": labels(agent, "agent")}, "spec": pod},
     }
-    if not autoscaled(agent):
+    if agent.spec.scaling and not autoscaled(agent):
         spec["replicas"] = _minimum(agent)
     return child(agent, "apps/v1", "Deployment", agent.name, "agent", spec)
 

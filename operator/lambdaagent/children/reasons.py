@@ -34,4 +34,5 @@ class Reason(StrEnum):
     NO_MONITOR = "ServiceMonitorUnavailable", "The cluster does not serve ServiceMonitors."
     NOT_ENFORCED = "NotEnforced", "The field says what should be; nothing enforces it."
     NOT_SUPPORTED = "NotSupported", "The field is part of the API and not built yet."
+    CONTESTED = "FieldContested", "Somebody else sets a field of a child again and again; it is left as it is."
     MORE = "MoreWarnings", "There are more warnings than status holds; `lambdaagent validate` prints all."

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
-from lambdaagent.controller import matching
+from lambdaagent.controller import matching, strays
 from lambdaagent.controller.echoes import Echoes
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import Client
@@ -94,6 +93,13 @@ class Caches:
         if (known := self._objects.pop(child, None)) is not None:
             self._unlink(child, known)
 
+    def followed(self, obj: Object) -> bool:
+        """Whether a watch has this object, and will tell when it goes. It never has one that an admission policy gave
+        another label than the watch selects by."""
+        namespace, name, uid = (obj["metadata"][key] for key in ("namespace", "name", "uid"))
+        known = (each.objects.get((namespace, name)) for each in self._watchers if each.resource == of(obj))
+        return any(found is not None and found["metadata"]["uid"] == uid for found in known)
+
     def kinds(self) -> Iterator[str]:
         """The kind of each object that belongs to an agent."""
         return (child[0].label for child in {child for children in self._by_owner.values() for child in children})
@@ -140,11 +146,11 @@ class Caches:
         if (known := self._objects.get(child)) is not None:
             self._unlink(child, known)
         self._objects[child] = obj
-        for uid in _uids(obj):
+        for uid in matching.claims(obj):
             self._by_owner.setdefault(uid, set()).add(child)
 
     def _unlink(self, child: ChildId, obj: Object) -> None:
-        for uid in _uids(obj):
+        for uid in matching.claims(obj):
             children = self._by_owner.get(uid, set())
             children.discard(child)
             if not children:
@@ -152,13 +158,10 @@ class Caches:
 
 
 def _slim(obj: Object) -> Object:
-    """Without the half of an object that says who wrote which field."""
-    return obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
-
-
-def _uids(obj: Object) -> set[str]:
-    label = obj["metadata"].get("labels", {}).get(naming.LABEL_OWNER)
-    return {uid for _, uid in matching.owners(obj)} | ({label} if label else set())
+    """Without the half of an object that says who wrote which field, unless others wrote into its spec."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    others = strays.entries(obj)
+    return obj | {"metadata": metadata | ({"managedFields": others} if others else {})}
 
 
 def _id(obj: Object) -> ChildId:

@@ -1,8 +1,11 @@
-"""What stands behind the children and is not ours: pods, Revisions, and RabbitMQ's Exchanges of a Broker.
+"""What stands behind the children and is not ours: pods, ReplicaSets, Revisions, and RabbitMQ's Exchanges of a Broker.
 
 They are followed and never written. Of each only what a cause is read from is kept, and an agent is woken only when the
 cause changed: a pod changes many times on its way, and a thousand agents have thousands of them. Pods and Revisions
 are found by the labels that our templates give them, so none of anybody else's is asked for.
+
+Pods of an older version stay beside the new one until that is ready, with the same labels, and may go on failing. So a
+cause counts only for the version that it is of: a Revision, or the ReplicaSet with the highest number.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -12,16 +15,20 @@ from dataclasses import dataclass, field
 from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.resources import EXCHANGE, POD, REVISION, Resource
+from lambdaagent.kube.resources import EXCHANGE, POD, REPLICA_SET, REVISION, Resource
 from lambdaagent.kube.watch import Change, Watcher, followed, most_silent
-from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_revision
+from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_replica_set, of_revision
 
 _OURS = f"app.kubernetes.io/managed-by={naming.MANAGER},{naming.LABEL_COMPONENT}=agent,{naming.LABEL_AGENT}"
 _KINDS: tuple[tuple[Resource, str, Callable[[Object], Cause | None]], ...] = (
     (POD, _OURS, of_pod),
+    (REPLICA_SET, _OURS, of_replica_set),
     (REVISION, _OURS, of_revision),
     (EXCHANGE, "", of_exchange),
 )
+_REVISION, _HASH, _NUMBER = "serving.knative.dev/revision", "pod-template-hash", "deployment.kubernetes.io/revision"
+# What a pod says is more precise than what Knative makes of it.
+_PRECISION = {POD: 2, REPLICA_SET: 1}
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "creationTimestamp", "deletionTimestamp")
 _STATUS = ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses")
 
@@ -30,8 +37,9 @@ _STATUS = ("phase", "reason", "message", "conditions", "initContainerStatuses", 
 class _Found:
     cause: Cause
     since: str
-    # What a pod says is more precise than what Knative makes of it.
-    precise: bool
+    precision: int
+    # The Revision, or else the hash of the pods' template.
+    version: str
 
 
 @dataclass
@@ -45,12 +53,20 @@ class Evidence:
     # The only ones to look at; empty: all.
     namespaces: tuple[str, ...] = ()
     _of_agents: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
+    # The number and hash of each ReplicaSet of an agent on plain Kubernetes, by its name.
+    _replica_sets: dict[AgentKey, dict[str, tuple[int, str]]] = field(default_factory=dict, init=False)
     _of_brokers: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
 
-    def of_workload(self, agent: AgentKey) -> Cause | None:
-        """Of the newest pod or Revision that has a cause to tell."""
-        return _newest(self._of_agents.get(agent))
+    def of_workload(self, agent: AgentKey, revision: str | None) -> Cause | None:
+        """Of the newest source that has a cause to tell of this Revision; None: of the newest ReplicaSet."""
+        found, version = self._of_agents.get(agent), revision
+        if version is None:
+            # Without a ReplicaSet nothing is known of versions.
+            version = max(self._replica_sets.get(agent, {}).values(), default=(0, None))[1]
+        if found and version is not None:
+            found = {source: each for source, each in found.items() if each.version == version}
+        return _newest(found)
 
     def of_broker(self, broker: AgentKey) -> Cause | None:
         return _newest(self._of_brokers.get(broker))
@@ -82,9 +98,25 @@ class Evidence:
                 continue
             cause = None if change.type == "DELETED" else read(change.object)
             since = change.object["metadata"].get("creationTimestamp", "")
-            found = _Found(cause, since, precise=watcher.resource == POD) if cause else None
-            if _changed(index, about, f"{watcher.resource.kind}/{change.key[1]}", found):
+            precision = _PRECISION.get(watcher.resource, 0)
+            found = _Found(cause, since, precision, _version(change.object)) if cause else None
+            numbered = watcher.resource == REPLICA_SET and self._number(about, change)
+            if _changed(index, about, f"{watcher.resource.kind}/{change.key[1]}", found) or numbered:
                 tell(about)
+
+    def _number(self, agent: AgentKey, change: Change) -> bool:
+        """Whether another ReplicaSet is the newest now."""
+        metadata, known = change.object["metadata"], self._replica_sets.setdefault(agent, {})
+        before = max(known.values(), default=None)
+        number = metadata.get("annotations", {}).get(_NUMBER, "")
+        if change.type == "DELETED" or not number.isdecimal() or _REVISION in metadata.get("labels", {}):
+            known.pop(metadata["name"], None)
+        else:
+            known[metadata["name"]] = int(number), _version(change.object)
+        after = max(known.values(), default=None)
+        if not known:
+            del self._replica_sets[agent]
+        return before != after
 
 
 def _changed(index: dict[AgentKey, dict[str, _Found]], about: AgentKey, source: str, found: _Found | None) -> bool:
@@ -103,12 +135,19 @@ def _changed(index: dict[AgentKey, dict[str, _Found]], about: AgentKey, source: 
 def _newest(found: dict[str, _Found] | None) -> Cause | None:
     if not found:
         return None
-    return max(found.items(), key=lambda item: (item[1].precise, item[1].since, item[0]))[1].cause
+    return max(found.items(), key=lambda item: (item[1].precision, item[1].since, item[0]))[1].cause
 
 
 def _agent(change: Change) -> AgentKey | None:
     name = change.object["metadata"].get("labels", {}).get(naming.LABEL_AGENT)
     return (change.key[0], name) if name else None
+
+
+def _version(obj: Object) -> str:
+    if obj["kind"] == REVISION.kind:
+        return str(obj["metadata"]["name"])
+    labels = obj["metadata"].get("labels", {})
+    return str(labels.get(_REVISION) or labels.get(_HASH, ""))
 
 
 def _broker(change: Change) -> AgentKey | None:
@@ -118,9 +157,12 @@ def _broker(change: Change) -> AgentKey | None:
 
 def _slim(obj: Object) -> Object:
     metadata, status = obj["metadata"], obj.get("status") or {}
+    kept = {key: metadata[key] for key in (*_METADATA, "ownerReferences") if key in metadata}
+    if number := metadata.get("annotations", {}).get(_NUMBER):
+        kept["annotations"] = {_NUMBER: number}
     return {
         "apiVersion": obj["apiVersion"],
         "kind": obj["kind"],
-        "metadata": {key: metadata[key] for key in (*_METADATA, "ownerReferences") if key in metadata},
+        "metadata": kept,
         "status": {key: status[key] for key in _STATUS if key in status},
     }

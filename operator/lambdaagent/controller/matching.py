@@ -1,7 +1,9 @@
 """Whose an object is, and whether it already is as it should be. Pure.
 
-Ours: the controller owner reference has this agent's UID, or our label and the owner's UID stand on it. A shared object
-is ours if it carries our labels. Anything else with a child's name is foreign and stays untouched.
+Ours: the controller owner reference has this agent's UID; or nobody controls the object, and our label and the owner's
+UID stand on it. A shared object is ours if it carries our labels. Others copy labels (a Knative Route gives its Service
+those of the Knative Service), so an object with another controller is never ours, whatever its labels say. Whatever
+else has the name of a child is foreign and stays untouched.
 """
 
 import hashlib
@@ -19,24 +21,51 @@ ANNOTATION_HASH = f"{GROUP}/applied"
 _KEYS = ("name", "uid", "type")
 
 
+def controller(live: Object) -> Object | None:
+    """The owner reference of the one who controls the object."""
+    references = live["metadata"].get("ownerReferences", [])
+    return next((reference for reference in references if reference.get("controller")), None)
+
+
+def controlled(live: Object, uid: str) -> bool:
+    """Whether the owner reference says so, which garbage collection goes by; labels may outlive it."""
+    found = controller(live)
+    return found is not None and found["uid"] == uid
+
+
 def owned(live: Object, uid: str) -> bool:
-    metadata = live["metadata"]
-    if any(ref.get("controller") and ref["uid"] == uid for ref in metadata.get("ownerReferences", [])):
-        return True
-    labels = metadata.get("labels", {})
-    return bool(labels.get("app.kubernetes.io/managed-by") == naming.MANAGER and labels.get(naming.LABEL_OWNER) == uid)
+    labels = live["metadata"].get("labels", {})
+    return controlled(live, uid) or (_marked_ours(live) and labels.get(naming.LABEL_OWNER) == uid)
+
+
+def left_behind(live: Object, agent: str) -> bool:
+    """A child of an earlier agent of this name, which was deleted with `--cascade=orphan`."""
+    labels = live["metadata"].get("labels", {})
+    return _marked_ours(live) and labels.get(naming.LABEL_AGENT) == agent and naming.LABEL_OWNER in labels
 
 
 def shared(live: Object) -> bool:
+    return _marked_ours(live) and live["metadata"]["labels"].get(naming.LABEL_SHARED) == "true"
+
+
+def _marked_ours(live: Object) -> bool:
+    """Our label, on an object that nobody controls."""
     labels = live["metadata"].get("labels", {})
-    managed = labels.get("app.kubernetes.io/managed-by") == naming.MANAGER
-    return bool(managed and labels.get(naming.LABEL_SHARED) == "true")
+    return controller(live) is None and bool(labels.get("app.kubernetes.io/managed-by") == naming.MANAGER)
+
+
+def claims(live: Object) -> set[str]:
+    """The UIDs of the agents that an object may belong to, for the index; `owned` and `shared` decide."""
+    if (found := controller(live)) is not None:
+        return {found["uid"]} if found["kind"] == KIND else set()
+    label = live["metadata"].get("labels", {}).get(naming.LABEL_OWNER)
+    return {uid for _, uid in owners(live)} | ({label} if label else set())
 
 
 def made_by_route(live: Object, agent: str) -> bool:
     """The Service that Knative's Route makes under the name of the Knative Service."""
-    references = live["metadata"].get("ownerReferences", [])
-    return any(ref["kind"] == "Route" and ref["name"] == agent and ref.get("controller") for ref in references)
+    found = controller(live)
+    return found is not None and found["kind"] == "Route" and found["name"] == agent
 
 
 def owners(live: Object) -> list[tuple[AgentKey, str]]:

@@ -31,7 +31,7 @@ from lambdaagent.kube.apply import apply_status
 from lambdaagent.kube.client import Client
 from lambdaagent.kube.errors import NotFoundError, TerminatingError
 from lambdaagent.kube.events import emit, utc_now
-from lambdaagent.kube.resources import BROKER, LAMBDA_AGENT
+from lambdaagent.kube.resources import BROKER, KNATIVE_SERVICE, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
 from lambdaagent.status.conditions import DEPLOYMENT, Failure, World
@@ -41,6 +41,9 @@ from lambdaagent.status.models import endpoint
 log = structlog.get_logger(__name__)
 
 _BLIND_SECONDS = 30.0
+# After so long the watches may have missed that a child went.
+_LATE_SECONDS = 10.0
+_ORPHAN = "orphan"
 
 # Condition types of ours; the dispatcher's EventingReady is ours only where we said it.
 _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus")
@@ -63,8 +66,10 @@ class Reconciler:
     tell: Callable[[Object, Happening, dict[str, Any]], None] = lambda *_: None
     now: Callable[[], datetime] = utc_now
     roster: Roster = field(init=False)
+    syncer: Syncer = field(init=False)
 
     def __post_init__(self) -> None:
+        self.syncer = Syncer(self.client, self.caches)
         self.roster = Roster(self.prober, Interests(self.installation), self.wake)
 
     async def reconcile(self, key: AgentKey) -> float | None:
@@ -93,10 +98,12 @@ class Reconciler:
                 await self._report(obj, decide.invalid(obj, problems, now=self.now()))
             return next_look((), resync_seconds=self.resync_seconds)
         plan = make_plan(agent, installation=self.installation, backends=self.backends, observed=self._observed(agent))
-        outcome = await Syncer(self.client, self.caches).sync(agent, plan)
+        outcome = await self.syncer.sync(agent, plan)
+        plan = replace(plan, warnings=(*plan.warnings, *outcome.contested))
+        on_knative = self.backends.serving == "knative"
         world = replace(
             outcome.world,
-            workload=self.evidence.of_workload((agent.namespace, agent.name)),
+            workload=self.evidence.of_workload(key, _created(outcome.world, agent) if on_knative else None),
             ai=self.prober.answer(endpoint(agent.spec.ai)),
             broker=self.evidence.of_broker(plan.broker.key) if plan.broker else None,
         )
@@ -138,19 +145,17 @@ class Reconciler:
     async def _finalize(self, obj: Object) -> float | None:
         """Removes all children, then the finalizer; the watches wake us as the children go."""
         metadata = obj["metadata"]
-        if FINALIZER not in metadata.get("finalizers", []):
+        finalizers = metadata.get("finalizers", [])
+        if FINALIZER not in finalizers:
             return None
-        syncer = Syncer(self.client, self.caches)
-        for live in self.caches.of_owner(metadata["uid"]):
-            await syncer.release(metadata["uid"], live)
-        remaining = [
-            f"{live['kind']} {live['metadata']['name']}"
-            for live in self.caches.of_owner(metadata["uid"])
-            if matching.owned(live, metadata["uid"])
-        ]
-        if remaining:
-            await self._report(obj, decide.deleting(obj, remaining=remaining, now=self.now()))
-            return self.resync_seconds
+        # Asked for with `--cascade=orphan`: garbage collection lets the children go, and they stay.
+        if _ORPHAN not in finalizers:
+            since = datetime.fromisoformat(metadata["deletionTimestamp"])
+            late = (self.now() - since).total_seconds() > _LATE_SECONDS
+            if remaining := await self.syncer.remove(metadata["uid"], ask=late):
+                names = [f"{live['kind']} {live['metadata']['name']}" for live in remaining]
+                await self._report(obj, decide.deleting(obj, remaining=names, now=self.now()))
+                return min(_BLIND_SECONDS, self.resync_seconds) * random.uniform(0.8, 1.2)  # noqa: S311
         left = [name for name in metadata["finalizers"] if name != FINALIZER]
         self.roster.wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
         self.tell(obj, Happening.DELETED, obj.get("status") or {})
@@ -227,6 +232,12 @@ def next_look(failures: Iterable[Failure], *, resync_seconds: float) -> float:
     blind = any(failure.permanent for failure in failures)
     seconds = min(_BLIND_SECONDS, resync_seconds) if blind else resync_seconds
     return seconds * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+def _created(world: World, agent: LambdaAgent) -> str:
+    """The Revision that Knative made last, of which alone a failure is this version's; empty: none yet."""
+    live = world.live.get((KNATIVE_SERVICE.api_version, KNATIVE_SERVICE.kind, agent.name), {})
+    return str((live.get("status") or {}).get("latestCreatedRevisionName") or "")
 
 
 def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,21 +6,23 @@ written where nothing differs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from lambdaagent.api import naming
-from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.agent import FieldWarning, LambdaAgent
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Child, Plan
-from lambdaagent.controller import matching
+from lambdaagent.children.reasons import Reason
+from lambdaagent.controller import matching, strays
 from lambdaagent.controller.caches import WHOLE, Caches
+from lambdaagent.controller.repeats import Repairs, Settled
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply
 from lambdaagent.kube.client import Client
-from lambdaagent.kube.errors import ApiError, TerminatingError
+from lambdaagent.kube.errors import ApiError, ConflictError, PermanentApiError, TerminatingError
 from lambdaagent.kube.resources import BROKER, DEPLOYMENT, KNATIVE_SERVICE, SERVICE, TRIGGER, of
 from lambdaagent.status.conditions import ChildKey, Failure, World
 
@@ -36,14 +38,21 @@ class Outcome:
     world: World
     # Something failed that may pass by itself: look again, with back-off.
     temporary: TemporaryError | None
+    # Fields that somebody else writes again and again.
+    contested: tuple[FieldWarning, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Syncer:
+    """One for all agents: what it remembers of children is bounded by their number."""
+
     client: Client
     caches: Caches
+    settled: Settled = field(default_factory=Settled)
+    repairs: Repairs = field(default_factory=Repairs)
 
     async def sync(self, agent: LambdaAgent, plan: Plan) -> Outcome:
+        contested: list[FieldWarning] = []
         await self._make_way(agent, plan)
         live: dict[ChildKey, Object] = {}
         failures: dict[ChildKey, Failure] = {}
@@ -53,7 +62,7 @@ class Syncer:
             if of(child.obj) == TRIGGER and _broker_failed(plan, failures):
                 continue  # which Broker object it is of would have to be written later
             try:
-                found = await self._one(agent, child, broker=_broker(plan, live))
+                found = await self._one(agent, child, contested, broker=_broker(plan, live))
             except TerminatingError:
                 raise  # no child's fault, and nobody is left to tell
             except ApiError as problem:
@@ -72,9 +81,11 @@ class Syncer:
         except ApiError as problem:
             log.warning("prune failed", agent=agent.key, problem=str(problem))
             temporary = problem if isinstance(problem, TemporaryError) else temporary
-        return Outcome(World(live, failures), temporary)
+        return Outcome(World(live, failures), temporary, tuple(contested))
 
-    async def _one(self, agent: LambdaAgent, child: Child, *, broker: Object | None) -> Object | Failure:
+    async def _one(
+        self, agent: LambdaAgent, child: Child, contested: list[FieldWarning], *, broker: Object | None
+    ) -> Object | Failure:
         """`broker` is the live Broker that Triggers belong to, where there is one."""
         resource, owner = of(child.obj), (agent.namespace, agent.name)
         live = self.caches.get(resource, agent.namespace, child.name)
@@ -96,16 +107,77 @@ class Syncer:
                 log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
                 desired = matching.with_spec_of(desired, live)
         wanted = matching.without_owners(desired) if child.shared else desired
-        if live is None or not matching.holds(wanted, live):
-            created = live is None
-            writing = apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
-            live = await self.caches.write(wanted, owner, writing)
-            log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
+        found = await self._write(agent, child, wanted, live, asked=asked)
+        if isinstance(found, Failure):
+            return found
+        if pointers := _strays(child, wanted, found):
+            contested.append(_contested(child, found, pointers))
+        live = found
         if child.shared and not matching.holds(desired, live):
             (reference,) = desired["metadata"]["ownerReferences"]
             joining = objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
             live = await self.caches.write(live, owner, joining)
             log.info("joined", agent=agent.key, kind=child.kind[1], child=child.name)
+        return live
+
+    async def _write(
+        self, agent: LambdaAgent, child: Child, wanted: Object, live: Object | None, *, asked: bool
+    ) -> Object | Failure:
+        """The object once it holds what is wanted, and nothing that others added to its spec."""
+        if live is None or not self._stands(wanted, live):
+            try:
+                live = await self._apply(agent, child, wanted, created=live is None, asked=asked)
+            except PermanentApiError as problem:
+                if live is None or not _refuses(problem) or not _strays(child, wanted, live):
+                    raise
+                # What others added may be what is refused.
+                cleared = await self._clear(agent, child, wanted, live)
+                if isinstance(cleared, Failure):
+                    return cleared
+                live = await self._apply(agent, child, wanted, created=False, asked=asked)
+        if _strays(child, wanted, live):
+            return await self._clear(agent, child, wanted, live)
+        return live
+
+    def _stands(self, wanted: Object, live: Object) -> bool:
+        if strays.overwritten(wanted, live):
+            return False
+        return matching.holds(wanted, live) or self.settled.holds(wanted, live)
+
+    async def _apply(self, agent: LambdaAgent, child: Child, wanted: Object, *, created: bool, asked: bool) -> Object:
+        writing = apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
+        live = await self.caches.write(wanted, (agent.namespace, agent.name), writing)
+        log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
+        if not matching.holds(wanted, live):
+            self.settled.keep(wanted, live)
+        return live
+
+    async def _clear(self, agent: LambdaAgent, child: Child, wanted: Object, live: Object) -> Object | Failure:
+        """Removes what others added. Where the server refuses that too, the object is made anew; a workload is not,
+        because it serves."""
+        pointers = strays.added(wanted, live)
+        fields, managers = ", ".join(map(strays.path, sorted(pointers))), ", ".join(strays.managers(live))
+        title = f"{child.kind[1]} {child.name}"
+        if not self.repairs.allowed(live["metadata"]["uid"]):
+            return live
+        patching = objects.json_patch(
+            self.client,
+            of(live),
+            name=child.name,
+            namespace=agent.namespace,
+            patch=strays.removal(live, pointers),
+            manager=naming.MANAGER,
+        )
+        try:
+            live = await self.caches.write(live, (agent.namespace, agent.name), patching)
+        except PermanentApiError as problem:
+            if not _refuses(problem):
+                raise
+            if of(live) in (KNATIVE_SERVICE, DEPLOYMENT):
+                return Failure(problem.reason, f"{managers} added {fields}, which cannot be removed: {problem}")
+            await self.release(agent.uid, live)
+            return Failure("Replaced", f"is made anew, because {managers} added {fields}", permanent=False)
+        log.info("child.cleared", agent=agent.key, child=title, fields=fields, managers=managers)
         return live
 
     async def _make_way(self, agent: LambdaAgent, plan: Plan) -> None:
@@ -125,19 +197,28 @@ class Syncer:
             if key not in wanted and not waits:
                 await self.release(agent.uid, live)
 
-    async def release(self, uid: str, live: Object) -> None:
-        """Deletes what is this agent's alone; of a shared object, only the agent's part in it."""
+    async def release(self, uid: str, live: Object, *, unchanged: bool = False) -> None:
+        """Deletes what is this agent's alone; of a shared object, only the agent's part in it.
+
+        `unchanged`: only if it still is what is known of it (else ConflictError).
+        """
         metadata = live["metadata"]
         if metadata.get("deletionTimestamp"):
             return
         resource, name, namespace = of(live), metadata["name"], metadata["namespace"]
         others = [ref for ref in metadata.get("ownerReferences", []) if ref["uid"] != uid]
+        there = True
         if matching.owned(live, uid):
-            await objects.delete(self.client, resource, name=name, namespace=namespace, uid=metadata["uid"])
+            version = metadata["resourceVersion"] if unchanged else None
+            there = await objects.delete(
+                self.client, resource, name=name, namespace=namespace, uid=metadata["uid"], resource_version=version
+            )
         elif matching.shared(live) and not others:
             # Guarded by the version: another agent may be joining at this moment.
             version = metadata["resourceVersion"]
-            await objects.delete(self.client, resource, name=name, namespace=namespace, resource_version=version)
+            there = await objects.delete(
+                self.client, resource, name=name, namespace=namespace, resource_version=version
+            )
         elif matching.shared(live):
             patch = {"metadata": {"ownerReferences": others, "resourceVersion": metadata["resourceVersion"]}}
             patched = await objects.merge_patch(
@@ -146,7 +227,38 @@ class Syncer:
             self.caches.put(patched)
         else:
             return
+        self.settled.forget(live)
+        if not there:
+            self.caches.drop(live)  # no watch told that it went
         log.info("released", kind=resource.label, namespace=namespace, name=name)
+
+    async def remove(self, uid: str, *, ask: bool) -> list[Object]:
+        """Releases all children of an agent that is being deleted; those that are not gone yet.
+
+        Garbage collection takes the owner references of those that are to stay (`--cascade=orphan`), so a child without
+        one stays, and one that changed meanwhile is looked at again (ConflictError). The API server is asked for each
+        child that no watch follows; with `ask`, for every one.
+        """
+        conflict: ConflictError | None = None
+        for live in self.caches.of_owner(uid):
+            if matching.controlled(live, uid) or matching.shared(live):
+                try:
+                    await self.release(uid, live, unchanged=True)
+                except ConflictError as problem:
+                    conflict = problem
+        if conflict:
+            raise conflict
+        left = [live for live in self.caches.of_owner(uid) if matching.controlled(live, uid)]
+        found = []
+        for live in left:
+            metadata = live["metadata"]
+            if ask or not self.caches.followed(live):
+                now = await objects.find(self.client, of(live), name=metadata["name"], namespace=metadata["namespace"])
+                if now is None or now["metadata"]["uid"] != metadata["uid"]:
+                    self.caches.drop(live)
+                    continue
+            found.append(live)
+        return found
 
 
 def _broker(plan: Plan, live: dict[ChildKey, Object]) -> Object | None:
@@ -159,13 +271,29 @@ def _broker_failed(plan: Plan, failures: Mapping[ChildKey, Failure]) -> bool:
     return failure is not None and not failure.permanent
 
 
+def _strays(child: Child, wanted: Object, live: Object) -> list[strays.Pointer]:
+    """What others added to the spec of a child; that of a shared or fixed one cannot be changed."""
+    return [] if child.shared or child.fixed else strays.added(wanted, live)
+
+
+def _contested(child: Child, live: Object, pointers: list[strays.Pointer]) -> FieldWarning:
+    fields, managers = ", ".join(map(strays.path, sorted(pointers))), ", ".join(strays.managers(live))
+    message = f"{child.kind[1]} {child.name}: {managers} sets {fields} again and again, so that is left as it is"
+    return FieldWarning(field="spec", reason=Reason.CONTESTED, message=message[:4096])
+
+
+def _refuses(problem: PermanentApiError) -> bool:
+    """Whether it is the object that is refused (by its schema or a webhook), and not whoever writes it."""
+    return problem.status in (400, 422)
+
+
 def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> Failure | None:
     if live["metadata"].get("deletionTimestamp"):
         return Failure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
     if matching.made_by_route(live, agent.name):
         return Failure("AwaitingKnative", "is still Knative's; it goes with the Knative Service", permanent=False)
-    mine = matching.shared(live) if child.shared else matching.owned(live, agent.uid)
-    if mine:
+    mine = matching.owned(live, agent.uid) or matching.left_behind(live, agent.name)
+    if matching.shared(live) if child.shared else mine:
         return None
     return Failure(
         "NameTaken", "exists and belongs to somebody else, so it is left alone; rename the agent or remove it"

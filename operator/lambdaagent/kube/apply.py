@@ -18,8 +18,8 @@ from lambdaagent.kube.resources import Resource, of
 
 # With a parameter the library takes the body as it is; without, it would escape what `_yaml` must not.
 _CONTENT_TYPE = "application/apply-patch+yaml; charset=utf-8"
-# What YAML's reader refuses to see raw, but takes escaped.
-_UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+# What YAML's reader refuses to see raw, or takes for the end of a line (U+0085, U+2028, U+2029), but takes escaped.
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 async def apply(

@@ -142,16 +142,37 @@ async def add_owner(client: Client, document: Document, reference: Mapping[str, 
                 raise
             # Somebody made the list in between, so now there is one to append to.
             return await add_owner(client, document, reference, manager=manager)
-    answer: Document = await client.request(
-        "PATCH",
-        resource.path(namespace=namespace, name=name),
+    return await json_patch(
+        client,
+        resource,
+        name=name,
+        namespace=namespace,
         action="add an owner to",
-        target=resource.named(namespace=namespace, name=name),
-        query={"fieldManager": manager, "fieldValidation": "Strict"},
-        body=[
+        patch=[
             {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
             {"op": "add", "path": "/metadata/ownerReferences/-", "value": dict(reference)},
         ],
+        manager=manager,
+    )
+
+
+async def json_patch(
+    client: Client,
+    resource: Resource,
+    *,
+    name: str,
+    patch: Sequence[Mapping[str, Any]],
+    manager: str,
+    namespace: str | None = None,
+    action: str = "patch",
+) -> Document:
+    answer: Document = await client.request(
+        "PATCH",
+        resource.path(namespace=namespace, name=name),
+        action=action,
+        target=resource.named(namespace=namespace, name=name),
+        query={"fieldManager": manager, "fieldValidation": "Strict"},
+        body=[dict(operation) for operation in patch],
         content_type="application/json-patch+json",
     )
     return answer

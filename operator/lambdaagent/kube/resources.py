@@ -61,6 +61,7 @@ BROKER_CONFIG = Resource("eventing.knative.dev", "v1alpha1", "rabbitmqbrokerconf
 SERVICE_MONITOR = Resource("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
 EXCHANGE = Resource("rabbitmq.com", "v1beta1", "exchanges", "Exchange")
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
+REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
 AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT = Resource("events.k8s.io", "v1", "events", "Event")

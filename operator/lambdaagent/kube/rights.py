@@ -49,7 +49,7 @@ CHILDREN: tuple[Resource, ...] = (
     kinds.SERVICE_MONITOR,
 )
 # Read to tell why a child does not come up; never written.
-EVIDENCE: tuple[Resource, ...] = (kinds.POD, kinds.REVISION, kinds.EXCHANGE)
+EVIDENCE: tuple[Resource, ...] = (kinds.POD, kinds.REPLICA_SET, kinds.REVISION, kinds.EXCHANGE)
 # In every namespace that holds agents.
 OPERATOR_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LAMBDA_AGENT, (*_FOLLOW, "patch")),

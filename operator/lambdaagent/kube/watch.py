@@ -59,6 +59,8 @@ class WatchSettings:
     """After about this many seconds the server ends a watch, and it is continued."""
     silence: float = 100.0
     """The API server sends a bookmark every minute; without a byte for so long the watch is taken for dead."""
+    steady: float = 10.0
+    """A connection that breaks after the watch worked for so long is no failure: proxies end quiet ones."""
     backoff_first: float = 0.5
     backoff_cap: float = 30.0
 
@@ -90,6 +92,7 @@ class Watcher:
     """Why the watch is down at the moment; None while it works."""
     _objects: dict[Key, Document] = field(default_factory=dict, init=False)
     _version: str = field(default="", init=False)
+    _working_since: float | None = field(default=None, init=False)
 
     @property
     def objects(self) -> Mapping[Key, Document]:
@@ -118,10 +121,19 @@ class Watcher:
                 if isinstance(problem, errors.ForbiddenError):
                     self._is_fresh()
                     self.settled.set()
-                if self.error is None or str(self.error) != str(problem):
-                    log.warning("watch failed", kind=self.target, problem=str(problem))
-                self.error = problem
+                if self._broke_quietly(problem):
+                    log.debug("watch broken off", kind=self.target, problem=str(problem))
+                else:
+                    if self.error is None or str(self.error) != str(problem):
+                        log.warning("watch failed", kind=self.target, problem=str(problem))
+                    self.error = problem
+                self._working_since = None
                 await self.sleep(backoff.next())
+
+    def _broke_quietly(self, problem: LambdaAgentError) -> bool:
+        since = self._working_since
+        worked = since is not None and self.monotonic() - since >= self.settings.steady
+        return worked and isinstance(problem, errors.UnavailableError)
 
     async def _list_and_watch(self, backoff: Backoff) -> AsyncGenerator[Change, None]:
         if not self._version:
@@ -166,6 +178,7 @@ class Watcher:
             if self.error is not None:
                 log.info("watch works again", kind=self.target)
                 self.error = None
+            self._working_since = self.monotonic()
             async for line in lines:
                 event = _parse(line, target=self.target)
                 if event["type"] == "ERROR":

@@ -1,4 +1,4 @@
-"""Why a workload or a Broker does not come up: read from pods, Revisions and the objects of RabbitMQ's operator.
+"""Why a workload or a Broker does not come up: from pods, ReplicaSets, Revisions and objects of RabbitMQ's operator.
 
 A Deployment says "no pod is available" and Knative "Deploying" for ten minutes while the kubelet has known the cause
 since the first second. What is told here must stay the same while nothing changes: a crash loop alternates between
@@ -14,9 +14,15 @@ from lambdaagent.status.readiness import State, condition, without_output
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"})
 _CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
+# Twice may be a start before what it needs was there.
+_AGAIN_AND_AGAIN = 3
+TOPOLOGY_OPERATOR = "RabbitMQ's messaging topology operator"
 _SIDECARS = frozenset({"queue-proxy"})
 # The kubelet adds which pod it speaks of; runtimes add ids.
 _NOISE = re.compile(r'\s*\(pod: "[^"]*", container: [^)]*\)|\b[0-9a-f]{32,}\b')
+# Each attempt has a name of its own.
+_ATTEMPT = re.compile(r'^pods "[^"]*" is forbidden: ')
 _WHY = (
     (re.compile("not found|NotFound|manifest unknown|does not exist", re.IGNORECASE), "the registry does not have it"),
     (re.compile("unauthorized|denied|forbidden|authorization", re.IGNORECASE), "the registry refuses access"),
@@ -64,12 +70,25 @@ def _of_container(container: Object) -> Cause | None:
         return Cause(reason, _with_next_step(_clean(message or reason)))
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
     if ended and (container.get("restartCount") or ended.get("exitCode")):
-        if ended.get("reason") == "OOMKilled":
-            message = f"container {container['name']} used more memory than it may; raise spec.resources.limits.memory"
-            return Cause("OOMKilled", message)
-        message = f"container {container['name']} ends with exit code {ended.get('exitCode')} again and again"
-        return Cause("CrashLoopBackOff", f"{message}; see kubectl logs --previous")
+        return _of_end(container, ended)
     return None
+
+
+def _of_end(container: Object, ended: Object) -> Cause:
+    name, code = container["name"], ended.get("exitCode")
+    if ended.get("reason") == "OOMKilled":
+        message = f"container {name} used more memory than it may; raise spec.resources.limits.memory"
+        return Cause("OOMKilled", message)
+    if ended.get("reason") in _NEVER_STARTED:
+        # Here the message is the runtime's; otherwise it is what the container wrote.
+        why = _clean(ended.get("message") or ended["reason"])
+        message = f"container {name} cannot start: {why}; check spec.image.command, spec.image.args and the image"
+        return Cause(ended["reason"], message)
+    ends = container.get("restartCount", 0) + ("running" not in (container.get("state") or {}))
+    if ends < _AGAIN_AND_AGAIN:
+        return Cause("ContainerEnded", f"container {name} ended with exit code {code}; see kubectl logs", "Unknown")
+    message = f"container {name} ends with exit code {code} again and again"
+    return Cause("CrashLoopBackOff", f"{message}; see kubectl logs --previous")
 
 
 def _with_next_step(message: str) -> str:
@@ -79,6 +98,18 @@ def _with_next_step(message: str) -> str:
     if "not found" in message or "couldn't find key" in message:
         return f"{message}; create it in the agent's namespace or correct the reference in spec"
     return message
+
+
+def of_replica_set(replicas: Object) -> Cause | None:
+    """Why no pod can be made: a missing service account, a quota, a policy. Knative tells it after minutes."""
+    failed = condition(replicas, "ReplicaFailure")
+    if failed is None or failed["status"] != "True":
+        return None
+    message = failed.get("message") or ""
+    step = "; create it or correct spec.serviceAccountName" if "service account" in message else ""
+    reason = failed.get("reason") or "FailedCreate"
+    text = _clean(_ATTEMPT.sub("", message)) or reason
+    return Cause(reason, f"no pod can be created: {text}{step}")
 
 
 def of_revision(revision: Object) -> Cause | None:
@@ -92,11 +123,14 @@ def of_revision(revision: Object) -> Cause | None:
 
 def of_exchange(exchange: Object) -> Cause | None:
     """Why RabbitMQ's topology operator refuses a Broker's exchange; the Broker only shows that it is not ready."""
-    ready = condition(exchange, "Ready")
-    if ready is None or ready["status"] == "True":
+    ready, title = condition(exchange, "Ready"), f"Exchange {exchange['metadata']['name']}"
+    if ready is None:
+        message = f"{title}: no report yet; if this stays, see whether {TOPOLOGY_OPERATOR} runs"
+        return Cause("AwaitingController", message, "Unknown")
+    if ready["status"] == "True":
         return None
     text = _clean(ready.get("message") or ready.get("reason") or "not ready")
-    return Cause(ready.get("reason") or "ExchangeFailure", f"Exchange {exchange['metadata']['name']}: {text}")
+    return Cause(ready.get("reason") or "ExchangeFailure", f"{title}: {text}")
 
 
 def _clean(message: str) -> str:

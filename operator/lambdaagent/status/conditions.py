@@ -13,10 +13,15 @@ from lambdaagent.children.base import Object
 from lambdaagent.children.forwards import FINE
 from lambdaagent.children.plan import Plan
 from lambdaagent.settings import Installation
-from lambdaagent.status.causes import Cause
+from lambdaagent.status.causes import TOPOLOGY_OPERATOR, Cause
 from lambdaagent.status.models import Answer
 from lambdaagent.status.readiness import Readiness, of_deployment, of_knative, serving_meanwhile
 
+NO_BACKEND = "NoEventingBackend"
+# Of a Broker or Trigger that waits for an object which RabbitMQ's topology operator has to carry out.
+_OF_TOPOLOGY = frozenset(
+    {"ExchangeFailure", "DLXFailure", "QueueFailure", "DeadLetterSinkFailure", "BindingFailure", "PolicyFailure"}
+)
 ChildKey = tuple[str, str, str]  # apiVersion, kind, name
 DEPLOYMENT = ("apps/v1", "Deployment")
 
@@ -82,8 +87,11 @@ def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | 
     if plan.backends.eventing == "rabbitmq":
         return None
     if plan.backends.eventing == "none":
-        message = "this installation has no eventing backend; install Knative Eventing, or disable spec.eventing"
-        return Readiness("False", "NoEventingBackend", message)
+        message = (
+            "this installation has no eventing backend; install Knative Eventing with its RabbitMQ broker, or set"
+            " dispatcher.enabled=true and a RabbitMQ in the chart's values, or disable spec.eventing"
+        )
+        return Readiness("False", NO_BACKEND, message)
     wanted = [
         child for child in plan.children if child.kind in (brokers.BROKER_CONFIG, brokers.BROKER, triggers.TRIGGER)
     ]
@@ -98,7 +106,9 @@ def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | 
         elif child.kind != brokers.BROKER_CONFIG:  # which reports nothing
             state = of_knative(live, controller="the RabbitMQ Broker controller of Knative Eventing")
             if child.kind == brokers.BROKER and state.status != "True" and world.broker:
-                state = Readiness("False", world.broker.reason, f"{state.message}; {world.broker.message}")
+                state = Readiness(world.broker.status, world.broker.reason, f"{state.message}; {world.broker.message}")
+            elif state.status != "True" and state.reason in _OF_TOPOLOGY:
+                state = replace(state, message=f"{state.message}; if this stays, see whether {TOPOLOGY_OPERATOR} runs")
             states.append(state)
     return _worst(states) or Readiness(
         "True", "Ready", f"Broker {plan.broker.name} and {_count(plan)} Triggers are ready"
@@ -118,11 +128,14 @@ def forwards_resolved(plan: Plan) -> Readiness | None:
     return Readiness("False", wrong[0].verdict, _limit([decision.message for decision in wrong]))
 
 
-def a2a_ready(agent: LambdaAgent, plan: Plan, world: World, installation: Installation) -> Readiness | None:
+def a2a_ready(
+    agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness
+) -> Readiness | None:
+    """`serving` is the agent's ServingReady: a sidecar is in its pods."""
     if not agent.spec.a2a or not agent.spec.a2a.enabled:
         return None
     if sidecar.asked(agent):
-        return _sidecar(agent, plan, installation)
+        return _sidecar(agent, plan, world, installation, serving)
     service = gateway.a2a_service(agent, installation)
     if service is None:
         message = "no gateway is installed; install it or set LAMBDAAGENT_GATEWAY_URL"
@@ -133,16 +146,20 @@ def a2a_ready(agent: LambdaAgent, plan: Plan, world: World, installation: Instal
     return Readiness("True", "Served", f"served by the gateway at {gateway.a2a_url(agent, installation)}")
 
 
-def _sidecar(agent: LambdaAgent, plan: Plan, installation: Installation) -> Readiness:
+def _sidecar(agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness) -> Readiness:
     if not installation.gateway_image:
         message = "no image for the sidecar is configured; set LAMBDAAGENT_GATEWAY_IMAGE, or use a2a.mode gateway"
         return Readiness("False", "NoGatewayImage", message)
-    if not sidecar.tasks_are_shared(agent, knative=plan.backends.serving == "knative"):
+    # Without `scaling` others may scale the Deployment.
+    pods = (world.live.get((*DEPLOYMENT, agent.name), {}).get("spec") or {}).get("replicas", 1)
+    if pods > 1 or not sidecar.tasks_are_shared(agent, knative=plan.backends.serving == "knative"):
         message = (
             "each pod keeps its own tasks, and there may be none or several; set scaling.minReplicas and"
             " maxReplicas to 1, or use a2a.mode gateway"
         )
         return Readiness("False", "TasksNotShared", message)
+    if serving.status != "True":
+        return Readiness(serving.status, "AwaitingServing", "the sidecar is in the agent's pods; see ServingReady")
     return Readiness("True", "Served", f"served by the sidecar at {gateway.a2a_url(agent, installation)}")
 
 

@@ -66,11 +66,12 @@ def status(
 
     `dispatcher_spoke`: its EventingReady is the dispatcher's, who owns it on plain RabbitMQ.
     """
+    serving = conditions.serving_ready(agent, plan, world)
     states: dict[str, Readiness | None] = {
         "SpecValid": Readiness("True", "Valid", ""),
-        "ServingReady": conditions.serving_ready(agent, plan, world),
+        "ServingReady": serving,
         "EventingReady": conditions.eventing_ready(agent, plan, world),
-        "A2AReady": conditions.a2a_ready(agent, plan, world, installation),
+        "A2AReady": conditions.a2a_ready(agent, plan, world, installation, serving),
         "ForwardsResolved": conditions.forwards_resolved(plan),
         "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
@@ -115,13 +116,15 @@ class Transition:
 
 
 def transition(before: Status, after: Status) -> Transition | None:
-    """None while Ready keeps its status and reason: being under way is no news."""
+    """None while Ready keeps its status and reason: being under way is no news, after an edit neither."""
     old, new = _condition(before, "Ready"), _condition(after, "Ready")
     if new is None or (old and (old["status"], old.get("reason")) == (new["status"], new["reason"])):
         return None
     good = new["status"] == "True"
-    if not good and after["phase"] not in ("Failed", "Deleting") and not (old and old["status"] == "True"):
-        return None
+    if not good and after["phase"] not in ("Failed", "Deleting"):
+        edited = before.get("observedGeneration") != after["observedGeneration"]
+        if edited or not old or old["status"] != "True" or new["reason"] == "AwaitingController":
+            return None
     return Transition(new["reason"], new["message"] or "the agent is ready", good or after["phase"] == "Deleting")
 
 
@@ -146,6 +149,9 @@ def _phase(ready: Readiness, said: dict[str, Readiness], plan: Plan, world: Worl
         return "Ready"
     if said["ServingReady"].reason == "AwaitingBroker":
         return "Pending"
+    # Nobody who could mend it works on it.
+    if "EventingReady" in said and said["EventingReady"].reason == conditions.NO_BACKEND:
+        return "Failed"
     if said["ServingReady"].status == "False" or any(failure.permanent for failure in world.failures.values()):
         return "Failed"
     return "Deploying"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.parts import roles
+from tests.parts.knative_controllers import KnativeControllers
 from tests.parts.kubernetes import KubeApiserver
 
 from lambdaagent.controller.operator import run
@@ -77,6 +78,22 @@ class Cluster:
 @pytest.fixture
 def cluster(kube_apiserver: KubeApiserver, namespace: str) -> Cluster:
     return Cluster(kube_apiserver, namespace)
+
+
+@pytest.fixture(scope="session")
+def knative_controllers(kube_apiserver: KubeApiserver) -> Iterator[KnativeControllers]:
+    """In no namespace until a test names one."""
+    controllers = KnativeControllers(kube_apiserver.rest)
+    controllers.start()
+    yield controllers
+    controllers.stop()
+
+
+@pytest.fixture
+def knative(knative_controllers: KnativeControllers, namespace: str) -> Iterator[KnativeControllers]:
+    """Knative's controllers look after the namespace of the test."""
+    with knative_controllers.running(namespace) as running:
+        yield running
 
 
 @pytest.fixture

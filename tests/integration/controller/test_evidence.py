@@ -9,14 +9,16 @@ from tests.integration.controller.conftest import Cluster, Start, eventually
 from tests.parts.knative import mark_failed, mark_ready
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
+KEYS = {"revision": "serving.knative.dev/revision", "hash": "pod-template-hash"}
 STARTED = {"phase": "Pending", "containerStatuses": []}
 
 
-def pod_of(cluster: Cluster, name: str, template: dict[str, Any], status: dict[str, Any]) -> str:
+def pod_of(cluster: Cluster, name: str, template: dict[str, Any], status: dict[str, Any], **labels: str) -> str:
     """A pod as the ReplicaSet would make it, reported on as the kubelet would; the path of its status."""
+    of = {KEYS[key]: value for key, value in labels.items()}
     spec = template["spec"] | {"containers": [{"name": "user-container", "image": "r/a:1"}], "restartPolicy": "Always"}
     spec.pop("serviceAccountName", None)
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": template["metadata"]["labels"]}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": template["metadata"]["labels"] | of}}
     cluster.rest.post(cluster.path("v1", "pods"), pod | {"spec": spec})
     path = cluster.path("v1", "pods", name) + "/status"
     cluster.rest.merge(path, {"status": status})
@@ -76,11 +78,69 @@ async def test_the_last_good_version_serves_while_the_new_ones_image_is_missing(
     deploying = {"type": "Ready", "status": "Unknown", "reason": "Deploying"}
     status = {"observedGeneration": generation, "latestCreatedRevisionName": "rolling-00002", "conditions": [deploying]}
     cluster.rest.merge(f"{path}/status", {"status": status})
-    pod_of(cluster, "rolling-2", template, waiting("ImagePullBackOff", "manifest unknown"))
+    pod_of(cluster, "rolling-2", template, waiting("ImagePullBackOff", "manifest unknown"), revision="rolling-00002")
     said = await eventually(lambda: because(cluster, "rolling", "ServingReady", "ImagePullBackOff"))
     assert "cannot pull r/a:1: the registry does not have it" in said["message"]
     assert said["message"].endswith("Revision rolling-00001 keeps serving")
     assert cluster.agent("rolling")["status"]["serviceStatus"]["latestRevision"] == "rolling-00001"
+
+
+async def test_a_pod_of_an_older_revision_says_nothing_of_the_present_one(cluster: Cluster, start: Start) -> None:
+    await start(eventing="none")
+    await asyncio.to_thread(cluster.apply, "mended", {})
+    service = await eventually(lambda: cluster.find(KNATIVE, "services", "mended"))
+    path, template = cluster.path(KNATIVE, "services", "mended"), service["spec"]["template"]
+
+    def deploying(revision: str) -> None:
+        generation = cluster.rest.get(path)["metadata"]["generation"]
+        conditions = [{"type": "Ready", "status": "Unknown", "reason": "Deploying"}]
+        status = {"observedGeneration": generation, "latestCreatedRevisionName": revision, "conditions": conditions}
+        cluster.rest.merge(f"{path}/status", {"status": status})
+
+    deploying("mended-00001")
+    pod_of(cluster, "mended-1", template, waiting("ImagePullBackOff", "unauthorized"), revision="mended-00001")
+    await eventually(lambda: because(cluster, "mended", "ServingReady", "ImagePullBackOff"))
+    await asyncio.to_thread(cluster.apply, "mended", {"env": [{"name": "EDIT", "value": "1"}]})
+    await eventually(lambda: because(cluster, "mended", "ServingReady", "AwaitingController"))
+    deploying("mended-00002")
+    # The old pod keeps failing beside the new one, which is on its way, until Knative takes it away.
+    await eventually(lambda: because(cluster, "mended", "ServingReady", "Deploying"))
+    pod_of(cluster, "mended-2", template, waiting("CreateContainerConfigError", "x"), revision="mended-00002")
+    await eventually(lambda: because(cluster, "mended", "ServingReady", "CreateContainerConfigError"))
+
+
+async def test_on_plain_kubernetes_the_newest_replica_set_counts_be_it_the_older_object(
+    cluster: Cluster, start: Start
+) -> None:
+    await start(serving="kubernetes", eventing="none")
+    await asyncio.to_thread(cluster.apply, "back", {})
+    deployment = await eventually(lambda: cluster.find("apps/v1", "deployments", "back"))
+    template = deployment["spec"]["template"]
+    report(cluster, "back", replicas=1, updatedReplicas=1, unavailableReplicas=1)
+
+    def replica_set(code: str, number: int) -> str:
+        labels = template["metadata"]["labels"] | {"pod-template-hash": code}
+        annotations = {"deployment.kubernetes.io/revision": str(number)}
+        metadata = {"name": f"back-{code}", "labels": labels, "annotations": annotations}
+        pod = {"containers": [{"name": "user-container", "image": "r/a:1"}]}
+        spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+        cluster.rest.post(cluster.path("apps/v1", "replicasets"), {"metadata": metadata, "spec": spec})
+        return cluster.path("apps/v1", "replicasets", f"back-{code}")
+
+    first, _ = replica_set("aaa", 1), replica_set("bbb", 10)
+    pod_of(cluster, "back-aaa-1", template, waiting("ImagePullBackOff", "unauthorized"), hash="aaa")
+    pod_of(cluster, "back-bbb-1", template, waiting("CreateContainerConfigError", "x"), hash="bbb")
+    await eventually(lambda: because(cluster, "back", "ServingReady", "CreateContainerConfigError"))
+    # Back to the first version: its ReplicaSet is used again, with the next number.
+    cluster.rest.merge(first, {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "11"}}})
+    await eventually(lambda: because(cluster, "back", "ServingReady", "ImagePullBackOff"))
+    cluster.rest.delete(cluster.path("v1", "pods", "back-aaa-1"), gracePeriodSeconds="0")
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+    message = 'pods "back-aaa-x7k2p" is forbidden: error looking up service account n/sa: serviceaccount "sa" not found'
+    cluster.rest.merge(f"{first}/status", {"status": {"replicas": 0, "conditions": [failure | {"message": message}]}})
+    said = await eventually(lambda: because(cluster, "back", "ServingReady", "FailedCreate"))
+    assert said["message"].endswith('"sa" not found; create it or correct spec.serviceAccountName')
+    assert "x7k2p" not in said["message"]
 
 
 async def test_a_revision_gives_its_own_reason_where_no_pod_ever_was(cluster: Cluster, start: Start) -> None:

@@ -1,5 +1,6 @@
 """Server-side apply against a real API server: what is written, what is refused, and why."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -7,10 +8,13 @@ from tests.parts import knative
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.proxy import proxy
 
+from lambdaagent.api import agent as agents
+from lambdaagent.children import kubernetes
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.kube import apply, objects, resources
 from lambdaagent.kube.client import Client, connect
 from lambdaagent.kube.errors import ApiError, ConflictError, NotFoundError, PermanentApiError
+from lambdaagent.settings import Installation
 
 
 def config_map(namespace: str, **extra: Any) -> dict[str, Any]:
@@ -178,3 +182,30 @@ async def test_finalizers_are_written_only_over_the_version_that_was_read(client
     await objects.set_finalizers(client, held, [], manager="m")
     with pytest.raises(NotFoundError):
         await objects.get(client, resources.CONFIG_MAP, name="a", namespace=namespace)
+
+
+async def test_every_character_arrives_as_it_was_written(client: Client, namespace: str) -> None:
+    """Each of Unicode's, and those that a parser might drop at both ends of a line; in few and large requests."""
+    every = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point <= 0xDFFF]
+    size = 150_000
+    for start in range(0, len(every), size):
+        data = {"together": "".join(every[start : start + size])}
+        if not start:
+            # What a parser may take for the end of a line or for nothing, where it would matter.
+            some = [*map(chr, range(0x100)), "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff", "\U0001f35d"]
+            data |= {"between": "x".join(some), "lines": "".join(f"{each}\n {each} " for each in some)}
+        found = await apply.apply(client, config_map(namespace, data=data), manager="m", dry_run=True)
+        assert found["data"] == data
+
+
+async def test_what_ends_a_line_reaches_a_containers_environment(client: Client, namespace: str) -> None:
+    text = "one\u0085two\u2028 three \u2029\r\n$(FOUR) $$ \u00e9\U0001f35d"
+    document = {
+        "metadata": {"name": "a", "namespace": namespace, "uid": "u"},
+        "spec": {"image": {"repository": "r"}, "behavior": {"systemPrompt": text}},
+    }
+    made = kubernetes.deployment(agents.parse(document), Installation(), sink=None)
+    found = await apply.apply(client, made, manager="m", dry_run=True)
+    env = {entry["name"]: entry.get("value") for entry in found["spec"]["template"]["spec"]["containers"][0]["env"]}
+    # The kubelet makes one dollar of two.
+    assert env["SYSTEM_PROMPT"].replace("$$", "$") == text

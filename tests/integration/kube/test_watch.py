@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
+import structlog
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import eventually
 from tests.parts.proxy import proxy
@@ -138,6 +139,28 @@ async def test_a_reset_connection_is_followed_by_a_list(kube_apiserver: KubeApis
                 await eventually(lambda: watcher.error is not None)
                 network.heal()
                 await eventually(lambda: followed.types("a") == ["ADDED"])
+
+
+@pytest.mark.parametrize("steady", [0.0, 600.0])
+async def test_a_connection_that_breaks_after_it_worked_is_no_failure(
+    kube_apiserver: KubeApiserver, namespace: str, steady: float
+) -> None:
+    settings = replace(QUICK, silence=30, steady=steady)
+    async with proxy(kube_apiserver.port) as network:
+        path = kube_apiserver.kubeconfig_for(url=f"https://127.0.0.1:{network.port}")
+        with structlog.testing.capture_logs() as said:
+            async with connect(kubeconfig=path, timeout=5) as client:
+                watcher = Watcher(client, resources.CONFIG_MAP, namespace=namespace, settings=settings)
+                async with follow(watcher) as followed:
+                    put(kube_apiserver, namespace, "a")
+                    await eventually(lambda: followed.types("a") == ["ADDED"])
+                    put(kube_apiserver, namespace, "a", "2")
+                    await eventually(lambda: followed.types("a") == ["ADDED", "MODIFIED"])
+                    network.reset()
+                    put(kube_apiserver, namespace, "b")
+                    await eventually(lambda: followed.types("b") == ["ADDED"])
+    warned = [line for line in said if line["log_level"] == "warning"]
+    assert bool(warned) == (steady > 0)
 
 
 async def test_an_expired_version_is_listed_anew(client: Client, kube_apiserver: KubeApiserver, namespace: str) -> None:

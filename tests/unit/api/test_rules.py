@@ -74,3 +74,10 @@ def test_a_spec_that_is_no_mapping_is_a_problem(spec: object) -> None:
 
 def test_metadata_that_is_no_mapping_is_a_problem() -> None:
     assert problems({"metadata": "x", "spec": {"image": {"repository": "r"}}})[0].field == "metadata.name"
+
+
+def test_a_variable_is_measured_in_bytes() -> None:
+    # The rule of the CRD counts letters.
+    found = problems(document(Rule("", {"env": [{"name": "A", "value": "\u00e9" * 65535}]}, "")))
+    assert [problem.field for problem in found] == ["spec.env[0].value"]
+    assert "131070 bytes" in found[0].message

@@ -6,6 +6,7 @@ from lambdaagent.children.plan import Child
 from lambdaagent.controller import matching
 
 UID = "u-1"
+LABELS = {"app.kubernetes.io/managed-by": "lambdaagent", "lambda.knative.io/owner-uid": UID}
 
 
 def obj(**metadata: Any) -> dict[str, Any]:
@@ -22,16 +23,28 @@ def reference(uid: str = UID, *, controller: bool = True) -> dict[str, Any]:
     }
 
 
+def route(name: str = "a") -> dict[str, Any]:
+    return reference("u-9") | {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "name": name}
+
+
 @pytest.mark.parametrize(
     ("metadata", "ours"),
     [
         pytest.param({"ownerReferences": [reference()]}, True, id="controlled by this agent"),
         pytest.param({"ownerReferences": [reference("u-2")]}, False, id="controlled by another of its name"),
         pytest.param({"ownerReferences": [reference(controller=False)]}, False, id="owned, not controlled"),
+        pytest.param({"labels": LABELS}, True, id="labelled"),
+        pytest.param({"labels": LABELS, "ownerReferences": [route()]}, False, id="copied labels, Knative's Route"),
+        pytest.param({"labels": LABELS, "ownerReferences": [reference("u-2")]}, False, id="labelled, but another's"),
         pytest.param(
-            {"labels": {"app.kubernetes.io/managed-by": "lambdaagent", "lambda.knative.io/owner-uid": UID}},
+            {"labels": LABELS, "ownerReferences": [reference("u-2", controller=False)]},
             True,
-            id="labelled",
+            id="labelled, owned by another who does not control it",
+        ),
+        pytest.param(
+            {"labels": LABELS, "ownerReferences": [reference("u-2", controller=False), route()]},
+            False,
+            id="copied labels, controlled by the second of two owners",
         ),
         pytest.param({"labels": {"lambda.knative.io/owner-uid": UID}}, False, id="labelled by somebody else"),
         pytest.param({}, False, id="nobody's"),
@@ -39,6 +52,34 @@ def reference(uid: str = UID, *, controller: bool = True) -> dict[str, Any]:
 )
 def test_whose_an_object_is(metadata: dict[str, Any], ours: bool) -> None:
     assert matching.owned(obj(**metadata), UID) is ours
+
+
+@pytest.mark.parametrize(
+    ("metadata", "claimed"),
+    [
+        pytest.param({"ownerReferences": [reference()]}, {UID}, id="controlled by an agent"),
+        pytest.param({"labels": LABELS}, {UID}, id="labelled"),
+        pytest.param({"labels": LABELS, "ownerReferences": [route()]}, set(), id="Knative's, with our labels"),
+        pytest.param(
+            {"ownerReferences": [reference(uid, controller=False) for uid in ("u-1", "u-2")]}, {UID, "u-2"}, id="shared"
+        ),
+        pytest.param({}, set(), id="nobody's"),
+    ],
+)
+def test_to_which_agents_an_object_may_belong(metadata: dict[str, Any], claimed: set[str]) -> None:
+    assert matching.claims(obj(**metadata)) == claimed
+
+
+def test_a_shared_object_that_another_controls_is_not_ours() -> None:
+    labels = LABELS | {"lambda.knative.io/shared": "true"}
+    assert matching.shared(obj(labels=labels))
+    assert not matching.shared(obj(labels=labels, ownerReferences=[route()]))
+
+
+def test_the_service_of_a_route_goes_with_the_route() -> None:
+    assert matching.made_by_route(obj(labels=LABELS, ownerReferences=[route()]), "a")
+    assert not matching.made_by_route(obj(ownerReferences=[route("b")]), "a")
+    assert not matching.made_by_route(obj(ownerReferences=[route() | {"controller": False}]), "a")
 
 
 @pytest.mark.parametrize(

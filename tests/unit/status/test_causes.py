@@ -4,13 +4,17 @@ from typing import Any
 
 import pytest
 
-from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_revision
+from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_replica_set, of_revision
 
 NOT_ROOT = (
     'container has runAsNonRoot and image will run as root (pod: "a-5d_ns(0c1d)", container: user-container)',
     "container has runAsNonRoot and image will run as root; give the image a numeric USER other than 0, or annotate the"
     " agent lambda.knative.io/pod-security=baseline",
 )
+
+
+NO_SUCH_FILE = 'failed to create containerd task: exec: "/x": stat /x: no such file or directory: unknown'
+CHECK = "; check spec.image.command, spec.image.args and the image"
 
 
 def pod(*containers: dict[str, Any], **status: Any) -> dict[str, Any]:
@@ -25,8 +29,24 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return container(state={"waiting": {"reason": reason, "message": message}})
 
 
-def ended(code: int, reason: str = "Error") -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": reason, "finishedAt": "2026-01-01T00:00:00Z"}}
+def ended(code: int, reason: str = "Error", message: str = "") -> dict[str, Any]:
+    end = {"exitCode": code, "reason": reason, "finishedAt": "2026-01-01T00:00:00Z"}
+    return {"terminated": end | ({"message": message} if message else {})}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        container(restartCount=0, state=ended(1)),
+        container(restartCount=1, state={"running": {}}, lastState=ended(1)),
+        container(restartCount=1, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended(1)),
+        container(restartCount=1, state=ended(1, message="password: secret")),
+        container(restartCount=2, state={"running": {}}, lastState=ended(1)),
+    ],
+)
+def test_one_restart_is_not_again_and_again(found: dict[str, Any]) -> None:
+    message = "container user-container ended with exit code 1; see kubectl logs"
+    assert of_pod(pod(found)) == Cause("ContainerEnded", message, "Unknown")
 
 
 @pytest.mark.parametrize(
@@ -78,10 +98,38 @@ def ended(code: int, reason: str = "Error") -> dict[str, Any]:
             id="crash loop, between two crashes",
         ),
         pytest.param(
-            container(restartCount=0, state=ended(1)),
+            container(restartCount=2, state=ended(1)),
             "CrashLoopBackOff",
             "container user-container ends with exit code 1 again and again; see kubectl logs --previous",
-            id="crash loop, first crash",
+            id="crash loop, the third crash",
+        ),
+        pytest.param(
+            container(restartCount=0, state=ended(128, "StartError", NO_SUCH_FILE)),
+            "StartError",
+            "container user-container cannot start: " + NO_SUCH_FILE + CHECK,
+            id="no such command",
+        ),
+        pytest.param(
+            container(
+                restartCount=7,
+                state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting"}},
+                lastState=ended(128, "StartError", NO_SUCH_FILE),
+            ),
+            "StartError",
+            "container user-container cannot start: " + NO_SUCH_FILE + CHECK,
+            id="no such command, again and again",
+        ),
+        pytest.param(
+            container(restartCount=1, state={"running": {}}, lastState=ended(127, "ContainerCannotRun", "exec format")),
+            "ContainerCannotRun",
+            "container user-container cannot start: exec format" + CHECK,
+            id="another architecture",
+        ),
+        pytest.param(
+            container(restartCount=0, state=ended(128, "StartError")),
+            "StartError",
+            "container user-container cannot start: StartError" + CHECK,
+            id="a runtime that says no more",
         ),
         pytest.param(
             container(restartCount=1, state={"running": {}}, lastState=ended(137, "OOMKilled")),
@@ -126,6 +174,25 @@ def test_an_evicted_pod_says_so() -> None:
     assert found == Cause("Evicted", "The node was low on resource: memory")
 
 
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        pytest.param(
+            {"reason": "FailedCreate", "message": 'pods "a-5d-x7k2p" is forbidden: exceeded quota: q.'},
+            "no pod can be created: exceeded quota: q",
+            id="quota",
+        ),
+        pytest.param({"reason": "FailedCreate"}, "no pod can be created: FailedCreate", id="nothing said"),
+    ],
+)
+def test_a_replica_set_that_can_make_no_pod_says_why(said: dict[str, str], cause: str) -> None:
+    failure = {"type": "ReplicaFailure", "status": "True", **said}
+    found = {"metadata": {"name": "a-5d"}, "status": {"conditions": [failure]}}
+    assert of_replica_set(found) == Cause("FailedCreate", cause)
+    failure["status"] = "False"
+    assert of_replica_set(found) is None
+
+
 def test_a_failed_revision_gives_its_own_reason() -> None:
     ready = {"type": "Ready", "status": "False", "reason": "ContainerMissing", "message": "Unable to fetch image"}
     revision = {"metadata": {"name": "a-00002"}, "status": {"conditions": [ready]}}
@@ -146,3 +213,10 @@ def test_an_exchange_that_is_refused_tells_why() -> None:
     ready = {"type": "Ready", "status": "False", "reason": "FailedCreateOrUpdate", "message": "not allowed."}
     exchange = {"metadata": {"name": "b.x"}, "status": {"conditions": [ready]}}
     assert of_exchange(exchange) == Cause("FailedCreateOrUpdate", "Exchange b.x: not allowed")
+
+
+def test_an_exchange_that_nobody_reports_on_names_who_should() -> None:
+    found = of_exchange({"metadata": {"name": "b.x"}, "status": {}})
+    assert found is not None
+    assert found.status == "Unknown"
+    assert "see whether RabbitMQ's messaging topology operator runs" in found.message

@@ -15,6 +15,14 @@ from lambdaagent.status.conditions import ChildKey, Failure, World
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 INSTALLATION = Installation()
 KSVC: ChildKey = ("serving.knative.dev/v1", "Service", "a")
+DEPLOYED: dict[ChildKey, Any] = {
+    ("apps/v1", "Deployment", "a"): {
+        "kind": "Deployment",
+        "metadata": {"name": "a", "generation": 1},
+        "status": {"observedGeneration": 1, "updatedReplicas": 1}
+        | {"conditions": [{"type": "Available", "status": "True"}]},
+    }
+}
 BROKER: ChildKey = ("eventing.knative.dev/v1", "Broker", "lambdaagents")
 
 
@@ -247,9 +255,75 @@ def test_a_sidecar_serves_tasks_only_where_all_calls_reach_one_pod(
 ) -> None:
     spec = {"a2a": {"enabled": True, "mode": "sidecar"}} | ({"scaling": scaling} if scaling else {})
     agent, made = make(spec, serving=serving)
-    installation = Installation(gateway_image=image)
-    said = decide.status(agent, previous={}, plan=made, world=World(), installation=installation, now=NOW)
+    installation, world = Installation(gateway_image=image), World({KSVC: ready() | {"kind": "Service"}, **DEPLOYED})
+    said = decide.status(agent, previous={}, plan=made, world=world, installation=installation, now=NOW)
     found = condition(said, "A2AReady")
     assert (found["status"], found["reason"]) == (status, reason)
     if image:
         assert said["a2aStatus"]["url"] == "http://a.n.svc.cluster.local"
+
+
+def test_a_sidecar_in_several_pods_of_a_deployment_that_others_scale_shares_no_tasks() -> None:
+    agent, made = make({"a2a": {"enabled": True, "mode": "sidecar"}}, serving="kubernetes")
+    (key, deployment), installation = next(iter(DEPLOYED.items())), Installation(gateway_image="i:1")
+    world = World({key: deployment | {"spec": {"replicas": 2}}})
+    said = decide.status(agent, previous={}, plan=made, world=world, installation=installation, now=NOW)
+    assert condition(said, "A2AReady")["reason"] == "TasksNotShared"
+
+
+@pytest.mark.parametrize("serving", ["kubernetes", "knative"])
+def test_events_without_a_backend_fail_the_agent_and_both_remedies_are_named(serving: str) -> None:
+    live = {KSVC: ready() | {"kind": "Service"}}
+    agent, made = make({"eventing": {}}, eventing="none", serving=serving)
+    status = decide.status(agent, previous={}, plan=made, world=World(live), installation=INSTALLATION, now=NOW)
+    assert status["phase"] == "Failed"
+    (eventing,) = [entry for entry in status["conditions"] if entry["type"] == "EventingReady"]
+    assert "Knative Eventing" in eventing["message"]
+    assert "dispatcher.enabled=true" in eventing["message"]
+
+
+@pytest.mark.parametrize("reason", ["ExchangeFailure", "QueueFailure", "BindingFailure"])
+def test_what_the_topology_operator_has_to_do_names_it(reason: str) -> None:
+    agent, made = make({"eventing": {}})
+    broker = ready("False", reason=reason, message="exchange b.x is not ready") | {"kind": "Broker"}
+    world = World({KSVC: ready() | {"kind": "Service"}, BROKER: broker})
+    status = decide.status(agent, previous={}, plan=made, world=world, installation=INSTALLATION, now=NOW)
+    (eventing,) = [entry for entry in status["conditions"] if entry["type"] == "EventingReady"]
+    assert "see whether RabbitMQ's messaging topology operator runs" in eventing["message"]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("True", "True"), ("Unknown", "Unknown"), ("False", "False")])
+def test_a_sidecar_serves_where_its_pods_do(kind: str, expected: str) -> None:
+    installation = Installation(gateway_image="g")
+    spec = {"a2a": {"enabled": True, "mode": "sidecar"}, "scaling": {"minReplicas": 1, "maxReplicas": 1}}
+    agent = agents.parse({"metadata": {"name": "a", "namespace": "n"}, "spec": {"image": {"repository": "r"}} | spec})
+    made = plan(agent, installation=installation, backends=Backends(), observed=Observed())
+    world = World({KSVC: ready(kind, reason="Deploying") | {"kind": "Service"}})
+    status = decide.status(agent, previous={}, plan=made, world=world, installation=installation, now=NOW)
+    (a2a,) = [entry for entry in status["conditions"] if entry["type"] == "A2AReady"]
+    assert a2a["status"] == expected
+
+
+def told(kind: str, reason: str, phase: str, generation: int = 1) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": kind, "reason": reason, "message": reason}
+    return {"phase": phase, "observedGeneration": generation, "conditions": [condition]}
+
+
+READY = told("True", "Ready", "Ready")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        pytest.param(READY, told("False", "AwaitingController", "Deploying", 2), None, id="an edit is rolled out"),
+        pytest.param(READY, told("False", "Deploying", "Deploying", 2), None, id="an edit, seen late"),
+        pytest.param(READY, told("False", "AwaitingController", "Deploying"), None, id="a new release of the operator"),
+        pytest.param(READY, told("False", "ImagePullBackOff", "Failed", 2), False, id="an edit that fails"),
+        pytest.param(READY, told("False", "Deploying", "Deploying"), False, id="pods that are lost"),
+        pytest.param(told("False", "Deploying", "Deploying", 2), READY, True, id="ready again"),
+        pytest.param({}, told("False", "Deploying", "Deploying"), None, id="new"),
+    ],
+)
+def test_an_edit_is_no_news_until_it_fails(before: Any, after: Any, kind: bool | None) -> None:
+    transition = decide.transition(before, after)
+    assert (transition.good if transition else None) is kind
