@@ -15,7 +15,6 @@ from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.urls import DatabaseUrl
 
-
 _LONGEST_FIRST = (
     "integration/durability",
     "integration/frameworks",
