@@ -56,6 +56,7 @@ def chart_files() -> dict[Path, str]:
     return {
         CHART / "crds" / "lambdaagents.yaml": (ROOT / "crds" / "lambdaagents.yaml").read_text(),
         CHART / "files" / "rbac.yaml": yaml_text(roles),
+        CHART / "files" / "defaults.yaml": (CHART / "values.yaml").read_text(),
         CHART / "values.schema.json": json.dumps(schema(), indent=2) + "\n",
     }
 
@@ -93,7 +94,10 @@ def schema() -> dict[str, Any]:
             "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),
             "dispatcher": _strict(process | dispatcher),
+            "podSecurityContext": _MAP,
+            # Of a chart that this one is a part of: `global` comes by itself, `enabled` is its condition's.
             "global": _MAP,
+            "enabled": {"type": "boolean"},
         }
     )
 

@@ -81,7 +81,7 @@ class OperatorSettings(Installation):
     resync_seconds: float = Field(600, gt=0)
     lifecycle_events: bool = Field(False, description="tell agents' lives as CloudEvents to events_url")
     ai_probe_seconds: float = Field(60, ge=5, description="each AI endpoint is asked so often")
-    host: str = "0.0.0.0"  # noqa: S104 -- probes and scrapes come from outside the pod
+    host: str = ""  # every address of either family: probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
@@ -102,7 +102,7 @@ class DispatcherSettings(Installation, TaskSettings):
 
     amqp_url: SecretStr = Field(SecretStr(""), description="RabbitMQ, as amqp(s)://user:password@host:port/vhost")
     queue_type: Literal["quorum", "classic"] = Field("quorum", description="of the agents' queues; cannot be changed")
-    host: str = "0.0.0.0"  # noqa: S104 -- probes and scrapes come from outside the pod
+    host: str = ""  # every address of either family: probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
@@ -127,7 +127,7 @@ class EdgeSettings(BaseSettings):
 class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     """How the gateway runs."""
 
-    host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
+    host: str = ""  # every address of either family
     port: int = Field(8080, ge=0, le=65535)
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
@@ -164,7 +164,7 @@ class SidecarSettings(EdgeSettings):
 
     agent: str = Field(min_length=2, description="The agent as JSON: metadata and what of its spec matters here")
     sink: OptionalUrl = Field("", description="Where the agent's events go on to; empty: nowhere")
-    host: str = "0.0.0.0"  # noqa: S104 -- a server in a pod
+    host: str = ""  # every address of either family
     port: int = Field(8090, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

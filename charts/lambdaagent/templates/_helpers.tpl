@@ -1,14 +1,35 @@
 {{/* Parts that the processes share. Contexts are dicts: `root` is the chart's, `name` the process's. */}}
 
+{{/* An empty block (`settings:` with nothing below it) takes the chart's own away, so what is not there is put back. Every
+template begins with this. Nothing is put back within `podSecurityContext`: leaving things out is what it is for. */}}
+{{- define "lambdaagent.complete" -}}
+{{- include "lambdaagent.fill" (dict "into" .Values "from" (.Files.Get "files/defaults.yaml" | fromYaml)) }}
+{{- end }}
+
+{{- define "lambdaagent.fill" -}}
+{{- range $key, $default := .from }}
+{{- if or (not (hasKey $.into $key)) (kindIs "invalid" (get $.into $key)) }}
+{{- $_ := set $.into $key $default }}
+{{- else if and (kindIs "map" $default) (ne $key "podSecurityContext") }}
+{{- include "lambdaagent.fill" (dict "into" (get $.into $key) "from" $default) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "lambdaagent.labels" -}}
 app.kubernetes.io/name: lambdaagent
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "lambdaagent.label" .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "lambdaagent.label" }}
+{{- end }}
+
+{{/* A version may hold a plus sign and be long, which the value of a label may not. */}}
+{{- define "lambdaagent.label" -}}
+{{ . | replace "+" "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
 
 {{- define "lambdaagent.selector" -}}
@@ -19,7 +40,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 
 {{- define "lambdaagent.image" -}}
 {{- with .Values.image -}}
-{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default ($.Chart.AppVersion | replace "+" "_") }}{{ end }}
 {{- end }}
 {{- end }}
 
@@ -112,15 +133,7 @@ topologySpreadConstraints:
   whenUnsatisfiable: ScheduleAnyway
   labelSelector:
     matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
-securityContext: {{ include "lambdaagent.podSecurity" .root | nindent 2 }}
-{{- end }}
-
-{{- define "lambdaagent.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile: {type: RuntimeDefault}
+securityContext: {{ toYaml .root.Values.podSecurityContext | nindent 2 }}
 {{- end }}
 
 {{- define "lambdaagent.container" -}}

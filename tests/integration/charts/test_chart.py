@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,111 @@ def test_metrics_of_every_replica_are_found_where_that_is_asked_for(process: str
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["spec"]["endpoints"]
     assert endpoint == {"port": service["spec"]["ports"][0]["name"], "path": "/metrics", "interval": "30s"}
+
+
+def nothing_in(values: Any) -> list[dict[str, Any]]:
+    """The values with every block, at any depth, in its turn there and empty. In a security context that is meant."""
+    found: list[dict[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            within = nothing_in(value) if key != "podSecurityContext" else []
+            found += [{key: None}, *({key: inner} for inner in within)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "values", nothing_in(yaml.safe_load((generate.CHART / "values.yaml").read_text())), ids=lambda each: str(each)[:60]
+)
+def test_an_empty_block_is_like_an_absent_one(values: dict[str, Any]) -> None:
+    def bare(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [each for each in documents if each["kind"] != "Secret"]  # its value is new each time
+
+    assert bare(render(values)) == bare(render())
+
+
+def test_nothing_that_is_said_counts_as_empty() -> None:
+    values = {"operator": {"replicas": 0, "settings": {"gatewayUrl": ""}}, "image": {"tag": ""}, "imagePullSecrets": []}
+    made = find(render(values), "Deployment", "lambdaagent-operator")
+    assert made["spec"]["replicas"] == 0
+    assert environment(render(values), "operator")["LAMBDAAGENT_GATEWAY_URL"]["value"] == ""
+    version = yaml.safe_load((generate.CHART / "Chart.yaml").read_text())["appVersion"]
+    assert container(render(values), "operator")["image"] == f"localhost/lambdaagent:{version}"
+
+
+@pytest.mark.parametrize(
+    ("version", "app_version", "chart", "app", "tag"),
+    [
+        ("1.2.3+build.5", "1.2.3+build.5", "lambdaagent-1.2.3_build.5", "1.2.3_build.5", "1.2.3_build.5"),
+        ("1.0.0-rc.1+x", "v1+", "lambdaagent-1.0.0-rc.1_x", "v1", "v1_"),
+        (f"1.0.0+{'b' * 80}", "a" * 70, f"lambdaagent-1.0.0_{'b' * 45}", "a" * 63, "a" * 70),
+    ],
+)
+def test_a_version_of_any_form_makes_labels_and_a_tag(
+    tmp_path: Path, version: str, app_version: str, chart: str, app: str, tag: str
+) -> None:
+    copy = shutil.copytree(generate.CHART, tmp_path / "lambdaagent")
+    described = yaml.safe_load((copy / "Chart.yaml").read_text()) | {"version": version, "appVersion": app_version}
+    (copy / "Chart.yaml").write_text(yaml.safe_dump(described))
+    done = helm("template", "lambdaagent", str(copy), values={"image": {"tag": ""}})
+    assert done.returncode == 0, done.stderr
+    made = find([each for each in yaml.safe_load_all(done.stdout) if each], "Deployment", "lambdaagent-gateway")
+    labels = made["metadata"]["labels"]
+    assert (labels["helm.sh/chart"], labels["app.kubernetes.io/version"]) == (chart, app)
+    assert made["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":{tag}")
+
+
+def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
+    parent = tmp_path / "platform"
+    shutil.copytree(generate.CHART, parent / "charts" / "lambdaagent")
+    dependency = {"name": "lambdaagent", "version": "0.1.0", "condition": "lambdaagent.enabled"}
+    chart = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]}
+    (parent / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    for enabled in (True, False):
+        ours = {"enabled": enabled, "gateway": None, "operator": {"settings": None}}
+        done = helm("template", "x", str(parent), values={"global": {"team": "a"}, "lambdaagent": ours})
+        assert done.returncode == 0, done.stderr
+        kinds = [each["kind"] for each in yaml.safe_load_all(done.stdout) if each]
+        assert kinds.count("Deployment") == (2 if enabled else 0)
+
+
+def test_ids_can_be_left_to_the_cluster() -> None:
+    context = {"runAsUser": None, "runAsGroup": None, "fsGroup": None, "supplementalGroups": [7]}
+    gateway = {"secretSettings": {"database": SECRET}}
+    documents = on_rabbitmq({"podSecurityContext": context, "gateway": gateway})
+    pods = [each["spec"]["template"]["spec"] for each in documents if each["kind"] in ("Deployment", "Job")]
+    assert len(pods) == 4
+    for pod in pods:
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "supplementalGroups": [7],
+        }
+
+
+def test_the_job_of_the_database_is_labelled_and_scheduled_as_the_gateway_is() -> None:
+    gateway = {
+        "secretSettings": {"database": SECRET},
+        "podLabels": {"team": "a"},
+        "podAnnotations": {"sidecar.istio.io/inject": "false"},
+        "priorityClassName": "high",
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"key": "system", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+    }
+    documents = render({"gateway": gateway, "imagePullSecrets": [{"name": "pull"}]})
+    job = find(documents, "Job", "lambdaagent-migrate")["spec"]["template"]
+    pod = find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]
+    assert job["metadata"]["annotations"] == pod["metadata"]["annotations"]
+    assert job["metadata"]["labels"]["team"] == "a"
+    for field in (
+        "priorityClassName",
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+        "imagePullSecrets",
+        "securityContext",
+    ):
+        assert job["spec"][field] == pod["spec"][field], field
 
 
 def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
