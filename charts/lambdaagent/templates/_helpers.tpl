@@ -108,6 +108,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 {{- end }}
 
+{{/* Not empty where dead letters come to the gateway: from Knative's Brokers. What is installed decides unless it is said. */}}
+{{- define "lambdaagent.knativeEvents" -}}
+{{- $said := .Values.operator.settings.eventing | default "auto" }}
+{{- $there := .Capabilities.APIVersions.Has "eventing.knative.dev/v1/Broker" }}
+{{- if and (not .Values.dispatcher.enabled) (or (eq $said "knative") (and (eq $said "auto") $there)) }}yes{{ end }}
+{{- end }}
+
 {{/* Where a pod runs and as whom. */}}
 {{- define "lambdaagent.pod" -}}
 serviceAccountName: lambdaagent-{{ .component }}

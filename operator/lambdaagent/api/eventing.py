@@ -44,7 +44,17 @@ class DeadLetterQueue(ApiModel):
 
 class RabbitmqCluster(ApiModel):
     cluster_name: Annotated[Name, Field(description="Name of the RabbitmqCluster.")] = "rabbitmq-cluster-knative-lambda"
-    namespace: Annotated[Namespace, Field(description="Namespace of the RabbitmqCluster.")] = "knative-lambda"
+    namespace: Annotated[Namespace, Field(description="Namespace of the RabbitmqCluster, or of the Secret.")] = (
+        "knative-lambda"
+    )
+    connection_secret: Annotated[
+        Name | None,
+        Field(
+            description="For a RabbitMQ that no cluster operator runs, in place of clusterName: name of a Secret with "
+            "uri (of the management API), username, password and perhaps port, which has the label "
+            "rabbitmq.com/topology-operator: 'true'."
+        ),
+    ] = None
 
 
 class BrokerChoice(ApiModel):

@@ -25,6 +25,8 @@ class BrokerIdentity:
     cluster: str
     cluster_namespace: str
     dedicated: bool
+    by_secret: bool = False
+    """`cluster` is the name of a Secret with the address of a RabbitMQ that no cluster operator runs."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -37,9 +39,9 @@ def broker_of(agent: LambdaAgent, installation: Installation) -> BrokerIdentity 
     if not eventing or not eventing.enabled:
         return None
     default = (installation.rabbitmq_cluster, installation.rabbitmq_namespace)
-    cluster, cluster_namespace = (
-        (eventing.rabbitmq.cluster_name, eventing.rabbitmq.namespace) if eventing.rabbitmq else default
-    )
+    chosen = eventing.rabbitmq
+    cluster, namespace = (chosen.cluster_name, chosen.namespace) if chosen else default
+    secret = chosen.connection_secret if chosen else None
     choice = eventing.broker
     dedicated = bool(choice and choice.dedicated)
     if dedicated:
@@ -47,13 +49,18 @@ def broker_of(agent: LambdaAgent, installation: Installation) -> BrokerIdentity 
     elif choice and choice.name:
         name = choice.name
     else:
-        name = naming.shared_broker(cluster=cluster, cluster_namespace=cluster_namespace, default=default)
-    return BrokerIdentity(agent.namespace, name, cluster, cluster_namespace, dedicated)
+        # No RabbitmqCluster can be called so: a Secret of the same name is another RabbitMQ.
+        known_as = f"secret/{secret}" if secret else cluster
+        name = naming.shared_broker(cluster=known_as, cluster_namespace=namespace, default=default)
+    return BrokerIdentity(agent.namespace, name, secret or cluster, namespace, dedicated, by_secret=bool(secret))
 
 
 def broker_config(agent: LambdaAgent, identity: BrokerIdentity) -> Object:
+    where: Object = (
+        {"connectionSecret": {"name": identity.cluster}} if identity.by_secret else {"name": identity.cluster}
+    )
     spec: Object = {
-        "rabbitmqClusterReference": {"name": identity.cluster, "namespace": identity.cluster_namespace},
+        "rabbitmqClusterReference": {**where, "namespace": identity.cluster_namespace},
         "queueType": "quorum",
     }
     return _object(agent, identity, *BROKER_CONFIG, "broker-config", spec)

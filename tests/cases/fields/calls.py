@@ -85,6 +85,11 @@ EVENTING = [
         **_SUBSCRIBED,
     ),
     row("eventing.rabbitmq.clusterName", "big", Child(_BROKER, "spec/rabbitmqClusterReference/name")),
+    row(
+        "eventing.rabbitmq.connectionSecret",
+        "outside",
+        Child(_BROKER, "spec/rabbitmqClusterReference/connectionSecret/name"),
+    ),
     row("eventing.rabbitmq.namespace", "far", Child(_BROKER, "spec/rabbitmqClusterReference/namespace")),
     row("eventing.broker.name", "ours", Child("Broker", "metadata/name"), Queue("exchange", "lambdaagent.ai.ours")),
     row("eventing.broker.dedicated", True, Child("Broker", "metadata/name", "agent-dedicated")),

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -371,6 +372,30 @@ def test_the_job_of_the_database_is_labelled_and_scheduled_as_the_gateway_is() -
         "securityContext",
     ):
         assert job["spec"][field] == pod["spec"][field], field
+
+
+KNATIVE = ("--api-versions", "eventing.knative.dev/v1/Broker")
+
+
+@pytest.mark.parametrize(
+    ("values", "installed", "taken"),
+    [
+        ({}, (), True),
+        ({}, KNATIVE, False),
+        ({"operator": {"settings": {"eventing": "knative"}}}, (), False),
+        ({"operator": {"settings": {"eventing": "auto"}}}, KNATIVE, False),
+        ({"operator": {"settings": {"eventing": "none"}}}, KNATIVE, True),
+        ({"gateway": {"secretSettings": {"database": SECRET}}}, KNATIVE, True),
+        ({"gateway": {"settings": {"database": "/data/tasks.db"}}}, KNATIVE, True),
+        (RABBITMQ, KNATIVE, True),
+    ],
+)
+def test_dead_letters_of_knative_are_not_left_to_a_process(values: Any, installed: Sequence[str], taken: bool) -> None:
+    done = helm("template", "lambdaagent", str(generate.CHART), *installed, values=values)
+    assert (done.returncode == 0) is taken, done.stderr
+    if not taken:
+        assert "it has no database and would forget them" in done.stderr
+        assert "set gateway.secretSettings.database" in done.stderr
 
 
 def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
