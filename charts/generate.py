@@ -150,7 +150,7 @@ def manifest_files(helm: str) -> dict[Path, str]:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [f"{name}.yaml" for name in files],
-        "images": [{"name": "localhost/lambdaagent", "newTag": "dev"}],
+        "images": [{"name": "dev.local/lambdaagent", "newTag": "dev"}],
     }
     added = _rabbitmq(helm, files)
     texts = {f"{name}.yaml": "---\n".join(map(yaml_text, documents)) for name, documents in (files | added).items()}

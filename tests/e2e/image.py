@@ -14,11 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT.parent / "shared" / "cluster"
-IMAGE, ENTRYPOINT = "localhost/lambdaagent:dev", ("/usr/bin/python3", "/app")
+IMAGE, ENTRYPOINT = "dev.local/lambdaagent:dev", ("/usr/bin/python3", "/app")
 COMMAND = Path("/usr/local/bin/lambdaagent")
-ECHO, ECHO_ENTRYPOINT = "localhost/lambdaagent-echo:v1", ("/usr/bin/python3", "/agent.py", "0.0.0.0")
+ECHO, ECHO_ENTRYPOINT = "dev.local/lambdaagent-echo:v1", ("/usr/bin/python3", "/agent.py", "0.0.0.0")
 # A plain RabbitMQ, as any image with `rabbitmq-server` on its PATH would be.
-RABBITMQ = "localhost/lambdaagent-rabbitmq:v1"
+RABBITMQ = "dev.local/lambdaagent-rabbitmq:v1"
 # Of the Debian that the final stage of the Containerfile is made of.
 PYTHON, PLATFORM = "3.11", "x86_64-manylinux_2_28"
 

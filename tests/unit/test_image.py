@@ -50,3 +50,17 @@ def test_the_way_into_a_new_cluster_builds_loads_and_names_the_same_images() -> 
     repository, tag = re.findall(r"--set image\.repository=([^,\s]+),image\.tag=(\S+)", readme)[0]
     image = yaml.safe_load((ROOT / "examples/echo-python/agent.yaml").read_text())["spec"]["image"]
     assert loaded == [f"{repository}:{tag}", f"{image['repository']}:{image['tag']}"]
+
+
+# Of its ConfigMap config-deployment, `registries-skipping-tag-resolving`; of others it asks a registry for the digest.
+_NOT_ASKED_FOR = ("dev.local", "kind.local", "ko.local")
+
+
+def test_no_image_that_is_only_on_a_node_has_a_name_that_knative_asks_a_registry_for() -> None:
+    named = [yaml.safe_load((ROOT / "charts/lambdaagent/values.yaml").read_text())["image"]["repository"]]
+    for path in ROOT.glob("examples/**/*.yaml"):
+        for document in yaml.safe_load_all(path.read_text()):
+            if document and document.get("kind") == "LambdaAgent":
+                named.append(document["spec"]["image"]["repository"])
+    assert len(named) > 15
+    assert [name for name in named if not name.startswith(("registry.", "ghcr.io/", *_NOT_ASKED_FOR))] == []

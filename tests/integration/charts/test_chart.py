@@ -295,7 +295,7 @@ def test_nothing_that_is_said_counts_as_empty() -> None:
     assert made["spec"]["replicas"] == 0
     assert environment(render(values), "operator")["LAMBDAAGENT_GATEWAY_URL"]["value"] == ""
     version = yaml.safe_load((generate.CHART / "Chart.yaml").read_text())["appVersion"]
-    assert container(render(values), "operator")["image"] == f"localhost/lambdaagent:{version}"
+    assert container(render(values), "operator")["image"] == f"dev.local/lambdaagent:{version}"
 
 
 @pytest.mark.parametrize(
