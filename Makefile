@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps
 RUNNABLE := $(VENV)/.runnable
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
-# Tests wait more than they compute: twice as many at once as there are cores to begin with.
-WORKERS ?= 4
+# Tests wait about as much as they compute.
+WORKERS ?= 3
 PORT ?=
 
 .PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean

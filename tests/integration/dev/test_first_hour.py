@@ -47,7 +47,7 @@ def test_an_edit_of_the_code_restarts_the_agent_and_no_call_is_refused_meanwhile
         (one / "agent.py").write_text(AGENT.read_text().replace("{body}", "edited {body}"))
         answers: list[tuple[int, str]] = []
         wait(lambda: answers.append(say(running, "one", "x")) or answers[-1][1] == "edited x")
-        assert {status for status, _ in answers} <= {200, 502}, "a call may be cut by the restart, and is never unknown"
+        assert {status for status, _ in answers} <= {200, 502, 504}, "a call may be cut, and its agent is never unknown"
         assert not alive(before)
         assert pid(running, "two") == other
         # What an agent writes beside its code is no edit of it.
@@ -164,7 +164,9 @@ def test_failed_calls_show_in_the_terminal(shared: tuple[Dev, Path]) -> None:
     line = running.wait_for("gone")
     assert "forged" in line, "one line"
     rpc(running, "crashes", "SendMessage", {"message": message | {"parts": [{"data": "crash"}]}})
-    assert "dropped the connection" in running.wait_for("task failed")
+    # Its cause is that of the moment: it drops the connection, or is still ending after the call before.
+    failed = running.wait_for("task failed")
+    assert "agent=default/crashes" in failed and "problem='The agent " in failed
     assert not running.says("a-secret")
     assert not running.says("gone\x1b")
 

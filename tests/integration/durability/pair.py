@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 from tests.integration.dispatcher.world import Agents
-from tests.integration.durability.client import AgainError, Client, Json, send
+from tests.integration.durability.client import AgainError, Client, Json, send, state
 from tests.integration.durability.container import Container
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.proxy import Proxy, proxy
@@ -90,6 +90,16 @@ class Pair:
                 return found
             assert time.monotonic() < deadline, f"no task within {within} s: {condition}"
             await asyncio.sleep(0.01)
+
+    async def ended(self, task_id: str, *, within: float = 30) -> Json:
+        """The task as the other gateway answers, which learns of a write a moment after the database has it."""
+        deadline = time.monotonic() + within
+        while True:
+            task: Json = await self.client.ask(1, CALLS, "GetTask", {"id": task_id})
+            if state(task) not in ("SUBMITTED", "WORKING"):
+                return task
+            assert time.monotonic() < deadline, f"not ended within {within} s: {task}"
+            await asyncio.sleep(0.05)
 
     async def version(self, task_id: str) -> int:
         return int(await self.database.fetchval("SELECT version FROM lambdaagent_tasks WHERE id = $1", task_id))

@@ -70,4 +70,4 @@ async def test_a_task_of_a_gateway_that_was_killed_before_it_called_is_seen_to(p
     await pair.unlock(TASKS)
     await sending
     task_id = await pair.stored("settled = 2 AND once LIKE '%one'", within=20)
-    assert state(await pair.client.ask(1, CALLS, "GetTask", {"id": task_id})) == "COMPLETED"
+    assert state(await pair.ended(task_id)) == "COMPLETED"

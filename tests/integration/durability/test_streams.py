@@ -15,7 +15,7 @@ async def test_an_idempotent_stream_that_is_begun_anew_leaves_one_artifact(pair:
     await pair.stored("version > 5")
     await asyncio.to_thread(pair.gateways[0].kill)
     await pair.begun("one", times=2)
-    task = await settled_at_the_other(pair, task["id"])
+    task = await pair.ended(task["id"])
     assert (state(task), texts(task)) == ("COMPLETED", [[str(number) for number in range(WORDS)]]), reason(task)
 
 
@@ -37,8 +37,3 @@ async def test_who_follows_it_from_gateway_to_gateway_ends_with_the_same_artifac
         seen = fold(seen, event.data)
     assert texts(seen) == [[str(number) for number in range(WORDS)]]
     assert texts(seen) == texts(await pair.client.ask(1, CALLS, "GetTask", {"id": seen["id"]}))
-
-
-async def settled_at_the_other(pair: Pair, task_id: str) -> Json:
-    await pair.stored("settled = 2", within=30)
-    return await pair.client.ask(1, CALLS, "GetTask", {"id": task_id})

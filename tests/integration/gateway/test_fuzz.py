@@ -131,6 +131,8 @@ def ask(echo: tuple[Watched, httpx.Client], method: str, path: str, data: bytes)
     return response
 
 
+# Hypothesis takes the gateway's jitter, drawn in its own thread meanwhile, for the strategy's.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @settings(max_examples=400, deadline=None, database=None)
 @given(request=broken())
 def test_no_request_breaks_the_gateway(echo: tuple[Watched, httpx.Client], request: tuple[str, str, bytes]) -> None:

@@ -19,7 +19,7 @@ from lambdaagent.a2a.signing import Signer
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.vouching import Voucher
 from lambdaagent.errors import UsageError
-from lambdaagent.gateway import process
+from lambdaagent.gateway.signing import voucher
 from lambdaagent.settings import GatewaySettings
 
 PUBLIC = "https://gateway.example.com"
@@ -131,4 +131,4 @@ def test_signing_needs_a_key_and_a_public_url(given: dict[str, str], monkeypatch
     for name, value in {"LAMBDAAGENT_SIGN_PUSHES": "true", **given}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match="LAMBDAAGENT_SIGN_PUSHES needs"):
-        process._voucher(GatewaySettings(), None, clocks.system())
+        voucher(GatewaySettings(), None, clocks.system())
