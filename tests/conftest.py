@@ -26,6 +26,23 @@ _LONGEST_FIRST = (
 )
 
 
+# Whose child processes are measured for coverage: it slows their start and their end, which the tests elsewhere time,
+# and doubles what a run takes of the processor.
+_MEASURED = tuple(f"integration/{name}/" for name in ("cli", "controller", "dispatcher", "gateway", "store"))
+_CONFIG = "COVERAGE_PROCESS_CONFIG"
+_config = os.environ.get(_CONFIG)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    global _config
+    _config = os.environ.get(_CONFIG, _config)
+    if _config is not None and item.path.relative_to(Path(__file__).parent).as_posix().startswith(_MEASURED):
+        os.environ[_CONFIG] = _config
+    else:
+        os.environ.pop(_CONFIG, None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Workers take files in this order: a long one at the end would leave the others with nothing to do."""
     here = Path(__file__).parent
