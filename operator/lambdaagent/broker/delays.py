@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from lambdaagent.broker import queues
 from lambdaagent.broker.channel import Channel, MissingError
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.link import Link
+from lambdaagent.broker.link import Link, Renewed
 from lambdaagent.broker.publisher import Publisher
 from lambdaagent.events import amqp
 
@@ -59,19 +59,13 @@ class Delays:
         """Makes again what somebody deleted of it: else what waits there would wait for ever."""
         if not self._made:
             return
-        channel = await self.link.channel()
-        try:
-            await self._make(channel)
-        finally:
-            await channel.close()
-        for queue in list(self._bound):
-            channel = await self.link.channel()
-            try:
-                await self.rebind(channel, queue)
-            except MissingError:
-                self._bound.discard(queue)
-            finally:
-                await channel.close()
+        async with Renewed(self.link) as renewed:
+            await self._make(await renewed.channel())
+            for queue in list(self._bound):
+                try:
+                    await self.rebind(await renewed.channel(), queue)
+                except MissingError:
+                    self._bound.discard(queue)
 
     async def _ensure(self, queue: str) -> None:
         """All steps at once: RabbitMQ 3.10 may lose a quorum queue that it made in the second before it was killed."""

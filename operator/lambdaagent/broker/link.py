@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -145,6 +146,26 @@ class Link:
     def _block(self) -> None:
         log.warning("RabbitMQ takes no messages for now: it is short of memory or disk", connection=self._name)
         self.unblocked.clear()
+
+
+@dataclass
+class Renewed:
+    """A channel for calls that may be refused, which closes it: the next call then gets another one."""
+
+    link: Link
+    _channel: Channel | None = None
+
+    async def __aenter__(self) -> "Renewed":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def channel(self) -> Channel:
+        if self._channel is None or not self._channel.is_open:
+            self._channel = await self.link.channel()
+        return self._channel
 
 
 async def _close(raw: Any, lost: asyncio.Future[BaseException]) -> None:

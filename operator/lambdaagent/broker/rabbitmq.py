@@ -17,7 +17,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker import queues
 from lambdaagent.broker.consumer import Consumer, buried
 from lambdaagent.broker.delays import Delays
-from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError
 from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.ordered import OrderedConsumer
@@ -124,7 +124,12 @@ class RabbitMQBroker:
         async with self._in_time(f"declaring {exchange}"), self._declaring:
             before = self._standing.pop(exchange, None)
             self._wanted[exchange] = wanted
-            stale = await self._topology.declare(wanted, before=before if _same(before, wanted) else None)
+            try:
+                stale = await self._topology.declare(wanted, before=before if _same(before, wanted) else None)
+            except RefusedQueuesError as problem:
+                rest = {name: bindings for name, bindings in wanted.queues.items() if name not in problem.refused}
+                self._standing[exchange] = replace(wanted, queues=rest)
+                raise
             self._standing[exchange] = wanted
             return stale
 

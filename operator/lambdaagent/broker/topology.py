@@ -21,7 +21,7 @@ from lambdaagent.broker import heads, queues, record
 from lambdaagent.broker.channel import Channel, MissingError
 from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, TopologyError
-from lambdaagent.broker.link import Link
+from lambdaagent.broker.link import Link, Renewed
 from lambdaagent.broker.protocol import Binding
 from lambdaagent.events import amqp
 
@@ -75,26 +75,21 @@ class Topology:
                 await self._register(wanted.exchange)
                 await self._declare(confirmed, wanted, before=None, existed=False)
                 return {wanted.exchange: ""}
-            found = {}
-            for exchange in (wanted.exchange, *wanted.forwards):
-                if not await self._finds("exchange_declare", exchange=exchange):
-                    found[exchange] = ""
+            made = {_read(entry) for entry in entries} & wanted.bound()
+            exchanges = (wanted.exchange, *wanted.forwards)
+            named = sorted(wanted.queues.keys() & _queues(made))
+            letters = [wanted.dead_letters] if wanted.dead_letters is not None else []
+            missing = await self._missing("exchange_declare", exchange=exchanges)
+            missing |= await self._missing("queue_declare", queue=[*named, *letters])
+            found = dict.fromkeys(missing, "")
+            for exchange in exchanges:
                 try:
                     await _exchange(channel, exchange)
                 except TopologyError as problem:
                     return found | {exchange: str(problem)}
-            made = {_read(entry) for entry in entries} & wanted.bound()
-            for queue in sorted(wanted.queues.keys() & _queues(made)):
-                if not await self._exists(queue):
-                    found[queue] = ""
-                try:
-                    await self._ensure(queue, dead_letters=wanted.dead_letters)
-                except TopologyError as problem:
-                    found[queue] = str(problem)
-            if wanted.dead_letters is not None:
-                if not await self._exists(wanted.dead_letters):
-                    found[wanted.dead_letters] = ""
-                await queues.ensure_dead_letters(channel, wanted.dead_letters, queue_type=self.queue_type)
+            found |= await self._ensure(named, dead_letters=wanted.dead_letters)
+            for name in letters:
+                await queues.ensure_dead_letters(channel, name, queue_type=self.queue_type)
             for bound in sorted(made):
                 await _bind(channel, wanted.exchange, bound)
             return found
@@ -165,12 +160,7 @@ class Topology:
                 await queues.ensure_dead_letters(channel, wanted.dead_letters, queue_type=self.queue_type)
         for target in wanted.forwards:
             await _exchange(channel, target)
-        refused: dict[str, str] = {}
-        for queue in wanted.queues.keys() - standing.keys():
-            try:
-                await self._ensure(queue, dead_letters=wanted.dead_letters)
-            except TopologyError as problem:
-                refused[queue] = str(problem)
+        refused = await self._ensure(wanted.queues.keys() - standing.keys(), dead_letters=wanted.dead_letters)
 
         tags, entries = await record.read(channel, name, wait=existed)
         old = {_read(entry) for entry in entries}
@@ -192,30 +182,34 @@ class Topology:
             raise RefusedQueuesError(refused, stale=stale)
         return stale
 
-    async def _ensure(self, queue: str, *, dead_letters: str | None) -> None:
-        """On a channel of its own: a refusal closes it."""
-        channel = await self.link.channel()
-        try:
-            await queues.ensure_agent(channel, queue, queue_type=self.queue_type, dead_letters=dead_letters)
-        finally:
-            await channel.close()
+    async def _ensure(self, names: Iterable[str], *, dead_letters: str | None) -> dict[str, str]:
+        """Makes the queues that are not there; those that RabbitMQ refuses, with its reason."""
+        refused: dict[str, str] = {}
+        async with Renewed(self.link) as renewed:
+            for name in names:
+                channel = await renewed.channel()
+                try:
+                    await queues.ensure_agent(channel, name, queue_type=self.queue_type, dead_letters=dead_letters)
+                except TopologyError as problem:
+                    refused[name] = str(problem)
+        return refused
 
     async def _exists(self, queue: str) -> bool:
-        return await self._finds("queue_declare", queue=queue)
+        return not await self._missing("queue_declare", queue=[queue])
 
-    async def _is_exchange(self, exchange: str) -> bool:
-        return await self._finds("exchange_declare", exchange=exchange)
-
-    async def _finds(self, method: str, **arguments: Any) -> bool:
-        """On a channel of its own, which closes where there is nothing of that name."""
-        channel = await self.link.channel()
-        try:
-            await channel.call(getattr(channel.raw, method), passive=True, **arguments)
-        except MissingError:
-            return False
-        finally:
-            await channel.close()
-        return True
+    async def _missing(self, method: str, **named: Iterable[str]) -> set[str]:
+        """The names that nothing bears, by a method that declares and the parameter that it takes a name by."""
+        ((parameter, names),) = named.items()
+        missing: set[str] = set()
+        async with Renewed(self.link) as renewed:
+            for name in names:
+                channel = await renewed.channel()
+                asked: dict[str, Any] = {parameter: name, "passive": True}
+                try:
+                    await channel.call(getattr(channel.raw, method), **asked)
+                except MissingError:
+                    missing.add(name)
+        return missing
 
     async def _lock(self, name: str) -> Channel:
         loop = asyncio.get_running_loop()

@@ -80,9 +80,11 @@ class Upkeep:
                 log.error("topology.not_mended", name=name, problem=problem)
             else:
                 log.warning("topology.made_again", name=name, next_step="find out who deletes it; what it held is lost")
-        for name, problem in (dict.fromkeys(self._refused.get(exchange, ()), "") | found).items():
-            known = self.losses.pop(name, None) if problem or name not in found else None
-            self.losses[name] = Loss(known.at if known else self.now(), problem)
+            # While it is refused, it has been missing since it was first seen to be.
+            known = self.losses.pop(name, None)
+            self.losses[name] = Loss(known.at if known and problem else self.now(), problem)
+        for name in self._refused.get(exchange, frozenset()) - found.keys():
+            self.losses[name] = Loss(self.losses[name].at if name in self.losses else self.now())
         self._refused[exchange] = frozenset(name for name, problem in found.items() if problem)
         while len(self.losses) > _KEPT:
             del self.losses[next(iter(self.losses))]

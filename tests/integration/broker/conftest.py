@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.inprocess import InProcessBroker
 from lambdaagent.broker.protocol import ACK, Binding, Broker, Delivery, Outcome
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event, Value
 
 QUICK = Backoff(first=0.05, cap=0.2)
@@ -80,6 +82,24 @@ def event(id_: str = "1", type_: str = "t", **extensions: Value) -> Event:
 
 def on(**attributes: str) -> Binding:
     return Binding(attributes)
+
+
+@asynccontextmanager
+async def connected(url: str, **options: Any) -> AsyncIterator[RabbitMQBroker]:
+    settings = {"backoff": QUICK, "publish_timeout": 10.0, "drain_timeout": 5.0} | options
+    async with RabbitMQBroker(url=url, **settings) as found:
+        await asyncio.wait_for(found.wait_ready(), 30)
+        yield found
+
+
+async def published(broker: Broker, sent: Event, *, exchange: str, within: float = 20) -> None:
+    """As a caller does: again, until the broker has confirmed it and a queue took it."""
+    async with asyncio.timeout(within):
+        while True:
+            with contextlib.suppress(TemporaryError):
+                if await broker.publish(sent, exchange=exchange):
+                    return
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -2,20 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.integration.broker.conftest import QUICK, Inbox
+from tests.integration.broker.conftest import QUICK, Inbox, connected, published
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 
 from lambdaagent.broker.channel import Channel
+from lambdaagent.broker.errors import RefusedQueuesError
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.protocol import ACK, Binding, Delivery, Outcome, retry
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.broker.topology import QUEUE_HEADER
-from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
 
 Delete = Callable[[Channel, str], Awaitable[Any]]
@@ -23,13 +22,6 @@ Delete = Callable[[Channel, str], Awaitable[Any]]
 
 def event(id_: str) -> Event:
     return Event(id=id_, source="/tests", type="t", data=b"{}")
-
-
-@asynccontextmanager
-async def connected(url: str, **options: Any) -> AsyncIterator[RabbitMQBroker]:
-    async with RabbitMQBroker(url=url, backoff=QUICK, drain_timeout=5.0, **options) as found:
-        await asyncio.wait_for(found.wait_ready(), 30)
-        yield found
 
 
 @pytest.fixture
@@ -81,13 +73,6 @@ async def everything(channel: Channel, prefix: str) -> None:
         await each(channel, prefix)
 
 
-async def published(broker: RabbitMQBroker, prefix: str, id_: str) -> bool:
-    try:
-        return await broker.publish(event(id_), exchange=prefix)
-    except TemporaryError:
-        return False
-
-
 @pytest.mark.parametrize("consumed", [True, False], ids=["while it is consumed", "while nobody consumes"])
 @pytest.mark.parametrize(
     ("delete", "said"),
@@ -102,9 +87,7 @@ async def test_what_is_deleted_by_hand_is_made_again_and_said(
 
     async def check() -> None:
         await delete(by_hand, amqp_prefix)
-        async with asyncio.timeout(20):
-            while not await published(broker, amqp_prefix, "after"):
-                await asyncio.sleep(0.05)
+        await published(broker, event("after"), exchange=amqp_prefix)
         expected = {said.format(amqp_prefix)} - {""}
         await eventually(lambda: expected <= broker.losses.keys())
         assert not any(loss.problem for loss in broker.losses.values())
@@ -168,6 +151,17 @@ async def test_what_cannot_be_made_again_is_said_with_its_reason(
     await eventually(lambda: "inequivalent arg" in problem())
     await (exchange if what == "exchange" else queue)(by_hand, amqp_prefix)
     await eventually(lambda: not problem())
-    async with asyncio.timeout(20):
-        while not await published(broker, amqp_prefix, "after"):
-            await asyncio.sleep(0.05)
+    await published(broker, event("after"), exchange=amqp_prefix)
+
+
+async def test_one_queue_that_is_refused_leaves_the_others_looked_after(
+    broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel
+) -> None:
+    other = f"{amqp_prefix}.other"
+    await by_hand.call(by_hand.raw.queue_declare, queue=other, durable=True)
+    bindings = {name: [Binding({"type": "t"})] for name in (f"{amqp_prefix}.q", other)}
+    with pytest.raises(RefusedQueuesError):
+        await broker.declare(exchange=amqp_prefix, queues=bindings)
+    await queue(by_hand, amqp_prefix)
+    await published(broker, event("after"), exchange=amqp_prefix)
+    await by_hand.call(by_hand.raw.queue_delete, queue=other)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.broker.conftest import QUICK, Inbox
+from tests.integration.broker.conftest import QUICK, Inbox, connected, published
 from tests.parts.polling import eventually
 from tests.parts.process import free_port
 from tests.parts.proxy import proxy
@@ -42,14 +42,6 @@ def event(id_: str = "1", type_: str = "t") -> Event:
     return Event(id=id_, source="/tests", type=type_, data=b"{}")
 
 
-@asynccontextmanager
-async def connected(url: str, **options: Any) -> AsyncIterator[RabbitMQBroker]:
-    settings = {"backoff": QUICK, "publish_timeout": 10.0, "drain_timeout": 5.0} | options
-    async with RabbitMQBroker(url=url, **settings) as found:
-        await asyncio.wait_for(found.wait_ready(), 30)
-        yield found
-
-
 @pytest.fixture
 async def broker(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
     async with connected(own_rabbitmq.url) as found:
@@ -68,13 +60,6 @@ async def link(url: str) -> AsyncIterator[Link]:
 
 def consume(broker: RabbitMQBroker, prefix: str, handler: Callable[[Delivery], Any], *, parallelism: int = 20) -> Any:
     return broker.consume(prefix, parallelism=parallelism, handler=handler, dead_letters=f"{prefix}.dead")
-
-
-async def published(broker: RabbitMQBroker, sent: Event, exchange: str) -> bool:
-    try:
-        return await broker.publish(sent, exchange=exchange)
-    except TemporaryError:
-        return False
 
 
 @pytest.mark.parametrize("how", [pytest.param("kill", id="kill -9"), pytest.param("restart", id="orderly restart")])
@@ -214,10 +199,8 @@ async def test_a_connection_that_goes_silent_is_made_again(own_rabbitmq: RabbitM
                 network.reset()
                 network.heal()
                 await asyncio.wait_for(broker.wait_ready(), 30)
-                async with asyncio.timeout(30):
-                    # On a busy machine the short heartbeat may end this connection as well.
-                    while not await published(broker, event("3"), amqp_prefix):
-                        await asyncio.sleep(0.05)
+                # On a busy machine the short heartbeat may end this connection as well.
+                await published(broker, event("3"), exchange=amqp_prefix, within=30)
                 await eventually(lambda: "3" in inbox.ids)
 
 
@@ -242,9 +225,7 @@ async def test_a_topology_that_the_broker_lost_is_made_again(
         await channel.call(channel.raw.exchange_delete, exchange=amqp_prefix)
         await channel.close()
     await asyncio.to_thread(own_rabbitmq.ctl, "close_all_connections", "a test")
-    async with asyncio.timeout(20):
-        while not await published(broker, event(), amqp_prefix):
-            await asyncio.sleep(0.01)
+    await published(broker, event(), exchange=amqp_prefix)
 
 
 async def test_a_consumer_whose_queue_was_deleted_consumes_it_when_it_is_back(
