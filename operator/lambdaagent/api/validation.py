@@ -20,13 +20,7 @@ from lambdaagent.api.base import DNS_1035, LONGEST_VARIABLE
 from lambdaagent.api.forms import FORMS
 from lambdaagent.api.intelligence import LONGEST_PROMPT, PROVIDERS_WITH_KEY
 from lambdaagent.api.unknown import Path, unknown_fields
-from lambdaagent.api.workload import (
-    DEFAULT_TIMEOUT_SECONDS,
-    LONGEST_RETENTION,
-    RESERVED_ENV,
-    RESERVED_PORTS,
-    Image,
-)
+from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
 
 
 @dataclass(frozen=True, slots=True)

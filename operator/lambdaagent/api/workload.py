@@ -22,7 +22,6 @@ _PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 REPOSITORY = f"^(({_HOST})/)?{_PART}(/{_PART})*$"
 ENV_NAME = r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 
-
 Port = Annotated[int, Field(ge=1, le=65535)]
 # Each character may take four bytes, and a zero follows.
 Argument = Annotated[str, Field(max_length=32767)]

@@ -156,7 +156,7 @@ class Syncer:
         """Removes what others added. Where the server refuses that too, the object is made anew; a workload is not,
         because it serves."""
         pointers = strays.added(wanted, live)
-        fields, managers = ", ".join(map(strays.path, sorted(pointers))), ", ".join(strays.managers(live))
+        fields, managers = _named(live, pointers)
         title = f"{child.kind[1]} {child.name}"
         if not self.repairs.allowed(live["metadata"]["uid"]):
             return live
@@ -276,8 +276,13 @@ def _strays(child: Child, wanted: Object, live: Object) -> list[strays.Pointer]:
     return [] if child.shared or child.fixed else strays.added(wanted, live)
 
 
+def _named(live: Object, pointers: list[strays.Pointer]) -> tuple[str, str]:
+    """The fields, and who wrote them."""
+    return ", ".join(map(strays.path, sorted(pointers))), ", ".join(strays.managers(live))
+
+
 def _contested(child: Child, live: Object, pointers: list[strays.Pointer]) -> FieldWarning:
-    fields, managers = ", ".join(map(strays.path, sorted(pointers))), ", ".join(strays.managers(live))
+    fields, managers = _named(live, pointers)
     message = f"{child.kind[1]} {child.name}: {managers} sets {fields} again and again, so that is left as it is"
     return FieldWarning(field="spec", reason=Reason.CONTESTED, message=message[:4096])
 

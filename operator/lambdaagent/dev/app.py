@@ -14,7 +14,6 @@ from pathlib import Path
 
 import structlog
 
-from lambdaagent.a2a.errors import Edition
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.pool import Limits
 from lambdaagent.agents.wire import Target
@@ -40,14 +39,13 @@ from lambdaagent.gateway import signing
 from lambdaagent.gateway.brokers import Taking, judged
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.problems import ProblemError
-from lambdaagent.gateway.serving import serve
+from lambdaagent.gateway.serving import said, serve
 from lambdaagent.kube import manifests
 from lambdaagent.settings import GatewaySettings, Installation
 from lambdaagent.store.errors import InUseError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore
 from lambdaagent.store.sqlite import SqliteStore
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.live import Limits as Kept
 
 log = structlog.get_logger(__name__)
 
@@ -119,22 +117,13 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         host=options.host,
         port=options.port,
         keys={},
-        public_url=settings.public_url,
-        trust_forwarded=settings.trust_forwarded,
-        max_body=settings.max_body_bytes,
-        max_parts=settings.max_parts,
-        max_batch=settings.max_batch_events,
-        max_header=settings.max_header_bytes,
-        refuse_unrouted=settings.refuse_unrouted,
-        tell_tasks=settings.lifecycle_events,
-        errors=Edition(settings.protocol_errors),
         signer=signer,
         voucher=voucher,
         push_allow=[*LOOPBACK, *settings.push_allowed],
-        limits=Kept(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
         failed=failures.of_request,
         told=failures.of_task,
         shutdown_timeout=2.0,
+        **said(settings),
     )
     local = f"http://{_reachable(options.host)}:{serving.port}"
     # Not from the environment: what is set for a cluster would send the agents' events there.

@@ -9,23 +9,21 @@ from dataclasses import dataclass
 
 import structlog
 
-from lambdaagent.a2a.errors import Edition
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
-from lambdaagent.agents.pool import Limits as Connections
+from lambdaagent.agents.pool import Limits
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.gateway import garbage, signing
 from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.serving import serve
+from lambdaagent.gateway.serving import said, serve
 from lambdaagent.gateway.watching import Listing, feed
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.opening import Opened, open_store
-from lambdaagent.tasks.live import Limits
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +37,7 @@ async def run(settings: GatewaySettings) -> None:
         stack.push_async_callback(opened.store.close)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
         listing = Listing(watchers)
-        client = Client(limits=Connections(connections=settings.agent_connections))
+        client = Client(limits=Limits(connections=settings.agent_connections))
         directory, clock = Directory(listing.of), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
@@ -65,21 +63,12 @@ async def run(settings: GatewaySettings) -> None:
             host=settings.host,
             port=settings.port,
             keys=settings.keys,
-            public_url=settings.public_url,
-            trust_forwarded=settings.trust_forwarded,
-            max_body=settings.max_body_bytes,
-            max_parts=settings.max_parts,
-            max_batch=settings.max_batch_events,
-            max_header=settings.max_header_bytes,
-            refuse_unrouted=settings.refuse_unrouted,
-            tell_tasks=settings.lifecycle_events,
             shutdown_timeout=15.0,
-            errors=Edition(settings.protocol_errors),
             signer=signer,
             voucher=signing.voucher(settings, signer, clock),
             push_allow=settings.push_allowed,
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
-            limits=Limits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
+            **said(settings),
         )
         garbage.settle()
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")

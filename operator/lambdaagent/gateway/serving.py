@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from aiohttp import web
 
@@ -28,6 +29,7 @@ from lambdaagent.gateway.services import Exchanges, Failed, Publisher, unheard
 from lambdaagent.gateway.telling import Publish, Teller, cancellation
 from lambdaagent.http_server import HEADER_BYTES
 from lambdaagent.http_server import Limits as Heads
+from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.carrying import Send
 from lambdaagent.tasks.engine import Engine
@@ -39,6 +41,37 @@ from lambdaagent.tasks.pushing import Pusher, Store
 class Serving:
     port: int
     tasks: Engine
+
+
+class Said(TypedDict):
+    """What settings say of serving."""
+
+    public_url: str
+    trust_forwarded: bool
+    max_body: int
+    max_parts: int
+    max_batch: int
+    max_header: int
+    refuse_unrouted: bool
+    tell_tasks: bool
+    errors: Edition
+    limits: Limits
+
+
+def said(settings: GatewaySettings) -> Said:
+    """The same for the gateway and `dev`, for `serve`."""
+    return Said(
+        public_url=settings.public_url,
+        trust_forwarded=settings.trust_forwarded,
+        max_body=settings.max_body_bytes,
+        max_parts=settings.max_parts,
+        max_batch=settings.max_batch_events,
+        max_header=settings.max_header_bytes,
+        refuse_unrouted=settings.refuse_unrouted,
+        tell_tasks=settings.lifecycle_events,
+        errors=Edition(settings.protocol_errors),
+        limits=Limits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
+    )
 
 
 async def serve(
