@@ -90,8 +90,8 @@ def _failure(found: Account, sent: Sent, task: Json) -> None:
         for kill in found.kills
     ):
         found.wrong["reason"].append(f"{sent.key}: {text!r}, and the container lived")
-    done = found.noted(sent.key, DONE)
-    if done and found.lived(history, since=done[-1].at + KEPT_SECONDS):
+    last = found.noted(sent.key, BEGUN, DONE)[-1:]  # What an earlier gateway was answered went with that gateway.
+    if [note.what for note in last] == [DONE] and found.lived(history, since=last[0].at + KEPT_SECONDS):
         found.wrong["answer lost"].append(f"{sent.key}: its container answered, its gateway lived on: {text!r}")
 
 
