@@ -34,6 +34,8 @@ class Observed:
     broker_urls: Mapping[AgentKey, str] = field(default_factory=dict)
     # Event types in their bare form that somebody on the agent's Broker subscribes to; None: not known.
     subscribed: AbstractSet[str] | None = None
+    # The `spec.delivery` of Brokers that exist, by namespace and name; it cannot be changed.
+    broker_deliveries: Mapping[AgentKey, Object] = field(default_factory=dict)
 
 
 def backends(installation: Installation, served: frozenset[str] | None) -> Backends:

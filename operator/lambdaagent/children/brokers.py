@@ -3,14 +3,18 @@
 One shared Broker per namespace and RabbitMQ cluster: agents that must hear each other share a Broker, and each Broker
 costs pods. It carries one owner reference per agent, so garbage collection counts the references. Its whole spec is
 immutable upstream, so it must be complete at creation and the same whichever agent makes it.
+
+A Trigger with a delivery of its own costs a pod, so a new Broker says the number of attempts that most of its agents
+want; afterwards what the Broker says is compared with, whatever others would vote for by now.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children import gateway
-from lambdaagent.children.base import Object, labels, owner_reference
+from lambdaagent.children.base import Object, Observed, labels, owner_reference
 from lambdaagent.settings import Installation
 
 BROKER = ("eventing.knative.dev/v1", "Broker")
@@ -66,25 +70,60 @@ def broker_config(agent: LambdaAgent, identity: BrokerIdentity) -> Object:
     return _object(agent, identity, *BROKER_CONFIG, "broker-config", spec)
 
 
-def broker(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation) -> Object:
+def broker(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed) -> Object:
     api_version, kind = BROKER_CONFIG
     spec: Object = {
         "config": {"apiVersion": api_version, "kind": kind, "name": identity.name, "namespace": identity.namespace},
-        "delivery": default_delivery(identity.namespace, installation),
     }
+    if delivery := broker_delivery(agent, identity, installation, observed):
+        spec["delivery"] = delivery
     out = _object(agent, identity, *BROKER, "broker", spec)
     out["metadata"]["annotations"] = {"eventing.knative.dev/broker.class": BROKER_CLASS}
     return out
 
 
-def default_delivery(namespace: str, installation: Installation) -> Object:
-    delivery: Object = {
-        "retry": installation.delivery_retry,
+def broker_delivery(
+    agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed
+) -> Object:
+    """What the Broker says where it exists, else what it is to say; empty: nothing."""
+    there = observed.broker_deliveries.get(identity.key)
+    if there is not None:
+        return there
+    return delivery(identity.namespace, installation, retry=_most_wanted(agent, identity, installation, observed))
+
+
+def delivery(namespace: str, installation: Installation, *, retry: int) -> Object:
+    """With the installation's waits and dead letters."""
+    said: Object = {
+        "retry": retry,
         "backoffPolicy": "exponential",
         "backoffDelay": installation.delivery_backoff_delay,
     }
     sink = gateway.dead_letters(namespace, installation)
-    return delivery | ({"deadLetterSink": {"uri": sink}} if sink else {})
+    return said | ({"deadLetterSink": {"uri": sink}} if sink else {})
+
+
+def retries(agent: LambdaAgent, installation: Installation) -> int:
+    """Attempts after the first one; `dlq.retryMaxAttempts` is the older name of `delivery.retry`."""
+    eventing = agent.spec.eventing
+    if eventing and eventing.delivery and eventing.delivery.retry is not None:
+        return eventing.delivery.retry
+    return eventing.dlq.retry_max_attempts if eventing and eventing.dlq else installation.delivery_retry
+
+
+def _most_wanted(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed) -> int:
+    """Of equally many, the installation's own, else the smallest: whichever agent makes the Broker."""
+    agents = {key: each for key, each in observed.agents.items() if key[0] == identity.namespace}
+    agents[agent.namespace, agent.name] = agent
+    voters = (each for each in agents.values() if _is_of(identity, each, installation))
+    votes = Counter(retries(each, installation) for each in voters)
+    default = installation.delivery_retry
+    return min(votes, key=lambda value: (-votes[value], value != default, value), default=default)
+
+
+def _is_of(identity: BrokerIdentity, agent: LambdaAgent, installation: Installation) -> bool:
+    own = broker_of(agent, installation)
+    return own is not None and own.key == identity.key
 
 
 def _object(

@@ -48,7 +48,7 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
         shared = not identity.dedicated
         children += [
             Child(brokers.broker_config(agent, identity), shared=shared, fixed=True),
-            Child(brokers.broker(agent, identity, installation), shared=shared, fixed=True),
+            Child(brokers.broker(agent, identity, installation, observed), shared=shared, fixed=True),
         ]
     sink = gateway.events_from(agent, installation)
     awaited = None
@@ -59,8 +59,12 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
         children += [Child(obj) for obj in _workload(agent, installation, backends, sink)]
     if identity and on_knative:
         subscriber = knative.SERVICE if backends.serving == "knative" else ("v1", "Service")
-        children += map(Child, triggers.subscription_triggers(agent, identity, installation, subscriber=subscriber))
-        children += map(Child, triggers.call_triggers(agent, identity, installation))
+        delivery = triggers.own_delivery(agent, identity, installation, observed)
+        subscribing = triggers.subscription_triggers(
+            agent, identity, installation, subscriber=subscriber, delivery=delivery
+        )
+        children += map(Child, subscribing)
+        children += map(Child, triggers.call_triggers(agent, identity, installation, delivery=delivery))
         children += map(Child, forwards.forward_triggers(agent, identity, decisions))
     if service := gateway.a2a_service(agent, installation):
         children.append(Child(service))

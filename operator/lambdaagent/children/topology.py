@@ -6,7 +6,7 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children.base import Observed
-from lambdaagent.children.brokers import broker_of
+from lambdaagent.children.brokers import broker_of, retries
 from lambdaagent.children.calling import Calls, calls
 from lambdaagent.children.forwards import Verdict, decide
 from lambdaagent.children.triggers import attributes, exact
@@ -70,15 +70,13 @@ def forwarded(agent: LambdaAgent, installation: Installation, observed: Observed
 
 
 def policy(agent: LambdaAgent, installation: Installation) -> Policy:
-    """The agent's delivery with the installation's defaults filled in; `dlq.retryMaxAttempts` is the older name."""
+    """The agent's delivery with the installation's defaults filled in."""
     eventing = agent.spec.eventing
     delivery = eventing.delivery if eventing else None
-    older = eventing.dlq.retry_max_attempts if eventing and eventing.dlq else installation.delivery_retry
-    retry = delivery.retry if delivery and delivery.retry is not None else older
     delay = (delivery and delivery.backoff_delay) or installation.delivery_backoff_delay
     timeout = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     return Policy(
-        retry=retry,
+        retry=retries(agent, installation),
         backoff=(delivery and delivery.backoff_policy) or "exponential",
         delay=seconds(delay),
         timeout=seconds(delivery.timeout) if delivery and delivery.timeout else float(timeout),

@@ -8,8 +8,9 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Eventing, Subscription
 from lambdaagent.children import gateway
-from lambdaagent.children.base import Object, child
-from lambdaagent.children.brokers import BrokerIdentity, default_delivery
+from lambdaagent.children.base import Object, Observed, child
+from lambdaagent.children.brokers import BrokerIdentity, broker_delivery, retries
+from lambdaagent.children.brokers import delivery as default_delivery
 from lambdaagent.children.calling import calls, invoke_seconds
 from lambdaagent.events.interest import is_pattern
 from lambdaagent.settings import Installation
@@ -41,15 +42,20 @@ def attributes(subscription: Subscription) -> dict[str, str]:
 
 
 def subscription_triggers(
-    agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, *, subscriber: tuple[str, str]
+    agent: LambdaAgent,
+    identity: BrokerIdentity,
+    installation: Installation,
+    *,
+    subscriber: tuple[str, str],
+    delivery: Object | None,
 ) -> list[Object]:
+    """`delivery` is that of `own_delivery`."""
     eventing = agent.spec.eventing
     if eventing is None:
         return []
     api_version, kind = subscriber
     reference = {"apiVersion": api_version, "kind": kind, "name": agent.name, "namespace": agent.namespace}
     called, at_gateway = calls(agent), gateway.events_to(agent, installation)
-    delivery = own_delivery(agent, installation)
     parallelism = {PARALLELISM: str(eventing.parallelism)} if eventing.parallelism > 1 else {}
     out = []
     for subscription in exact(eventing):
@@ -71,12 +77,14 @@ def subscription_triggers(
     return out
 
 
-def call_triggers(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation) -> list[Object]:
+def call_triggers(
+    agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, *, delivery: Object | None
+) -> list[Object]:
     """Of calls that travel as events: one per type, to the gateway, which knows their tasks."""
     eventing, at_gateway = agent.spec.eventing, gateway.events_to(agent, installation)
     if eventing is None or at_gateway is None:
         return []
-    called, delivery = calls(agent), own_delivery(agent, installation)
+    called = calls(agent)
     out = []
     for attributes_ in called.filters():
         name = naming.call_trigger(agent.name, event_type=attributes_["type"], broker=identity.name)
@@ -101,17 +109,16 @@ def notes(event_type: str, description: str | None) -> dict[str, str]:
     return {naming.ANNOTATION_EVENT_TYPE: event_type} | said
 
 
-def own_delivery(agent: LambdaAgent, installation: Installation) -> Object | None:
-    """The agent's delivery where it differs from the installation's default, else None."""
+def own_delivery(
+    agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed
+) -> Object | None:
+    """The agent's delivery where it differs from its Broker's, else None."""
     eventing = agent.spec.eventing
     if eventing is None:
         return None
-    default = default_delivery(agent.namespace, installation)
-    wanted = dict(default)
-    if eventing.dlq:
-        wanted["retry"] = eventing.dlq.retry_max_attempts
-        if not eventing.dlq.enabled:
-            wanted.pop("deadLetterSink", None)
+    wanted = default_delivery(agent.namespace, installation, retry=retries(agent, installation))
+    if eventing.dlq and not eventing.dlq.enabled:
+        wanted.pop("deadLetterSink", None)
     if eventing.delivery:
         wanted |= eventing.delivery.model_dump(by_alias=True, exclude_none=True)
-    return wanted if wanted != default else None
+    return wanted if wanted != broker_delivery(agent, identity, installation, observed) else None

@@ -140,7 +140,11 @@ class Reconciler:
                 urls[live["metadata"]["namespace"], live["metadata"]["name"]] = url
         broker = broker_of(agent, self.installation)
         subscribed = self.roster.interests.on(broker.key) if broker else None
-        return Observed(agents=self.roster.agents, broker_urls=urls, subscribed=subscribed)
+        there = self.caches.get(BROKER, *broker.key) if broker else None
+        deliveries = {broker.key: there["spec"].get("delivery") or {}} if broker and there else {}
+        return Observed(
+            agents=self.roster.agents, broker_urls=urls, subscribed=subscribed, broker_deliveries=deliveries
+        )
 
     async def _finalize(self, obj: Object) -> float | None:
         """Removes all children, then the finalizer; the watches wake us as the children go."""

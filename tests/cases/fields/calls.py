@@ -75,12 +75,12 @@ EVENTING = [
         "eventing.dlq.enabled",
         False,
         Child("Trigger", "spec/delivery/deadLetterSink", None),
-        eventing={"subscriptions": [{"eventType": "a"}], "dlq": {"retryMaxAttempts": 9}},
+        eventing={"subscriptions": [{"eventType": "a"}], "delivery": {"backoffDelay": "PT2S"}},
     ),
     row(
         "eventing.dlq.retryMaxAttempts",
         9,
-        Child("Trigger", "spec/delivery/retry"),
+        Child("Broker", "spec/delivery/retry"),
         Queue("policy/retry"),
         **_SUBSCRIBED,
     ),
@@ -93,7 +93,7 @@ EVENTING = [
     row("eventing.rabbitmq.namespace", "far", Child(_BROKER, "spec/rabbitmqClusterReference/namespace")),
     row("eventing.broker.name", "ours", Child("Broker", "metadata/name"), Queue("exchange", "lambdaagent.ai.ours")),
     row("eventing.broker.dedicated", True, Child("Broker", "metadata/name", "agent-dedicated")),
-    row("eventing.delivery.retry", 9, Child("Trigger", "spec/delivery/retry"), Queue("policy/retry"), **_SUBSCRIBED),
+    row("eventing.delivery.retry", 9, Child("Broker", "spec/delivery/retry"), Queue("policy/retry"), **_SUBSCRIBED),
     row(
         "eventing.delivery.backoffPolicy",
         "linear",

@@ -69,6 +69,26 @@ async def test_an_agent_that_moves_to_its_own_broker_leaves_the_shared_one(clust
     await eventually(lambda: cluster.names(EVENTING, "brokers") == ["mover-dedicated"])
 
 
+async def test_the_attempts_that_a_broker_says_are_not_said_by_its_triggers(cluster: Cluster, start: Start) -> None:
+    def wants(attempts: int) -> dict[str, Any]:
+        return {"eventing": {"subscriptions": [{"eventType": "a.b"}], "dlq": {"retryMaxAttempts": attempts}}}
+
+    def own() -> list[Any]:
+        found = (cluster.find(EVENTING, "triggers", name) for name in cluster.names(EVENTING, "triggers"))
+        agents = {each["metadata"]["ownerReferences"][0]["name"]: each["spec"].get("delivery") for each in found}
+        return [(agents[name] or {}).get("retry") for name in sorted(agents)]
+
+    await asyncio.to_thread(cluster.apply, "one", wants(5))
+    await asyncio.to_thread(cluster.apply, "two", wants(5))
+    await asyncio.to_thread(cluster.apply, "three", wants(4))
+    await start()
+    await eventually(lambda: own() == [None, 4, None])  # one, three, two
+    assert cluster.find(EVENTING, "brokers", "lambdaagents")["spec"]["delivery"]["retry"] == 5
+    await asyncio.to_thread(cluster.apply, "one", wants(4))
+    await eventually(lambda: own() == [4, 4, None])
+    assert cluster.find(EVENTING, "brokers", "lambdaagents")["spec"]["delivery"]["retry"] == 5
+
+
 async def test_on_plain_kubernetes_an_agent_is_a_deployment_and_a_service(cluster: Cluster, start: Start) -> None:
     await start(serving="kubernetes", eventing="none")
     spec = {
