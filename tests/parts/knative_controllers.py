@@ -36,6 +36,8 @@ class KnativeControllers:
     made: Counter[tuple[str, str]] = field(default_factory=Counter)
     # What the API server refused for good.
     problems: list[str] = field(default_factory=list)
+    # Where the address of a Service leads, by namespace and name, where it is to lead anywhere.
+    addresses: dict[tuple[str, str], str] = field(default_factory=dict)
     _namespaces: set[str] = field(default_factory=set)
     _work: "queue.Queue[tuple[str, str, str, int]]" = field(default_factory=queue.Queue)
     _watches: dict[str, Watch] = field(default_factory=dict)
@@ -169,7 +171,8 @@ class KnativeControllers:
         metadata, name = service["metadata"], revision["metadata"]["name"]
         before, ready = service.get("status", {}).get("latestReadyRevisionName"), not _missing(revision)
         url = f"http://{metadata['name']}.{metadata['namespace']}.svc.cluster.local"
-        status: Object = {"url": url, "address": {"url": url}, "latestCreatedRevisionName": name}
+        address = self.addresses.get((metadata["namespace"], metadata["name"]), url)
+        status: Object = {"url": url, "address": {"url": address}, "latestCreatedRevisionName": name}
         if serving := name if ready else before:
             status["latestReadyRevisionName"] = serving
             pinned = service["spec"].get("traffic")
