@@ -55,6 +55,12 @@ def description(agent: LambdaAgent) -> str:
 
 
 def version(agent: LambdaAgent) -> str:
+    """Of what serves, where that is known: the newest may not come up."""
+    status = agent.status.a2a_status
+    return (status.version if status else None) or version_of_spec(agent)
+
+
+def version_of_spec(agent: LambdaAgent) -> str:
     """As the user says, else the image's tag, else the beginning of its digest."""
     image = agent.spec.image
     if agent.spec.a2a is not None and agent.spec.a2a.version:

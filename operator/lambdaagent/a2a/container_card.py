@@ -55,11 +55,14 @@ def with_card(agent: LambdaAgent) -> LambdaAgent:
             "extensions": a2a.extensions or [Extension.model_construct(**dict(each)) for each in card.extensions],
         }
     )
-    update: dict[str, Any] = {"spec": agent.spec.model_copy(update={"a2a": filled})}
+    shown: dict[str, Any] = {}
+    if card.version and not a2a.version:  # the container knows better than the image's tag
+        shown["version"] = None
     if a2a.skills:  # whose modes count
-        unsaid = card.model_copy(update={"default_input_modes": [], "default_output_modes": []})
-        shown = status.model_copy(update={"container_card": unsaid})
-        update["status"] = agent.status.model_copy(update={"a2a_status": shown})
+        shown["container_card"] = card.model_copy(update={"default_input_modes": [], "default_output_modes": []})
+    update: dict[str, Any] = {"spec": agent.spec.model_copy(update={"a2a": filled})}
+    if shown:
+        update["status"] = agent.status.model_copy(update={"a2a_status": status.model_copy(update=shown)})
     return agent.model_copy(update=update)
 
 

@@ -38,6 +38,7 @@ from lambdaagent.agents.remote_calls import RemoteCalls, RemoteError, send_param
 from lambdaagent.agents.turn import Turn
 from lambdaagent.agents.wire import Target
 from lambdaagent.backoff import Backoff
+from lambdaagent.errors import words
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +132,7 @@ class Relay:
                 return
             raise RefusedMessageError(error.code, error.said) from None
         except (UpstreamError, BadTargetError, TimeoutError, ValueError) as error:
-            log.info("task.cancel_not_answered", agent=callee.key, error=str(error) or type(error).__name__)
+            log.info("task.cancel_not_answered", agent=callee.key, error=words(error))
             return
         if state.terminal and state is not TaskState.CANCELED:
             raise RefusedMessageError(Problem.TASK_NOT_CANCELABLE.value.code, "the task has ended")

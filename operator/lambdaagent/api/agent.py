@@ -92,6 +92,8 @@ class A2aStatus(ApiModel):
     service_name: str | None = None
     url: str | None = None
     card_url: str | None = None
+    # Of what serves, which is not the newest while that does not come up.
+    version: Annotated[str | None, Field(max_length=256)] = None
     container_card: ContainerCard | None = None
 
 

@@ -20,7 +20,7 @@ from kopf._core.engines.peering import Identity
 from lambdaagent.api import naming
 from lambdaagent.api.base import GROUP, PLURAL, VERSION
 from lambdaagent.children.base import Object
-from lambdaagent.errors import TemporaryError
+from lambdaagent.errors import TemporaryError, words
 
 # The event's type (None for what was there at the start) and the object.
 Changed = Callable[[str | None, Object], None]
@@ -105,7 +105,7 @@ def _end(ended: asyncio.Future[None], problem: BaseException | None) -> None:
     if problem is None:
         ended.set_exception(EndedError("kopf stopped following LambdaAgents"))
     else:
-        ended.set_exception(EndedError(f"kopf stopped following LambdaAgents: {problem}"))
+        ended.set_exception(EndedError(f"kopf stopped following LambdaAgents: {words(problem)}"))
 
 
 def _registry(changed: Changed, ready: Callable[[], None]) -> kopf.OperatorRegistry:

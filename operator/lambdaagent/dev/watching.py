@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from watchfiles import Change, DefaultFilter, awatch
 
+from lambdaagent.errors import words
 from lambdaagent.kube.manifests import SUFFIXES
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,7 @@ async def changes(folders: Folders, *, ignored: Collection[Path] = ()) -> AsyncI
                 return
         except (OSError, RuntimeError) as problem:
             # Such as too many watches for this user, or a folder that went away.
-            log.error("edits are not seen", problem=str(problem), next_step="start dev again after an edit")
+            log.error("edits are not seen", problem=words(problem), next_step="start dev again after an edit")
             await asyncio.Event().wait()
         yield set()
 

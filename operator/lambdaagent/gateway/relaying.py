@@ -5,6 +5,7 @@ from aiohttp import web
 
 from lambdaagent.agents import wire
 from lambdaagent.agents.client import Response
+from lambdaagent.errors import words
 from lambdaagent.gateway import ids
 from lambdaagent.gateway.services import SERVICES, WHY
 
@@ -25,8 +26,8 @@ async def stream(request: web.Request, response: Response, *, agent: str) -> web
         # status is out, and another answer would stand in the middle of this one. Ending the connection is the only
         # way left to say that this is not the whole.
         request.app[SERVICES].metrics.error("truncated-answer")
-        request[WHY] = f"The answer of {agent} was cut: {str(error) or type(error).__name__}."
-        log.warning("answer truncated", agent=agent, reason=str(error) or type(error).__name__)
+        request[WHY] = f"The answer of {agent} was cut: {words(error)}."
+        log.warning("answer truncated", agent=agent, reason=words(error))
         if request.transport is not None:
             request.transport.abort()
         return streamed

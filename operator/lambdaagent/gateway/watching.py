@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lambdaagent.api import naming
 from lambdaagent.gateway.brokers import Brokers
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.kube import reading
@@ -49,12 +50,12 @@ def _take(obj: dict[str, Any], directory: Directory) -> None:
 
 
 def _modified(obj: dict[str, Any]) -> datetime:
-    """When somebody last wrote anything but status: that is what a card is made of."""
+    """When somebody last wrote what a card is made of: anything but what the dispatcher says."""
     metadata = obj["metadata"]
     times = [
         entry["time"]
         for entry in metadata.get("managedFields", [])
-        if entry.get("time") and entry.get("subresource") != "status"
+        if entry.get("time") and entry.get("manager") != naming.STATUS_OF_DISPATCHER
     ]
     text = max(times, default=metadata.get("creationTimestamp"))
     return datetime.fromisoformat(text) if text else datetime.now(UTC)

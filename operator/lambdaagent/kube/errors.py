@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
+from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +138,5 @@ def error(refusal: Refusal, *, action: str, target: str) -> ApiError:
 def unreachable(problem: BaseException, *, action: str, target: str) -> ApiError:
     """For connection errors and timeouts of the transport."""
     timed_out = isinstance(problem, TimeoutError)
-    cause = "the API server did not answer in time" if timed_out else str(problem) or type(problem).__name__
+    cause = "the API server did not answer in time" if timed_out else words(problem)
     return error(Refusal(0, "Timeout" if timed_out else "", cause), action=action, target=target)

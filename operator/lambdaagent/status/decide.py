@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lambdaagent.a2a import cards
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.intelligence import Ai
 from lambdaagent.api.validation import Problem
@@ -94,7 +95,8 @@ def status(
         service = gateway.a2a_service(agent, installation)
         card = f"{url}/.well-known/agent-card.json"
         name = service["metadata"]["name"] if service else None
-        out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card})
+        version = _version(agent, previous, serving)
+        out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card, "version": version})
     if ai := agent.spec.ai:
         out["aiStatus"] = _ai(ai, said.get("AIReady"))
     if permissions := agent.spec.permissions:
@@ -196,6 +198,14 @@ def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Install
         "latestRevision": live.get("latestReadyRevisionName"),
     }
     return _without_none(values)
+
+
+def _version(agent: LambdaAgent, previous: Status, serving: Readiness) -> str | None:
+    """Of the last that served; None before anything did."""
+    if serving.status == "True":
+        return cards.version_of_spec(agent)
+    known: str | None = (previous.get("a2aStatus") or {}).get("version")
+    return known
 
 
 def _ai(ai: Ai, ready: Readiness | None) -> Status:

@@ -46,6 +46,19 @@ def test_what_the_agent_leaves_out_comes_from_its_container() -> None:
     assert (card["defaultInputModes"], card["defaultOutputModes"]) == (["text/plain"], ["application/json"])
 
 
+@pytest.mark.parametrize(
+    ("theirs", "own", "shown"), [(CARD, "", "9.1"), (CARD, "2", "1"), ({"name": "theirs", "skills": []}, "", "1")]
+)
+def test_the_version_that_serves_is_the_container_s_where_the_agent_names_none(
+    theirs: Json, own: str, shown: str
+) -> None:
+    made = agent(theirs, version=own)
+    assert made.status.a2a_status is not None
+    served = made.status.a2a_status.model_copy(update={"version": "1"})
+    status = made.status.model_copy(update={"a2a_status": served})
+    assert card_of(made.model_copy(update={"status": status}))["version"] == shown
+
+
 def test_what_the_agent_says_itself_counts() -> None:
     own = {"id": "say", "name": "My say", "tags": ["mine"]}
     extensions = [{"uri": "urn:own"}]

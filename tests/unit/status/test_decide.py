@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lambdaagent.a2a import cards
 from lambdaagent.api import agent as agents
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import Plan, plan
@@ -234,6 +235,38 @@ def test_status_says_where_the_agent_is() -> None:
     assert status["a2aStatus"]["cardUrl"] == "http://a-a2a.n.svc.cluster.local/.well-known/agent-card.json"
     assert status["aiStatus"] == {"provider": "ollama", "activeModel": "m"}
     assert status["permissionStatus"]["brokerCreationDisabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("spec", "version"),
+    [
+        pytest.param({"image": {"repository": "r", "tag": "v2"}}, "v2", id="tag"),
+        pytest.param({"image": {"repository": "r", "digest": f"sha256:{'a' * 64}"}}, "a" * 12, id="digest"),
+        pytest.param({"a2a": {"enabled": True, "version": "2.0.0"}}, "2.0.0", id="said"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["knative", "kubernetes"])
+def test_the_version_is_that_of_what_serves(spec: dict[str, Any], version: str, backend: str) -> None:
+    agent, made = make({"a2a": {"enabled": True}} | spec, serving=backend)
+    up: dict[ChildKey, Any] = {KSVC: ready()} if backend == "knative" else DEPLOYED
+    old: dict[ChildKey, Any] = {KSVC: ready(generation=2)}
+    failing: dict[ChildKey, Any] = {KSVC: ready("False", reason="RevisionFailed", message="no image")}
+    if backend == "kubernetes":
+        (key, deployed) = next(iter(DEPLOYED.items()))
+        old = {key: deployed | {"metadata": {"name": "a", "generation": 2}}}
+        failing = {key: deployed | {"status": deployed["status"] | {"conditions": []}}}
+
+    def reported(live: dict[ChildKey, Any], before: str | None) -> str | None:
+        previous = {"a2aStatus": {"version": before}} if before else None
+        found: str | None = said(made, agent, live, previous)["a2aStatus"].get("version")
+        return found
+
+    assert reported(up, None) == reported(up, "v1") == version
+    for down in (old, failing, {}):
+        assert reported(down, None) is None
+        assert reported(down, "v1") == "v1"
+    serving = agent.model_copy(update={"status": agents.AgentStatus(a2a_status=agents.A2aStatus(version="v1"))})
+    assert (cards.version(agent), cards.version(serving)) == (version, "v1")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class QueuedLetters:
                 try:
                     return await box.redrive(letter)
                 except (LambdaAgentError, TimeoutError) as problem:
-                    return str(problem) or "RabbitMQ did not confirm it in time"
+                    return str(problem) or "RabbitMQ did not confirm it in time"  # a TimeoutError says nothing
 
             return seen in wanted and await visit(seen, redrive)
 
