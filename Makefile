@@ -11,6 +11,8 @@ RUN ?= examples/echo-python
 # Tests wait about as much as they compute.
 WORKERS ?= 3
 PORT ?=
+# Where modules may not be kept compiled, every process compiles all that it imports: the suite starts hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean
 help: ## List the targets
