@@ -15,6 +15,7 @@ import pytest
 from tests.parts import roles
 from tests.parts.knative_controllers import KnativeControllers
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import holds
 
 from lambdaagent.controller.operator import run
 from lambdaagent.kube import rights
@@ -27,7 +28,7 @@ async def eventually(check: Callable[[], Any], *, within: float = 20) -> Any:
     """The first true answer of `check`, asked again until the deadline; its last answer is the failure's message."""
     deadline = time.monotonic() + within
     while True:
-        answer = await asyncio.to_thread(check)
+        answer = await asyncio.to_thread(holds, check)
         if answer:
             return answer
         assert time.monotonic() < deadline, f"not within {within} s: {check} answered {answer!r}"
@@ -53,6 +54,10 @@ class Cluster:
     def agent(self, name: str) -> Any:
         return self.rest.find(f"{self.agents}/{name}")
 
+    def status(self, name: str) -> dict[str, Any]:
+        """Empty before anything was reported."""
+        return (self.agent(name) or {}).get("status") or {}
+
     def path(self, group: str, plural: str, name: str = "") -> str:
         root = f"/apis/{group}" if "/" in group else f"/api/{group}"
         return f"{root}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
@@ -64,7 +69,7 @@ class Cluster:
         return sorted(item["metadata"]["name"] for item in self.rest.get(self.path(group, plural))["items"])
 
     def condition(self, name: str, kind: str) -> Any:
-        status = (self.agent(name) or {}).get("status", {})
+        status = self.status(name)
         return next((entry for entry in status.get("conditions", []) if entry["type"] == kind), None)
 
     def has(self, name: str, kind: str, status: str) -> Any:

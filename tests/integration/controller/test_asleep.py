@@ -82,7 +82,7 @@ async def test_a_sleeping_agent_costs_no_pod_and_is_woken_in_order_by_its_events
     await start(**BACKENDS)
     eventing = {"subscriptions": [{"eventType": "io.test.woken"}], "delivery": {"retry": 4, "backoffDelay": "PT0.2S"}}
     await asyncio.to_thread(cluster.apply, "sleeper", {"eventing": eventing, "scaling": {"minReplicas": 0}})
-    await eventually(lambda: cluster.agent("sleeper").get("status", {}).get("phase") == "Ready", within=60)
+    await eventually(lambda: cluster.status("sleeper").get("phase") == "Ready", within=60)
     assert (cluster.names(EVENTING, "brokers"), cluster.names(EVENTING, "triggers")) == ([], [])
     # The one of its Revision, which Knative keeps at no replicas while nobody calls.
     assert cluster.names("apps/v1", "deployments") == ["sleeper-00001-deployment"]

@@ -53,7 +53,7 @@ async def test_without_a_gateway_the_workload_waits_for_the_brokers_address(clus
     await asyncio.to_thread(cluster.apply, "waiting", {"eventing": {}})
     waits = await eventually(lambda: cluster.has("waiting", "ServingReady", "False"))
     assert waits["reason"] == "AwaitingBroker"
-    assert cluster.agent("waiting")["status"]["phase"] == "Pending"
+    assert cluster.status("waiting")["phase"] == "Pending"
     assert cluster.names(KNATIVE, "services") == []
     mark_ready(cluster.rest, "Broker", namespace=cluster.namespace, name="lambdaagents")
     service = await eventually(lambda: cluster.find(KNATIVE, "services", "waiting"))
@@ -100,8 +100,8 @@ async def test_on_plain_kubernetes_an_agent_is_a_deployment_and_a_service(cluste
     deployment = await eventually(lambda: cluster.find("apps/v1", "deployments", "plain"))
     autoscaler = await eventually(lambda: cluster.find("autoscaling/v2", "horizontalpodautoscalers", "plain"))
     assert autoscaler["spec"]["minReplicas"] == 1
-    await eventually(lambda: cluster.agent("plain").get("status", {}).get("warnings"))
-    reasons = {warning["reason"] for warning in cluster.agent("plain")["status"]["warnings"]}
+    await eventually(lambda: cluster.status("plain").get("warnings"))
+    reasons = {warning["reason"] for warning in cluster.status("plain")["warnings"]}
     assert "ScaleToZeroUnsupported" in reasons
     path = cluster.path("apps/v1", "deployments", "plain") + "/status"
     generation = deployment["metadata"]["generation"]

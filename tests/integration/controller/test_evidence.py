@@ -53,7 +53,7 @@ async def test_a_missing_secret_is_named_and_forgotten_when_the_pod_runs(cluster
     said = await eventually(lambda: because(cluster, "poor", "ServingReady", "CreateContainerConfigError"))
     assert said["status"] == "False"
     assert 'Deployment poor: secret "redis" not found; create it in the agent' in said["message"]
-    assert cluster.agent("poor")["status"]["phase"] == "Failed"
+    assert cluster.status("poor")["phase"] == "Failed"
     assert because(cluster, "poor", "Ready", "CreateContainerConfigError")
 
     cluster.rest.merge(path, {"status": waiting("ContainerCreating", "")})
@@ -82,7 +82,7 @@ async def test_the_last_good_version_serves_while_the_new_ones_image_is_missing(
     said = await eventually(lambda: because(cluster, "rolling", "ServingReady", "ImagePullBackOff"))
     assert "cannot pull r/a:1: the registry does not have it" in said["message"]
     assert said["message"].endswith("Revision rolling-00001 keeps serving")
-    assert cluster.agent("rolling")["status"]["serviceStatus"]["latestRevision"] == "rolling-00001"
+    assert cluster.status("rolling")["serviceStatus"]["latestRevision"] == "rolling-00001"
 
 
 async def test_a_pod_of_an_older_revision_says_nothing_of_the_present_one(cluster: Cluster, start: Start) -> None:
@@ -221,7 +221,7 @@ async def test_what_nobody_takes_is_named_until_somebody_does(cluster: Cluster, 
     await start()
 
     def reasons() -> set[str]:
-        return {warning["reason"] for warning in (cluster.agent("loud").get("status") or {}).get("warnings", [])}
+        return {warning["reason"] for warning in cluster.status("loud").get("warnings", [])}
 
     await asyncio.to_thread(cluster.apply, "loud", {"eventing": {"intents": ["chat.said"]}})
     await eventually(lambda: "IntentNotSubscribed" in reasons())
@@ -240,7 +240,7 @@ async def test_a_forward_of_what_its_target_does_not_take_is_named(cluster: Clus
     await asyncio.to_thread(cluster.apply, "target", target)
 
     def warning() -> Any:
-        found = (cluster.agent("sender").get("status") or {}).get("warnings", [])
+        found = cluster.status("sender").get("warnings", [])
         return next((entry for entry in found if entry["reason"] == "ForwardNotSubscribed"), None)
 
     said = await eventually(warning)
@@ -269,7 +269,7 @@ async def test_the_ai_endpoint_is_asked_and_never_gates(cluster: Cluster, start:
         await eventually(lambda: because(cluster, "has", "AIReady", "ModelAvailable"))
         said = await eventually(lambda: because(cluster, "lacks", "AIReady", "ModelNotFound"))
         assert "does not list llava:7b but llama3.2:3b; ollama pull llava:7b" in said["message"]
-        assert cluster.agent("lacks")["status"]["aiStatus"]["modelAvailable"] is False
+        assert cluster.status("lacks")["aiStatus"]["modelAvailable"] is False
         await eventually(lambda: cluster.has("lacks", "Ready", "True"))
     finally:
         await runner.cleanup()
@@ -298,7 +298,7 @@ async def test_the_card_of_a_container_stands_in_status_and_is_read_again_after_
         cluster.rest.merge(f"{path}/status", {"status": {"address": {"url": url}, "latestReadyRevisionName": revision}})
 
     def shown() -> Any:
-        status = (cluster.agent("carded") or {}).get("status", {})
+        status = cluster.status("carded")
         return status.get("a2aStatus", {}).get("containerCard")
 
     try:

@@ -69,7 +69,7 @@ async def test_an_edit_of_a_ready_agent_is_rolled_out(
     await start()
     await asyncio.to_thread(cluster.apply, "edited", {"env": [{"name": "A", "value": "1"}]})
     await eventually(lambda: cluster.has("edited", "Ready", "True"))
-    before = cluster.agent("edited")["status"]["serviceStatus"]["latestRevision"]
+    before = cluster.status("edited")["serviceStatus"]["latestRevision"]
     await asyncio.to_thread(cluster.apply, "edited", {"env": [{"name": "B", "value": "2"}]})
 
     def names() -> Any:
@@ -79,7 +79,7 @@ async def test_an_edit_of_a_ready_agent_is_rolled_out(
 
     await eventually(names)
     await eventually(lambda: cluster.has("edited", "Ready", "True"))
-    assert cluster.agent("edited")["status"]["serviceStatus"]["latestRevision"] > before
+    assert cluster.status("edited")["serviceStatus"]["latestRevision"] > before
 
 
 async def test_a_child_edited_or_deleted_by_hand_comes_back(

@@ -31,7 +31,7 @@ async def test_a_foreign_object_of_a_childs_name_is_left_alone_and_reported(clus
     serving = await eventually(lambda: cluster.has("taken", "ServingReady", "False"))
     assert serving["reason"] == "NameTaken"
     assert "rename the agent or remove it" in serving["message"]
-    assert cluster.agent("taken")["status"]["phase"] == "Failed"
+    assert cluster.status("taken")["phase"] == "Failed"
     after = cluster.find(KNATIVE, "services", "taken")
     assert after["metadata"]["resourceVersion"] == foreign["metadata"]["resourceVersion"]
 
@@ -98,7 +98,7 @@ async def test_an_invalid_spec_is_named_and_touches_nothing(cluster: Cluster, st
         await eventually(lambda: _accepted(cluster))
         invalid = await eventually(lambda: cluster.has("once", "SpecValid", "False"))
         assert "minReplicas 9 is greater than maxReplicas 1" in invalid["message"]
-        assert cluster.agent("once")["status"]["phase"] == "Failed"
+        assert cluster.status("once")["phase"] == "Failed"
         annotations = cluster.find(KNATIVE, "services", "once")["spec"]["template"]["metadata"].get("annotations", {})
         assert "autoscaling.knative.dev/min-scale" not in annotations
     finally:

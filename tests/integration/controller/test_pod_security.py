@@ -74,6 +74,6 @@ async def test_an_annotation_written_later_counts(cluster: Cluster, start: Start
     cluster.rest.merge(f"{cluster.agents}/changed", {"metadata": {"annotations": {ANNOTATION: "baseline"}}})
     await eventually(lambda: "runAsNonRoot" not in str(cluster.find(*WORKLOADS["kubernetes"], "changed")["spec"]))
     cluster.rest.merge(f"{cluster.agents}/changed", {"metadata": {"annotations": {ANNOTATION: "relaxed"}}})
-    warning = await eventually(lambda: (cluster.agent("changed")["status"].get("warnings") or [None])[0])
+    warning = await eventually(lambda: (cluster.status("changed").get("warnings") or [None])[0])
     assert warning["reason"] == "UnknownPodSecurity"
     assert ANNOTATION in warning["field"]

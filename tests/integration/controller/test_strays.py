@@ -117,7 +117,7 @@ async def test_who_writes_a_field_again_and_again_is_named_and_left(cluster: Clu
     numbers = itertools.count()
 
     def named() -> Any:
-        found = (cluster.agent("agent").get("status") or {}).get("warnings", [])
+        found = cluster.status("agent").get("warnings", [])
         said = [entry for entry in found if entry["reason"] == "FieldContested"]
         if not said:
             cluster.rest.merge(
@@ -142,6 +142,6 @@ async def test_what_the_server_writes_otherwise_is_applied_once(cluster: Cluster
             # The warning tells that the agent was looked at once more, with the child as it is by now.
             annotations = {"lambda.knative.io/pod-security": level}
             await asyncio.to_thread(cluster.apply, "agent", spec, annotations=annotations)
-            await eventually(lambda level=level: f"'{level}' is unknown" in str(cluster.agent("agent")["status"]))
+            await eventually(lambda level=level: f"'{level}' is unknown" in str(cluster.status("agent")))
     applied = [line for line in said if line["event"] == "applied" and line["kind"] == found["kind"]]
     assert len(applied) == 1
