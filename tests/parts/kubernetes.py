@@ -11,6 +11,7 @@ import secrets
 import signal
 import urllib.request
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -42,8 +43,9 @@ class KubeApiserver:
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
 
-    @property
+    @cached_property
     def rest(self) -> Rest:
+        """The administrator's."""
         return Rest(url=self.url, token=self.token, ca=self.ca)
 
     def start(self) -> None:
@@ -58,6 +60,8 @@ class KubeApiserver:
             raise
 
     def stop(self) -> None:
+        if "rest" in self.__dict__:  # it made none if it never came up
+            self.rest.close()
         while self._parts:
             self._parts.pop().stop()
 

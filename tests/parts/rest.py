@@ -1,6 +1,7 @@
 """A few lines of synchronous Kubernetes client for fixtures and assertions, on the standard library alone.
 
 Tests judge the adapters in `lambdaagent.kube`; what prepares and checks the cluster must not be the code under test.
+Connections are kept: tests look again and again, and a handshake costs both sides more than a look.
 """
 
 import contextlib
@@ -8,12 +9,12 @@ import http.client
 import json
 import socket
 import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_MOST_IDLE = 8
 
 
 class RestError(RuntimeError):
@@ -24,8 +25,16 @@ class RestError(RuntimeError):
 
 class Rest:
     def __init__(self, *, url: str, token: str, ca: Path) -> None:
+        self._idle: list[http.client.HTTPSConnection] = []
         self._url, self._token = url, token
         self._tls = ssl.create_default_context(cafile=str(ca))
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def __del__(self) -> None:
+        self.close()
 
     def get(self, path: str, **query: str) -> Any:
         return self._call("GET", path, None, "application/json", query)
@@ -59,24 +68,41 @@ class Rest:
         return Watch(self._url, f"{path}?watch=true&resourceVersion={since}", self._token, self._tls)
 
     def _call(self, method: str, path: str, body: Any, content_type: str, query: dict[str, str]) -> Any:
-        address = f"{self._url}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        request = urllib.request.Request(
-            address,
-            method=method,
-            data=None if body is None else json.dumps(body, ensure_ascii=False).encode(),
-            headers={"Authorization": f"Bearer {self._token}", "Content-Type": content_type},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:
-                raw = answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                text = error.read().decode(errors="replace")
-            raise RestError(error.code, method, path, _message(text)) from None
+        target = path + (f"?{urllib.parse.urlencode(query)}" if query else "")
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
+        status, raw = self._exchange(method, target, content, headers)
+        if status >= 300:
+            raise RestError(status, method, path, _message(raw.decode(errors="replace")))
         try:
             return json.loads(raw)
         except json.JSONDecodeError:
             return raw.decode()
+
+    def _exchange(self, method: str, target: str, content: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Once more on a connection of its own where a kept one turns out to have ended."""
+        try:
+            connection, kept = self._idle.pop(), True
+        except IndexError:
+            connection, kept = self._connection(), False
+        try:
+            connection.request(method, target, content, headers)
+            answer = connection.getresponse()
+            raw = answer.read()
+        except (http.client.HTTPException, OSError) as error:
+            connection.close()
+            if not kept or isinstance(error, TimeoutError):
+                raise
+            self.close()
+            return self._exchange(method, target, content, headers)
+        if answer.will_close or len(self._idle) >= _MOST_IDLE:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return answer.status, raw
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(urllib.parse.urlsplit(self._url).netloc, timeout=30, context=self._tls)
 
 
 class Watch:
