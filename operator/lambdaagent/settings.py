@@ -7,14 +7,17 @@ An empty URL means that the thing is not installed.
 import base64
 import binascii
 import re
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ServingBackend = Literal["knative", "kubernetes"]
 EventingBackend = Literal["knative", "rabbitmq", "none"]
+# Of a process that is not told its own namespace.
+INSTALLED_IN = "lambdaagent-system"
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PodSecurity = Literal["restricted", "baseline"]
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
@@ -50,20 +53,27 @@ class _Common(BaseSettings):
         return parse_keys(self.event_keys)
 
 
+def _service_url(name: str, settings: dict[str, Any]) -> str:
+    """Where a Service of this installation is: beside the process that asks."""
+    return f"http://{name}.{settings['pod_namespace'] or INSTALLED_IN}.svc.{settings['cluster_domain']}"
+
+
 class Installation(_Common):
     """What this installation is made of."""
 
+    # Not in the manifests, where an overlay's `namespace:` would not find them within a URL.
+    pod_namespace: str = Field("", validation_alias="POD_NAMESPACE")
+    cluster_domain: str = "cluster.local"
     serving: ServingBackend | Literal["auto"] = "auto"
     eventing: EventingBackend | Literal["auto"] = "auto"
-    gateway_url: OptionalUrl = "http://lambdaagent-gateway.lambdaagent-system.svc.cluster.local"
-    events_url: OptionalUrl = "http://lambdaagent-events.lambdaagent-system.svc.cluster.local"
+    gateway_url: OptionalUrl = Field(default_factory=partial(_service_url, "lambdaagent-gateway"))
+    events_url: OptionalUrl = Field(default_factory=partial(_service_url, "lambdaagent-events"))
     rabbitmq_cluster: str = "rabbitmq-cluster-knative-lambda"
     rabbitmq_namespace: str = "knative-lambda"
     delivery_retry: int = Field(3, ge=0, le=100)
     delivery_backoff_delay: str = "PT1S"
-    cluster_domain: str = "cluster.local"
     pod_security: PodSecurity = "restricted"
-    gateway_image: str = Field("", description="What agents of a2a.mode sidecar get into their pods; empty: nothing")
+    gateway_image: str = Field("", description="What agents of a2a.mode sidecar get; empty: the operator's own image")
 
     @field_validator("gateway_url", "events_url")
     @classmethod
@@ -74,7 +84,6 @@ class Installation(_Common):
 class OperatorSettings(Installation):
     """How the operator runs."""
 
-    pod_namespace: str = Field("", validation_alias="POD_NAMESPACE")
     pod_name: str = Field("", validation_alias="POD_NAME")
     workers: int = Field(8, ge=1, le=256)
     lease_duration: float = Field(8, gt=0)

@@ -50,6 +50,8 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 
 {{/* Settings as variables, in the order of their names. Numbers come as floats, and large ones print with an exponent. */}}
 {{- define "lambdaagent.env" -}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 {{- range $key, $value := .settings }}
 - name: LAMBDAAGENT_{{ $key | snakecase | upper }}
   value: {{ if and (kindIs "float64" $value) (eq $value (floor $value)) }}{{ $value | int64 | quote }}{{ else }}{{ $value | quote }}{{ end }}
@@ -70,10 +72,10 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
       key: keys
 {{- end }}
 
-{{/* What the operator is told: the addresses of this release, the dispatcher where it is there, and what the user says. */}}
+{{/* What the operator is told: that the dispatcher is there, and what the user says. The addresses and the sidecar's image
+it knows itself, by its namespace and its Pod: an overlay of kustomize would not find them in variables. */}}
 {{- define "lambdaagent.operatorSettings" -}}
-{{- $at := printf "%s.svc.%s" .Release.Namespace (.Values.operator.settings.clusterDomain | default "cluster.local") }}
-{{- $settings := dict "gatewayUrl" (printf "http://lambdaagent-gateway.%s" $at) "eventsUrl" (printf "http://lambdaagent-events.%s" $at) "gatewayImage" (include "lambdaagent.image" .) }}
+{{- $settings := dict }}
 {{- if .Values.dispatcher.enabled }}{{ $_ := set $settings "eventing" "rabbitmq" }}{{ end }}
 {{- range $key, $value := .Values.operator.settings }}
 {{- /* Not merge: it takes an empty URL, which says that there is none, for a missing one. */ -}}

@@ -24,6 +24,7 @@ from lambdaagent.controller.container_cards import ContainerCards
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.lifecycle import Herald
 from lambdaagent.controller.metrics import Metrics
+from lambdaagent.controller.own_image import with_sidecar_image
 from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
@@ -56,6 +57,7 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
                 retry_period=settings.lease_duration * 2 / 15,
             ),
         )
+        settings = await with_sidecar_image(client, settings)
         log.info("waiting for the lease", namespace=lease.namespace, identity=lease.identity, port=port)
         await lease.run(lambda: lead(client, settings, metrics=metrics, tell=tell, ready=ready))
 
