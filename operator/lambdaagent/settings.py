@@ -11,8 +11,11 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from lambdaagent import trust
+from lambdaagent.trust import SYSTEM, Trust
 
 ServingBackend = Literal["knative", "kubernetes"]
 EventingBackend = Literal["knative", "rabbitmq", "none"]
@@ -21,6 +24,29 @@ INSTALLED_IN = "lambdaagent-system"
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PodSecurity = Literal["restricted", "baseline"]
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
+
+
+class TrustSettings(BaseSettings):
+    """Whose certificates the process accepts as a client."""
+
+    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
+
+    ca_file: str = Field("", description="Certificates (PEM) of authorities that are trusted beside the system's")
+    _trust: Trust = PrivateAttr(SYSTEM)
+
+    @field_validator("ca_file")
+    @classmethod
+    def _certificates(cls, path: str) -> str:
+        trust.read(path)
+        return path
+
+    def model_post_init(self, _: Any) -> None:
+        self._trust = trust.read(self.ca_file)
+
+    @property
+    def trust(self) -> Trust:
+        """As the file was when the settings were read: a replica that waits for days must not find another one."""
+        return self._trust
 
 
 class _Common(BaseSettings):
@@ -81,7 +107,7 @@ class Installation(_Common):
         return url.rstrip("/")
 
 
-class OperatorSettings(Installation):
+class OperatorSettings(Installation, TrustSettings):
     """How the operator runs."""
 
     pod_name: str = Field("", validation_alias="POD_NAME")
@@ -96,10 +122,8 @@ class OperatorSettings(Installation):
     log_format: Literal["json", "text"] = "json"
 
 
-class TaskSettings(BaseSettings):
+class TaskSettings(TrustSettings):
     """Where the gateway's tasks are kept, and for how long."""
-
-    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
     database: SecretStr = Field(SecretStr(""), description="A file path (SQLite) or a postgresql:// URL; empty: memory")
     task_retention_days: float = Field(7, gt=0, description="Ended tasks are forgotten after so long")

@@ -52,6 +52,9 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- define "lambdaagent.env" -}}
 - name: POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- with include "lambdaagent.caFile" .root | trim }}
+{{ . }}
+{{- end }}
 {{- range $key, $value := .settings }}
 - name: LAMBDAAGENT_{{ $key | snakecase | upper }}
   value: {{ if and (kindIs "float64" $value) (eq $value (floor $value)) }}{{ $value | int64 | quote }}{{ else }}{{ $value | quote }}{{ end }}
@@ -87,6 +90,37 @@ it knows itself, by its namespace and its Pod: an overlay of kustomize would not
 {{/* What the operator and the dispatcher must agree on: of the settings given, those of the installation. */}}
 {{- define "lambdaagent.shared" -}}
 {{- pick . "serving" "eventing" "gatewayUrl" "eventsUrl" "rabbitmqCluster" "rabbitmqNamespace" "deliveryRetry" "deliveryBackoffDelay" "clusterDomain" "podSecurity" "gatewayImage" | toYaml }}
+{{- end }}
+
+{{/* The bundle of authorities, in every process that speaks TLS; empty where there is none. */}}
+{{- define "lambdaagent.caFile" -}}
+{{- with .Values.caBundle }}
+{{- if and .configMap .secret }}
+{{- fail (printf "caBundle names the ConfigMap %s and the Secret %s: leave one of them out" .configMap .secret) }}
+{{- end }}
+{{- if or .configMap .secret }}
+- name: LAMBDAAGENT_CA_FILE
+  value: /etc/lambdaagent/ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.caMount" -}}
+{{- if or .Values.caBundle.configMap .Values.caBundle.secret }}
+- {name: ca-bundle, mountPath: /etc/lambdaagent/ca, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.caVolume" -}}
+{{- $items := list (dict "key" .Values.caBundle.key "path" "ca.crt") }}
+{{- with .Values.caBundle.configMap }}
+- name: ca-bundle
+  configMap: {{ dict "name" . "items" $items | toYaml | nindent 4 }}
+{{- end }}
+{{- with .Values.caBundle.secret }}
+- name: ca-bundle
+  secret: {{ dict "secretName" . "items" $items | toYaml | nindent 4 }}
+{{- end }}
 {{- end }}
 
 {{- define "lambdaagent.amqp" -}}

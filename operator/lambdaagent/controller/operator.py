@@ -71,7 +71,7 @@ async def _telling(settings: OperatorSettings, metrics: Metrics) -> AsyncIterato
         log.warning("no lifecycle events: LAMBDAAGENT_EVENTS_URL is empty, so there is no gateway to tell them to")
         yield _nobody
     else:
-        herald = Herald(settings.events_url, metrics.told)
+        herald = Herald(settings.events_url, metrics.told, trust=settings.trust)
         async with herald.run():
             yield herald.tell
 
@@ -136,8 +136,9 @@ async def _term(
             wake(owner)
 
     evidence = Evidence(client, served, wake, wake_owners, settings.namespaces)
-    prober = Prober(settings.ai_probe_seconds, wake)
-    cards = ContainerCards(wake)
+    trust = settings.trust
+    prober = Prober(settings.ai_probe_seconds, wake, trust=trust)
+    cards = ContainerCards(wake, trust=trust)
     reconciler = Reconciler(
         client,
         caches,

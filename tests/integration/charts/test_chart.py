@@ -89,7 +89,7 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
     values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
     env = environment(render({process: values}), process)
     for name in PROCESSES[process].model_fields:
-        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces", "amqp_url"):
+        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces", "amqp_url", "ca_file"):
             continue
         entry, key = env[f"LAMBDAAGENT_{name.upper()}"], generate.camel(name)
         if key in settings:
@@ -106,7 +106,7 @@ def test_the_dispatcher_has_its_own_settings_and_those_that_the_operator_has() -
         {"operator": {"settings": shared | {"eventing": "rabbitmq"}}, "dispatcher": {"settings": own}}
     )
     env, operator = environment(documents, "dispatcher"), environment(documents, "operator")
-    for name in DispatcherSettings.model_fields.keys() - {"host", "namespaces", "amqp_url", "pod_namespace"}:
+    for name in DispatcherSettings.model_fields.keys() - {"host", "namespaces", "amqp_url", "pod_namespace", "ca_file"}:
         variable, key = f"LAMBDAAGENT_{name.upper()}", generate.camel(name)
         if name in Installation.model_fields:
             assert env[variable] == operator[variable]
