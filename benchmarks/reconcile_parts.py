@@ -126,6 +126,7 @@ class Operator:
             "KUBECONFIG": str(server.kubeconfig),
             "POD_NAMESPACE": "default",
             "POD_NAME": self.name,
+            "LAMBDAAGENT_GATEWAY_IMAGE": "example.com/gateway:1",
             "LAMBDAAGENT_HOST": "127.0.0.1",
             "LAMBDAAGENT_PORT": str(self.port),
             "LAMBDAAGENT_WORKERS": str(WORKERS),

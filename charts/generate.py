@@ -32,7 +32,7 @@ CHART, MANIFESTS = ROOT / "charts" / "lambdaagent", ROOT / "manifests"
 KUBERNETES = "1.30.0"
 RABBITMQ_ADDRESS = "lambdaagent-rabbitmq"
 # The chart says these itself.
-_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces", "amqp_url"}
+_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces", "amqp_url", "ca_file"}
 # Said once, in the operator's and the gateway's values.
 _SHARED = Installation.model_fields.keys() | TaskSettings.model_fields.keys()
 # Stands for each namespace of the values; no namespace can be called so.
@@ -40,6 +40,8 @@ _EACH = "(each)"
 # A file's path is no secret, and neither is a URL without a password.
 _RULES = {"database": {"type": "string", "not": {"pattern": "://[^/@]*:[^/@]*@"}}}
 _TEXT, _MAP, _LIST = {"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}
+# Of a ConfigMap or a Secret.
+_KEY = r"^[-._a-zA-Z0-9]{1,253}$"
 _TEXTS = {"type": "object", "additionalProperties": _TEXT}
 
 
@@ -90,6 +92,7 @@ def schema() -> dict[str, Any]:
             "imagePullSecrets": _LIST,
             "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
+            "caBundle": _strict({"configMap": _TEXT, "secret": _TEXT, "key": {"type": "string", "pattern": _KEY}}),
             "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
             "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),

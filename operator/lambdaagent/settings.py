@@ -7,17 +7,46 @@ An empty URL means that the thing is not installed.
 import base64
 import binascii
 import re
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from lambdaagent import trust
+from lambdaagent.trust import SYSTEM, Trust
 
 ServingBackend = Literal["knative", "kubernetes"]
 EventingBackend = Literal["knative", "rabbitmq", "none"]
+# Of a process that is not told its own namespace.
+INSTALLED_IN = "lambdaagent-system"
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PodSecurity = Literal["restricted", "baseline"]
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
+
+
+class TrustSettings(BaseSettings):
+    """Whose certificates the process accepts as a client."""
+
+    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
+
+    ca_file: str = Field("", description="Certificates (PEM) of authorities that are trusted beside the system's")
+    _trust: Trust = PrivateAttr(SYSTEM)
+
+    @field_validator("ca_file")
+    @classmethod
+    def _certificates(cls, path: str) -> str:
+        trust.read(path)
+        return path
+
+    def model_post_init(self, _: Any) -> None:
+        self._trust = trust.read(self.ca_file)
+
+    @property
+    def trust(self) -> Trust:
+        """As the file was when the settings were read: a replica that waits for days must not find another one."""
+        return self._trust
 
 
 class _Common(BaseSettings):
@@ -50,20 +79,27 @@ class _Common(BaseSettings):
         return parse_keys(self.event_keys)
 
 
+def _service_url(name: str, settings: dict[str, Any]) -> str:
+    """Where a Service of this installation is: beside the process that asks."""
+    return f"http://{name}.{settings['pod_namespace'] or INSTALLED_IN}.svc.{settings['cluster_domain']}"
+
+
 class Installation(_Common):
     """What this installation is made of."""
 
+    # Not in the manifests, where an overlay's `namespace:` would not find them within a URL.
+    pod_namespace: str = Field("", validation_alias="POD_NAMESPACE")
+    cluster_domain: str = "cluster.local"
     serving: ServingBackend | Literal["auto"] = "auto"
     eventing: EventingBackend | Literal["auto"] = "auto"
-    gateway_url: OptionalUrl = "http://lambdaagent-gateway.lambdaagent-system.svc.cluster.local"
-    events_url: OptionalUrl = "http://lambdaagent-events.lambdaagent-system.svc.cluster.local"
+    gateway_url: OptionalUrl = Field(default_factory=partial(_service_url, "lambdaagent-gateway"))
+    events_url: OptionalUrl = Field(default_factory=partial(_service_url, "lambdaagent-events"))
     rabbitmq_cluster: str = "rabbitmq-cluster-knative-lambda"
     rabbitmq_namespace: str = "knative-lambda"
     delivery_retry: int = Field(3, ge=0, le=100)
     delivery_backoff_delay: str = "PT1S"
-    cluster_domain: str = "cluster.local"
     pod_security: PodSecurity = "restricted"
-    gateway_image: str = Field("", description="What agents of a2a.mode sidecar get into their pods; empty: nothing")
+    gateway_image: str = Field("", description="What agents of a2a.mode sidecar get; empty: the operator's own image")
 
     @field_validator("gateway_url", "events_url")
     @classmethod
@@ -71,10 +107,9 @@ class Installation(_Common):
         return url.rstrip("/")
 
 
-class OperatorSettings(Installation):
+class OperatorSettings(Installation, TrustSettings):
     """How the operator runs."""
 
-    pod_namespace: str = Field("", validation_alias="POD_NAMESPACE")
     pod_name: str = Field("", validation_alias="POD_NAME")
     workers: int = Field(8, ge=1, le=256)
     lease_duration: float = Field(8, gt=0)
@@ -87,10 +122,8 @@ class OperatorSettings(Installation):
     log_format: Literal["json", "text"] = "json"
 
 
-class TaskSettings(BaseSettings):
+class TaskSettings(TrustSettings):
     """Where the gateway's tasks are kept, and for how long."""
-
-    model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
     database: SecretStr = Field(SecretStr(""), description="A file path (SQLite) or a postgresql:// URL; empty: memory")
     task_retention_days: float = Field(7, gt=0, description="Ended tasks are forgotten after so long")

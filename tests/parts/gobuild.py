@@ -19,6 +19,7 @@ from tests.parts import places
 KUBERNETES = "v1.35.4"
 ETCD = "v3.6.5"
 HELM = "v3.21.0"
+KUSTOMIZE = "v5.8.1"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ COMMANDS = {
     "kube-apiserver": _kubernetes("kube-apiserver"),
     "kube-controller-manager": _kubernetes("kube-controller-manager"),
     "helm": GoCommand("helm", "helm.sh/helm/v3", HELM, "helm.sh/helm/v3/cmd/helm"),
+    "kustomize": GoCommand(
+        "kustomize", "sigs.k8s.io/kustomize/kustomize/v5", KUSTOMIZE, "sigs.k8s.io/kustomize/kustomize/v5"
+    ),
 }
 
 

@@ -14,9 +14,11 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tests.parts import fetch
+from tests.parts.authority import Authority, authority
 from tests.parts.process import PartFailedError, Process, free_port
 
 _USER = "postgres"
@@ -25,12 +27,18 @@ _USER = "postgres"
 @dataclass
 class Postgres:
     durable: bool = False
+    tls: bool = False
     port: int = field(default_factory=free_port)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="lambdaagent-postgres-")))
     _server: Process | None = None
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://{self._user}:a-secret@127.0.0.1:{self.port}/{database}"
+
+    @cached_property
+    def authority(self) -> Authority:
+        """How to trust the certificate that it has with `tls`, which is for `localhost` and not for its address."""
+        return authority(self.folder / "tls", names=("localhost",))
 
     def start(self) -> None:
         """Starts it, or starts it again on its data after a kill() or stop()."""
@@ -47,6 +55,11 @@ class Postgres:
             "synchronous_commit": "on" if self.durable else "off",
             "shared_buffers": "64MB",
         }
+        if self.tls:
+            made = self.authority
+            if os.geteuid() == 0:
+                shutil.chown(made.key, _USER)
+            options |= {"ssl": "on", "ssl_cert_file": str(made.certificate), "ssl_key_file": str(made.key)}
         command = [self._tool("postgres"), "-D", str(data), "-p", str(self.port)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]

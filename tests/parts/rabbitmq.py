@@ -11,9 +11,11 @@ import signal
 import socket
 import subprocess
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tests.parts import fetch
+from tests.parts.authority import Authority, authority
 from tests.parts.process import PartFailedError, Process, free_port
 
 
@@ -21,6 +23,7 @@ from tests.parts.process import PartFailedError, Process, free_port
 class RabbitMQ:
     folder: Path
     port: int = field(default_factory=free_port)
+    tls_port: int = field(default_factory=free_port)
     _distribution: int = field(default_factory=free_port)
     _epmd_port: int = field(default_factory=free_port)
     _node: str = field(default_factory=lambda: f"test-{secrets.token_hex(4)}@localhost")
@@ -31,6 +34,15 @@ class RabbitMQ:
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
 
+    @property
+    def tls_url(self) -> str:
+        """With a certificate that `authority` tells how to trust."""
+        return f"amqps://guest:guest@127.0.0.1:{self.tls_port}/%2F"
+
+    @cached_property
+    def authority(self) -> Authority:
+        return authority(self.folder / "tls")
+
     def start(self) -> None:
         """Starts it, or starts it again on its data after a kill() or stop()."""
         script = fetch.rabbitmq_part()
@@ -40,7 +52,17 @@ class RabbitMQ:
             self._epmd.await_ready(lambda: _listens(self._epmd_port), within=20)
         (self.folder / "enabled_plugins").write_text("[].\n")
         # Any user from loopback only; the heartbeat that it offers stays the default, clients ask for their own.
-        (self.folder / "rabbitmq.conf").write_text("log.console = true\nlog.console.level = info\nlog.file = false\n")
+        config = {
+            "log.console": "true",
+            "log.console.level": "info",
+            "log.file": "false",
+            "listeners.ssl.1": f"127.0.0.1:{self.tls_port}",
+            "ssl_options.cacertfile": self.authority.ca,
+            "ssl_options.certfile": self.authority.certificate,
+            "ssl_options.keyfile": self.authority.key,
+        }
+        lines = "".join(f"{name} = {value}\n" for name, value in config.items())
+        (self.folder / "rabbitmq.conf").write_text(lines)
         self._server = Process("rabbitmq", [str(script)], folder=self.folder, env=self._env())
         self._server.await_ready(lambda: _listens(self.port, greeting=b"AMQP"), within=60)
 

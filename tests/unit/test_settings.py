@@ -3,7 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from lambdaagent.settings import GatewaySettings, Installation, OperatorSettings
+from lambdaagent.cli.processes import read_settings
+from lambdaagent.errors import UsageError
+from lambdaagent.settings import DispatcherSettings, EventsSettings, GatewaySettings, Installation, OperatorSettings
 
 LONG = "a" * 63
 
@@ -44,3 +46,36 @@ def test_what_is_no_list_of_namespaces_is_refused(text: str, said: str, monkeypa
     with pytest.raises(ValidationError, match="namespaces") as refused:
         OperatorSettings()
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("model", [Installation, OperatorSettings, DispatcherSettings, EventsSettings])
+@pytest.mark.parametrize(
+    ("variables", "gateway"),
+    [
+        ({}, "http://lambdaagent-gateway.lambdaagent-system.svc.cluster.local"),
+        ({"POD_NAMESPACE": "shop"}, "http://lambdaagent-gateway.shop.svc.cluster.local"),
+        (
+            {"POD_NAMESPACE": "shop", "LAMBDAAGENT_CLUSTER_DOMAIN": "a.example"},
+            "http://lambdaagent-gateway.shop.svc.a.example",
+        ),
+        ({"POD_NAMESPACE": "shop", "LAMBDAAGENT_GATEWAY_URL": ""}, ""),
+        ({"POD_NAMESPACE": "shop", "LAMBDAAGENT_GATEWAY_URL": "http://said/"}, "http://said"),
+    ],
+)
+def test_services_are_looked_for_beside_the_process(
+    model: type[Installation], variables: dict[str, str], gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = model()
+    assert found.gateway_url == gateway
+    namespace, domain = variables.get("POD_NAMESPACE", "lambdaagent-system"), found.cluster_domain
+    assert found.events_url == f"http://lambdaagent-events.{namespace}.svc.{domain}"
+
+
+def test_only_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMBDAAGENT_EVENT_KEYS", "k1:short")
+    with pytest.raises(UsageError) as refused:
+        read_settings(Installation)
+    assert "LAMBDAAGENT_EVENT_KEYS" in str(refused.value)
+    assert "_URL" not in str(refused.value)

@@ -50,6 +50,11 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 
 {{/* Settings as variables, in the order of their names. Numbers come as floats, and large ones print with an exponent. */}}
 {{- define "lambdaagent.env" -}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- with include "lambdaagent.caFile" .root | trim }}
+{{ . }}
+{{- end }}
 {{- range $key, $value := .settings }}
 - name: LAMBDAAGENT_{{ $key | snakecase | upper }}
   value: {{ if and (kindIs "float64" $value) (eq $value (floor $value)) }}{{ $value | int64 | quote }}{{ else }}{{ $value | quote }}{{ end }}
@@ -70,10 +75,10 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
       key: keys
 {{- end }}
 
-{{/* What the operator is told: the addresses of this release, the dispatcher where it is there, and what the user says. */}}
+{{/* What the operator is told: that the dispatcher is there, and what the user says. The addresses and the sidecar's image
+it knows itself, by its namespace and its Pod: an overlay of kustomize would not find them in variables. */}}
 {{- define "lambdaagent.operatorSettings" -}}
-{{- $at := printf "%s.svc.%s" .Release.Namespace (.Values.operator.settings.clusterDomain | default "cluster.local") }}
-{{- $settings := dict "gatewayUrl" (printf "http://lambdaagent-gateway.%s" $at) "eventsUrl" (printf "http://lambdaagent-events.%s" $at) "gatewayImage" (include "lambdaagent.image" .) }}
+{{- $settings := dict }}
 {{- if .Values.dispatcher.enabled }}{{ $_ := set $settings "eventing" "rabbitmq" }}{{ end }}
 {{- range $key, $value := .Values.operator.settings }}
 {{- /* Not merge: it takes an empty URL, which says that there is none, for a missing one. */ -}}
@@ -85,6 +90,37 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{/* What the operator and the dispatcher must agree on: of the settings given, those of the installation. */}}
 {{- define "lambdaagent.shared" -}}
 {{- pick . "serving" "eventing" "gatewayUrl" "eventsUrl" "rabbitmqCluster" "rabbitmqNamespace" "deliveryRetry" "deliveryBackoffDelay" "clusterDomain" "podSecurity" "gatewayImage" | toYaml }}
+{{- end }}
+
+{{/* The bundle of authorities, in every process that speaks TLS; empty where there is none. */}}
+{{- define "lambdaagent.caFile" -}}
+{{- with .Values.caBundle }}
+{{- if and .configMap .secret }}
+{{- fail (printf "caBundle names the ConfigMap %s and the Secret %s: leave one of them out" .configMap .secret) }}
+{{- end }}
+{{- if or .configMap .secret }}
+- name: LAMBDAAGENT_CA_FILE
+  value: /etc/lambdaagent/ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.caMount" -}}
+{{- if or .Values.caBundle.configMap .Values.caBundle.secret }}
+- {name: ca-bundle, mountPath: /etc/lambdaagent/ca, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.caVolume" -}}
+{{- $items := list (dict "key" .Values.caBundle.key "path" "ca.crt") }}
+{{- with .Values.caBundle.configMap }}
+- name: ca-bundle
+  configMap: {{ dict "name" . "items" $items | toYaml | nindent 4 }}
+{{- end }}
+{{- with .Values.caBundle.secret }}
+- name: ca-bundle
+  secret: {{ dict "secretName" . "items" $items | toYaml | nindent 4 }}
+{{- end }}
 {{- end }}
 
 {{- define "lambdaagent.amqp" -}}

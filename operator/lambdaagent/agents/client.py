@@ -14,7 +14,8 @@ from lambdaagent.agents import codings
 from lambdaagent.agents.connection import Connection
 from lambdaagent.agents.errors import BadAnswerError, DroppedError, UndecodableError, UpstreamError
 from lambdaagent.agents.pool import Limits, Pool
-from lambdaagent.agents.wire import Headers, Target, head, tls_context
+from lambdaagent.agents.wire import Headers, Target, head
+from lambdaagent.trust import SYSTEM
 
 _SWEEP = 10.0
 
@@ -104,7 +105,7 @@ class Response:
 
 
 class Client:
-    def __init__(self, *, limits: Limits | None = None, tls: Callable[[], ssl.SSLContext] = tls_context) -> None:
+    def __init__(self, *, limits: Limits | None = None, tls: Callable[[], ssl.SSLContext] = SYSTEM.context) -> None:
         self.limits = limits or Limits()
         self._tls = tls
         self._context: ssl.SSLContext | None = None

@@ -8,6 +8,7 @@ import aiohttp
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.agents import outbound
 from lambdaagent.agents.vouching import Voucher
+from lambdaagent.trust import SYSTEM, Trust
 
 _SECONDS = 15.0
 SIGNATURE = "X-A2A-Notification-Signature"
@@ -34,9 +35,10 @@ class Notifier(Protocol):
 
 
 class HttpNotifier:
-    def __init__(self, check: outbound.Check, *, voucher: Voucher | None = None) -> None:
+    def __init__(self, check: outbound.Check, *, voucher: Voucher | None = None, trust: Trust = SYSTEM) -> None:
         self._check = check
         self._voucher = voucher
+        self._trust = trust
         self._session: aiohttp.ClientSession | None = None
 
     def require(self, url: str) -> None:
@@ -49,7 +51,7 @@ class HttpNotifier:
 
     async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
         if self._session is None:
-            self._session = outbound.session(self._check, seconds=_SECONDS)
+            self._session = outbound.session(self._check, seconds=_SECONDS, trust=self._trust)
         headers = {"Content-Type": content_type}
         if config.credentials:
             headers["Authorization"] = f"{config.scheme or 'Bearer'} {config.credentials}"

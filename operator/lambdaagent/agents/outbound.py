@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from lambdaagent.trust import SYSTEM, Trust
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -70,11 +72,13 @@ def check_literal(url: str, check: Check) -> None:
     check(address)
 
 
-def session(check: Check, *, seconds: float) -> aiohttp.ClientSession:
+def session(check: Check, *, seconds: float, trust: Trust = SYSTEM) -> aiohttp.ClientSession:
     """No proxy of the environment, no cookies, no connection kept: each call stands for itself."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=seconds),
-        connector=aiohttp.TCPConnector(resolver=CheckedResolver(check), force_close=True, use_dns_cache=False),
+        connector=aiohttp.TCPConnector(
+            resolver=CheckedResolver(check), force_close=True, use_dns_cache=False, ssl=trust.context()
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )

@@ -6,7 +6,6 @@ meant, whatever the values hold.
 """
 
 import re
-import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -108,7 +107,3 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         return kept
     listed = {token.strip().lower() for token in named.split(",")}
     return [pair for pair in kept if pair[0].lower() not in listed]
-
-
-def tls_context() -> ssl.SSLContext:
-    return ssl.create_default_context()

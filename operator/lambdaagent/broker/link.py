@@ -8,12 +8,14 @@ the connection but must be visible to whoever waits for a confirm.
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 import structlog
-from pika import URLParameters, exceptions
+from pika import SSLOptions, URLParameters, exceptions
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 from lambdaagent.backoff import Backoff
@@ -21,6 +23,7 @@ from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.errors import UsageError
 from lambdaagent.service_urls import checked
+from lambdaagent.trust import SYSTEM, Trust, explain
 
 log = structlog.get_logger(__name__)
 
@@ -31,9 +34,11 @@ _CLOSE_TIMEOUT = 5.0
 
 
 class Link:
-    def __init__(self, *, url: str, name: str, heartbeat: int = 20, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, *, url: str, name: str, heartbeat: int = 20, backoff: Backoff | None = None, trust: Trust = SYSTEM
+    ) -> None:
         """Raises UsageError for what is no URL of RabbitMQ, without repeating it: there is a password in it."""
-        self._parameters = _parameters(url)
+        self._parameters = _parameters(url, trust)
         self._parameters.heartbeat = heartbeat
         self._parameters.stack_timeout = self._parameters.socket_timeout = _OPEN_TIMEOUT / 2
         self._parameters.client_properties = {"connection_name": name}
@@ -136,6 +141,8 @@ class Link:
     def _why(self, reason: BaseException) -> str:
         user, vhost = self._parameters.credentials.username, self._parameters.virtual_host
         for each in _causes(reason):
+            if isinstance(each, ssl.SSLCertVerificationError):
+                return f"cannot connect to RabbitMQ: {explain(each)}"
             code = each.reply_code if isinstance(each, exceptions.ConnectionClosedByBroker) else None
             if code == _ACCESS_REFUSED or isinstance(each, _LOGIN_REFUSED):
                 return f"login refused: RabbitMQ does not take the password of user {user!r}; see LAMBDAAGENT_AMQP_URL"
@@ -181,14 +188,17 @@ async def _close(raw: Any, lost: asyncio.Future[BaseException]) -> None:
         await asyncio.wait([lost], timeout=_CLOSE_TIMEOUT)
 
 
-def _parameters(url: str) -> URLParameters:
+def _parameters(url: str, trust: Trust) -> URLParameters:
     example = "amqp://user:password@host:5672/%2F"
-    checked(url, variable="LAMBDAAGENT_AMQP_URL", schemes=("amqp", "amqps"), example=example)
+    parts = checked(url, variable="LAMBDAAGENT_AMQP_URL", schemes=("amqp", "amqps"), example=example)
     try:
-        return URLParameters(url)
+        parameters = URLParameters(url)
     except (ValueError, TypeError, AttributeError, SyntaxError, OSError) as problem:
         cause = type(problem).__name__
         raise UsageError(f"LAMBDAAGENT_AMQP_URL has an option that pika does not take ({cause})") from None
+    if parts.scheme == "amqps" and "ssl_options" not in parse_qs(parts.query):
+        parameters.ssl_options = SSLOptions(trust.context())
+    return parameters
 
 
 def _causes(reason: BaseException) -> Iterator[BaseException]:

@@ -29,6 +29,7 @@ from lambdaagent.broker.upkeep import Upkeep
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.trust import SYSTEM, Trust
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +49,11 @@ class RabbitMQBroker:
         heartbeat: int = 20,
         look_every: float = 5.0,
         backoff: Backoff | None = None,
+        trust: Trust = SYSTEM,
     ) -> None:
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
-        self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff)
-        self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff)
+        self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
+        self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
         self._topology = Topology(self._out, queue_type=queue_type)
         self._publisher = Publisher(
             self._out, restore=self._restore, window=window, timeout=publish_timeout, backoff=self._backoff

@@ -70,12 +70,15 @@ def _read(data: str) -> bytes:
 async def _post(url: str, headers: "http.Headers", body: bytes) -> str:
     import aiohttp
 
+    from lambdaagent.cli.processes import read_settings
     from lambdaagent.events.destinations import hide
+    from lambdaagent.settings import TrustSettings
 
     timeout = aiohttp.ClientTimeout(total=60, sock_connect=10)
+    connector = aiohttp.TCPConnector(ssl=read_settings(TrustSettings).trust.context())
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
             session.post(url, headers=headers, data=body, allow_redirects=False) as answer,
         ):
             said = (await answer.content.read(1000)).decode("utf-8", "replace")

@@ -21,8 +21,9 @@ def migrate(
     from lambdaagent.settings import TaskSettings
     from lambdaagent.store import opening
 
-    database = read_settings(TaskSettings).database.get_secret_value()
-    said, good = asyncio.run(opening.migrate(database, check=check))
+    settings = read_settings(TaskSettings)
+    work = opening.migrate(settings.database.get_secret_value(), check=check, trust=settings.trust)
+    said, good = asyncio.run(work)
     typer.echo(said)
     if not good:
         raise typer.Exit(1)

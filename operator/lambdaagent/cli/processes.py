@@ -142,5 +142,7 @@ def read_settings(model: type[Settings]) -> Settings:
     try:
         return model()
     except ValidationError as error:
-        details = "; ".join(f"LAMBDAAGENT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+        # A default that depends on other settings is not made where one of them is wrong, which is said anyway.
+        wrong = [item for item in error.errors() if item["type"] != "default_factory_not_called"]
+        details = "; ".join(f"LAMBDAAGENT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in wrong)
         raise UsageError(details) from None

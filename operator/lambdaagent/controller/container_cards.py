@@ -23,6 +23,7 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey, Object
+from lambdaagent.trust import SYSTEM, Trust
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class ContainerCards:
     # Called with each agent whose card was read.
     changed: Callable[[AgentKey], None]
     backoff: Callable[[], Backoff] = lambda: Backoff(first=1.0, cap=15.0)
+    trust: Trust = SYSTEM
     _client: Client | None = field(default=None, init=False)
     _found: dict[AgentKey, Json] = field(default_factory=dict, init=False)
     _reading: dict[AgentKey, tuple[str, asyncio.Task[None]]] = field(default_factory=dict, init=False)
@@ -44,7 +46,7 @@ class ContainerCards:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Cards are read while the context is open."""
-        self._client = Client()
+        self._client = Client(tls=self.trust.context)
         try:
             yield
         finally:

@@ -21,6 +21,7 @@ from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.kube.events import utc_now
 from lambdaagent.status.lifecycle import Happening, Status, ready_condition
+from lambdaagent.trust import SYSTEM, Trust
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ class Herald:
     timeout: float = 10.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=8.0))
     now: Callable[[], datetime] = utc_now
+    trust: Trust = SYSTEM
     _waiting: asyncio.Queue[tuple[str, Event]] = field(default_factory=lambda: asyncio.Queue(_WAITING), init=False)
 
     def tell(self, obj: Object, happening: Happening, status: Status) -> None:
@@ -90,7 +92,10 @@ class Herald:
 
     async def _work(self) -> None:
         timeout = aiohttp.ClientTimeout(total=self.timeout)
-        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        connector = aiohttp.TCPConnector(ssl=self.trust.context())
+        async with aiohttp.ClientSession(
+            timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), connector=connector
+        ) as session:
             while True:
                 namespace, event = await self._waiting.get()
                 try:

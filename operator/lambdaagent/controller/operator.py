@@ -24,6 +24,7 @@ from lambdaagent.controller.container_cards import ContainerCards
 from lambdaagent.controller.evidence import Evidence
 from lambdaagent.controller.lifecycle import Herald
 from lambdaagent.controller.metrics import Metrics
+from lambdaagent.controller.own_image import with_sidecar_image
 from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
@@ -56,6 +57,7 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
                 retry_period=settings.lease_duration * 2 / 15,
             ),
         )
+        settings = await with_sidecar_image(client, settings)
         log.info("waiting for the lease", namespace=lease.namespace, identity=lease.identity, port=port)
         await lease.run(lambda: lead(client, settings, metrics=metrics, tell=tell, ready=ready))
 
@@ -69,7 +71,7 @@ async def _telling(settings: OperatorSettings, metrics: Metrics) -> AsyncIterato
         log.warning("no lifecycle events: LAMBDAAGENT_EVENTS_URL is empty, so there is no gateway to tell them to")
         yield _nobody
     else:
-        herald = Herald(settings.events_url, metrics.told)
+        herald = Herald(settings.events_url, metrics.told, trust=settings.trust)
         async with herald.run():
             yield herald.tell
 
@@ -134,8 +136,9 @@ async def _term(
             wake(owner)
 
     evidence = Evidence(client, served, wake, wake_owners, settings.namespaces)
-    prober = Prober(settings.ai_probe_seconds, wake)
-    cards = ContainerCards(wake)
+    trust = settings.trust
+    prober = Prober(settings.ai_probe_seconds, wake, trust=trust)
+    cards = ContainerCards(wake, trust=trust)
     reconciler = Reconciler(
         client,
         caches,

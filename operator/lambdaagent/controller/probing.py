@@ -22,6 +22,7 @@ import structlog
 from lambdaagent.agents import outbound
 from lambdaagent.children.base import AgentKey
 from lambdaagent.status.models import Answer, Endpoint, shown
+from lambdaagent.trust import SYSTEM, VARIABLE, Trust
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ class Prober:
     interval: float
     # Called with each agent whose endpoint answers differently now.
     changed: Callable[[AgentKey], None]
+    trust: Trust = SYSTEM
     _users: dict[Endpoint, set[AgentKey]] = field(default_factory=dict, init=False)
     _endpoints: dict[AgentKey, Endpoint] = field(default_factory=dict, init=False)
     _answers: dict[Endpoint, Answer] = field(default_factory=dict, init=False)
@@ -66,7 +68,7 @@ class Prober:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Endpoints are asked while the context is open."""
-        async with outbound.session(outbound.only_link_local, seconds=_DEADLINE) as session:
+        async with outbound.session(outbound.only_link_local, seconds=_DEADLINE, trust=self.trust) as session:
             self._session = session
             for endpoint in self._users:
                 self._begin(endpoint)
@@ -141,7 +143,7 @@ def _said(problem: Exception) -> str:
         case aiohttp.ClientConnectorDNSError():
             return "the host name does not resolve"
         case aiohttp.ClientConnectorCertificateError():
-            return "its certificate is not trusted"
+            return f"its certificate is not trusted; {VARIABLE} of the operator names further authorities"
         case aiohttp.ClientConnectorError():
             return os.strerror(problem.os_error.errno) if problem.os_error.errno else "cannot connect"
         case aiohttp.ServerDisconnectedError():

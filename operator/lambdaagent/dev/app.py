@@ -96,7 +96,8 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     stack.push_async_callback(store.close)
     broker = await stack.enter_async_context(_broker(options, store))
     directory, gates = Directory(), dict[Target, Gate]()
-    client = PatientClient(limits=Limits(connections=settings.agent_connections), gates=gates)
+    trust = settings.trust
+    client = PatientClient(limits=Limits(connections=settings.agent_connections), gates=gates, tls=trust.context)
     exchanges = _Exchanges()
     supervisor: Supervisor
 
@@ -120,6 +121,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         signer=signer,
         voucher=voucher,
         push_allow=[*LOOPBACK, *settings.push_allowed],
+        trust=trust,
         failed=failures.of_request,
         told=failures.of_task,
         shutdown_timeout=2.0,
@@ -180,7 +182,7 @@ async def _broker(options: Options, letters: DeadLetterStore) -> AsyncIterator[B
         async with InProcessBroker(bury=_burying(letters)) as twin:
             yield twin
         return
-    async with RabbitMQBroker(url=options.amqp, name="lambdaagent dev") as broker:
+    async with RabbitMQBroker(url=options.amqp, name="lambdaagent dev", trust=options.settings.trust) as broker:
         log.info("waiting for RabbitMQ")
         await broker.wait_ready()
         yield broker

@@ -5,6 +5,7 @@ with the cause when its process ended without ever taking one, and waits no long
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from lambdaagent.agents.client import Client, Response
 from lambdaagent.agents.errors import ConnectError, UpstreamTimeoutError
 from lambdaagent.agents.pool import Limits
 from lambdaagent.agents.wire import Target
+from lambdaagent.trust import SYSTEM
 
 
 class Gate:
@@ -62,9 +64,14 @@ class PatientClient(Client):
     """`gates` by the target that each stands before; another target is called as it is."""
 
     def __init__(
-        self, *, limits: Limits, gates: Mapping[Target, Gate], monotonic: Callable[[], float] = time.monotonic
+        self,
+        *,
+        limits: Limits,
+        gates: Mapping[Target, Gate],
+        monotonic: Callable[[], float] = time.monotonic,
+        tls: Callable[[], ssl.SSLContext] = SYSTEM.context,
     ) -> None:
-        super().__init__(limits=limits)
+        super().__init__(limits=limits, tls=tls)
         self._gates = gates
         self._monotonic = monotonic
 

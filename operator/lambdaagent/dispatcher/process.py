@@ -40,14 +40,15 @@ async def run(settings: DispatcherSettings) -> None:
         raise UsageError("LAMBDAAGENT_AMQP_URL is not set: the dispatcher delivers what is in RabbitMQ's queues")
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
-        opened = await open_store(settings.database.get_secret_value())
+        trust = settings.trust
+        opened = await open_store(settings.database.get_secret_value(), trust)
         stack.push_async_callback(opened.store.close)
         if not settings.database.get_secret_value():
             log.warning("deliveries are remembered in memory", next_step="set LAMBDAAGENT_DATABASE to share them")
-        client, clock, metrics = Client(), clocks.system(), Metrics()
+        client, clock, metrics = Client(tls=trust.context), clocks.system(), Metrics()
         stack.push_async_callback(client.close)
         broker = await stack.enter_async_context(
-            RabbitMQBroker(url=url, name="lambdaagent dispatcher", queue_type=settings.queue_type)
+            RabbitMQBroker(url=url, name="lambdaagent dispatcher", queue_type=settings.queue_type, trust=trust)
         )
         conditions = Conditions(api, metrics.error)
         handlers = Handlers(settings, broker, opened.store, client, clock, metrics)

@@ -37,7 +37,8 @@ async def run(settings: GatewaySettings) -> None:
         stack.push_async_callback(opened.store.close)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
         listing = Listing(watchers)
-        client = Client(limits=Limits(connections=settings.agent_connections))
+        trust = settings.trust
+        client = Client(limits=Limits(connections=settings.agent_connections), tls=trust.context)
         directory, clock = Directory(listing.of), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
@@ -67,6 +68,7 @@ async def run(settings: GatewaySettings) -> None:
             signer=signer,
             voucher=signing.voucher(settings, signer, clock),
             push_allow=settings.push_allowed,
+            trust=trust,
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
             **said(settings),
         )
@@ -101,7 +103,7 @@ async def _store(settings: GatewaySettings) -> Opened:
     database = settings.database.get_secret_value()
     if not database:
         log.warning("tasks are kept in memory", next_step="set LAMBDAAGENT_DATABASE to keep them")
-    opened = await open_store(database)
+    opened = await open_store(database, settings.trust)
     if (problem := opened.problem()) is not None:
         log.warning("store.not_ready", reason=problem)
     return opened
@@ -113,5 +115,5 @@ async def _amqp(settings: GatewaySettings) -> AsyncIterator[Broker | None]:
     if not url:
         yield None
         return
-    async with RabbitMQBroker(url=url, name="lambdaagent gateway") as broker:
+    async with RabbitMQBroker(url=url, name="lambdaagent gateway", trust=settings.trust) as broker:
         yield broker

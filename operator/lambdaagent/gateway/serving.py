@@ -35,6 +35,7 @@ from lambdaagent.tasks.carrying import Send
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.live import Limits
 from lambdaagent.tasks.pushing import Pusher, Store
+from lambdaagent.trust import SYSTEM, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ async def serve(
     signer: Signer | None = None,
     voucher: Voucher | None = None,
     push_allow: Sequence[outbound.Network] = (),
+    trust: Trust = SYSTEM,
     replica: str = "",
     limits: Limits | None = None,
     own_routes: Sequence[web.RouteDef] | None = None,
@@ -115,7 +117,7 @@ async def serve(
     bounds = limits or Limits()
     # A message of the largest body that is taken, its answer and a second turn have room.
     bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
-    notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher)
+    notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher, trust=trust)
     stack.push_async_callback(notifier.close)
     publish, teller = publishing(directory, exchanges, publisher), None
     if tell_tasks:

@@ -15,10 +15,11 @@ from typing import Any
 from lambdaagent.api import naming
 from lambdaagent.kube import resources as kinds
 from lambdaagent.kube.resources import Resource
+from lambdaagent.settings import INSTALLED_IN
 
 OPERATOR, GATEWAY, DISPATCHER = "lambdaagent-operator", "lambdaagent-gateway", "lambdaagent-dispatcher"
 ACCOUNTS = (OPERATOR, GATEWAY, DISPATCHER)
-NAMESPACE = "lambdaagent-system"
+NAMESPACE = INSTALLED_IN
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -67,6 +68,8 @@ OPERATOR_CLUSTER_RIGHTS: tuple[Right, ...] = (Right(kinds.CRD, _FOLLOW),)
 OPERATOR_OWN_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LEASE, ("create",)),
     Right(kinds.LEASE, ("get", "update"), names=(naming.LEASE,)),
+    # Its own, for the image; a Pod's name is not known before.
+    Right(kinds.POD, ("get",)),
 )
 GATEWAY_RIGHTS: tuple[Right, ...] = (Right(kinds.LAMBDA_AGENT, _FOLLOW),)
 # It says EventingReady on plain RabbitMQ.
@@ -107,7 +110,7 @@ def documents(*, namespace: str = NAMESPACE, namespaces: Sequence[str] = ()) -> 
     where a RoleBinding names it, and nothing is granted over the cluster.
     """
     bindings = [_binding(account, namespace, within=each) for each in namespaces or ("",) for account in ACCOUNTS]
-    own = f"{OPERATOR}-lease"
+    own = f"{OPERATOR}-own"
     return [
         *(_object("v1", "ServiceAccount", account, namespace) for account in ACCOUNTS),
         _role(OPERATOR, OPERATOR_RIGHTS if namespaces else (*OPERATOR_RIGHTS, *OPERATOR_CLUSTER_RIGHTS)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lambdaagent.errors import UsageError
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
+from lambdaagent.trust import SYSTEM, Trust
 
 if TYPE_CHECKING:
     from lambdaagent.store.postgres.store import PostgresStore
@@ -35,7 +36,7 @@ def is_postgres(database: str) -> bool:
     return database.startswith(("postgresql:", "postgres:"))
 
 
-async def open_store(database: str) -> Opened:
+async def open_store(database: str, trust: Trust = SYSTEM) -> Opened:
     """Raises UsageError, StoreUnusableError. A PostgreSQL that cannot be reached yet is no error but a problem."""
     if not database:
         return Opened(MemoryStore())
@@ -47,24 +48,24 @@ async def open_store(database: str) -> Opened:
         from lambdaagent.store.postgres.store import PostgresStore
     except ModuleNotFoundError as missing:
         raise UsageError(_MISSING.format(name=missing.name)) from None
-    store = await PostgresStore.open(database)
+    store = await PostgresStore.open(database, trust)
     return Opened(store, lambda: store.problem)
 
 
-async def open_letters(database: str) -> "SqliteLetters | PostgresStore":
+async def open_letters(database: str, trust: Trust = SYSTEM) -> "SqliteLetters | PostgresStore":
     """The dead letters alone, beside the processes that work. Raises UsageError, StoreError."""
     if not is_postgres(database):
         from lambdaagent.store.sqlite_letters import SqliteLetters
 
         return SqliteLetters(Path(database))
-    opened = await open_store(database)
+    opened = await open_store(database, trust)
     if (problem := opened.problem()) is not None:
         await opened.store.close()
         raise StoreError(problem)
     return opened.store  # type: ignore[return-value]  # a PostgreSQL's URL opens that
 
 
-async def migrate(database: str, *, check: bool = False) -> tuple[str, bool]:
+async def migrate(database: str, *, check: bool = False, trust: Trust = SYSTEM) -> tuple[str, bool]:
     """What to say, and whether the database has what this version needs. Raises UsageError, StoreError."""
     if not is_postgres(database):
         return "nothing to do: only a PostgreSQL is migrated by this command, a file when it is opened", True
@@ -73,7 +74,7 @@ async def migrate(database: str, *, check: bool = False) -> tuple[str, bool]:
         from lambdaagent.store.postgres.urls import DatabaseUrl
     except ModuleNotFoundError as missing:
         raise UsageError(_MISSING.format(name=missing.name)) from None
-    url = DatabaseUrl(database)
+    url = DatabaseUrl(database, trust)
     if check:
         found = await migrating.current(url)
         problem = schema.problem(found)

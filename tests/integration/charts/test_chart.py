@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,57 +10,26 @@ from typing import Any
 import pytest
 import yaml
 from charts import generate
-from pydantic_settings import BaseSettings
 from tests.e2e import image
+from tests.integration.charts.rendered import (
+    PROCESSES,
+    RABBITMQ,
+    SECRET,
+    container,
+    environment,
+    find,
+    helm,
+    on_rabbitmq,
+    render,
+    started_with,
+)
 from tests.parts import fetch
 
 from lambdaagent.kube import rights
-from lambdaagent.settings import DispatcherSettings, GatewaySettings, Installation, OperatorSettings
+from lambdaagent.settings import DispatcherSettings, EventsSettings, Installation
 
 ROOT = Path(__file__).parents[3]
 CONTAINERFILES = [ROOT / "Containerfile", *sorted(ROOT.glob("examples/*/Containerfile"))]
-PROCESSES: dict[str, type[BaseSettings]] = {
-    "operator": OperatorSettings,
-    "gateway": GatewaySettings,
-    "dispatcher": DispatcherSettings,
-}
-SECRET = {"name": "own", "key": "value"}
-RABBITMQ: dict[str, Any] = {"dispatcher": {"enabled": True}, "rabbitmq": {"existingSecret": "mq", "key": "address"}}
-
-
-def helm(*args: str, values: Any = None) -> subprocess.CompletedProcess[str]:
-    command = [str(fetch.go_part("helm")), *args, "--kube-version", generate.KUBERNETES, "--values", "-"]
-    return subprocess.run(command, input=json.dumps(values or {}), capture_output=True, text=True, check=False)
-
-
-def render(values: Any = None) -> list[dict[str, Any]]:
-    done = helm("template", "lambdaagent", str(generate.CHART), "--namespace", "somewhere", values=values)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
-
-
-def on_rabbitmq(values: Any = None) -> list[dict[str, Any]]:
-    """Rendered with the dispatcher, so that all processes are there."""
-    values = values or {}
-    return render(RABBITMQ | values | {"dispatcher": RABBITMQ["dispatcher"] | values.get("dispatcher", {})})
-
-
-def find(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
-    (found,) = [each for each in documents if each["kind"] == kind and each["metadata"]["name"] == name]
-    return found
-
-
-def container(documents: list[dict[str, Any]], process: str) -> dict[str, Any]:
-    (found,) = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]["template"]["spec"]["containers"]
-    return dict(found)
-
-
-def environment(documents: list[dict[str, Any]], process: str) -> dict[str, dict[str, Any]]:
-    """The variables by name; each stands there once."""
-    entries = container(documents, process)["env"]
-    found = {entry["name"]: entry for entry in entries}
-    assert len(found) == len(entries)
-    return found
 
 
 def test_what_follows_from_the_code_is_up_to_date() -> None:
@@ -121,7 +89,7 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
     values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
     env = environment(render({process: values}), process)
     for name in PROCESSES[process].model_fields:
-        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces", "amqp_url"):
+        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces", "amqp_url", "ca_file"):
             continue
         entry, key = env[f"LAMBDAAGENT_{name.upper()}"], generate.camel(name)
         if key in settings:
@@ -138,7 +106,7 @@ def test_the_dispatcher_has_its_own_settings_and_those_that_the_operator_has() -
         {"operator": {"settings": shared | {"eventing": "rabbitmq"}}, "dispatcher": {"settings": own}}
     )
     env, operator = environment(documents, "dispatcher"), environment(documents, "operator")
-    for name in DispatcherSettings.model_fields.keys() - {"host", "namespaces", "amqp_url"}:
+    for name in DispatcherSettings.model_fields.keys() - {"host", "namespaces", "amqp_url", "pod_namespace", "ca_file"}:
         variable, key = f"LAMBDAAGENT_{name.upper()}", generate.camel(name)
         if name in Installation.model_fields:
             assert env[variable] == operator[variable]
@@ -213,14 +181,31 @@ def test_a_wrong_value_is_refused_by_its_place(values: Any, place: str) -> None:
     assert place in done.stderr
 
 
-def test_the_addresses_are_those_of_the_namespace_unless_said_otherwise() -> None:
-    def urls(values: Any) -> dict[str, str]:
-        env = container(render(values), "operator")["env"]
-        return {entry["name"]: entry["value"] for entry in env if entry["name"].endswith("S_URL")}
-
-    domain = {"operator": {"settings": {"clusterDomain": "example.org"}}}
-    assert urls(domain) == {"LAMBDAAGENT_EVENTS_URL": "http://lambdaagent-events.somewhere.svc.example.org"}
-    assert urls({"operator": {"settings": {"eventsUrl": ""}}}) == {"LAMBDAAGENT_EVENTS_URL": ""}
+@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize(
+    ("settings", "gateway", "events"),
+    [
+        (
+            {},
+            "http://lambdaagent-gateway.somewhere.svc.cluster.local",
+            "http://lambdaagent-events.somewhere.svc.cluster.local",
+        ),
+        (
+            {"clusterDomain": "example.org"},
+            "http://lambdaagent-gateway.somewhere.svc.example.org",
+            "http://lambdaagent-events.somewhere.svc.example.org",
+        ),
+        ({"eventsUrl": ""}, "http://lambdaagent-gateway.somewhere.svc.cluster.local", ""),
+        ({"eventsUrl": "http://e"}, "http://lambdaagent-gateway.somewhere.svc.cluster.local", "http://e"),
+    ],
+)
+def test_the_addresses_are_those_of_the_namespace_unless_said_otherwise(
+    process: str, settings: dict[str, str], gateway: str, events: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started_with(on_rabbitmq({"operator": {"settings": settings}}), process, monkeypatch)
+    # The gateway's own model knows no addresses: the command that is run in its pod reads them.
+    found = (EventsSettings if process == "gateway" else PROCESSES[process])()
+    assert (found.gateway_url, found.events_url) == (gateway, events)
 
 
 @pytest.mark.parametrize("process", PROCESSES)

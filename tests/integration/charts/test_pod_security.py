@@ -1,7 +1,7 @@
 """The chart's own pods, in the namespace that its manifests make: one that admits restricted pods only."""
 
 import pytest
-from tests.integration.charts.test_chart import PROCESSES, find, on_rabbitmq, render
+from tests.integration.charts.rendered import PROCESSES, find, on_rabbitmq, render
 from tests.parts import pods
 from tests.parts.kubernetes import KubeApiserver
 

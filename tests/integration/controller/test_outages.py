@@ -135,12 +135,12 @@ async def test_a_leader_that_is_cut_off_writes_no_more_and_another_one_leads(
     direct = Path(str(kube_apiserver.kubeconfig_for(namespace=cluster.namespace)))
     cut = kube_apiserver.kubeconfig_for(url=f"https://127.0.0.1:{line.port}", namespace=cluster.namespace)
     monkeypatch.setenv("KUBECONFIG", str(cut))
-    await start(POD_NAME="first")
+    await start(POD_NAME="first", gateway_image="example.com/gateway:1")
     await asyncio.to_thread(cluster.apply, "one", {})
     await eventually(lambda: cluster.find(KNATIVE, "services", "one"))
     line.partition()
     monkeypatch.setenv("KUBECONFIG", str(direct))
-    await start(POD_NAME="second")
+    await start(POD_NAME="second", gateway_image="example.com/gateway:1")
     lease = f"/apis/coordination.k8s.io/v1/namespaces/{cluster.namespace}/leases/lambdaagent-operator"
     held = cluster.rest.get(lease)["spec"]
     assert held["holderIdentity"].startswith("second_")

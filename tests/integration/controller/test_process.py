@@ -25,6 +25,7 @@ def launch(kubeconfig: Path, witness: None, namespace: str) -> Iterator[Launch]:
             "KUBECONFIG": str(kubeconfig),
             "POD_NAMESPACE": namespace,
             "POD_NAME": name,
+            "LAMBDAAGENT_GATEWAY_IMAGE": "example.com/gateway:1",
             "LAMBDAAGENT_LEASE_DURATION": "3",
             "LAMBDAAGENT_HOST": "127.0.0.1",
             "LAMBDAAGENT_PORT": "0",

@@ -136,6 +136,11 @@ def test_the_lease_is_held_in_one_namespace_only(operator: Rest, applied: str) -
         assert not may(operator, action, OTHER)
 
 
+def test_a_pod_can_be_read_by_its_name_in_one_namespace_only(operator: Rest, applied: str) -> None:
+    assert may(operator, "get pods", applied)
+    assert not may(operator, "get pods", OTHER)
+
+
 def test_the_gateway_only_follows_agents(gateway: Rest, applied: str) -> None:
     assert may(gateway, f"watch lambdaagents.{LAMBDA}", "")
     for action in (

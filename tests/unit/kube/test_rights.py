@@ -56,7 +56,7 @@ def test_for_a_list_of_namespaces_nothing_is_granted_over_the_cluster() -> None:
         ("shop", "ClusterRole", "lambdaagent-operator"),
         ("shop", "ClusterRole", "lambdaagent-gateway"),
         ("shop", "ClusterRole", "lambdaagent-dispatcher"),
-        ("home", "Role", "lambdaagent-operator-lease"),
+        ("home", "Role", "lambdaagent-operator-own"),
     }
     identities = [(document["kind"], *sorted(_where(document))) for document in documents]
     assert len(set(identities)) == len(identities), "one overwrites another"

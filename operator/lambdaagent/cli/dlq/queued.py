@@ -11,6 +11,7 @@ from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.errors import EventError
+from lambdaagent.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ class QueuedLetters:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, namespaces: Sequence[str]) -> AsyncIterator[QueuedLetters]:
+async def opened(url: str, namespaces: Sequence[str], trust: Trust) -> AsyncIterator[QueuedLetters]:
     """Raises UsageError, which does not repeat the URL: there is a password in it."""
-    link = Link(url=url, name="lambdaagent events dlq")
+    link = Link(url=url, name="lambdaagent events dlq", trust=trust)
     link.start()
     try:
         yield QueuedLetters(link, namespaces)

@@ -69,7 +69,7 @@ async def _sources(wanted: Wanted, data: Path | None) -> AsyncIterator[list[Sour
             from lambdaagent.cli.dlq import queued
 
             if namespaces:
-                sources.append(await stack.enter_async_context(queued.opened(amqp, namespaces)))
+                sources.append(await stack.enter_async_context(queued.opened(amqp, namespaces, settings.trust)))
             elif sources and not wanted.ids:
                 say(f"warning: without its queues; {_NAMESPACE}")
             else:

@@ -16,7 +16,7 @@ from lambdaagent.events.delivery import number
 from lambdaagent.events.destinations import agent_of, hide
 from lambdaagent.events.errors import EventError
 from lambdaagent.events.letters import REDRIVE
-from lambdaagent.settings import Installation
+from lambdaagent.settings import EventsSettings
 from lambdaagent.store.opening import open_letters
 from lambdaagent.store.records import DeadLetter, Letters
 
@@ -35,7 +35,7 @@ class _Store(Protocol):
 @dataclass(frozen=True, slots=True)
 class StoredLetters:
     store: _Store
-    installation: Installation
+    installation: EventsSettings
 
     async def newest(self, wanted: Wanted, *, limit: int | None) -> list[Found]:
         found: list[Found] = []
@@ -84,9 +84,10 @@ class StoredLetters:
         keys, base = self.installation.keys, self.installation.events_url
         segment = f"/{capability.sign(keys, namespace=namespace, use='to', agent=name)}" if keys else ""
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT, sock_connect=10)
+        connector = aiohttp.TCPConnector(ssl=self.installation.trust.context())
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
+                aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
                 session.post(
                     f"{base}/events/{namespace}/to/{name}{segment}", headers=headers, data=body, allow_redirects=False
                 ) as answer,
@@ -104,10 +105,10 @@ class StoredLetters:
 
 
 @contextlib.asynccontextmanager
-async def opened(database: str, installation: Installation) -> AsyncIterator[StoredLetters]:
-    store = await open_letters(database)
+async def opened(database: str, settings: EventsSettings) -> AsyncIterator[StoredLetters]:
+    store = await open_letters(database, settings.trust)
     try:
-        yield StoredLetters(store, installation)
+        yield StoredLetters(store, settings)
     finally:
         await store.close()
 

@@ -46,7 +46,7 @@ async def migrate(url: DatabaseUrl, *, to: str = "head") -> list[str]:
 async def _run(url: DatabaseUrl, work: Callable[[sa.Connection], Found]) -> Found:
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(
-            url.secret, timeout=10, server_settings={"application_name": "lambdaagent migrate"}
+            url.secret, ssl=url.tls, timeout=10, server_settings={"application_name": "lambdaagent migrate"}
         )
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)

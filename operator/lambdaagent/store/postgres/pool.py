@@ -73,6 +73,7 @@ class Pool:
         """One of its own, beside the pool."""
         connection: Connection = await asyncpg.connect(
             self.url.secret,
+            ssl=self.url.tls,
             timeout=_CONNECT,
             command_timeout=_STATEMENT,
             connection_class=Connection,
@@ -115,6 +116,7 @@ class Pool:
                 if self._pool is None:
                     self._pool = await asyncpg.create_pool(
                         self.url.secret,
+                        ssl=self.url.tls,
                         min_size=0,
                         max_size=self._size,
                         timeout=_CONNECT,

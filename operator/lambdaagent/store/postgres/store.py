@@ -25,6 +25,7 @@ from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.postgres.writing import Writing
 from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
 from lambdaagent.store.snapshots import Snapshots
+from lambdaagent.trust import SYSTEM, Trust
 
 
 class PostgresStore:
@@ -44,9 +45,9 @@ class PostgresStore:
         self._snapshots = Snapshots(allowed=False)
 
     @classmethod
-    async def open(cls, url: str) -> "PostgresStore":
+    async def open(cls, url: str, trust: Trust = SYSTEM) -> "PostgresStore":
         """Raises UsageError for what is no URL of a PostgreSQL."""
-        store = cls(Pool(DatabaseUrl(url)))
+        store = cls(Pool(DatabaseUrl(url, trust)))
         await store.look()
         return store
 

@@ -1,0 +1,63 @@
+"""The image of sidecars: what LAMBDAAGENT_GATEWAY_IMAGE names, else the one that this process itself runs from.
+
+An overlay that changes the images of a manifest changes containers and not variables, so the container is asked: its
+Pod is read once, before anything is reconciled. Invariant: a process in a Pod that tells no image does not start.
+Without an image, sidecars would be taken out of pods that have them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.errors import PermanentError, TemporaryError, UsageError
+from lambdaagent.kube import objects
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.objects import Document
+from lambdaagent.kube.resources import POD
+from lambdaagent.settings import OperatorSettings
+
+CONTAINER = "operator"
+_REMEDY = "or set LAMBDAAGENT_GATEWAY_IMAGE to the image of this installation"
+log = structlog.get_logger(__name__)
+
+
+async def with_sidecar_image(
+    client: Client, settings: OperatorSettings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> OperatorSettings:
+    """The settings with the image filled in; outside of a Pod (no POD_NAME) it stays empty.
+
+    Waits for an API server that does not answer. Raises UsageError where the Pod does not tell the image.
+    """
+    if settings.gateway_image or not settings.pod_name:
+        return settings
+    namespace, backoff = settings.pod_namespace or client.namespace, Backoff()
+    while True:
+        try:
+            pod = await objects.get(client, POD, name=settings.pod_name, namespace=namespace)
+            break
+        except TemporaryError as problem:
+            seconds = backoff.next()
+            log.warning("sidecar.image_unknown", problem=str(problem), seconds=round(seconds, 1))
+            await sleep(seconds)
+        except PermanentError as problem:
+            raise UsageError(
+                f"the image of sidecars is this Pod's own, which cannot be read: {problem} Apply the roles that "
+                f"`lambdaagent rbac` prints, {_REMEDY}"
+            ) from problem
+    image = _image(pod, f"{namespace}/{settings.pod_name}")
+    log.info("sidecar.image_found", image=image)
+    return settings.model_copy(update={"gateway_image": image})
+
+
+def _image(pod: Document, name: str) -> str:
+    """Of the container with our name: what else is in the Pod was injected and has its own place in the list."""
+    images = {unit["name"]: str(unit.get("image") or "") for unit in pod["spec"]["containers"]}
+    if not images.get(CONTAINER):
+        there = ", ".join(sorted(images))
+        raise UsageError(
+            f"the image of sidecars is that of the container {CONTAINER!r}, which is not in Pod {name} (it has: "
+            f"{there}): name the operator's container so, {_REMEDY}"
+        )
+    return images[CONTAINER]

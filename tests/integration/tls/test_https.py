@@ -1,0 +1,113 @@
+"""https by a private authority: clients of the operator and the gateway accept it with the file, and not without."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from tests.integration.controller.conftest import Cluster, eventually
+from tests.parts import roles
+from tests.parts.authority import Authority, authority
+from tests.parts.knative import mark_ready
+from tests.parts.kubernetes import KubeApiserver
+
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.agents import outbound
+from lambdaagent.agents.notifying import HttpNotifier, RefusedError
+from lambdaagent.controller.operator import run
+from lambdaagent.kube import rights
+from lambdaagent.settings import OperatorSettings
+from lambdaagent.trust import SYSTEM, read
+
+
+@dataclass
+class Server:
+    """Lists a model, serves a card, and takes everything that is posted."""
+
+    url: str = ""
+    posted: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Authority:
+    return authority(tmp_path / "private")
+
+
+@asynccontextmanager
+async def serving(by: Authority) -> AsyncIterator[Server]:
+    found = Server()
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"models": [{"name": "llama3.2:3b"}]})
+
+    async def post(request: web.Request) -> web.Response:
+        found.posted.append(request.headers.get("ce-type", request.path))
+        return web.Response(status=202)
+
+    app = web.Application()
+    app.add_routes([web.get("/api/tags", models), web.post("/{path:.*}", post)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=by.server()).start()
+    found.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with the file", "without"])
+async def test_the_operator_asks_and_tells(
+    known: bool, private: Authority, kube_apiserver: KubeApiserver, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(kube_apiserver, namespace)
+    with roles.applied(kube_apiserver, namespace):
+        account = await asyncio.to_thread(roles.kubeconfig, kube_apiserver, namespace, rights.OPERATOR)
+        monkeypatch.setenv("KUBECONFIG", str(account))
+        async with serving(private) as server:
+            settings = OperatorSettings(
+                POD_NAMESPACE=namespace,
+                namespaces=(namespace,),
+                host="127.0.0.1",
+                port=0,
+                eventing="none",
+                events_url=server.url,
+                lifecycle_events=True,
+                ca_file=str(private.ca) if known else "",
+            )
+            working = asyncio.create_task(run(settings))
+            try:
+                spec = {"ai": {"endpoint": server.url, "model": "llama3.2:3b"}}
+                await asyncio.to_thread(cluster.apply, "asks", spec)
+                await eventually(lambda: cluster.find("serving.knative.dev/v1", "services", "asks"))
+                mark_ready(cluster.rest, "Service", namespace=namespace, name="asks")
+                status = "True" if known else "False"
+                said = await eventually(lambda: cluster.has("asks", "AIReady", status))
+                if known:
+                    await eventually(lambda: any("created" in each for each in server.posted))
+                else:
+                    assert "LAMBDAAGENT_CA_FILE" in said["message"]
+                    assert server.posted == []
+            finally:
+                working.cancel()
+                await asyncio.wait([working])
+
+
+async def test_push_receivers_are_notified(private: Authority) -> None:
+    async with serving(private) as server:
+        config = PushConfig(url=f"{server.url}/push")
+        for trust in (SYSTEM, read(str(private.ca))):
+            notifier = HttpNotifier(outbound.only_link_local, trust=trust)
+            try:
+                if trust is SYSTEM:
+                    with pytest.raises(RefusedError):
+                        await notifier.post(config, content_type="application/json", body=b"{}")
+                    assert server.posted == []
+                else:
+                    await notifier.post(config, content_type="application/json", body=b"{}")
+            finally:
+                await notifier.close()
+        assert server.posted == ["/push"]
