@@ -47,7 +47,7 @@ async def run(settings: DispatcherSettings) -> None:
         client, clock, metrics = Client(), clocks.system(), Metrics()
         stack.push_async_callback(client.close)
         broker = await stack.enter_async_context(
-            RabbitMQBroker(url=url, name="lambdaagent dispatcher", queue_type=settings.queue_type)
+            RabbitMQBroker(url=url, name="lambdaagent dispatcher", queue_type=settings.queue_type, died=metrics.death)
         )
         conditions = Conditions(api, metrics.error)
         handlers = Handlers(settings, broker, opened.store, client, clock, metrics)
