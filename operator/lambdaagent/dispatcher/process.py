@@ -65,7 +65,7 @@ async def run(settings: DispatcherSettings) -> None:
 
         def why_not_ready() -> str | None:
             if not broker.ready:
-                return "RabbitMQ is not connected"
+                return broker.problem
             if (missing := opened.problem()) is not None:
                 return missing
             return None if serving.standing else "the queues are not declared yet"

@@ -1,5 +1,8 @@
 """The dispatcher process between a real API server, a real RabbitMQ and agents: what it makes, delivers and says."""
 
+import urllib.error
+from pathlib import Path
+
 import pytest
 from tests.integration.broker.conftest import Inbox
 from tests.integration.dispatcher.world import Agents, Container
@@ -143,3 +146,27 @@ async def test_what_an_agent_had_goes_with_it(
     assert foreign in exchanges
     await broker.remove_exchange(foreign)
     await broker.remove_queue(foreign)
+
+
+async def test_readiness_says_why_rabbitmq_cannot_be_used_and_no_password(
+    settings: dict[str, str], own_rabbitmq: RabbitMQ, tmp_path: Path
+) -> None:
+    wrong = settings | {"LAMBDAAGENT_AMQP_URL": own_rabbitmq.url.replace("guest:guest", "guest:hunter2")}
+    found = Running("dispatcher", tmp_path / "dispatcher", wrong)
+    found.folder.mkdir()
+    found.launch()
+    try:
+        await eventually(lambda: "login refused" in readiness(found), within=60)
+        assert "'guest'" in readiness(found)
+        assert "hunter2" not in readiness(found)
+    finally:
+        found.stop()
+
+
+def readiness(process: Running) -> str:
+    try:
+        return process.get("/readyz")
+    except urllib.error.HTTPError as problem:
+        return problem.read().decode()
+    except OSError:
+        return ""
