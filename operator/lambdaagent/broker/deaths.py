@@ -39,6 +39,7 @@ _KEPT = 1000
 """Queues with reasons that are remembered at most; the oldest go first."""
 _RECALL_SECONDS = 5.0
 _REFUSED_SECONDS = 600.0
+_NEEDED = "RabbitMQ 3.10 or newer is needed, and its user's rights on lambdaagent.*"
 _MATCH = "all-with-x"
 """Compares `x-` headers too: since RabbitMQ 3.10, and refused before."""
 
@@ -76,7 +77,7 @@ class DeathWatch:
                     self.bound = frozenset()
                     await channel.close()
             except TopologyError as problem:
-                log.warning("deaths.not_watched", problem=str(problem), next_step="RabbitMQ 3.10 or newer is needed")
+                log.warning("deaths.not_watched", problem=str(problem), next_step=_NEEDED)
                 await asyncio.sleep(_REFUSED_SECONDS)
             except LambdaAgentError as problem:
                 log.info("deaths.not_watched", problem=str(problem))

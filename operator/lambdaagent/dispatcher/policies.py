@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 
 from lambdaagent.broker.protocol import Deaths
 from lambdaagent.children.topology import Topology
-from lambdaagent.events.letters import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN
+from lambdaagent.events.letters import BY_RABBITMQ, OWN_EXPIRATION
 
-_KEYS = {EXPIRED: "message-ttl", TOO_MANY: "max-length or max-length-bytes", TOO_OFTEN: "delivery-limit"}
 _BY_POLICY = (
     "see rabbitmqctl list_policies and list_operator_policies, change what applies to {queue}, then: "
     "lambdaagent events dlq redrive --all -n {namespace} --agent {name}"
@@ -52,7 +51,7 @@ def moment(at: float) -> str:
 
 
 def _cause(reason: str, told: Told) -> str:
-    key = _KEYS.get(reason)
+    key = BY_RABBITMQ.get(reason)
     why = f"a policy's {key} took them" if key else "the expiration that their publisher set was over"
     events = "1 event" if told.least == 1 else f"{told.least} events"
     return f"at least {events} since {moment(told.since)}, untried or with attempts left ({why})"

@@ -17,8 +17,8 @@ from lambdaagent.events.errors import EventError
 
 NO_ANSWER = -1
 EXPIRED, TOO_MANY, TOO_OFTEN = "expired", "maxlen", "delivery_limit"
-BY_RABBITMQ = (EXPIRED, TOO_MANY, TOO_OFTEN)
-"""RabbitMQ's own reasons: no consumer rejected the message."""
+BY_RABBITMQ = {EXPIRED: "message-ttl", TOO_MANY: "max-length or max-length-bytes", TOO_OFTEN: "delivery-limit"}
+"""RabbitMQ's own reasons, where no consumer rejected the message, and the keys of policies that lead to them."""
 OWN_EXPIRATION = "expiration"
 """Ours for `expired` where the message itself brought its time to live, and no policy."""
 _AGENT, REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT = (
@@ -96,7 +96,7 @@ def death_by_rabbitmq(headers: Mapping[str, Any]) -> Death | None:
     """
     death = _last_death(headers)
     queue, reason = death.get("queue"), death.get("reason")
-    if not isinstance(queue, str) or reason not in BY_RABBITMQ:
+    if not isinstance(queue, str) or not isinstance(reason, str) or reason not in BY_RABBITMQ:
         return None
     if reason == EXPIRED and "original-expiration" in death:
         reason = OWN_EXPIRATION
@@ -163,7 +163,11 @@ def _last_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _by_rabbitmq(death: Mapping[str, Any]) -> str:
     reason = death.get("reason")
-    return f"RabbitMQ gave it up ({reason}) in queue {death.get('queue')}" if isinstance(reason, str) else ""
+    if not isinstance(reason, str):
+        return ""
+    key = BY_RABBITMQ.get(reason) if "original-expiration" not in death else None
+    policy = f": a policy's {key}, see rabbitmqctl list_policies" if key else ""
+    return f"RabbitMQ gave it up ({reason}) in queue {death.get('queue')}{policy}"
 
 
 def agent_of_queue(queue: Any) -> str:

@@ -71,7 +71,10 @@ def test_what_rabbitmq_itself_gave_up_names_the_queue_that_it_was_in() -> None:
     message = replace(EVENT, headers={**EVENT.headers, **headers})
     cause = letters.cause_of(message)
     assert (cause.agent, cause.at, cause.code) == ("shop/cart", moment.timestamp(), NO_ANSWER)
-    assert cause.reason == "RabbitMQ gave it up (delivery_limit) in queue lambdaagent.shop.agent.cart"
+    assert cause.reason == (
+        "RabbitMQ gave it up (delivery_limit) in queue lambdaagent.shop.agent.cart: a policy's delivery-limit, "
+        "see rabbitmqctl list_policies"
+    )
     assert letters.bare(message) == EVENT
 
 
