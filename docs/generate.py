@@ -11,6 +11,7 @@ from lambdaagent.api.crd import crd
 from lambdaagent.api.forms import FORMS
 from lambdaagent.children.forwards import FINE, Verdict
 from lambdaagent.children.reasons import Reason
+from lambdaagent.dispatcher.reasons import Reason as DispatcherReason
 from lambdaagent.status.decide import GATES, OPERATOR_CONDITIONS
 
 PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"
@@ -143,6 +144,9 @@ def _conditions() -> str:
     lines = ["## Conditions", "", f"`Ready` is true where {', '.join(f'`{kind}`' for kind in GATES)} are."]
     lines += ["All there may be: " + ", ".join(f"`{kind}`" for kind in ["Ready", *kinds]) + "."]
     lines += [f"`ForwardsResolved` is false for {verdicts}."]
+    lines += ["", "On plain RabbitMQ the dispatcher says `EventingReady`:", ""]
+    lines += ["| reason | status | meaning |", "|---|---|---|"]
+    lines += [f"| `{reason}` | {reason.holds} | {reason.meaning} |" for reason in DispatcherReason]
     return "\n".join(lines) + "\n"
 
 

@@ -20,6 +20,11 @@ from lambdaagent.events.letters import REASON
 # A header frame must fit into one frame of 128 kB, or the whole connection is closed.
 _HEADERS_LIMIT = 80_000
 _LETTER_LIMIT = 120_000  # what was carried before must be, with the cause of its death
+# AMQP does not say which queue, nor why; there are these two causes.
+_REFUSED = (
+    "RabbitMQ refused the event for now (nack): a queue that takes it is full by a policy's max-length or "
+    "max-length-bytes (see rabbitmqctl list_policies), or has lost its nodes; publish it again"
+)
 _BODY_LIMIT = 16 * 2**20  # RabbitMQ 4's default; beyond it the channel is closed
 
 
@@ -87,7 +92,7 @@ class ConfirmChannel:
             if good:
                 answer.set_result(routed)
             else:
-                answer.set_exception(NotConfirmedError("RabbitMQ refused the event for now (nack); publish it again"))
+                answer.set_exception(NotConfirmedError(_REFUSED))
 
     def _on_closed(self, closed: asyncio.Future[BaseException]) -> None:
         pending, self._pending = self._pending, OrderedDict()

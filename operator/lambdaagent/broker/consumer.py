@@ -20,6 +20,7 @@ from lambdaagent.broker.delays import Delays
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
+from lambdaagent.broker.log_limit import LogLimit
 from lambdaagent.broker.protocol import REQUEUE, Delivery, Handler, Outcome, Verdict
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
@@ -66,6 +67,7 @@ class Consumer(ABC):
     drain_timeout: float = 30.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=15.0))
     now: Callable[[], float] = time.time
+    logged: LogLimit = field(default_factory=LogLimit)
     session: int = field(default=0, init=False)
     stopping: bool = field(default=False, init=False)
     # When the next channel is opened: a queue that pauses is nobody's meanwhile.
@@ -127,6 +129,7 @@ class Consumer(ABC):
                 channel = await self.link.channel()
                 try:
                     await self._consume(channel)
+                    self.logged.over(self.queue)
                     attempt = 1
                     await asyncio.wait([channel.closed])
                     paused = self.pause_until > self.now()
@@ -138,7 +141,8 @@ class Consumer(ABC):
             except LambdaAgentError as problem:
                 if isinstance(problem, MissingError):
                     self.lost()
-                log.warning("cannot consume", queue=self.queue, problem=str(problem))
+                if self.logged.news(self.queue, str(problem)):
+                    log.warning("cannot consume", queue=self.queue, problem=str(problem))
             if not paused:
                 await asyncio.sleep(self.backoff.delay(attempt))
                 attempt += 1

@@ -15,10 +15,12 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError
 from lambdaagent.broker.protocol import (
+    NO_DEATHS,
     NO_LOSSES,
     NONE,
     REQUEUE,
     Binding,
+    Deaths,
     Delivery,
     Handler,
     Loss,
@@ -99,6 +101,10 @@ class InProcessBroker:
     @property
     def losses(self) -> Mapping[str, Loss]:
         return NO_LOSSES
+
+    @property
+    def deaths(self) -> Mapping[tuple[str, str], Deaths]:
+        return NO_DEATHS
 
     async def wait_ready(self) -> None:
         return None

@@ -88,6 +88,18 @@ class Loss:
 NO_LOSSES: Mapping[str, Loss] = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class Deaths:
+    """Messages that the broker itself gave up, without a handler's decision: somebody limits its queues."""
+
+    count: int  # at least so many
+    since: float  # seconds since the epoch; after an hour without any it begins anew
+    at: float  # of the latest
+
+
+NO_DEATHS: Mapping[tuple[str, str], Deaths] = MappingProxyType({})
+
+
 class Broker(Protocol):
     @property
     def ready(self) -> bool:
@@ -102,6 +114,11 @@ class Broker(Protocol):
     @property
     def losses(self) -> Mapping[str, Loss]:
         """By name: what was declared here and was gone later. It is made again within seconds; what it held is lost."""
+        ...
+
+    @property
+    def deaths(self) -> Mapping[tuple[str, str], Deaths]:
+        """By queue and reason (`events.letters.BY_RABBITMQ`, `OWN_EXPIRATION`). They lie among the dead letters."""
         ...
 
     async def wait_ready(self) -> None: ...

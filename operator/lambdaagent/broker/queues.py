@@ -20,6 +20,12 @@ async def ensure(channel: Channel, queue: str, *, queue_type: str = QUORUM, **ar
     )
 
 
+async def ensure_exclusive(channel: Channel, queue: str, **arguments: Any) -> None:
+    """Of this connection alone, and gone with it. Always classic: a virtual host's default may be another type."""
+    kind = {"x-queue-type": "classic"}
+    await channel.call(channel.raw.queue_declare, queue=queue, exclusive=True, arguments=kind | _named(arguments))
+
+
 async def ensure_agent(channel: Channel, queue: str, *, queue_type: str, dead_letters: str | None) -> None:
     """One consumer at a time, so that an agent's parallelism and order hold across processes (decision 0015)."""
     letters = {"dead_letter_exchange": dead_letters} if dead_letters is not None else {}

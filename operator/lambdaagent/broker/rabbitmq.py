@@ -3,11 +3,12 @@
 RabbitMQ stops reading from connections that publish while it is short of memory; acknowledgements on the same
 connection would be stuck behind it. After every reconnection the declared topology is made again before anything is
 published, so that a broker which lost its state does not swallow events as unroutable; in between, `upkeep` looks.
+What RabbitMQ dead-letters by itself, `deaths` hears of.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -16,13 +17,14 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker import queues
 from lambdaagent.broker.consumer import Consumer, buried
+from lambdaagent.broker.deaths import DeathWatch
 from lambdaagent.broker.delays import Delays
-from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError
+from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError, TopologyError
 from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.ordered import OrderedConsumer
 from lambdaagent.broker.parallel import ParallelConsumer
-from lambdaagent.broker.protocol import NONE, Binding, Handler, Loss
+from lambdaagent.broker.protocol import NONE, Binding, Deaths, Handler, Loss
 from lambdaagent.broker.publisher import Publisher
 from lambdaagent.broker.topology import Topology, Wanted
 from lambdaagent.broker.upkeep import Upkeep
@@ -50,7 +52,9 @@ class RabbitMQBroker:
         look_every: float = 5.0,
         backoff: Backoff | None = None,
         trust: Trust = SYSTEM,
+        died: Callable[[str], None] = lambda _reason: None,
     ) -> None:
+        """`died` is called with the reason of each message that RabbitMQ dead-letters by itself."""
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
         self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
@@ -71,11 +75,12 @@ class RabbitMQBroker:
         self._upkeep = Upkeep(
             standing=lambda: self._standing,
             mend=self._mend,
-            mend_shared=self._delays.mend,
+            mend_shared=self._mend_shared,
             ready=lambda: self.ready,
             every=look_every,
         )
-        self._looking: asyncio.Task[None] | None = None
+        self._death_watch = DeathWatch(self._in, self._letters, died, self._backoff)
+        self._tasks: list[asyncio.Task[None]] = []
         # The lock on the broker is the connection's, so it does not keep two tasks of this process apart.
         self._declaring = asyncio.Lock()
 
@@ -83,13 +88,16 @@ class RabbitMQBroker:
         self._out.start()
         self._in.start()
         self._publisher.start()
-        self._looking = asyncio.create_task(self._upkeep.run(), name="look after RabbitMQ")
+        self._tasks = [
+            asyncio.create_task(self._upkeep.run(), name="look after RabbitMQ"),
+            asyncio.create_task(self._death_watch.run(), name="watch deaths on RabbitMQ"),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
         await self._publisher.stop()
         await self._in.stop()
         await self._out.stop()
@@ -109,6 +117,10 @@ class RabbitMQBroker:
     @property
     def losses(self) -> Mapping[str, Loss]:
         return self._upkeep.losses
+
+    @property
+    def deaths(self) -> Mapping[tuple[str, str], Deaths]:
+        return self._death_watch.counted
 
     async def wait_ready(self) -> None:
         await self._publisher.wait_ready()
@@ -131,8 +143,10 @@ class RabbitMQBroker:
             except RefusedQueuesError as problem:
                 rest = {name: bindings for name, bindings in wanted.queues.items() if name not in problem.refused}
                 self._standing[exchange] = replace(wanted, queues=rest)
+                self._death_watch.look()
                 raise
             self._standing[exchange] = wanted
+            self._death_watch.look()
             return stale
 
     async def exchanges(self) -> frozenset[str]:
@@ -155,6 +169,7 @@ class RabbitMQBroker:
                 if consumer.queue == queue:
                     consumer.reset()
             await self._topology.remove_queue(queue)
+            self._death_watch.forget(queue)
             for known in (self._wanted, self._standing):
                 for exchange, wanted in known.items():
                     rest = {name: bindings for name, bindings in wanted.queues.items() if name != queue}
@@ -234,7 +249,27 @@ class RabbitMQBroker:
     async def _mend(self, exchange: str) -> dict[str, str] | None:
         async with self._in_time(f"looking after {exchange}"), self._declaring:
             wanted = self._standing.get(exchange)
-            return None if wanted is None else await self._topology.mend(wanted)
+            if wanted is None:
+                return None
+            letters = wanted.dead_letters or ""
+            try:
+                found = await self._topology.mend(wanted)
+            except TopologyError:
+                self._death_watch.doubt(letters)
+                raise
+            if letters in found and any(found.values()):
+                self._death_watch.doubt(letters)
+            else:
+                self._death_watch.trust(letters)
+            return found
+
+    async def _mend_shared(self) -> None:
+        self._death_watch.look()
+        await self._delays.mend()
+
+    def _letters(self) -> set[str]:
+        """The exchanges of dead letters that stand."""
+        return {wanted.dead_letters for wanted in self._standing.values() if wanted.dead_letters is not None}
 
     @asynccontextmanager
     async def _in_time(self, what: str) -> AsyncIterator[None]:

@@ -71,16 +71,17 @@ class Topology:
         async with self._alone(name) as (confirmed, existed):
             channel = confirmed.channel
             tags, entries = await record.read(channel, name, wait=existed) if existed else ([], [])
+            exchanges = (wanted.exchange, *wanted.forwards)
+            letters = [wanted.dead_letters] if wanted.dead_letters is not None else []
+            made = {_read(entry) for entry in entries} & wanted.bound()
+            named = sorted(wanted.queues.keys() & _queues(made)) if tags else sorted(wanted.queues)
+            missing = await self._missing("exchange_declare", exchange=exchanges)
+            missing |= await self._missing("queue_declare", queue=[*named, *letters])
             if not tags:
                 await self._register(wanted.exchange)
                 await self._declare(confirmed, wanted, before=None, existed=False)
-                return {wanted.exchange: ""}
-            made = {_read(entry) for entry in entries} & wanted.bound()
-            exchanges = (wanted.exchange, *wanted.forwards)
-            named = sorted(wanted.queues.keys() & _queues(made))
-            letters = [wanted.dead_letters] if wanted.dead_letters is not None else []
-            missing = await self._missing("exchange_declare", exchange=exchanges)
-            missing |= await self._missing("queue_declare", queue=[*named, *letters])
+                # Alone, the record was not deleted with the exchange: a policy may have made its message expire.
+                return dict.fromkeys({*missing, wanted.exchange} if missing else {name}, "")
             found = dict.fromkeys(missing, "")
             for exchange in exchanges:
                 try:

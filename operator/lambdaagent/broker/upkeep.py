@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from lambdaagent.broker.log_limit import LogLimit
 from lambdaagent.broker.protocol import Loss
 from lambdaagent.errors import LambdaAgentError
 
@@ -37,6 +38,7 @@ class Upkeep:
     ready: Callable[[], bool]
     every: float = 5.0
     now: Callable[[], float] = time.time
+    logged: LogLimit = field(default_factory=LogLimit)
     losses: dict[str, Loss] = field(default_factory=dict, init=False)
     _refused: dict[str, frozenset[str]] = field(default_factory=dict, init=False)  # by exchange
     _told: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -64,26 +66,37 @@ class Upkeep:
     async def _look(self) -> None:
         for exchange in list(self.standing()):
             try:
-                if (found := await self.mend(exchange)) is not None:
-                    self.note(exchange, found)
+                found = await self.mend(exchange)
             except LambdaAgentError as problem:
-                log.warning("topology.not_mended", exchange=exchange, problem=str(problem))
+                if self.logged.news(f"exchange {exchange}", str(problem)):
+                    log.warning("topology.not_mended", exchange=exchange, problem=str(problem))
+            else:
+                self.logged.over(f"exchange {exchange}")
+                if found is not None:
+                    self.note(exchange, found)
         try:
             await self.mend_shared()
         except LambdaAgentError as problem:
-            log.warning("delays.not_mended", problem=str(problem))
+            if self.logged.news("delays", str(problem)):
+                log.warning("delays.not_mended", problem=str(problem))
+        else:
+            self.logged.over("delays")
 
     def note(self, exchange: str, found: dict[str, str]) -> None:
         """What was missing of the exchange, with what RabbitMQ has against it, or nothing where it was made again."""
         for name, problem in found.items():
             if problem:
-                log.error("topology.not_mended", name=name, problem=problem)
+                if self.logged.news(name, problem):
+                    log.error("topology.not_mended", name=name, problem=problem)
             else:
-                log.warning("topology.made_again", name=name, next_step="find out who deletes it; what it held is lost")
+                self.logged.over(name)
+                next_step = "find out who deletes it, or which policy expires it; what it held is lost"
+                log.warning("topology.made_again", name=name, next_step=next_step)
             # While it is refused, it has been missing since it was first seen to be.
             known = self.losses.pop(name, None)
             self.losses[name] = Loss(known.at if known and problem else self.now(), problem)
         for name in self._refused.get(exchange, frozenset()) - found.keys():
+            self.logged.over(name)
             self.losses[name] = Loss(self.losses[name].at if name in self.losses else self.now())
         self._refused[exchange] = frozenset(name for name, problem in found.items() if problem)
         while len(self.losses) > _KEPT:

@@ -103,7 +103,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
 
     def why_not_ready() -> str | None:
         if not broker.ready:
-            return "the broker is not connected"
+            return broker.problem
         return None if supervisor.bound else "the bindings of the agents do not stand yet"
 
     serving = await serve(

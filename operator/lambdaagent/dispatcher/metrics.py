@@ -20,6 +20,12 @@ class Metrics:
         self._errors = Counter(
             "lambdaagent_dispatcher_errors", "Failures by what was being done", ["where"], registry=self.registry
         )
+        self._deaths = Counter(
+            "lambdaagent_dispatcher_dead_lettered_by_rabbitmq",
+            "Events that RabbitMQ dead-lettered by itself (every replica hears of all), by its reason",
+            ["reason"],
+            registry=self.registry,
+        )
         self._gauges = {
             "agents": Gauge("lambdaagent_dispatcher_agents", "Agents that events go to", registry=self.registry),
             "broken": Gauge(
@@ -29,6 +35,9 @@ class Metrics:
 
     def delivery(self, outcome: str) -> None:
         self._deliveries.labels(outcome).inc()
+
+    def death(self, reason: str) -> None:
+        self._deaths.labels(reason).inc()
 
     def error(self, where: str) -> None:
         self._errors.labels(where).inc()

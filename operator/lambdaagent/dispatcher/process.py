@@ -48,7 +48,13 @@ async def run(settings: DispatcherSettings) -> None:
         client, clock, metrics = Client(tls=trust.context), clocks.system(), Metrics()
         stack.push_async_callback(client.close)
         broker = await stack.enter_async_context(
-            RabbitMQBroker(url=url, name="lambdaagent dispatcher", queue_type=settings.queue_type, trust=trust)
+            RabbitMQBroker(
+                url=url,
+                name="lambdaagent dispatcher",
+                queue_type=settings.queue_type,
+                trust=trust,
+                died=metrics.death,
+            )
         )
         conditions = Conditions(api, metrics.error)
         handlers = Handlers(settings, broker, opened.store, client, clock, metrics)
@@ -66,7 +72,7 @@ async def run(settings: DispatcherSettings) -> None:
 
         def why_not_ready() -> str | None:
             if not broker.ready:
-                return "RabbitMQ is not connected"
+                return broker.problem
             if (missing := opened.problem()) is not None:
                 return missing
             return None if serving.standing else "the queues are not declared yet"

@@ -3,7 +3,7 @@
 Changes are gathered for a moment, so that a thousand agents at the start are one pass. Each pass declares the exchanges
 that differ from the last one, takes away what nobody wants any more, and starts, replaces or ends consumers. What
 somebody deletes the broker makes again, and what RabbitMQ refuses is tried again with the next resync, not in a loop;
-the agent's condition says both.
+the agent's condition says both, and what a policy of RabbitMQ took out of the agent's queue.
 
 Hazard: another dispatcher may have seen an agent that this one has not seen yet, or sees only while a pass is under
 way, and made its queue, which holds events. So the queue of an agent that a pass did not begin with stays for some
@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import structlog
 
@@ -26,6 +25,8 @@ from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
 from lambdaagent.broker.protocol import Broker, Handler, Loss
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology
+from lambdaagent.dispatcher import policies
+from lambdaagent.dispatcher.reasons import Reason
 from lambdaagent.dispatcher.wanted import Exchange, Picture, is_watched, picture
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.settings import Installation
@@ -57,7 +58,7 @@ class Serving:
     patience: float = 30.0
     """Seconds for which RabbitMQ may be away before every agent's condition says so."""
     losses_said: float = 3600.0
-    """Seconds for which the condition says that a queue was deleted and made again."""
+    """Seconds for which the condition says that a queue was deleted and made again, or that a policy took events."""
     grace: float = 10.0
     """Seconds for which the queue of an unknown agent stays."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -80,6 +81,7 @@ class Serving:
     _again_at: float | None = field(default=None, init=False)  # when the first of them is old enough
     _away: str = field(default="", init=False)  # why RabbitMQ is
     _lost: dict[str, Loss] = field(default_factory=dict, init=False)
+    _died: policies.Recent = field(default_factory=dict, init=False)
 
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
         """`target` is None while the agent has no address: its events wait."""
@@ -128,7 +130,7 @@ class Serving:
                 await asyncio.wait(self._ending)
 
     async def _look(self) -> None:
-        """Says of all agents that RabbitMQ is away, or lost something of theirs, and takes it back.
+        """Says of all agents that RabbitMQ is away, lost or dead-lettered something of theirs, and takes it back.
 
         A restart passes unsaid.
         """
@@ -140,8 +142,9 @@ class Serving:
             if bool(away) is not bool(self._away):
                 log.warning("rabbitmq.away" if away else "rabbitmq.back", agents=len(self._agents), problem=away)
             lost = self._recent_losses()
-            if away != self._away or lost != self._lost:
-                self._away, self._lost = away, lost
+            died = policies.recent(self.broker.deaths, since=self.now() - self.losses_said)
+            if (away, lost, died) != (self._away, self._lost, self._died):
+                self._away, self._lost, self._died = away, lost, died
                 self._say()
 
     def _recent_losses(self) -> dict[str, Loss]:
@@ -209,7 +212,7 @@ class Serving:
         if self._wanted is None:
             return
         for key, (agent, target) in self._agents.items():
-            self.say(agent, self._readiness(self._wanted.agents.get(key), bound=target is not None))
+            self.say(agent, self._readiness(key, self._wanted.agents.get(key), bound=target is not None))
 
     def _kept(self) -> frozenset[str]:
         return frozenset(naming.queue(*key) for key in self._unreadable - self._agents.keys())
@@ -271,23 +274,30 @@ class Serving:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    def _readiness(self, topology: Topology | None, *, bound: bool) -> Readiness | None:
+    def _readiness(self, key: AgentKey, topology: Topology | None, *, bound: bool) -> Readiness | None:
         if topology is None:
             return None
         if self._away:
-            return Readiness("False", "RabbitMQUnavailable", f"RabbitMQ takes no events: {self._away}")
+            return _readiness(Reason.UNAVAILABLE, f"RabbitMQ takes no events: {self._away}")
         for name in (topology.exchange, topology.queue):
             if (problem := self._refused.get(name)) is not None:
-                return Readiness("False", "RefusedByRabbitMQ", problem)
+                return _readiness(Reason.REFUSED, problem)
         of_it = (topology.exchange, topology.queue, topology.dead_letters)
         lost = {name: self._lost[name] for name in of_it if name in self._lost}
         for name, loss in lost.items():
             if loss.problem:
-                return Readiness("False", "Missing", f"somebody deleted {name} on RabbitMQ: {loss.problem}")
+                return _readiness(Reason.MISSING, f"somebody deleted {name} on RabbitMQ: {loss.problem}")
         waiting = "" if bound else "; its events wait there until the agent has an address"
-        stands = f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"
+        reason, said = Reason.READY, [f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"]
+        if died := policies.said(topology, namespace=key[0], name=key[1], told=self._died):
+            reason = Reason.DEAD_LETTERED
+            said.append(died)
         if lost:
-            at = datetime.fromtimestamp(max(loss.at for loss in lost.values()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            what = f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost"
-            return Readiness("True", "MadeAgain", f"{stands}; {what}")
-        return Readiness("True", "Ready", stands)
+            at = policies.moment(max(loss.at for loss in lost.values()))
+            reason = Reason.MADE_AGAIN
+            said.append(f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost")
+        return _readiness(reason, "; ".join(said))
+
+
+def _readiness(reason: Reason, message: str) -> Readiness:
+    return Readiness("True" if reason.holds else "False", reason.value, message)

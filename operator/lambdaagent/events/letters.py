@@ -16,6 +16,11 @@ from lambdaagent.events import amqp, http
 from lambdaagent.events.errors import EventError
 
 NO_ANSWER = -1
+EXPIRED, TOO_MANY, TOO_OFTEN = "expired", "maxlen", "delivery_limit"
+BY_RABBITMQ = {EXPIRED: "message-ttl", TOO_MANY: "max-length or max-length-bytes", TOO_OFTEN: "delivery-limit"}
+"""RabbitMQ's own reasons, where no consumer rejected the message, and the keys of policies that lead to them."""
+OWN_EXPIRATION = "expiration"
+"""Ours for `expired` where the message itself brought its time to live, and no policy."""
 _AGENT, REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT = (
     f"x-lambdaagent-{name}" for name in ("agent", "reason", "code", "destination", "attempts", "at")
 )
@@ -42,6 +47,16 @@ class Cause:
     attempts: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why RabbitMQ itself took a message out of a queue."""
+
+    queue: str
+    reason: str  # one of BY_RABBITMQ, or OWN_EXPIRATION
+    at: float  # seconds since the epoch, by RabbitMQ's clock; 0: unknown
+    count: int  # of such deaths of the same message
+
+
 def mark(message: amqp.Message, cause: Cause) -> amqp.Message:
     """The message with its cause; of an earlier death nothing is left."""
     reason, destination = _clean(cause.reason)[:_REASON_LIMIT], _clean(cause.destination)[:_DESTINATION_LIMIT]
@@ -63,7 +78,7 @@ def mark(message: amqp.Message, cause: Cause) -> amqp.Message:
 def cause_of(message: amqp.Message) -> Cause:
     """As far as it is written there: others put messages into the queue too, and RabbitMQ itself does."""
     headers = message.headers
-    death = _first_death(headers)
+    death = _last_death(headers)
     return Cause(
         agent=_text(headers, _AGENT) or agent_of_queue(death.get("queue")),
         reason=_text(headers, REASON) or _text(headers, _ERROR) or _by_rabbitmq(death) or "not delivered",
@@ -72,6 +87,20 @@ def cause_of(message: amqp.Message) -> Cause:
         destination=_text(headers, _DESTINATION) or _text(headers, _DEST),
         attempts=_int(headers.get(_ATTEMPTS), 0),
     )
+
+
+def death_by_rabbitmq(headers: Mapping[str, Any]) -> Death | None:
+    """None where nobody but a consumer decided on the message.
+
+    The latest death counts: one that waited for its next attempt expired before, in a queue of ours.
+    """
+    death = _last_death(headers)
+    queue, reason = death.get("queue"), death.get("reason")
+    if not isinstance(queue, str) or not isinstance(reason, str) or reason not in BY_RABBITMQ:
+        return None
+    if reason == EXPIRED and "original-expiration" in death:
+        reason = OWN_EXPIRATION
+    return Death(queue, reason, _time(death.get("time")), _int(death.get("count"), 0))
 
 
 def bare(message: amqp.Message) -> amqp.Message:
@@ -125,15 +154,20 @@ def _time(value: Any) -> float:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
-def _first_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+def _last_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """RabbitMQ puts the latest one first."""
     deaths = headers.get("x-death")
-    first = deaths[0] if isinstance(deaths, list) and deaths else {}
-    return first if isinstance(first, dict) else {}
+    latest = deaths[0] if isinstance(deaths, list) and deaths else {}
+    return latest if isinstance(latest, dict) else {}
 
 
 def _by_rabbitmq(death: Mapping[str, Any]) -> str:
     reason = death.get("reason")
-    return f"RabbitMQ gave it up ({reason}) in queue {death.get('queue')}" if isinstance(reason, str) else ""
+    if not isinstance(reason, str):
+        return ""
+    key = BY_RABBITMQ.get(reason) if "original-expiration" not in death else None
+    policy = f": a policy's {key}, see rabbitmqctl list_policies" if key else ""
+    return f"RabbitMQ gave it up ({reason}) in queue {death.get('queue')}{policy}"
 
 
 def agent_of_queue(queue: Any) -> str:

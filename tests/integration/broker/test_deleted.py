@@ -76,8 +76,8 @@ async def everything(channel: Channel, prefix: str) -> None:
 @pytest.mark.parametrize("consumed", [True, False], ids=["while it is consumed", "while nobody consumes"])
 @pytest.mark.parametrize(
     ("delete", "said"),
-    [(queue, "{}.q"), (exchange, "{}"), (binding, ""), (everything, "{}")],
-    ids=["a queue", "an exchange", "a binding", "everything"],
+    [(queue, "{}.q"), (exchange, "{}"), (binding, ""), (record, "{}.bindings"), (everything, "{}")],
+    ids=["a queue", "an exchange", "a binding", "the record", "everything"],
 )
 async def test_what_is_deleted_by_hand_is_made_again_and_said(
     broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel, delete: Delete, said: str, consumed: bool
@@ -93,6 +93,8 @@ async def test_what_is_deleted_by_hand_is_made_again_and_said(
         assert not any(loss.problem for loss in broker.losses.values())
         if not said:
             assert not broker.losses, "nobody can tell that a binding was missing"
+        if delete is record:
+            assert broker.losses.keys() == expected, "the agents' queues lost nothing: a policy may expire a record"
 
     if consumed:
         async with consume(broker, amqp_prefix, inbox):
@@ -165,3 +167,21 @@ async def test_one_queue_that_is_refused_leaves_the_others_looked_after(
     await queue(by_hand, amqp_prefix)
     await published(broker, event("after"), exchange=amqp_prefix)
     await by_hand.call(by_hand.raw.queue_delete, queue=other)
+
+
+async def test_a_queue_that_stays_away_is_logged_once_by_its_consumer(
+    rabbitmq: RabbitMQ | ForeignRabbitMQ, amqp_prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missed = 0
+
+    def lost() -> None:
+        nonlocal missed
+        missed += 1
+
+    async with connected(rabbitmq.url) as broker:
+        broker._upkeep.tell = lost  # type: ignore[method-assign]
+        async with consume(broker, amqp_prefix, Inbox()):
+            await eventually(lambda: missed == 4)
+        await broker.remove_exchange(f"{amqp_prefix}.dead")
+        await broker.remove_queue(f"{amqp_prefix}.dead")
+    assert capsys.readouterr().out.count("cannot consume") == 1

@@ -1,5 +1,9 @@
 """The dispatcher process between a real API server, a real RabbitMQ and agents: what it makes, delivers and says."""
 
+import asyncio
+import urllib.error
+from pathlib import Path
+
 import pytest
 from tests.integration.broker.conftest import Inbox
 from tests.integration.dispatcher.world import Agents, Container
@@ -143,3 +147,46 @@ async def test_what_an_agent_had_goes_with_it(
     assert foreign in exchanges
     await broker.remove_exchange(foreign)
     await broker.remove_queue(foreign)
+
+
+async def test_a_policy_that_takes_an_agents_events_is_said_in_its_condition_and_counted(
+    dispatcher: Running, agents: Agents, broker: RabbitMQBroker, own_rabbitmq: RabbitMQ
+) -> None:
+    agents.make("limited", url=None, subscriptions=subscribed("io.test.wanted"))
+    await stands(agents, "limited")
+    queue = naming.queue(agents.namespace, "limited")
+    pattern = f"^{queue.replace('.', '[.]')}$"
+    await asyncio.to_thread(own_rabbitmq.ctl, "set_policy", queue, pattern, '{"message-ttl": 1}')
+    try:
+        assert await routed(broker, agents.namespace, event("1"))
+        await eventually(lambda: agents.condition("limited").get("reason") == "DeadLetteredByRabbitMQ", within=30)
+    finally:
+        await asyncio.to_thread(own_rabbitmq.ctl, "clear_policy", queue)
+    said = agents.condition("limited")
+    assert said["status"] == "True"
+    assert "at least 1 event since" in said["message"] and "message-ttl" in said["message"]
+    assert dispatcher.metric('lambdaagent_dispatcher_dead_lettered_by_rabbitmq_total{reason="expired"}') == 1
+
+
+async def test_readiness_says_why_rabbitmq_cannot_be_used_and_no_password(
+    settings: dict[str, str], own_rabbitmq: RabbitMQ, tmp_path: Path
+) -> None:
+    wrong = settings | {"LAMBDAAGENT_AMQP_URL": own_rabbitmq.url.replace("guest:guest", "guest:hunter2")}
+    found = Running("dispatcher", tmp_path / "dispatcher", wrong)
+    found.folder.mkdir()
+    found.launch()
+    try:
+        await eventually(lambda: "login refused" in readiness(found), within=60)
+        assert "'guest'" in readiness(found)
+        assert "hunter2" not in readiness(found)
+    finally:
+        found.stop()
+
+
+def readiness(process: Running) -> str:
+    try:
+        return process.get("/readyz")
+    except urllib.error.HTTPError as problem:
+        return problem.read().decode()
+    except OSError:
+        return ""

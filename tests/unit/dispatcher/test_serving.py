@@ -12,7 +12,7 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Binding, Delivery, Handler, Loss, Outcome
+from lambdaagent.broker.protocol import ACK, Binding, Deaths, Delivery, Handler, Loss, Outcome
 from lambdaagent.dispatcher.serving import Served, Serving
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.settings import Installation
@@ -25,6 +25,7 @@ class Leaving(InProcessBroker):
     here = True
     why = "login refused: RabbitMQ does not take the password of user 'agents'"
     lost: dict[str, Loss] = {}
+    dead: dict[tuple[str, str], Deaths] = {}
 
     @property
     def ready(self) -> bool:
@@ -37,6 +38,10 @@ class Leaving(InProcessBroker):
     @property
     def losses(self) -> dict[str, Loss]:
         return self.lost
+
+    @property
+    def deaths(self) -> dict[tuple[str, str], Deaths]:
+        return self.dead
 
 
 class World:
@@ -129,6 +134,48 @@ async def test_what_somebody_deleted_on_rabbitmq_is_said_for_a_while(world: Worl
     now[0] += 3601
     world.ticks.put_nowait(None)
     await eventually(lambda: world.reason("a") == "Ready")
+
+
+async def test_what_a_policy_of_rabbitmq_took_is_said_for_a_while_of_its_agent_alone(world: World) -> None:
+    now = [1_000_000.0]
+    world.serving.now = lambda: now[0]
+    for each in ("a", "other"):
+        world.serving.upsert(agent(each, subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == world.reason("other") == "Ready")
+    queue = naming.queue("shop", "a")
+    world.broker.dead = {(queue, "expired"): Deaths(3, now[0] - 60, now[0])}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "DeadLetteredByRabbitMQ")
+    said = world.said["a"]
+    assert said is not None
+    assert said.status == "True", "events go on"
+    assert "at least 2 events since 1970-01-12T13:45:40Z" in said.message
+    assert "message-ttl" in said.message
+    assert said.message.startswith(f"queue {queue} has 1 bindings; ")
+    assert world.reason("other") == "Ready"
+    world.broker.lost = {queue: Loss(now[0])}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "MadeAgain")
+    assert "message-ttl" in world.message("a"), "both are said"
+    world.broker.lost = {}
+    now[0] += 3601
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Ready")
+    assert "message-ttl" not in world.message("a")
+
+
+async def test_a_flood_of_deaths_writes_a_condition_a_few_times(world: World) -> None:
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    messages: set[str] = set()
+    since = world.serving.now()
+    for count in range(1, 101):
+        world.broker.dead = {(naming.queue("shop", "a"), "maxlen"): Deaths(count, since, world.serving.now())}
+        world.ticks.put_nowait(None)
+        await eventually(world.ticks.empty)
+        await asyncio.sleep(0)
+        messages.add(world.message("a"))
+    assert 2 < len(messages) < 10
 
 
 async def test_an_agent_that_changes_is_consumed_anew_and_one_that_goes_is_not(world: World) -> None:

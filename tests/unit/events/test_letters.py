@@ -71,7 +71,10 @@ def test_what_rabbitmq_itself_gave_up_names_the_queue_that_it_was_in() -> None:
     message = replace(EVENT, headers={**EVENT.headers, **headers})
     cause = letters.cause_of(message)
     assert (cause.agent, cause.at, cause.code) == ("shop/cart", moment.timestamp(), NO_ANSWER)
-    assert cause.reason == "RabbitMQ gave it up (delivery_limit) in queue lambdaagent.shop.agent.cart"
+    assert cause.reason == (
+        "RabbitMQ gave it up (delivery_limit) in queue lambdaagent.shop.agent.cart: a policy's delivery-limit, "
+        "see rabbitmqctl list_policies"
+    )
     assert letters.bare(message) == EVENT
 
 
@@ -93,3 +96,41 @@ def test_whatever_stands_there_is_read(headers: dict[str, Any]) -> None:
     message = amqp.Message(b"", headers)
     assert isinstance(letters.cause_of(message).code, int)
     assert letters.cause_of(letters.mark(message, CAUSE)) == CAUSE
+
+
+TIME = datetime(2027, 1, 15, 8)  # noqa: DTZ001 -- as pika reads it
+
+
+def death(**entry: Any) -> dict[str, Any]:
+    """The newest first: before, the message waited in a queue of ours."""
+    waited = {"queue": "lambdaagent.delay.250", "reason": "expired", "count": 1, "time": TIME}
+    return {"x-death": [entry, waited], "x-first-death-reason": "expired"}
+
+
+@pytest.mark.parametrize("reason", letters.BY_RABBITMQ)
+def test_the_latest_death_by_rabbitmq_itself_is_read(reason: str) -> None:
+    found = letters.death_by_rabbitmq(death(queue="q", reason=reason, count=2, time=TIME))
+    assert found == letters.Death("q", reason, 1_800_000_000.0, 2)
+
+
+def test_an_expiration_that_the_message_brought_is_told_from_a_policys() -> None:
+    entry = {"queue": "q", "reason": "expired", "original-expiration": "100"}
+    assert letters.death_by_rabbitmq(death(**entry)) == letters.Death("q", letters.OWN_EXPIRATION, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="none"),
+        pytest.param(death(queue="q", reason="rejected"), id="somebody rejected it"),
+        pytest.param(death(queue="q", reason="unheard of"), id="another reason"),
+        pytest.param(death(queue=7, reason="expired"), id="a queue that is no text"),
+        pytest.param(death(reason="expired"), id="no queue"),
+        pytest.param({"x-death": {"queue": "q", "reason": "expired"}}, id="no list"),
+        pytest.param({"x-death": ["expired"]}, id="a list of texts"),
+        pytest.param({"x-death": [{"queue": "q", "reason": ["expired"]}]}, id="a reason that is no text"),
+        pytest.param({"x-first-death-reason": "expired"}, id="no x-death"),
+    ],
+)
+def test_what_rabbitmq_did_not_give_up_is_no_death_of_it(headers: dict[str, Any]) -> None:
+    assert letters.death_by_rabbitmq(headers) is None

@@ -1,0 +1,64 @@
+"""What is said of an agent whose events RabbitMQ dead-letters by itself. Pure.
+
+Counts are rounded down to 1, 2 and 5 times a power of ten: a flood then changes a condition a few times and not every
+few seconds, and replicas that heard of a few more or less say the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lambdaagent.broker.protocol import Deaths
+from lambdaagent.children.topology import Topology
+from lambdaagent.events.letters import BY_RABBITMQ, OWN_EXPIRATION
+
+_BY_POLICY = (
+    "see rabbitmqctl list_policies and list_operator_policies, change what applies to {queue}, then: "
+    "lambdaagent events dlq redrive --all -n {namespace} --agent {name}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    least: int
+    since: float  # seconds since the epoch
+
+
+Recent = Mapping[tuple[str, str], Told]
+"""By queue and reason."""
+
+
+def recent(deaths: Mapping[tuple[str, str], Deaths], *, since: float) -> Recent:
+    """Those whose latest is no older."""
+    return {key: Told(_rounded(found.count), found.since) for key, found in deaths.items() if found.at >= since}
+
+
+def said(topology: Topology, *, namespace: str, name: str, told: Recent) -> str:
+    """Empty where nothing of it died."""
+    of_it = {reason: told[topology.queue, reason] for _, reason in sorted(told) if (topology.queue, reason) in told}
+    if not of_it:
+        return ""
+    causes = " and ".join(_cause(reason, each) for reason, each in of_it.items())
+    where = f"they lie in {topology.dead_letters}"
+    if of_it.keys() <= {OWN_EXPIRATION}:
+        return f"RabbitMQ dead-lettered {causes}; {where}"
+    step = _BY_POLICY.format(queue=topology.queue, namespace=namespace, name=name)
+    return f"RabbitMQ dead-lettered {causes}; {where}; {step}"
+
+
+def moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _cause(reason: str, told: Told) -> str:
+    key = BY_RABBITMQ.get(reason)
+    why = f"a policy's {key} took them" if key else "the expiration that their publisher set was over"
+    events = "1 event" if told.least == 1 else f"{told.least} events"
+    return f"at least {events} since {moment(told.since)}, untried or with attempts left ({why})"
+
+
+def _rounded(count: int) -> int:
+    digit, power = count, 1
+    while digit >= 10:
+        digit, power = digit // 10, power * 10
+    return next((step for step in (5, 2, 1) if step <= digit), 0) * power

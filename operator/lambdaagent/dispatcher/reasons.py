@@ -1,0 +1,26 @@
+"""Why the dispatcher says what it says in an agent's condition EventingReady."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    meaning: str
+    holds: bool
+    """Whether the condition is true: events go on."""
+
+    def __new__(cls, value: str, holds: bool, meaning: str) -> "Reason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.holds, member.meaning = holds, meaning
+        return member
+
+    READY = "Ready", True, "The agent's queue stands and is bound."
+    UNAVAILABLE = "RabbitMQUnavailable", False, "RabbitMQ takes no events; the message says why."
+    REFUSED = "RefusedByRabbitMQ", False, "RabbitMQ refuses to make the exchange or the queue."
+    MISSING = "Missing", False, "Somebody deleted something of the agent's, and RabbitMQ refuses to make it again."
+    MADE_AGAIN = "MadeAgain", True, "Somebody deleted something of the agent's within the last hour; it stands again."
+    DEAD_LETTERED = (
+        "DeadLetteredByRabbitMQ",
+        True,
+        "RabbitMQ itself dead-lettered events of the agent within the last hour; the message names the policy's key.",
+    )
