@@ -24,7 +24,7 @@ from benchmarks.gateway_parts import REST, SUT, Server, free_port, nginx, proces
 from lambdaagent.agents import clock as clocks
 from lambdaagent.agents.client import Client
 from lambdaagent.agents.wire import Target
-from lambdaagent.broker.protocol import Binding
+from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.dispatcher.handling import Handlers
 from lambdaagent.dispatcher.metrics import Metrics

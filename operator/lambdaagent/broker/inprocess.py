@@ -6,20 +6,20 @@ An event goes to all of its queues or to none. What waits for its next attempt c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.broker.bindings import Binding, Keep, all_bound, bound, keep_none
 from lambdaagent.broker.errors import BlockedError
 from lambdaagent.broker.protocol import (
     NO_DEATHS,
     NO_LOSSES,
     NONE,
     REQUEUE,
-    Binding,
     Deaths,
     Delivery,
     Handler,
@@ -115,22 +115,22 @@ class InProcessBroker:
         exchange: str,
         queues: Mapping[str, Sequence[Binding]],
         forwards: Mapping[str, Sequence[Binding]] = NONE,
-        keep: Collection[str] = (),
+        keep: Keep = keep_none,
         dead_letters: str | None = None,
     ) -> frozenset[str]:
         for queue in (*queues, *([dead_letters] if dead_letters else ())):
             self._queue(queue)
-        before = {queue for queue, bindings in self._bindings.get(exchange, {}).items() if bindings}
-        kept = {queue: bound for queue, bound in self._bindings.get(exchange, {}).items() if queue in keep}
-        self._bindings[exchange] = kept | {queue: tuple(bindings) for queue, bindings in queues.items()}
+        before = self._bindings.get(exchange, {})
+        stay = keep(all_bound(before, {}) - all_bound(queues, {}))
+        kept = {queue: tuple(each for each in found if bound(queue, each) in stay) for queue, found in before.items()}
+        self._bindings[exchange] = {queue: found for queue, found in kept.items() if found} | {
+            queue: (*bindings, *kept.get(queue, ())) for queue, bindings in queues.items()
+        }
         self._forwards[exchange] = {target: tuple(bindings) for target, bindings in forwards.items()}
-        return frozenset(before - queues.keys() - kept.keys())
+        return frozenset(queue for queue, found in before.items() if found) - self._bindings[exchange].keys()
 
     async def exchanges(self) -> frozenset[str]:
         return frozenset(self._bindings)
-
-    async def queues(self, exchange: str) -> frozenset[str]:
-        return frozenset(self._bindings.get(exchange, {}))
 
     def doubt(self) -> None:
         return None
@@ -142,9 +142,13 @@ class InProcessBroker:
         for bindings in self._bindings.values():
             bindings.pop(queue, None)
 
-    async def remove_exchange(self, exchange: str) -> None:
+    async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
+        found = self._bindings.get(exchange, {})
+        if keep(all_bound(found, {})):
+            return None
         self._bindings.pop(exchange, None)
         self._forwards.pop(exchange, None)
+        return frozenset(queue for queue, bindings in found.items() if bindings)
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
         names = self._route(event, exchange)

@@ -4,23 +4,16 @@ Delivery is at least once: `publish` returns only what the broker confirmed, a d
 handler said so, and everything in between may happen twice. Consumers must tell events apart by (source, id).
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from lambdaagent.broker.bindings import Binding, Keep, keep_none
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.letters import Cause
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Takes events whose attributes equal all of these; without any, it takes everything."""
-
-    attributes: Mapping[str, str]
-
 
 NONE: Mapping[str, Sequence[Binding]] = MappingProxyType({})
 
@@ -129,25 +122,22 @@ class Broker(Protocol):
         exchange: str,
         queues: Mapping[str, Sequence[Binding]],
         forwards: Mapping[str, Sequence[Binding]] = NONE,
-        keep: Collection[str] = (),
+        keep: Keep = keep_none,
         dead_letters: str | None = None,
     ) -> frozenset[str]:
         """Makes the exchange's bindings exactly these, whatever an earlier process left; queues keep their messages.
 
-        `keep` are queues whose bindings stay as they are. `forwards` are other exchanges, which get what matches and
-        route it further; an event passes each of them once. Queues that are not named lose their bindings and nothing
-        else; the names of those that had some are returned. `dead_letters` is a queue that takes what the broker itself
-        gives up on, and is made as well. Raises TopologyError where something of the same name exists that is not the
-        same; RefusedQueuesError, which names them, where these are queues, and then everything else stands.
+        `keep` is asked, while nobody else can change them, which of the other bindings stay as they are. `forwards` are
+        other exchanges, which get what matches and route it further; an event passes each of them once. Queues that
+        are not named lose their bindings and nothing else; the names of those that had some are returned.
+        `dead_letters` is a queue that takes what the broker itself gives up on, and is made as well. Raises
+        TopologyError where something of the same name exists that is not the same; RefusedQueuesError, which names
+        them, where these are queues, and then everything else stands.
         """
         ...
 
     async def exchanges(self) -> frozenset[str]:
         """Those that were declared and not removed, by whatever process."""
-        ...
-
-    async def queues(self, exchange: str) -> frozenset[str]:
-        """Those that were bound to it by whatever process."""
         ...
 
     def doubt(self) -> None:
@@ -158,8 +148,11 @@ class Broker(Protocol):
         """With its messages. No error if there is none."""
         ...
 
-    async def remove_exchange(self, exchange: str) -> None:
-        """With its bindings; queues and their messages stay. No error if there is none."""
+    async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
+        """With its bindings; queues and their messages stay. The names of those that it led to; none if there is none.
+
+        None: `keep` names some of its bindings, and nothing was removed.
+        """
         ...
 
     async def publish(self, event: Event, *, exchange: str) -> bool:

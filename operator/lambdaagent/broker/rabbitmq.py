@@ -8,7 +8,7 @@ What RabbitMQ dead-letters by itself, `deaths` hears of.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker import queues
+from lambdaagent.broker.bindings import Binding, Keep, keep_none
 from lambdaagent.broker.consumer import Consumer, buried
 from lambdaagent.broker.deaths import DeathWatch
 from lambdaagent.broker.delays import Delays
@@ -24,7 +25,7 @@ from lambdaagent.broker.heads import Heads
 from lambdaagent.broker.link import Link
 from lambdaagent.broker.ordered import OrderedConsumer
 from lambdaagent.broker.parallel import ParallelConsumer
-from lambdaagent.broker.protocol import NONE, Binding, Deaths, Handler, Loss
+from lambdaagent.broker.protocol import NONE, Deaths, Handler, Loss
 from lambdaagent.broker.publisher import Publisher
 from lambdaagent.broker.topology import Topology, Wanted
 from lambdaagent.broker.upkeep import Upkeep
@@ -131,10 +132,10 @@ class RabbitMQBroker:
         exchange: str,
         queues: Mapping[str, Sequence[Binding]],
         forwards: Mapping[str, Sequence[Binding]] = NONE,
-        keep: Collection[str] = (),
+        keep: Keep = keep_none,
         dead_letters: str | None = None,
     ) -> frozenset[str]:
-        wanted = Wanted(exchange, _fixed(queues), dead_letters, _fixed(forwards), frozenset(keep))
+        wanted = Wanted(exchange, _fixed(queues), dead_letters, _fixed(forwards), keep)
         async with self._in_time(f"declaring {exchange}"), self._declaring:
             before = self._standing.pop(exchange, None)
             self._wanted[exchange] = wanted
@@ -152,10 +153,6 @@ class RabbitMQBroker:
     async def exchanges(self) -> frozenset[str]:
         async with self._in_time("asking for our exchanges"), self._declaring:
             return await self._topology.exchanges()
-
-    async def queues(self, exchange: str) -> frozenset[str]:
-        async with self._in_time(f"asking for the queues of {exchange}"), self._declaring:
-            return await self._topology.queues(exchange)
 
     def doubt(self) -> None:
         """What stands is looked at anew by the next declaration: somebody may have removed some of it."""
@@ -175,12 +172,12 @@ class RabbitMQBroker:
                     rest = {name: bindings for name, bindings in wanted.queues.items() if name != queue}
                     known[exchange] = replace(wanted, queues=rest)
 
-    async def remove_exchange(self, exchange: str) -> None:
+    async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
         async with self._in_time(f"removing {exchange}"), self._declaring:
             self._wanted.pop(exchange, None)
             self._standing.pop(exchange, None)
             self._publisher.forget(exchange)
-            await self._topology.remove_exchange(exchange)
+            return await self._topology.remove_exchange(exchange, keep=keep)
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
         return await self._publisher.publish(amqp.write(event), exchange=exchange)

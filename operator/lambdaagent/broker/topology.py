@@ -18,18 +18,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaagent.broker import heads, queues, record
+from lambdaagent.broker.bindings import Binding, Bound, Keep, all_bound, exchange_of, keep_none, queues_of, read
 from lambdaagent.broker.channel import Channel, MissingError
 from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, TopologyError
 from lambdaagent.broker.link import Link, Renewed
-from lambdaagent.broker.protocol import Binding
-from lambdaagent.events import amqp
 
 QUEUE_HEADER = "x-lambdaagent-queue"
 EXCHANGES = "lambdaagent.exchanges"
-Bound = tuple[str, tuple[tuple[str, str], ...]]
-"""A queue, or an exchange behind its mark, and the header values of one of its bindings, sorted."""
-_EXCHANGE = "exchange "
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +34,11 @@ class Wanted:
     queues: Mapping[str, Sequence[Binding]]
     dead_letters: str | None
     forwards: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
-    keep: frozenset[str] = frozenset()
+    keep: Keep = field(default=keep_none, compare=False)
 
-    def bound(self, *, but: Container[str] = ()) -> set[Bound]:
+    def bound(self, *, but: Container[str] = ()) -> frozenset[Bound]:
         """All bindings, without those of some queues."""
-        named = {name: bindings for name, bindings in self.queues.items() if name not in but}
-        named |= {f"{_EXCHANGE}{name}": bindings for name, bindings in self.forwards.items()}
-        return {_bound(name, binding) for name, bindings in named.items() for binding in bindings}
+        return all_bound({name: each for name, each in self.queues.items() if name not in but}, self.forwards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +67,8 @@ class Topology:
             tags, entries = await record.read(channel, name, wait=existed) if existed else ([], [])
             exchanges = (wanted.exchange, *wanted.forwards)
             letters = [wanted.dead_letters] if wanted.dead_letters is not None else []
-            made = {_read(entry) for entry in entries} & wanted.bound()
-            named = sorted(wanted.queues.keys() & _queues(made)) if tags else sorted(wanted.queues)
+            made = {read(entry) for entry in entries} & wanted.bound()
+            named = sorted(wanted.queues.keys() & queues_of(made)) if tags else sorted(wanted.queues)
             missing = await self._missing("exchange_declare", exchange=exchanges)
             missing |= await self._missing("queue_declare", queue=[*named, *letters])
             if not tags:
@@ -101,12 +95,6 @@ class Topology:
             _, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
             return frozenset(entries)
 
-    async def queues(self, exchange: str) -> frozenset[str]:
-        """Those that were bound to it, by whatever process."""
-        async with self._alone(f"{exchange}.bindings") as (confirmed, existed):
-            _, entries = await record.read(confirmed.channel, f"{exchange}.bindings", wait=existed)
-            return _queues(_read(entry) for entry in entries)
-
     async def remove_queue(self, queue: str) -> None:
         channel = await self.link.channel()
         try:
@@ -115,17 +103,22 @@ class Topology:
         finally:
             await channel.close()
 
-    async def remove_exchange(self, exchange: str) -> None:
-        channel = await self.link.channel()
-        try:
+    async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
+        """The queues that were bound to it. None: some of it is to be kept, and nothing was done."""
+        name = f"{exchange}.bindings"
+        async with self._alone(name) as (confirmed, existed):
+            channel = confirmed.channel
+            _, entries = await record.read(channel, name, wait=existed)
+            found = frozenset(read(entry) for entry in entries)
+            if keep(found):
+                return None
             # The bindings go with the exchange; the records last, so that a death in between leaves one too many.
             await channel.call(channel.raw.exchange_delete, exchange=exchange)
-            await channel.call(channel.raw.queue_delete, queue=f"{exchange}.bindings")
-        finally:
-            await channel.close()
+            await channel.call(channel.raw.queue_delete, queue=name)
         async with self._alone(EXCHANGES) as (confirmed, existed):
             tags, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
             await record.write(confirmed, EXCHANGES, sorted(set(entries) - {exchange}), replaces=tags)
+        return queues_of(found)
 
     async def _register(self, exchange: str) -> None:
         async with self._alone(EXCHANGES) as (confirmed, existed):
@@ -164,8 +157,11 @@ class Topology:
         refused = await self._ensure(wanted.queues.keys() - standing.keys(), dead_letters=wanted.dead_letters)
 
         tags, entries = await record.read(channel, name, wait=existed)
-        old = {_read(entry) for entry in entries}
-        new = wanted.bound(but=refused) | {bound for bound in old if bound[0] in wanted.keep}
+        old = {read(entry) for entry in entries}
+        named = wanted.bound(but=refused)
+        # Asked only now that nobody else can change it: what another process made meanwhile is among it.
+        kept = old.intersection(wanted.keep(old - named))
+        new = named | kept
         stands = old & before.bound() if before is not None else set()
         if len(tags) != 1 or not new <= old:
             await record.write(confirmed, name, sorted(old | new), replaces=tags)
@@ -178,7 +174,7 @@ class Topology:
         if not tags or old != new:
             more, _ = await record.read(channel, name, wait=not tags)
             await record.write(confirmed, name, sorted(new), replaces=tags + more)
-        stale = _queues(old) - wanted.queues.keys() - wanted.keep
+        stale = queues_of(old) - wanted.queues.keys() - queues_of(kept)
         if refused:
             raise RefusedQueuesError(refused, stale=stale)
         return stale
@@ -228,19 +224,6 @@ class Topology:
                 return channel
 
 
-def _read(entry: Any) -> Bound:
-    queue, headers = entry
-    return queue, tuple((name, value) for name, value in headers)
-
-
-def _bound(queue: str, binding: Binding) -> Bound:
-    return queue, tuple(sorted((amqp.header_name(name), value) for name, value in binding.attributes.items()))
-
-
-def _queues(bound: Iterable[Bound]) -> frozenset[str]:
-    return frozenset(name for name, _ in bound if not name.startswith(_EXCHANGE))
-
-
 async def _exchange(channel: Channel, name: str) -> None:
     await channel.call(channel.raw.exchange_declare, exchange=name, exchange_type="headers", durable=True)
 
@@ -250,9 +233,9 @@ async def _bind(channel: Channel, exchange: str, bound: Bound, *, undo: bool = F
     # `x-` headers are not compared under x-match; this one keeps bindings of different queues apart in listings.
     arguments = {**dict(headers), "x-match": "all", QUEUE_HEADER: name}
     ends: dict[str, Any]
-    if name.startswith(_EXCHANGE):
+    if (destination := exchange_of(name)) is not None:
         method = channel.raw.exchange_unbind if undo else channel.raw.exchange_bind
-        ends = {"destination": name.removeprefix(_EXCHANGE), "source": exchange}
+        ends = {"destination": destination, "source": exchange}
     else:
         method = channel.raw.queue_unbind if undo else channel.raw.queue_bind
         ends = {"queue": name, "exchange": exchange}

@@ -5,9 +5,9 @@ that differ from the last one, takes away what nobody wants any more, and starts
 somebody deletes the broker makes again, and what RabbitMQ refuses is tried again with the next resync, not in a loop;
 the agent's condition says both, and what a policy of RabbitMQ took out of the agent's queue.
 
-Hazard: another dispatcher may have seen an agent that this one has not seen yet, or sees only while a pass is under
-way, and made its queue, which holds events. So the queue of an agent that a pass did not begin with stays for some
-seconds before it is taken away.
+Hazard: another dispatcher may have seen an agent, or a change of one, that this one has not seen yet. To unbind what
+that one bound would lose events that other agents take too, and with its queue those that wait there. So a binding that
+this dispatcher never made itself stays for some seconds; that is decided where nobody can bind in between.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
+from lambdaagent.broker.bindings import Bound, Keep
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
 from lambdaagent.broker.protocol import Broker, Handler, Loss
 from lambdaagent.children.base import AgentKey
@@ -60,7 +61,7 @@ class Serving:
     losses_said: float = 3600.0
     """Seconds for which the condition says that a queue was deleted and made again, or that a policy took events."""
     grace: float = 10.0
-    """Seconds for which the queue of an unknown agent stays."""
+    """Seconds for which a binding that nobody here knows of stays."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -77,7 +78,8 @@ class Serving:
     _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _known_others: bool = field(default=False, init=False)
     _gone: set[str] = field(default_factory=set, init=False)  # queues of agents that were removed
-    _strangers: dict[str, float] = field(default_factory=dict, init=False)  # when such a queue was first met
+    _made: dict[str, frozenset[Bound]] = field(default_factory=dict, init=False)  # by exchange, the last time
+    _strangers: dict[Bound, float] = field(default_factory=dict, init=False)  # when such a binding was first met
     _again_at: float | None = field(default=None, init=False)  # when the first of them is old enough
     _away: str = field(default="", init=False)  # why RabbitMQ is
     _lost: dict[str, Loss] = field(default_factory=dict, init=False)
@@ -168,9 +170,10 @@ class Serving:
 
     async def _pass(self) -> None:
         self._again_at = None
-        agents = {key: agent for key, (agent, _) in self._agents.items()}
-        wanted = picture(agents.values(), self.installation)
-        stale = await self._declare(wanted.exchanges, agents)
+        since = self.monotonic() - 2 * (self.grace + self.resync)
+        self._strangers = {each: met for each, met in self._strangers.items() if met > since}
+        wanted = picture([agent for agent, _ in self._agents.values()], self.installation)
+        stale = await self._declare(wanted.exchanges)
         gone = self._declared.keys() - wanted.exchanges.keys()
         if not self._known_others:
             gone |= {name for name in await self.broker.exchanges() if is_watched(name, self.watched)}
@@ -179,34 +182,40 @@ class Serving:
         for exchange in sorted(gone - wanted.exchanges.keys()):
             if naming.broker_of_exchange(exchange)[0] in doubtful:
                 continue
-            queues = await self.broker.queues(exchange)
-            if self._young(queues, agents):
+            queues = await self.broker.remove_exchange(exchange, keep=self._keep(exchange))
+            if queues is None:
                 all_judged = False
                 continue
             stale |= queues
-            await self.broker.remove_exchange(exchange)
             self._declared.pop(exchange, None)
+            self._made.pop(exchange, None)
         self._known_others = all_judged
         await self._consume(wanted)
-        # Made between the look and the declaration, it lost its bindings for a moment; its events are not to go too.
-        for queue in sorted(stale - wanted.queues - self._kept() - self._young(stale, agents)):
+        for queue in sorted(stale - wanted.queues - self._kept()):
             log.info("queue.removed", queue=queue)
             await self.broker.remove_queue(queue)
         self.standing = True
         self._wanted = wanted
         self._say()
 
-    def _young(self, queues: Collection[str], agents: Collection[AgentKey]) -> set[str]:
-        """Those of none of these agents and of none that went, and that were not met long enough ago to be removed."""
-        now = self.monotonic()
-        own = {naming.queue(*key) for key in {*agents, *self._unreadable}} | self._gone
-        young = set()
-        for queue in set(queues) - own:
-            old_at = self._strangers.setdefault(queue, now) + self.grace
-            if now < old_at:
-                young.add(queue)
-                self._again_at = old_at if self._again_at is None else min(self._again_at, old_at)
-        return young
+    def _keep(self, exchange: str) -> Keep:
+        made = self._made.get(exchange, frozenset())
+
+        def keep(others: Collection[Bound]) -> set[Bound]:
+            """Of the bindings that this dispatcher does not want: those of whom it knows too little."""
+            unreadable, now = self._kept(), self.monotonic()
+            found = set()
+            for each in others:
+                if each[0] in unreadable:
+                    found.add(each)
+                elif each not in made and each[0] not in self._gone:
+                    old_at = self._strangers.setdefault(each, now) + self.grace
+                    if now < old_at:
+                        found.add(each)
+                        self._again_at = old_at if self._again_at is None else min(self._again_at, old_at)
+            return found
+
+        return keep
 
     def _say(self) -> None:
         if self._wanted is None:
@@ -217,7 +226,7 @@ class Serving:
     def _kept(self) -> frozenset[str]:
         return frozenset(naming.queue(*key) for key in self._unreadable - self._agents.keys())
 
-    async def _declare(self, wanted: Mapping[str, Exchange], agents: Collection[AgentKey]) -> set[str]:
+    async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
         """The queues that lost their bindings. Raises TemporaryError; what was refused for good is noted."""
         stale: set[str] = set()
         for name, exchange in wanted.items():
@@ -225,13 +234,12 @@ class Serving:
                 continue
             for known in (name, *exchange.queues):
                 self._refused.pop(known, None)
-            young = self._young(await self.broker.queues(name), agents)
             try:
                 stale |= await self.broker.declare(
                     exchange=name,
                     queues=exchange.queues,
                     forwards=exchange.forwards,
-                    keep=self._kept() | young,
+                    keep=self._keep(name),
                     dead_letters=exchange.dead_letters,
                 )
             except RefusedQueuesError as problem:
@@ -240,6 +248,7 @@ class Serving:
             except TopologyError as problem:
                 self._refused[name] = str(problem)
             self._declared[name] = exchange
+            self._made[name] = exchange.bound()
         return stale
 
     async def _consume(self, wanted: Picture) -> None:

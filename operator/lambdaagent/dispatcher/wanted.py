@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.broker.protocol import Binding
+from lambdaagent.broker.bindings import Binding, Bound, all_bound
 from lambdaagent.children.base import AgentKey, Observed
 from lambdaagent.children.topology import Topology, forwarded, topology
 from lambdaagent.settings import Installation
@@ -18,6 +18,9 @@ class Exchange:
     dead_letters: str
     queues: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
     forwards: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
+
+    def bound(self) -> frozenset[Bound]:
+        return all_bound(self.queues, self.forwards)
 
 
 @dataclass(frozen=True, slots=True)

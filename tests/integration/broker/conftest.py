@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Binding, Broker, Delivery, Outcome
+from lambdaagent.broker.protocol import ACK, Broker, Delivery, Outcome
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event, Value

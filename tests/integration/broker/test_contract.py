@@ -1,17 +1,17 @@
 """What every broker does, in one process or on RabbitMQ."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 from tests.integration.broker.conftest import Inbox, Names, consuming, event, on
 from tests.parts.polling import eventually
 
+from lambdaagent.broker.bindings import Binding, Bound
 from lambdaagent.broker.protocol import (
     ACK,
     REQUEUE,
-    Binding,
     Broker,
     Delivery,
     Outcome,
@@ -113,7 +113,11 @@ async def test_a_queue_that_is_no_longer_named_loses_its_bindings_and_keeps_its_
 
 async def test_bindings_that_are_to_be_kept_stay_as_they_are(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")], names.b: [on(type="t")]})
-    stale = await broker.declare(exchange=names.exchange, queues={names.b: [on(type="u")]}, keep=[names.a])
+    stale = await broker.declare(
+        exchange=names.exchange,
+        queues={names.b: [on(type="u")]},
+        keep=lambda others: [each for each in others if each[0] == names.a],
+    )
     assert stale == frozenset()
     assert await broker.publish(event("1"), exchange=names.exchange)
     a, b = Inbox(), Inbox()
@@ -238,10 +242,25 @@ async def test_a_process_that_starts_knows_what_others_declared(
     await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")], names.b: [on(type="t")]})
     async with make_broker() as second:
         assert names.exchange in await second.exchanges()
-        assert await second.queues(names.exchange) == {names.a, names.b}
+        asked: list[Bound] = []
+
+        def keep(others: Collection[Bound]) -> Collection[Bound]:
+            asked.extend(others)
+            return others
+
+        assert await second.remove_exchange(names.exchange, keep=keep) is None
+        assert {name for name, _ in asked} == {names.a, names.b}
+        asked.clear()
+        queues = {names.b: [on(type="u")]}
+        assert await second.declare(exchange=names.exchange, queues=queues, keep=keep) == frozenset()
+        assert sorted(asked) == [(names.a, (("type", "t"),)), (names.b, (("type", "t"),))]
+        for kind in ("t", "u"):
+            assert await broker.publish(event(kind, kind), exchange=names.exchange)
         stale = await second.declare(exchange=names.exchange, queues={names.b: [on(type="t")]})
         assert stale == {names.a}
-        await second.remove_exchange(names.exchange)
+        assert not await broker.publish(event("u", "u"), exchange=names.exchange)
+        assert await second.remove_exchange(names.exchange) == {names.b}
+        assert await second.remove_exchange(names.exchange) == frozenset()
         assert names.exchange not in await second.exchanges()
 
 

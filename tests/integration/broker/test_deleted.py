@@ -9,10 +9,11 @@ from tests.integration.broker.conftest import QUICK, Inbox, connected, published
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 
+from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import RefusedQueuesError
 from lambdaagent.broker.link import Link
-from lambdaagent.broker.protocol import ACK, Binding, Delivery, Outcome, retry
+from lambdaagent.broker.protocol import ACK, Delivery, Outcome, retry
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.broker.topology import QUEUE_HEADER
 from lambdaagent.events.cloudevents import Event

@@ -17,6 +17,7 @@ from tests.parts.proxy import proxy
 from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.broker import topology
+from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import (
     BlockedError,
@@ -26,7 +27,7 @@ from lambdaagent.broker.errors import (
     TopologyError,
 )
 from lambdaagent.broker.link import Link
-from lambdaagent.broker.protocol import ACK, Binding, Delivery, Outcome, dead_letter
+from lambdaagent.broker.protocol import ACK, Delivery, Outcome, dead_letter
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import amqp

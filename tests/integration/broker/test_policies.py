@@ -14,9 +14,10 @@ from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.broker import deaths as watching
+from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import NotConfirmedError
-from lambdaagent.broker.protocol import Binding, dead_letter, retry
+from lambdaagent.broker.protocol import dead_letter, retry
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.events.letters import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN, Cause
 

@@ -11,8 +11,9 @@ from tests.parts.polling import eventually
 from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent, parse
+from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Binding, Deaths, Delivery, Handler, Loss, Outcome
+from lambdaagent.broker.protocol import ACK, Deaths, Delivery, Handler, Loss, Outcome
 from lambdaagent.dispatcher.serving import Served, Serving
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.settings import Installation
@@ -42,6 +43,9 @@ class Leaving(InProcessBroker):
     @property
     def deaths(self) -> dict[tuple[str, str], Deaths]:
         return self.dead
+
+    def bound(self, exchange: str) -> set[str]:
+        return set(self._bindings.get(exchange, {}))
 
 
 class World:
@@ -212,7 +216,7 @@ async def test_what_an_unreadable_agent_has_stays_and_goes_with_it(world: World)
     assert len(world.broker._queues[queue].entries) == 2
     world.serving.remove(("shop", "odd"))
     await eventually(lambda: not world.broker._queues[queue].entries)
-    assert await world.broker.queues(exchange) == {"lambdaagent.shop.agent.a"}
+    assert world.broker.bound(exchange) == {"lambdaagent.shop.agent.a"}
 
 
 async def test_what_stands_in_a_namespace_that_is_not_seen_is_not_touched(world: World) -> None:
@@ -230,7 +234,7 @@ async def test_the_queue_of_an_agent_that_is_seen_late_keeps_its_events(world: W
     await eventually(lambda: world.reason("first") == "Ready")
     (exchange,) = await world.broker.exchanges()
     theirs = naming.queue("shop", "late")
-    ours = {queue: [Binding({"type": "t"})] for queue in await world.broker.queues(exchange)}
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
     await world.broker.declare(exchange=exchange, queues={**ours, theirs: [Binding({"type": "late"})]})
     event = Event(id="e", source="/s", type="late")
     assert await world.broker.publish(event, exchange=exchange)
@@ -241,25 +245,41 @@ async def test_the_queue_of_an_agent_that_is_seen_late_keeps_its_events(world: W
     await eventually(lambda: sorted(world.got) == [("late", "e"), ("late", "f")])
 
 
-@pytest.mark.parametrize("when", ["before it looks", "after it looked"])
-async def test_the_queue_of_an_agent_that_is_seen_in_the_middle_of_a_pass_keeps_its_events(
-    world: World, when: str
-) -> None:
-    look, theirs = world.broker.queues, naming.queue("shop", "late")
+@pytest.mark.parametrize("made", ["another agent's queue", "another subscription of an agent"])
+async def test_what_another_dispatcher_binds_in_the_middle_of_a_pass_stays(world: World, made: str) -> None:
+    """It has seen more than this one, which hears of it later: events that come until then are not to be lost."""
+    declare, raced = world.broker.declare, asyncio.Event()
+    theirs = naming.queue("shop", "late" if made.endswith("queue") else "first")
 
-    async def queues(exchange: str) -> frozenset[str]:
-        found = await look(exchange)
-        if exchange and theirs not in found and "late" not in world.said:
-            # Another dispatcher makes it now, it gets an event, and its agent is seen here too.
-            bindings = {queue: [Binding({"type": "x"})] for queue in found}
-            await world.broker.declare(exchange=exchange, queues={**bindings, theirs: [Binding({"type": "t"})]})
-            await world.broker.publish(Event(id="e", source="/s", type="t"), exchange=exchange)
-            world.serving.upsert(agent("late", subscriptions=[{"eventType": "t"}]), TARGET)
-        return await look(exchange) if when == "before it looks" else found
+    async def beaten(**wanted: Any) -> frozenset[str]:
+        if not raced.is_set():
+            queues = wanted["queues"]
+            raced.set()
+            new = {theirs: [*queues.get(theirs, ()), Binding({"type": "late"})]}
+            await declare(**wanted | {"queues": queues | new})
+        return await declare(**wanted)
 
-    world.broker.queues = queues  # type: ignore[method-assign]
-    world.serving.upsert(agent("first", subscriptions=[{"eventType": "x"}]), TARGET)
-    await eventually(lambda: world.got == [("late", "e")])
+    world.broker.declare = beaten  # type: ignore[method-assign]
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    assert await world.broker.publish(Event(id="e", source="/s", type="late"), exchange=exchange)
+    name = theirs.rpartition(".")[2]
+    subscriptions = [{"eventType": "late"}, *([{"eventType": "t"}] if name == "first" else [])]
+    world.serving.upsert(agent(name, subscriptions=subscriptions), TARGET)
+    await eventually(lambda: world.got == [(name, "e")])
+
+
+async def test_what_an_agent_no_longer_subscribes_to_is_unbound_at_once(world: World) -> None:
+    kinds = [{"eventType": "t"}, {"eventType": "u"}]
+    world.serving.upsert(agent("a", subscriptions=kinds), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    queue = naming.queue("shop", "a")
+    world.serving.upsert(agent("a", subscriptions=kinds[:1]), TARGET)
+    await eventually(lambda: len(world.broker._bindings[exchange][queue]) == 1)
+    world.serving.upsert(agent("a"), TARGET)
+    await eventually(lambda: exchange not in world.broker._bindings)
 
 
 async def test_the_queue_of_an_agent_that_nobody_knows_goes_after_a_while(world: World) -> None:
@@ -269,12 +289,12 @@ async def test_the_queue_of_an_agent_that_nobody_knows_goes_after_a_while(world:
     world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
     await eventually(lambda: world.reason("first") == "Ready")
     (exchange,) = await world.broker.exchanges()
-    ours = {queue: [Binding({"type": "t"})] for queue in await world.broker.queues(exchange)}
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
     left = naming.queue("shop", "forgotten")
     await world.broker.declare(exchange=exchange, queues={**ours, left: [Binding({"type": "t"})]})
     await asyncio.sleep(0.2)
-    assert left in await world.broker.queues(exchange)
+    assert left in world.broker.bound(exchange)
     now[0] = 11.0
     async with asyncio.timeout(10):
-        while left in await world.broker.queues(exchange):
+        while left in world.broker.bound(exchange):
             await asyncio.sleep(0.01)

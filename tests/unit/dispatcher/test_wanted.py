@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lambdaagent.api.agent import LambdaAgent, parse
-from lambdaagent.broker.protocol import Binding
+from lambdaagent.broker.bindings import Binding
 from lambdaagent.dispatcher.wanted import is_watched, picture
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.settings import Installation

@@ -1,0 +1,53 @@
+"""Bindings by value: what leads from an exchange to a queue, or to another exchange, and for which events.
+
+Two processes that declare the same exchange tell by them what the other one made. Attributes are named as the headers
+of messages are, which is what stands in the record on RabbitMQ. Pure.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdaagent.events import amqp
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Takes events whose attributes equal all of these; without any, it takes everything."""
+
+    attributes: Mapping[str, str]
+
+
+Bound = tuple[str, tuple[tuple[str, str], ...]]
+"""A queue, or an exchange behind its mark, and the header values of one of its bindings, sorted."""
+Keep = Callable[[Collection[Bound]], Collection[Bound]]
+"""Of the bindings that a declaration does not name, those that stay as they are."""
+_EXCHANGE = "exchange "
+
+
+def keep_none(_: Collection[Bound]) -> Collection[Bound]:
+    return ()
+
+
+def bound(queue: str, binding: Binding) -> Bound:
+    return queue, tuple(sorted((amqp.header_name(name), value) for name, value in binding.attributes.items()))
+
+
+def all_bound(queues: Mapping[str, Sequence[Binding]], forwards: Mapping[str, Sequence[Binding]]) -> frozenset[Bound]:
+    named = {**queues, **{f"{_EXCHANGE}{name}": bindings for name, bindings in forwards.items()}}
+    return frozenset(bound(name, binding) for name, bindings in named.items() for binding in bindings)
+
+
+def exchange_of(name: str) -> str | None:
+    """None: it is a queue's."""
+    return name.removeprefix(_EXCHANGE) if name.startswith(_EXCHANGE) else None
+
+
+def queues_of(found: Iterable[Bound]) -> frozenset[str]:
+    return frozenset(name for name, _ in found if exchange_of(name) is None)
+
+
+def read(entry: Any) -> Bound:
+    """From the JSON of a record."""
+    name, headers = entry
+    return name, tuple((header, value) for header, value in headers)
