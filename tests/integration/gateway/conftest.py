@@ -1,7 +1,15 @@
+import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from tests.integration.gateway import upstream, world
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unfrozen() -> Iterator[None]:
+    """What watched gateways kept from the garbage collector, for as long as a module has others to watch."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
