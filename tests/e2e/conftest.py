@@ -45,7 +45,7 @@ def before(cluster: Cluster, agents: str) -> Iterator[set[str]]:
     cluster.kubectl("label", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted")
     cluster.kubectl("-n", SYSTEM, "wait", "--for=create", "serviceaccount/default", "configmap/kube-root-ca.crt")
     yield cluster.objects(SYSTEM, agents)
-    cluster.kubectl("delete", "namespace", SYSTEM, "--timeout=120s")
+    cluster.kubectl("delete", "namespace", SYSTEM, "--ignore-not-found", "--timeout=120s")
 
 
 @pytest.fixture(scope="module")

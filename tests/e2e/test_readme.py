@@ -1,0 +1,66 @@
+"""What the README says of a first cluster, command by command, from where the images are loaded."""
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.cluster import SYSTEM, Cluster
+from tests.e2e.conftest import CRD
+from tests.e2e.image import ROOT
+from tests.e2e.using import until
+from tests.parts import fetch
+
+_IMAGE = "image.repository=dev.local/lambdaagent,image.tag=0.1.0"
+
+
+def commands(cluster: Cluster) -> list[str]:
+    """Without those of Docker and kind, and with the images as they are called here."""
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("## In a cluster") :]
+    (block,) = re.findall(r"\n((?:    .*\n)+)", section)[:1]
+    lines = re.sub(r"\\\n\s*", "", block).splitlines()
+    found = [line.strip() for line in lines if not line.strip().startswith(("kind ", "docker "))]
+    assert sum(_IMAGE in line for line in found) == 1
+    repository, _, tag = cluster.image.rpartition(":")
+    return [line.replace(_IMAGE, f"image.repository={repository},image.tag={tag}") for line in found]
+
+
+@pytest.fixture
+def environment(cluster: Cluster) -> Iterator[dict[str, str]]:
+    path = f"{fetch.go_part('helm').parent}:{os.environ['PATH']}"
+    yield os.environ | {"KUBECONFIG": cluster.kubeconfig, "PATH": path}
+    if cluster.kubectl("get", "crd", CRD, "--ignore-not-found"):
+        cluster.kubectl("-n", "default", "delete", "lambdaagents", "--all", "--timeout=60s")
+        cluster.helm("uninstall", "lambdaagent", "--ignore-not-found", "--wait", "--timeout=120s")
+        cluster.kubectl("delete", "crd", CRD, "--timeout=60s")
+    cluster.kubectl("delete", "namespace", SYSTEM, "--ignore-not-found", "--timeout=120s")
+
+
+def test_the_commands_lead_to_an_answer(cluster: Cluster, environment: dict[str, str]) -> None:
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for line in commands(cluster):
+            if line.endswith("&"):
+                running.append(subprocess.Popen(shlex.split(line.rstrip("& ")), cwd=ROOT, env=environment))
+                continue
+            if line.startswith("curl"):
+                until(lambda line=line: _output(line, environment).strip() == "Say it back. hello")  # type: ignore[misc]
+                continue
+            _output(line, environment, checked=True)
+        table = _output("kubectl get lambdaagents", environment, checked=True).splitlines()
+        assert table[0].split()[:2] == ["NAME", "READY"]
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(10)
+
+
+def _output(line: str, environment: dict[str, str], *, checked: bool = False) -> str:
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=180
+    )
+    assert not checked or done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+    return done.stdout
