@@ -77,7 +77,7 @@ class Serving:
     _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _known_others: bool = field(default=False, init=False)
-    _gone: set[str] = field(default_factory=set, init=False)  # queues of agents that were removed
+    _gone: dict[str, float] = field(default_factory=dict, init=False)  # queues of agents that were removed, and when
     _made: dict[str, frozenset[Bound]] = field(default_factory=dict, init=False)  # by exchange, the last time
     _strangers: dict[Bound, float] = field(default_factory=dict, init=False)  # when such a binding was first met
     _again_at: float | None = field(default=None, init=False)  # when the first of them is old enough
@@ -88,7 +88,7 @@ class Serving:
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
         """`target` is None while the agent has no address: its events wait."""
         self._agents[agent.namespace, agent.name] = agent, target
-        self._gone.discard(naming.queue(agent.namespace, agent.name))
+        self._gone.pop(naming.queue(agent.namespace, agent.name), None)
         self._unreadable.discard((agent.namespace, agent.name))
         self._changed.set()
 
@@ -98,7 +98,7 @@ class Serving:
 
     def remove(self, key: AgentKey) -> None:
         self._agents.pop(key, None)
-        self._gone.add(naming.queue(*key))
+        self._gone[naming.queue(*key)] = self.monotonic()
         if key in self._unreadable:
             self._unreadable.discard(key)
             self._declared.clear()  # its bindings, which nobody declared, are to go
@@ -172,6 +172,7 @@ class Serving:
         self._again_at = None
         since = self.monotonic() - 2 * (self.grace + self.resync)
         self._strangers = {each: met for each, met in self._strangers.items() if met > since}
+        self._gone = {queue: at for queue, at in self._gone.items() if at > since}
         wanted = picture([agent for agent, _ in self._agents.values()], self.installation)
         stale = await self._declare(wanted.exchanges)
         gone = self._declared.keys() - wanted.exchanges.keys()
