@@ -19,6 +19,7 @@ from pika import SSLOptions, URLParameters, exceptions
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.broker import properties
 from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.errors import UsageError
@@ -59,6 +60,7 @@ class Link:
     def start(self) -> None:
         # Pika logs every failed attempt six times as an error; the one line that says it is ours.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
+        properties.take_over()
         self._task = asyncio.create_task(self._keep(), name=f"amqp {self._name}")
 
     async def stop(self) -> None:

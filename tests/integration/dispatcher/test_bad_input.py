@@ -1,10 +1,12 @@
 """Messages that are no good, agents that are no good, and a RabbitMQ that refuses: nothing is lost, and it is said."""
 
+import struct
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pika import BasicProperties
 from tests.integration.broker.conftest import Inbox
 from tests.integration.dispatcher.test_process import event, routed, stands, subscribed
 from tests.integration.dispatcher.world import Agents, Answer, Container, Got
@@ -77,6 +79,56 @@ async def test_a_message_that_nobody_could_be_given_is_kept_as_it_is(
     )
     assert says in cause.reason
     assert cause.agent == f"{agents.namespace}/reads"
+
+
+class AsWritten(BasicProperties):  # type: ignore[misc]
+    """Properties with headers that pika does not write, and other clients do."""
+
+    def __init__(self, id_: str, *odd: bytes, content_type: bytes = b"text/plain") -> None:
+        super().__init__()
+        headers = b"".join(_header(name, value) for name, value in (GOOD | {"id": id_}).items()) + b"".join(odd)
+        flags = self.FLAG_CONTENT_TYPE | self.FLAG_HEADERS
+        self._encoded = struct.pack(">HB", flags, len(content_type)) + content_type + _sized(headers)
+
+    def encode(self) -> list[bytes]:
+        return [self._encoded]
+
+
+def _sized(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _header(name: str, value: str) -> bytes:
+    return bytes([len(name)]) + name.encode() + b"S" + _sized(value.encode())
+
+
+def _deep(depth: int) -> bytes:
+    found = b"V"
+    for _ in range(depth):
+        found = b"A" + _sized(found)
+    return found
+
+
+async def test_headers_that_the_client_library_cannot_read_stop_nobody(
+    dispatcher: Running, agents: Agents, container: Container, link: Link
+) -> None:
+    agents.make("reads", url=container.url, subscriptions=subscribed("io.test.wanted"))
+    await stands(agents, "reads")
+    milliseconds = b"\x04sentT" + struct.pack(">Q", 1_790_000_000_000)
+    odd = [
+        AsWritten("milliseconds", milliseconds),
+        AsWritten("name", b"\x07x-na\xffmeV"),
+        AsWritten("content type", content_type=b"text/\xff"),
+        AsWritten("deep", b"\x06x-deep" + _deep(5000)),
+        AsWritten("death", b"\x07x-deathA" + _sized(b"F" + _sized(b"\x04timeT" + b"\xff" * 8))),
+    ]
+    confirmed = await ConfirmChannel.open(link)
+    queue = naming.queue(agents.namespace, "reads")
+    for properties in odd:
+        confirmed.channel.raw.basic_publish("", queue, b"odd", properties)
+    await eventually(lambda: len(container.got) == len(odd))
+    assert container.ids == ["milliseconds", "name", "content%20type", "deep", "death"]
+    assert container.got[0].headers["ce-sent"] == "1790000000000"
 
 
 async def test_bytes_and_sixty_extensions_arrive_as_they_were_sent(
