@@ -56,8 +56,12 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{ . }}
 {{- end }}
 {{- range $key, $value := .settings }}
+{{- if not (hasKey ($.secretSettings | default dict) $key) }}
 - name: LAMBDAAGENT_{{ $key | snakecase | upper }}
   value: {{ if and (kindIs "float64" $value) (eq $value (floor $value)) }}{{ $value | int64 | quote }}{{ else }}{{ $value | quote }}{{ end }}
+{{- else if not (kindIs "invalid" $value | or (eq (toString $value) "")) }}
+{{- fail (printf "%s is among both settings and secretSettings: leave one of them out" $key) }}
+{{- end }}
 {{- end }}
 {{- range $key, $source := .secretSettings }}
 - name: LAMBDAAGENT_{{ $key | snakecase | upper }}
@@ -79,7 +83,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 it knows itself, by its namespace and its Pod: an overlay of kustomize would not find them in variables. */}}
 {{- define "lambdaagent.operatorSettings" -}}
 {{- $settings := dict }}
-{{- if .Values.dispatcher.enabled }}{{ $_ := set $settings "eventing" "rabbitmq" }}{{ end }}
+{{- if and .Values.dispatcher.enabled (not .Values.operator.secretSettings.eventing) }}{{ $_ := set $settings "eventing" "rabbitmq" }}{{ end }}
 {{- range $key, $value := .Values.operator.settings }}
 {{- /* Not merge: it takes an empty URL, which says that there is none, for a missing one. */ -}}
 {{- $_ := set $settings $key $value }}

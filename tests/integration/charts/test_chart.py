@@ -150,6 +150,21 @@ def test_events_go_through_rabbitmq_where_the_dispatcher_is() -> None:
         pytest.param(
             {"operator": {"settings": {"eventing": "rabbitmq"}}}, "set dispatcher.enabled", id="nobody delivers"
         ),
+        pytest.param(
+            {"gateway": {"settings": {"database": "postgresql://h/d"}, "secretSettings": {"database": SECRET}}},
+            "database is among both settings and secretSettings",
+            id="two databases",
+        ),
+        pytest.param(
+            {"operator": {"settings": {"clusterDomain": "a.b"}, "secretSettings": {"clusterDomain": SECRET}}},
+            "clusterDomain is among both settings and secretSettings",
+            id="a setting of all processes twice",
+        ),
+        pytest.param(
+            {"operator": {"settings": {"lifecycleEvents": False}, "secretSettings": {"lifecycleEvents": SECRET}}},
+            "lifecycleEvents is among both settings and secretSettings",
+            id="false is a value too",
+        ),
         pytest.param({"rabbitmq": {"existingSecret": "mq"}}, "set dispatcher.enabled", id="an address for nobody"),
     ],
 )
