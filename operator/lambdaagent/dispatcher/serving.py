@@ -77,10 +77,12 @@ class Serving:
     _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _known_others: bool = field(default=False, init=False)
-    _gone: dict[str, float] = field(default_factory=dict, init=False)  # queues of agents that were removed, and when
+    # Queues of agents that were removed, until a pass took them away: another agent may get the name.
+    _gone: set[str] = field(default_factory=set, init=False)
     _made: dict[str, frozenset[Bound]] = field(default_factory=dict, init=False)  # by exchange, the last time
-    _strangers: dict[Bound, float] = field(default_factory=dict, init=False)  # when such a binding was first met
-    _again_at: float | None = field(default=None, init=False)  # when the first of them is old enough
+    # By exchange, when a binding that nobody here knows of was first met.
+    _strangers: dict[str, dict[Bound, float]] = field(default_factory=dict, init=False)
+    _again: dict[str, float] = field(default_factory=dict, init=False)  # by exchange, when they are old enough there
     _away: str = field(default="", init=False)  # why RabbitMQ is
     _lost: dict[str, Loss] = field(default_factory=dict, init=False)
     _died: policies.Recent = field(default_factory=dict, init=False)
@@ -88,7 +90,7 @@ class Serving:
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
         """`target` is None while the agent has no address: its events wait."""
         self._agents[agent.namespace, agent.name] = agent, target
-        self._gone.pop(naming.queue(agent.namespace, agent.name), None)
+        self._gone.discard(naming.queue(agent.namespace, agent.name))
         self._unreadable.discard((agent.namespace, agent.name))
         self._changed.set()
 
@@ -98,7 +100,7 @@ class Serving:
 
     def remove(self, key: AgentKey) -> None:
         self._agents.pop(key, None)
-        self._gone[naming.queue(*key)] = self.monotonic()
+        self._gone.add(naming.queue(*key))
         if key in self._unreadable:
             self._unreadable.discard(key)
             self._declared.clear()  # its bindings, which nobody declared, are to go
@@ -122,7 +124,12 @@ class Serving:
                     failures += 1
                     self.failed("topology")
                     log.warning("topology.not_made", problem=str(problem))
-                await self._wait(self.backoff.delay(failures) if failures else self._until_next())
+                if failures:
+                    await self._wait(self.backoff.delay(failures))
+                elif self._again:
+                    await self._wait(min(self.resync, self._until_again()), doubt=False)
+                else:
+                    await self._wait(self.resync)
         finally:
             looking.cancel()
             await asyncio.wait([looking])
@@ -153,27 +160,27 @@ class Serving:
         since = self.now() - self.losses_said
         return {name: loss for name, loss in self.broker.losses.items() if loss.problem or loss.at >= since}
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait(self, seconds: float, *, doubt: bool = True) -> None:
+        """For a change. Where none came in time, what stands is looked at anew, if it is to be doubted."""
         try:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
         except TimeoutError:
-            self.broker.doubt()
-            self._declared.clear()
+            if doubt:
+                self.broker.doubt()
+                self._declared.clear()
             return
         await asyncio.sleep(self.gather)
 
-    def _until_next(self) -> float:
-        if self._again_at is None:
-            return self.resync
-        return max(self.gather, min(self.resync, self._again_at - self.monotonic()))
+    def _until_again(self) -> float:
+        return max(self.gather, min(self._again.values()) - self.monotonic())
 
     async def _pass(self) -> None:
-        self._again_at = None
-        since = self.monotonic() - 2 * (self.grace + self.resync)
-        self._strangers = {each: met for each, met in self._strangers.items() if met > since}
-        self._gone = {queue: at for queue, at in self._gone.items() if at > since}
-        wanted = picture([agent for agent, _ in self._agents.values()], self.installation)
+        wanted, left = picture([agent for agent, _ in self._agents.values()], self.installation), set(self._gone)
+        for exchange in [name for name, at in self._again.items() if at <= self.monotonic()]:
+            del self._again[exchange]
+            if exchange in wanted.exchanges:
+                self._declared.pop(exchange, None)
         stale = await self._declare(wanted.exchanges)
         gone = self._declared.keys() - wanted.exchanges.keys()
         if not self._known_others:
@@ -188,13 +195,14 @@ class Serving:
                 all_judged = False
                 continue
             stale |= queues
-            self._declared.pop(exchange, None)
-            self._made.pop(exchange, None)
+            for known in (self._declared, self._made, self._strangers):
+                known.pop(exchange, None)
         self._known_others = all_judged
         await self._consume(wanted)
         for queue in sorted(stale - wanted.queues - self._kept()):
             log.info("queue.removed", queue=queue)
             await self.broker.remove_queue(queue)
+        self._gone -= left - wanted.queues
         self.standing = True
         self._wanted = wanted
         self._say()
@@ -204,19 +212,21 @@ class Serving:
 
         def keep(others: Collection[Bound]) -> set[Bound]:
             """Of the bindings that this dispatcher does not want: those of whom it knows too little."""
-            unreadable, now = self._kept(), self.monotonic()
-            found = set()
-            for each in others:
-                if each[0] in unreadable:
-                    found.add(each)
-                elif each not in made and each[0] not in self._gone:
-                    old_at = self._strangers.setdefault(each, now) + self.grace
-                    if now < old_at:
-                        found.add(each)
-                        self._again_at = old_at if self._again_at is None else min(self._again_at, old_at)
-            return found
+            unreadable, now, met = self._kept(), self.monotonic(), self._strangers.get(exchange, {})
+            found = {each for each in others if each[0] in unreadable}
+            strangers = {each for each in others if each not in made and each[0] not in self._gone} - found
+            # Who left and came again is a stranger anew.
+            self._strangers[exchange] = {each: met.get(each, now) for each in strangers}
+            young = self._young(exchange)
+            if young:
+                self._again[exchange] = min(young.values()) + self.grace
+            return found | young.keys()
 
         return keep
+
+    def _young(self, exchange: str) -> dict[Bound, float]:
+        now = self.monotonic()
+        return {each: met for each, met in self._strangers.get(exchange, {}).items() if now < met + self.grace}
 
     def _say(self) -> None:
         if self._wanted is None:
@@ -250,6 +260,7 @@ class Serving:
                 self._refused[name] = str(problem)
             self._declared[name] = exchange
             self._made[name] = exchange.bound()
+            self._strangers[name] = self._young(name)  # the others were unbound
         return stale
 
     async def _consume(self, wanted: Picture) -> None:

@@ -282,6 +282,66 @@ async def test_what_an_agent_no_longer_subscribes_to_is_unbound_at_once(world: W
     await eventually(lambda: exchange not in world.broker._bindings)
 
 
+async def test_the_queue_of_an_agent_that_comes_again_and_is_seen_late_keeps_its_events(world: World) -> None:
+    """Another dispatcher sees sooner that the agent of this name is there again."""
+    subscribed = {"subscriptions": [{"eventType": "t"}]}
+    again = agent("again", subscriptions=[{"eventType": "again"}])
+    world.serving.upsert(agent("first", **subscribed), TARGET)
+    world.serving.upsert(again, TARGET)
+    await eventually(lambda: world.reason("again") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    theirs = naming.queue("shop", "again")
+    world.serving.remove(("shop", "again"))
+    await eventually(lambda: theirs not in world.broker.bound(exchange))
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
+    await world.broker.declare(exchange=exchange, queues={**ours, theirs: [Binding({"type": "again"})]})
+    assert await world.broker.publish(Event(id="e", source="/s", type="again"), exchange=exchange)
+    world.serving.upsert(agent("second", **subscribed), TARGET)
+    await eventually(lambda: world.reason("second") == "Ready")
+    world.serving.upsert(again, TARGET)
+    await eventually(lambda: world.got == [("again", "e")])
+
+
+async def test_a_binding_that_went_and_comes_again_has_its_time_anew(world: World) -> None:
+    now = [0.0]
+    world.serving.monotonic = lambda: now[0]
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
+    late = naming.queue("shop", "late")
+
+    async def passes(name: str) -> None:
+        world.serving.upsert(agent(name, subscriptions=[{"eventType": "t"}]), TARGET)
+        await eventually(lambda: world.reason(name) == "Ready")
+        ours[naming.queue("shop", name)] = [Binding({"type": "t"})]
+
+    for start in (0.0, 60.0):
+        now[0] = start
+        await world.broker.declare(exchange=exchange, queues={**ours, late: [Binding({"type": "late"})]})
+        await passes(f"a{start:.0f}")
+        assert late in world.broker.bound(exchange)
+        now[0] = start + 11
+        await passes(f"b{start:.0f}")
+        assert late not in world.broker.bound(exchange)
+
+
+async def test_what_nobody_knows_goes_in_time_though_other_agents_change(world: World) -> None:
+    now = [0.0]
+    world.serving.monotonic = lambda: now[0]
+    left = naming.queue("shop", "forgotten")
+    exchange = "lambdaagent.shop.lambdaagents"
+    await world.broker.declare(exchange=exchange, queues={left: [Binding({"type": "t"})]})
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    assert left in world.broker.bound(exchange)
+    world.serving.upsert(agent("plain"), TARGET)  # a pass that declares nothing
+    await eventually(lambda: "plain" in world.said)
+    now[0] = 11.0
+    world.serving.upsert(agent("other"), TARGET)
+    await eventually(lambda: left not in world.broker.bound(exchange))
+
+
 async def test_the_queue_of_an_agent_that_nobody_knows_goes_after_a_while(world: World) -> None:
     now = [0.0]
     world.serving.monotonic = lambda: now[0]
