@@ -24,6 +24,7 @@ OPERATOR_CONDITIONS = frozenset(
 )
 # Of the operator that was here before; nobody updates them any more.
 LEGACY_CONDITIONS = frozenset({"Eventing", "Monitoring"})
+_OF_WHAT_RUNS = ("serviceStatus", "eventingStatus", "a2aStatus")
 GATES = ("SpecValid", "ServingReady", "EventingReady")
 
 
@@ -34,11 +35,11 @@ def invalid(agent_obj: Object, problems: list[Problem], *, now: datetime) -> Sta
         "Ready": Readiness("False", "SpecInvalid", message),
         "SpecValid": Readiness("False", "SpecInvalid", message),
     }
-    metadata = agent_obj["metadata"]
-    return {
+    metadata, before = agent_obj["metadata"], agent_obj.get("status") or {}
+    return {name: before[name] for name in _OF_WHAT_RUNS if name in before} | {
         "phase": "Failed",
         "observedGeneration": metadata.get("generation", 0),
-        "conditions": _conditions(states, metadata.get("generation", 0), agent_obj.get("status") or {}, now),
+        "conditions": _conditions(states, metadata.get("generation", 0), before, now),
     }
 
 

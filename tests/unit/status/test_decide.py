@@ -7,6 +7,7 @@ import pytest
 
 from lambdaagent.a2a import cards
 from lambdaagent.api import agent as agents
+from lambdaagent.api.validation import Problem
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import Plan, plan
 from lambdaagent.settings import Installation
@@ -267,6 +268,20 @@ def test_the_version_is_that_of_what_serves(spec: dict[str, Any], version: str, 
         assert reported(down, "v1") == "v1"
     serving = agent.model_copy(update={"status": agents.AgentStatus(a2a_status=agents.A2aStatus(version="v1"))})
     assert (cards.version(agent), cards.version(serving)) == (version, "v1")
+
+
+def test_what_runs_on_is_still_told_while_the_spec_is_wrong() -> None:
+    runs = {
+        "serviceStatus": {"serviceName": "a", "url": "http://a", "ready": True},
+        "eventingStatus": {"brokerName": "b"},
+        "a2aStatus": {"url": "http://a-a2a", "version": "v1", "containerCard": {"path": "/c"}},
+    }
+    obj = {"metadata": {"generation": 2}, "status": runs | {"phase": "Ready", "warnings": [{"reason": "Old"}]}}
+    status = decide.invalid(obj, [Problem(("spec",), "wrong", "mend it")], now=NOW)
+    assert {name: status[name] for name in runs} == runs
+    assert status.keys() == {*runs, "phase", "observedGeneration", "conditions"}
+    assert status["phase"] == "Failed"
+    assert decide.invalid({"metadata": {}}, [], now=NOW).keys() == {"phase", "observedGeneration", "conditions"}
 
 
 @pytest.mark.parametrize(
