@@ -5,7 +5,8 @@ costs pods. It carries one owner reference per agent, so garbage collection coun
 immutable upstream, so it must be complete at creation and the same whichever agent makes it.
 
 A Trigger with a delivery of its own costs a pod, so a new Broker says the number of attempts that most of its agents
-want; afterwards what the Broker says is compared with, whatever others would vote for by now.
+want; those that have one in any case, or no Trigger, do not count. Afterwards what the Broker says is compared with,
+whatever others would vote for by now.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children import gateway
 from lambdaagent.children.base import Object, Observed, labels, owner_reference
+from lambdaagent.children.calling import calls
 from lambdaagent.settings import Installation
 
 BROKER = ("eventing.knative.dev/v1", "Broker")
@@ -115,10 +117,19 @@ def _most_wanted(agent: LambdaAgent, identity: BrokerIdentity, installation: Ins
     """Of equally many, the installation's own, else the smallest: whichever agent makes the Broker."""
     agents = {key: each for key, each in observed.agents.items() if key[0] == identity.namespace}
     agents[agent.namespace, agent.name] = agent
-    voters = (each for each in agents.values() if _is_of(identity, each, installation))
+    voters = (each for each in agents.values() if _is_of(identity, each, installation) and _could_share(each))
     votes = Counter(retries(each, installation) for each in voters)
     default = installation.delivery_retry
     return min(votes, key=lambda value: (-votes[value], value != default, value), default=default)
+
+
+def _could_share(agent: LambdaAgent) -> bool:
+    """Whether a Broker's attempts decide if its Triggers have a delivery of their own."""
+    eventing = agent.spec.eventing
+    if not eventing or (eventing.dlq and not eventing.dlq.enabled):
+        return False
+    more = eventing.delivery and eventing.delivery.model_dump(exclude={"retry"}, exclude_none=True)
+    return not more and bool(eventing.subscriptions or calls(agent).skills)
 
 
 def _is_of(identity: BrokerIdentity, agent: LambdaAgent, installation: Installation) -> bool:

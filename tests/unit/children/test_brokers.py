@@ -82,8 +82,12 @@ FIVE, TWO = dlq(5), dlq(2)
         ([FIVE, FIVE, {}, {}], 3, [0, 1]),  # as many: the installation's
         ([FIVE, {"dlq": {"enabled": True}}, {}], 3, [0]),
         ([dlq(5, delivery={"retry": 2}), TWO, FIVE], 2, [2]),
-        ([dlq(5, delivery={"backoffDelay": "PT9S"}), FIVE, TWO], 5, [0, 2]),
-        ([TWO, dlq(5, enabled=False), dlq(5, broker={"dedicated": True}), None], 2, []),
+        ([dlq(5, delivery={"backoffDelay": "PT9S"}), FIVE, FIVE, TWO], 5, [0, 3]),
+        ([TWO, dlq(5, enabled=False), dlq(5, broker={"dedicated": True}), None], 2, [1]),
+        # Who has a delivery in any case, or no Trigger, does not count.
+        ([TWO, *[dlq(5, enabled=False)] * 2], 2, [1, 2]),
+        ([TWO, *[dlq(5, delivery={"timeout": "PT9S"})] * 2], 2, [1, 2]),
+        ([TWO, *[dlq(5, subscriptions=[])] * 2], 2, []),
         ([dlq(0), dlq(0), FIVE], 0, [2]),
     ],
 )
