@@ -91,7 +91,7 @@ class RabbitMQ:
         """rabbitmqctl, for what no client can do: alarms, policies, closing a connection. Takes seconds."""
         tool = fetch.rabbitmq_part().with_name("rabbitmqctl")
         command = [str(tool), "--quiet", *args]
-        done = subprocess.run(command, env=self._env(), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=self._env(), capture_output=True, text=True, timeout=180, check=False)
         if done.returncode:
             raise PartFailedError(f"rabbitmqctl {' '.join(args)}: {done.stdout}{done.stderr}")
         return done.stdout

@@ -252,8 +252,9 @@ async def test_events_are_delivered_by_a_rabbitmq_that_cannot_tell_of_deaths(
 async def test_no_letter_is_taken_where_the_queue_of_dead_letters_cannot_be_made(world: World) -> None:
     """RabbitMQ would count it as safe, and it would be lost."""
     channel = await world.broker._out.channel()
-    await channel.call(channel.raw.queue_delete, queue=world.dead)
-    await channel.call(channel.raw.queue_declare, queue=world.dead, durable=False)
+    async with world.broker._declaring:  # or it would make its own in between
+        await channel.call(channel.raw.queue_delete, queue=world.dead)
+        await channel.call(channel.raw.queue_declare, queue=world.dead, durable=False)
     await eventually(lambda: world.dead not in world.broker._death_watch.bound)
     await channel.call(channel.raw.queue_delete, queue=world.dead)
     await watched(world.broker, world.dead)

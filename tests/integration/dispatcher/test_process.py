@@ -124,7 +124,6 @@ async def test_what_an_agent_had_goes_with_it(
     agents: Agents,
     container: Container,
     broker: RabbitMQBroker,
-    own_rabbitmq: RabbitMQ,
     meanwhile: bool,
 ) -> None:
     for name in ("stays", "goes"):
@@ -137,14 +136,14 @@ async def test_what_an_agent_had_goes_with_it(
     agents.remove("goes")
     if meanwhile:
         dispatcher.start()
-    queues = lambda: own_rabbitmq.ctl("list_queues", "name", "--no-table-headers").split()  # noqa: E731
-    await eventually(lambda: naming.queue(agents.namespace, "goes") not in queues(), within=40)
-    assert naming.queue(agents.namespace, "stays") in queues()
+    goes, stays = (naming.queue(agents.namespace, name) for name in ("goes", "stays"))
+    missing = broker._topology._missing
+    await eventually(lambda: missing("queue_declare", queue=[goes]), within=40)
+    assert not await missing("queue_declare", queue=[stays])
     agents.remove("stays")
-    await eventually(lambda: naming.queue(agents.namespace, "stays") not in queues(), within=40)
-    exchanges = own_rabbitmq.ctl("list_exchanges", "name", "--no-table-headers").split()
-    assert naming.exchange(agents.namespace) not in exchanges
-    assert foreign in exchanges
+    await eventually(lambda: missing("queue_declare", queue=[stays]), within=40)
+    exchanges = [naming.exchange(agents.namespace), foreign]
+    assert await missing("exchange_declare", exchange=exchanges) == {exchanges[0]}
     await broker.remove_exchange(foreign)
     await broker.remove_queue(foreign)
 

@@ -16,7 +16,7 @@ import orjson
 from tests.parts.running import Running
 
 Json = dict[str, Any]
-REQUEST_SECONDS, PATIENCE = 20.0, 45.0
+REQUEST_SECONDS, PATIENCE = 20.0, 90.0
 NOT_CANCELABLE, INTERNAL = -32002, -32603
 
 

@@ -91,11 +91,11 @@ class Pair:
             assert time.monotonic() < deadline, f"no task within {within} s: {condition}"
             await asyncio.sleep(0.01)
 
-    async def ended(self, task_id: str, *, within: float = 30) -> Json:
-        """The task as the other gateway answers, which learns of a write a moment after the database has it."""
+    async def ended(self, task_id: str, *, gateway: int = 1, within: float = 30) -> Json:
+        """The task as a gateway answers that did not end it: it learns of that a moment after the database has it."""
         deadline = time.monotonic() + within
         while True:
-            task: Json = await self.client.ask(1, CALLS, "GetTask", {"id": task_id})
+            task: Json = await self.client.ask(gateway, CALLS, "GetTask", {"id": task_id})
             if state(task) not in ("SUBMITTED", "WORKING"):
                 return task
             assert time.monotonic() < deadline, f"not ended within {within} s: {task}"

@@ -64,7 +64,7 @@ async def test_a_gateway_that_was_cut_off_for_longer_than_its_lease_is_not_said_
     task = await pair.client.settled(CALLS, task["id"], within=15)
     assert "restarted" not in reason(task)
     for gateway in (0, 1):
-        assert await pair.client.ask(gateway, CALLS, "GetTask", {"id": task["id"]}) == task
+        assert await pair.ended(task["id"], gateway=gateway) == task
 
 
 async def test_a_call_that_another_gateway_began_anew_leaves_one_artifact(pair: Pair) -> None:
