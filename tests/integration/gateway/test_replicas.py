@@ -228,7 +228,8 @@ def test_when_a_gateway_dies_its_tasks_fail_with_the_reason_or_are_begun_anew(re
     assert "no sign of life" in last["message"]["parts"][0]["text"]
     wait(lambda: three.state(repeated["id"]) == "TASK_STATE_COMPLETED", within=30)
     assert replicas.agent.calls.count("stream 30") == 2
-    wait(lambda: any(_is_failed(body, failing["id"]) for body in replicas.agent.pushed))
+    # A receiver that the killed gateway had claimed at that moment is another's after a minute.
+    wait(lambda: any(_is_failed(body, failing["id"]) for body in replicas.agent.pushed), within=80)
 
 
 def _is_failed(body: Json, task_id: str) -> bool:
