@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CRD
 from tests.e2e.image import ROOT
-from tests.e2e.using import until
+from tests.e2e.using import condition, until
 from tests.parts import fetch
 
 _IMAGE = "image.repository=dev.local/lambdaagent,image.tag=0.1.0"
@@ -50,8 +50,13 @@ def test_the_commands_lead_to_an_answer(cluster: Cluster, environment: dict[str,
                 until(lambda line=line: _output(line, environment).strip() == "Say it back. hello")  # type: ignore[misc]
                 continue
             _output(line, environment, checked=True)
+        # It is called, and yet not ready: it subscribes to events, which nothing carries here.
         table = _output("kubectl get lambdaagents", environment, checked=True).splitlines()
-        assert table[0].split()[:2] == ["NAME", "READY"]
+        assert ("READY", "False") in list(zip(table[0].split(), table[1].split(), strict=True))
+        assert "EventingReady" in (ROOT / "README.md").read_text()  # where it says why
+        status = cluster.get("-n", "default", "lambdaagent/echo")["status"]
+        assert condition(status, "EventingReady")["reason"] == "NoEventingBackend"
+        assert condition(status, "ServingReady")["status"] == "True"
     finally:
         for process in running:
             process.terminate()
