@@ -7,7 +7,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -78,75 +78,93 @@ def members(count: int) -> bytes:
 
 
 TEXT = b'[{"text":"x"}]'
+Body = Callable[[], bytes]
+"""Made when its test runs: every worker of a run collects every case."""
 REQUESTS = [
-    pytest.param(BASE, rpc(many(b"{}")), V1, id="6 MB of empty parts"),
-    pytest.param(BASE, rpc(many(b"{}"), method="message/send"), JSON, id="6 MB of empty parts, 0.3"),
-    pytest.param(f"{BASE}/message:send", rest(many(b"{}")), V1, id="6 MB of empty parts, HTTP+JSON"),
+    pytest.param(BASE, lambda: rpc(many(b"{}")), V1, id="6 MB of empty parts"),
+    pytest.param(BASE, lambda: rpc(many(b"{}"), method="message/send"), JSON, id="6 MB of empty parts, 0.3"),
+    pytest.param(f"{BASE}/message:send", lambda: rest(many(b"{}")), V1, id="6 MB of empty parts, HTTP+JSON"),
     pytest.param(
-        f"{BASE}/v1/message:send", rest(many(b"{}"), name="content"), JSON, id="6 MB of empty parts, 0.3 REST"
+        f"{BASE}/v1/message:send", lambda: rest(many(b"{}"), name="content"), JSON, id="6 MB of empty parts, 0.3 REST"
     ),
-    pytest.param(BASE, rpc(many(b"1")), V1, id="6 MB of numbers for parts"),
-    pytest.param(BASE, rpc(many(b"{}", size=3000)), V1, id="1,000 bad parts"),
-    pytest.param(BASE, rpc(many(b'{"text":"x"}', size=500_000)), V1, id="38,000 good parts"),
-    pytest.param(BASE, rpc(many(b'{"kind":"x"}', size=500_000), method="message/send"), JSON, id="38,000 parts, 0.3"),
-    pytest.param(BASE, rpc(TEXT, message=b',"extensions":' + many(b'"x"', size=MIB)), V1, id="260,000 extensions"),
+    pytest.param(BASE, lambda: rpc(many(b"1")), V1, id="6 MB of numbers for parts"),
+    pytest.param(BASE, lambda: rpc(many(b"{}", size=3000)), V1, id="1,000 bad parts"),
+    pytest.param(BASE, lambda: rpc(many(b'{"text":"x"}', size=500_000)), V1, id="38,000 good parts"),
     pytest.param(
-        BASE, rpc(TEXT, message=b',"extensions":' + many(b"1", size=MIB // 4)), V1, id="130,000 bad extensions"
+        BASE, lambda: rpc(many(b'{"kind":"x"}', size=500_000), method="message/send"), JSON, id="38,000 parts, 0.3"
     ),
     pytest.param(
-        BASE, rpc(TEXT, message=b',"referenceTaskIds":' + many(b'"x"', size=MIB)), V1, id="260,000 references"
+        BASE, lambda: rpc(TEXT, message=b',"extensions":' + many(b'"x"', size=MIB)), V1, id="260,000 extensions"
+    ),
+    pytest.param(
+        BASE, lambda: rpc(TEXT, message=b',"extensions":' + many(b"1", size=MIB // 4)), V1, id="130,000 bad extensions"
+    ),
+    pytest.param(
+        BASE, lambda: rpc(TEXT, message=b',"referenceTaskIds":' + many(b'"x"', size=MIB)), V1, id="260,000 references"
     ),
     pytest.param(
         BASE,
-        rpc(TEXT, more=b',"configuration":{"acceptedOutputModes":' + many(b'"x"', size=MIB) + b"}"),
+        lambda: rpc(TEXT, more=b',"configuration":{"acceptedOutputModes":' + many(b'"x"', size=MIB) + b"}"),
         V1,
         id="modes",
     ),
-    pytest.param(BASE, rpc(TEXT, message=b',"metadata":' + members(800_000)), V1, id="800,000 members of metadata"),
-    pytest.param(BASE, rpc(b'[{"data":' + members(800_000) + b"}]"), V1, id="800,000 members of data"),
-    pytest.param(BASE, rpc(b'[{"data":' + many(b"[]") + b"}]"), V1, id="2,000,000 empty arrays"),
-    pytest.param(BASE, rpc(b'[{"data":' + many(b'""') + b"}]"), V1, id="2,000,000 empty strings"),
-    pytest.param(BASE, members(800_000), V1, id="800,000 members of a request"),
-    pytest.param(BASE, many(b"{}"), V1, id="a batch of requests"),
+    pytest.param(
+        BASE, lambda: rpc(TEXT, message=b',"metadata":' + members(800_000)), V1, id="800,000 members of metadata"
+    ),
+    pytest.param(BASE, lambda: rpc(b'[{"data":' + members(800_000) + b"}]"), V1, id="800,000 members of data"),
+    pytest.param(BASE, lambda: rpc(b'[{"data":' + many(b"[]") + b"}]"), V1, id="2,000,000 empty arrays"),
+    pytest.param(BASE, lambda: rpc(b'[{"data":' + many(b'""') + b"}]"), V1, id="2,000,000 empty strings"),
+    pytest.param(BASE, lambda: members(800_000), V1, id="800,000 members of a request"),
+    pytest.param(BASE, lambda: many(b"{}"), V1, id="a batch of requests"),
     *(
-        pytest.param(BASE, rpc(b'[{"data":' + b"[" * n + b"]" * n + b"}]"), V1, id=f"{n} levels")
+        pytest.param(BASE, lambda n=n: rpc(b'[{"data":' + b"[" * n + b"]" * n + b"}]"), V1, id=f"{n} levels")
         for n in (240, 300, 1000, 1100, 100_000, 3_000_000)
     ),
     *(
-        pytest.param(BASE, rpc(TEXT, message=b',"metadata":' + b'{"a":' * n + b"1" + b"}" * n), V1, id=f"{n} objects")
+        pytest.param(
+            BASE, lambda n=n: rpc(TEXT, message=b',"metadata":' + b'{"a":' * n + b"1" + b"}" * n), V1, id=f"{n} objects"
+        )
         for n in (240, 300, 1100, 100_000)
     ),
-    pytest.param("/events/shop", many(b'{"id":"1"}'), BATCH, id="600,000 bad events"),
+    pytest.param("/events/shop", lambda: many(b'{"id":"1"}'), BATCH, id="600,000 bad events"),
     pytest.param(
         "/events/shop",
-        many(b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}'),
+        lambda: many(b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}'),
         BATCH,
         id="110,000 good events",
     ),
-    pytest.param("/events/shop", b"[" * 3_000_000, BATCH, id="a batch of brackets"),
+    pytest.param("/events/shop", lambda: b"[" * 3_000_000, BATCH, id="a batch of brackets"),
     pytest.param(
         "/events/shop",
-        b'[{"specversion":"1.0","id":"1","source":"/s","type":"t","data":' + many(b"1") + b"}]",
+        lambda: b'[{"specversion":"1.0","id":"1","source":"/s","type":"t","data":' + many(b"1") + b"}]",
         BATCH,
         id="an event of 3,000,000 numbers",
     ),
-    pytest.param("/events/shop", b'{"data":' + members(800_000) + b"}", EVENT, id="an event of 800,000 members"),
-    pytest.param("/events/shop", b'{"data":' + b"[" * 100_000, EVENT, id="an event of 100,000 levels"),
+    pytest.param(
+        "/events/shop", lambda: b'{"data":' + members(800_000) + b"}", EVENT, id="an event of 800,000 members"
+    ),
+    pytest.param("/events/shop", lambda: b'{"data":' + b"[" * 100_000, EVENT, id="an event of 100,000 levels"),
     pytest.param(
         "/events/shop",
-        b'{"specversion":"1.0","id":"1","source":"/s","type":"t",' + members(40_000)[1:].replace(b'"', b'"a', 40_000),
+        lambda: (
+            b'{"specversion":"1.0","id":"1","source":"/s","type":"t",'
+            + members(40_000)[1:].replace(b'"', b'"a', 40_000)
+        ),
         EVENT,
         id="an event of 40,000 attributes",
     ),
-    pytest.param(f"{BASE}/skills/say", many(b"{}"), JSON | {"Prefer": "respond-async"}, id="a skill call as a task"),
+    pytest.param(
+        f"{BASE}/skills/say", lambda: many(b"{}"), JSON | {"Prefer": "respond-async"}, id="a skill call as a task"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("path", "body", "headers"), REQUESTS)
 def test_a_request_without_bound_is_refused_shortly_and_holds_nobody_up(
-    gateway: Watched, path: str, body: bytes, headers: dict[str, str]
+    gateway: Watched, path: str, body: Body, headers: dict[str, str]
 ) -> None:
-    answer = gateway.least(lambda: post(gateway, path, body, headers), most=MOST_LAG)
+    content = body()
+    answer = gateway.least(lambda: post(gateway, path, content, headers), most=MOST_LAG)
     said = answer.json()
     assert "error" in said or said["status"] in (400, 413), said
     assert answer.status_code < 500
@@ -178,21 +196,23 @@ def test_bounds_are_settings(agent: PlainAgent) -> None:
 
 BIG = 9 * MIB
 ALLOWED = [
-    pytest.param(b'[{"text":"%b"}]' % (b"word, " * (BIG // 6)), id="a long text with commas"),
-    pytest.param(b'[{"text":"%b"}]' % (b'\\"[{,:' * (BIG // 6)), id="a long text of escaped quotes and brackets"),
-    pytest.param(b'[{"text":"%b"}]' % (b"\\\\" * (BIG // 2)), id="a long text of backslashes"),
-    pytest.param(b'[{"raw":"%b"}]' % (b"AAAA" * (BIG // 4)), id="a large file"),
-    pytest.param(b'[{"data":%b}]' % many(b"0.12345678901", size=5 * MIB), id="370,000 numbers"),
-    pytest.param(b'[{"data":%b}]' % (b"[" * 190 + b"]" * 190), id="190 levels"),
-    pytest.param(many(b'{"text":"x"}', size=13_000), id="1,000 parts"),
+    pytest.param(lambda: b'[{"text":"%b"}]' % (b"word, " * (BIG // 6)), id="a long text with commas"),
+    pytest.param(
+        lambda: b'[{"text":"%b"}]' % (b'\\"[{,:' * (BIG // 6)), id="a long text of escaped quotes and brackets"
+    ),
+    pytest.param(lambda: b'[{"text":"%b"}]' % (b"\\\\" * (BIG // 2)), id="a long text of backslashes"),
+    pytest.param(lambda: b'[{"raw":"%b"}]' % (b"AAAA" * (BIG // 4)), id="a large file"),
+    pytest.param(lambda: b'[{"data":%b}]' % many(b"0.12345678901", size=5 * MIB), id="370,000 numbers"),
+    pytest.param(lambda: b'[{"data":%b}]' % (b"[" * 190 + b"]" * 190), id="190 levels"),
+    pytest.param(lambda: many(b'{"text":"x"}', size=13_000), id="1,000 parts"),
 ]
 
 
 @pytest.mark.parametrize("parts", ALLOWED)
-def test_what_is_large_and_allowed_is_taken(gateway: Watched, agent: PlainAgent, parts: bytes) -> None:
+def test_what_is_large_and_allowed_is_taken(gateway: Watched, agent: PlainAgent, parts: Body) -> None:
     agent.respond = lambda _: (200, {"Content-Type": "text/plain"}, b"ok")
     more = b',"configuration":{"historyLength":0}'
-    answer = post(gateway, BASE, rpc(parts, more=more), V1).json()
+    answer = post(gateway, BASE, rpc(parts(), more=more), V1).json()
     assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
     assert len(orjson.dumps(answer)) < MOST_ANSWER
 
@@ -217,35 +237,45 @@ def artifact(part: bytes) -> bytes:
 
 
 ANSWERS = [
-    *(pytest.param(JSON, deep(n), id=f"{n} levels") for n in (240, 250, 300, 1000, 1100, 100_000)),
-    *(pytest.param(A2A_JSON, artifact(b'[{"data":%b}]' % deep(n)), id=f"A2A, {n} levels") for n in (240, 300, 1100)),
+    *(pytest.param(JSON, lambda n=n: deep(n), id=f"{n} levels") for n in (240, 250, 300, 1000, 1100, 100_000)),
     *(
-        pytest.param(STREAM, b"data: " + artifact(b'[{"data":%b}]' % deep(n)) + b"\n\n", id=f"a stream, {n} levels")
+        pytest.param(A2A_JSON, lambda n=n: artifact(b'[{"data":%b}]' % deep(n)), id=f"A2A, {n} levels")
+        for n in (240, 300, 1100)
+    ),
+    *(
+        pytest.param(
+            STREAM, lambda n=n: b"data: " + artifact(b'[{"data":%b}]' % deep(n)) + b"\n\n", id=f"a stream, {n} levels"
+        )
         for n in (240, 300)
     ),
-    pytest.param(A2A_JSON, artifact(many(b"{}")), id="A2A, 6 MB of empty parts"),
-    pytest.param(A2A_JSON, artifact(many(b"{}", size=20_000)), id="A2A, 6,000 bad parts"),
-    pytest.param(JSON, members(800_000), id="800,000 members"),
-    pytest.param(JSON, many(b"{}"), id="6 MB of empty objects"),
-    pytest.param(BATCH, many(b'{"id":"1"}'), id="600,000 events"),
-    pytest.param({"Content-Type": "application/json"}, b'"\\ud800"', id="half a surrogate pair"),
+    pytest.param(A2A_JSON, lambda: artifact(many(b"{}")), id="A2A, 6 MB of empty parts"),
+    pytest.param(A2A_JSON, lambda: artifact(many(b"{}", size=20_000)), id="A2A, 6,000 bad parts"),
+    pytest.param(JSON, lambda: members(800_000), id="800,000 members"),
+    pytest.param(JSON, lambda: many(b"{}"), id="6 MB of empty objects"),
+    pytest.param(BATCH, lambda: many(b'{"id":"1"}'), id="600,000 events"),
+    pytest.param({"Content-Type": "application/json"}, lambda: b'"\\ud800"', id="half a surrogate pair"),
 ]
 
 
 TEXTS = b'{"artifacts":%b,"status":{"state":"completed"}}'
 ANSWERS += [
     pytest.param(
-        A2A_JSON, b'{"task":%b}' % (TEXTS % many(b'{"parts":[{"text":"a"}]}', size=600_000)), id="23,000 artifacts"
+        A2A_JSON,
+        lambda: b'{"task":%b}' % (TEXTS % many(b'{"parts":[{"text":"a"}]}', size=600_000)),
+        id="23,000 artifacts",
     ),
-    pytest.param(STREAM, b"data: {\n\n" + b"data: %b\n\n" % artifact(b"[1]") * 3000, id="bad artifacts in a stream"),
+    pytest.param(
+        STREAM, lambda: b"data: {\n\n" + b"data: %b\n\n" % artifact(b"[1]") * 3000, id="bad artifacts in a stream"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("headers", "body"), ANSWERS)
 def test_an_answer_without_bound_fails_its_own_task_and_holds_nobody_up(
-    gateway: Watched, agent: PlainAgent, headers: dict[str, str], body: bytes
+    gateway: Watched, agent: PlainAgent, headers: dict[str, str], body: Body
 ) -> None:
-    agent.respond = lambda _: (200, headers, body)
+    content = body()
+    agent.respond = lambda _: (200, headers, content)
     answer = gateway.least(lambda: post(gateway, BASE, rpc(TEXT), V1), most=MOST_LAG)
     task = answer.json()["result"]["task"]
     assert task["status"]["state"] == "TASK_STATE_FAILED"
@@ -255,17 +285,22 @@ def test_an_answer_without_bound_fails_its_own_task_and_holds_nobody_up(
 
 
 STREAMS = [
-    pytest.param(b"data: x\n\n" * 20_000, "COMPLETED", "", id="20,000 events at once"),
-    pytest.param(b"data: " + b"\r" * 1_000_000, "COMPLETED", "", id="1,000,000 empty lines"),
-    pytest.param(b"data: x\n" * 400_000 + b"\n", "COMPLETED", "", id="an event of 400,000 lines"),
+    pytest.param(lambda: b"data: x\n\n" * 20_000, "COMPLETED", "", id="20,000 events at once"),
+    pytest.param(lambda: b"data: " + b"\r" * 1_000_000, "COMPLETED", "", id="1,000,000 empty lines"),
+    pytest.param(lambda: b"data: x\n" * 400_000 + b"\n", "COMPLETED", "", id="an event of 400,000 lines"),
     pytest.param(
-        b"".join(b"data: %b\n\n" % artifact(b'[{"text":"x"}]').replace(b'"a"', b'"%d"' % n) for n in range(1_500)),
+        lambda: b"".join(
+            b"data: %b\n\n" % artifact(b'[{"text":"x"}]').replace(b'"a"', b'"%d"' % n) for n in range(1_500)
+        ),
         "FAILED",
         "more than 1000 artifacts",
         id="1,500 artifacts",
     ),
     pytest.param(
-        (b"data: " + b"x" * (2 * MIB) + b"\n\n") * 20, "FAILED", "larger than 33554432 bytes", id="40 MB of text"
+        lambda: (b"data: " + b"x" * (2 * MIB) + b"\n\n") * 20,
+        "FAILED",
+        "larger than 33554432 bytes",
+        id="40 MB of text",
     ),
 ]
 
@@ -273,9 +308,10 @@ STREAMS = [
 @pytest.mark.parametrize("status", [200, 201])
 @pytest.mark.parametrize(("body", "state", "why"), STREAMS)
 def test_a_stream_of_very_many_or_very_large_pieces_holds_nobody_up_and_its_task_is_bounded(
-    gateway: Watched, agent: PlainAgent, status: int, body: bytes, state: str, why: str
+    gateway: Watched, agent: PlainAgent, status: int, body: Body, state: str, why: str
 ) -> None:
-    agent.respond = lambda _: (status, STREAM, body)
+    content = body()
+    agent.respond = lambda _: (status, STREAM, content)
     more = b',"configuration":{"returnImmediately":true,"historyLength":0}'
     task_id = post(gateway, BASE, rpc(TEXT, more=more), V1).json()["result"]["task"]["id"]
     listed = b'{"jsonrpc":"2.0","id":1,"method":"ListTasks","params":{"historyLength":0}}'
