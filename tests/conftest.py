@@ -102,12 +102,8 @@ def rabbitmq(request: pytest.FixtureRequest) -> RabbitMQ | ForeignRabbitMQ:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """Fast and forgetful: for what does not end it."""
-    server = Postgres()
-    try:
-        server.start()
+    with Postgres().serving() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")
@@ -129,12 +125,8 @@ def database_url(postgres: Postgres, _migrated: str) -> str:
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """One that keeps what it confirmed, and that a test may kill."""
-    server = Postgres(durable=True)
-    try:
-        server.start()
+    with Postgres(durable=True).serving() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +77,15 @@ class Postgres:
                 time.sleep(0.1)
             else:
                 return
+
+    @contextmanager
+    def serving(self) -> Iterator["Postgres"]:
+        """Gone with its data at the end, also where it never came up."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.remove()
 
     def stop(self) -> None:
         if self._server is not None and self._server.running:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.broker.conftest import connected
 from tests.integration.controller.conftest import Cluster, Start, eventually
 from tests.integration.dispatcher.world import Container, Got
 from tests.parts import roles
@@ -14,7 +15,6 @@ from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running, running
 
 from lambdaagent.api import naming
-from lambdaagent.backoff import Backoff
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.kube import rights
@@ -59,8 +59,7 @@ def dispatcher(cluster: Cluster, applied: str, rabbitmq: RabbitMQ, tmp_path: Pat
 @pytest.fixture
 async def broker(rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
     """For the test's own publishing."""
-    async with RabbitMQBroker(url=rabbitmq.url, backoff=Backoff(first=0.05, cap=0.2)) as found:
-        await found.wait_ready()
+    async with connected(rabbitmq.url) as found:
         yield found
 
 

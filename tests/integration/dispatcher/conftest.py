@@ -2,13 +2,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.broker.conftest import connected
 from tests.integration.dispatcher.world import Agents, Container
 from tests.parts import roles
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running, running
 
-from lambdaagent.backoff import Backoff
 from lambdaagent.broker.rabbitmq import RabbitMQBroker
 from lambdaagent.kube import rights
 
@@ -53,6 +53,5 @@ def dispatcher(settings: dict[str, str], tmp_path: Path) -> Iterator[Running]:
 @pytest.fixture
 async def broker(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
     """For the test's own publishing."""
-    async with RabbitMQBroker(url=own_rabbitmq.url, backoff=Backoff(first=0.05, cap=0.2)) as found:
-        await found.wait_ready()
+    async with connected(own_rabbitmq.url) as found:
         yield found

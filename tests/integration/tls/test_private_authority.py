@@ -37,12 +37,8 @@ spec: {image: {repository: r}}
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Postgres]:
-    server = Postgres(tls=True)
-    try:
-        server.start()
+    with Postgres(tls=True).serving() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="module")
