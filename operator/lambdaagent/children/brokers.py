@@ -72,12 +72,13 @@ def broker_config(agent: LambdaAgent, identity: BrokerIdentity) -> Object:
     return _object(agent, identity, *BROKER_CONFIG, "broker-config", spec)
 
 
-def broker(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed) -> Object:
+def broker(agent: LambdaAgent, identity: BrokerIdentity, *, delivery: Object) -> Object:
+    """`delivery` is that of `broker_delivery`."""
     api_version, kind = BROKER_CONFIG
     spec: Object = {
         "config": {"apiVersion": api_version, "kind": kind, "name": identity.name, "namespace": identity.namespace},
     }
-    if delivery := broker_delivery(agent, identity, installation, observed):
+    if delivery:
         spec["delivery"] = delivery
     out = _object(agent, identity, *BROKER, "broker", spec)
     out["metadata"]["annotations"] = {"eventing.knative.dev/broker.class": BROKER_CLASS}

@@ -45,10 +45,10 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
     decisions = forwards.decide(agent, installation, observed) if backends.eventing != "none" else []
     children: list[Child] = []
     if identity and on_knative:
-        shared = not identity.dedicated
+        shared, said = not identity.dedicated, brokers.broker_delivery(agent, identity, installation, observed)
         children += [
             Child(brokers.broker_config(agent, identity), shared=shared, fixed=True),
-            Child(brokers.broker(agent, identity, installation, observed), shared=shared, fixed=True),
+            Child(brokers.broker(agent, identity, delivery=said), shared=shared, fixed=True),
         ]
     sink = gateway.events_from(agent, installation)
     awaited = None
@@ -59,7 +59,7 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
         children += [Child(obj) for obj in _workload(agent, installation, backends, sink)]
     if identity and on_knative:
         subscriber = knative.SERVICE if backends.serving == "knative" else ("v1", "Service")
-        delivery = triggers.own_delivery(agent, identity, installation, observed)
+        delivery = triggers.own_delivery(agent, installation, broker=said)
         subscribing = triggers.subscription_triggers(
             agent, identity, installation, subscriber=subscriber, delivery=delivery
         )

@@ -8,8 +8,8 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Eventing, Subscription
 from lambdaagent.children import gateway
-from lambdaagent.children.base import Object, Observed, child
-from lambdaagent.children.brokers import BrokerIdentity, broker_delivery, retries
+from lambdaagent.children.base import Object, child
+from lambdaagent.children.brokers import BrokerIdentity, retries
 from lambdaagent.children.brokers import delivery as default_delivery
 from lambdaagent.children.calling import calls, invoke_seconds
 from lambdaagent.events.interest import is_pattern
@@ -109,10 +109,8 @@ def notes(event_type: str, description: str | None) -> dict[str, str]:
     return {naming.ANNOTATION_EVENT_TYPE: event_type} | said
 
 
-def own_delivery(
-    agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed
-) -> Object | None:
-    """The agent's delivery where it differs from its Broker's, else None."""
+def own_delivery(agent: LambdaAgent, installation: Installation, *, broker: Object) -> Object | None:
+    """The agent's delivery where it differs from that of its Broker, else None."""
     eventing = agent.spec.eventing
     if eventing is None:
         return None
@@ -121,4 +119,4 @@ def own_delivery(
         wanted.pop("deadLetterSink", None)
     if eventing.delivery:
         wanted |= eventing.delivery.model_dump(by_alias=True, exclude_none=True)
-    return wanted if wanted != broker_delivery(agent, identity, installation, observed) else None
+    return wanted if wanted != broker else None
