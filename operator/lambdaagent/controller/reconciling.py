@@ -227,7 +227,8 @@ class Reconciler:
         except TerminatingError:
             pass  # its namespace is being deleted, and the Event would go as well
         except LambdaAgentError as problem:
-            log.warning("event not recorded", agent=obj["metadata"]["name"], problem=str(problem))
+            agent = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+            log.warning("event not recorded", agent=agent, problem=str(problem))
 
 
 def next_look(failures: Iterable[Failure], *, resync_seconds: float) -> float:
