@@ -107,7 +107,7 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def _migrated(postgres: Postgres) -> str:
+def migrated_database(postgres: Postgres) -> str:
     """A database to copy: migrating one for each test would take most of its time."""
     name = postgres.database()
     # In a thread, because the test that asks for it first may be in a loop.
@@ -117,9 +117,9 @@ def _migrated(postgres: Postgres) -> str:
 
 
 @pytest.fixture
-def database_url(postgres: Postgres, _migrated: str) -> str:
+def database_url(postgres: Postgres, migrated_database: str) -> str:
     """A migrated database of the test's own."""
-    return postgres.url(postgres.database(template=_migrated))
+    return postgres.url(postgres.database(template=migrated_database))
 
 
 @pytest.fixture

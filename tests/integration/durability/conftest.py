@@ -1,10 +1,11 @@
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
-from tests.integration.durability.pair import Pair, started
+import pytest_asyncio
+from tests.integration.durability.pair import Gateways, Pair, pair_of, started
 from tests.parts import roles
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.postgres import Postgres
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,16 @@ def home(kube_apiserver: KubeApiserver) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture
-async def pair(kube_apiserver: KubeApiserver, namespace: str, database_url: str, tmp_path: Path) -> AsyncIterator[Pair]:
-    async with started(kube_apiserver, namespace, database_url, tmp_path) as found:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateways(
+    kube_apiserver: KubeApiserver, postgres: Postgres, migrated_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Gateways]:
+    url = postgres.url(postgres.database(template=migrated_database))
+    async with started(kube_apiserver, url, tmp_path_factory.mktemp("gateways")) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pair(gateways: Gateways, namespace: str) -> AsyncIterator[Pair]:
+    async with pair_of(gateways, namespace) as found:
         yield found

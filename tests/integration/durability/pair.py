@@ -2,6 +2,10 @@
 
 The first gateway's way to PostgreSQL is a proxy (`line`), the second one's is not. Nothing here is slower or faster
 than in an installation: what a test waits for it sees in the store or at the container.
+
+The gateways and their database serve the tests of a module one after the other; each test has agents in a namespace of
+its own, a container of its own, and looks at the tasks of its namespace alone. A gateway that a test ended is started
+again before the next test.
 """
 
 import asyncio
@@ -30,6 +34,27 @@ SKILLS: list[dict[str, Any]] = [
     {"id": "brief", "name": "Brief", "invoke": {"timeoutSeconds": 3}},
     {"id": "brief-again", "name": "Brief, again", "invoke": {"timeoutSeconds": 3, "idempotent": True}},
 ]
+
+
+@dataclass(frozen=True)
+class Gateways:
+    """What the tests of a module share."""
+
+    server: KubeApiserver
+    running: list[Running]
+    line: Proxy
+    session: aiohttp.ClientSession
+    database: asyncpg.Connection
+    url: str
+    folder: Path
+
+    async def start(self) -> None:
+        """Starts those that do not run."""
+        ended = [gateway for gateway in self.running if gateway.process is None or not gateway.process.running]
+        for gateway in ended:
+            gateway.launch()
+        for gateway in ended:
+            await asyncio.to_thread(gateway.await_ready)
 
 
 @dataclass
@@ -82,10 +107,10 @@ class Pair:
             await asyncio.sleep(0.01)
 
     async def stored(self, condition: str, *arguments: object, within: float = 20) -> Any:
-        """The first column of the first task that the condition finds, once there is one."""
+        """The id of the first task that the condition finds, once there is one."""
         deadline = time.monotonic() + within
         while True:
-            found = await self.database.fetchval(f"SELECT id FROM lambdaagent_tasks WHERE {condition}", *arguments)
+            found = await self.look("id", condition, *arguments)
             if found is not None:
                 return found
             assert time.monotonic() < deadline, f"no task within {within} s: {condition}"
@@ -101,8 +126,13 @@ class Pair:
             assert time.monotonic() < deadline, f"not ended within {within} s: {task}"
             await asyncio.sleep(0.05)
 
+    async def look(self, column: str, condition: str = "true", *arguments: object) -> Any:
+        """This column of the first task that the condition finds among those of this test."""
+        sql = f"SELECT {column} FROM lambdaagent_tasks WHERE ({condition}) AND namespace = ${len(arguments) + 1}"
+        return await self.database.fetchval(sql, *arguments, self.client.namespace)
+
     async def version(self, task_id: str) -> int:
-        return int(await self.database.fetchval("SELECT version FROM lambdaagent_tasks WHERE id = $1", task_id))
+        return int(await self.look("version", "id = $1", task_id))
 
     async def cut(self, *, seconds: float) -> None:
         """PostgreSQL is away for the first gateway, and back when this returns."""
@@ -161,33 +191,48 @@ def settings(kubeconfig: Path, database: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def started(server: KubeApiserver, namespace: str, url: str, folder: Path) -> AsyncIterator[Pair]:
-    container, agents = Container(), Agents(server, namespace)
-    container.start()
-    agents.make(CALLS, url=container.url, a2a={"skills": SKILLS})
-    agents.make(ONCE, url=container.url, a2a={"skills": SKILLS, "deduplicateMessages": True})
+async def started(server: KubeApiserver, url: str, folder: Path) -> AsyncIterator[Gateways]:
+    """The database that the URL names is theirs alone."""
     async with AsyncExitStack() as stack:
-        stack.callback(container.stop)
         port = int(url.rpartition("/")[0].rpartition(":")[2])
         line = await stack.enter_async_context(proxy(port))
         through = url.replace(f":{port}/", f":{line.port}/")
-        gateways = [
+        running = [
             Running("gateway", folder, settings(server.kubeconfig, database), name=f"gateway{number}")
             for number, database in enumerate((through, url))
         ]
-        for gateway in gateways:
-            gateway.launch()
+        for gateway in running:
             stack.push_async_callback(asyncio.to_thread, gateway.stop)
-        for gateway in gateways:
-            await asyncio.to_thread(gateway.await_ready)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         database = await asyncpg.connect(url)
         stack.push_async_callback(database.close)
-        client = Client(session, gateways, namespace, chance=Random(1))
+        yield Gateways(server, running, line, session, database, url, folder)
+
+
+@asynccontextmanager
+async def pair_of(gateways: Gateways, namespace: str) -> AsyncIterator[Pair]:
+    container, agents = Container(), Agents(gateways.server, namespace)
+    container.start()
+    async with AsyncExitStack() as stack:
+        stack.callback(container.stop)
+        agents.make(CALLS, url=container.url, a2a={"skills": SKILLS})
+        agents.make(ONCE, url=container.url, a2a={"skills": SKILLS, "deduplicateMessages": True})
+        await gateways.start()
+        client = Client(gateways.session, gateways.running, namespace, chance=Random(1))
         for number in range(2):
             await _served(client, number)
-        found = Pair(gateways, line, container, agents, client, database, url, folder)
+        found = Pair(
+            gateways.running,
+            gateways.line,
+            container,
+            agents,
+            client,
+            gateways.database,
+            gateways.url,
+            gateways.folder,
+        )
         yield found
+        found.line.heal()
         for table in list(found.locks):
             await found.unlock(table)
 

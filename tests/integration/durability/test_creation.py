@@ -5,15 +5,19 @@ from collections.abc import AsyncIterator
 from random import Random
 
 import pytest
+import pytest_asyncio
 from tests.integration.durability.client import Json, state
 from tests.integration.durability.pair import CALLS, Pair
 from tests.integration.durability.receiver import Receiver, receiving
 from tests.parts.polling import eventually
 
+# In the loop that the gateways' proxy and connections run in.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PUSHES, TASKS = "lambdaagent_pushes", "lambdaagent_tasks"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving(Random(1)) as found:
         yield found
@@ -24,7 +28,7 @@ async def both_are_there(pair: Pair, receiver: Receiver, task: Json) -> None:
     listed = await pair.client.ask(1, CALLS, "ListTaskPushNotificationConfigs", {"taskId": task["id"]})
     assert [config["url"] for config in listed["configs"]] == [f"{receiver.url}/one"]
     await eventually(lambda: any(_ends(body, task) for body in receiver.got["one"]), within=10)
-    assert await pair.database.fetchval("SELECT count(*) FROM lambdaagent_tasks") == 1
+    assert await pair.look("count(*)") == 1
 
 
 def _ends(body: Json, task: Json) -> bool:

@@ -10,6 +10,7 @@ from random import Random
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from tests.integration.durability.client import Client, ended, send, state, texts
 from tests.integration.durability.pair import CALLS, Pair, settings
@@ -19,6 +20,9 @@ from tests.parts.running import Running
 
 from lambdaagent.api import naming
 from lambdaagent.tasks.live import Limits
+
+# In the loop that the gateways' proxy and connections run in.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LIMITS = Limits()
 VERSION = {"A2A-Version": "1.0"}
@@ -37,7 +41,7 @@ class Api:
         return None
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def api(kube_apiserver: KubeApiserver) -> AsyncIterator[Api]:
     context = ssl.create_default_context(cafile=str(kube_apiserver.ca))
     async with faulty(kube_apiserver.url, context=context) as between:
@@ -122,7 +126,7 @@ async def test_an_orphan_is_left_alone_until_its_agent_is_known(
         pair.container.release()
         await asyncio.sleep(LIMITS.lease + 2 * LIMITS.beat_every)
         client = Client(pair.client.session, [gateway], pair.client.namespace, chance=Random(1))
-        settled = await pair.database.fetchval("SELECT settled FROM lambdaagent_tasks")
+        settled = await pair.look("settled")
         api.answers.set()
         await asyncio.to_thread(gateway.await_ready)
         deadline = time.monotonic() + 20

@@ -6,6 +6,9 @@ import pytest
 from tests.integration.durability.client import Json, send, state
 from tests.integration.durability.pair import CALLS, ONCE, Pair
 
+# In the loop that the gateways' proxy and connections run in.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 GATEWAYS = pytest.mark.parametrize("repeated_at", [0, 1], ids=["at the same gateway", "at another one"])
 # How a request is told to be the same: by its key, or by its message's id at an agent that has deduplicateMessages.
 WAYS = pytest.mark.parametrize(

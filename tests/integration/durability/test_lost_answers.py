@@ -1,14 +1,18 @@
 """PostgreSQL commits and its answer is lost: what was written counts, and is neither repeated nor forgotten."""
 
 import pytest
+import pytest_asyncio
 from tests.integration.durability.client import reason, state, texts
 from tests.integration.durability.pair import CALLS, Pair
+
+# In the loop that the gateways' proxy and connections run in.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TASKS, CHANGES = "lambdaagent_tasks", "lambdaagent_changes"
 REPEATED = pytest.mark.parametrize("repeated_at", [0, 1], ids=["repeated at the same gateway", "at another one"])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def created(pair: Pair) -> str:
     """The id of a task that is in the store, and whose gateway was not told so."""
     await pair.warm()

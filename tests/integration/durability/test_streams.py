@@ -2,10 +2,14 @@
 
 import asyncio
 
+import pytest
 from tests.integration.durability.client import AgainError, Json, reason, send, state, texts
 from tests.integration.durability.pair import CALLS, Pair
 
 from lambdaagent.a2a.tasks import fold
+
+# In the loop that the gateways' proxy and connections run in.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WORDS = 30
 
