@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.parts.documents import documents
 from tests.parts.process import PartFailedError
 from tests.parts.rest import Rest, RestError
 
@@ -64,7 +64,7 @@ _REFUSED: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def install(rest: Rest, *, within: float = 30) -> None:
     for path in sorted(Path(__file__).with_name("admission").glob("*.yaml")):
-        for document in yaml.safe_load_all(path.read_text()):
+        for document in documents(path.read_text()):
             plural = _PLURALS[document["kind"]]
             rest.apply(f"/apis/admissionregistration.k8s.io/v1/{plural}/{document['metadata']['name']}", document)
     deadline = time.monotonic() + within

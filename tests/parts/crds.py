@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.parts.documents import documents
 from tests.parts.process import PartFailedError
 from tests.parts.rest import Rest
 
@@ -45,8 +45,8 @@ def _manifests() -> Iterator[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for place in (_MINE, folder(), _ROOT):
         for path in sorted(place.glob("*.yaml")):
-            for document in yaml.load_all(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-                if document and document.get("kind") == "CustomResourceDefinition":
+            for document in documents(path.read_text()):
+                if document.get("kind") == "CustomResourceDefinition":
                     found[document["metadata"]["name"]] = document
     for crd in found.values():
         crd.pop("status", None)  # an old generator left stanzas of nulls

@@ -3,8 +3,10 @@
 Several replicas see the same orphans. Each writes the next version of the task, and one write succeeds; that one begins
 the task anew where its skill is idempotent, and fails it with the reason where it is not.
 
-Hazard: while the store is away nobody can say that he lives. So a replica takes another one for dead only after its own
-signs of life have reached the store for as long as a lease lasts: the others had the same time to give theirs.
+Hazard: a replica that is taken for dead while it lives loses the answers of its calls. So signs of life wait for no
+other work, and one that failed is repeated soon. While the store is away nobody can give one: a replica takes another
+one for dead only after its own have reached the store for as long as a lease lasts, without a gap in which those of
+another replica could have got lost.
 """
 
 import asyncio
@@ -59,11 +61,13 @@ class Keeper:
     async def start(self) -> None:
         try:
             await self.beat()
+            await self.recover()
         except TemporaryError as error:
             log.warning("tasks.not_begun", reason=str(error))
         self._tasks = [
+            asyncio.create_task(self._beat_for_ever(), name="tasks-beat"),
             asyncio.create_task(self._every(self._limits.tidy_every, self.tidy), name="tasks-tidy"),
-            asyncio.create_task(self._every(self._limits.beat_every, self.beat), name="tasks-beat"),
+            asyncio.create_task(self._every(self._limits.beat_every, self.recover), name="tasks-recover"),
             asyncio.create_task(self._compare_after_misses(), name="tasks-compare"),
         ]
 
@@ -78,10 +82,9 @@ class Keeper:
         before = self._lives.clock.now() - self._limits.retention
         return await self._lives.store.prune(before=before, keep=self._limits.kept)
 
-    async def beat(self) -> None:
-        """Raises StoreError."""
+    async def recover(self) -> None:
+        """Sees to what this replica holds, what dead ones held, and what is overdue. Raises StoreError."""
         store, now = self._lives.store, self._lives.clock.now()
-        await self._say_alive()
         await self.compare()
         if self._may_judge():
             lease = self._limits.lease
@@ -118,7 +121,8 @@ class Keeper:
             else:
                 await self._take_over(record, why=_LOST)
 
-    async def _say_alive(self) -> None:
+    async def beat(self) -> None:
+        """A sign of life. Raises StoreError."""
         loop = asyncio.get_running_loop()
         try:
             await self._lives.store.beat(self._replica, seconds=self._limits.lease)
@@ -126,7 +130,7 @@ class Keeper:
             self._last_beat = None
             raise
         now = loop.time()
-        if self._last_beat is None or now - self._last_beat > self._limits.lease:
+        if self._last_beat is None or now - self._last_beat > self._limits.lease / 2:
             self._first_beat = now
         self._last_beat = now
         self.begun = True
@@ -218,6 +222,19 @@ class Keeper:
             except Exception:  # the root of this task
                 self._lives.observer.crashed()
                 log.exception("tasks.compare_failed")
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            away = self._last_beat is None
+            await asyncio.sleep(self._limits.beat_every / (6 if away else 1))
+            try:
+                await self.beat()
+            except TemporaryError as error:
+                if not away:
+                    log.warning("tasks.no_sign_of_life", reason=str(error))
+            except Exception:  # the root of this task
+                self._lives.observer.crashed()
+                log.exception("tasks.beat_failed")
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:

@@ -5,10 +5,10 @@ import subprocess
 from typing import Any
 
 import pytest
-import yaml
 from charts import generate
 from pydantic_settings import BaseSettings
 from tests.parts import fetch
+from tests.parts.documents import documents
 
 from lambdaagent.settings import DispatcherSettings, GatewaySettings, OperatorSettings
 
@@ -29,7 +29,7 @@ def helm(*args: str, values: Any = None) -> subprocess.CompletedProcess[str]:
 def render(values: Any = None) -> list[dict[str, Any]]:
     done = helm("template", "lambdaagent", str(generate.CHART), "--namespace", "somewhere", values=values)
     assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    return documents(done.stdout)
 
 
 def on_rabbitmq(values: Any = None) -> list[dict[str, Any]]:

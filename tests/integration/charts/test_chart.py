@@ -24,6 +24,7 @@ from tests.integration.charts.rendered import (
     started_with,
 )
 from tests.parts import fetch
+from tests.parts.documents import documents
 
 from lambdaagent.kube import rights
 from lambdaagent.settings import DispatcherSettings, EventsSettings, Installation
@@ -314,7 +315,7 @@ def test_a_version_of_any_form_makes_labels_and_a_tag(
     (copy / "Chart.yaml").write_text(yaml.safe_dump(described))
     done = helm("template", "lambdaagent", str(copy), values={"image": {"tag": ""}})
     assert done.returncode == 0, done.stderr
-    made = find([each for each in yaml.safe_load_all(done.stdout) if each], "Deployment", "lambdaagent-gateway")
+    made = find(documents(done.stdout), "Deployment", "lambdaagent-gateway")
     labels = made["metadata"]["labels"]
     assert (labels["helm.sh/chart"], labels["app.kubernetes.io/version"]) == (chart, app)
     assert made["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":{tag}")
@@ -330,7 +331,7 @@ def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
         ours = {"enabled": enabled, "gateway": None, "operator": {"settings": None}}
         done = helm("template", "x", str(parent), values={"global": {"team": "a"}, "lambdaagent": ours})
         assert done.returncode == 0, done.stderr
-        kinds = [each["kind"] for each in yaml.safe_load_all(done.stdout) if each]
+        kinds = [each["kind"] for each in documents(done.stdout)]
         assert kinds.count("Deployment") == (2 if enabled else 0)
 
 

@@ -10,6 +10,7 @@ import yaml
 from charts import generate
 from tests.integration.charts.rendered import PROCESSES, container, find, started_with
 from tests.parts import fetch
+from tests.parts.documents import documents
 
 from lambdaagent.api import naming
 from lambdaagent.controller import own_image
@@ -33,10 +34,6 @@ def build(folder: Path, overlay: dict[str, Any]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def documents(text: str) -> list[dict[str, Any]]:
-    return [document for document in yaml.safe_load_all(text) if document]
 
 
 @pytest.mark.parametrize("more", [{}, RABBITMQ], ids=["", "rabbitmq"])

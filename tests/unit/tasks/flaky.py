@@ -1,5 +1,6 @@
 """A store that is away, or whose answers are lost, when a test says so; otherwise it is the one within."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,10 @@ WRITES = frozenset(("create", "append", "put_push", "beat"))
 
 
 class Flaky:
-    """`away` operations raise without being done; `lost` ones are done, and raise all the same. Numbers count down."""
+    """`away` operations raise without being done; `lost` ones are done, and raise all the same. Numbers count down.
+
+    `held_up` ones wait until it is healed.
+    """
 
     def __init__(self, inner: Store, *, shared: bool | None = None, deaf: bool = False) -> None:
         self._inner = inner
@@ -19,6 +23,8 @@ class Flaky:
         self._deaf = deaf
         self.away: dict[str, float] = {}
         self.lost: dict[str, float] = {}
+        self.held_up: frozenset[str] = frozenset()
+        self._healed = asyncio.Event()
         self.missed: Callable[[], None] = lambda: None
         self.done: list[str] = []
 
@@ -28,8 +34,13 @@ class Flaky:
     def lose(self, *operations: str, times: float = float("inf")) -> None:
         self.lost = dict.fromkeys(operations, times)
 
+    def hold(self, *operations: str) -> None:
+        self.held_up = frozenset(operations)
+        self._healed.clear()
+
     def heal(self) -> None:
-        self.away, self.lost = {}, {}
+        self.away, self.lost, self.held_up = {}, {}, frozenset()
+        self._healed.set()
 
     def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
         self.missed = missed
@@ -53,6 +64,8 @@ class Flaky:
         return run
 
     async def _run(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if name in self.held_up:
+            await self._healed.wait()
         if self._counts(self.away, name):
             raise StoreError("the store is away")
         result = await getattr(self._inner, name)(*args, **kwargs)

@@ -242,6 +242,49 @@ async def test_after_an_outage_nobody_takes_the_living_for_dead(shared: Flaky) -
         await each.engine.stop(grace=0)
 
 
+async def test_a_replica_whose_recovery_is_held_up_goes_on_saying_that_it_lives(
+    shared: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = Flaky(shared, shared=True)
+    busy, other = bench_of(view, limits=QUICK), bench_of(shared, limits=QUICK)
+    await busy.engine.start()
+    await other.engine.start()
+    busy.container.answer = never
+    task = await busy.engine.send(agent(), sending(immediately=True))
+
+    async def held(holder: str) -> set[str]:
+        await asyncio.Event().wait()
+        return set()
+
+    monkeypatch.setattr(view, "held", held, raising=False)
+    await asyncio.sleep(4 * QUICK.lease)
+    assert await other.state(task["id"]) is TaskState.WORKING
+    await busy.engine.stop(grace=0)
+    await other.engine.stop(grace=0)
+
+
+async def test_an_outage_that_one_replica_hardly_noticed_makes_no_other_one_dead(shared: Flaky) -> None:
+    """Its own sign of life was late, and less so than a lease; those of the other one were lost meanwhile."""
+    limits = Limits(look_every=0.05, beat_every=0.05, lease=1.0)
+    cut, late = Flaky(shared, shared=True), Flaky(shared, shared=True)
+    holder, other = bench_of(cut, limits=limits), bench_of(late, limits=limits)
+    await holder.engine.start()
+    await other.engine.start()
+    holder.container.answer = never
+    task = await holder.engine.send(agent(), sending(immediately=True))
+    await asyncio.sleep(1.2 * limits.lease)  # the other one may judge by now
+    cut.fail("beat")
+    late.hold("beat")
+    await asyncio.sleep(0.8 * limits.lease)
+    late.heal()
+    await asyncio.sleep(0.4 * limits.lease)
+    cut.heal()
+    await asyncio.sleep(limits.lease)
+    assert await other.state(task["id"]) is TaskState.WORKING
+    await holder.engine.stop(grace=0)
+    await other.engine.stop(grace=0)
+
+
 async def test_a_held_task_past_its_deadline_fails_though_its_holder_lives(shared: Flaky) -> None:
     one, two = bench_of(shared, limits=QUICK), bench_of(shared, limits=QUICK)
     await two.engine.start()

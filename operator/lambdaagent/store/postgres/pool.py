@@ -48,13 +48,13 @@ class Pool:
         self._pool: Any = None
         self._opening = asyncio.Lock()
 
-    async def run(self, work: Work[Found]) -> Found:
-        """Raises StoreError; UnfitError for what PostgreSQL would never take."""
+    async def run(self, work: Work[Found], *, within: float = _CALL) -> Found:
+        """`within` so many seconds. Raises StoreError; UnfitError for what PostgreSQL would never take."""
         if self._closed:
             raise StoreError("the store is closed")
         for attempt in range(_ATTEMPTS):
             try:
-                async with asyncio.timeout(_CALL):
+                async with asyncio.timeout(within):
                     return await self._work(work)
             except asyncpg.PostgresError as error:
                 if error.sqlstate in _AGAIN and attempt < _ATTEMPTS - 1:
