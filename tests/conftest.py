@@ -8,12 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.postgres import Postgres
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 
 from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.urls import DatabaseUrl
+
+# As the processes do: rich's traceback, which is the default, takes seconds to draw all local variables.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ],
+)
 
 _LONGEST_FIRST = (
     "integration/durability",

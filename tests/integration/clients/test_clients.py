@@ -69,7 +69,7 @@ async def sdk(*version: str) -> AsyncIterator[World]:
         async with world() as found:
             found.agent(url=f"http://127.0.0.1:{port}", protocol="a2a")
             yield found
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await process.stdout.readline()).startswith(b"canceled ")
     finally:
         process.kill()

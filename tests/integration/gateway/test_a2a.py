@@ -53,7 +53,7 @@ async def test_without_blocking_the_task_comes_back_at_once(echo: World, contain
         result = (await echo.rpc(method, params, version=None))["result"]
         task = result.get("task", result)
         assert task["status"]["state"] in ("TASK_STATE_WORKING", "working")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await echo.rpc("GetTask", {"id": task["id"]}))["result"]["status"][
                 "state"
             ] != "TASK_STATE_COMPLETED":

@@ -17,7 +17,7 @@ async def following(gateway: World, query: str = "") -> AsyncIterator[AsyncItera
     url = f"{gateway.url}/agents{query}"
     async with gateway.session.get(url, headers={"Accept": "text/event-stream"}) as response:
         assert (response.status, response.content_type) == (200, "text/event-stream")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             yield events(response)
 
 

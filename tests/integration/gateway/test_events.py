@@ -81,7 +81,7 @@ async def test_an_agents_event_advances_its_task_and_is_published(echo: World, c
     container.respond = lambda seen: (202, {}, b"")
     queue = echo.broker.bind("shop/shared", "io.knative.lambda.response.success")
     waiting = asyncio.create_task(echo.rpc("SendMessage", {"message": message()}))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not container.seen:
             await asyncio.sleep(0.01)
     task_id = container.seen[0].headers["ce-a2ataskid"]
@@ -220,7 +220,7 @@ async def test_an_agents_event_with_a_type_that_is_no_text_does_not_hide_its_tas
     ]  # fmt: skip
     reader, writer = await asyncio.open_connection("127.0.0.1", int(echo.url.rpartition(":")[2]))
     writer.write("\r\n".join(lines).encode() + b"\r\nContent-Type: app/\xff\r\n\r\nx")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await reader.read()
     writer.close()
     (found,) = (await echo.rpc("ListTasks", {}))["result"]["tasks"]

@@ -194,9 +194,9 @@ async def test_a_client_that_goes_away_closes_the_connection_to_the_container(ga
     async with raw_server(conversation) as url:
         gateway.agent(url=url)
         call = asyncio.create_task(gateway.request("POST", SAY))
-        assert await asyncio.wait_for(happened.get(), 5) == "asked"
+        assert await asyncio.wait_for(happened.get(), 20) == "asked"
         call.cancel()
-        assert await asyncio.wait_for(happened.get(), 5) == "closed"
+        assert await asyncio.wait_for(happened.get(), 20) == "closed"
 
 
 async def test_a_header_that_cannot_be_sent_on_is_the_clients_error(gateway: World) -> None:

@@ -124,7 +124,7 @@ async def test_a_reader_that_has_everything_gets_the_head_and_pings_at_once(way:
         task_id = await running(gateway)
         async with NEW.ask(gateway, "subscribe", task=task_id) as response:
             newest = (await anext(events(response))).id
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             async with way.ask(gateway, "subscribe", task=task_id, headers={"Last-Event-ID": newest}) as response:
                 assert response.status == 200
                 lines = [await response.content.readline() for _ in range(4)]
@@ -148,7 +148,7 @@ async def test_a_client_that_leaves_ends_only_its_reading(gateway: World, talkin
         task_id = (await anext(events(response))).data["result"]["task"]["id"]
         response.close()
     talking.say(chunk("x", append=False), status("COMPLETED"), None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (await gateway.rpc("GetTask", {"id": task_id}))["result"]["status"]["state"] != "TASK_STATE_COMPLETED":
             await asyncio.sleep(0.01)
 
@@ -173,7 +173,7 @@ async def test_a_gateway_that_stops_ends_its_streams_properly_and_at_once(contai
             await agents.content.readline()
             assert streams.open == 2
             streams.stop()
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(20):
                 await response.content.read()
                 await agents.content.read()
             assert streams.open == 0

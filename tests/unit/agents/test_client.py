@@ -167,7 +167,7 @@ async def test_more_callers_than_connections_wait_and_then_hear_that_it_is_busy(
     async with raw_server(gate) as url:
         held = [asyncio.create_task(fetch(client, url)) for _ in range(2)]
         for _ in held:
-            await asyncio.wait_for(gate.asked.get(), 5)
+            await asyncio.wait_for(gate.asked.get(), 20)
         with pytest.raises(BusyError, match=r"all 2 connections to .* stayed in use for 0\.05 s"):
             await fetch(client, url, first_byte=0.05)
         waiting = asyncio.create_task(fetch(client, url))
@@ -181,7 +181,7 @@ async def test_the_queue_of_waiting_callers_is_bounded_and_a_caller_that_leaves_
     gate = Gate()
     async with raw_server(gate) as url:
         held = asyncio.create_task(fetch(client, url))
-        await asyncio.wait_for(gate.asked.get(), 5)
+        await asyncio.wait_for(gate.asked.get(), 20)
         leaving = asyncio.create_task(fetch(client, url))
         await asyncio.sleep(0)
         with pytest.raises(BusyError, match="are in use and 1 callers wait"):
@@ -201,7 +201,7 @@ async def test_closing_the_client_tells_those_who_use_it_and_those_who_wait() ->
     gate = Gate()
     async with raw_server(gate) as url:
         held = asyncio.create_task(fetch(client, url))
-        await asyncio.wait_for(gate.asked.get(), 5)
+        await asyncio.wait_for(gate.asked.get(), 20)
         waiting = asyncio.create_task(fetch(client, url))
         await asyncio.sleep(0)
         await client.close()
@@ -239,9 +239,9 @@ async def test_cancelling_closes_the_connection(client: Client) -> None:
 
     async with raw_server(conversation) as url:
         task = asyncio.create_task(fetch(client, url))
-        assert await asyncio.wait_for(seen.get(), 5) == "asked"
+        assert await asyncio.wait_for(seen.get(), 20) == "asked"
         task.cancel()
-        assert await asyncio.wait_for(seen.get(), 5) == "closed"
+        assert await asyncio.wait_for(seen.get(), 20) == "closed"
 
 
 async def test_nobody_listening_and_an_unknown_host_are_connect_errors(client: Client) -> None:
@@ -466,7 +466,7 @@ async def test_idle_connections_are_closed_in_time(client: Client) -> None:
         assert not pool.unused
         pool.sweep(asyncio.get_running_loop().time() + 31)
         assert pool.unused
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 20)
         client._sweep()
         assert client._pools == {}
 
@@ -549,7 +549,7 @@ async def test_a_body_that_is_not_as_long_as_was_said_is_not_finished_and_ends_t
     async with raw_server(conversation) as url:
         with pytest.raises(BodyLengthError, match=f"length of {length}"):
             await fetch(client, url, body=body(), length=length)
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 20)
     assert len(seen.partition(b"\r\n\r\n")[2]) <= length
 
 
@@ -564,7 +564,7 @@ async def test_a_caller_that_comes_again_at_once_does_not_overtake_those_who_wai
 
     async with raw_server(gate) as url:
         greedy = asyncio.create_task(calls("greedy", 10, url))
-        await asyncio.wait_for(gate.asked.get(), 5)
+        await asyncio.wait_for(gate.asked.get(), 20)
         patient = [asyncio.create_task(calls(f"patient {number}", 1, url)) for number in range(3)]
         await asyncio.sleep(0)
         gate.open.set()

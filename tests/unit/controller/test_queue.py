@@ -13,7 +13,7 @@ ONE, TWO = ("ns", "one"), ("ns", "two")
 
 
 async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not check():
             await asyncio.sleep(0.001)
 

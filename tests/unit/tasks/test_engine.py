@@ -96,7 +96,7 @@ async def test_returning_at_once_leaves_the_task_running_until_it_ends(bench: Be
     task = await bench.engine.send(agent(), sending(immediately=True))
     assert task["status"]["state"] == "TASK_STATE_WORKING"
     gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (await bench.state(task["id"])).terminal:
             await asyncio.sleep(0)
 
@@ -116,7 +116,7 @@ async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) ->
     with pytest.raises(asyncio.CancelledError):
         await waiting
     gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await bench.state(bench.container.turns[0].task_id) is not TaskState.COMPLETED:
             await asyncio.sleep(0)
 
@@ -210,7 +210,7 @@ async def test_tasks_of_others_are_not_found(bench: Bench) -> None:
 async def test_an_accepted_task_goes_on_until_an_event_ends_it(bench: Bench) -> None:
     bench.container.answer = accepted
     waiting = asyncio.create_task(bench.engine.send(agent(), sending()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not bench.container.turns:
             await asyncio.sleep(0)
     task_id = bench.container.turns[0].task_id
@@ -292,7 +292,7 @@ async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> Non
     with pytest.raises(EngineBusyError):
         await bench.engine.send(agent(), sending())
     gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not (await bench.state(second["id"])).terminal:
             await asyncio.sleep(0)
     assert [
@@ -319,7 +319,7 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for_and_nothing_is_ta
     with pytest.raises(EngineStoppedError, match="cannot reach its store yet"):
         await made.engine.send(agent(), sending())
     away = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 task = await made.engine.send(agent(), sending())

@@ -88,7 +88,7 @@ async def test_one_that_comes_again_while_the_task_works_waits_for_the_same_end(
     await asyncio.sleep(0.05)
     assert not again.done()
     go.set()
-    assert (await asyncio.wait_for(again, 5))["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert (await asyncio.wait_for(again, 20))["status"]["state"] == "TASK_STATE_COMPLETED"
     assert len(bench.container.turns) == 2
 
 

@@ -59,7 +59,7 @@ async def test_after_a_restart_what_may_be_repeated_is_begun_anew(tmp_path: Path
     running = await bench.engine.send(repeatable, sending("again", immediately=True))
     second = bench_of(store, known=repeatable)
     await second.engine.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await second.state(running["id"]) is not TaskState.COMPLETED:
             await asyncio.sleep(0.01)
     assert [turn.message["parts"][0]["text"] for turn in second.container.turns] == ["again"]
@@ -90,7 +90,7 @@ async def test_retention_is_kept_by_the_engine_itself() -> None:
     await bench.engine.start()
     task = await bench.engine.send(agent(), sending())
     now[0] += 11
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await bench.store.get(task["id"]) is not None:
             await asyncio.sleep(0.001)
     await bench.engine.stop(grace=0)

@@ -76,7 +76,7 @@ async def test_an_answer_that_the_store_could_not_take_is_written_when_it_is_bac
     await asyncio.sleep(0.5)
     assert not sent.done()
     flaky.heal()
-    task = await asyncio.wait_for(sent, 5)
+    task = await asyncio.wait_for(sent, 20)
     assert (task["status"]["state"], texts(task)) == ("TASK_STATE_COMPLETED", ["kept"])
     assert len(bench.container.turns) == 1
 
@@ -104,7 +104,7 @@ async def test_all_pieces_of_a_stream_are_written_in_order_when_the_store_is_bac
     await eventually(lambda: flaky.away)
     await asyncio.sleep(0.3)
     flaky.heal()
-    await asyncio.wait_for(reading, 5)
+    await asyncio.wait_for(reading, 20)
     chunks = [event["artifactUpdate"]["artifact"]["parts"][0]["text"] for event in seen if "artifactUpdate" in event]
     assert chunks == list("012345")
     await bench.engine.stop(grace=0)
@@ -226,17 +226,18 @@ async def test_a_task_that_a_replica_holds_without_running_it_fails_with_the_tru
 async def test_after_an_outage_nobody_takes_the_living_for_dead(shared: Flaky) -> None:
     """Nobody could say that he lives; whoever comes first must not judge the others by that."""
     flaky = shared
-    first, second = (bench_of(flaky, limits=QUICK) for _ in range(2))
-    # The second one's beats are slower: after the outage it is the last to say that it lives.
-    slow = bench_of(flaky, limits=Limits(look_every=0.05, beat_every=0.25, lease=0.3))
+    quick, slower = (Limits(look_every=0.05, beat_every=every, lease=1.0) for every in (0.05, 0.3))
+    first, second = (bench_of(flaky, limits=quick) for _ in range(2))
+    # After the outage it is the last to say that it lives.
+    slow = bench_of(flaky, limits=slower)
     for each in (first, second, slow):
         await each.engine.start()
     slow.container.answer = never
     task = await slow.engine.send(agent(), sending(immediately=True))
     flaky.fail("beat", "append")
-    await asyncio.sleep(0.5)  # longer than a lease
+    await asyncio.sleep(1.5 * quick.lease)
     flaky.heal()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.5 * quick.lease)
     assert await slow.state(task["id"]) is TaskState.WORKING
     for each in (first, second, slow):
         await each.engine.stop(grace=0)

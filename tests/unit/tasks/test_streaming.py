@@ -67,7 +67,7 @@ async def test_a_stream_is_the_task_and_then_what_happens_to_it(talking: tuple[B
     container.pieces.put_nowait([chunk("one ", append=False)])
     container.pieces.put_nowait([chunk("two")])
     container.pieces.put_nowait([status_update(TaskState.COMPLETED, now=1)])
-    await asyncio.wait_for(reading, 5)
+    await asyncio.wait_for(reading, 20)
     assert kinds(got) == ["task", "artifactUpdate", "artifactUpdate", "statusUpdate"]
     task_id = got[0].event["task"]["id"]
     assert {event.event[kind]["taskId"] for event, kind in zip(got[1:], kinds(got)[1:], strict=True)} == {task_id}
@@ -112,7 +112,7 @@ async def test_all_followers_see_the_same_and_one_that_leaves_disturbs_nobody(ta
     container.pieces.put_nowait(None)
     await bench.engine.send(agent(), sending(taskId=task["id"], immediately=True))
     container.pieces.put_nowait(completed())
-    await asyncio.wait_for(asyncio.gather(*readers), 5)
+    await asyncio.wait_for(asyncio.gather(*readers), 20)
     assert first == second
     states = [event.event["statusUpdate"]["status"]["state"] for event in first if "statusUpdate" in event.event]
     assert states == ["TASK_STATE_INPUT_REQUIRED", "TASK_STATE_WORKING", "TASK_STATE_COMPLETED"]
@@ -124,7 +124,7 @@ async def test_who_comes_back_with_an_id_gets_exactly_the_rest(talking: tuple[Be
     reading = asyncio.create_task(collect(bench.engine.stream(agent(), sending()), got))
     container.pieces.put_nowait([chunk("one", append=False), chunk("two"), chunk("three")])
     container.pieces.put_nowait(completed())
-    await asyncio.wait_for(reading, 5)
+    await asyncio.wait_for(reading, 20)
     task_id = got[0].event["task"]["id"]
     for place, event in enumerate(got[:-1]):
         rest: list[StreamEvent] = []
@@ -140,7 +140,7 @@ async def test_a_reader_that_stands_still_holds_nothing_up(talking: tuple[Bench,
     for number in range(1, 200):
         container.pieces.put_nowait([chunk(str(number))])
     container.pieces.put_nowait(completed())
-    await asyncio.wait_for(container.closed.wait(), 5)
+    await asyncio.wait_for(container.closed.wait(), 20)
     task = await bench.engine.get(agent(), Get(first.event["task"]["id"]))
     assert task["status"]["state"] == "TASK_STATE_COMPLETED"
     rest: list[StreamEvent] = []
@@ -164,8 +164,8 @@ async def test_cancelling_ends_the_task_and_the_call(talking: tuple[Bench, Talki
     await asyncio.sleep(0)
     canceled = await bench.engine.cancel(agent(), task["id"])
     assert canceled["status"]["state"] == "TASK_STATE_CANCELED"
-    await asyncio.wait_for(container.closed.wait(), 5)
-    await asyncio.wait_for(following, 5)
+    await asyncio.wait_for(container.closed.wait(), 20)
+    await asyncio.wait_for(following, 20)
     with pytest.raises(A2AError) as raised:
         await bench.engine.cancel(agent(), task["id"])
     assert problem(raised) is Problem.TASK_NOT_CANCELABLE

@@ -127,14 +127,14 @@ async def test_an_idempotent_stream_that_is_begun_anew_replaces_what_was_there(
             for artifact in event.event.get("task", {}).get("artifacts", []):
                 seen[artifact["artifactId"]] = "".join(part["text"] for part in artifact["parts"])
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(await two.store.changes(task["id"])) < len(cut):
             await asyncio.sleep(0.01)
     await eventually(lambda: container.calls == 1)
     following = asyncio.create_task(follow())
     die(one)
     done = await ended(two, task["id"])
-    await asyncio.wait_for(following, 5)
+    await asyncio.wait_for(following, 20)
     assert (whole(done), done["status"]["state"]) == (expected, "TASK_STATE_COMPLETED")
     # Whoever followed has each artifact of the task as the task has it.
     assert {each["artifactId"]: text for each, text in zip(done["artifacts"], whole(done), strict=True)}.items() <= (
@@ -192,7 +192,7 @@ async def test_a_blocking_send_whose_task_ended_elsewhere_unheard_of_returns(sto
     await eventually(lambda: container.calls == 1)
     (record,) = await two.store.unsettled()
     await two.engine.cancel(AGAIN, record.id)
-    assert (await asyncio.wait_for(sent, 5))["status"]["state"] == "TASK_STATE_CANCELED"
+    assert (await asyncio.wait_for(sent, 20))["status"]["state"] == "TASK_STATE_CANCELED"
     for each in (one, two):
         await each.engine.stop(grace=0)
 
@@ -238,7 +238,7 @@ async def test_a_task_that_is_followed_while_it_is_taken_over_is_run_once(stores
 
     stores[1].append = slow  # type: ignore[method-assign]
     die(one)
-    await asyncio.wait_for(reached.wait(), 5)
+    await asyncio.wait_for(reached.wait(), 20)
     reader = two.engine.subscribe(AGAIN, task["id"])
     await anext(reader)
     go_on.set()
