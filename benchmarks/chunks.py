@@ -27,8 +27,8 @@ from tests.unit.tasks.bench import bench_of, sending
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.agents.calls import Turn
-from lambdaagent.store.opening import migrate, open_store
+from lambdaagent.containers.call import Turn
+from lambdaagent.store.factory import migrate, open_store
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[1]

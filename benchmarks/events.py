@@ -21,16 +21,16 @@ from tests.parts.rabbitmq import RabbitMQ
 
 from benchmarks.events_parts import INSTALLATION, agent, topology_of
 from benchmarks.gateway_parts import REST, SUT, Server, free_port, nginx, process, require_tools, wrk
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.wire import Target
+from lambdaagent import clock as clocks
 from lambdaagent.broker.bindings import Binding
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.dispatcher.consumers import Serving
 from lambdaagent.dispatcher.handling import Handlers
 from lambdaagent.dispatcher.metrics import Metrics
-from lambdaagent.dispatcher.serving import Serving
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.urls import DatabaseUrl

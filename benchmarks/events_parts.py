@@ -17,22 +17,22 @@ import pika
 import uvloop
 from pika.adapters.asyncio_connection import AsyncioConnection
 
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.wire import Target
+from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.cli import logs
+from lambdaagent.dispatcher.consumers import Served
 from lambdaagent.dispatcher.handling import Handlers
 from lambdaagent.dispatcher.metrics import Metrics
-from lambdaagent.dispatcher.serving import Served
-from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, RabbitMQPublisher
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, RabbitMQPublisher
 from lambdaagent.gateway.serving import serve
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
+from lambdaagent.store.factory import open_store
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.opening import open_store
 
 INSTALLATION = Installation(events_url="", gateway_url="", eventing="rabbitmq")
 WINDOW = 200

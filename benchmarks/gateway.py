@@ -19,8 +19,8 @@ import uvloop
 
 from benchmarks import gateway_parts as parts
 from benchmarks import gateway_streams
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.wire import Target
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.wire import Target
 
 SKILL = "/agents/bench/a{}/api/a2a/skills/say"
 RPC = "/agents/bench/a0/api/a2a"

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 
 import uvloop
 
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.client import Client
+from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import garbage
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
-from lambdaagent.store.opening import open_store
+from lambdaagent.httpclient.client import Client
+from lambdaagent.store.factory import open_store
 
 
 class Nowhere:

@@ -25,7 +25,7 @@ from lambdaagent.api import agent as agents
 from lambdaagent.api import naming
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import plan
-from lambdaagent.controller.matching import marked, without_owners
+from lambdaagent.controller.ownership import marked, without_owners
 from lambdaagent.kube.apply import apply
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.objects import add_owner

@@ -23,7 +23,7 @@ from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.store import PostgresStore
 from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.records import Listing, TaskRecord
-from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite.store import SqliteStore
 
 Store = MemoryStore | SqliteStore | PostgresStore
 KINDS = ("memory", "SQLite", "PostgreSQL")

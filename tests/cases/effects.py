@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from lambdaagent.a2a import cards
-from lambdaagent.agents import callee, invoke
 from lambdaagent.api import agent as agents
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import problems
@@ -23,6 +22,7 @@ from lambdaagent.children import topology
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import Plan, plan
 from lambdaagent.children.reasons import Reason
+from lambdaagent.containers import callee, requests
 from lambdaagent.settings import Installation
 from lambdaagent.status.conditions import World
 from lambdaagent.status.decide import status
@@ -245,7 +245,7 @@ class Call(Effect):
     def look(self, document: Document, path: str) -> Any:
         called = callee.callee(parsed(document), target=None)
         skill = next(iter(called.skills.values()), None)
-        made = invoke.for_message(
+        made = requests.for_message(
             called, skill=skill, message=MESSAGE, task_id="t", context_id="c", event_id="e", traceparent=None
         )
         fixed = dict(line.split(": ", 1) for line in made.fixed.splitlines())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdaagent.broker.link import Link
+from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.errors import UsageError
 from lambdaagent.store.postgres.urls import DatabaseUrl
 

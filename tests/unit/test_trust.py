@@ -13,12 +13,11 @@ from pydantic_settings import BaseSettings
 from tests.parts.authority import Authority, authority
 
 from lambdaagent import trust
-from lambdaagent.agents import outbound
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.errors import ConnectError
-from lambdaagent.agents.wire import Target
 from lambdaagent.cli.processes import read_settings
 from lambdaagent.errors import UsageError
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.errors import ConnectError
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import (
     DispatcherSettings,
     EventsSettings,
@@ -27,6 +26,7 @@ from lambdaagent.settings import (
     TaskSettings,
     TrustSettings,
 )
+from lambdaagent.webhooks import address_check
 
 BEGIN, END = "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n"
 
@@ -126,7 +126,7 @@ async def test_clients_of_https_accept_it(private: Authority) -> None:
     trusted = trust.read(str(private.ca))
 
     async def by_session(url: str, known: trust.Trust) -> str:
-        async with outbound.session(lambda _: None, seconds=5, trust=known) as session, session.get(url) as answer:
+        async with address_check.session(lambda _: None, seconds=5, trust=known) as session, session.get(url) as answer:
             return await answer.text()
 
     async def by_client(url: str, known: trust.Trust) -> str:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from lambdaagent.api.a2a import A2a, Tool
+from lambdaagent.api.ai import Ai, Approval, Behavior, Memory
 from lambdaagent.api.base import ApiModel, ConditionStatus, Name, rules
 from lambdaagent.api.container_card import ContainerCard
 from lambdaagent.api.eventing import Eventing
-from lambdaagent.api.intelligence import Ai, Approval, Behavior, Memory
 from lambdaagent.api.operations import Observability, Permissions
 from lambdaagent.api.workload import RESERVED_ENV, EnvVar, Image, Resources, Scaling, Serving
 

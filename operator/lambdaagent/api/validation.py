@@ -16,9 +16,9 @@ from lambdaagent.api import agent as agents
 from lambdaagent.api import amounts
 from lambdaagent.api.a2a import RESERVED_PATHS
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
+from lambdaagent.api.ai import LONGEST_PROMPT, PROVIDERS_WITH_KEY
 from lambdaagent.api.base import DNS_1035, LONGEST_VARIABLE
 from lambdaagent.api.forms import FORMS
-from lambdaagent.api.intelligence import LONGEST_PROMPT, PROVIDERS_WITH_KEY
 from lambdaagent.api.unknown import Path, unknown_fields
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
 

@@ -30,7 +30,7 @@ from lambdaagent.broker.protocol import (
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import Cause, mark
+from lambdaagent.events.dead_letter_headers import Cause, mark
 
 log = structlog.get_logger(__name__)
 

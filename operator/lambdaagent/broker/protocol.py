@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lambdaagent.broker.bindings import Binding, Keep, keep_none
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import Cause
+from lambdaagent.events.dead_letter_headers import Cause
 
 NONE: Mapping[str, Sequence[Binding]] = MappingProxyType({})
 

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.ai import Ai, Approval, Memory
 from lambdaagent.api.base import KeyRef, UrlKeyRef
-from lambdaagent.api.intelligence import Ai, Approval, Memory
 from lambdaagent.api.operations import Observability
 from lambdaagent.api.workload import EnvVar
 from lambdaagent.children.base import Object

@@ -13,7 +13,7 @@ from lambdaagent.api.eventing import Forward
 from lambdaagent.children.base import AgentKey, Object, Observed, child
 from lambdaagent.children.brokers import BROKER, BrokerIdentity, broker_of
 from lambdaagent.children.triggers import TRIGGER, notes
-from lambdaagent.events.interest import is_pattern
+from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 
 

@@ -11,8 +11,8 @@ from lambdaagent.children.calling import Calls, calls
 from lambdaagent.children.forwards import Verdict, decide
 from lambdaagent.children.triggers import attributes, exact
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.delivery import Policy, seconds
-from lambdaagent.events.interest import Interest, interest, is_pattern
+from lambdaagent.events.filters import Interest, interest, is_pattern
+from lambdaagent.events.retry import Policy, seconds
 from lambdaagent.settings import Installation
 
 

@@ -12,7 +12,7 @@ from lambdaagent.children.base import Object, child
 from lambdaagent.children.brokers import BrokerIdentity, retries
 from lambdaagent.children.brokers import delivery as default_delivery
 from lambdaagent.children.calling import calls, invoke_seconds
-from lambdaagent.events.interest import is_pattern
+from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 
 TRIGGER = ("eventing.knative.dev/v1", "Trigger")

@@ -17,7 +17,7 @@ from lambdaagent.children.container import POD_SECURITY
 from lambdaagent.children.forwards import FINE, decide
 from lambdaagent.children.reasons import Reason
 from lambdaagent.children.triggers import bare, exact
-from lambdaagent.events.interest import is_pattern
+from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 
 _KNATIVE_ONLY = "is a matter of Knative Serving and has no effect on plain Kubernetes"

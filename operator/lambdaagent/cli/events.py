@@ -71,7 +71,7 @@ async def _post(url: str, headers: "http.Headers", body: bytes) -> str:
     import aiohttp
 
     from lambdaagent.cli.processes import read_settings
-    from lambdaagent.events.destinations import hide
+    from lambdaagent.events.event_urls import hide
     from lambdaagent.settings import TrustSettings
 
     timeout = aiohttp.ClientTimeout(total=60, sock_connect=10)

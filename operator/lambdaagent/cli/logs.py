@@ -9,13 +9,13 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-from lambdaagent import about
+from lambdaagent import log_context
 
 
 def configure(*, level: str, form: str) -> None:
     """`form` is json or text."""
     shared: list[Processor] = [
-        about.add,
+        log_context.add,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -19,10 +19,10 @@ def migrate(
 
     from lambdaagent.cli.processes import read_settings
     from lambdaagent.settings import TaskSettings
-    from lambdaagent.store import opening
+    from lambdaagent.store import factory
 
     settings = read_settings(TaskSettings)
-    work = opening.migrate(settings.database.get_secret_value(), check=check, trust=settings.trust)
+    work = factory.migrate(settings.database.get_secret_value(), check=check, trust=settings.trust)
     said, good = asyncio.run(work)
     typer.echo(said)
     if not good:

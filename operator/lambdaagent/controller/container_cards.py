@@ -15,14 +15,14 @@ import orjson
 import structlog
 
 from lambdaagent.a2a import Json, container_card
-from lambdaagent.agents import endpoints
-from lambdaagent.agents.callee import callee
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.errors import BadTargetError, UpstreamError
-from lambdaagent.agents.wire import Target
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey, Object
+from lambdaagent.containers import a2a_endpoint
+from lambdaagent.containers.callee import callee
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.errors import BadTargetError, UpstreamError
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.trust import SYSTEM, Trust
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,7 @@ class ContainerCards:
             try:
                 async with self._slots:
                     target = Target.parse(url)
-                    card = await endpoints.read_card(client, target, callee(agent, target=target))
+                    card = await a2a_endpoint.read_card(client, target, callee(agent, target=target))
             except (UpstreamError, BadTargetError) as error:
                 problem = str(error)[:_LONGEST_ERROR]
                 continue

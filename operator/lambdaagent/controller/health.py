@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from lambdaagent.controller.metrics import CONTENT_TYPE, Metrics
-from lambdaagent.listening import listen
+from lambdaagent.probe_server import listen
 
 # The API server sends a bookmark every minute, and a watch that is silent for longer is made anew.
 STALE_SECONDS = 300.0

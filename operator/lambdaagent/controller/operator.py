@@ -17,11 +17,11 @@ import structlog
 from lambdaagent.api import naming
 from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey, Object, backends
-from lambdaagent.controller import agents, apis, health
-from lambdaagent.controller.auditing import Auditor
-from lambdaagent.controller.caches import Caches
+from lambdaagent.controller import health, kopf_watch, served_apis
+from lambdaagent.controller.audit import Auditor
+from lambdaagent.controller.child_cache import Caches
 from lambdaagent.controller.container_cards import ContainerCards
-from lambdaagent.controller.evidence import Evidence
+from lambdaagent.controller.diagnostics import Evidence
 from lambdaagent.controller.lifecycle import Herald
 from lambdaagent.controller.metrics import Metrics
 from lambdaagent.controller.own_image import with_sidecar_image
@@ -91,10 +91,10 @@ async def lead(
     """Until cancelled. Begins anew when the cluster serves other APIs, so that `auto` follows, and when kopf ended."""
     backoff = Backoff()
     while True:
-        served = await apis.served(client)
+        served = await served_apis.served(client)
         work = _term(client, settings, served, metrics=metrics, tell=tell, ready=ready)
         term = asyncio.create_task(work, name="term")
-        other_than = apis.asked_other_than if settings.namespaces else apis.other_than
+        other_than = served_apis.asked_other_than if settings.namespaces else served_apis.other_than
         news = asyncio.create_task(other_than(client, served), name="served APIs")
         try:
             await asyncio.wait([term, news], return_when=asyncio.FIRST_COMPLETED)
@@ -103,7 +103,7 @@ async def lead(
             news.result()
             log.info("the cluster serves other APIs now: beginning anew")
             backoff.reset()
-        except agents.EndedError as problem:
+        except kopf_watch.EndedError as problem:
             seconds = backoff.next()
             log.warning("beginning anew", problem=str(problem), seconds=round(seconds, 1))
             await asyncio.sleep(seconds)
@@ -170,7 +170,7 @@ async def _term(
         metrics.insight = _Insight(reconciler, caches, evidence, queue)
         try:
             await _first(
-                agents.follow(
+                kopf_watch.follow(
                     lambda kind, obj: _changed(reconciler, queue, kind, obj),
                     namespaces=settings.namespaces,
                     ready=ready,

@@ -19,10 +19,10 @@ import aiohttp
 import orjson
 import structlog
 
-from lambdaagent.agents import outbound
 from lambdaagent.children.base import AgentKey
-from lambdaagent.status.models import Answer, Endpoint, shown
+from lambdaagent.status.ai import Answer, Endpoint, shown
 from lambdaagent.trust import SYSTEM, VARIABLE, Trust
+from lambdaagent.webhooks import address_check
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class Prober:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Endpoints are asked while the context is open."""
-        async with outbound.session(outbound.only_link_local, seconds=_DEADLINE, trust=self.trust) as session:
+        async with address_check.session(address_check.only_link_local, seconds=_DEADLINE, trust=self.trust) as session:
             self._session = session
             for endpoint in self._users:
                 self._begin(endpoint)
@@ -104,7 +104,7 @@ async def ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> Answer:
     """Never raises: what went wrong is the answer."""
     provider, url = endpoint
     try:
-        outbound.check_literal(url, outbound.only_link_local)
+        address_check.check_literal(url, address_check.only_link_local)
         async with session.get(url, allow_redirects=False) as response:
             if response.status != 200:
                 return Answer(status=response.status)
@@ -138,7 +138,7 @@ def _said(problem: Exception) -> str:
     match problem:
         case TimeoutError():
             return f"no answer within {_DEADLINE:.0f} s"
-        case aiohttp.ClientConnectorError() if isinstance(problem.os_error, outbound.ForbiddenAddressError):
+        case aiohttp.ClientConnectorError() if isinstance(problem.os_error, address_check.ForbiddenAddressError):
             return str(problem.os_error)
         case aiohttp.ClientConnectorDNSError():
             return "the host name does not resolve"
@@ -148,6 +148,6 @@ def _said(problem: Exception) -> str:
             return os.strerror(problem.os_error.errno) if problem.os_error.errno else "cannot connect"
         case aiohttp.ServerDisconnectedError():
             return "it closes the connection"
-        case outbound.ForbiddenAddressError() | ValueError():
+        case address_check.ForbiddenAddressError() | ValueError():
             return str(problem)
     return type(problem).__name__

@@ -17,13 +17,13 @@ from lambdaagent.api.base import FINALIZER, GROUP
 from lambdaagent.children.base import AgentKey, Backends, Object, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.plan import plan as make_plan
-from lambdaagent.controller import matching
-from lambdaagent.controller.caches import Caches
+from lambdaagent.controller import ownership
+from lambdaagent.controller.agent_cache import Roster, key_of, slim
+from lambdaagent.controller.child_cache import Caches
 from lambdaagent.controller.container_cards import ContainerCards, revision_of
-from lambdaagent.controller.evidence import Evidence
-from lambdaagent.controller.interests import Interests
+from lambdaagent.controller.diagnostics import Evidence
 from lambdaagent.controller.probing import Prober
-from lambdaagent.controller.roster import Roster, key_of, slim
+from lambdaagent.controller.subscribers import Interests
 from lambdaagent.controller.syncing import Syncer
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
@@ -34,9 +34,9 @@ from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, KNATIVE_SERVICE, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
+from lambdaagent.status.ai import endpoint
 from lambdaagent.status.conditions import DEPLOYMENT, Failure, World
 from lambdaagent.status.lifecycle import Happening, happened
-from lambdaagent.status.models import endpoint
 
 log = structlog.get_logger(__name__)
 
@@ -197,8 +197,8 @@ class Reconciler:
             manager=naming.STATUS_OF_OPERATOR,
         )
         written = await self.roster.write(key_of(obj), applying)
-        alone = matching.of_others(obj, status) == matching.of_others(written, status)
-        if alone and matching.differs_in_status_only(obj, slim(written)):
+        alone = ownership.of_others(obj, status) == ownership.of_others(written, status)
+        if alone and ownership.differs_in_status_only(obj, slim(written)):
             self.roster.wrote(written)
         else:  # somebody changed it meanwhile, and the news of that may have been held back with those of our write
             self.roster.wake(key_of(obj))

@@ -15,8 +15,8 @@ from lambdaagent.api.agent import FieldWarning, LambdaAgent
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Child, Plan
 from lambdaagent.children.reasons import Reason
-from lambdaagent.controller import matching, strays
-from lambdaagent.controller.caches import WHOLE, Caches
+from lambdaagent.controller import ownership, strays
+from lambdaagent.controller.child_cache import WHOLE, Caches
 from lambdaagent.controller.repeats import Repairs, Settled
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube import objects
@@ -95,25 +95,25 @@ class Syncer:
         if live is None and asked:
             live = await objects.find(self.client, resource, name=child.name, namespace=agent.namespace)
         if broker and resource == TRIGGER:
-            child = matching.bound(child, broker)
-        desired = matching.marked(child)
+            child = ownership.bound(child, broker)
+        desired = ownership.marked(child)
         if live is not None:
             if refused := _not_ours(agent, child, live):
                 return refused
-            if broker and resource == TRIGGER and matching.bound_to_another(live, broker):
+            if broker and resource == TRIGGER and ownership.bound_to_another(live, broker):
                 await self.release(agent.uid, live)
                 return Failure("BrokerReplaced", "is made anew, because its Broker was", permanent=False)
-            if child.fixed and not matching.holds(desired["spec"], live.get("spec")):
+            if child.fixed and not ownership.holds(desired["spec"], live.get("spec")):
                 log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
-                desired = matching.with_spec_of(desired, live)
-        wanted = matching.without_owners(desired) if child.shared else desired
+                desired = ownership.with_spec_of(desired, live)
+        wanted = ownership.without_owners(desired) if child.shared else desired
         found = await self._write(agent, child, wanted, live, asked=asked)
         if isinstance(found, Failure):
             return found
         if pointers := _strays(child, wanted, found):
             contested.append(_contested(child, found, pointers))
         live = found
-        if child.shared and not matching.holds(desired, live):
+        if child.shared and not ownership.holds(desired, live):
             (reference,) = desired["metadata"]["ownerReferences"]
             joining = objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
             live = await self.caches.write(live, owner, joining)
@@ -142,13 +142,13 @@ class Syncer:
     def _stands(self, wanted: Object, live: Object) -> bool:
         if strays.overwritten(wanted, live):
             return False
-        return matching.holds(wanted, live) or self.settled.holds(wanted, live)
+        return ownership.holds(wanted, live) or self.settled.holds(wanted, live)
 
     async def _apply(self, agent: LambdaAgent, child: Child, wanted: Object, *, created: bool, asked: bool) -> Object:
         writing = apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
         live = await self.caches.write(wanted, (agent.namespace, agent.name), writing)
         log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
-        if not matching.holds(wanted, live):
+        if not ownership.holds(wanted, live):
             self.settled.keep(wanted, live)
         return live
 
@@ -186,7 +186,7 @@ class Syncer:
         wanted = {(*child.kind, child.name) for child in plan.children}
         live = self.caches.get(leaving, agent.namespace, agent.name)
         key = (leaving.api_version, leaving.kind, agent.name)
-        if live and key not in wanted and not plan.awaited and matching.owned(live, agent.uid):
+        if live and key not in wanted and not plan.awaited and ownership.owned(live, agent.uid):
             await self.release(agent.uid, live)
 
     async def _prune(self, agent: LambdaAgent, plan: Plan) -> None:
@@ -208,18 +208,18 @@ class Syncer:
         resource, name, namespace = of(live), metadata["name"], metadata["namespace"]
         others = [ref for ref in metadata.get("ownerReferences", []) if ref["uid"] != uid]
         there = True
-        if matching.owned(live, uid):
+        if ownership.owned(live, uid):
             version = metadata["resourceVersion"] if unchanged else None
             there = await objects.delete(
                 self.client, resource, name=name, namespace=namespace, uid=metadata["uid"], resource_version=version
             )
-        elif matching.shared(live) and not others:
+        elif ownership.shared(live) and not others:
             # Guarded by the version: another agent may be joining at this moment.
             version = metadata["resourceVersion"]
             there = await objects.delete(
                 self.client, resource, name=name, namespace=namespace, resource_version=version
             )
-        elif matching.shared(live):
+        elif ownership.shared(live):
             patch = {"metadata": {"ownerReferences": others, "resourceVersion": metadata["resourceVersion"]}}
             patched = await objects.merge_patch(
                 self.client, resource, name=name, namespace=namespace, patch=patch, manager=naming.MANAGER
@@ -241,14 +241,14 @@ class Syncer:
         """
         conflict: ConflictError | None = None
         for live in self.caches.of_owner(uid):
-            if matching.controlled(live, uid) or matching.shared(live):
+            if ownership.controlled(live, uid) or ownership.shared(live):
                 try:
                     await self.release(uid, live, unchanged=True)
                 except ConflictError as problem:
                     conflict = problem
         if conflict:
             raise conflict
-        left = [live for live in self.caches.of_owner(uid) if matching.controlled(live, uid)]
+        left = [live for live in self.caches.of_owner(uid) if ownership.controlled(live, uid)]
         found = []
         for live in left:
             metadata = live["metadata"]
@@ -295,10 +295,10 @@ def _refuses(problem: PermanentApiError) -> bool:
 def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> Failure | None:
     if live["metadata"].get("deletionTimestamp"):
         return Failure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
-    if matching.made_by_route(live, agent.name):
+    if ownership.made_by_route(live, agent.name):
         return Failure("AwaitingKnative", "is still Knative's; it goes with the Knative Service", permanent=False)
-    mine = matching.owned(live, agent.uid) or matching.left_behind(live, agent.name)
-    if matching.shared(live) if child.shared else mine:
+    mine = ownership.owned(live, agent.uid) or ownership.left_behind(live, agent.name)
+    if ownership.shared(live) if child.shared else mine:
         return None
     return Failure(
         "NameTaken", "exists and belongs to somebody else, so it is left alone; rename the agent or remove it"

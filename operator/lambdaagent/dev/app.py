@@ -14,14 +14,12 @@ from pathlib import Path
 
 import structlog
 
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.pool import Limits
-from lambdaagent.agents.wire import Target
+from lambdaagent import clock as clocks
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.broker.inprocess import Bury, InProcessBroker
 from lambdaagent.broker.protocol import Broker
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.children import gateway as gateway_urls
 from lambdaagent.children.base import AgentKey, Backends, Observed
 from lambdaagent.children.brokers import BrokerIdentity, broker_of
@@ -30,21 +28,23 @@ from lambdaagent.dev import environment, failures, folders, starting
 from lambdaagent.dev.gate import Gate, PatientClient
 from lambdaagent.dev.supervisor import Supervisor, Wanted
 from lambdaagent.dev.watching import Manifests, changes
-from lambdaagent.dispatcher.delivering import Reply
+from lambdaagent.dispatcher.delivery import Reply
 from lambdaagent.dispatcher.metrics import Metrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import Cause
+from lambdaagent.events.dead_letter_headers import Cause
 from lambdaagent.gateway import signing
-from lambdaagent.gateway.brokers import Taking, judged
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.problems import ProblemError
+from lambdaagent.gateway.events.publishers import Taking, judged
+from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.serving import said, serve
+from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.kube import manifests
 from lambdaagent.settings import GatewaySettings, Installation
 from lambdaagent.store.errors import InUseError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore
-from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 
 log = structlog.get_logger(__name__)

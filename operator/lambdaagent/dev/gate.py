@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lambdaagent.agents.client import Client, Response
-from lambdaagent.agents.errors import ConnectError, UpstreamTimeoutError
-from lambdaagent.agents.pool import Limits
-from lambdaagent.agents.wire import Target
+from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.errors import ConnectError, UpstreamTimeoutError
+from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.trust import SYSTEM
 
 

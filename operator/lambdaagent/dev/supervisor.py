@@ -16,11 +16,6 @@ from pathlib import Path
 import structlog
 
 from lambdaagent.a2a import container_card
-from lambdaagent.agents import endpoints
-from lambdaagent.agents.callee import callee
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.agent import A2aStatus, AgentStatus, LambdaAgent
 from lambdaagent.api.container_card import ContainerCard
@@ -28,18 +23,23 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
+from lambdaagent.clock import Clock
+from lambdaagent.containers import a2a_endpoint
+from lambdaagent.containers.callee import callee
 from lambdaagent.dev import environment, starting
 from lambdaagent.dev.code import Code, code
 from lambdaagent.dev.gate import Gate
 from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
-from lambdaagent.dispatcher.delivering import Deliverer, Observer, Reply
+from lambdaagent.dispatcher.consumers import Served
+from lambdaagent.dispatcher.deduplication import Seen
+from lambdaagent.dispatcher.delivery import Deliverer, Observer, Reply
+from lambdaagent.dispatcher.desired_topology import picture
 from lambdaagent.dispatcher.handling import router
-from lambdaagent.dispatcher.seen import Seen
-from lambdaagent.dispatcher.serving import Served
-from lambdaagent.dispatcher.wanted import picture
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
 from lambdaagent.store.records import DeliveryStore
 
@@ -286,7 +286,7 @@ class Supervisor:
         if agent.spec.a2a is None or agent.spec.a2a.protocol != "a2a":
             return
         try:
-            card = await endpoints.read_card(self.client, target, callee(agent, target=target))
+            card = await a2a_endpoint.read_card(self.client, target, callee(agent, target=target))
         except LambdaAgentError as problem:
             log.warning("card not read", agent=agent.key, problem=str(problem))
             return

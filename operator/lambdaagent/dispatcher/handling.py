@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.posting import post
-from lambdaagent.agents.wire import Target
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.broker.protocol import Broker, Handler
 from lambdaagent.children import gateway
 from lambdaagent.children.base import AgentKey
-from lambdaagent.dispatcher.delivering import Deliverer, Observer, Reply, Route
-from lambdaagent.dispatcher.seen import Seen
-from lambdaagent.dispatcher.serving import Served
+from lambdaagent.clock import Clock
+from lambdaagent.containers.post_event import post
+from lambdaagent.dispatcher.consumers import Served
+from lambdaagent.dispatcher.deduplication import Seen
+from lambdaagent.dispatcher.delivery import Deliverer, Observer, Reply, Route
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
 from lambdaagent.store.records import DeliveryStore
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lambdaagent.broker.protocol import Deaths
 from lambdaagent.children.topology import Topology
-from lambdaagent.events.letters import BY_RABBITMQ, OWN_EXPIRATION
+from lambdaagent.events.dead_letter_headers import BY_RABBITMQ, OWN_EXPIRATION
 
 _BY_POLICY = (
     "see rabbitmqctl list_policies and list_operator_policies, change what applies to {queue}, then: "

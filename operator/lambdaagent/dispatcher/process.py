@@ -7,25 +7,25 @@ from contextlib import AsyncExitStack
 import structlog
 from aiohttp import web
 
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.errors import BadTargetError
-from lambdaagent.agents.wire import Target
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent import clock as clocks
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.dispatcher.conditions import Conditions
+from lambdaagent.dispatcher.consumers import Serving
+from lambdaagent.dispatcher.deduplication import WINDOW
 from lambdaagent.dispatcher.handling import Handlers
 from lambdaagent.dispatcher.metrics import CONTENT_TYPE, Metrics
-from lambdaagent.dispatcher.seen import WINDOW
-from lambdaagent.dispatcher.serving import Serving
 from lambdaagent.errors import LambdaAgentError, UsageError
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.errors import BadTargetError
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.kube import reading
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
-from lambdaagent.listening import listen
+from lambdaagent.probe_server import listen
 from lambdaagent.settings import DispatcherSettings
-from lambdaagent.store.opening import open_store
+from lambdaagent.store.factory import open_store
 from lambdaagent.store.records import DeliveryStore
 
 log = structlog.get_logger(__name__)

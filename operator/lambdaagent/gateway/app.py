@@ -11,27 +11,20 @@ from aiohttp import web
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.params import PARTS
 from lambdaagent.a2a.signing import JWKS_PATH, Signer
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.clock import Clock
+from lambdaagent.clock import Clock
 from lambdaagent.events.http import MOST_EVENTS
-from lambdaagent.gateway import (
-    agents,
-    catalogue,
-    delivery,
-    discovery,
-    ingress,
-    middlewares,
-    principals,
-    probes,
-    refusals,
-)
+from lambdaagent.gateway import agent_routes, probes
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.discovery import cards, catalog
+from lambdaagent.gateway.events import delivery, ingress
+from lambdaagent.gateway.http import middlewares, principals, refusals
+from lambdaagent.gateway.http.pace import Pace
+from lambdaagent.gateway.http.streams import Streams
 from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.gateway.pace import Pace
 from lambdaagent.gateway.routing import AgentPaths
 from lambdaagent.gateway.services import SERVICES, Exchanges, Failed, Publisher, Services, unheard
-from lambdaagent.gateway.streams import Streams
 from lambdaagent.http_server import Limits, Runner
+from lambdaagent.httpclient.client import Client
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
@@ -119,7 +112,7 @@ def create_app(
     app.on_shutdown.append(stopping)
     app.cleanup_ctx.append(lifetime)
     if own_routes is None:
-        app.router.register_resource(AgentPaths(agents.by_path))
+        app.router.register_resource(AgentPaths(agent_routes.by_path))
         app.add_routes(routes())
     else:
         app.add_routes(own_routes)
@@ -133,9 +126,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/healthz", probes.healthz),
         web.get("/readyz", probes.readyz),
         web.get("/metrics", probes.metrics),
-        web.get("/agents", catalogue.agents),
-        web.get("/.well-known/api-catalog", discovery.api_catalog),
-        web.get(JWKS_PATH, discovery.jwks),
+        web.get("/agents", catalog.agents),
+        web.get("/.well-known/api-catalog", cards.api_catalog),
+        web.get(JWKS_PATH, cards.jwks),
         web.post(events, ingress.to_namespace),
         web.post(f"{events}/from/{agent}", ingress.from_agent),
         web.post(f"{events}/from/{agent}/{capability}", ingress.from_agent),

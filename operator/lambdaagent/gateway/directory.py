@@ -20,14 +20,14 @@ from lambdaagent.a2a import Json, cards
 from lambdaagent.a2a.container_card import with_card
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.a2a.versions import Version
-from lambdaagent.agents.callee import Callee, callee, connections
-from lambdaagent.agents.errors import BadTargetError
-from lambdaagent.agents.wire import Target
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, Extension
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.calling import Calls, calls
+from lambdaagent.containers.callee import Callee, callee, connections
 from lambdaagent.errors import TemporaryError
+from lambdaagent.httpclient.errors import BadTargetError
+from lambdaagent.httpclient.wire import Target
 
 log = structlog.get_logger(__name__)
 

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.metrics import CONTENT_TYPE
-from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
 

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 import structlog
 
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.pool import Limits
+from lambdaagent import clock as clocks
 from lambdaagent.broker.protocol import Broker
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.gateway import garbage, signing
-from lambdaagent.gateway.brokers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
+from lambdaagent.gateway.feed import Listing, feed
 from lambdaagent.gateway.serving import said, serve
-from lambdaagent.gateway.watching import Listing, feed
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.pool import Limits
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
-from lambdaagent.store.opening import Opened, open_store
+from lambdaagent.store.factory import Opened, open_store
 
 log = structlog.get_logger(__name__)
 

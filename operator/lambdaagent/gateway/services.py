@@ -8,15 +8,15 @@ from aiohttp import web
 
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.signing import Signer
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.clock import Clock
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.clock import Clock
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory, Entry
+from lambdaagent.gateway.http.pace import Pace
+from lambdaagent.gateway.http.streams import Streams
 from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.gateway.pace import Pace
-from lambdaagent.gateway.streams import Streams
 from lambdaagent.http_server import Limits
+from lambdaagent.httpclient.client import Client
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 

@@ -10,32 +10,32 @@ from aiohttp import web
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.params import PARTS
 from lambdaagent.a2a.signing import Signer
-from lambdaagent.agents import outbound
-from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.calls import HttpCaller
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.notifying import HttpNotifier
-from lambdaagent.agents.vouching import Voucher
+from lambdaagent.clock import Clock
+from lambdaagent.containers.call import HttpCaller
+from lambdaagent.containers.callee import Callee
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway.app import create_app, make_runner, takes_events
-from lambdaagent.gateway.brokers import Taking
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
+from lambdaagent.gateway.events.lifecycle import Publish, Teller, cancellation
+from lambdaagent.gateway.events.publishers import Taking
+from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.gateway.problems import ProblemError
 from lambdaagent.gateway.services import Exchanges, Failed, Publisher, unheard
-from lambdaagent.gateway.telling import Publish, Teller, cancellation
 from lambdaagent.http_server import HEADER_BYTES
 from lambdaagent.http_server import Limits as Heads
+from lambdaagent.httpclient.client import Client
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.carrying import Send
+from lambdaagent.tasks.active_task import Limits
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.live import Limits
-from lambdaagent.tasks.pushing import Pusher, Store
+from lambdaagent.tasks.event_calls import Send
+from lambdaagent.tasks.push_sender import Pusher, Store
 from lambdaagent.trust import SYSTEM, Trust
+from lambdaagent.webhooks import address_check
+from lambdaagent.webhooks.push_notifier import HttpNotifier
+from lambdaagent.webhooks.push_signature import Voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ async def serve(
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
     voucher: Voucher | None = None,
-    push_allow: Sequence[outbound.Network] = (),
+    push_allow: Sequence[address_check.Network] = (),
     trust: Trust = SYSTEM,
     replica: str = "",
     limits: Limits | None = None,
@@ -117,7 +117,7 @@ async def serve(
     bounds = limits or Limits()
     # A message of the largest body that is taken, its answer and a second turn have room.
     bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
-    notifier = HttpNotifier(outbound.public(allowed=push_allow), voucher=voucher, trust=trust)
+    notifier = HttpNotifier(address_check.public(allowed=push_allow), voucher=voucher, trust=trust)
     stack.push_async_callback(notifier.close)
     publish, teller = publishing(directory, exchanges, publisher), None
     if tell_tasks:

@@ -14,24 +14,26 @@ import orjson
 import structlog
 from aiohttp import web
 
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents import wire
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.errors import BadTargetError, UpstreamError
-from lambdaagent.agents.pool import Limits
-from lambdaagent.agents.posting import post
-from lambdaagent.agents.wire import Target
+from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.api.workload import HealthCheck, Probe
 from lambdaagent.children.sidecar import ALIVE, READY, sink_path
+from lambdaagent.containers.post_event import post
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import agents, bodies, garbage, ingress, probes, problems, relaying
+from lambdaagent.gateway import agent_routes, garbage, probes
 from lambdaagent.gateway.directory import Directory, Entry
-from lambdaagent.gateway.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.events import ingress
+from lambdaagent.gateway.http import bodies, passthrough, problems
+from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
 from lambdaagent.gateway.serving import serve
+from lambdaagent.httpclient import wire
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.errors import BadTargetError, UpstreamError
+from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import SidecarSettings
 from lambdaagent.store.memory import MemoryStore
 
@@ -94,7 +96,7 @@ async def run(settings: SidecarSettings) -> None:
             max_parts=settings.max_parts,
             max_batch=settings.max_batch_events,
             max_header=settings.max_header_bytes,
-            takes_events=lambda path: not agents.is_ours(entry, path),
+            takes_events=lambda path: not agent_routes.is_ours(entry, path),
             shutdown_timeout=15.0,
             own_routes=routes(entry, sink=settings.sink),
         )
@@ -128,9 +130,9 @@ def routes(entry: Entry, *, sink: str) -> list[web.RouteDef]:
         return await ingress.take(request, entry)
 
     async def all_else(request: web.Request) -> web.StreamResponse:
-        if entry.enabled and agents.is_ours(entry, request.path):
+        if entry.enabled and agent_routes.is_ours(entry, request.path):
             request[ENTRY] = entry
-            return await agents.serve(request, entry, request.path)
+            return await agent_routes.serve(request, entry, request.path)
         request[ROUTE] = "container"
         return await _through(request, entry)
 
@@ -187,7 +189,7 @@ async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
     async with response:
         if request.method == "HEAD":
             return web.Response(status=response.status, headers=wire.end_to_end(response.headers))
-        return await relaying.stream(request, response, agent=entry.agent.key)
+        return await passthrough.stream(request, response, agent=entry.agent.key)
 
 
 _REFRAMED = frozenset(("host", "content-length", "x-forwarded-host"))

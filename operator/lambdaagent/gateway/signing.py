@@ -1,10 +1,10 @@
 """Who signs cards and push notifications, as the settings say; the same for the gateway and `dev`."""
 
 from lambdaagent.a2a.signing import KeyUnusableError, Signer
-from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.vouching import Voucher
+from lambdaagent.clock import Clock
 from lambdaagent.errors import UsageError
 from lambdaagent.settings import GatewaySettings
+from lambdaagent.webhooks.push_signature import Voucher
 
 
 def signer(settings: GatewaySettings) -> Signer | None:

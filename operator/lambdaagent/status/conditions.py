@@ -13,8 +13,8 @@ from lambdaagent.children.base import Object
 from lambdaagent.children.forwards import FINE
 from lambdaagent.children.plan import Plan
 from lambdaagent.settings import Installation
+from lambdaagent.status.ai import Answer
 from lambdaagent.status.causes import TOPOLOGY_OPERATOR, Cause
-from lambdaagent.status.models import Answer
 from lambdaagent.status.readiness import Readiness, of_deployment, of_knative, serving_meanwhile
 
 NO_BACKEND = "NoEventingBackend"

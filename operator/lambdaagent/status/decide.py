@@ -6,7 +6,7 @@ from typing import Any
 
 from lambdaagent.a2a import cards
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.intelligence import Ai
+from lambdaagent.api.ai import Ai
 from lambdaagent.api.validation import Problem
 from lambdaagent.children import brokers, gateway, triggers
 from lambdaagent.children.base import Object
@@ -14,8 +14,8 @@ from lambdaagent.children.plan import Plan
 from lambdaagent.children.warnings import bounded
 from lambdaagent.settings import Installation
 from lambdaagent.status import conditions
+from lambdaagent.status.ai import ai_ready
 from lambdaagent.status.conditions import DEPLOYMENT, World
-from lambdaagent.status.models import ai_ready
 from lambdaagent.status.readiness import Readiness, of_knative
 
 Status = dict[str, Any]

@@ -11,15 +11,15 @@ from dataclasses import replace
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import refused, status_update
-from lambdaagent.agents.calls import Caller
-from lambdaagent.agents.errors import RefusedMessageError
-from lambdaagent.agents.turn import Turn
+from lambdaagent.containers.call import Caller
+from lambdaagent.containers.turn import Turn
+from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.errors import UnfitError
 from lambdaagent.store.records import TaskRecord
+from lambdaagent.tasks.active_task import Live, Outcome
+from lambdaagent.tasks.concurrency import Places
 from lambdaagent.tasks.errors import is_refusal
-from lambdaagent.tasks.live import Live, Outcome
-from lambdaagent.tasks.lives import Lives
-from lambdaagent.tasks.places import Places
+from lambdaagent.tasks.registry import Lives
 from lambdaagent.tasks.replacing import Replacing
 from lambdaagent.tasks.storing import FOR_EVER
 

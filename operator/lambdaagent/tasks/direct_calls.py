@@ -17,14 +17,14 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold, new, status_update
-from lambdaagent.agents.callee import Callee, timeout
 from lambdaagent.api.a2a import Skill
+from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.store.errors import ConflictError, StoreError
 from lambdaagent.store.records import TaskRecord
+from lambdaagent.tasks.active_task import Limits
 from lambdaagent.tasks.calling import GRACE
-from lambdaagent.tasks.contract import Client
-from lambdaagent.tasks.live import Limits
-from lambdaagent.tasks.lives import Lives
+from lambdaagent.tasks.registry import Lives
+from lambdaagent.tasks.requests import Client
 from lambdaagent.tasks.storing import until_written
 
 log = structlog.get_logger(__name__)

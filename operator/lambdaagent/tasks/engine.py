@@ -11,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import structlog
 
-from lambdaagent import about
+from lambdaagent import log_context
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.params import Find, Get, Send
@@ -19,29 +19,29 @@ from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import OverfullError, answer, fold, new, shown, state_of, status_update
 from lambdaagent.a2a.versions import Version
-from lambdaagent.agents import answers
-from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.calls import Caller
-from lambdaagent.agents.clock import Clock
-from lambdaagent.agents.errors import RefusedMessageError
 from lambdaagent.api.a2a import Skill
+from lambdaagent.clock import Clock
+from lambdaagent.containers import responses
+from lambdaagent.containers.call import Caller
+from lambdaagent.containers.callee import Callee
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.errors import ConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord, TaskStore
-from lambdaagent.tasks import following, listing
+from lambdaagent.tasks import listing, subscription
+from lambdaagent.tasks.active_task import Limits, Live, Outcome, size_of
 from lambdaagent.tasks.calling import GRACE, Calling
-from lambdaagent.tasks.carrying import Carrier, travels
-from lambdaagent.tasks.carrying import Send as SendCall
-from lambdaagent.tasks.contract import NOTHING_YET, Client, StreamEvent, TaskPage
+from lambdaagent.tasks.concurrency import Places
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
-from lambdaagent.tasks.keeping import Keeper
-from lambdaagent.tasks.live import Limits, Live, Outcome, size_of
-from lambdaagent.tasks.lives import Lives, Observer
+from lambdaagent.tasks.event_calls import Carrier, travels
+from lambdaagent.tasks.event_calls import Send as SendCall
 from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
-from lambdaagent.tasks.places import Places
-from lambdaagent.tasks.pushing import Pusher
-from lambdaagent.tasks.running import Runner
+from lambdaagent.tasks.push_sender import Pusher
+from lambdaagent.tasks.recovery import Keeper
+from lambdaagent.tasks.registry import Lives, Observer
+from lambdaagent.tasks.requests import NOTHING_YET, Client, StreamEvent, TaskPage
+from lambdaagent.tasks.runner import Runner
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +155,7 @@ class Engine:
         A container that is an A2A server may answer with one Message instead, so its first word is awaited.
         """
         async with self._sent(callee, request, client=client) as live:
-            begun = following.snapshot(live.record)
+            begun = subscription.snapshot(live.record)
             if callee.protocol == "a2a":
                 yield NOTHING_YET
                 await live.beyond(live.record.version, within=self._limits.first_word)
@@ -202,11 +202,11 @@ class Engine:
         except RefusedMessageError as error:
             raise refusal(error) from error
         except (OverfullError, UnfitError) as error:
-            task = fold(task, answers.failed(f"The agent's answer is not taken: {error}.", clock=self._clock))
+            task = fold(task, responses.failed(f"The agent's answer is not taken: {error}.", clock=self._clock))
         except TimeoutError:
             if not state_of(task).settled:
                 text = f"The agent did not finish the task in {turn.timeout:g} s."
-                task = fold(task, answers.failed(text, clock=self._clock))
+                task = fold(task, responses.failed(text, clock=self._clock))
         return task
 
     async def get(self, callee: Callee, request: Get, *, client: Client = _ANYBODY) -> Json:
@@ -244,14 +244,14 @@ class Engine:
         self, callee: Callee, task_id: str, *, client: Client = _ANYBODY, last_event_id: str | None = None
     ) -> AsyncGenerator[StreamEvent, None]:
         """The task as it is, then what happens to it until it has ended; with an id, what came after that event."""
-        position = following.Position.parse(last_event_id)
+        position = subscription.Position.parse(last_event_id)
         async with self._own_live(callee, task_id, client=client) as live:
             if position is None and live.record.state.terminal:
                 state = str(live.record.state)
                 raise A2AError(Problem.UNSUPPORTED_OPERATION, f"Task {task_id} has ended.", metadata={"state": state})
             if position is not None and position.version >= live.record.version:
                 await live.refresh(self._store)
-                following.require_reached(position, live.record)
+                subscription.require_reached(position, live.record)
                 if position.version == live.record.version and not live.record.state.terminal:
                     yield NOTHING_YET
             async for event in self._follow(live, position=position, until_settled=False):
@@ -292,7 +292,7 @@ class Engine:
         if not isinstance(task_id, str) or not task_id:
             return None
         sender = (namespace, agent)
-        with about.one_task(task_id):
+        with log_context.one_task(task_id):
             if await self._lives.find(task_id) is None:
                 await self.direct_calls.appeared(task_id, sender=sender)
             async with self._lives.holding(task_id) as live:
@@ -323,7 +323,7 @@ class Engine:
             return Outcome.FOREIGN
         skill = callee.skills.get(record.skill) if callee is not None and record.skill is not None else None
         reply_type = skill.invoke.reply_type if skill is not None and skill.invoke is not None else None
-        updates = answers.from_event(event, clock=self._clock, reply_type=reply_type)
+        updates = responses.from_event(event, clock=self._clock, reply_type=reply_type)
         try:
             return await self._lives.apply(live, updates, key=(event.source, event.id))
         except ConflictError:
@@ -361,7 +361,7 @@ class Engine:
             or (record.namespace, record.agent) != (callee.namespace, callee.name)
         ):
             raise no_such_task(task_id)
-        about.task(task_id)
+        log_context.task(task_id)
         return record
 
     @asynccontextmanager
@@ -377,15 +377,15 @@ class Engine:
         live: Live,
         *,
         first: StreamEvent | None = None,
-        position: following.Position | None = None,
+        position: subscription.Position | None = None,
         until_settled: bool,
     ) -> AsyncGenerator[StreamEvent, None]:
         """Without a position from a snapshot on: `first`, or that of now."""
         if position is None:
-            first = first or following.snapshot(live.record)
+            first = first or subscription.snapshot(live.record)
             yield first
-            position = following.Position(int(first.id))
-        followed = following.follow(
+            position = subscription.Position(int(first.id))
+        followed = subscription.follow(
             live,
             store=self._store,
             position=position,

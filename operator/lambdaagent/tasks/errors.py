@@ -1,8 +1,8 @@
 """Why the engine refuses work for now, and how the refusal of a container is said to a client."""
 
 from lambdaagent.a2a.errors import A2AError, Problem
-from lambdaagent.agents.errors import RefusedMessageError
 from lambdaagent.errors import TemporaryError
+from lambdaagent.httpclient.errors import RefusedMessageError
 
 
 class EngineBusyError(TemporaryError):

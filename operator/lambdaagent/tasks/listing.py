@@ -8,9 +8,9 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.params import Find
 from lambdaagent.a2a.tasks import shown
-from lambdaagent.agents.callee import Callee
+from lambdaagent.containers.callee import Callee
 from lambdaagent.store.records import Cursor, Listing, Page, TaskRecord
-from lambdaagent.tasks.contract import TaskPage
+from lambdaagent.tasks.requests import TaskPage
 
 _PAGE_BYTES = 8 * 1024 * 1024
 

@@ -9,23 +9,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
-from lambdaagent import about
+from lambdaagent import log_context
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid, not_found
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import new, status_update, with_message
-from lambdaagent.agents.callee import Callee, timeout
 from lambdaagent.api.a2a import Skill
+from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.store.errors import ConflictError, UnfitError
 from lambdaagent.store.records import Push, TaskRecord
-from lambdaagent.tasks import choosing
+from lambdaagent.tasks import skill_selection
+from lambdaagent.tasks.active_task import Limits, Live, following
 from lambdaagent.tasks.calling import GRACE
-from lambdaagent.tasks.contract import Client
-from lambdaagent.tasks.live import Limits, Live, following
-from lambdaagent.tasks.lives import Lives
-from lambdaagent.tasks.pushing import Pusher
-from lambdaagent.tasks.running import Runner
+from lambdaagent.tasks.push_sender import Pusher
+from lambdaagent.tasks.registry import Lives
+from lambdaagent.tasks.requests import Client
+from lambdaagent.tasks.runner import Runner
 from lambdaagent.tasks.storing import until_written
 
 _CONFLICTS = 8
@@ -58,7 +58,7 @@ class Messages:
         if self._begins_submitted(skill):
             state = TaskState.SUBMITTED
         task_id, context_id = clock.new_id(), message.get("contextId") or clock.new_id()
-        about.task(task_id)
+        log_context.task(task_id)
         record = TaskRecord(
             id=task_id,
             context_id=context_id,
@@ -95,7 +95,7 @@ class Messages:
             self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent, request=request)
             return live
         self._lives.forget(live)
-        about.task(known)
+        log_context.task(known)
         found = await self._lives.find(known)
         if found is None:
             raise no_such_task(known)
@@ -209,8 +209,8 @@ class Messages:
 
 def checked_skill(callee: Callee, message: Json, *, default: str | None = None) -> Skill | None:
     """The skill that is meant, if it may be asked for this. Raises A2AError."""
-    skill = choosing.skill_of(callee, message, default=default)
-    choosing.require_modes(callee, skill, message)
+    skill = skill_selection.skill_of(callee, message, default=default)
+    skill_selection.require_modes(callee, skill, message)
     return skill
 
 

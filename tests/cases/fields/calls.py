@@ -348,7 +348,7 @@ A2A = [
         "a2a.skills[].invoke.idempotent",
         True,
         Tested(
-            "unit/tasks/test_keeping.py",
+            "unit/tasks/test_recovery.py",
             "test_after_a_restart_what_may_be_repeated_is_begun_anew",
             "task whose gateway died",
             word="idempotent",

@@ -11,7 +11,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.inprocess import InProcessBroker
 from lambdaagent.broker.protocol import ACK, Broker, Delivery, Outcome
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event, Value
 

@@ -18,7 +18,7 @@ from lambdaagent.broker.protocol import (
     dead_letter,
 )
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import Cause
+from lambdaagent.events.dead_letter_headers import Cause
 
 CAUSE = Cause("default/a", "the agent answered 400", 1.0)
 

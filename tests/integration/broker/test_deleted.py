@@ -10,12 +10,12 @@ from tests.parts.polling import eventually
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 
 from lambdaagent.broker.bindings import Binding
-from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import RefusedQueuesError
-from lambdaagent.broker.link import Link
 from lambdaagent.broker.protocol import ACK, Delivery, Outcome, retry
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
-from lambdaagent.broker.topology import QUEUE_HEADER
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.channel import Channel
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.topology import QUEUE_HEADER
 from lambdaagent.events.cloudevents import Event
 
 Delete = Callable[[Channel, str], Awaitable[Any]]

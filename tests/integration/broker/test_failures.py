@@ -16,9 +16,7 @@ from tests.parts.process import free_port
 from tests.parts.proxy import proxy
 from tests.parts.rabbitmq import RabbitMQ
 
-from lambdaagent.broker import topology
 from lambdaagent.broker.bindings import Binding
-from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import (
     BlockedError,
     BrokerUnavailableError,
@@ -26,13 +24,15 @@ from lambdaagent.broker.errors import (
     NotConfirmedError,
     TopologyError,
 )
-from lambdaagent.broker.link import Link
 from lambdaagent.broker.protocol import ACK, Delivery, Outcome, dead_letter
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq import topology
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
+from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import Cause
+from lambdaagent.events.dead_letter_headers import Cause
 
 CAUSE = Cause("default/a", "the agent answered 400", 1.0)
 EVERYTHING = [Binding({})]
@@ -99,7 +99,7 @@ async def test_every_confirmed_event_survives_a_broker_that_goes_while_publishin
 
 _CONSUMER = """
 import asyncio, sys
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 
 async def main():
     async def handler(delivery):

@@ -9,14 +9,14 @@ import pytest
 from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.api import naming
-from lambdaagent.broker import letters as boxes
-from lambdaagent.broker.confirms import ConfirmChannel
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.letters import Letter, LetterBox
-from lambdaagent.broker.link import Link
-from lambdaagent.events import amqp, letters
+from lambdaagent.broker.rabbitmq import dead_letters as boxes
+from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.dead_letters import Letter, LetterBox
+from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import Cause
+from lambdaagent.events.dead_letter_headers import Cause
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Box:
         for id_ in ids:
             event = Event(id=id_, source="/s", type="t", data=id_.encode())
             cause = Cause(f"{self.namespace}/{agent}", "answered 400", 1800000000.0, 400, "http://cart/", 1)
-            await self.put(letters.mark(amqp.write(event), cause))
+            await self.put(dead_letter_headers.mark(amqp.write(event), cause))
 
     async def put(self, message: amqp.Message) -> None:
         assert await self.confirmed.publish(message, exchange="", routing_key=self.queues[0])
@@ -71,7 +71,7 @@ class Box:
         assert found is not None
         channel.raw.basic_ack(found.tag)
         await channel.close()
-        return letters.bare(found.message), found.message.headers.get(letters.REDRIVE)
+        return dead_letter_headers.bare(found.message), found.message.headers.get(dead_letter_headers.REDRIVE)
 
 
 @pytest.fixture(params=["quorum", "classic"])
@@ -127,7 +127,7 @@ async def redriven(box: Box) -> list[str]:
 async def test_a_letter_is_brought_to_its_agent_as_it_was_and_says_that_it_is_again(box: Box) -> None:
     await box.bury("1")
     junk = amqp.Message(b"\xff", {"other": [1]}, message_id="m")
-    await box.put(letters.mark(junk, Cause(f"{box.namespace}/cart", "no event", 1.0)))
+    await box.put(dead_letter_headers.mark(junk, Cause(f"{box.namespace}/cart", "no event", 1.0)))
     assert await redriven(box) == ["", ""]
     assert await box.lying(count=0) == []
     assert await box.take() == (amqp.write(Event(id="1", source="/s", type="t", data=b"1")), True)

@@ -13,13 +13,13 @@ from tests.integration.broker.conftest import Inbox, connected, event
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 
-from lambdaagent.broker import deaths as watching
 from lambdaagent.broker.bindings import Binding
-from lambdaagent.broker.channel import Channel
 from lambdaagent.broker.errors import NotConfirmedError
 from lambdaagent.broker.protocol import dead_letter, retry
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
-from lambdaagent.events.letters import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN, Cause
+from lambdaagent.broker.rabbitmq import deaths as watching
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.channel import Channel
+from lambdaagent.events.dead_letter_headers import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN, Cause
 
 POLICIES: dict[str, dict[str, Any]] = {
     "ttl": {"message-ttl": 1},

@@ -17,11 +17,11 @@ from tests.integration.cli.running import Done, dlq
 from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.api import naming
-from lambdaagent.broker.confirms import ConfirmChannel
-from lambdaagent.broker.link import Link
-from lambdaagent.events import amqp, letters
+from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.letters import Cause
+from lambdaagent.events.dead_letter_headers import Cause
 
 
 @dataclass
@@ -63,7 +63,7 @@ async def box(rabbitmq: RabbitMQ) -> AsyncIterator[Box]:
     for id_, agent, type_, hours in (("1", "cart", "a.b", 50), ("2", "till", "a.b", 3), ("3", "cart", "c", 1)):
         event = amqp.write(Event(id=id_, source="/s", type=type_, data=b'{"n": %s}' % id_.encode()))
         cause = Cause(f"{namespace}/{agent}", "answered 400\nbadly", now - hours * 3600, 400, "http://cart/", 4)
-        assert await confirmed.publish(letters.mark(event, cause), exchange="", routing_key=queues[0])
+        assert await confirmed.publish(dead_letter_headers.mark(event, cause), exchange="", routing_key=queues[0])
     assert await confirmed.publish(amqp.Message(b"\xff", {"odd": [b"\xff", None]}), exchange="", routing_key=queues[0])
     yield Box(namespace, rabbitmq.url, confirmed)
     for queue in queues:
@@ -155,7 +155,7 @@ async def test_a_redrive_that_is_killed_loses_nothing(box: Box) -> None:
     await asyncio.gather(
         *(
             box.confirmed.publish(
-                letters.mark(amqp.write(Event(id=f"k{n}", source="/s", type="t")), cause),
+                dead_letter_headers.mark(amqp.write(Event(id=f"k{n}", source="/s", type="t")), cause),
                 exchange="",
                 routing_key=letters_queue,
             )

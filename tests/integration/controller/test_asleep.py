@@ -15,7 +15,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running, running
 
 from lambdaagent.api import naming
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.kube import rights
 

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.controller.conftest import Cluster, Start, eventually
 from tests.parts.process import free_port
 
-from lambdaagent.controller import agents, auditing
+from lambdaagent.controller import audit, kopf_watch
 
 Changed = Callable[[str | None, Any], None]
 
@@ -17,12 +17,12 @@ Changed = Callable[[str | None, Any], None]
 async def test_an_agent_whose_deletion_was_missed_is_dropped(
     cluster: Cluster, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follow = agents.follow
+    follow = kopf_watch.follow
 
     async def forgetful(changed: Changed, **options: Any) -> None:
         await follow(lambda kind, obj: None if kind == "DELETED" else changed(kind, obj), **options)
 
-    monkeypatch.setattr(agents, "follow", forgetful)
+    monkeypatch.setattr(kopf_watch, "follow", forgetful)
     port = free_port()
     await start(port=port, resync_seconds=1, eventing="none")
 
@@ -40,7 +40,7 @@ async def test_an_agent_whose_deletion_was_missed_is_dropped(
 async def test_a_kopf_that_hears_nothing_is_started_anew(
     cluster: Cluster, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follow, deaf = agents.follow, True
+    follow, deaf = kopf_watch.follow, True
 
     async def at_first_deaf(changed: Changed, *, ready: asyncio.Event, **options: Any) -> None:
         nonlocal deaf
@@ -50,8 +50,8 @@ async def test_a_kopf_that_hears_nothing_is_started_anew(
         ready.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(agents, "follow", at_first_deaf)
-    monkeypatch.setattr(auditing, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(kopf_watch, "follow", at_first_deaf)
+    monkeypatch.setattr(audit, "GRACE_SECONDS", 0.5)
     await start(resync_seconds=0.5)
     await asyncio.to_thread(cluster.apply, "unheard", {})
     await eventually(lambda: cluster.find("serving.knative.dev/v1", "services", "unheard"))

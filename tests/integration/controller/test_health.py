@@ -8,7 +8,7 @@ import httpx
 from tests.integration.controller.conftest import Cluster, Start, eventually
 from tests.parts.process import free_port
 
-from lambdaagent.controller import apis, health
+from lambdaagent.controller import health, served_apis
 from lambdaagent.controller.metrics import Metrics
 from lambdaagent.kube.client import connect
 
@@ -81,7 +81,7 @@ async def test_an_api_that_comes_and_one_that_goes_are_noticed(cluster: Cluster,
 
 
 async def _noticing(client: Any) -> asyncio.Task[None]:
-    task = asyncio.create_task(apis.other_than(client, await apis.served(client)))
+    task = asyncio.create_task(served_apis.other_than(client, await served_apis.served(client)))
     done, _ = await asyncio.wait([task], timeout=1.0)  # listed by then; what was there before is no news
     assert not done
     return task
@@ -89,9 +89,9 @@ async def _noticing(client: Any) -> asyncio.Task[None]:
 
 async def test_knative_eventing_without_rabbitmqs_kinds_is_not_taken_for_it(cluster: Cluster, kubeconfig: Path) -> None:
     async with connect(kubeconfig=kubeconfig) as client:
-        assert "eventing.knative.dev/v1alpha1" in await apis.served(client)
+        assert "eventing.knative.dev/v1alpha1" in await served_apis.served(client)
         without = Unserved(client, "/apis/eventing.knative.dev/v1alpha1")
-        assert "eventing.knative.dev/v1alpha1" not in await apis.served(without)  # type: ignore[arg-type]
+        assert "eventing.knative.dev/v1alpha1" not in await served_apis.served(without)  # type: ignore[arg-type]
 
 
 class Unserved:

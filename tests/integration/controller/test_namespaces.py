@@ -15,7 +15,7 @@ from tests.parts import crds, roles
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 
-from lambdaagent.controller import apis
+from lambdaagent.controller import served_apis
 from lambdaagent.kube import rights
 
 KNATIVE, APPS = ("serving.knative.dev/v1", "services"), ("apps/v1", "deployments")
@@ -106,7 +106,7 @@ async def test_a_forward_out_of_the_list_says_where_to_look(
 async def test_an_api_that_comes_later_is_noticed_without_a_right_to_crds(
     cluster: Cluster, start: Start, namespaces: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apis, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(served_apis, "ASK_SECONDS", 0.5)
     for crd in cluster.rest.get(CRDS)["items"]:
         if crd["spec"]["group"] == "serving.knative.dev":
             cluster.rest.delete(f"{CRDS}/{crd['metadata']['name']}")

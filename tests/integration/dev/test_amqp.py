@@ -10,7 +10,7 @@ import pytest
 from tests.parts.dev import Dev, dev, wait
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 
 AGENT = Path(__file__).with_name("agent.py")
 YAML = """\

@@ -9,7 +9,7 @@ from tests.parts.kubernetes import KubeApiserver
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running, running
 
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.kube import rights
 
 

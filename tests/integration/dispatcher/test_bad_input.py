@@ -15,10 +15,10 @@ from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running
 
 from lambdaagent.api import naming
-from lambdaagent.broker.confirms import ConfirmChannel
-from lambdaagent.broker.link import Link
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
-from lambdaagent.events import amqp, letters
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
 
 GOOD = {"specversion": "1.0", "id": "good", "type": "io.test.wanted", "source": "/s"}
@@ -32,7 +32,7 @@ async def link(own_rabbitmq: RabbitMQ) -> AsyncIterator[Link]:
     await found.stop()
 
 
-async def letter(link: Link, namespace: str) -> tuple[amqp.Message, letters.Cause]:
+async def letter(link: Link, namespace: str) -> tuple[amqp.Message, dead_letter_headers.Cause]:
     """The one that lies there, taken."""
     channel = await link.channel()
     got: list[amqp.Message] = []
@@ -48,7 +48,7 @@ async def letter(link: Link, namespace: str) -> tuple[amqp.Message, letters.Caus
     )
     await eventually(lambda: got)
     await channel.close()
-    return got[0], letters.cause_of(got[0])
+    return got[0], dead_letter_headers.cause_of(got[0])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ async def test_a_message_that_nobody_could_be_given_is_kept_as_it_is(
     assert await channel.publish(amqp.Message(b"ok", GOOD), exchange="", routing_key=queue)
     await eventually(lambda: container.ids == ["good"])
     kept, cause = await letter(link, agents.namespace)
-    assert (kept.body, letters.bare(kept).headers, kept.content_type) == (
+    assert (kept.body, dead_letter_headers.bare(kept).headers, kept.content_type) == (
         message.body,
         message.headers,
         message.content_type,

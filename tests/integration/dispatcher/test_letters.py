@@ -9,7 +9,7 @@ from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running
 
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 
 
 async def listed(url: str, namespace: str, count: int) -> list[dict[str, object]]:

@@ -12,7 +12,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running
 
 from lambdaagent.api import naming
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.events.cloudevents import Event
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.parts.postgres import Postgres
 
-from lambdaagent.tasks.live import Limits
+from lambdaagent.tasks.active_task import Limits
 
 _NOTE = """
 CREATE TABLE noted (task text, version int, holder text, settled int, at float8);

@@ -12,8 +12,8 @@ from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.api import naming
-from lambdaagent.broker.confirms import ConfirmChannel
-from lambdaagent.broker.link import Link
+from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
+from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.events import amqp
 
 HEADERS = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "io.test.in", "ce-source": "/in"}

@@ -30,7 +30,7 @@ from tests.parts.process import Process, free_port
 from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.api import naming
-from lambdaagent.broker.rabbitmq import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 
 PRODUCERS, KILL_EVERY = 4, 1.5
 NOTHING_COMES = 90.0  # seconds: longer than any wait between two attempts

@@ -15,9 +15,9 @@ from tests.integration.gateway.world import World, world
 
 from lambdaagent.a2a import Json, container_card
 from lambdaagent.a2a.modes import as_media_type
-from lambdaagent.agents import endpoints
-from lambdaagent.agents.callee import callee
-from lambdaagent.agents.wire import Target
+from lambdaagent.containers import a2a_endpoint
+from lambdaagent.containers.callee import callee
+from lambdaagent.httpclient.wire import Target
 
 _SECONDS = ClientTimeout(25)
 
@@ -37,7 +37,7 @@ async def added(found: World, server: Server) -> str:
     manifest = {**server.manifest, "metadata": {**server.manifest["metadata"], "namespace": "shop"}}
     agent = found.add(manifest, url=server.url)
     target = Target.parse(server.url)
-    card = await endpoints.read_card(found.client, target, callee(agent, target=target))
+    card = await a2a_endpoint.read_card(found.client, target, callee(agent, target=target))
     kept = container_card.kept(card, revision="r")
     found.add({**manifest, "status": {"a2aStatus": {"containerCard": kept}}}, url=server.url)
     return f"{found.url}/agents/shop/{agent.name}"

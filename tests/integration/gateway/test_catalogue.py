@@ -9,7 +9,7 @@ import pytest
 from tests.integration.gateway.streaming import Event, events
 from tests.integration.gateway.world import World, skill
 
-from lambdaagent.gateway import catalogue
+from lambdaagent.gateway.discovery import catalog
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def test_many_changes_of_one_agent_are_one_for_a_slow_reader(gateway: Worl
 
 
 async def test_there_are_so_many_streams_and_no_more(gateway: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "MOST_STREAMS", 1)
+    monkeypatch.setattr(catalog, "MOST_STREAMS", 1)
     async with following(gateway) as stream:
         await anext(stream)
         refused = await gateway.request("GET", "/agents", headers={"Accept": "text/event-stream"})

@@ -10,8 +10,8 @@ import pytest
 from tests.integration.gateway.upstream import raw_server, read_request
 from tests.integration.gateway.world import Answer, World, manifest, message, skill, world
 
-from lambdaagent.agents.pool import Limits
-from lambdaagent.tasks.live import Limits as TaskLimits
+from lambdaagent.httpclient.pool import Limits
+from lambdaagent.tasks.active_task import Limits as TaskLimits
 
 A2A = "/agents/shop/echo/api/a2a"
 SKILL = f"{A2A}/skills/say"

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.integration.gateway.upstream import PlainAgent, raw_server, read_request
 from tests.integration.gateway.world import World, message, world
 
-from lambdaagent import listening
+from lambdaagent import probe_server
 from lambdaagent.http_server import HEADER_BYTES, Limits
 
 ECHO = "/agents/shop/echo"
@@ -191,7 +191,7 @@ async def test_headers_of_an_answer_over_the_limit_are_named_without_their_value
 
 @pytest.fixture
 async def probes() -> AsyncIterator[int]:
-    async with listening.listen([], host="127.0.0.1", port=0) as port:
+    async with probe_server.listen([], host="127.0.0.1", port=0) as port:
         yield port
 
 

@@ -13,8 +13,8 @@ from tests.integration.gateway.test_direct_calls import SAY, TEXT, report
 from tests.integration.gateway.upstream import PlainAgent, raw_server
 from tests.integration.gateway.world import World, message, world
 
-from lambdaagent.agents import filenames
-from lambdaagent.tasks.live import Limits
+from lambdaagent.containers import filenames
+from lambdaagent.tasks.active_task import Limits
 
 
 @pytest.mark.parametrize("status", [200, 500])

@@ -15,12 +15,12 @@ from tests.integration.gateway.upstream import PlainAgent
 from tests.integration.gateway.world import World, message, world
 from tests.unit.a2a.test_signing import pem
 
+from lambdaagent import clock as clocks
 from lambdaagent.a2a.signing import Signer
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents.vouching import Voucher
 from lambdaagent.errors import UsageError
 from lambdaagent.gateway.signing import voucher
 from lambdaagent.settings import GatewaySettings
+from lambdaagent.webhooks.push_signature import Voucher
 
 PUBLIC = "https://gateway.example.com"
 KEYS = [

@@ -8,7 +8,7 @@ from tests.integration.gateway.streaming import WAYS, Event, Way, events
 from tests.integration.gateway.upstream import PlainAgent, TalkingAgent, talking_agent
 from tests.integration.gateway.world import World, message, world
 
-from lambdaagent.gateway.streams import Streams
+from lambdaagent.gateway.http.streams import Streams
 
 BOTH = pytest.mark.parametrize("way", WAYS, ids=[way.name for way in WAYS])
 NEW = WAYS[0]
@@ -208,7 +208,7 @@ async def test_an_engine_that_breaks_under_a_stream_says_so_in_it(
     gateway: World, talking: TalkingAgent, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*args: Any, **kwargs: Any) -> Any:
-        from lambdaagent.tasks.contract import StreamEvent
+        from lambdaagent.tasks.requests import StreamEvent
 
         yield StreamEvent("0", {"task": {"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}}})
         raise RuntimeError("secret inside")

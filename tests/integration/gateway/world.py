@@ -13,25 +13,25 @@ import orjson
 from aiohttp import ClientSession, TCPConnector, web
 from multidict import CIMultiDict
 
-from lambdaagent.agents import clock as clocks
-from lambdaagent.agents import outbound
-from lambdaagent.agents.calls import HttpCaller
-from lambdaagent.agents.client import Client
-from lambdaagent.agents.notifying import HttpNotifier
-from lambdaagent.agents.pool import Limits
-from lambdaagent.agents.vouching import Voucher
+from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
+from lambdaagent.containers.call import HttpCaller
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.http.streams import Streams
 from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.gateway.streams import Streams
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.pool import Limits
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite.store import SqliteStore
+from lambdaagent.tasks.active_task import Limits as TaskLimits
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.live import Limits as TaskLimits
-from lambdaagent.tasks.pushing import Pusher
+from lambdaagent.tasks.push_sender import Pusher
+from lambdaagent.webhooks import address_check
+from lambdaagent.webhooks.push_notifier import HttpNotifier
+from lambdaagent.webhooks.push_signature import Voucher
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -160,7 +160,7 @@ async def world(
     clock = clock or clocks.system()
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     caller = HttpCaller(client=client, clock=clock)
-    notifier = HttpNotifier(outbound.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
+    notifier = HttpNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
     pusher = Pusher(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(
         store=store,

@@ -5,7 +5,7 @@ import sys
 
 from tests.unit.store.chunks import stream, streaming
 
-from lambdaagent.store.opening import open_store
+from lambdaagent.store.factory import open_store
 
 SIDE_BY_SIDE = 5
 SIZE = 2_000

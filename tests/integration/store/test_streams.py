@@ -15,7 +15,7 @@ from tests.unit.store.chunks import chunk, ended, stream, streaming
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import fold_all, status_update
-from lambdaagent.store.opening import open_store
+from lambdaagent.store.factory import open_store
 from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.store import PostgresStore
 from lambdaagent.store.postgres.urls import DatabaseUrl

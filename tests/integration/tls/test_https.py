@@ -15,12 +15,12 @@ from tests.parts.knative import mark_ready
 from tests.parts.kubernetes import KubeApiserver
 
 from lambdaagent.a2a.push import PushConfig
-from lambdaagent.agents import outbound
-from lambdaagent.agents.notifying import HttpNotifier, RefusedError
 from lambdaagent.controller.operator import run
 from lambdaagent.kube import rights
 from lambdaagent.settings import OperatorSettings
 from lambdaagent.trust import SYSTEM, read
+from lambdaagent.webhooks import address_check
+from lambdaagent.webhooks.push_notifier import HttpNotifier, RefusedError
 
 
 @dataclass
@@ -100,7 +100,7 @@ async def test_push_receivers_are_notified(private: Authority) -> None:
     async with serving(private) as server:
         config = PushConfig(url=f"{server.url}/push")
         for trust in (SYSTEM, read(str(private.ca))):
-            notifier = HttpNotifier(outbound.only_link_local, trust=trust)
+            notifier = HttpNotifier(address_check.only_link_local, trust=trust)
             try:
                 if trust is SYSTEM:
                     with pytest.raises(RefusedError):

@@ -18,7 +18,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import running
 
 from lambdaagent import trust
-from lambdaagent.broker.link import Link
+from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.errors import UsageError
 from lambdaagent.kube import rights
 from lambdaagent.store.errors import StoreError

@@ -6,10 +6,10 @@ from typing import Any
 from pika import BasicProperties
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker import deaths
-from lambdaagent.broker.deaths import QUIET_SECONDS, DeathWatch
-from lambdaagent.broker.link import Link
 from lambdaagent.broker.protocol import Deaths
+from lambdaagent.broker.rabbitmq import deaths
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.deaths import QUIET_SECONDS, DeathWatch
 
 NOON = 1_800_000_000.0
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pika import BasicProperties
 
-from lambdaagent.broker.properties import Properties
-from lambdaagent.events import amqp, letters
+from lambdaagent.broker.rabbitmq.properties import Properties
+from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.errors import EventError
 
 
@@ -123,6 +123,6 @@ def test_no_header_breaks_who_reads_events_and_dead_letters(headers: dict[str, A
     message = amqp.Message(b"{}", found.headers, found.content_type)
     with contextlib.suppress(EventError):
         amqp.read(message)
-    letters.death_by_rabbitmq(message.headers)
-    marked = letters.mark(message, letters.cause_of(message))
+    dead_letter_headers.death_by_rabbitmq(message.headers)
+    marked = dead_letter_headers.mark(message, dead_letter_headers.cause_of(message))
     BasicProperties(headers=dict(marked.headers)).encode()

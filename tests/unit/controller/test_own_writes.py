@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lambdaagent.controller.caches import Caches
+from lambdaagent.controller.child_cache import Caches
 from lambdaagent.kube.errors import UnavailableError
 from lambdaagent.kube.resources import KNATIVE_SERVICE
 from lambdaagent.kube.watch import Watcher

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from lambdaagent.controller import probing
 from lambdaagent.controller.probing import Prober
-from lambdaagent.status.models import Answer
+from lambdaagent.status.ai import Answer
 
 AGENT, OTHER = ("n", "a"), ("n", "b")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from lambdaagent.agents.errors import ConnectError, UpstreamTimeoutError
-from lambdaagent.agents.pool import Limits
-from lambdaagent.agents.wire import Target
 from lambdaagent.dev.gate import Gate, PatientClient
+from lambdaagent.httpclient.errors import ConnectError, UpstreamTimeoutError
+from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.wire import Target
 
 TARGET = Target.parse("http://127.0.0.1:1")
 

@@ -6,7 +6,7 @@ from lambdaagent.api.agent import parse
 from lambdaagent.broker.protocol import Deaths
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.dispatcher import policies
-from lambdaagent.events.letters import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN
+from lambdaagent.events.dead_letter_headers import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN
 from lambdaagent.settings import Installation
 
 QUEUE = "lambdaagent.shop.agent.a"

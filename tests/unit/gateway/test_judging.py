@@ -8,8 +8,8 @@ import pytest
 from lambdaagent.api.agent import parse
 from lambdaagent.broker.errors import NoQueueError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway.brokers import Taking, judged
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.events.publishers import Taking, judged
 
 
 def taking(**eventing: Any) -> Taking:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lambdaagent.controller.caches import KINDS
+from lambdaagent.controller.child_cache import KINDS
 from lambdaagent.kube import rights
 
 

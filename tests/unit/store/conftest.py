@@ -6,7 +6,7 @@ from tests.unit.store.records import Store
 
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.postgres.store import PostgresStore
-from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

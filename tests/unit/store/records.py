@@ -5,7 +5,7 @@ from typing import Any
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.records import DeadLetter, Push, TaskRecord
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.tasks.push_sender import Store
 
 __all__ = ["UPDATE", "Store", "ended", "following", "letter", "push", "record"]
 

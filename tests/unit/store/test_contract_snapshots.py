@@ -14,9 +14,9 @@ from tests.unit.store.records import Store, push
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold_all, status_update
 from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.factory import open_store
 from lambdaagent.store.growing import grown
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.opening import open_store
 from lambdaagent.store.records import Listing, TaskRecord
 from lambdaagent.store.snapshots import SMALL, Snapshots
 

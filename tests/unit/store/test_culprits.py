@@ -12,7 +12,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.errors import StoreError, UnfitError
 from lambdaagent.store.postgres.store import PostgresStore
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -12,17 +12,17 @@ from tests.unit.store.chunks import stream, streaming
 from tests.unit.store.records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
-from lambdaagent.store.grouping import GroupCommit
+from lambdaagent.store.group_commit import GroupCommit
 from lambdaagent.store.records import Letters, Listing
-from lambdaagent.store.sqlite import SqliteStore
-from lambdaagent.store.sqlite_letters import SqliteLetters
+from lambdaagent.store.sqlite.dead_letters import SqliteLetters
+from lambdaagent.store.sqlite.store import SqliteStore
 
 WRITER = """
     import asyncio, sys
     from pathlib import Path
     from lambdaagent.a2a.states import TaskState
     from lambdaagent.store.records import TaskRecord
-    from lambdaagent.store.sqlite import SqliteStore
+    from lambdaagent.store.sqlite.store import SqliteStore
 
     async def write(store, n):
         record = TaskRecord(f"t{n}", "c", "shop", "cart", None, "a", 0, TaskState.WORKING, 1.0, 1.0, {"n": n})

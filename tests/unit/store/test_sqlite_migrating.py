@@ -9,7 +9,7 @@ from tests.unit.store.chunks import chunk, stream, streaming
 from tests.unit.store.records import letter
 
 from lambdaagent.a2a.tasks import fold_all
-from lambdaagent.store.sqlite import SqliteStore
+from lambdaagent.store.sqlite.store import SqliteStore
 
 SCHEMA_4 = """
     CREATE TABLE tasks (

@@ -12,15 +12,15 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.agents.callee import Callee, callee
-from lambdaagent.agents.calls import Caller
-from lambdaagent.agents.clock import Clock, system
-from lambdaagent.agents.turn import Turn
 from lambdaagent.api.agent import parse
+from lambdaagent.clock import Clock, system
+from lambdaagent.containers.call import Caller
+from lambdaagent.containers.callee import Callee, callee
+from lambdaagent.containers.turn import Turn
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.tasks.active_task import Limits, Outcome
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.live import Limits, Outcome
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.tasks.push_sender import Store
 
 Json = dict[str, Any]
 CLOCK = system()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tests.unit.tasks.bench import Bench, agent, bench_of
 
+from lambdaagent.store.factory import open_store
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.opening import open_store
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.tasks.push_sender import Store
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.records import Push, TaskRecord
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.tasks.push_sender import Store
 
 WRITES = frozenset(("create", "append", "put_push", "beat"))
 

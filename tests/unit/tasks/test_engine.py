@@ -22,16 +22,16 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Get, Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
-from lambdaagent.agents import answers
-from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.turn import Turn
+from lambdaagent.containers import responses
+from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.turn import Turn
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.contract import Client
+from lambdaagent.tasks.active_task import Limits, Outcome
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
-from lambdaagent.tasks.live import Limits, Outcome
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.requests import Client
 
 
 async def test_a_message_returns_the_finished_task_and_get_returns_it_again(bench: Bench) -> None:
@@ -302,7 +302,7 @@ async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> Non
 
 
 def test_a_failure_update_says_its_words() -> None:
-    update = answers.failed("why", clock=CLOCK)
+    update = responses.failed("why", clock=CLOCK)
     assert update["statusUpdate"]["status"]["message"]["parts"] == [{"text": "why"}]
 
 

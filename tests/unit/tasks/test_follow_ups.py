@@ -10,11 +10,11 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Get, Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
-from lambdaagent.agents.turn import Turn
-from lambdaagent.store.opening import open_store
-from lambdaagent.tasks.contract import Client
-from lambdaagent.tasks.live import Limits
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.containers.turn import Turn
+from lambdaagent.store.factory import open_store
+from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.requests import Client
 
 PLAIN, BY_MESSAGE = agent(), agent(deduplicateMessages=True)
 LIMITS = Limits(look_every=0.05, beat_every=0.1, lease=0.5)

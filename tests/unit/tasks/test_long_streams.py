@@ -9,10 +9,10 @@ from tests.unit.tasks.bench import Json, agent, bench_of, completed, sending
 from tests.unit.tasks.flaky import Flaky
 
 from lambdaagent.a2a.tasks import fold_all
-from lambdaagent.agents.calls import Turn
+from lambdaagent.containers.call import Turn
 from lambdaagent.store import growing
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.tasks.push_sender import Store
 
 CHUNKS = 60
 

@@ -10,12 +10,12 @@ from tests.unit.tasks.flaky import Flaky
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.agents.turn import Turn
+from lambdaagent.containers.turn import Turn
 from lambdaagent.store.errors import StoreError
-from lambdaagent.store.opening import open_store
-from lambdaagent.tasks.contract import Client
-from lambdaagent.tasks.live import Limits
-from lambdaagent.tasks.pushing import Store
+from lambdaagent.store.factory import open_store
+from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.requests import Client
 
 QUICK = Limits(look_every=0.05, beat_every=0.05, lease=0.3, patience=0.2)
 

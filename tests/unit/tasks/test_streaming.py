@@ -12,11 +12,11 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Find, Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.agents.turn import Turn
+from lambdaagent.containers.turn import Turn
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.contract import Client, StreamEvent
-from lambdaagent.tasks.following import Position
-from lambdaagent.tasks.live import Limits
+from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.requests import Client, StreamEvent
+from lambdaagent.tasks.subscription import Position
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.asyncio

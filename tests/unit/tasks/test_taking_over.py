@@ -11,12 +11,12 @@ from tests.unit.tasks.flaky import Flaky
 from lambdaagent.a2a.params import Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.agents.callee import Callee
-from lambdaagent.agents.turn import Turn
+from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import TemporaryError
-from lambdaagent.store.opening import open_store
+from lambdaagent.store.factory import open_store
 from lambdaagent.store.records import Change, TaskRecord
-from lambdaagent.tasks.live import Limits
+from lambdaagent.tasks.active_task import Limits
 from lambdaagent.tasks.replacing import Replacing, unfinished
 
 AGAIN = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])

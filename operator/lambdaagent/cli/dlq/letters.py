@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from lambdaagent.events.destinations import hide
+from lambdaagent.events.event_urls import hide
 
 
 @dataclass(frozen=True, slots=True)

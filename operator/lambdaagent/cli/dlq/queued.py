@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lambdaagent.broker import letters as boxes
-from lambdaagent.broker.link import Link
+from lambdaagent.broker.rabbitmq import dead_letters as boxes
+from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp

@@ -12,12 +12,12 @@ from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
 from lambdaagent.errors import TemporaryError, UsageError
 from lambdaagent.events import capability, http
 from lambdaagent.events.cloudevents import from_attributes
-from lambdaagent.events.delivery import number
-from lambdaagent.events.destinations import agent_of, hide
+from lambdaagent.events.dead_letter_headers import REDRIVE
 from lambdaagent.events.errors import EventError
-from lambdaagent.events.letters import REDRIVE
+from lambdaagent.events.event_urls import agent_of, hide
+from lambdaagent.events.retry import number
 from lambdaagent.settings import EventsSettings
-from lambdaagent.store.opening import open_letters
+from lambdaagent.store.factory import open_letters
 from lambdaagent.store.records import DeadLetter, Letters
 
 _PAGE = 200

@@ -15,7 +15,7 @@ from lambdaagent.cli.dlq.printing import UNITS, data_of, print_rows
 from lambdaagent.cli.dlq.sources import newest, walk
 from lambdaagent.cli.printing import print_json, say, yaml_text
 from lambdaagent.errors import LambdaAgentError, UsageError
-from lambdaagent.events.destinations import hide
+from lambdaagent.events.event_urls import hide
 
 
 def print_newest(wanted: Wanted, limit: int, output: Form, data: Path | None) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError
-from lambdaagent.store.grouping import Append, Create, Delivered, GroupCommit, size_of, submit_append
+from lambdaagent.store.group_commit import Append, Create, Delivered, GroupCommit, size_of, submit_append
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.finding import find, record_of
 from lambdaagent.store.postgres.listening import Listening

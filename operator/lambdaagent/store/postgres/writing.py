@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lambdaagent.store import rows
 from lambdaagent.store.errors import ConflictError, StoreError
-from lambdaagent.store.grouping import Append, Create, Delivered
+from lambdaagent.store.group_commit import Append, Create, Delivered
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.pool import Connection, Pool
 from lambdaagent.store.postgres.texts import text

@@ -1,0 +1,1 @@
+"""The broker protocol over RabbitMQ, with pika."""

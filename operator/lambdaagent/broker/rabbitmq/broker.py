@@ -1,0 +1,287 @@
+"""The broker on RabbitMQ. Two connections: one that publishes, one that consumes.
+
+RabbitMQ stops reading from connections that publish while it is short of memory; acknowledgements on the same
+connection would be stuck behind it. After every reconnection the declared topology is made again before anything is
+published, so that a broker which lost its state does not swallow events as unroutable; in between, `upkeep` looks.
+What RabbitMQ dead-letters by itself, `deaths` hears of.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.broker.bindings import Binding, Keep, keep_none
+from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError, TopologyError
+from lambdaagent.broker.protocol import NONE, Deaths, Handler, Loss
+from lambdaagent.broker.rabbitmq import queues
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.consumer import Consumer, buried
+from lambdaagent.broker.rabbitmq.deaths import DeathWatch
+from lambdaagent.broker.rabbitmq.delays import Delays
+from lambdaagent.broker.rabbitmq.ordered import OrderedConsumer
+from lambdaagent.broker.rabbitmq.ordered_head import Heads
+from lambdaagent.broker.rabbitmq.parallel import ParallelConsumer
+from lambdaagent.broker.rabbitmq.publisher import Publisher
+from lambdaagent.broker.rabbitmq.topology import Topology, Wanted
+from lambdaagent.broker.rabbitmq.upkeep import Upkeep
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.events import amqp
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.trust import SYSTEM, Trust
+
+log = structlog.get_logger(__name__)
+
+
+class RabbitMQBroker:
+    def __init__(
+        self,
+        *,
+        url: str,
+        name: str = "lambdaagent",
+        queue_type: str = "quorum",
+        window: int = 256,
+        publish_timeout: float = 10.0,
+        declare_timeout: float = 60.0,
+        drain_timeout: float = 30.0,
+        turn_seconds: float = 600.0,
+        heartbeat: int = 20,
+        look_every: float = 5.0,
+        backoff: Backoff | None = None,
+        trust: Trust = SYSTEM,
+        died: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        """`died` is called with the reason of each message that RabbitMQ dead-letters by itself."""
+        self._backoff = backoff or Backoff(first=0.2, cap=15.0)
+        self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
+        self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
+        self._topology = Topology(self._out, queue_type=queue_type)
+        self._publisher = Publisher(
+            self._out, restore=self._restore, window=window, timeout=publish_timeout, backoff=self._backoff
+        )
+        self._declare_timeout = declare_timeout
+        self._drain_timeout = drain_timeout
+        self._turn_seconds = turn_seconds
+        self._wanted: dict[str, Wanted] = {}
+        # What was made on this connection: only what differs from it is made anew.
+        self._standing: dict[str, Wanted] = {}
+        self._heads = Heads(self._in, self._publisher)
+        self._delays = Delays(self._in, self._publisher)
+        self._queue_type = queue_type
+        self._consumers: set[Consumer] = set()
+        self._upkeep = Upkeep(
+            standing=lambda: self._standing,
+            mend=self._mend,
+            mend_shared=self._mend_shared,
+            ready=lambda: self.ready,
+            every=look_every,
+        )
+        self._death_watch = DeathWatch(self._in, self._letters, died, self._backoff)
+        self._tasks: list[asyncio.Task[None]] = []
+        # The lock on the broker is the connection's, so it does not keep two tasks of this process apart.
+        self._declaring = asyncio.Lock()
+
+    async def __aenter__(self) -> "RabbitMQBroker":
+        self._out.start()
+        self._in.start()
+        self._publisher.start()
+        self._tasks = [
+            asyncio.create_task(self._upkeep.run(), name="look after RabbitMQ"),
+            asyncio.create_task(self._death_watch.run(), name="watch deaths on RabbitMQ"),
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        await self._publisher.stop()
+        await self._in.stop()
+        await self._out.stop()
+
+    @property
+    def ready(self) -> bool:
+        return self._publisher.ready and self._in.connected
+
+    @property
+    def problem(self) -> str:
+        if self.ready:
+            return ""
+        if not self._out.unblocked.is_set():
+            return "RabbitMQ takes nothing: it is short of memory or disk; see its log"
+        return self._out.problem or self._in.problem or "there is no connection to RabbitMQ yet"
+
+    @property
+    def losses(self) -> Mapping[str, Loss]:
+        return self._upkeep.losses
+
+    @property
+    def deaths(self) -> Mapping[tuple[str, str], Deaths]:
+        return self._death_watch.counted
+
+    async def wait_ready(self) -> None:
+        await self._publisher.wait_ready()
+
+    async def declare(
+        self,
+        *,
+        exchange: str,
+        queues: Mapping[str, Sequence[Binding]],
+        forwards: Mapping[str, Sequence[Binding]] = NONE,
+        keep: Keep = keep_none,
+        dead_letters: str | None = None,
+    ) -> frozenset[str]:
+        wanted = Wanted(exchange, _fixed(queues), dead_letters, _fixed(forwards), keep)
+        async with self._in_time(f"declaring {exchange}"), self._declaring:
+            before = self._standing.pop(exchange, None)
+            self._wanted[exchange] = wanted
+            try:
+                stale = await self._topology.declare(wanted, before=before if _same(before, wanted) else None)
+            except RefusedQueuesError as problem:
+                rest = {name: bindings for name, bindings in wanted.queues.items() if name not in problem.refused}
+                self._standing[exchange] = replace(wanted, queues=rest)
+                self._death_watch.look()
+                raise
+            self._standing[exchange] = wanted
+            self._death_watch.look()
+            return stale
+
+    async def exchanges(self) -> frozenset[str]:
+        async with self._in_time("asking for our exchanges"), self._declaring:
+            return await self._topology.exchanges()
+
+    def doubt(self) -> None:
+        """What stands is looked at anew by the next declaration: somebody may have removed some of it."""
+        self._standing.clear()
+
+    async def remove_queue(self, queue: str) -> None:
+        async with self._in_time(f"removing {queue}"), self._declaring:
+            # A quorum queue that is deleted and made again at once leaves its consumers deaf, without a cancellation
+            # (seen on 3.10). Ours are detached first; those of other processes need a moment between the two.
+            for consumer in self._consumers:
+                if consumer.queue == queue:
+                    consumer.reset()
+            await self._topology.remove_queue(queue)
+            self._death_watch.forget(queue)
+            for known in (self._wanted, self._standing):
+                for exchange, wanted in known.items():
+                    rest = {name: bindings for name, bindings in wanted.queues.items() if name != queue}
+                    known[exchange] = replace(wanted, queues=rest)
+
+    async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
+        async with self._in_time(f"removing {exchange}"), self._declaring:
+            self._wanted.pop(exchange, None)
+            self._standing.pop(exchange, None)
+            self._publisher.forget(exchange)
+            return await self._topology.remove_exchange(exchange, keep=keep)
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        return await self._publisher.publish(amqp.write(event), exchange=exchange)
+
+    @asynccontextmanager
+    async def consume(
+        self, queue: str, *, parallelism: int, handler: Handler, dead_letters: str
+    ) -> AsyncIterator[None]:
+        async def bury(message: amqp.Message) -> None:
+            buried(await self._publisher.publish(message, exchange=dead_letters), queue=dead_letters)
+
+        def begin() -> Consumer:
+            made = OrderedConsumer if parallelism == 1 else ParallelConsumer
+            consumer = made(
+                self._in,
+                queue,
+                parallelism=parallelism,
+                handler=handler,
+                bury=bury,
+                prepare=lambda channel: queues.ensure_dead_letters(channel, dead_letters, queue_type=self._queue_type),
+                heads=self._heads,
+                delays=self._delays,
+                lost=self._upkeep.tell,
+                drain_timeout=self._drain_timeout,
+                backoff=self._backoff,
+            )
+            consumer.start()
+            self._consumers.add(consumer)
+            return consumer
+
+        async def take_turns() -> None:
+            """Whoever stands by goes on with the queue, and queues spread over those who consume."""
+            while True:
+                await asyncio.sleep(random.uniform(0.5, 1.5) * self._turn_seconds)  # noqa: S311
+                await consumers[-1].stop(patiently=True)
+                self._consumers.discard(consumers.pop())
+                consumers.append(begin())
+
+        consumers = [begin()]
+        turns = asyncio.create_task(take_turns(), name=f"turns {queue}")
+        try:
+            yield
+        finally:
+            turns.cancel()
+            await asyncio.wait([turns])
+            for consumer in consumers:
+                self._consumers.discard(consumer)
+                await consumer.stop()
+
+    async def _restore(self) -> None:
+        async with self._declaring:
+            stood = dict(self._standing)
+            self._standing.clear()
+            self._delays.forget()
+            for wanted in list(self._wanted.values()):
+                try:
+                    if stood.get(wanted.exchange) == wanted:
+                        self._upkeep.note(wanted.exchange, await self._topology.mend(wanted))
+                    else:
+                        await self._topology.declare(wanted)
+                    self._standing[wanted.exchange] = wanted
+                except LambdaAgentError as problem:
+                    # Publishing goes on: the exchange may well be as it was.
+                    log.error("cannot restore the topology", exchange=wanted.exchange, problem=str(problem))
+
+    async def _mend(self, exchange: str) -> dict[str, str] | None:
+        async with self._in_time(f"looking after {exchange}"), self._declaring:
+            wanted = self._standing.get(exchange)
+            if wanted is None:
+                return None
+            letters = wanted.dead_letters or ""
+            try:
+                found = await self._topology.mend(wanted)
+            except TopologyError:
+                self._death_watch.doubt(letters)
+                raise
+            if letters in found and any(found.values()):
+                self._death_watch.doubt(letters)
+            else:
+                self._death_watch.trust(letters)
+            return found
+
+    async def _mend_shared(self) -> None:
+        self._death_watch.look()
+        await self._delays.mend()
+
+    def _letters(self) -> set[str]:
+        """The exchanges of dead letters that stand."""
+        return {wanted.dead_letters for wanted in self._standing.values() if wanted.dead_letters is not None}
+
+    @asynccontextmanager
+    async def _in_time(self, what: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._declare_timeout):
+                yield
+        except TimeoutError:
+            raise BrokerUnavailableError(
+                f"{what} was not done within {self._declare_timeout:g} s; check that RabbitMQ can be reached"
+            ) from None
+
+
+def _same(before: Wanted | None, wanted: Wanted) -> bool:
+    return before is not None and before.dead_letters == wanted.dead_letters
+
+
+def _fixed(named: Mapping[str, Sequence[Binding]]) -> Mapping[str, Sequence[Binding]]:
+    return {name: tuple(bindings) for name, bindings in named.items()}

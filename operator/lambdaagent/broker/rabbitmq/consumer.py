@@ -1,0 +1,227 @@
+"""Takes deliveries from one queue and settles each of them explicitly, after its handler said how.
+
+A delivery belongs to the channel that it came on: when that breaks, the broker delivers it again, and whatever the
+handler then says goes nowhere. What is common to keeping the order (`ordered`) and not keeping it (`parallel`): one
+channel at a time, set up again whenever it breaks, and how a delivery ends.
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.broker.protocol import REQUEUE, Delivery, Handler, Outcome, Verdict
+from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.delays import Delays
+from lambdaagent.broker.rabbitmq.log_limit import LogLimit
+from lambdaagent.broker.rabbitmq.ordered_head import Heads
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.events import amqp
+from lambdaagent.events.dead_letter_headers import REDRIVE, Cause, agent_of_queue, mark
+from lambdaagent.events.errors import EventError
+
+log = structlog.get_logger(__name__)
+
+_AHEAD = 31
+"""Deliveries fetched beyond those that are handled: without them each acknowledgement would cost a round trip."""
+LONGEST = 120.0
+"""Seconds that a wait between two attempts can take."""
+Bury = Callable[[amqp.Message], Awaitable[None]]
+"""Puts a message among the dead letters; returns when it is safe there, else raises a TemporaryError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery and the channel that it must be settled on."""
+
+    channel: Channel
+    tag: int
+    message: amqp.Message
+    redelivered: bool
+
+    def ack(self) -> None:
+        if self.channel.is_open:
+            self.channel.raw.basic_ack(self.tag)
+
+
+@dataclass(eq=False)
+class Consumer(ABC):
+    link: Link
+    queue: str
+    parallelism: int
+    handler: Handler
+    bury: Bury
+    prepare: Callable[[Channel], Awaitable[None]]
+    """Awaited on every new channel; makes what `bury` needs."""
+    heads: Heads
+    delays: Delays
+    lost: Callable[[], None]
+    """The queue is not there, or went while it was consumed."""
+    drain_timeout: float = 30.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=15.0))
+    now: Callable[[], float] = time.time
+    logged: LogLimit = field(default_factory=LogLimit)
+    session: int = field(default=0, init=False)
+    stopping: bool = field(default=False, init=False)
+    # When the next channel is opened: a queue that pauses is nobody's meanwhile.
+    pause_until: float = field(default=0.0, init=False)
+    _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _channel: Channel | None = field(default=None, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
+
+    @abstractmethod
+    def begin(self, channel: Channel) -> None:
+        """Before the first delivery of a new channel."""
+
+    @abstractmethod
+    def take(self, taken: Taken) -> None: ...
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._keep(), name=f"amqp consumer {self.queue}")
+
+    async def stop(self, *, patiently: bool = False) -> None:
+        """Begins nothing more; running handlers may finish, for a while or however long; the rest is delivered again.
+
+        The channel stays until then: whoever consumes next must not begin while something is still running here.
+        """
+        self.stopping = True
+        self.halt()
+        if self._running:
+            await asyncio.wait(self._running, timeout=None if patiently else self.drain_timeout)
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    @abstractmethod
+    def halt(self) -> None:
+        """Wakes what waits for a delivery and should not, now that it is stopping."""
+
+    def reset(self) -> None:
+        """Consumes on a new channel; what is unsettled is delivered again, in its order."""
+        if self._channel is not None:
+            self._channel.shut()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"deliver {self.queue}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _keep(self) -> None:
+        attempt = 1
+        while True:
+            # Bounded, because other processes' clocks, and this one's some day, are wrong.
+            await asyncio.sleep(min(LONGEST, max(0.0, self.pause_until - self.now())))
+            paused = False
+            try:
+                channel = await self.link.channel()
+                try:
+                    await self._consume(channel)
+                    self.logged.over(self.queue)
+                    attempt = 1
+                    await asyncio.wait([channel.closed])
+                    paused = self.pause_until > self.now()
+                    if not (self.stopping or paused):
+                        log.warning("consuming was interrupted", queue=self.queue, reason=repr(channel.closed.result()))
+                finally:
+                    self._channel = None
+                    await channel.close()
+            except LambdaAgentError as problem:
+                if isinstance(problem, MissingError):
+                    self.lost()
+                if self.logged.news(self.queue, str(problem)):
+                    log.warning("cannot consume", queue=self.queue, problem=str(problem))
+            if not paused:
+                await asyncio.sleep(self.backoff.delay(attempt))
+                attempt += 1
+
+    async def _consume(self, channel: Channel) -> None:
+        def on_message(_raw: Any, method: Any, properties: Any, body: bytes) -> None:
+            message = amqp.Message(body, properties.headers or {}, properties.content_type, properties.message_id)
+            self.take(Taken(channel, method.delivery_tag, message, method.redelivered))
+
+        self._channel = channel
+        self.session += 1
+
+        def on_cancel(_frame: Any) -> None:
+            # The broker ends a consumer when its queue goes; then everything is set up again.
+            channel.shut()
+            self.lost()
+
+        channel.raw.add_on_cancel_callback(on_cancel)
+        await self.prepare(channel)
+        await self.delays.rebind(channel, self.queue)
+        await channel.call(channel.raw.basic_qos, prefetch_count=self.parallelism + _AHEAD)
+        self.begin(channel)
+        await channel.call(channel.raw.basic_consume, queue=self.queue, on_message_callback=on_message)
+        log.info("consuming", queue=self.queue, parallelism=self.parallelism)
+
+    # How a delivery ends
+
+    async def decide(self, taken: Taken, *, attempt: int) -> Outcome:
+        """What the handler says, with dead letters buried; REQUEUE for whatever could not be done now."""
+        try:
+            try:
+                event = amqp.read(taken.message)
+            except EventError as problem:
+                log.error("a message is no event", queue=self.queue, problem=str(problem))
+                await self.bury(mark(taken.message, Cause(agent_of_queue(self.queue), str(problem), self.now())))
+                return Outcome(Verdict.ACK)
+            delivery = Delivery(
+                event,
+                self.queue,
+                attempt,
+                taken.redelivered,
+                bool(taken.message.headers.get(REDRIVE)),
+                self.session,
+            )
+            outcome = await self._handle(delivery)
+            if outcome.verdict is Verdict.DEAD_LETTER and outcome.cause is not None:
+                await self.bury(mark(taken.message, outcome.cause))
+        except (LambdaAgentError, TimeoutError) as problem:
+            log.warning("cannot dead-letter, delivering again", queue=self.queue, problem=str(problem))
+            return REQUEUE
+        return outcome
+
+    async def _handle(self, delivery: Delivery) -> Outcome:
+        try:
+            return await self.handler(delivery)
+        except LambdaAgentError as problem:
+            log.warning("cannot be handled now", queue=self.queue, event_id=delivery.event.id, problem=str(problem))
+            return REQUEUE
+        except Exception:
+            log.exception("a handler failed, delivering again", queue=self.queue, event_id=delivery.event.id)
+            return REQUEUE
+
+    async def settle(self, taken: Taken, outcome: Outcome) -> None:
+        """Acknowledges once the outcome is durable. While it cannot be made so, the delivery is kept."""
+        attempt = 1
+        while outcome.settle is not None:
+            try:
+                await outcome.settle()
+                break
+            except LambdaAgentError as problem:
+                log.warning("cannot record a delivery, trying again", queue=self.queue, problem=str(problem))
+                await asyncio.wait([taken.channel.closed], timeout=self.backoff.delay(attempt))
+                if not taken.channel.is_open or self.stopping:
+                    return
+                attempt += 1
+        taken.ack()
+
+
+def buried(routed: bool, *, queue: str) -> None:
+    """A dead letter that no queue took is not safe."""
+    if not routed:
+        raise BrokerUnavailableError(f"the queue of dead letters {queue} is not there; it is tried again")

@@ -1,0 +1,195 @@
+"""Hears of messages that RabbitMQ dead-letters by itself, because a policy limits the agents' queues.
+
+Copies of them come to an exclusive queue of this process, bound to the exchanges of dead letters by the header that
+RabbitMQ writes at a death: what a handler gave up has none and is not copied. Every process hears of everything, so all
+replicas say the same. A durable queue keeps the copies of the last hour, which a process that starts reads and gives
+back: events expire above all while no dispatcher runs. Both queues drop their oldest, so every number is a least one.
+
+Hazard: for RabbitMQ a dead letter is safe once any queue took it. While the queue of dead letters is missing, a letter
+that only came here would be lost; so nothing is bound where that queue cannot be made, and `upkeep` makes it again
+within seconds where somebody deleted it.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.broker.errors import TopologyError
+from lambdaagent.broker.protocol import Deaths
+from lambdaagent.broker.rabbitmq import queues
+from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
+from lambdaagent.broker.rabbitmq.connection import Link, Renewed
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.events import dead_letter_headers
+
+log = structlog.get_logger(__name__)
+HISTORY = "lambdaagent.deaths"
+QUIET_SECONDS = 3600.0
+"""After so long without any, the next one begins a new count."""
+_LENGTH = 1000
+_BOUNDS: Mapping[str, Any] = {"max_length": _LENGTH, "max_length_bytes": 32 * 2**20, "overflow": "drop-head"}
+_PREFETCH = 100
+_KEPT = 1000
+"""Queues with reasons that are remembered at most; the oldest go first."""
+_RECALL_SECONDS = 5.0
+_REFUSED_SECONDS = 600.0
+_NEEDED = "RabbitMQ 3.10 or newer is needed, and its user's rights on lambdaagent.*"
+_MATCH = "all-with-x"
+"""Compares `x-` headers too: since RabbitMQ 3.10, and refused before."""
+
+
+@dataclass
+class DeathWatch:
+    link: Link
+    exchanges: Callable[[], Collection[str]]
+    """Those of dead letters."""
+    died: Callable[[str], None]
+    """Called with the reason of each message that is heard of when it dies."""
+    backoff: Backoff
+    now: Callable[[], float] = time.time
+    counted: dict[tuple[str, str], Deaths] = field(default_factory=dict, init=False)
+    """By queue and reason."""
+    bound: frozenset[str] = field(default=frozenset(), init=False)
+    """The exchanges that are watched."""
+    _doubted: set[str] = field(default_factory=set, init=False)
+    _due: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _known: dict[Any, None] = field(default_factory=dict, init=False)  # one death comes by both queues
+
+    async def run(self) -> None:
+        """Until cancelled. Events are delivered without it too."""
+        attempt = 1
+        while True:
+            while not self.exchanges():
+                await self._due.wait()
+                self._due.clear()
+            try:
+                channel = await self.link.channel()
+                try:
+                    await self._watch(channel)
+                    attempt = 1
+                finally:
+                    self.bound = frozenset()
+                    await channel.close()
+            except TopologyError as problem:
+                log.warning("deaths.not_watched", problem=str(problem), next_step=_NEEDED)
+                await asyncio.sleep(_REFUSED_SECONDS)
+            except LambdaAgentError as problem:
+                log.info("deaths.not_watched", problem=str(problem))
+            await asyncio.sleep(self.backoff.delay(attempt))
+            attempt += 1
+
+    def look(self) -> None:
+        """Binds what there is by now, also once more: somebody may have deleted an exchange with its bindings."""
+        self._due.set()
+
+    def doubt(self, exchange: str) -> None:
+        """Its queue of dead letters is not there: no letter may count as safe for having come here."""
+        self._doubted.add(exchange)
+        self.look()
+
+    def trust(self, exchange: str) -> None:
+        self._doubted.discard(exchange)
+
+    def forget(self, queue: str) -> None:
+        for each in [each for each in self.counted if each[0] == queue]:
+            del self.counted[each]
+
+    async def _watch(self, channel: Channel) -> None:
+        queue = f"{HISTORY}.{secrets.token_hex(8)}"
+        await queues.ensure_exclusive(channel, queue, **_BOUNDS)
+        await queues.ensure(channel, HISTORY, message_ttl=round(QUIET_SECONDS * 1000), **_BOUNDS)
+        channel.raw.add_on_cancel_callback(lambda _frame: channel.shut())
+        await channel.call(channel.raw.basic_qos, prefetch_count=_PREFETCH)
+
+        def arrived(_raw: Any, method: Any, properties: Any, _body: bytes) -> None:
+            channel.raw.basic_ack(method.delivery_tag)
+            if (death := self._add(properties)) is not None:
+                self.died(death.reason)
+                if self.counted[death.queue, death.reason].count == 1:
+                    next_step = "see rabbitmqctl list_policies; the events lie among the dead letters"
+                    log.warning("deaths.by_rabbitmq", queue=death.queue, reason=death.reason, next_step=next_step)
+
+        await channel.call(channel.raw.basic_consume, queue=queue, on_message_callback=arrived)
+        recalled = False
+        while channel.is_open:
+            self._due.clear()
+            self.bound = await self._bind(list(self.exchanges()), (queue, HISTORY))
+            if not recalled:
+                await self._recall()
+                recalled = True
+            due = asyncio.ensure_future(self._due.wait())
+            either: list[asyncio.Future[Any]] = [due, channel.closed]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            due.cancel()
+
+    async def _bind(self, exchanges: Collection[str], to: Collection[str]) -> frozenset[str]:
+        """Those that it could be bound to, and that are not doubted."""
+        # No value: the header is there, whatever it says.
+        arguments = {"x-match": _MATCH, "x-first-death-reason": None}
+        missing: set[str] = set()
+        async with Renewed(self.link) as renewed:
+            for exchange in exchanges:
+                for queue in to:
+                    channel = await renewed.channel()
+                    method = channel.raw.queue_unbind if exchange in self._doubted else channel.raw.queue_bind
+                    try:
+                        await channel.call(method, queue=queue, exchange=exchange, routing_key="", arguments=arguments)
+                    except MissingError:
+                        missing.add(exchange)  # it is made again, and bound at the next look
+        return frozenset(exchanges) - missing - self._doubted
+
+    async def _recall(self) -> None:
+        """Counts what the durable queue has, and leaves it there."""
+        channel = await self.link.channel()
+        try:
+            declared = await channel.call(channel.raw.queue_declare, queue=HISTORY, passive=True)
+            left, all_here = declared.method.message_count, asyncio.Event()
+
+            def arrived(_raw: Any, _method: Any, properties: Any, _body: bytes) -> None:
+                nonlocal left
+                left -= 1
+                self._add(properties)
+                if left <= 0:
+                    all_here.set()
+
+            if left:
+                await channel.call(channel.raw.basic_qos, prefetch_count=_LENGTH)
+                await channel.call(channel.raw.basic_consume, queue=HISTORY, on_message_callback=arrived)
+                try:
+                    async with asyncio.timeout(_RECALL_SECONDS):
+                        await all_here.wait()
+                except TimeoutError:
+                    log.info("deaths.not_all_recalled", missing=left)  # another process reads them at this moment
+        finally:
+            await channel.close()
+
+    def _add(self, properties: Any) -> dead_letter_headers.Death | None:
+        """None where it is none of RabbitMQ's, or is known."""
+        headers = properties.headers or {}
+        death = dead_letter_headers.death_by_rabbitmq(headers)
+        if death is None:
+            return None
+        key = (properties.message_id, str(headers.get("id")), str(headers.get("source")), death)
+        if key in self._known:
+            return None
+        self._known[key] = None
+        while len(self._known) > 2 * _LENGTH:
+            del self._known[next(iter(self._known))]
+        self._count(death)
+        return death
+
+    def _count(self, death: dead_letter_headers.Death) -> None:
+        now = self.now()
+        at = min(now, death.at or now)
+        known = self.counted.pop((death.queue, death.reason), None)
+        if known is None or at - known.at > QUIET_SECONDS:
+            known = Deaths(0, at, at)
+        self.counted[death.queue, death.reason] = Deaths(known.count + 1, min(known.since, at), max(known.at, at))
+        while len(self.counted) > _KEPT:
+            del self.counted[next(iter(self.counted))]

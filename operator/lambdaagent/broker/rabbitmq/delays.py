@@ -1,0 +1,117 @@
+"""Deliveries that wait for their next attempt, in queues and not in a process: who dies meanwhile forgets nothing.
+
+One queue per step with one fixed time to live, for all agents together, so that its head always expires first. What
+expires goes by its routing key, which is the agent's queue, to the exchange `DUE` and back to where it came from; a
+wait is a few steps, the largest that fits each time. Hazard: a dead letter that no queue takes would stay at the head
+and hold up everybody behind it, so `DUE` has another way out for those of agents that are gone.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from lambdaagent.broker.errors import BrokerUnavailableError
+from lambdaagent.broker.rabbitmq import queues
+from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
+from lambdaagent.broker.rabbitmq.connection import Link, Renewed
+from lambdaagent.broker.rabbitmq.publisher import Publisher
+from lambdaagent.events import amqp
+
+ATTEMPT_HEADER = "x-lambdaagent-attempt"
+DUE_HEADER = "x-lambdaagent-due"
+"""When the next attempt is to be, in milliseconds since the epoch."""
+STEPS = (64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
+DUE = "lambdaagent.due"
+ORPHANS = "lambdaagent.orphans"
+_ORPHANS_KEPT = 10_000
+# RabbitMQ drops what seems to go in a circle, and tells that from headers that it wrote itself.
+_BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
+
+
+@dataclass
+class Delays:
+    link: Link
+    publisher: Publisher
+    _made: bool = field(default=False, init=False)
+    _bound: set[str] = field(default_factory=set, init=False)
+
+    async def put(self, message: amqp.Message, *, queue: str, attempts: int, due: float, now: float) -> None:
+        """Safe when it returns; it comes back to `queue` by `due`, or earlier, to be put again."""
+        step = next((each for each in STEPS if each <= due - now), STEPS[-1])
+        name = _name(step)
+        await self._ensure(queue)
+        kept_headers = {name: value for name, value in message.headers.items() if not name.startswith(_BROKERS_OWN)}
+        headers = {**kept_headers, ATTEMPT_HEADER: attempts, DUE_HEADER: round(due * 1000)}
+        kept = await self.publisher.publish(replace(message, headers=headers), exchange=name, routing_key=queue)
+        if not kept:
+            self.forget()
+            raise BrokerUnavailableError(f"the queue {name} is not there; it is tried again")
+
+    def forget(self) -> None:
+        """On a new connection the broker may have lost what was made."""
+        self._made = False
+        self._bound.clear()
+
+    async def rebind(self, channel: Channel, queue: str) -> None:
+        """The queue may have been deleted and made again meanwhile: what waits for it must find its way back."""
+        if queue in self._bound:
+            await queues.bind(channel, queue=queue, exchange=DUE, routing_key=queue)
+
+    async def mend(self) -> None:
+        """Makes again what somebody deleted of it: else what waits there would wait for ever."""
+        if not self._made:
+            return
+        async with Renewed(self.link) as renewed:
+            await self._make(await renewed.channel())
+            for queue in list(self._bound):
+                try:
+                    await self.rebind(await renewed.channel(), queue)
+                except MissingError:
+                    self._bound.discard(queue)
+
+    async def _ensure(self, queue: str) -> None:
+        """All steps at once: RabbitMQ 3.10 may lose a quorum queue that it made in the second before it was killed."""
+        if self._made and queue in self._bound:
+            return
+        channel = await self.link.channel()
+        try:
+            if not self._made:
+                await self._make(channel)
+            await queues.bind(channel, queue=queue, exchange=DUE, routing_key=queue)
+        finally:
+            await channel.close()
+        self._made = True
+        self._bound.add(queue)
+
+    async def _make(self, channel: Channel) -> None:
+        raw = channel.raw
+        await channel.call(raw.exchange_declare, exchange=ORPHANS, exchange_type="fanout", durable=True)
+        await queues.ensure(channel, ORPHANS, max_length=_ORPHANS_KEPT)
+        await channel.call(raw.queue_bind, queue=ORPHANS, exchange=ORPHANS, routing_key="")
+        other_way = {"alternate-exchange": ORPHANS}
+        await channel.call(
+            raw.exchange_declare, exchange=DUE, exchange_type="direct", durable=True, arguments=other_way
+        )
+        for step in STEPS:
+            name = _name(step)
+            await channel.call(raw.exchange_declare, exchange=name, exchange_type="headers", durable=True)
+            lives = round(step * 1000)
+            await queues.ensure(channel, name, message_ttl=lives, dead_letter_exchange=DUE, **queues.safely())
+            await queues.bind(channel, queue=name, exchange=name)
+
+
+def _name(step: float) -> str:
+    return f"lambdaagent.delay.{round(step * 1000)}"
+
+
+def attempts(message: amqp.Message) -> int:
+    """How many there were."""
+    return _whole(message, ATTEMPT_HEADER)
+
+
+def due(message: amqp.Message) -> float:
+    """Seconds since the epoch; 0: at once."""
+    return _whole(message, DUE_HEADER) / 1000
+
+
+def _whole(message: amqp.Message, name: str) -> int:
+    value = message.headers.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -1,0 +1,71 @@
+"""Up to `parallelism` deliveries at once, in no order: one that waits for its next attempt is put into a delay queue.
+
+It is published there with its count and time, with a confirm, and acknowledged only then. A death in between leaves
+two copies; the handler knows the second one for a duplicate once the first one was delivered.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from lambdaagent.broker.protocol import Verdict
+from lambdaagent.broker.rabbitmq import delays
+from lambdaagent.broker.rabbitmq.channel import Channel
+from lambdaagent.broker.rabbitmq.consumer import Consumer, Taken
+from lambdaagent.errors import LambdaAgentError
+
+log = structlog.get_logger(__name__)
+_EARLY = 0.2
+"""Seconds before its time that a delivery may be begun: less than the shortest step."""
+
+
+@dataclass(eq=False)
+class ParallelConsumer(Consumer):
+    _places: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.parallelism)
+
+    def begin(self, channel: Channel) -> None:
+        return None
+
+    def halt(self) -> None:
+        return None
+
+    def take(self, taken: Taken) -> None:
+        if not self.stopping:
+            self.spawn(self._deliver(taken))
+
+    async def _deliver(self, taken: Taken) -> None:
+        attempts, due = delays.attempts(taken.message), delays.due(taken.message)
+        if due - self.now() > _EARLY:
+            await self._delay(taken, attempts=attempts, due=due)
+            return
+        async with self._places:
+            if self.stopping or not taken.channel.is_open:
+                return  # delivered again when the channel closes
+            outcome = await self.decide(taken, attempt=attempts + 1)
+        match outcome.verdict:
+            case Verdict.RETRY:
+                await self._delay(taken, attempts=attempts + 1, due=self.now() + outcome.after)
+            case Verdict.REQUEUE:
+                await self._requeue(taken)
+            case _:
+                await self.settle(taken, outcome)
+
+    async def _delay(self, taken: Taken, *, attempts: int, due: float) -> None:
+        try:
+            await self.delays.put(taken.message, queue=self.queue, attempts=attempts, due=due, now=self.now())
+        except LambdaAgentError as problem:
+            log.warning("cannot put off a delivery", queue=self.queue, problem=str(problem))
+            await self._requeue(taken)
+            return
+        taken.ack()
+
+    async def _requeue(self, taken: Taken) -> None:
+        """After a while, in which it keeps its place: a handler that fails slows its queue down instead of spinning."""
+        wait = 0.0 if self.stopping else self.backoff.delay(2)
+        await asyncio.wait([taken.channel.closed], timeout=wait)
+        if taken.channel.is_open:
+            taken.channel.raw.basic_nack(taken.tag, requeue=True)

@@ -1,0 +1,156 @@
+"""Publishes with confirms on one channel, many messages in flight, and says of each whether it is safe.
+
+The window bounds what is in flight, and a place in it is given back only when the broker has answered or the connection
+is lost, not when a caller gives up: a broker that has stopped reading must not be fed without end. An exchange is
+declared before its first message on a connection, because publishing to a missing one closes the channel and takes
+everybody else's messages with it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.broker.errors import BlockedError, BrokerUnavailableError, NotConfirmedError
+from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
+from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.events import amqp
+
+log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    def __init__(
+        self,
+        link: Link,
+        *,
+        restore: Callable[[], Awaitable[None]],
+        window: int = 256,
+        timeout: float = 10.0,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """`restore` is awaited on every new connection before anything is published on it."""
+        self._link = link
+        self._restore = restore
+        self._window = asyncio.Semaphore(window)
+        self._timeout = timeout
+        self._backoff = backoff or Backoff(first=0.2, cap=15.0)
+        self._channel: ConfirmChannel | None = None
+        self._up = asyncio.Event()
+        self._known: dict[str, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._up.is_set() and self._link.unblocked.is_set()
+
+    async def wait_ready(self) -> None:
+        while not self.ready:
+            await self._up.wait()
+            await self._link.unblocked.wait()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._keep(), name="amqp publisher")
+
+    async def stop(self) -> None:
+        """Waits for outstanding confirms, for as long as one publish may take."""
+        if self._task is None:
+            return
+        if self._channel is not None:
+            await self._channel.drain(timeout=self._timeout)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._task = None
+
+    async def publish(self, message: amqp.Message, *, exchange: str, routing_key: str = "") -> bool:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._window.acquire()
+                try:
+                    answer = await self._send(message, exchange=exchange, routing_key=routing_key)
+                except BaseException:
+                    self._window.release()
+                    raise
+                answer.add_done_callback(self._settled)
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            raise self._too_late() from None
+
+    def forget(self, exchange: str) -> None:
+        """It was removed: the next message to it declares it anew."""
+        self._known.pop(exchange, None)
+
+    async def _send(self, message: amqp.Message, *, exchange: str, routing_key: str) -> asyncio.Future[bool]:
+        while True:
+            await self._up.wait()
+            await self._link.unblocked.wait()
+            if exchange:
+                await self._ensure(exchange)
+            # The last await lies behind us: from here on nothing can have closed in between.
+            if self._channel is not None and self._channel.channel.is_open and self._link.unblocked.is_set():
+                return self._channel.publish(message, exchange=exchange, routing_key=routing_key)
+            await asyncio.sleep(0)
+
+    async def _ensure(self, exchange: str) -> None:
+        known = self._known.get(exchange)
+        if known is not None and known.done() and not known.cancelled() and known.exception() is None:
+            return
+        if known is None:
+            known = self._known[exchange] = asyncio.create_task(self._declare(exchange))
+        # Not awaited itself: it is cancelled with its connection, and that is not the caller's cancellation.
+        await asyncio.wait([known])
+        if known.cancelled() or known.exception() is not None:
+            if self._known.get(exchange) is known:
+                del self._known[exchange]
+            if not known.cancelled():
+                await known
+
+    async def _declare(self, exchange: str) -> None:
+        # On a channel of its own: a refusal closes it.
+        channel = await self._link.channel()
+        try:
+            await channel.call(channel.raw.exchange_declare, exchange=exchange, exchange_type="headers", durable=True)
+        finally:
+            await channel.close()
+
+    async def _keep(self) -> None:
+        attempt = 1
+        while True:
+            try:
+                opened = await ConfirmChannel.open(self._link)
+                try:
+                    await self._restore()
+                    attempt = 1
+                    self._channel = opened
+                    self._up.set()
+                    await asyncio.wait([opened.channel.closed])
+                finally:
+                    self._up.clear()
+                    self._channel = None
+                    await self._forget()
+                    await opened.channel.close()
+            except LambdaAgentError as problem:
+                log.warning("cannot publish to RabbitMQ", problem=str(problem))
+            await asyncio.sleep(self._backoff.delay(attempt))
+            attempt += 1
+
+    async def _forget(self) -> None:
+        known, self._known = list(self._known.values()), {}
+        for task in known:
+            task.cancel()
+        await asyncio.gather(*known, return_exceptions=True)
+
+    def _settled(self, answer: asyncio.Future[bool]) -> None:
+        self._window.release()
+        if not answer.cancelled():
+            answer.exception()  # whoever waited has it; nobody may be waiting any more
+
+    def _too_late(self) -> LambdaAgentError:
+        after = f"within {self._timeout:g} s; publish it again"
+        if not self._link.unblocked.is_set():
+            return BlockedError(f"RabbitMQ is short of memory or disk and took no event {after}")
+        if not self._up.is_set():
+            return BrokerUnavailableError(f"there was no connection to RabbitMQ {after}")
+        return NotConfirmedError(f"RabbitMQ did not confirm the event {after}")

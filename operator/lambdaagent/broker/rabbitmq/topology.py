@@ -1,0 +1,242 @@
+"""Exchanges, queues and bindings on RabbitMQ, made exactly what is wanted, also after a kill.
+
+What was bound is kept in the record `<exchange>.bindings`, written ahead: first it says old and new, then the new is
+bound, then the stale is unbound, then it says new. A process that dies anywhere in between leaves a record of at least
+everything that is bound, and the next one cleans up. At no time is a binding missing that both the old and the new set
+have. (Intermediate exchanges named by a hash, or queues with a version in their names, would need a record of the old
+names just the same.) Which exchanges were made stands in a record of its own, so that a process which starts after its
+last agent went knows what to remove.
+
+An exclusive queue is the lock: it exists on one connection only and vanishes with it.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdaagent.broker.bindings import Binding, Bound, Keep, all_bound, exchange_of, keep_none, queues_of, read
+from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, TopologyError
+from lambdaagent.broker.rabbitmq import ordered_head, queues, record
+from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
+from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
+from lambdaagent.broker.rabbitmq.connection import Link, Renewed
+
+QUEUE_HEADER = "x-lambdaagent-queue"
+EXCHANGES = "lambdaagent.exchanges"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    exchange: str
+    queues: Mapping[str, Sequence[Binding]]
+    dead_letters: str | None
+    forwards: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
+    keep: Keep = field(default=keep_none, compare=False)
+
+    def bound(self, *, but: Container[str] = ()) -> frozenset[Bound]:
+        """All bindings, without those of some queues."""
+        return all_bound({name: each for name, each in self.queues.items() if name not in but}, self.forwards)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    link: Link
+    queue_type: str = queues.QUORUM
+    lock_timeout: float = 30.0
+
+    async def declare(self, wanted: Wanted, *, before: Wanted | None = None) -> frozenset[str]:
+        """The queues that lost all their bindings. What stood `before` on this connection is not made again."""
+        if before is None:
+            await self._register(wanted.exchange)
+        async with self._alone(f"{wanted.exchange}.bindings") as (confirmed, existed):
+            return await self._declare(confirmed, wanted, before=before, existed=existed)
+
+    async def mend(self, wanted: Wanted) -> dict[str, str]:
+        """Makes again what somebody deleted of what the record says was made. Raises TemporaryError.
+
+        What was missing by name, and with it what RabbitMQ has against making it, or nothing. Nothing is unbound, and
+        what another process has unbound since stays so: it may know more than this one. AMQP cannot tell whether a
+        binding is there, so all are made once more.
+        """
+        name = f"{wanted.exchange}.bindings"
+        async with self._alone(name) as (confirmed, existed):
+            channel = confirmed.channel
+            tags, entries = await record.read(channel, name, wait=existed) if existed else ([], [])
+            exchanges = (wanted.exchange, *wanted.forwards)
+            letters = [wanted.dead_letters] if wanted.dead_letters is not None else []
+            made = {read(entry) for entry in entries} & wanted.bound()
+            named = sorted(wanted.queues.keys() & queues_of(made)) if tags else sorted(wanted.queues)
+            missing = await self._missing("exchange_declare", exchange=exchanges)
+            missing |= await self._missing("queue_declare", queue=[*named, *letters])
+            if not tags:
+                await self._register(wanted.exchange)
+                await self._declare(confirmed, wanted, before=None, existed=False)
+                # Alone, the record was not deleted with the exchange: a policy may have made its message expire.
+                return dict.fromkeys({*missing, wanted.exchange} if missing else {name}, "")
+            found = dict.fromkeys(missing, "")
+            for exchange in exchanges:
+                try:
+                    await _exchange(channel, exchange)
+                except TopologyError as problem:
+                    return found | {exchange: str(problem)}
+            found |= await self._ensure(named, dead_letters=wanted.dead_letters)
+            for name in letters:
+                await queues.ensure_dead_letters(channel, name, queue_type=self.queue_type)
+            for bound in sorted(made):
+                await _bind(channel, wanted.exchange, bound)
+            return found
+
+    async def exchanges(self) -> frozenset[str]:
+        """Those that were declared and not removed, by whatever process."""
+        async with self._alone(EXCHANGES) as (confirmed, existed):
+            _, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
+            return frozenset(entries)
+
+    async def remove_queue(self, queue: str) -> None:
+        channel = await self.link.channel()
+        try:
+            for name in (queue, ordered_head.record_of(queue)):
+                await channel.call(channel.raw.queue_delete, queue=name)
+        finally:
+            await channel.close()
+
+    async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
+        """The queues that were bound to it. None: some of it is to be kept, and nothing was done."""
+        name = f"{exchange}.bindings"
+        async with self._alone(name) as (confirmed, existed):
+            channel = confirmed.channel
+            _, entries = await record.read(channel, name, wait=existed)
+            found = frozenset(read(entry) for entry in entries)
+            if keep(found):
+                return None
+            # The bindings go with the exchange; the records last, so that a death in between leaves one too many.
+            await channel.call(channel.raw.exchange_delete, exchange=exchange)
+            await channel.call(channel.raw.queue_delete, queue=name)
+        async with self._alone(EXCHANGES) as (confirmed, existed):
+            tags, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
+            await record.write(confirmed, EXCHANGES, sorted(set(entries) - {exchange}), replaces=tags)
+        return queues_of(found)
+
+    async def _register(self, exchange: str) -> None:
+        async with self._alone(EXCHANGES) as (confirmed, existed):
+            tags, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
+            if exchange not in entries or len(tags) != 1:
+                await record.write(confirmed, EXCHANGES, sorted({*entries, exchange}), replaces=tags)
+
+    @asynccontextmanager
+    async def _alone(self, name: str) -> AsyncIterator[tuple[ConfirmChannel, bool]]:
+        """Nobody else changes the record meanwhile; whether there was one before."""
+        lock = await self._lock(f"{name}.lock")
+        try:
+            confirmed = await ConfirmChannel.open(self.link)
+            try:
+                existed = await self._exists(name)
+                await queues.ensure(confirmed.channel, name)
+                yield confirmed, existed
+            finally:
+                await confirmed.channel.close()
+        finally:
+            if lock.is_open:
+                await lock.call(lock.raw.queue_delete, queue=f"{name}.lock")
+            await lock.close()
+
+    async def _declare(
+        self, confirmed: ConfirmChannel, wanted: Wanted, *, before: Wanted | None, existed: bool
+    ) -> frozenset[str]:
+        channel, name = confirmed.channel, f"{wanted.exchange}.bindings"
+        standing = before.queues if before is not None else {}
+        if before is None:
+            await _exchange(channel, wanted.exchange)
+            if wanted.dead_letters is not None:
+                await queues.ensure_dead_letters(channel, wanted.dead_letters, queue_type=self.queue_type)
+        for target in wanted.forwards:
+            await _exchange(channel, target)
+        refused = await self._ensure(wanted.queues.keys() - standing.keys(), dead_letters=wanted.dead_letters)
+
+        tags, entries = await record.read(channel, name, wait=existed)
+        old = {read(entry) for entry in entries}
+        named = wanted.bound(but=refused)
+        # Asked only now that nobody else can change it: what another process made meanwhile is among it.
+        kept = old.intersection(wanted.keep(old - named))
+        new = named | kept
+        stands = old & before.bound() if before is not None else set()
+        if len(tags) != 1 or not new <= old:
+            await record.write(confirmed, name, sorted(old | new), replaces=tags)
+            tags = []
+        for bound in sorted(new - stands):
+            await _bind(channel, wanted.exchange, bound)
+        for bound in sorted(old - new):
+            await _bind(channel, wanted.exchange, bound, undo=True)
+        more: list[int] = []
+        if not tags or old != new:
+            more, _ = await record.read(channel, name, wait=not tags)
+            await record.write(confirmed, name, sorted(new), replaces=tags + more)
+        stale = queues_of(old) - wanted.queues.keys() - queues_of(kept)
+        if refused:
+            raise RefusedQueuesError(refused, stale=stale)
+        return stale
+
+    async def _ensure(self, names: Iterable[str], *, dead_letters: str | None) -> dict[str, str]:
+        """Makes the queues that are not there; those that RabbitMQ refuses, with its reason."""
+        refused: dict[str, str] = {}
+        async with Renewed(self.link) as renewed:
+            for name in names:
+                channel = await renewed.channel()
+                try:
+                    await queues.ensure_agent(channel, name, queue_type=self.queue_type, dead_letters=dead_letters)
+                except TopologyError as problem:
+                    refused[name] = str(problem)
+        return refused
+
+    async def _exists(self, queue: str) -> bool:
+        return not await self._missing("queue_declare", queue=[queue])
+
+    async def _missing(self, method: str, **named: Iterable[str]) -> set[str]:
+        """The names that nothing bears, by a method that declares and the parameter that it takes a name by."""
+        ((parameter, names),) = named.items()
+        missing: set[str] = set()
+        async with Renewed(self.link) as renewed:
+            for name in names:
+                channel = await renewed.channel()
+                asked: dict[str, Any] = {parameter: name, "passive": True}
+                try:
+                    await channel.call(getattr(channel.raw, method), **asked)
+                except MissingError:
+                    missing.add(name)
+        return missing
+
+    async def _lock(self, name: str) -> Channel:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.lock_timeout
+        while True:
+            channel = await self.link.channel()
+            try:
+                await channel.call(channel.raw.queue_declare, queue=name, exclusive=True)
+            except TopologyBusyError:
+                await channel.close()
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(random.uniform(0.05, 0.3))  # noqa: S311
+            else:
+                return channel
+
+
+async def _exchange(channel: Channel, name: str) -> None:
+    await channel.call(channel.raw.exchange_declare, exchange=name, exchange_type="headers", durable=True)
+
+
+async def _bind(channel: Channel, exchange: str, bound: Bound, *, undo: bool = False) -> None:
+    name, headers = bound
+    # `x-` headers are not compared under x-match; this one keeps bindings of different queues apart in listings.
+    arguments = {**dict(headers), "x-match": "all", QUEUE_HEADER: name}
+    ends: dict[str, Any]
+    if (destination := exchange_of(name)) is not None:
+        method = channel.raw.exchange_unbind if undo else channel.raw.exchange_bind
+        ends = {"destination": destination, "source": exchange}
+    else:
+        method = channel.raw.queue_unbind if undo else channel.raw.queue_bind
+        ends = {"queue": name, "exchange": exchange}
+    await channel.call(method, **ends, routing_key="", arguments=arguments)

@@ -1,0 +1,103 @@
+"""Notices what somebody deleted on RabbitMQ of what was declared here, and makes it again.
+
+Three things notice: the broker cancels the consumers of a queue that goes, a publish to a missing exchange fails, and
+every few seconds everything is looked at. A round takes its time from a share of a second that stays small, so a
+broker with thousands of queues is looked at less often.
+
+Hazard: a quorum queue that is deleted and made again at once leaves its consumers deaf, without a cancellation (seen
+on 3.10); no AMQP method shows it, and the consumers' turns end it. So a deletion that was told is left alone for a
+second, in which the consumers of every process detach.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from lambdaagent.broker.protocol import Loss
+from lambdaagent.broker.rabbitmq.log_limit import LogLimit
+from lambdaagent.errors import LambdaAgentError
+
+log = structlog.get_logger(__name__)
+_SHARE = 0.1  # of the time may go into looking
+_DETACH_SECONDS = 1.0
+_KEPT = 1000
+"""Losses that are remembered at most; the oldest go first."""
+
+
+@dataclass
+class Upkeep:
+    standing: Callable[[], Iterable[str]]
+    """The exchanges that were declared."""
+    mend: Callable[[str], Awaitable[dict[str, str] | None]]
+    """None: nobody wants the exchange any more."""
+    mend_shared: Callable[[], Awaitable[None]]
+    """What belongs to no exchange."""
+    ready: Callable[[], bool]
+    every: float = 5.0
+    now: Callable[[], float] = time.time
+    logged: LogLimit = field(default_factory=LogLimit)
+    losses: dict[str, Loss] = field(default_factory=dict, init=False)
+    _refused: dict[str, frozenset[str]] = field(default_factory=dict, init=False)  # by exchange
+    _told: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def tell(self) -> None:
+        """Something may be gone: look soon."""
+        self._told.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause = self.every
+        while True:
+            try:
+                async with asyncio.timeout(pause):
+                    await self._told.wait()
+                await asyncio.sleep(_DETACH_SECONDS)
+            except TimeoutError:
+                pass
+            self._told.clear()
+            began = time.monotonic()
+            if self.ready():
+                await self._look()
+            pause = max(self.every, (time.monotonic() - began) / _SHARE)
+
+    async def _look(self) -> None:
+        for exchange in list(self.standing()):
+            try:
+                found = await self.mend(exchange)
+            except LambdaAgentError as problem:
+                if self.logged.news(f"exchange {exchange}", str(problem)):
+                    log.warning("topology.not_mended", exchange=exchange, problem=str(problem))
+            else:
+                self.logged.over(f"exchange {exchange}")
+                if found is not None:
+                    self.note(exchange, found)
+        try:
+            await self.mend_shared()
+        except LambdaAgentError as problem:
+            if self.logged.news("delays", str(problem)):
+                log.warning("delays.not_mended", problem=str(problem))
+        else:
+            self.logged.over("delays")
+
+    def note(self, exchange: str, found: dict[str, str]) -> None:
+        """What was missing of the exchange, with what RabbitMQ has against it, or nothing where it was made again."""
+        for name, problem in found.items():
+            if problem:
+                if self.logged.news(name, problem):
+                    log.error("topology.not_mended", name=name, problem=problem)
+            else:
+                self.logged.over(name)
+                next_step = "find out who deletes it, or which policy expires it; what it held is lost"
+                log.warning("topology.made_again", name=name, next_step=next_step)
+            # While it is refused, it has been missing since it was first seen to be.
+            known = self.losses.pop(name, None)
+            self.losses[name] = Loss(known.at if known and problem else self.now(), problem)
+        for name in self._refused.get(exchange, frozenset()) - found.keys():
+            self.logged.over(name)
+            self.losses[name] = Loss(self.losses[name].at if name in self.losses else self.now())
+        self._refused[exchange] = frozenset(name for name, problem in found.items() if problem)
+        while len(self.losses) > _KEPT:
+            del self.losses[next(iter(self.losses))]

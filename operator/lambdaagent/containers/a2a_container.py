@@ -1,0 +1,223 @@
+"""A task at a container that is an A2A server itself, of either version: what is sent, and what comes back as updates.
+
+The container gives its task an id of its own, which is stored with ours (`remote`) and never shown. A client that waits
+for the end of its task is a blocking send to the container too. Otherwise the task is streamed where the card and the
+resource allow it; where the answer ends before the task does, the task is asked for until it has.
+
+Hazard: a task that is given up here must be cancelled there, also if the container has not yet said what it calls it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from lambdaagent.a2a import Json, from_container
+from lambdaagent.a2a.errors import Problem
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import state_of
+from lambdaagent.a2a.versions import Version
+from lambdaagent.backoff import Backoff
+from lambdaagent.clock import Clock
+from lambdaagent.containers import a2a_endpoint
+from lambdaagent.containers.a2a_endpoint import Endpoint
+from lambdaagent.containers.a2a_requests import RemoteCalls, RemoteError, send_params
+from lambdaagent.containers.a2a_responses import RemoteAnswers
+from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.cold_start import until_connected
+from lambdaagent.containers.turn import Turn
+from lambdaagent.errors import words
+from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.errors import (
+    BadAnswerError,
+    BadTargetError,
+    BusyError,
+    ConnectError,
+    RefusedMessageError,
+    UpstreamError,
+)
+from lambdaagent.httpclient.wire import Target
+
+log = structlog.get_logger(__name__)
+
+_GIVEN_UP_SECONDS = 3.0  # for the cancellation of a task that nobody waits for any more
+_CANCEL_SECONDS = 10.0  # for one whose client waits for the answer
+_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Whoever has it leaves the response's context."""
+
+    response: Response
+    first: Any
+    rest: AsyncGenerator[Any, None]
+
+    async def results(self) -> AsyncGenerator[Any, None]:
+        if self.first is not None:
+            yield self.first
+            async for result in self.rest:
+                yield result
+
+
+class Relay:
+    def __init__(self, *, client: Client, clock: Clock, cold_start: float) -> None:
+        self._cold_start = cold_start
+        self._client = client
+        self._clock = clock
+        self._calls = RemoteCalls(client=client, clock=clock)
+        # Tasks that are streamed or asked for here, and of those the ones that `cancel` has cancelled already.
+        self._running: set[tuple[str, str]] = set()
+        self._canceled: set[tuple[str, str]] = set()
+
+    async def stream(self, turn: Turn, target: Target) -> AsyncGenerator[list[Json], None]:
+        """Raises UpstreamError where the container cannot be asked, RefusedMessageError where it refuses."""
+        endpoint = await until_connected(
+            lambda _: a2a_endpoint.find(self._client, turn.callee, target),
+            seconds=turn.timeout,
+            patience=self._cold_start,
+        )
+        reading = RemoteAnswers(self._clock, turn.remote)
+        begun = asyncio.create_task(self._begin(turn, target, endpoint))
+        answer: _Answer | None = None
+        try:
+            answer = await asyncio.shield(begun)
+            async with answer.response:
+                async for result in answer.results():
+                    before = reading.remote
+                    updates = reading.updates(from_container.stream_response(result))
+                    self._note(turn, reading.remote, before)  # before whoever reads this may have had enough
+                    yield updates
+                    await asyncio.sleep(0)  # Many may have come at once, and others are to be served.
+            if last := reading.end():
+                yield last
+            backoff = Backoff(first=0.5, cap=5.0)
+            while not reading.settled:
+                await asyncio.sleep(backoff.next())
+                params = endpoint.of_task(reading.remote, turn.context_id)
+                result = await self._calls.one(target, endpoint, "get", params, seconds=turn.timeout)
+                if updates := reading.updates({"task": from_container.task(result)}):
+                    yield updates
+        except ValueError as error:
+            raise BadAnswerError(f"its answer is not A2A {endpoint.version}: {error}") from None
+        except RemoteError as error:
+            if not reading.begun:
+                raise RefusedMessageError(error.code, error.said) from None
+            raise
+        finally:
+            if answer is None:
+                await self._give_up(begun, reading)
+            key = (turn.callee.key, reading.remote)
+            self._running.discard(key)
+            if key in self._canceled:
+                self._canceled.discard(key)
+            elif not reading.settled and (answer is not None or not _knows_nothing(begun)):
+                await self._forget(turn, target, endpoint, reading.remote)
+
+    async def cancel(self, callee: Callee, target: Target, remote: str, context_id: str) -> None:
+        """Returns where the task is cancelled, or nobody at the container knows it or can be asked any more.
+
+        Raises RefusedMessageError where the container says that it is not cancelled.
+        """
+        try:
+            async with asyncio.timeout(_CANCEL_SECONDS):
+                endpoint = await a2a_endpoint.find(self._client, callee, target)
+                params = endpoint.of_task(remote, context_id)
+                result = await self._calls.one(target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS)
+            state = state_of(from_container.task(result))
+        except RemoteError as error:
+            if error.code == Problem.TASK_NOT_FOUND.value.code:
+                return
+            raise RefusedMessageError(error.code, error.said) from None
+        except (UpstreamError, BadTargetError, TimeoutError, ValueError) as error:
+            log.info("task.cancel_not_answered", agent=callee.key, error=words(error))
+            return
+        if state.terminal and state is not TaskState.CANCELED:
+            raise RefusedMessageError(Problem.TASK_NOT_CANCELABLE.value.code, "the task has ended")
+        if (callee.key, remote) in self._running:
+            self._canceled.add((callee.key, remote))
+
+    async def _begin(self, turn: Turn, target: Target, endpoint: Endpoint) -> "_Answer":
+        """Up to the container's first word, which names its task."""
+        waits = turn.request is not None and turn.request.blocking
+        kind = "stream" if endpoint.streaming and turn.callee.streams and not waits else "send"
+        params = send_params(turn, endpoint.version, blocking=waits or kind == "stream")
+        response = await until_connected(
+            lambda left: self._calls.ask(target, endpoint, kind, params, seconds=left, turn=turn),
+            seconds=turn.timeout,
+            patience=self._cold_start,
+        )
+        results = self._calls.results(response)
+        try:
+            return _Answer(response, await anext(results, None), results)
+        except BaseException:
+            async with response:
+                raise
+
+    def _note(self, turn: Turn, remote: str, before: str) -> None:
+        """A container may call its task something else with every word; only the newest counts, and is let go."""
+        if remote != before:
+            self._running.discard((turn.callee.key, before))
+            self._canceled.discard((turn.callee.key, before))
+        if remote:
+            self._running.add((turn.callee.key, remote))
+
+    async def _give_up(self, begun: "asyncio.Task[_Answer]", reading: RemoteAnswers) -> None:
+        """Before the container's first word, which may name the task: it works on it all the same."""
+        if reading.remote:
+            begun.cancel()
+        await asyncio.wait([begun], timeout=_GIVEN_UP_SECONDS)
+        if not begun.done():
+            begun.cancel()
+            await asyncio.wait([begun])
+        if begun.cancelled() or begun.exception() is not None:
+            return
+        answer = begun.result()
+        async with answer.response:
+            try:
+                reading.updates(from_container.stream_response(answer.first))
+            except ValueError:
+                return
+
+    async def _forget(self, turn: Turn, target: Target, endpoint: Endpoint, remote: str) -> None:
+        """Cancels the task of a call that was given up. Nobody waits for the answer."""
+        try:
+            async with asyncio.timeout(_GIVEN_UP_SECONDS):
+                named = [remote] if remote else await self._unnamed(turn, target, endpoint)
+                for each in named:
+                    params = endpoint.of_task(each, turn.context_id)
+                    await self._calls.one(target, endpoint, "cancel", params, seconds=_GIVEN_UP_SECONDS)
+        except (UpstreamError, TimeoutError, ValueError):
+            pass  # it was told, or it is gone: the task has ended here either way
+
+    async def _unnamed(self, turn: Turn, target: Target, endpoint: Endpoint) -> list[str]:
+        """The ids of what works on the turn's message, at a container that names a task only when it has ended.
+
+        0.3 cannot list tasks over JSON-RPC.
+        """
+        if endpoint.version is not Version.V1:
+            return []
+        params = {"contextId": turn.context_id, "pageSize": _LISTED}
+        result = await self._calls.one(target, endpoint, "list", params, seconds=_GIVEN_UP_SECONDS)
+        listed = result.get("tasks") if isinstance(result, dict) else None
+        found = [from_container.task(each) for each in listed[:_LISTED]] if isinstance(listed, list) else []
+        named = [task.get("id") for task in found if _works_on(task, turn.message.get("messageId"))]
+        return [each for each in named if isinstance(each, str)]
+
+
+_NO_TASK = (RemoteError, ConnectError, BusyError, BadTargetError)
+
+
+def _works_on(task: Json, message_id: Any) -> bool:
+    history = task.get("history")
+    has_it = isinstance(history, list) and any(
+        isinstance(each, dict) and each.get("messageId") == message_id for each in history
+    )
+    return has_it and not state_of(task).terminal
+
+
+def _knows_nothing(begun: "asyncio.Task[_Answer]") -> bool:
+    """The container refused the message or was never reached, so it has no task of it."""
+    return not begun.cancelled() and isinstance(begun.exception(), _NO_TASK)

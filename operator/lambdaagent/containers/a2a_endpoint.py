@@ -1,0 +1,154 @@
+"""Where and how a container that is an A2A server itself is spoken to: as its card says, or as the resource does.
+
+Only the path of a card's URL counts: containers name themselves by whatever address they believe to have.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from lambdaagent import bounded_json
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.versions import HEADER, Version
+from lambdaagent.containers.callee import Callee
+from lambdaagent.events import charsets
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.codings import ACCEPT_ENCODING
+from lambdaagent.httpclient.errors import BadAnswerError
+from lambdaagent.httpclient.wire import Target
+
+_CARDS = ("/.well-known/agent-card.json", "/.well-known/agent.json")
+_SEND, _STREAM = "message:send", "message:stream"
+_OPERATIONS = (f"/{_SEND}", f"/{_STREAM}")
+_OPERATION_PATHS = {"send": _SEND, "stream": _STREAM, "get": "tasks:get", "cancel": "tasks:cancel"}
+_SECONDS = 10.0
+_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    path: str
+    version: Version
+    streaming: bool
+
+    @property
+    def per_operation(self) -> bool:
+        """Some servers take JSON-RPC at a path for each operation, and ask for the context of a task too."""
+        return self.path.endswith(_OPERATIONS)
+
+    def path_of(self, kind: str) -> str:
+        """`kind` is stream, send, get, cancel or list."""
+        if not self.per_operation:
+            return self.path
+        return self.path.removesuffix(_SEND).removesuffix(_STREAM) + _OPERATION_PATHS.get(kind, _SEND)
+
+    def of_task(self, remote: str, context_id: str) -> Json:
+        """Parameters that name a task."""
+        return {"id": remote, "contextId": context_id} if self.per_operation else {"id": remote}
+
+
+class NoCardError(BadAnswerError):
+    """None of the places where a card may be has one. `for_now`: one of them may have it later."""
+
+    def __init__(self, text: str, *, for_now: bool) -> None:
+        super().__init__(text)
+        self.for_now = for_now
+
+
+async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
+    """From the card, once per change of the agent. Raises UpstreamError.
+
+    Where the resource names both path and version, a card is read for what else it says, and may be missing.
+    """
+    known = callee.prepared.get(_CARDS[0])
+    if isinstance(known, Endpoint):
+        return known
+    path, version = callee.container_path, callee.container_version
+    try:
+        found = _read(await read_card(client, target, callee), wanted=version)
+    except BadAnswerError as error:
+        if not path or version == "auto":
+            raise
+        found = Endpoint(path, Version(version), streaming=False)
+        if isinstance(error, NoCardError) and error.for_now:
+            return found
+    if path:
+        found = Endpoint(path, found.version, found.streaming)
+    callee.prepared[_CARDS[0]] = found
+    return found
+
+
+def card_paths(callee: Callee) -> list[str]:
+    """Where the container's card may be, in the order in which the paths are tried.
+
+    Below the container's endpoint first: a server of several agents has another card, or none, at its root.
+    """
+    if callee.container_card_path:
+        return [callee.container_card_path]
+    below = callee.container_path.rstrip("/")
+    return list(dict.fromkeys([f"{below}{card}" for card in _CARDS] + list(_CARDS)))
+
+
+async def read_card(client: Client, target: Target, callee: Callee) -> Any:
+    """The container's card as it says it. Raises UpstreamError; NoCardError names every path with its answer."""
+    answers: list[str] = []
+    for_now = False
+    for path in card_paths(callee):
+        response = await client.request(
+            target,
+            method="GET",
+            path=path,
+            headers=[(HEADER, "1.0"), ACCEPT_ENCODING],
+            first_byte=_SECONDS,
+            total=_SECONDS,
+        )
+        async with response:
+            body = await response.read(limit=_LIMIT)
+        if response.status == 200:
+            try:
+                return bounded_json.loads(charsets.json(body, response.header("content-type") or ""))
+            except ValueError:
+                answers.append(f"{path} is not JSON")
+        else:
+            answers.append(f"{path} answers {response.status}")
+            for_now = for_now or response.status >= 500
+    text = f"it has no card: {', '.join(answers)}; see spec.a2a.protocol and spec.a2a.container"
+    raise NoCardError(text, for_now=for_now)
+
+
+def _read(card: Any, *, wanted: str) -> Endpoint:
+    """1.0 first where both are offered; `wanted` is a version, or auto."""
+    if not isinstance(card, dict):
+        raise BadAnswerError("its card is not an object")
+    capabilities = card.get("capabilities")
+    streaming = isinstance(capabilities, dict) and capabilities.get("streaming") is True
+    offered: dict[Version, str] = {}
+    interfaces = card.get("supportedInterfaces")
+    for each in interfaces if isinstance(interfaces, list) else ():
+        if isinstance(each, dict) and each.get("protocolBinding") == "JSONRPC":
+            version = Version.V03 if str(each.get("protocolVersion", "")).startswith("0.") else Version.V1
+            offered.setdefault(version, _path(each.get("url")))
+    # 0.3's own form: the preferred transport at the card's URL, the others beside it.
+    preferred = {"transport": card.get("preferredTransport", "JSONRPC"), "url": card.get("url")}
+    others = card.get("additionalInterfaces")
+    for each in [preferred, *(others if isinstance(others, list) else [])]:
+        if isinstance(each, dict) and each.get("transport") == "JSONRPC" and isinstance(each.get("url"), str):
+            offered.setdefault(Version.V03, _path(each["url"]))
+    for version in Version:
+        if version in offered and wanted in ("auto", version):
+            return Endpoint(offered[version], version, streaming)
+    raise BadAnswerError(
+        f"its card offers no JSON-RPC in version {wanted if wanted != 'auto' else '1.0 or 0.3'}, but "
+        f"{', '.join(offered) or 'none'}"
+    )
+
+
+def _path(url: Any) -> str:
+    """With its query, by which some servers of several agents tell them apart."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+    except ValueError:
+        parts = None
+    if parts is None:
+        return "/"
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

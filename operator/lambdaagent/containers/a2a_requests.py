@@ -1,0 +1,143 @@
+"""JSON-RPC with a container that is an A2A server: what its own SDK would send, and what the answer says.
+
+Every answer is bounded in size and time, and what the container says of a failure is shortened and freed of what looks
+like a credential before it is repeated.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import orjson
+
+from lambdaagent import bounded_json
+from lambdaagent.a2a import Json, v03
+from lambdaagent.a2a.versions import HEADER, Version
+from lambdaagent.clock import Clock
+from lambdaagent.containers import responses, sse_decoder
+from lambdaagent.containers.a2a_endpoint import Endpoint
+from lambdaagent.containers.turn import Turn
+from lambdaagent.events import charsets
+from lambdaagent.events.http import media_type
+from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.codings import ACCEPT_ENCODING
+from lambdaagent.httpclient.errors import BadAnswerError
+from lambdaagent.httpclient.wire import Target
+
+_METHODS = {
+    Version.V1: {
+        "stream": "SendStreamingMessage",
+        "send": "SendMessage",
+        "get": "GetTask",
+        "cancel": "CancelTask",
+        "list": "ListTasks",
+    },
+    Version.V03: {"stream": "message/stream", "send": "message/send", "get": "tasks/get", "cancel": "tasks/cancel"},
+}
+_EXTENSIONS = {Version.V1: "A2A-Extensions", Version.V03: "X-A2A-Extensions"}
+
+
+class RemoteError(BadAnswerError):
+    """The container answers with a JSON-RPC error; `said` is its message."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(f"it answers with the error {code}: {said}")
+        self.code = code
+        self.said = said
+
+
+class RemoteCalls:
+    def __init__(self, *, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def ask(
+        self,
+        target: Target,
+        endpoint: Endpoint,
+        kind: str,
+        params: Json,
+        *,
+        seconds: float,
+        turn: Turn | None = None,
+    ) -> Response:
+        """`kind` is stream, send, get, cancel or list; of a turn the container gets what goes in headers."""
+        body = {
+            "jsonrpc": "2.0",
+            "id": self._clock.new_mark(),
+            "method": _METHODS[endpoint.version][kind],
+            "params": params,
+        }
+        headers = [
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream" if kind == "stream" else "application/json"),
+            ACCEPT_ENCODING,
+            (HEADER, str(endpoint.version)),
+        ]
+        if turn is not None and turn.traceparent:
+            headers.append(("traceparent", turn.traceparent))
+        if turn is not None and turn.request is not None and turn.request.extensions:
+            headers.append((_EXTENSIONS[endpoint.version], ", ".join(turn.request.extensions)))
+        return await self._client.request(
+            target,
+            path=endpoint.path_of(kind),
+            headers=headers,
+            body=orjson.dumps(body),
+            first_byte=seconds,
+            total=seconds,
+        )
+
+    async def one(self, target: Target, endpoint: Endpoint, kind: str, params: Json, *, seconds: float) -> Any:
+        """The result of a request that has one. Raises UpstreamError."""
+        async with await self.ask(target, endpoint, kind, params, seconds=seconds) as response:
+            return await anext(self.results(response), None)
+
+    async def results(self, response: Response) -> AsyncGenerator[Any, None]:
+        """One result, or those of a stream as they come. Raises UpstreamError, ValueError."""
+        limit, content_type = self._client.limits.body_bytes, response.header("content-type") or ""
+        if media_type(content_type) == responses.EVENT_STREAM:
+            decoder = sse_decoder.Decoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
+            async for chunk in response.decoded(limit=None):
+                for data in decoder.feed(chunk):
+                    yield _result(data.encode(), response.status)
+            for data in decoder.end():
+                yield _result(data.encode(), response.status)
+            return
+        yield _result(charsets.json(await response.read(limit=limit), content_type), response.status)
+
+
+def send_params(turn: Turn, version: Version, *, blocking: bool) -> Json:
+    """Of send and stream. 0.3's servers take a configuration without acceptedOutputModes for none at all, or fail."""
+    message = {key: value for key, value in turn.message.items() if key != "taskId"} | {"contextId": turn.context_id}
+    if turn.remote:
+        message["taskId"] = turn.remote
+    request = turn.request
+    accepted = list(request.accepted_output_modes) if request is not None else []
+    configuration: Json = {"acceptedOutputModes": accepted} if accepted or version is Version.V03 else {}
+    if request is not None and request.history_length is not None:
+        configuration["historyLength"] = request.history_length
+    metadata = request.metadata if request is not None else {}
+    if version is Version.V03:
+        configuration["blocking"] = blocking
+        return v03.downgrade_send(message, configuration=configuration, metadata=metadata)
+    configuration["returnImmediately"] = not blocking
+    params: Json = {"message": message, "configuration": configuration}
+    return {**params, "metadata": metadata} if metadata else params
+
+
+def _result(body: bytes, status: int) -> Any:
+    """Raises BadAnswerError; RemoteError with what the container says of its refusal."""
+    try:
+        answer = bounded_json.loads(body)
+    except bounded_json.BoundError as bound:
+        raise BadAnswerError(f"its answer is not taken: {bound}") from None
+    except orjson.JSONDecodeError:
+        raise BadAnswerError(f"it answers {status}: {responses.excerpt(body) or 'nothing'}") from None
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        error = answer["error"]
+        code = error.get("code")
+        raise RemoteError(
+            code if isinstance(code, int) else 0, responses.excerpt(str(error.get("message", "")).encode())
+        )
+    if not isinstance(answer, dict) or "result" not in answer:
+        raise BadAnswerError(f"it answers {status} without a JSON-RPC result: {responses.excerpt(body)}")
+    return answer["result"]

@@ -1,0 +1,91 @@
+"""What a container's own A2A server says of one message, in however many answers, as updates of our task. Pure.
+
+A task is answered whole each time that it is asked for: only what is new in it is an update.
+"""
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import Violation, summary
+from lambdaagent.a2a.fields import identifier
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import status_update
+from lambdaagent.clock import Clock
+from lambdaagent.containers import responses
+
+
+class RemoteAnswers:
+    """What the answers to one message have said so far. What a task says again is no update."""
+
+    def __init__(self, clock: Clock, remote: str) -> None:
+        self._clock = clock
+        self._messages = responses.Messages(clock)
+        self.remote = remote  # the task's id at the container
+        self.begun = False
+        self.settled = False
+        self._artifacts: dict[str, Json] = {}
+        self._has_artifacts = False
+        self._status: Json | None = None
+
+    def updates(self, event: Json) -> list[Json]:
+        """Raises ValueError for what is wrong in it."""
+        self.begun = True
+        updates = self._messages.updates(_own_ids(event))
+        if "task" in event:
+            updates = [update for update in updates if self._is_news(update)]
+        self._has_artifacts = self._has_artifacts or any("artifactUpdate" in update for update in updates)
+        self.settled = self.settled or responses.settles(updates)
+        if (found := _task_id(event)) and found != self.remote:
+            self.remote = found
+            updates = [{"remote": found}, *updates]
+        return updates
+
+    def end(self) -> list[Json]:
+        """What the end of the answer means. Raises ValueError where nobody knows what became of the message."""
+        updates = self._messages.end()
+        if not updates and not self.settled and not self.remote:
+            if not self._has_artifacts:
+                raise ValueError("it ends before it says what became of the message")
+            updates = [status_update(TaskState.COMPLETED, now=self._clock.now())]
+        self.settled = self.settled or responses.settles(updates)
+        return updates
+
+    def _is_news(self, update: Json) -> bool:
+        """Of a task: it is answered whole each time, and goes on where its state alone says so."""
+        if "artifactUpdate" in update:
+            artifact = update["artifactUpdate"]["artifact"]
+            known = self._artifacts.get(artifact["artifactId"])
+            self._artifacts[artifact["artifactId"]] = artifact
+            return bool(known != artifact)
+        change = update["statusUpdate"]
+        status = {key: value for key, value in change["status"].items() if key != "timestamp"}
+        said = {"status": status, "metadata": change.get("metadata")}
+        before, self._status = self._status, said
+        return responses.settles([update]) or (said != before and ("message" in status or bool(said["metadata"])))
+
+
+def _own_ids(event: Json) -> Json:
+    """Without ids of the container's other tasks, which mean nothing to a client of ours."""
+    ((name, content),) = event.items()
+    if name == "message":
+        return {"message": _without_references(content)}
+    history = content.get("history")
+    if isinstance(history, list) and history and isinstance(history[-1], dict):
+        content = {**content, "history": [*history[:-1], _without_references(history[-1])]}
+    status = content.get("status")
+    if not isinstance(status, dict) or not isinstance(status.get("message"), dict):
+        return {name: content}
+    return {name: {**content, "status": {**status, "message": _without_references(status["message"])}}}
+
+
+def _without_references(message: Json) -> Json:
+    return {key: value for key, value in message.items() if key not in ("referenceTaskIds", "reference_task_ids")}
+
+
+def _task_id(event: Json) -> str:
+    """Also of a task that has ended: another message may refer to it. Raises ValueError for one that cannot be kept."""
+    ((name, content),) = event.items()
+    found: list[Violation] = []
+    value = content.get("id" if name == "task" else "taskId") if name != "message" else None
+    task_id = identifier(value, found, at=f"{name}.id", required=False)
+    if found:
+        raise ValueError(summary(found, between=" "))
+    return task_id

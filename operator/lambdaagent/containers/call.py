@@ -1,0 +1,175 @@
+"""One call to a container for a task: request, answer as it comes, and what it does to the task.
+
+Nothing was sent where there was no connection, so that is tried again for a while: a pod may be starting. Whatever
+happens later happens once.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Protocol
+
+from lambdaagent.a2a import Json
+from lambdaagent.clock import Clock
+from lambdaagent.containers import requests, responses
+from lambdaagent.containers.a2a_container import Relay
+from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connected
+from lambdaagent.containers.turn import Turn
+from lambdaagent.errors import TemporaryError
+from lambdaagent.events.http import media_type
+from lambdaagent.events.retry import Verdict, judge, retry_after
+from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.errors import (
+    BadTargetError,
+    BusyError,
+    DroppedError,
+    UndecodableError,
+    UpstreamError,
+    describe,
+)
+from lambdaagent.httpclient.wire import Target
+
+_BATCH = 64  # updates of one answer that are taken in one go
+
+
+class NotTakenError(TemporaryError):
+    """The container did nothing with the call that a repetition could do twice; `after` is its Retry-After."""
+
+    def __init__(self, text: str, *, after: float | None = None) -> None:
+        super().__init__(text)
+        self.after = after
+
+
+class Caller(Protocol):
+    def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
+        """The updates that the answer means, as they come; closing the generator ends the call.
+
+        Raises RefusedMessageError where a container that is an A2A server refuses the message.
+        """
+        ...
+
+    async def cancel(self, callee: Callee, remote: str, context_id: str) -> None:
+        """Cancels a task at a container that is an A2A server. Raises RefusedMessageError where it does not."""
+        ...
+
+
+class HttpCaller:
+    """Never raises for what the container does: a failure is an update that says why."""
+
+    def __init__(self, *, client: Client, clock: Clock, cold_start: float = COLD_START_SECONDS) -> None:
+        self._client = client
+        self._clock = clock
+        self._cold_start = cold_start
+        self._relay = Relay(client=client, clock=clock, cold_start=cold_start)
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
+        target = turn.callee.target
+        if target is None:
+            if turn.again:
+                raise NotTakenError("the agent has no address: it is not ready")
+            yield [responses.failed("The agent has no address: it is not ready.", clock=self._clock)]
+            return
+        begun, begun_to_answer = time.monotonic(), False
+        try:
+            if turn.callee.protocol == "a2a":
+                async with aclosing(self._relay.stream(turn, target)) as batches:
+                    async for updates in batches:
+                        yield updates
+                return
+            response = await self._request(turn, target)
+            async with response:
+                begun_to_answer = response.status == 200
+                if turn.again and judge(response.status) is Verdict.AGAIN:
+                    headers = {name.lower(): value for name, value in response.headers}
+                    wait = retry_after(headers, now=self._clock.now())
+                    raise NotTakenError(f"the agent answered {response.status}", after=wait)
+                kind = media_type(response.header("content-type") or "")
+                if kind == responses.EVENT_STREAM and responses.is_result(response.status):
+                    async for updates in self._streamed(response):
+                        yield updates
+                    return
+                body = await self._body(response)
+        except UndecodableError as error:
+            yield [responses.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]
+            return
+        except (UpstreamError, BadTargetError) as error:
+            if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
+                raise NotTakenError(describe(error, "the agent").removesuffix(".")) from error
+            text = _why(error, turn.callee, seconds=time.monotonic() - begun)
+            yield [responses.failed(text, clock=self._clock)]
+            return
+        reply_type = turn.skill.invoke.reply_type if turn.skill is not None and turn.skill.invoke is not None else None
+        headers = {name.lower(): value for name, value in response.headers}
+        updates = responses.interpret(
+            status=response.status, headers=headers, body=body, clock=self._clock, reply_type=reply_type
+        )
+        for at in range(0, len(updates) or 1, _BATCH):
+            yield updates[at : at + _BATCH]
+            await asyncio.sleep(0)
+
+    async def cancel(self, callee: Callee, remote: str, context_id: str) -> None:
+        if callee.target is not None:
+            await self._relay.cancel(callee, callee.target, remote, context_id)
+
+    async def _request(self, turn: Turn, target: Target) -> Response:
+        call = requests.for_message(
+            turn.callee,
+            skill=turn.skill,
+            message=turn.message,
+            task_id=turn.task_id,
+            context_id=turn.context_id,
+            event_id=turn.event_id or self._clock.new_mark(),
+            traceparent=turn.traceparent,
+            attempt=turn.attempt,
+        )
+        return await until_connected(
+            lambda left: self._client.request(
+                target,
+                path=call.path,
+                headers=call.headers,
+                fixed=call.fixed,
+                body=call.body,
+                first_byte=left,
+                total=left,
+            ),
+            seconds=turn.timeout,
+            patience=self._cold_start,
+        )
+
+    async def _body(self, response: Response) -> bytes:
+        """Decoded. What cannot be decoded matters only where the answer is a result."""
+        try:
+            return await response.read(limit=self._client.limits.body_bytes)
+        except UndecodableError:
+            if responses.is_result(response.status):
+                raise
+            return b""
+
+    async def _streamed(self, response: Response) -> AsyncIterator[list[Json]]:
+        limit, content_type = self._client.limits.body_bytes, response.header("content-type") or ""
+        try:
+            stream = responses.Stream(clock=self._clock, limit=limit, content_type=content_type)
+            async for chunk in response.decoded(limit=None):
+                for updates in stream.feed(chunk):
+                    if updates:
+                        yield updates
+                    await asyncio.sleep(0)
+            yield stream.end()
+        except ValueError as error:
+            yield [responses.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]
+
+
+def _why(error: UpstreamError | BadTargetError, callee: Callee, *, seconds: float) -> str:
+    if isinstance(error, BusyError):
+        return (
+            f"The gateway's limit of {error.limit} connections to the agent {callee.key} is reached: {error}. Send the"
+            " message again later, or raise spec.serving.containerConcurrency or LAMBDAAGENT_AGENT_CONNECTIONS."
+        )
+    if isinstance(error, DroppedError) and callee.answer_limit and seconds >= callee.answer_limit - 1:
+        return (
+            f"The answer was cut after {callee.answer_limit:g} s, the most that this agent's answers may take; raise"
+            " spec.serving.timeoutSeconds, or answer by event."
+        )
+    return describe(error, "The agent")

@@ -1,0 +1,80 @@
+"""What a call needs to know of an agent, derived once per change of its resource."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdaagent.a2a import cards
+from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.httpclient.wire import Target
+
+DEFAULT_TIMEOUT = 300.0
+MOST_CONNECTIONS = 4096  # of one gateway to one agent: each takes a descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    namespace: str
+    name: str
+    protocol: str  # cloudevents | http | a2a
+    base_path: str
+    skills: Mapping[str, Skill]
+    target: Target | None
+    forwards: frozenset[tuple[str, str]] = frozenset()  # agents that it hands events on to
+    enforce_modes: bool = False
+    answer_limit: float = DEFAULT_TIMEOUT  # seconds after which the serving layer cuts an answer
+    running: int | None = None  # tasks at once; None: no limit of its own
+    container_path: str = ""  # of a container that is an A2A server itself; empty: as its card says
+    container_card_path: str = ""  # empty: where the protocol puts it
+    container_version: str = "auto"
+    streams: bool = True  # false: neither its clients nor it are streamed to
+    once_by_message: bool = False  # a messageId that comes again is the same request
+    prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Per skill, what of a request is always the same; `invoke` makes it at the first call."""
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of calls to it (design section 4)."""
+        return f"/a2a/{self.namespace}/{self.name}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
+    a2a = agent.spec.a2a or A2a()
+    serving = agent.spec.serving
+    forwards = agent.spec.eventing.forwards if agent.spec.eventing else []
+    return Callee(
+        namespace=agent.namespace,
+        name=agent.name,
+        protocol=a2a.protocol,
+        base_path=a2a.base_path,
+        skills={skill.id: skill for skill in a2a.skills},
+        target=target,
+        forwards=frozenset((forward.target_namespace, forward.target_agent) for forward in forwards),
+        enforce_modes=a2a.enforce_modes,
+        answer_limit=float((serving and serving.timeout_seconds) or DEFAULT_TIMEOUT),
+        container_path=a2a.container.path if a2a.container else "",
+        container_card_path=a2a.container.card_path if a2a.container else "",
+        container_version=a2a.container.version if a2a.container else "auto",
+        streams=cards.capabilities(a2a).streaming,
+        running=a2a.max_concurrent_tasks,
+        once_by_message=a2a.deduplicate_messages,
+    )
+
+
+def connections(agent: LambdaAgent) -> int | None:
+    """How many calls the agent's pods take at once: containerConcurrency of each, times as many as there may be.
+
+    None where one of the two has no limit.
+    """
+    serving, scaling = agent.spec.serving, agent.spec.scaling
+    each = serving.container_concurrency if serving else None
+    return min(each * scaling.max_replicas, MOST_CONNECTIONS) if each and scaling else None
+
+
+def timeout(skill: Skill | None) -> float:
+    return float(skill.invoke.timeout_seconds) if skill is not None and skill.invoke is not None else DEFAULT_TIMEOUT

@@ -1,0 +1,60 @@
+"""One event to one container, once: what came of it, and the events that the container answered with."""
+
+from dataclasses import dataclass
+
+from lambdaagent.containers import requests
+from lambdaagent.events import http
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.errors import EventError
+from lambdaagent.events.retry import ATTEMPTED, Verdict, judge, retry_after
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.errors import BadTargetError, UndecodableError, UpstreamError
+from lambdaagent.httpclient.wire import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """`status` is None where there was no answer; `reason` says what is wrong, for a dead letter."""
+
+    verdict: Verdict
+    status: int | None = None
+    reason: str = ""
+    retry_after: float | None = None
+    attempted: bool = True  # False: there was no answer, or a gateway says that it did not call the agent
+    replies: tuple[Event, ...] = ()
+    bad_reply: bool = False
+
+
+async def deliver(
+    client: Client, target: Target, event: Event, *, timeout: float, now: float, path: str = "/"
+) -> Delivered:
+    """Never raises for what the container does. `now` is the time that a Retry-After date is counted from."""
+    call = requests.for_event(event)
+    try:
+        response = await client.request(
+            target, path=path, headers=call.headers, body=call.body, first_byte=timeout, total=timeout
+        )
+        headers = {name.lower(): value for name, value in response.headers}
+        verdict, is_event = judge(response.status), http.mode(headers) is not None
+        async with response:
+            if verdict is Verdict.DELIVERED and is_event:
+                body = await response.read(limit=client.limits.body_bytes)
+            else:
+                await response.discard(limit=client.limits.body_bytes)
+    except UndecodableError:
+        # The container has the event; only its own is lost.
+        return Delivered(verdict, response.status, bad_reply=True)
+    except UpstreamError as error:
+        return Delivered(Verdict.AGAIN, reason=str(error), attempted=False)
+    except BadTargetError as error:
+        return Delivered(Verdict.REFUSED, reason=str(error))
+    if verdict is not Verdict.DELIVERED:
+        wait = retry_after(headers, now=now)
+        attempted = headers.get(ATTEMPTED.lower()) != "no"
+        return Delivered(verdict, response.status, f"the agent answered {response.status}", wait, attempted)
+    if not is_event:
+        return Delivered(verdict, response.status)
+    try:
+        return Delivered(verdict, response.status, replies=tuple(http.read(headers, body)))
+    except EventError:
+        return Delivered(verdict, response.status, bad_reply=True)

@@ -1,0 +1,43 @@
+"""An event to whoever must confirm it: a Broker's ingress, a sidecar's sink, the gateway."""
+
+from lambdaagent.errors import PermanentError, TemporaryError
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.http import binary
+from lambdaagent.events.retry import Verdict, judge
+from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.errors import BadTargetError, UpstreamError
+from lambdaagent.httpclient.wire import Target
+
+_TIMEOUT = 30.0
+
+
+class NotAcceptedError(TemporaryError):
+    """Nobody confirmed the event; the sender may try again."""
+
+
+class RefusedError(PermanentError):
+    """It will not be taken as it is."""
+
+
+async def post(client: Client, target: Target, event: Event, *, path: str, title: str) -> Response:
+    """The answer of whoever confirmed the event, read. Errors say with `title` who did not.
+
+    Raises NotAcceptedError, RefusedError.
+    """
+    headers, body = binary(event)
+    try:
+        response = await client.request(
+            target, path=path, headers=headers, body=body, first_byte=_TIMEOUT, total=_TIMEOUT
+        )
+        async with response:
+            await response.discard(limit=64 * 1024)
+    except UpstreamError as error:
+        raise NotAcceptedError(f"{title} cannot be reached: {error}") from error
+    except BadTargetError as error:
+        raise RefusedError(f"the event cannot be sent to {title}: {error}") from error
+    match judge(response.status):
+        case Verdict.DELIVERED:
+            return response
+        case Verdict.AGAIN:
+            raise NotAcceptedError(f"{title} answered {response.status}")
+    raise RefusedError(f"{title} refused the event with {response.status}")

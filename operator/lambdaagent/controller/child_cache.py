@@ -1,0 +1,173 @@
+"""What the cluster holds of our children: one watch per kind (and namespace, where not all are ours), indexed by owner.
+
+Lookups never wait. A child that is not in a cache may still exist (the cache is behind, or a label is missing), so
+whoever is about to create one asks the API server first. Where a kind could not be listed at all, nothing can be said:
+`require` keeps that namespace waiting, and no other.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from lambdaagent.children.base import AgentKey, Object
+from lambdaagent.controller import ownership, strays
+from lambdaagent.controller.own_writes import Echoes
+from lambdaagent.errors import TemporaryError
+from lambdaagent.kube.client import Client
+from lambdaagent.kube.resources import (
+    AUTOSCALER,
+    BROKER,
+    BROKER_CONFIG,
+    DEPLOYMENT,
+    KNATIVE_SERVICE,
+    SERVICE,
+    SERVICE_MONITOR,
+    TRIGGER,
+    Resource,
+    of,
+)
+from lambdaagent.kube.watch import Watcher, followed, most_silent
+
+# Core kinds are watched by label: a cluster holds thousands that are none of our business.
+_MANAGED = "app.kubernetes.io/managed-by in (lambdaagent,knative-lambda-operator)"
+KINDS: tuple[tuple[Resource, str], ...] = (
+    (TRIGGER, ""),
+    (BROKER, ""),
+    (BROKER_CONFIG, ""),
+    (KNATIVE_SERVICE, ""),
+    (SERVICE_MONITOR, _MANAGED),
+    (AUTOSCALER, _MANAGED),
+    (DEPLOYMENT, _MANAGED),
+    (SERVICE, _MANAGED),
+)
+# Every object of these is in its cache.
+WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG, KNATIVE_SERVICE))
+ChildId = tuple[Resource, str, str]  # kind, namespace, name
+
+
+class UnlistedError(TemporaryError):
+    """A kind could not be listed in this namespace, so what the cache lacks may well exist."""
+
+
+@dataclass
+class Caches:
+    client: Client
+    served: frozenset[str]
+    # Called with the agents whose child changed.
+    changed: Callable[[AgentKey], None]
+    # The only ones to look at; empty: all.
+    namespaces: tuple[str, ...] = ()
+    _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
+    _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
+    _echoes: Echoes = field(default_factory=Echoes, init=False)
+    _watchers: list[Watcher] = field(default_factory=list, init=False)
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        return self._objects.get((resource, namespace, name))
+
+    def of_owner(self, uid: str) -> list[Object]:
+        """All objects that have an owner reference to, or the owner label of, this agent."""
+        return [self._objects[child] for child in sorted(self._by_owner.get(uid, ()), key=_order)]
+
+    def owners(self, resource: Resource, namespace: str, name: str) -> list[AgentKey]:
+        """The agents that own an object."""
+        obj = self.get(resource, namespace, name)
+        return [key for key, _ in ownership.owners(obj)] if obj else []
+
+    async def write(self, obj: Object, key: AgentKey, writing: Awaitable[Object]) -> Object:
+        """Awaits the write of an object on behalf of an agent, who is not woken by it, and takes in its answer."""
+        answer, overtaken = await self._echoes.write((_id(obj), key), writing, news=lambda: self.changed(key))
+        if not overtaken:
+            self.put(answer)
+        return answer
+
+    def put(self, obj: Object) -> None:
+        """What an apply answered: newer than the watch, unless the watch was faster."""
+        child = _id(obj)
+        known = self._objects.get(child)
+        if known is None or ownership.newer(obj, known):
+            self._store(child, _slim(obj))
+
+    def drop(self, obj: Object) -> None:
+        child = _id(obj)
+        if (known := self._objects.pop(child, None)) is not None:
+            self._unlink(child, known)
+
+    def followed(self, obj: Object) -> bool:
+        """Whether a watch has this object, and will tell when it goes. It never has one that an admission policy gave
+        another label than the watch selects by."""
+        namespace, name, uid = (obj["metadata"][key] for key in ("namespace", "name", "uid"))
+        known = (each.objects.get((namespace, name)) for each in self._watchers if each.resource == of(obj))
+        return any(found is not None and found["metadata"]["uid"] == uid for found in known)
+
+    def kinds(self) -> Iterator[str]:
+        """The kind of each object that belongs to an agent."""
+        return (child[0].label for child in {child for children in self._by_owner.values() for child in children})
+
+    def require(self, namespace: str) -> None:
+        """Raises UnlistedError until every kind has been listed there."""
+        for watcher in self._watchers:
+            if watcher.namespace in (None, namespace) and not watcher.synced.is_set():
+                raise UnlistedError(str(watcher.error))
+
+    @property
+    def age(self) -> float:
+        """Seconds since the most silent watch gave a sign of life."""
+        return most_silent(self._watchers)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Complete when entered: every watch has listed once, or was refused (`require` tells where)."""
+        self._watchers = [
+            Watcher(self.client, resource, namespace=namespace, labels=labels, keep=_slim)
+            for resource, labels in KINDS
+            if not resource.group or resource.api_version in self.served
+            for namespace in self.namespaces or (None,)
+        ]
+        async with followed({each: self._follow(each) for each in self._watchers}):
+            yield
+
+    async def _follow(self, watcher: Watcher) -> None:
+        async for change in watcher.changes():
+            gone = change.type == "DELETED"
+            concerned = ownership.concerned(None if gone else change.old, change.object)
+            known = self._objects.get(_id(change.object))
+            if gone:
+                self.drop(change.object)
+            elif known and not ownership.newer(change.object, known):
+                continue  # our own write comes back: whoever wrote it has looked at it
+            else:
+                self._store(_id(change.object), change.object)
+            for key in concerned:
+                if not self._echoes.holds((_id(change.object), key), change.object):
+                    self.changed(key)
+
+    def _store(self, child: ChildId, obj: Object) -> None:
+        if (known := self._objects.get(child)) is not None:
+            self._unlink(child, known)
+        self._objects[child] = obj
+        for uid in ownership.claims(obj):
+            self._by_owner.setdefault(uid, set()).add(child)
+
+    def _unlink(self, child: ChildId, obj: Object) -> None:
+        for uid in ownership.claims(obj):
+            children = self._by_owner.get(uid, set())
+            children.discard(child)
+            if not children:
+                self._by_owner.pop(uid, None)
+
+
+def _slim(obj: Object) -> Object:
+    """Without the half of an object that says who wrote which field, unless others wrote into its spec."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    others = strays.entries(obj)
+    return obj | {"metadata": metadata | ({"managedFields": others} if others else {})}
+
+
+def _id(obj: Object) -> ChildId:
+    return of(obj), obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def _order(child: ChildId) -> int:
+    """Triggers before what they lead to: what is deleted first must not receive any more."""
+    return next(index for index, (resource, _) in enumerate(KINDS) if resource == child[0])

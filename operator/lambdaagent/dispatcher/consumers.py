@@ -1,0 +1,324 @@
+"""Makes RabbitMQ what the agents want, and consumes their queues: level-triggered, from whatever is known by then.
+
+Changes are gathered for a moment, so that a thousand agents at the start are one pass. Each pass declares the exchanges
+that differ from the last one, takes away what nobody wants any more, and starts, replaces or ends consumers. What
+somebody deletes the broker makes again, and what RabbitMQ refuses is tried again with the next resync, not in a loop;
+the agent's condition says both, and what a policy of RabbitMQ took out of the agent's queue.
+
+Hazard: another dispatcher may have seen an agent, or a change of one, that this one has not seen yet. To unbind what
+that one bound would lose events that other agents take too, and with its queue those that wait there. So a binding that
+this dispatcher never made itself stays for some seconds; that is decided where nobody can bind in between.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.backoff import Backoff
+from lambdaagent.broker.bindings import Bound, Keep
+from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
+from lambdaagent.broker.protocol import Broker, Handler, Loss
+from lambdaagent.children.base import AgentKey
+from lambdaagent.children.topology import Topology
+from lambdaagent.dispatcher import policies
+from lambdaagent.dispatcher.desired_topology import Exchange, Picture, is_watched, picture
+from lambdaagent.dispatcher.reasons import Reason
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.httpclient.wire import Target
+from lambdaagent.settings import Installation
+from lambdaagent.status.readiness import Readiness
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a consumer is made of: another value means another consumer."""
+
+    topology: Topology
+    target: Target
+
+
+@dataclass
+class Serving:
+    broker: Broker
+    installation: Installation
+    watched: Callable[[str], bool]
+    """Whether all agents of a namespace are known: only then is what nobody wants there taken away."""
+    handler: Callable[[LambdaAgent, Served], Handler]
+    say: Callable[[LambdaAgent, Readiness | None], None]
+    failed: Callable[[str], None]
+    gather: float = 0.1
+    resync: float = 300.0
+    look_every: float = 5.0
+    patience: float = 30.0
+    """Seconds for which RabbitMQ may be away before every agent's condition says so."""
+    losses_said: float = 3600.0
+    """Seconds for which the condition says that a queue was deleted and made again, or that a policy took events."""
+    grace: float = 10.0
+    """Seconds for which a binding that nobody here knows of stays."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
+    standing: bool = field(default=False, init=False)
+    """Whether everything that is wanted was declared at least once."""
+    _agents: dict[AgentKey, tuple[LambdaAgent, Target | None]] = field(default_factory=dict, init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _unreadable: set[AgentKey] = field(default_factory=set, init=False)
+    _declared: dict[str, Exchange] = field(default_factory=dict, init=False)
+    _refused: dict[str, str] = field(default_factory=dict, init=False)  # by exchange or queue
+    _wanted: Picture | None = field(default=None, init=False)
+    _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
+    _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _known_others: bool = field(default=False, init=False)
+    # Queues of agents that were removed, until a pass took them away: another agent may get the name.
+    _gone: set[str] = field(default_factory=set, init=False)
+    _made: dict[str, frozenset[Bound]] = field(default_factory=dict, init=False)  # by exchange, the last time
+    # By exchange, when a binding that nobody here knows of was first met.
+    _strangers: dict[str, dict[Bound, float]] = field(default_factory=dict, init=False)
+    _again: dict[str, float] = field(default_factory=dict, init=False)  # by exchange, when they are old enough there
+    _away: str = field(default="", init=False)  # why RabbitMQ is
+    _lost: dict[str, Loss] = field(default_factory=dict, init=False)
+    _died: policies.Recent = field(default_factory=dict, init=False)
+
+    def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
+        """`target` is None while the agent has no address: its events wait."""
+        self._agents[agent.namespace, agent.name] = agent, target
+        self._gone.discard(naming.queue(agent.namespace, agent.name))
+        self._unreadable.discard((agent.namespace, agent.name))
+        self._changed.set()
+
+    def unreadable(self, key: AgentKey) -> None:
+        """What it has stays: nobody knows what it wants. One that could be read before is served as it was."""
+        self._unreadable.add(key)
+
+    def remove(self, key: AgentKey) -> None:
+        self._agents.pop(key, None)
+        self._gone.add(naming.queue(*key))
+        if key in self._unreadable:
+            self._unreadable.discard(key)
+            self._declared.clear()  # its bindings, which nobody declared, are to go
+        self._changed.set()
+
+    @property
+    def consumers(self) -> int:
+        return len(self._consumers)
+
+    async def run(self) -> None:
+        """Until cancelled; the consumers may finish what they began."""
+        failures = 0
+        looking = asyncio.create_task(self._look(), name="look after RabbitMQ")
+        try:
+            while True:
+                self._changed.clear()
+                try:
+                    await self._pass()
+                    failures = 0
+                except LambdaAgentError as problem:
+                    failures += 1
+                    self.failed("topology")
+                    log.warning("topology.not_made", problem=str(problem))
+                if failures:
+                    await self._wait(self.backoff.delay(failures))
+                elif self._again:
+                    await self._wait(min(self.resync, self._until_again()), doubt=False)
+                else:
+                    await self._wait(self.resync)
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
+            for key in list(self._consumers):
+                self._end(key)
+            if self._ending:
+                await asyncio.wait(self._ending)
+
+    async def _look(self) -> None:
+        """Says of all agents that RabbitMQ is away, lost or dead-lettered something of theirs, and takes it back.
+
+        A restart passes unsaid.
+        """
+        missed = 0.0
+        while True:
+            await self.sleep(self.look_every)
+            missed = 0.0 if self.broker.ready else missed + self.look_every
+            away = (self.broker.problem or "it takes no events") if missed >= self.patience else ""
+            if bool(away) is not bool(self._away):
+                log.warning("rabbitmq.away" if away else "rabbitmq.back", agents=len(self._agents), problem=away)
+            lost = self._recent_losses()
+            died = policies.recent(self.broker.deaths, since=self.now() - self.losses_said)
+            if (away, lost, died) != (self._away, self._lost, self._died):
+                self._away, self._lost, self._died = away, lost, died
+                self._say()
+
+    def _recent_losses(self) -> dict[str, Loss]:
+        since = self.now() - self.losses_said
+        return {name: loss for name, loss in self.broker.losses.items() if loss.problem or loss.at >= since}
+
+    async def _wait(self, seconds: float, *, doubt: bool = True) -> None:
+        """For a change. Where none came in time, what stands is looked at anew, if it is to be doubted."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            if doubt:
+                self.broker.doubt()
+                self._declared.clear()
+            return
+        await asyncio.sleep(self.gather)
+
+    def _until_again(self) -> float:
+        return max(self.gather, min(self._again.values()) - self.monotonic())
+
+    async def _pass(self) -> None:
+        wanted, left = picture([agent for agent, _ in self._agents.values()], self.installation), set(self._gone)
+        for exchange in [name for name, at in self._again.items() if at <= self.monotonic()]:
+            del self._again[exchange]
+            if exchange in wanted.exchanges:
+                self._declared.pop(exchange, None)
+        stale = await self._declare(wanted.exchanges)
+        gone = self._declared.keys() - wanted.exchanges.keys()
+        if not self._known_others:
+            gone |= {name for name in await self.broker.exchanges() if is_watched(name, self.watched)}
+        doubtful = {namespace for namespace, _ in self._unreadable - self._agents.keys()}
+        all_judged = True
+        for exchange in sorted(gone - wanted.exchanges.keys()):
+            if naming.broker_of_exchange(exchange)[0] in doubtful:
+                continue
+            queues = await self.broker.remove_exchange(exchange, keep=self._keep(exchange))
+            if queues is None:
+                all_judged = False
+                continue
+            stale |= queues
+            for known in (self._declared, self._made, self._strangers):
+                known.pop(exchange, None)
+        self._known_others = all_judged
+        await self._consume(wanted)
+        for queue in sorted(stale - wanted.queues - self._kept()):
+            log.info("queue.removed", queue=queue)
+            await self.broker.remove_queue(queue)
+        self._gone -= left - wanted.queues
+        self.standing = True
+        self._wanted = wanted
+        self._say()
+
+    def _keep(self, exchange: str) -> Keep:
+        made = self._made.get(exchange, frozenset())
+
+        def keep(others: Collection[Bound]) -> set[Bound]:
+            """Of the bindings that this dispatcher does not want: those of whom it knows too little."""
+            unreadable, now, met = self._kept(), self.monotonic(), self._strangers.get(exchange, {})
+            found = {each for each in others if each[0] in unreadable}
+            strangers = {each for each in others if each not in made and each[0] not in self._gone} - found
+            # Who left and came again is a stranger anew.
+            self._strangers[exchange] = {each: met.get(each, now) for each in strangers}
+            young = self._young(exchange)
+            if young:
+                self._again[exchange] = min(young.values()) + self.grace
+            return found | young.keys()
+
+        return keep
+
+    def _young(self, exchange: str) -> dict[Bound, float]:
+        now = self.monotonic()
+        return {each: met for each, met in self._strangers.get(exchange, {}).items() if now < met + self.grace}
+
+    def _say(self) -> None:
+        if self._wanted is None:
+            return
+        for key, (agent, target) in self._agents.items():
+            self.say(agent, self._readiness(key, self._wanted.agents.get(key), bound=target is not None))
+
+    def _kept(self) -> frozenset[str]:
+        return frozenset(naming.queue(*key) for key in self._unreadable - self._agents.keys())
+
+    async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
+        """The queues that lost their bindings. Raises TemporaryError; what was refused for good is noted."""
+        stale: set[str] = set()
+        for name, exchange in wanted.items():
+            if self._declared.get(name) == exchange:
+                continue
+            for known in (name, *exchange.queues):
+                self._refused.pop(known, None)
+            try:
+                stale |= await self.broker.declare(
+                    exchange=name,
+                    queues=exchange.queues,
+                    forwards=exchange.forwards,
+                    keep=self._keep(name),
+                    dead_letters=exchange.dead_letters,
+                )
+            except RefusedQueuesError as problem:
+                self._refused |= problem.refused
+                stale |= problem.stale
+            except TopologyError as problem:
+                self._refused[name] = str(problem)
+            self._declared[name] = exchange
+            self._made[name] = exchange.bound()
+            self._strangers[name] = self._young(name)  # the others were unbound
+        return stale
+
+    async def _consume(self, wanted: Picture) -> None:
+        serve: dict[AgentKey, Served] = {}
+        for key, topology in wanted.agents.items():
+            target = self._agents[key][1]
+            if target is not None and topology.queue not in self._refused and topology.exchange not in self._refused:
+                serve[key] = Served(topology, target)
+        ended = [key for key, (served, task) in self._consumers.items() if serve.get(key) != served or task.done()]
+        for key in ended:
+            self._end(key)
+        for key, served in serve.items():
+            if key not in self._consumers:
+                agent = self._agents[key][0]
+                task = asyncio.create_task(self._attend(agent, served), name=f"agent {agent.key}")
+                self._consumers[key] = served, task
+
+    async def _attend(self, agent: LambdaAgent, served: Served) -> None:
+        topology = served.topology
+        async with self.broker.consume(
+            topology.queue,
+            parallelism=topology.parallelism,
+            handler=self.handler(agent, served),
+            dead_letters=topology.dead_letters,
+        ):
+            await asyncio.Event().wait()
+
+    def _end(self, key: AgentKey) -> None:
+        """It may finish what it began, and nobody waits for that: its successor stands by on the queue meanwhile."""
+        _, task = self._consumers.pop(key)
+        task.cancel()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _readiness(self, key: AgentKey, topology: Topology | None, *, bound: bool) -> Readiness | None:
+        if topology is None:
+            return None
+        if self._away:
+            return _readiness(Reason.UNAVAILABLE, f"RabbitMQ takes no events: {self._away}")
+        for name in (topology.exchange, topology.queue):
+            if (problem := self._refused.get(name)) is not None:
+                return _readiness(Reason.REFUSED, problem)
+        of_it = (topology.exchange, topology.queue, topology.dead_letters)
+        lost = {name: self._lost[name] for name in of_it if name in self._lost}
+        for name, loss in lost.items():
+            if loss.problem:
+                return _readiness(Reason.MISSING, f"somebody deleted {name} on RabbitMQ: {loss.problem}")
+        waiting = "" if bound else "; its events wait there until the agent has an address"
+        reason, said = Reason.READY, [f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"]
+        if died := policies.said(topology, namespace=key[0], name=key[1], told=self._died):
+            reason = Reason.DEAD_LETTERED
+            said.append(died)
+        if lost:
+            at = policies.moment(max(loss.at for loss in lost.values()))
+            reason = Reason.MADE_AGAIN
+            said.append(f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost")
+        return _readiness(reason, "; ".join(said))
+
+
+def _readiness(reason: Reason, message: str) -> Readiness:
+    return Readiness("True" if reason.holds else "False", reason.value, message)

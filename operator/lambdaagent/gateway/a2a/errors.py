@@ -1,0 +1,60 @@
+"""Why an A2A call failed, in the protocol's words, whatever was raised; the bindings put it into their form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from aiohttp import web
+
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.errors import TemporaryError
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http.bodies import BrokenError
+from lambdaagent.gateway.http.problems import CODINGS, RETRY_AFTER
+from lambdaagent.gateway.services import SERVICES, WHY
+from lambdaagent.httpclient.codings import UnknownCodingError
+from lambdaagent.tasks.errors import EngineBusyError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`again` is the HTTP status, in both bindings, of what the client should simply send again; 0: it should not."""
+
+    error: A2AError
+    again: int = 0
+    about: Mapping[str, str] = field(default_factory=dict)  # headers that only this failure has
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**self.about, **(RETRY_AFTER if self.again else {})}
+
+    @property
+    def status(self) -> str:
+        """google.rpc.Code where it is not the error's own."""
+        return {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(self.again, "")
+
+
+def of(request: web.Request, entry: Entry, error: Exception) -> Failure:
+    """Raises what is not the protocol's to answer: 413, 405, and a client that went away."""
+    failure = _of(request, entry, error)
+    request[WHY] = str(failure.error)
+    return failure
+
+
+def _of(request: web.Request, entry: Entry, error: Exception) -> Failure:
+    if isinstance(error, A2AError):
+        return Failure(error)
+    if isinstance(error, BrokenError):
+        return Failure(A2AError(Problem.PARSE, f"The request cannot be read: {error}."), about={"Connection": "close"})
+    if isinstance(error, UnknownCodingError):
+        return Failure(A2AError(Problem.CONTENT_TYPE, f"The request cannot be read: {error}."), about=CODINGS)
+    if isinstance(error, TemporaryError):
+        again = 429 if isinstance(error, EngineBusyError) else 503
+        return Failure(A2AError(Problem.INTERNAL, f"This cannot be done now: {error}."), again=again)
+    if isinstance(error, (web.HTTPException, ConnectionError)):
+        raise error
+    request.app[SERVICES].metrics.error("a2a")
+    log.error("a2a.crashed", agent=entry.agent.key, exc_info=error)
+    return Failure(A2AError(Problem.INTERNAL))

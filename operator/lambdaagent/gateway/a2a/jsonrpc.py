@@ -1,0 +1,75 @@
+"""The A2A JSON-RPC endpoint: 1.0 and 0.3 by method name, errors in the protocol's own form.
+
+JSON-RPC errors are HTTP 200 (facts 1.2); only what a client should simply send again is a 429 or 503 with the same
+body, so that proxies and HTTP clients see it too.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from aiohttp import web
+
+from lambdaagent.a2a import dialects, jsonrpc
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.jsonrpc import Request, RequestError
+from lambdaagent.a2a.versions import Version
+from lambdaagent.gateway.a2a import body_text, errors
+from lambdaagent.gateway.a2a.errors import Failure
+from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, Call, prepare
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import methods, sse
+from lambdaagent.gateway.services import ROUTE, SERVICES, WHY
+from lambdaagent.tasks.requests import NOTHING_YET
+
+_JSON = "application/json"
+
+
+async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
+    methods.require(request, "POST")
+    asked: Request | None = None
+    try:
+        # Before the body is parsed: it is then not JSON, and the client is to learn why (facts 2.4).
+        if "Content-Type" in request.headers and request.content_type != _JSON:
+            message = f"The content type {request.content_type[:100]!r} is not supported; send {_JSON}."
+            raise A2AError(Problem.CONTENT_TYPE, message)
+        asked = jsonrpc.parse(await body_text.json(request))
+        call = prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
+        run = UNARY.get(asked.operation)
+        if run is not None:
+            return web.Response(body=jsonrpc.result(asked.id, await run(call)), content_type=_JSON)
+        request[ROUTE] = "a2a-stream"
+        return await _stream(request, call, asked.id)
+    except RequestError as error:
+        request[WHY] = str(error)
+        return _answer(error.id, Failure(error))
+    except Exception as error:  # the root of the call
+        failure = errors.of(request, entry, error)
+        if asked is not None and _wants_events(request, asked) and not failure.again:
+            return sse.single(request, jsonrpc.error(asked.id, failure.error))
+        return _answer(asked.id if asked is not None else None, failure)
+
+
+async def _stream(request: web.Request, call: Call, id_: jsonrpc.Id) -> web.StreamResponse:
+    async def frames() -> AsyncGenerator[bytes, None]:
+        async with aclosing(STREAMED[call.operation](call)) as events:
+            async for event in events:
+                if event is NOTHING_YET:
+                    yield sse.NOTHING
+                else:
+                    yield sse.frame(jsonrpc.result(id_, call.event(event)), id_=event.id)
+
+    def broken(error: Exception) -> bytes:
+        return sse.frame(jsonrpc.error(id_, errors.of(request, call.entry, error).error))
+
+    return await sse.write(request, frames(), streams=request.app[SERVICES].streams, broken=broken)
+
+
+def _wants_events(request: web.Request, asked: Request) -> bool:
+    """0.3's clients take nothing but events as the answer to a streaming method, errors included (facts 2.10)."""
+    accepted = request.headers.get("Accept", "")
+    return asked.version is Version.V03 and asked.operation.streamed and sse.CONTENT_TYPE in accepted
+
+
+def _answer(id_: jsonrpc.Id, failure: Failure) -> web.Response:
+    body = jsonrpc.error(id_, failure.error)
+    return web.Response(status=failure.again or 200, body=body, content_type=_JSON, headers=failure.headers)

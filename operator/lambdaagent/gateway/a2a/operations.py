@@ -1,0 +1,168 @@
+"""What A2A's operations do, once for both bindings: parameters in, the answer in the client's dialect out.
+
+A binding finds the operation and frames what comes of it. Operations of the first table give one answer, those of the
+second a stream of events whose first one may raise instead.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from lambdaagent.a2a import Json, extensions, listing, params, push, versions
+from lambdaagent.a2a.dialects import Dialect
+from lambdaagent.a2a.errors import A2AError, Problem, not_found
+from lambdaagent.a2a.operations import Operation, unsupported
+from lambdaagent.a2a.tasks import answer
+from lambdaagent.a2a.versions import Version
+from lambdaagent.errors import TemporaryError
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import principals
+from lambdaagent.gateway.services import SERVICES
+from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.messages import may_be_message
+from lambdaagent.tasks.requests import Client, StreamEvent
+
+LAST_EVENT_ID = "Last-Event-ID"
+_MESSAGES = (Operation.SEND, Operation.STREAM)
+
+
+class NotReadyError(TemporaryError):
+    """No container to call yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`params` are in the 1.0 form."""
+
+    operation: Operation
+    entry: Entry
+    engine: Engine
+    dialect: Dialect
+    client: Client
+    params: Json
+    last_event_id: str | None = None
+    extensions: tuple[str, ...] = ()  # URIs of those that the client asks for
+
+    def event(self, event: StreamEvent) -> Json:
+        return self.dialect.event(event.event, self.operation is Operation.STREAM)
+
+
+def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Operation, given: Json) -> Call:
+    """Raises A2AError for a version or an operation that the agent does not offer."""
+    said = request.headers.get(versions.HEADER)
+    if said is None and versions.HEADER in request.query_string:
+        said = request.query.get(versions.HEADER)
+    versions.parse(said)
+    versions.require(dialect.version, offered=entry.offered)
+    if (operation.streamed and not entry.callee.streams) or (operation.push and not entry.pushes):
+        raise unsupported(operation)
+    asked: tuple[str, ...] = ()
+    if operation in _MESSAGES:
+        params.require_few_parts(given, most=request.app[SERVICES].max_parts)
+        asked = extensions.asked(request.headers)
+        extensions.require(entry.extensions, asked)
+    reader = dialect.readers.get(operation)
+    return Call(
+        operation=operation,
+        entry=entry,
+        engine=request.app[SERVICES].tasks,
+        dialect=dialect,
+        client=principals.client(request),
+        params=reader(given) if reader is not None else given,
+        last_event_id=request.headers.get(LAST_EVENT_ID) if operation is Operation.SUBSCRIBE else None,
+        extensions=asked,
+    )
+
+
+async def _send(call: Call) -> Json:
+    request = _message(call)
+    task = await call.engine.send(call.entry.callee, request, client=call.client)
+    return call.dialect.sent(answer(task) if may_be_message(request) else {"task": task})
+
+
+def _stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
+    return call.engine.stream(call.entry.callee, _message(call), client=call.client)
+
+
+def _message(call: Call) -> params.Send:
+    streamed = call.operation is Operation.STREAM
+    request = params.send(call.params, wire=call.dialect.version, extensions=call.extensions, streamed=streamed)
+    if request.push is not None and not call.entry.pushes:
+        raise A2AError(Problem.PUSH_NOT_SUPPORTED)
+    if not call.entry.ready:
+        raise NotReadyError(f"the agent {call.entry.agent.key} cannot be called: {call.entry.why_not}")
+    return request
+
+
+async def _get(call: Call) -> Json:
+    return call.dialect.task(await call.engine.get(call.entry.callee, params.get(call.params), client=call.client))
+
+
+async def _list(call: Call) -> Json:
+    query = listing.find(call.params)
+    found = await call.engine.find(call.entry.callee, query, client=call.client)
+    tasks = [call.dialect.task(task) for task in found.tasks]
+    return listing.page(tasks, size=query.page_size, total=found.total, next_token=found.next_token)
+
+
+async def _cancel(call: Call) -> Json:
+    task_id = params.task_id(call.params)
+    return call.dialect.task(await call.engine.cancel(call.entry.callee, task_id, client=call.client))
+
+
+def _subscribe(call: Call) -> AsyncGenerator[StreamEvent, None]:
+    task_id = params.task_id(call.params)
+    return call.engine.subscribe(call.entry.callee, task_id, client=call.client, last_event_id=call.last_event_id)
+
+
+async def _put_push(call: Call) -> Json:
+    config = push.create(call.params)
+    made = await call.engine.put_push(call.entry.callee, config, wire=call.dialect.version, client=call.client)
+    return call.dialect.push(made)
+
+
+async def _get_push(call: Call) -> Json:
+    task_id, push_id = push.reference(call.params, whole=call.dialect.version is not Version.V03)
+    if push_id:
+        return call.dialect.push(await call.engine.get_push(call.entry.callee, task_id, push_id, client=call.client))
+    configs = await call.engine.list_push(call.entry.callee, task_id, client=call.client)
+    if not configs:
+        raise not_found(f"task {task_id[:64]!r} has no push notification configuration.", task_id=task_id)
+    return call.dialect.push(configs[0])
+
+
+async def _list_push(call: Call) -> Any:
+    task_id, _ = push.reference(call.params, whole=False)
+    return call.dialect.pushes(await call.engine.list_push(call.entry.callee, task_id, client=call.client))
+
+
+async def _drop_push(call: Call) -> Any:
+    task_id, push_id = push.reference(call.params)
+    await call.engine.drop_push(call.entry.callee, task_id, push_id, client=call.client)
+    return call.dialect.dropped
+
+
+async def _extended_card(call: Call) -> Json:
+    """No card declares one, so it is unsupported and not merely missing (1.0 section 3.1.11). 0.3 has one error."""
+    if call.dialect.version is Version.V03:
+        raise A2AError(Problem.NO_EXTENDED_CARD)
+    raise unsupported(call.operation)
+
+
+UNARY: Mapping[Operation, Callable[[Call], Awaitable[Any]]] = {
+    Operation.SEND: _send,
+    Operation.GET: _get,
+    Operation.LIST: _list,
+    Operation.CANCEL: _cancel,
+    Operation.PUSH_PUT: _put_push,
+    Operation.PUSH_GET: _get_push,
+    Operation.PUSH_LIST: _list_push,
+    Operation.PUSH_DROP: _drop_push,
+    Operation.EXTENDED_CARD: _extended_card,
+}
+STREAMED: Mapping[Operation, Callable[[Call], AsyncGenerator[StreamEvent, None]]] = {
+    Operation.STREAM: _stream,
+    Operation.SUBSCRIBE: _subscribe,
+}

@@ -1,0 +1,1 @@
+"""Discovery: agent cards, the API catalog and the list of agents."""

@@ -1,0 +1,93 @@
+"""Finding agents: cards, the keys of their signatures, the API catalogue (RFC 9727). No pod is woken for any of it."""
+
+from email.utils import parsedate_to_datetime
+
+import orjson
+from aiohttp import web
+
+from lambdaagent.a2a import Json, cards, versions
+from lambdaagent.a2a.errors import A2AError
+from lambdaagent.a2a.signing import JWKS_PATH
+from lambdaagent.a2a.versions import Version
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import methods, urls
+from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.gateway.services import ROUTE, SERVICES
+
+CARD_PATH = "/.well-known/agent-card.json"
+CATALOG_PROFILE = "https://www.rfc-editor.org/info/rfc9727"
+_MAX_AGE = "public, max-age=60"
+_JSON = "application/json"
+
+
+def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None) -> web.Response:
+    methods.require(request, "GET", "HEAD")
+    if not entry.discoverable:
+        raise ProblemError(
+            404, "not-discoverable", f"The agent {entry.agent.key} has no card: discoveryEnabled is false."
+        )
+    if shape is None:
+        shape = cards.choose(_version(request), offered=list(entry.offered))
+    found = entry.card(
+        shape,
+        url=urls.endpoint(request, entry),
+        signer=request.app[SERVICES].signer,
+        jwks_url=urls.base(request) + JWKS_PATH,
+    )
+    headers = {
+        "ETag": found.etag,
+        "Cache-Control": _MAX_AGE,
+        "Last-Modified": entry.last_modified,
+        "Vary": versions.HEADER,
+    }
+    if _fresh(request, etag=found.etag, last_modified=entry.last_modified):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=found.body, content_type=_JSON, headers=headers)
+
+
+async def jwks(request: web.Request) -> web.Response:
+    """The public keys of what the gateway signs (RFC 7517); none where that is nothing."""
+    request[ROUTE] = "jwks"
+    signer = request.app[SERVICES].signer
+    body = orjson.dumps({"keys": [signer.public] if signer is not None else []})
+    return web.Response(body=body, content_type="application/jwk-set+json", headers={"Cache-Control": _MAX_AGE})
+
+
+async def api_catalog(request: web.Request) -> web.Response:
+    request[ROUTE] = "api-catalog"
+    request.app[SERVICES].directory.require_listed()
+    own = f"{urls.base(request)}/.well-known/api-catalog"
+    linkset: list[Json] = [{"anchor": own, "item": []}]
+    for entry in request.app[SERVICES].directory.after(None):
+        if entry.discoverable:
+            url, card_url = urls.endpoint(request, entry), urls.agent(request, entry) + CARD_PATH
+            linkset[0]["item"].append({"href": url})
+            linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": _JSON}]})
+    response = web.Response(body=orjson.dumps({"linkset": linkset}), content_type="application/linkset+json")
+    response.headers["Content-Type"] = f'application/linkset+json; profile="{CATALOG_PROFILE}"'
+    # RFC 9727 section 2: a HEAD tells where the catalogue is.
+    response.headers["Link"] = f'<{own}>; rel="api-catalog"'
+    return response
+
+
+def _version(request: web.Request) -> Version | None:
+    """A card is how a client learns the versions, so one that is unknown here is no error."""
+    try:
+        return versions.parse(request.headers.get(versions.HEADER))
+    except A2AError:
+        return None
+
+
+def _fresh(request: web.Request, *, etag: str, last_modified: str) -> bool:
+    """RFC 9110 13.1: If-None-Match compares weakly and beats If-Modified-Since."""
+    given = request.headers.get("If-None-Match")
+    if given is not None:
+        bare = etag.removeprefix("W/")
+        return given.strip() == "*" or bare in [each.strip().removeprefix("W/") for each in given.split(",")]
+    since = request.headers.get("If-Modified-Since")
+    if since is None:
+        return False
+    try:
+        return parsedate_to_datetime(since) >= parsedate_to_datetime(last_modified)
+    except (ValueError, TypeError):
+        return False

@@ -1,0 +1,155 @@
+"""`/agents`: which agents there are, as pages, or as a stream that goes on with what changes.
+
+The stream begins with everything that matches (`snapshot`, in batches, the last one says so) and then tells of each
+agent that came, changed or went (`upsert`, `remove`). Changes of one agent between two looks are one, so a slow reader
+costs no more than the list of agents; it is not resumed but begun anew.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from aiohttp import web
+
+from lambdaagent.a2a import Json, cards
+from lambdaagent.gateway.directory import Entry, Key
+from lambdaagent.gateway.discovery.cards import CARD_PATH
+from lambdaagent.gateway.http import sse, urls
+from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.services import ROUTE, SERVICES
+
+log = structlog.get_logger(__name__)
+_PAGE, _MAX_PAGE = 100, 1000
+_JSON = "application/json"
+MOST_STREAMS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    namespace: str | None
+    skill: str | None
+    tag: str | None
+    q: str  # folded once: it may be as long as a request line
+
+    @classmethod
+    def of(cls, request: web.Request) -> "Filter":
+        query = request.query
+        return cls(query.get("namespace"), query.get("skill"), query.get("tag"), query.get("q", "").casefold())
+
+    def takes(self, entry: Entry) -> bool:
+        skills = entry.callee.skills.values()
+        if not entry.discoverable or (self.namespace and entry.agent.namespace != self.namespace):
+            return False
+        if self.skill and self.skill not in entry.callee.skills:
+            return False
+        if self.tag and not any(self.tag in each.tags for each in skills):
+            return False
+        if not self.q:
+            return True
+        texts = [entry.agent.name, cards.description(entry.agent)]
+        texts += [text for each in skills for text in (each.id, each.name, each.description, *each.tags)]
+        return any(self.q in text.casefold() for text in texts)
+
+
+async def agents(request: web.Request) -> web.StreamResponse:
+    request.app[SERVICES].directory.require_listed(request.query.get("namespace"))
+    if sse.CONTENT_TYPE in request.headers.get("Accept", ""):
+        request[ROUTE] = "agents-stream"
+        return await _follow(request)
+    request[ROUTE] = "agents"
+    return _page(request)
+
+
+def _page(request: web.Request) -> web.Response:
+    size = _page_size(request.query.get("pageSize"))
+    wanted = Filter.of(request)
+    shown: list[Json] = []
+    token = ""
+    last: Key | None = None
+    for entry in request.app[SERVICES].directory.after(_page_key(request.query.get("pageToken"))):
+        if not wanted.takes(entry):
+            continue
+        if len(shown) == size and last is not None:
+            token = _token(last)
+            break
+        shown.append(_listed(request, entry))
+        last = entry.key
+    return web.Response(body=orjson.dumps({"agents": shown, "nextPageToken": token}), content_type=_JSON)
+
+
+async def _follow(request: web.Request) -> web.StreamResponse:
+    streams = request.app[SERVICES].streams
+    if streams.open >= MOST_STREAMS:
+        raise ProblemError(503, "too-many-streams", "Too many streams are open here.", headers=RETRY_AFTER)
+
+    def broken(error: Exception) -> bytes:
+        request.app[SERVICES].metrics.error("agents-stream")
+        log.error("agents.stream_crashed", exc_info=error)
+        return sse.frame(b"{}", event="error")
+
+    return await sse.write(request, _changes(request), streams=streams, broken=broken)
+
+
+async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:
+    directory, wanted = request.app[SERVICES].directory, Filter.of(request)
+    told: dict[Key, int] = {}
+    with directory.watch() as changes:
+        batch: list[Json] = []
+        for entry in directory.after(None):
+            if not wanted.takes(entry):
+                continue
+            batch.append(_listed(request, entry))
+            told[entry.key] = hash(orjson.dumps(batch[-1]))
+            if len(batch) == _PAGE:
+                yield sse.frame(orjson.dumps({"agents": batch, "last": False}), event="snapshot")
+                batch = []
+        yield sse.frame(orjson.dumps({"agents": batch, "last": True}), event="snapshot")
+        while True:
+            for key in await changes.next():
+                found = directory.get(*key)
+                if found is not None and wanted.takes(found):
+                    body = orjson.dumps(_listed(request, found))
+                    # A resource changes more often than what is shown of it.
+                    if told.get(key) != hash(body):
+                        told[key] = hash(body)
+                        yield sse.frame(body, event="upsert")
+                elif told.pop(key, None) is not None:
+                    yield sse.frame(orjson.dumps({"namespace": key[0], "name": key[1]}), event="remove")
+
+
+def _listed(request: web.Request, entry: Entry) -> Json:
+    skills = entry.callee.skills.values()
+    return {
+        "namespace": entry.agent.namespace,
+        "name": entry.agent.name,
+        "description": cards.description(entry.agent),
+        "ready": entry.ready,
+        "url": urls.endpoint(request, entry),
+        "cardUrl": urls.agent(request, entry) + CARD_PATH,
+        "skills": [{"id": skill.id, "name": skill.name, "description": skill.description} for skill in skills],
+        "tags": sorted({tag for skill in skills for tag in skill.tags}),
+    }
+
+
+def _page_size(given: str | None) -> int:
+    if given is None:
+        return _PAGE
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= _MAX_PAGE):
+        raise ProblemError(400, "bad-page", f"pageSize must be a number from 1 to {_MAX_PAGE}.")
+    return int(given)
+
+
+def _page_key(given: str | None) -> Key | None:
+    if not given:
+        return None
+    try:
+        namespace, name = urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode().split("/")
+    except ValueError:
+        raise ProblemError(400, "bad-page", "pageToken is not one that this gateway gave.") from None
+    return namespace, name
+
+
+def _token(key: Key) -> str:
+    return urlsafe_b64encode("/".join(key).encode()).decode().rstrip("=")

@@ -1,0 +1,191 @@
+"""Events out: a Trigger's delivery to an agent's container, and the sink for what nobody could take.
+
+The senders are brokers. Theirs is: 2xx and other 4xx are the end of an event, 5xx and 429 mean again (facts on
+Knative, section 6). So an event that cannot ever be delivered is buried here and answered 202, and only what may work
+later is a 503. Never a 400: the broker would drop the event without a word.
+"""
+
+from math import ceil
+
+from aiohttp import web
+
+from lambdaagent.api.a2a import Skill
+from lambdaagent.children.calling import AGENT, correlated, undelivered
+from lambdaagent.containers.call import NotTakenError
+from lambdaagent.containers.callee import DEFAULT_TIMEOUT
+from lambdaagent.containers.deliver_event import deliver
+from lambdaagent.errors import PermanentError, TemporaryError
+from lambdaagent.events.capability import Use
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.dead_letter_headers import NO_ANSWER
+from lambdaagent.events.errors import EventError
+from lambdaagent.events.event_urls import agent_of, hide
+from lambdaagent.events.retry import ATTEMPTED, Verdict, number
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.events import capabilities, ingress
+from lambdaagent.gateway.http import bodies, problems
+from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.services import ROUTE, SERVICES, Services
+from lambdaagent.httpclient.codings import UnknownCodingError
+from lambdaagent.store.records import DeadLetter
+from lambdaagent.tasks.active_task import Outcome
+
+_ATTRIBUTES, _VALUE = 64, 4096  # kept of a letter that is no event
+
+
+async def to_agent(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-to"
+    services = request.app[SERVICES]
+    namespace, agent = request.match_info["namespace"], request.match_info["agent"]
+    capabilities.require(request, use=Use.TO, agent=agent)
+    entry = services.directory.get(namespace, agent)
+    if entry is None:
+        raise ProblemError(
+            503, "unknown-agent", f"There is no agent {agent!r} in {namespace!r} now.", headers=RETRY_AFTER
+        )
+    if not entry.ready:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    events = await _events(request, services, agent=agent)
+    for event in events:
+        skill = entry.calls.skill(event)
+        if skill is None or await _call(services, entry, event, skill) is Outcome.FOREIGN:
+            await _deliver(services, entry, event)
+    return web.Response(status=202)
+
+
+async def dead_letters(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-dead-letters"
+    services = request.app[SERVICES]
+    capabilities.require(request, use=Use.DEAD_LETTERS, agent="")
+    events = await _events(request, services, agent="")
+    for event in events:
+        namespace, code = request.match_info["namespace"], event.extensions.get("knativeerrorcode")
+        where = str(event.extensions.get("knativeerrordest", ""))
+        reason = f"not delivered to {hide(where)} (last answer: {code})" if where else "not delivered"
+        owner, _, agent = agent_of(where).partition("/")
+        # The letter first: it is the task's that can be told again.
+        await _bury(
+            services,
+            event,
+            namespace=namespace,
+            agent=agent if owner == namespace else "",
+            reason=reason,
+            code=number(code, otherwise=NO_ANSWER),
+            destination=where,
+        )
+        if (told := undelivered(event, reason)) is not None:
+            await services.tasks.advance(told, namespace=namespace, agent=str(event.extensions[AGENT]))
+    return web.Response(status=202)
+
+
+async def _events(request: web.Request, services: Services, *, agent: str) -> list[Event]:
+    """What was delivered; nothing where it cannot be read: that is buried as it came."""
+    sent = await bodies.as_sent(request)
+    try:
+        return await ingress.parse(request, await bodies.decoded(request, sent))
+    except (EventError, UnknownCodingError, bodies.BrokenError) as error:
+        reason = str(error)
+    except web.HTTPRequestEntityTooLarge:
+        reason = f"the decoded body is over the limit of {services.max_body} bytes"
+    await _bury_raw(request, services, sent, agent=agent, reason=reason)
+    return []
+
+
+async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> Outcome:
+    """A call of a skill that travelled as an event: what comes of it is the task's. FOREIGN: it is no call."""
+    try:
+        outcome = await services.tasks.take(event, callee=entry.callee, skill=skill)
+    except NotTakenError as error:
+        services.metrics.ingress("retried")
+        headers = {"Retry-After": str(ceil(error.after))} if error.after else RETRY_AFTER
+        raise ProblemError(503, "not-delivered", f"The call was not taken: {error}.", headers=headers) from error
+    except TemporaryError as error:
+        services.metrics.ingress("not-attempted")
+        headers = RETRY_AFTER | {ATTEMPTED: "no"}
+        raise ProblemError(503, "not-attempted", f"The call cannot be made now: {error}.", headers=headers) from error
+    except PermanentError as error:
+        namespace, name = entry.key
+        await _bury(services, event, namespace=namespace, agent=name, reason=str(error))
+        return Outcome.ENDED
+    if outcome is not Outcome.FOREIGN:
+        services.metrics.ingress("called" if outcome is Outcome.ADVANCED else "called-before")
+    return outcome
+
+
+async def _deliver(services: Services, entry: Entry, event: Event) -> None:
+    """Returns once the event is delivered or buried; raises ProblemError where it is worth another try."""
+    namespace, name = entry.key
+    if entry.callee.target is None:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    done = await deliver(services.client, entry.callee.target, event, timeout=DEFAULT_TIMEOUT, now=services.clock.now())
+    match done.verdict:
+        case Verdict.AGAIN:
+            services.metrics.ingress("retried")
+            headers = {"Retry-After": str(ceil(done.retry_after))} if done.retry_after else RETRY_AFTER
+            raise ProblemError(503, "not-delivered", f"The event was not delivered: {done.reason}.", headers=headers)
+        case Verdict.REFUSED:
+            await _bury(
+                services,
+                event,
+                namespace=namespace,
+                agent=name,
+                reason=done.reason,
+                code=NO_ANSWER if done.status is None else done.status,
+                destination=str(entry.callee.target),
+                attempts=1,
+            )
+            return
+    services.metrics.ingress("delivered")
+    if done.bad_reply:
+        services.metrics.ingress("bad-reply")
+    # An event in the answer is the agent's own, as if it had come through its K_SINK.
+    replies = [correlated(reply, event) for reply in done.replies]
+    for reply in replies:
+        await services.tasks.advance(reply, namespace=namespace, agent=name)
+    if replies:
+        await ingress.publish(services, replies, exchange=services.exchanges.agent(entry.agent))
+
+
+async def _bury(
+    services: Services,
+    event: Event,
+    *,
+    namespace: str,
+    agent: str,
+    reason: str,
+    code: int = NO_ANSWER,
+    destination: str = "",
+    attempts: int = 0,
+) -> None:
+    letter = DeadLetter(
+        namespace=namespace,
+        agent=agent,
+        reason=reason,
+        received=services.clock.now(),
+        attributes=event.attributes(),
+        data=event.data,
+        code=code,
+        destination=destination,
+        attempts=attempts,
+    )
+    services.metrics.ingress("buried" if await services.letters.bury(letter) else "buried-before")
+
+
+async def _bury_raw(request: web.Request, services: Services, body: bytes, *, agent: str, reason: str) -> None:
+    """What is not even an event: the headers that wanted to make it one, and the bytes."""
+    kept = [(name.lower(), value) for name, value in request.headers.items()]
+    attributes = {
+        name.removeprefix("ce-")[:64]: value.encode("utf-8", "replace").decode()[:_VALUE]
+        for name, value in kept[:_ATTRIBUTES]
+        if name.startswith("ce-") or name in ("content-type", "content-encoding")
+    }
+    letter = DeadLetter(
+        namespace=request.match_info["namespace"],
+        agent=agent,
+        reason=reason,
+        received=services.clock.now(),
+        attributes=attributes,
+        data=body,
+    )
+    await services.letters.bury(letter)
+    services.metrics.ingress("buried")

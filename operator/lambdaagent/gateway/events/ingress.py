@@ -1,0 +1,107 @@
+"""Events in: from anybody to a namespace, from an agent's container, and to one broker.
+
+202 is said after the broker's confirm and never before. An event of an agent that carries a task's id advances the
+task first and is published then, so that a sender which repeats after a failure finds both done once (design
+section 4: store first).
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from lambdaagent.events import http
+from lambdaagent.events.capability import Use
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.events import capabilities
+from lambdaagent.gateway.http import bodies, tracing
+from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
+from lambdaagent.gateway.services import ROUTE, SERVICES, Services
+
+ROUTED = "LambdaAgent-Routed"
+_SLICE = 0.01  # seconds
+_AT_ONCE = 100
+
+
+async def to_namespace(request: web.Request) -> web.Response:
+    request[ROUTE] = "events"
+    services = request.app[SERVICES]
+    exchange = services.exchanges.shared(request.match_info["namespace"])
+    return await accepted(services, await read(request), exchange=exchange, refuse=services.refuse_unrouted)
+
+
+async def to_broker(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-broker"
+    services = request.app[SERVICES]
+    exchange = services.exchanges.broker(request.match_info["namespace"], request.match_info["broker"])
+    return await accepted(services, await read(request), exchange=exchange, refuse=services.refuse_unrouted)
+
+
+async def from_agent(request: web.Request) -> web.Response:
+    request[ROUTE] = "events-from"
+    services = request.app[SERVICES]
+    namespace, agent = request.match_info["namespace"], request.match_info["agent"]
+    capabilities.require(request, use=Use.FROM, agent=agent)
+    entry = services.directory.get(namespace, agent)
+    if entry is None:
+        raise unknown_agent(namespace, agent)
+    return await take(request, entry)
+
+
+async def take(request: web.Request, entry: Entry) -> web.Response:
+    """What this agent sent, whose right to speak for it is established."""
+    services, agent = request.app[SERVICES], entry.agent
+    events = await read(request)
+    for event in events:
+        await services.tasks.advance(event, namespace=agent.namespace, agent=agent.name)
+        await asyncio.sleep(0)
+    return await accepted(services, events, exchange=services.exchanges.agent(agent))
+
+
+async def read(request: web.Request) -> list[Event]:
+    return await parse(request, await bodies.whole(request))
+
+
+async def parse(request: web.Request, body: bytes) -> list[Event]:
+    """A large batch is read in slices, between which other requests are served. Raises EventError."""
+    events: list[Event] = []
+    began = time.perf_counter()
+    for event in http.read_each(request.headers, body, most=request.app[SERVICES].max_batch):
+        events.append(tracing.traced(event, request))
+        if time.perf_counter() - began > _SLICE:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+    return events
+
+
+async def accepted(services: Services, events: Sequence[Event], *, exchange: str, refuse: bool = False) -> web.Response:
+    """All or an error: a batch that is sent again repeats some, and delivery is at least once anyway."""
+    routed = await publish(services, events, exchange=exchange)
+    if refuse and not routed:
+        services.directory.require_listed()
+        types = sorted({event.type[:200] for event in events})[:5]
+        detail = f"No agent takes events of type {', '.join(types)}; see who subscribes to what, or send another type."
+        raise ProblemError(404, "unrouted", detail)
+    return web.Response(status=202, headers={ROUTED: str(routed)})
+
+
+async def publish(services: Services, events: Sequence[Event], *, exchange: str) -> int:
+    if len(events) == 1:
+        routed = int(await services.publisher.publish(events[0], exchange=exchange))
+    else:
+        # Every confirm is awaited, and then the first failure told: none is left running behind the answer.
+        routed = 0
+        for first in range(0, len(events), _AT_ONCE):
+            outcomes = await asyncio.gather(
+                *(services.publisher.publish(event, exchange=exchange) for event in events[first : first + _AT_ONCE]),
+                return_exceptions=True,
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            routed += sum(1 for outcome in outcomes if outcome)
+    services.metrics.ingress("routed", routed)
+    services.metrics.ingress("unrouted", len(events) - routed)
+    return routed

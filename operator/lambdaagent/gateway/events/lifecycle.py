@@ -1,0 +1,120 @@
+"""CloudEvents about tasks' lives, on the Broker of the agent, for whoever subscribed to them.
+
+Nobody waits for them: a bounded queue, one after the other, a few attempts each, then it is logged and counted. The id
+is made of the task and its version, so what is told twice is the same event.
+
+Events about states carry no `a2ataskid`: a reply to one must not be taken for the task's own. The one that tells an
+agent of a cancellation does, because the agent knows its work by that id; the task has ended, so nothing advances it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from lambdaagent.backoff import Backoff
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.types import TASK_CANCELED
+from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.store.records import TaskRecord
+
+log = structlog.get_logger(__name__)
+
+TYPE = "io.knative.lambda.lifecycle.task"
+_WAITING, _ATTEMPTS, _LAST_SECONDS = 1000, 5, 3.0
+# Gives the event to the Broker of the agent (namespace, name).
+Publish = Callable[[str, str, Event], Awaitable[object]]
+
+
+def event_of(record: TaskRecord) -> Event:
+    """Of the task's new state."""
+    return _event(record, f"{TYPE}.{record.state.v03}", extensions={})
+
+
+def cancellation(record: TaskRecord) -> Event:
+    """For the agent that works on the task: it may stop."""
+    ids = {"a2ataskid": record.id, "a2acontextid": record.context_id, "a2askillid": record.skill}
+    known = {name: value for name, value in ids.items() if value}
+    return _event(record, TASK_CANCELED, extensions=known)
+
+
+def _event(record: TaskRecord, kind: str, *, extensions: Mapping[str, str]) -> Event:
+    data = {
+        "id": record.id,
+        "contextId": record.context_id,
+        "namespace": record.namespace,
+        "agent": record.agent,
+        "skill": record.skill,
+        "state": str(record.state),
+    }
+    return Event(
+        id=f"{record.id}.{record.version}",
+        source=f"/a2a/{record.namespace}/{record.agent}",
+        type=kind,
+        subject=record.id,
+        time=str(record.task["status"].get("timestamp", "")) or None,
+        datacontenttype="application/json",
+        data=orjson.dumps(data),
+        extensions=extensions,
+    )
+
+
+@dataclass
+class Teller:
+    publish: Publish
+    told: Callable[[str], None]
+    event: Callable[[TaskRecord], Event] = event_of
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=5.0))
+    _waiting: asyncio.Queue[TaskRecord] = field(default_factory=lambda: asyncio.Queue(_WAITING), init=False)
+
+    def tell(self, record: TaskRecord) -> None:
+        """Its state is new."""
+        try:
+            self._waiting.put_nowait(record)
+        except asyncio.QueueFull:
+            self._lost(record, f"{_WAITING} events wait already")
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._work(), name="task events")
+        try:
+            yield
+        finally:
+            rest = asyncio.create_task(self._waiting.join(), name="last task events")
+            await asyncio.wait([rest, task], timeout=_LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for each in (rest, task):
+                each.cancel()
+            await asyncio.wait([rest, task])
+
+    async def _work(self) -> None:
+        while True:
+            record = await self._waiting.get()
+            try:
+                await self._publish(record)
+            except Exception:  # the root of this work: one event must not end the telling
+                log.exception("task event broke", task=record.id)
+                self.told("task-event-lost")
+            finally:
+                self._waiting.task_done()
+
+    async def _publish(self, record: TaskRecord) -> None:
+        problem = ""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self.publish(record.namespace, record.agent, self.event(record))
+            except (LambdaAgentError, ProblemError) as error:
+                problem = str(error)
+            else:
+                self.told("task-event")
+                return
+            if attempt < _ATTEMPTS:
+                await asyncio.sleep(self.backoff.delay(attempt))
+        self._lost(record, problem)
+
+    def _lost(self, record: TaskRecord, problem: str) -> None:
+        log.warning("task event lost", task=record.id, state=record.state, problem=problem)
+        self.told("task-event-lost")

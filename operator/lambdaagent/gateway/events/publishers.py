@@ -1,0 +1,178 @@
+"""Where events go in a cluster: to a Broker's ingress under Knative, to an exchange on plain RabbitMQ.
+
+The addresses of Knative's Brokers come from the agents' status, where the operator wrote what the Brokers report: they
+are never guessed. A Broker confirms (202) also what nobody takes, so what is routed is told from the subscriptions.
+"""
+
+from dataclasses import dataclass, field
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.broker.errors import NoQueueError
+from lambdaagent.broker.protocol import Broker
+from lambdaagent.children.calling import AGENT
+from lambdaagent.containers.post_event import post
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.filters import Interest, interest
+from lambdaagent.gateway.directory import Directory, Entry
+from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
+from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.wire import Target
+
+BrokerKey = tuple[str, str]  # namespace, Broker
+
+
+@dataclass
+class Taking:
+    """What the agents on one Broker take: whole types and sources (None: any), patterns, and calls of their skills.
+
+    What they forward counts as taken: who takes it there is the other Broker's to know. It is in no queue of this one.
+    """
+
+    exact: dict[str, set[str | None]] = field(default_factory=dict)
+    patterned: list[Interest] = field(default_factory=list)
+    called: set[tuple[str, str]] = field(default_factory=set)
+    forwarded: set[str] = field(default_factory=set)
+
+    def add(self, entry: Entry) -> None:
+        agent = entry.agent
+        eventing = agent.spec.eventing
+        subscriptions = [(each.event_type, each.source) for each in eventing.subscriptions] if eventing else []
+        wanted = interest(subscriptions, own=eventing.event_source if eventing and eventing.skip_own else None)
+        if wanted.filtered:
+            self.patterned.append(wanted)
+        else:
+            for kind, sources in wanted.exact.items():
+                self.exact.setdefault(kind, set()).update(sources)
+        for forward in eventing.forwards if eventing else ():
+            self.forwarded.update(forward.event_types)
+        self.called.update((agent.name, kind) for kind in entry.calls.skills)
+
+    def takes(self, event: Event) -> bool:
+        return event.type in self.forwarded or self.queues(event)
+
+    def queues(self, event: Event) -> bool:
+        """Whether a queue of an agent on this Broker is to take it."""
+        sources = self.exact.get(event.type, ())
+        return (
+            None in sources
+            or event.source in sources
+            or (event.extensions.get(AGENT), event.type) in self.called
+            or any(wanted.wants(event) for wanted in self.patterned)
+        )
+
+
+@dataclass
+class Brokers:
+    """The Brokers that agents use; fed with each change of an agent, together with the directory."""
+
+    directory: Directory
+    _stale: bool = field(default=True, init=False)
+    _urls: dict[BrokerKey, str] = field(default_factory=dict, init=False)
+    _taking: dict[BrokerKey, Taking] = field(default_factory=dict, init=False)
+
+    def changed(self) -> None:
+        """The directory did. Rebuilt on the next look only: a list of a thousand agents is a thousand changes."""
+        self._stale = True
+
+    def _refresh(self) -> None:
+        if not self._stale:
+            return
+        self._stale = False
+        self._urls, self._taking = {}, {}
+        for entry in self.directory.after(None):
+            if (key := broker_of(entry.agent)) is None:
+                continue
+            status = entry.agent.status.eventing_status
+            if status and status.broker_url:
+                self._urls[key] = status.broker_url
+            self._taking.setdefault(key, Taking()).add(entry)
+
+    def known(self, key: BrokerKey) -> bool:
+        self._refresh()
+        return key in self._taking
+
+    def names(self, namespace: str) -> list[str]:
+        return sorted(broker for where, broker in self._taking if where == namespace)
+
+    def url(self, key: BrokerKey) -> str | None:
+        self._refresh()
+        return self._urls.get(key)
+
+    def takes(self, key: BrokerKey, event: Event) -> bool:
+        self._refresh()
+        return key in self._taking and self._taking[key].takes(event)
+
+    def taking(self, key: BrokerKey) -> Taking:
+        self._refresh()
+        return self._taking.get(key) or Taking()
+
+
+def broker_of(agent: LambdaAgent) -> BrokerKey | None:
+    """As the operator reported it; None for an agent without eventing."""
+    status = agent.status.eventing_status
+    return (agent.namespace, status.broker_name) if status and status.broker_name else None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerExchanges:
+    """Names the exchange of a Broker; the publishers below turn it into an address."""
+
+    brokers: Brokers
+
+    def shared(self, namespace: str) -> str:
+        return self.broker(namespace, naming.SHARED_BROKER)
+
+    def broker(self, namespace: str, broker: str) -> str:
+        if not self.brokers.known((namespace, broker)):
+            self.brokers.directory.require_listed(namespace)
+            detail = f"No agent takes events on Broker {broker!r} in namespace {namespace!r}."
+            raise ProblemError(404, "unknown-broker", detail, members={"known": self.brokers.names(namespace)})
+        return naming.exchange(namespace, broker)
+
+    def agent(self, agent: LambdaAgent) -> str:
+        key = broker_of(agent)
+        return self.broker(*key) if key else self.shared(agent.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class KnativePublisher:
+    """Posts events to the ingress of a Knative Broker."""
+
+    brokers: Brokers
+    client: Client
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        key = naming.broker_of_exchange(exchange)
+        url = self.brokers.url(key)
+        if url is None:
+            detail = f"Broker {key[1]!r} in namespace {key[0]!r} has no address yet."
+            raise ProblemError(503, "broker-not-ready", detail, headers=RETRY_AFTER)
+        await post(self.client, Target.parse(url), event, path="/", title=f"Broker {'/'.join(key)}")
+        return self.brokers.takes(key, event)
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitMQPublisher:
+    """Gives events to RabbitMQ, and says of them what agents want: a pattern's queue takes everything."""
+
+    brokers: Brokers
+    broker: Broker
+
+    async def publish(self, event: Event, *, exchange: str) -> bool:
+        routed = await self.broker.publish(event, exchange=exchange)
+        return judged(event, routed, self.brokers.taking(naming.broker_of_exchange(exchange)))
+
+
+def judged(event: Event, routed: bool, taking: Taking) -> bool:
+    """Whether an agent gets it, of what the broker says and the agents want. Raises NoQueueError: it is lost now.
+
+    The broker's word is too good where a pattern's queue takes everything, and says of an exchange whose queues or
+    bindings somebody deleted only that nobody is there.
+    """
+    if not routed and taking.queues(event):
+        raise NoQueueError(
+            f"an agent takes events of type {event.type[:200]} and RabbitMQ has no queue bound for it: the dispatcher "
+            f"makes it within seconds; publish it again, and see the agent's condition EventingReady if this stays"
+        )
+    return routed and (not taking.patterned or taking.takes(event))

@@ -1,0 +1,61 @@
+"""Feeds the directory from the API server: a list and a watch for ever, so discovery never wakes a pod."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lambdaagent.api import naming
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.events.publishers import Brokers
+from lambdaagent.kube import reading
+from lambdaagent.kube.watch import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Whether the agents have been listed: until then an agent that is not known here may exist all the same."""
+
+    watchers: Sequence[Watcher]
+
+    def of(self, namespace: str | None) -> bool:
+        """Of None: of all namespaces. A namespace that refuses to be listed must not hold up the others."""
+        if namespace is not None:
+            return all(each.settled.is_set() for each in self.watchers if each.namespace in (None, namespace))
+        return all(each.settled.is_set() for each in self.watchers) and any(
+            each.synced.is_set() for each in self.watchers
+        )
+
+
+async def feed(watcher: Watcher, *, directory: Directory, brokers: Brokers) -> None:
+    """Until cancelled. An agent that this release cannot read is left out, or stays as it last could be read."""
+    async for change in watcher.changes():
+        obj = change.object
+        if change.type == "DELETED":
+            directory.remove(obj["metadata"]["namespace"], obj["metadata"]["name"])
+        else:
+            _take(obj, directory)
+        brokers.changed()
+
+
+def _take(obj: dict[str, Any], directory: Directory) -> None:
+    agent = reading.read(obj)
+    if agent is None:
+        return
+    service = agent.status.service_status
+    # A revision that was ready once goes on serving while a newer one fails.
+    ready = bool(service and (service.ready or service.latest_revision))
+    url = service.url if service else None
+    directory.upsert(agent, url=url, ready=ready, last_modified=_modified(obj))
+
+
+def _modified(obj: dict[str, Any]) -> datetime:
+    """When somebody last wrote what a card is made of: anything but what the dispatcher says."""
+    metadata = obj["metadata"]
+    times = [
+        entry["time"]
+        for entry in metadata.get("managedFields", [])
+        if entry.get("time") and entry.get("manager") != naming.STATUS_OF_DISPATCHER
+    ]
+    text = max(times, default=metadata.get("creationTimestamp"))
+    return datetime.fromisoformat(text) if text else datetime.now(UTC)

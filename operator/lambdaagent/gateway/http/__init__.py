@@ -1,0 +1,1 @@
+"""HTTP plumbing below the protocols: bodies, streams, problem documents, request ids, tracing."""

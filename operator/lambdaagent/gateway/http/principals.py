@@ -1,0 +1,28 @@
+"""Who asks: decided once per request, read by every handler that makes or looks for what belongs to somebody."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.gateway.http import tracing
+from lambdaagent.store.records import ANONYMOUS
+from lambdaagent.tasks.requests import Client
+
+PRINCIPAL = web.RequestKey("principal", str)
+ONCE = "Idempotency-Key"
+_ONCE_LIMIT = 255
+
+
+@web.middleware
+async def principals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Nobody is told apart yet."""
+    request[PRINCIPAL] = ANONYMOUS
+    return await handler(request)
+
+
+def client(request: web.Request) -> Client:
+    """Raises A2AError for a key that no store could keep."""
+    once = request.headers.get(ONCE) or None
+    if once is not None and (len(once) > _ONCE_LIMIT or not once.isprintable()):
+        raise invalid(Violation(ONCE, f"must be at most {_ONCE_LIMIT} printable characters"))
+    return Client(owner=request[PRINCIPAL], traceparent=tracing.parent(request), once=once)

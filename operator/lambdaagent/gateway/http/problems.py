@@ -1,0 +1,75 @@
+"""Problem documents (RFC 9457): what everything outside the A2A endpoint answers when it cannot do as asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from lambdaagent.httpclient.codings import TAKEN, UnknownCodingError
+from lambdaagent.httpclient.errors import BusyError, ConnectError, UpstreamError, UpstreamTimeoutError, describe
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER = {"Retry-After": "5"}
+CODINGS = {"Accept-Encoding": TAKEN}  # of a refusal (RFC 9110 12.5.3)
+_PREFIX = "urn:lambdaagent:problem:"
+
+
+class ProblemError(Exception):
+    """Raised anywhere under a request; the errors middleware answers it. The detail is read by people."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+    def response(self, *, request_id: str) -> web.Response:
+        document = {
+            "type": _PREFIX + self.kind,
+            "title": self.kind.replace("-", " ").capitalize(),
+            "status": self.status,
+            "detail": str(self),
+            **self.members,
+            "requestId": request_id,
+        }
+        return web.Response(
+            status=self.status, body=orjson.dumps(document), content_type=CONTENT_TYPE, headers=self.headers
+        )
+
+
+def unknown_agent(namespace: str, name: str) -> ProblemError:
+    return ProblemError(404, "unknown-agent", f"There is no agent {name!r} in the namespace {namespace!r}.")
+
+
+def not_ready(key: str, *, why: str) -> ProblemError:
+    return ProblemError(503, "agent-not-ready", f"The agent {key} cannot be called yet: {why}.", headers=RETRY_AFTER)
+
+
+def broken_body(error: Exception) -> ProblemError:
+    """Nothing more is read from the connection, so it is not to be used again."""
+    return ProblemError(400, "broken-body", f"The body cannot be read: {error}.", headers={"Connection": "close"})
+
+
+def unknown_coding(error: UnknownCodingError) -> ProblemError:
+    return ProblemError(415, "unknown-coding", f"The body cannot be read: {error}.", headers=CODINGS)
+
+
+def upstream(key: str, error: UpstreamError) -> ProblemError:
+    """429 at the gateway's limit, 502 for an agent that is down or answers nonsense, 504 for a slow one."""
+    if isinstance(error, BusyError):
+        detail = f"The gateway's limit of {error.limit} connections to the agent {key} is reached: {error}."
+        return ProblemError(429, "agent-busy", detail, headers=RETRY_AFTER)
+    detail = describe(error, f"The agent {key}")
+    if isinstance(error, UpstreamTimeoutError):
+        return ProblemError(504, "agent-slow", detail)
+    return ProblemError(502, "agent-down" if isinstance(error, ConnectError) else "bad-agent-answer", detail)

@@ -1,0 +1,31 @@
+"""Requests that are refused before a handler sees them, as problem documents.
+
+An attribute of an event that is too large is a 413, as of every event that is too large (docs/guides/events.md); any
+other header that is too large is a 431. Neither repeats anything of the request.
+"""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.gateway.services import SERVICES
+from lambdaagent.http_server import Refused
+
+_ATTRIBUTE = "ce-"
+
+
+def problem(app: web.Application) -> Callable[[Refused], web.Response]:
+    def answer(refused: Refused) -> web.Response:
+        services = app[SERVICES]
+        status, kind, detail = refused.status, refused.kind, refused.detail
+        if refused.header.startswith(_ATTRIBUTE) and services.takes_events(refused.path):
+            status, kind = 413, "event-too-large"
+            detail = f"An attribute of the event is over the limit of {services.heads.header} bytes."
+        services.metrics.request("refused", status, 0.0)
+        request_id = services.clock.new_mark()
+        response = ProblemError(status, kind, detail).response(request_id=request_id)
+        response.headers["X-Request-Id"] = request_id
+        return response
+
+    return answer

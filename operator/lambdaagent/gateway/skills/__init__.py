@@ -1,0 +1,1 @@
+"""Direct skill calls: `POST .../skills/{id}` with the container's own request and response bodies."""

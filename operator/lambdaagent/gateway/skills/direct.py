@@ -1,0 +1,141 @@
+"""The direct skill call: the body goes to the container, its answer comes back, and no task is made unless it is a 202.
+
+Both ways are streamed; what is small and here already takes the short path, which is most calls. The client's own
+headers stay here, but for those that describe the body or follow the request: credentials meant for the gateway and
+attributes that the gateway vouches for (`ce-*`) must not reach a container from outside.
+"""
+
+from aiohttp import web
+
+from lambdaagent.containers import requests
+from lambdaagent.containers.callee import timeout
+from lambdaagent.events.http import holds_event
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import bodies, methods, passthrough, principals, problems, request_id, tracing
+from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.gateway.services import SERVICES, WHY
+from lambdaagent.gateway.skills import as_task
+from lambdaagent.httpclient import wire
+from lambdaagent.httpclient.client import Response
+from lambdaagent.httpclient.errors import BadTargetError, UpstreamError, describe
+from lambdaagent.tasks.direct_calls import DirectCall
+from lambdaagent.tasks.event_calls import travels
+
+_THROUGH = (
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "tracestate",
+)
+_SMALL = 64 * 1024
+
+
+async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamResponse:
+    skill = entry.callee.skills.get(skill_id)
+    if skill is None:
+        known = list(entry.callee.skills)
+        raise ProblemError(
+            404,
+            "unknown-skill",
+            f"The agent {entry.agent.key} has no skill {skill_id[:64]!r}; it has: {', '.join(known) or 'none'}.",
+            members={"skills": known},
+        )
+    methods.require(request, "POST")
+    if holds_event(request.headers.get("Content-Type", "")):
+        # The container would take its attributes for the gateway's.
+        where = f"/events/{entry.agent.namespace}"
+        raise ProblemError(415, "event-in-a-call", f"The body of a skill call is no event; send events to {where}.")
+    if travels(skill):
+        return await as_task.as_task(request, entry, skill)
+    _require_callable(entry)
+    if "Prefer" in request.headers and as_task.wants_task(request):
+        return await as_task.as_task(request, entry, skill)
+    if entry.callee.protocol == "a2a":
+        return await as_task.through_a2a(request, entry, skill)
+    services = request.app[SERVICES]
+    length = request.content_length
+    if length is not None and length > services.max_body:
+        raise web.HTTPRequestEntityTooLarge(services.max_body, length)
+    target = entry.callee.target
+    if target is None:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+    task_id = services.clock.new_id()
+    built = requests.for_direct(
+        entry.callee,
+        skill=skill,
+        event_id=services.clock.new_mark(),
+        content_type=request.headers.get("Content-Type"),
+        traceparent=tracing.parent(request),
+        task_id=task_id,
+    )
+    given = request.headers
+    headers = built.headers
+    headers.append(("x-request-id", request_id.request_id(request)))
+    for name in _THROUGH:
+        if name in given:
+            headers += [(name, value) for value in given.getall(name)]
+    small = length <= _SMALL if length is not None else not request.body_exists
+    body = await _whole(request, length) if small else None
+
+    def direct() -> DirectCall:
+        return DirectCall(
+            callee=entry.callee,
+            skill=skill,
+            task_id=task_id,
+            message=lambda: as_task.sent_directly(request, skill, body),
+            client=principals.client(request),
+        )
+
+    seconds, calls = timeout(skill), services.tasks.direct_calls
+    under_way = calls.under_way
+    under_way[task_id] = direct
+    try:
+        try:
+            response = await services.client.request(
+                target,
+                path=built.path,
+                headers=headers,
+                fixed=built.fixed,
+                body=body if body is not None else bodies.passed_on(request, limit=services.max_body),
+                length=length,
+                first_byte=seconds,
+                total=seconds,
+            )
+        except UpstreamError as error:
+            await calls.answered(task_id, describe(error, "The agent"))
+            raise problems.upstream(entry.agent.key, error) from error
+        except BadTargetError as error:
+            raise ProblemError(400, "bad-header", f"The request cannot be sent on: {error}.") from error
+        async with response:
+            if response.status == 202:
+                return await as_task.accepted(request, entry, direct(), response)
+            status = response.status
+            why = "" if 200 <= status < 400 else f"The agent answered {status} to the call."
+            await calls.answered(task_id, why)
+            if why:
+                request[WHY] = why
+            return await _answer(request, entry, response)
+    finally:
+        calls.over(task_id)
+
+
+def _require_callable(entry: Entry) -> None:
+    if not entry.ready:
+        raise problems.not_ready(entry.agent.key, why=entry.why_not)
+
+
+async def _whole(request: web.Request, length: int | None) -> bytes:
+    """What has arrived with its head is taken without waiting."""
+    content = request.content
+    return content.read_nowait() if content.total_bytes == length else await bodies.as_sent(request)
+
+
+async def _answer(request: web.Request, entry: Entry, response: Response) -> web.StreamResponse:
+    if response.complete:
+        body = response.take()
+        headers = [pair for pair in wire.end_to_end(response.headers) if pair[0].lower() != "content-length"]
+        return web.Response(status=response.status, headers=headers, body=body)
+    return await passthrough.stream(request, response, agent=entry.agent.key)

@@ -1,0 +1,1 @@
+"""Tasks and dead letters in one SQLite file."""

@@ -1,0 +1,66 @@
+"""Push configurations in SQLite. All that write run in the one writing thread."""
+
+from sqlalchemy import Connection, case, delete, select, text, update
+from sqlalchemy.dialects.sqlite import insert
+
+from lambdaagent.store import rows
+from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.records import Push
+from lambdaagent.store.sqlite.schema import pushes, tasks
+
+_COLUMNS = tuple(pushes.c[name] for name in rows.PUSH)
+# Not asked for again: everything that the task will ever do has arrived.
+_DONE = case((tasks.c.settled == 2, 1), else_=0)
+
+
+def put(connection: Connection, push: Push) -> None:
+    """Raises ConflictError: no such task."""
+    if connection.execute(select(tasks.c.id).where(tasks.c.id == push.task_id)).first() is None:
+        raise ConflictError(f"there is no task {push.task_id} any more")
+    values = dict(zip(rows.PUSH, rows.push_row(push), strict=True))
+    kept = {name: value for name, value in values.items() if name not in ("task_id", "id", "sent")}
+    statement = insert(pushes).values(values | {"done": 0})
+    connection.execute(statement.on_conflict_do_update(index_elements=["task_id", "id"], set_=kept | {"done": 0}))
+
+
+def of(connection: Connection, task_id: str) -> list[Push]:
+    wanted = select(*_COLUMNS).where(pushes.c.task_id == task_id).order_by(pushes.c.number)
+    return [rows.push_of(row) for row in connection.execute(wanted)]
+
+
+def drop(connection: Connection, task_id: str, push_id: str) -> bool:
+    return connection.execute(delete(pushes).where(pushes.c.task_id == task_id, pushes.c.id == push_id)).rowcount > 0
+
+
+def due(connection: Connection, now: float, *, limit: int) -> list[Push]:
+    wanted = (
+        select(*_COLUMNS)
+        .join(tasks, tasks.c.id == pushes.c.task_id)
+        .where(text("dead = '' AND done = 0"), pushes.c.due <= now, pushes.c.sent < tasks.c.version)
+        .order_by(pushes.c.due, pushes.c.number)
+    )
+    return [rows.push_of(row) for row in connection.execute(wanted.limit(limit))]
+
+
+def claim(connection: Connection, now: float, *, until: float, limit: int) -> list[Push]:
+    found = due(connection, now, limit=limit)
+    for push in found:
+        connection.execute(
+            update(pushes).where(pushes.c.task_id == push.task_id, pushes.c.id == push.id).values(due=until)
+        )
+    return found
+
+
+def settle(connection: Connection, push: Push) -> None:
+    done = select(_DONE).where(tasks.c.id == push.task_id, tasks.c.version <= push.sent).scalar_subquery()
+    connection.execute(
+        update(pushes)
+        .where(pushes.c.task_id == push.task_id, pushes.c.id == push.id)
+        .values(
+            sent=push.sent,
+            attempts=push.attempts,
+            due=push.due,
+            dead=push.dead,
+            done=case((done.is_(None), 0), else_=done),
+        )
+    )

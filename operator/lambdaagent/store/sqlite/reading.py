@@ -1,0 +1,76 @@
+"""Tasks as SQLite has them: a row, the snapshot that stands elsewhere while a large task grows, and the log since then.
+
+Row and snapshot come by one statement. The log's entries up to the row's version are never changed and go only with
+their task, so they are read by another one, and need no transaction with it: where some are missing, the task is gone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, select
+
+from lambdaagent.store import rows
+from lambdaagent.store.errors import StoreError
+from lambdaagent.store.records import PAGE_BYTES, Page, TaskRecord
+from lambdaagent.store.snapshots import SHARE
+from lambdaagent.store.sqlite.schema import changes, snapshots, tasks
+
+_COLUMNS = (*rows.TASK, "body_version")
+_BODY = func.coalesce(snapshots.c.body, tasks.c.body).label("body")
+TASKS = select(*(_BODY if name == "body" else tasks.c[name] for name in _COLUMNS)).select_from(
+    tasks.outerjoin(snapshots, and_(snapshots.c.task_id == tasks.c.id, snapshots.c.version == tasks.c.body_version))
+)
+_LOG = (
+    select(changes.c.updates)
+    .where(changes.c.task_id == bindparam("id"), changes.c.version > bindparam("after"))
+    .where(changes.c.version <= bindparam("last"))
+    .order_by(changes.c.version)
+)
+_ATTEMPTS = 3
+
+
+def records(connection: Connection, wanted: Select[Any], **values: object) -> list[TaskRecord]:
+    """`wanted` selects from TASKS. Raises StoreError."""
+    return [record for record, _ in _read(connection, wanted, **values)]
+
+
+def page(connection: Connection, first: Select[Any], counted: Select[Any], *, limit: int) -> Page:
+    """As many of the first ones as are within PAGE_BYTES. Raises StoreError."""
+    found = _read(connection, _sized(first))
+    more = bool(found) and found[0][1].matching > min(len(found), limit)
+    total = connection.execute(counted).scalar_one()
+    return Page([record for record, _ in found[:limit]], total=total, more=more)
+
+
+def _read(connection: Connection, wanted: Select[Any], **values: object) -> list[tuple[TaskRecord, Row[Any]]]:
+    for _ in range(_ATTEMPTS):
+        found = connection.execute(wanted, values).all()
+        logs = [_log(connection, row) for row in found]
+        if all(log is not None for log in logs):
+            return [
+                (rows.record_of(row[: len(rows.TASK)], log or ()), row) for row, log in zip(found, logs, strict=True)
+            ]
+    raise StoreError("the log of a task is not complete")
+
+
+def _log(connection: Connection, row: Row[Any]) -> Sequence[bytes] | None:
+    """The entries that are not in the snapshot; None where they are not all there."""
+    if row.body_version is None or row.body_version == row.version:
+        return ()
+    values = {"id": row.id, "after": row.body_version, "last": row.version}
+    found = connection.execute(_LOG, values).scalars().all()
+    return found if len(found) == row.version - row.body_version else None
+
+
+def _sized(found: Select[Any]) -> Select[Any]:
+    """Those of a page that are within PAGE_BYTES, each with the number of all that were found."""
+    first = found.subquery()
+    newest = [first.c.updated.desc(), first.c.id.desc()]
+    # With the entries of the log that are not in the body: no more than a part of it.
+    length = func.length(first.c.body)
+    size = length + case((first.c.body_version < first.c.version, length / SHARE), else_=0)
+    before = (func.sum(size).over(order_by=newest) - size).label("before")
+    sized = select(first, before, func.count().over().label("matching")).subquery()
+    columns = [sized.c[name] for name in _COLUMNS]
+    kept = select(*columns, sized.c.matching).where(sized.c.before < PAGE_BYTES)
+    return kept.order_by(sized.c.updated.desc(), sized.c.id.desc())

@@ -1,0 +1,93 @@
+"""How many calls there may be at once: in this process, and of one agent with a limit of its own.
+
+The agent's turn comes first, so that a call that waits for it takes nobody else's place. For the same reason a call
+that waits for a connection to its agent gives its place back meanwhile (`agents.places`).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from lambdaagent.containers.callee import Callee
+from lambdaagent.httpclient.places import HELD, Place
+from lambdaagent.tasks.active_task import Limits
+
+
+@dataclass(slots=True)
+class Slots:
+    """Of one agent in this process; `held` are those that run and those that wait."""
+
+    limit: int
+    held: int = 0
+    free: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free = asyncio.Semaphore(self.limit)
+
+    def leave(self) -> None:
+        self.held -= 1
+        self.free.release()
+
+
+class Places:
+    def __init__(self, limits: Limits) -> None:
+        self._everybody = asyncio.Semaphore(limits.running)
+        self._own: dict[tuple[str, str], Slots] = {}
+
+    @property
+    def full(self) -> bool:
+        return self._everybody.locked()
+
+    def of(self, callee: Callee) -> Slots | None:
+        if callee.running is None:
+            return None
+        key = callee.namespace, callee.name
+        own = self._own.get(key)
+        if own is None or own.limit != callee.running:
+            own = self._own[key] = Slots(callee.running)
+        return own
+
+    @asynccontextmanager
+    async def turn(self, callee: Callee) -> AsyncIterator[float]:
+        """Held during a call; gives the seconds that it waited."""
+        own, began = self.of(callee), time.monotonic()
+        if own is None:
+            place = await self._place()
+        else:
+            own.held += 1
+            try:
+                await own.free.acquire()
+            except BaseException:
+                own.held -= 1
+                raise
+            try:
+                place = await self._place()
+            except BaseException:
+                own.leave()
+                raise
+        before = HELD.set(place)
+        try:
+            yield time.monotonic() - began
+        finally:
+            HELD.reset(before)
+            place.give_back()
+            if own is not None:
+                own.leave()
+
+    def too_late(self, callee: Callee, *, seconds: float, waits: bool) -> str:
+        """Why a task did not end within its time; `waits`: its turn has not come."""
+        if not waits:
+            return f"The agent did not finish the task in {seconds:g} s."
+        if callee.running is None:
+            return f"The gateway's limit of calls at once was reached for the {seconds:g} s that the task may take."
+        return (
+            f"The agent {callee.key} works on {callee.running} tasks at once (spec.a2a.maxConcurrentTasks), and the"
+            f" turn of this one did not come within the {seconds:g} s that it may take."
+        )
+
+    async def _place(self) -> Place:
+        place = Place(self._everybody)
+        await place.take()
+        return place

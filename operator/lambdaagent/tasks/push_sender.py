@@ -1,0 +1,253 @@
+"""Push notifications: the task's log is the outbox, and each receiver has its place in it.
+
+At least once and in order per task and receiver: the place moves on after the receiver said so. A receiver that fails
+is tried again with growing pauses, also by another replica, and given up after some attempts: then the reason stands
+with it and in the dead letters. One that is slow holds a place of its own and nobody else's. Chunks of a streamed
+artifact are not pushed one by one; the end of the task is.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+
+from lambdaagent import log_context
+from lambdaagent.a2a import Json, v03
+from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.a2a.versions import Version
+from lambdaagent.backoff import Backoff
+from lambdaagent.clock import Clock
+from lambdaagent.errors import LambdaAgentError
+from lambdaagent.store.records import DeadLetter, DeadLetterStore, DeliveryStore, Push, PushStore, TaskRecord, TaskStore
+from lambdaagent.tasks import subscription
+from lambdaagent.tasks.requests import StreamEvent
+from lambdaagent.webhooks.push_notifier import Notifier, RefusedError
+
+log = structlog.get_logger(__name__)
+_RECEIVERS = 100  # of one task: they are listed in one answer
+
+
+class Store(TaskStore, PushStore, DeadLetterStore, DeliveryStore, Protocol):
+    """All in one, as every store of ours is."""
+
+
+class Observer(Protocol):
+    def pushed(self, outcome: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PushLimits:
+    at_once: int = 32
+    per_host: int = 8  # of those, to receivers on one host
+    busy_pause: float = 1.0  # seconds after which a receiver on a busy host is looked at again
+    attempts: int = 12  # in a row; with the pauses below that is about an hour
+    first_pause: float = 1.0
+    longest_pause: float = 600.0
+    claim: float = 60.0  # seconds for which a claimed receiver is this replica's
+    look_every: float = 2.0  # how soon is seen what another replica left, or what has become due
+
+
+class Pusher:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        notifier: Notifier,
+        clock: Clock,
+        observer: Observer,
+        limits: PushLimits | None = None,
+    ) -> None:
+        self._store = store
+        self._notifier = notifier
+        self._clock = clock
+        self._observer = observer
+        self._limits = limits or PushLimits()
+        self._backoff = Backoff(first=self._limits.first_pause, cap=self._limits.longest_pause)
+        self._news = asyncio.Event()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._hosts: Counter[str] = Counter()  # of those that are served
+
+    def require(self, config: PushConfig) -> None:
+        """Raises A2AError for a receiver that can be seen never to be called."""
+        try:
+            self._notifier.require(config.url)
+        except RefusedError as error:
+            raise invalid(Violation("url", f"cannot be posted to: {error}")) from None
+
+    async def put(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> PushConfig:
+        """With an id of its own where it has none; what the task did up to version `sent` is not told."""
+        push = self.made(record, config, wire=wire, sent=sent)
+        await self.keep(push)
+        return config_of(push)
+
+    def made(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> Push:
+        """As the store keeps it. Raises A2AError for a receiver that can be seen never to be called."""
+        self.require(config)
+        return Push(
+            task_id=record.id,
+            id=config.id or self._clock.new_id(),
+            url=config.url,
+            wire=wire,
+            token=config.token,
+            scheme=config.scheme,
+            credentials=config.credentials,
+            sent=sent,
+        )
+
+    async def keep(self, push: Push) -> None:
+        """Raises StoreError; A2AError where the task has as many receivers as it may have."""
+        known = await self._store.pushes(push.task_id)
+        if len(known) >= _RECEIVERS and all(each.id != push.id for each in known):
+            raise invalid(Violation("id", f"the task has {_RECEIVERS} push notification configurations; delete one"))
+        await self._store.put_push(push)
+
+    async def of(self, task_id: str) -> list[PushConfig]:
+        return [config_of(push) for push in await self._store.pushes(task_id)]
+
+    async def drop(self, task_id: str, push_id: str) -> None:
+        """Nothing where there is none: deleting twice is no error."""
+        await self._store.drop_push(task_id, push_id)
+
+    def wake(self) -> None:
+        """Something changed that somebody may want to be told of."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                self._news.clear()
+                free = self._limits.at_once - len(self._serving)
+                for push in await self._claim(free) if free else []:
+                    await self._begin(push)
+                try:
+                    async with asyncio.timeout(self._limits.look_every):
+                        await self._news.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            for serving in self._serving:
+                serving.cancel()
+            if self._serving:
+                await asyncio.wait(list(self._serving))
+
+    async def _claim(self, limit: int) -> list[Push]:
+        now = self._clock.now()
+        try:
+            return await self._store.claim_pushes(now=now, until=now + self._limits.claim, limit=limit)
+        except LambdaAgentError as error:
+            log.warning("push.store_failed", reason=str(error))
+            return []
+
+    async def _begin(self, push: Push) -> None:
+        """In a task of its own, or later: receivers on one host that hang must not take the places of all others."""
+        host = urlsplit(push.url).hostname or ""
+        if self._hosts[host] >= self._limits.per_host:
+            due = self._clock.now() + self._limits.busy_pause
+            try:
+                await self._store.settle_push(replace(push, due=due))
+            except LambdaAgentError as error:
+                log.warning("push.store_failed", push=push.id, reason=str(error))  # again when its claim is over
+            return
+        self._hosts[host] += 1
+        serving = asyncio.create_task(self._served(push), name="tasks-push-one")
+        self._serving.add(serving)
+        serving.add_done_callback(partial(self._done, host))
+
+    def _done(self, host: str, serving: "asyncio.Task[None]") -> None:
+        self._serving.discard(serving)
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
+        self.wake()  # Others may be due, for whom there was no room.
+
+    async def _served(self, push: Push) -> None:
+        """One receiver, as far as it goes now. Whatever is wrong with it or its task is nobody else's trouble."""
+        log_context.task(push.task_id)
+        try:
+            try:
+                await self._serve(push)
+            except LambdaAgentError:
+                raise
+            except Exception as error:  # the root of this task
+                log.exception("push.crashed", push=push.id)
+                await self._failed(push, f"the gateway failed: {type(error).__name__}", final=False)
+        except LambdaAgentError as error:
+            log.warning("push.store_failed", push=push.id, reason=str(error))  # again when its claim is over
+
+    async def _serve(self, push: Push) -> None:
+        """Never raises for what the receiver does."""
+        sent = push.sent
+        try:
+            async with asyncio.timeout(self._limits.claim * 0.8):
+                record = await self._store.get(push.task_id)
+                for change in await self._store.changes(push.task_id, after=push.sent) if record else []:
+                    for event in subscription.events(record, change) if record else []:
+                        if _worth(event):
+                            await self._post(push, event)
+                    sent = change.version
+        except RefusedError as error:
+            await self._failed(replace(push, sent=sent), str(error), final=error.final)
+            return
+        except TimeoutError:
+            pass  # what has arrived has; the rest goes on from there
+        await self._store.settle_push(replace(push, sent=sent, attempts=0, due=0.0))
+
+    async def _post(self, push: Push, event: StreamEvent) -> None:
+        content_type, body = encode(event.event, wire=push.wire)
+        await self._notifier.post(config_of(push), content_type=content_type, body=body)
+        self._observer.pushed("delivered")
+
+    async def _failed(self, push: Push, reason: str, *, final: bool) -> None:
+        attempts = push.attempts + 1
+        if not final and attempts < self._limits.attempts:
+            self._observer.pushed("failed")
+            due = self._clock.now() + self._backoff.delay(attempts)
+            log.info("push.failed", push=push.id, attempts=attempts, reason=reason)
+            await self._store.settle_push(replace(push, attempts=attempts, due=due))
+            return
+        self._observer.pushed("given-up")
+        log.warning("push.given_up", push=push.id, attempts=attempts, reason=reason)
+        record = await self._store.get(push.task_id)
+        if record is not None:
+            attributes: dict[str, str | int | bool] = {
+                "source": f"/a2a/{record.namespace}/{record.agent}",
+                "id": f"push {push.task_id} {push.id}",
+                "type": "push-notification",
+                "a2ataskid": push.task_id,
+                "attempts": attempts,
+            }
+            letter = DeadLetter(
+                record.namespace, record.agent, f"push receiver: {reason}", self._clock.now(), attributes
+            )
+            await self._store.bury(letter)
+        await self._store.settle_push(replace(push, attempts=attempts, dead=reason))
+
+
+def config_of(push: Push) -> PushConfig:
+    return PushConfig(
+        url=push.url,
+        id=push.id,
+        task_id=push.task_id,
+        token=push.token,
+        scheme=push.scheme,
+        credentials=push.credentials,
+    )
+
+
+def encode(event: Json, *, wire: str) -> tuple[str, bytes]:
+    """As the receiver's version has it (facts 1.7)."""
+    if wire == Version.V03:
+        return "application/json", orjson.dumps(v03.downgrade_event(event))
+    return "application/a2a+json", orjson.dumps(event)
+
+
+def _worth(event: StreamEvent) -> bool:
+    update = event.event.get("artifactUpdate")
+    return update is None or (update.get("lastChunk") is not False and not update.get("append"))

@@ -1,0 +1,248 @@
+"""What is done now and then: this replica says that it lives, sees to what nobody works on, and forgets what is old.
+
+Several replicas see the same orphans. Each writes the next version of the task, and one write succeeds; that one begins
+the task anew where its skill is idempotent, and fails it with the reason where it is not.
+
+Hazard: a replica that is taken for dead while it lives loses the answers of its calls. So signs of life wait for no
+other work, and one that failed is repeated soon. While the store is away nobody can give one: a replica takes another
+one for dead only after its own have reached the store for as long as a lease lasts, without a gap in which those of
+another replica could have got lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from lambdaagent.a2a.states import Role
+from lambdaagent.containers.callee import Callee, timeout
+from lambdaagent.errors import TemporaryError
+from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.records import TaskRecord
+from lambdaagent.tasks.active_task import Limits, without_artifacts
+from lambdaagent.tasks.calling import GRACE
+from lambdaagent.tasks.event_calls import last_of_client, travels
+from lambdaagent.tasks.registry import Lives
+from lambdaagent.tasks.replacing import unfinished
+from lambdaagent.tasks.runner import Runner
+
+log = structlog.get_logger(__name__)
+
+_LATE = "No answer to the task came in time."
+_LOST = "The gateway lost track of the task while its store was unavailable; how the call ended is not known."
+_RESTARTED = "The gateway was restarted while the task was running."
+
+
+class Keeper:
+    def __init__(
+        self,
+        *,
+        lives: Lives,
+        runner: Runner,
+        lookup: Callable[[str, str], Callee | None],
+        limits: Limits,
+        replica: str,
+    ) -> None:
+        """`lookup` raises TemporaryError where it cannot say yet whether there is such an agent."""
+        self._lives = lives
+        self._runner = runner
+        self._lookup = lookup
+        self._limits = limits
+        self._replica = replica
+        self._tasks: list[asyncio.Task[None]] = []
+        self._missed = asyncio.Event()
+        # When the last sign of life reached the store, and the first one of those that did so without a gap.
+        self._last_beat: float | None = None
+        self._first_beat = 0.0
+        # Before its first sign of life this replica must hold nothing: another one would take it over.
+        self.begun = False
+
+    async def start(self) -> None:
+        try:
+            await self.beat()
+            await self.recover()
+        except TemporaryError as error:
+            log.warning("tasks.not_begun", reason=str(error))
+        self._tasks = [
+            asyncio.create_task(self._beat_for_ever(), name="tasks-beat"),
+            asyncio.create_task(self._every(self._limits.tidy_every, self.tidy), name="tasks-tidy"),
+            asyncio.create_task(self._every(self._limits.beat_every, self.recover), name="tasks-recover"),
+            asyncio.create_task(self._compare_after_misses(), name="tasks-compare"),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def tidy(self) -> int:
+        """How many tasks were forgotten."""
+        before = self._lives.clock.now() - self._limits.retention
+        return await self._lives.store.prune(before=before, keep=self._limits.kept)
+
+    async def recover(self) -> None:
+        """Sees to what this replica holds, what dead ones held, and what is overdue. Raises StoreError."""
+        store, now = self._lives.store, self._lives.clock.now()
+        await self.compare()
+        if self._may_judge():
+            lease = self._limits.lease
+            silent = f"The gateway that ran the task gave no sign of life for {lease:g} s."
+            if dead := [holder for holder in await store.dead() if holder != self._replica]:
+                for record in await store.unsettled(holders=dead):
+                    await self._take_over(record, why=silent if store.shared else _RESTARTED)
+        # A holder whose store was away is given the time to write what it has.
+        held_before = now - 2 * self._limits.lease if self._may_judge() else 0.0
+        for record in await store.overdue(now=now, held_before=held_before):
+            if self._lives.idle(record.id):
+                await self._fail(record, _LATE)
+
+    def missed(self) -> None:
+        """Notifications of changes may have been lost."""
+        self._missed.set()
+
+    async def compare(self) -> None:
+        """What the store says that this replica works on, against what it does work on. Raises StoreError."""
+        lives, store = self._lives, self._lives.store
+        held = await store.held(self._replica)
+        for live in lives.all():
+            mine = live.run is not None and live.record.holder == self._replica and not live.record.state.settled
+            if mine and live.record.id not in held:
+                await live.refresh(store)  # ended or taken over elsewhere: its call is cancelled
+        for task_id in held:
+            if not lives.idle(task_id):
+                continue
+            record = await store.get(task_id)
+            if record is None or record.holder != self._replica or record.state.settled or not lives.idle(task_id):
+                continue
+            if lives.is_unstarted(record):
+                await self._start(record)
+            else:
+                await self._take_over(record, why=_LOST)
+
+    async def beat(self) -> None:
+        """A sign of life. Raises StoreError."""
+        loop = asyncio.get_running_loop()
+        try:
+            await self._lives.store.beat(self._replica, seconds=self._limits.lease)
+        except StoreError:
+            self._last_beat = None
+            raise
+        now = loop.time()
+        if self._last_beat is None or now - self._last_beat > self._limits.lease / 2:
+            self._first_beat = now
+        self._last_beat = now
+        self.begun = True
+
+    def _may_judge(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return not self._lives.store.shared or now - self._first_beat >= self._limits.lease
+
+    async def _start(self, record: TaskRecord) -> None:
+        """The message was stored, and the answer to that was lost: no container was called for it."""
+        try:
+            callee = self._lookup(record.namespace, record.agent)
+        except TemporaryError:
+            return
+        message = last_of_client(record)
+        if callee is None or message is None:
+            return  # fails at its deadline
+        log.info("task.started_late", task=record.id, agent=callee.key)
+        async with self._lives.holding(record.id) as live:
+            if live is None:
+                return
+            if live.record.version != record.version:
+                await live.refresh(self._lives.store)
+            if not live.idle or live.record.version != record.version:
+                return
+            skill = callee.skills.get(record.skill) if record.skill is not None else None
+            self._runner.dispatch(live, callee, skill, message, traceparent=None)
+
+    async def _take_over(self, record: TaskRecord, *, why: str) -> None:
+        try:
+            callee = self._lookup(record.namespace, record.agent)
+        except TemporaryError:
+            return  # not known here yet
+        skill = callee.skills.get(record.skill) if callee is not None and record.skill is not None else None
+        message, now = last_of_client(record), self._lives.clock.now()
+        if callee is None and now < record.deadline:
+            return
+        # A call that travels as an event is sent again under the same id, and whoever has it already knows it.
+        idempotent = travels(skill) or (skill is not None and skill.invoke is not None and skill.invoke.idempotent)
+        log.info("task.orphaned", task=record.id, agent=f"{record.namespace}/{record.agent}", again=idempotent)
+        if callee is None or not idempotent or message is None:
+            await self._fail(record, why)
+            return
+        replaced = unfinished(await self._lives.store.changes(record.id))
+        messages = [each for each in record.task.get("history", []) if each.get("role") == Role.USER]
+        again = replace(
+            record,
+            version=record.version + 1,
+            task=without_artifacts(record.task, replaced),
+            holder=self._replica,
+            updated=now,
+            deadline=now + timeout(skill) + GRACE,
+            # A task that the container made for the attempt that was cut short ends with it.
+            remote=record.remote if len(messages) > 1 else "",
+        )
+        async with self._lives.holding(record.id) as live:
+            if live is None or not live.idle:
+                return
+            live.starting += 1
+            try:
+                async with live.turning:
+                    await live.put(again, updates=[], store=self._lives.store)
+            except ConflictError:
+                return
+            finally:
+                live.starting -= 1
+            self._runner.dispatch(live, callee, skill, message, traceparent=None, replaced=replaced)
+
+    async def _fail(self, record: TaskRecord, text: str) -> None:
+        """Unless the task has moved on since it was read."""
+        async with self._lives.holding(record.id) as live:
+            if live is None:
+                return
+            try:
+                if live.record.version < record.version:
+                    await live.refresh(self._lives.store)
+                await self._lives.fail(live, text, at=record.version, patience=0.0)
+            except ConflictError:
+                log.info("task.pruned", task=record.id)
+
+    async def _compare_after_misses(self) -> None:
+        while True:
+            await self._missed.wait()
+            self._missed.clear()
+            try:
+                await self.compare()
+            except TemporaryError as error:
+                log.warning("tasks.not_compared", reason=str(error))  # the next beat compares
+            except Exception:  # the root of this task
+                self._lives.observer.crashed()
+                log.exception("tasks.compare_failed")
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            away = self._last_beat is None
+            await asyncio.sleep(self._limits.beat_every / (6 if away else 1))
+            try:
+                await self.beat()
+            except TemporaryError as error:
+                if not away:
+                    log.warning("tasks.no_sign_of_life", reason=str(error))
+            except Exception:  # the root of this task
+                self._lives.observer.crashed()
+                log.exception("tasks.beat_failed")
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except TemporaryError as error:
+                log.warning("tasks.keeping_waits", reason=str(error))
+            except Exception:  # the root of this task
+                self._lives.observer.crashed()
+                log.exception("tasks.keeping_failed")

@@ -1,0 +1,34 @@
+"""Which skill a message means, and whether it may be called. Pure."""
+
+from lambdaagent.a2a import Json, modes
+from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
+from lambdaagent.api.a2a import Skill
+from lambdaagent.containers.callee import Callee
+
+
+def skill_of(callee: Callee, message: Json, *, default: str | None = None) -> Skill | None:
+    """`metadata.skillId`, else the task's own, else the only one, else none. Raises A2AError naming the known ones."""
+    named = message.get("metadata", {}).get("skillId", default)
+    if named is None:
+        return next(iter(callee.skills.values())) if len(callee.skills) == 1 else None
+    skill = callee.skills.get(named) if isinstance(named, str) else None
+    if skill is None:
+        known = ", ".join(callee.skills) or "none"
+        raise invalid(
+            Violation("message.metadata.skillId", f"there is no skill {str(named)[:64]!r}; known are: {known}")
+        )
+    return skill
+
+
+def require_modes(callee: Callee, skill: Skill | None, message: Json) -> None:
+    """With enforceModes, a part outside the skill's input modes is refused (else the container decides)."""
+    if not callee.enforce_modes or skill is None:
+        return
+    for part in message["parts"]:
+        kind = modes.part_media_type(part)
+        if not modes.accepts(skill.input_modes, kind):
+            raise A2AError(
+                Problem.CONTENT_TYPE,
+                f"The skill {skill.id!r} takes {', '.join(skill.input_modes)}, not {kind[:100]}.",
+                metadata={"mediaType": kind[:100]},
+            )

@@ -1,0 +1,97 @@
+"""A task's events for whoever follows it, read from its log at the reader's own pace.
+
+The log is the buffer: a slow reader holds no memory, every reader gets the same events in the same order, on any
+replica, and one that comes back with the id of its last event goes on from there. An id is the version of a change,
+with the place within it where more of the change follows.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.a2a.tasks import addressed
+from lambdaagent.store.records import Change, TaskRecord, TaskStore
+from lambdaagent.tasks.active_task import Live
+from lambdaagent.tasks.requests import StreamEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Everything up to `version` was read, and of the change after it so many updates."""
+
+    version: int
+    updates: int = 0
+
+    @classmethod
+    def parse(cls, event_id: str | None) -> "Position | None":
+        """None where it is no id of ours: then the reader begins anew."""
+        version, dot, place = (event_id or "").partition(".")
+        if not _is_number(version):
+            return None
+        if not dot:
+            return cls(int(version))
+        return cls(int(version) - 1, int(place) + 1) if _is_number(place) else None
+
+
+def _is_number(text: str) -> bool:
+    """A longer one would be no number to the interpreter, or none to a database."""
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def require_reached(position: Position, record: TaskRecord) -> None:
+    """Raises A2AError for an event that the task has not had: the client has mistaken the task, or the gateway."""
+    newest = record.version
+    if position.version > newest or (position.version == newest and position.updates):
+        raise invalid(Violation("Last-Event-ID", f"is no event of this task; its newest is {newest}"))
+
+
+def snapshot(record: TaskRecord) -> StreamEvent:
+    return StreamEvent(str(record.version), {"task": record.task})
+
+
+def events(record: TaskRecord, change: Change, *, skip: int = 0) -> list[StreamEvent]:
+    """The client's own messages are part of the log and no events."""
+    last = len(change.updates) - 1
+    return [
+        StreamEvent(str(change.version) if index == last else f"{change.version}.{index}", _shown(record, update))
+        for index, update in enumerate(change.updates)
+        if index >= skip and "message" not in update
+    ]
+
+
+async def follow(
+    live: Live, *, store: TaskStore, position: Position, look_every: float, until_settled: bool
+) -> AsyncGenerator[StreamEvent, None]:
+    """To the task's end; `until_settled`: also only until it waits for its client."""
+    version, skip = position.version, position.updates
+    while True:
+        changes = live.since(version)
+        if changes is None:
+            changes = await store.changes(live.record.id, after=version)
+        for change in changes:
+            for event in events(live.record, change, skip=skip):
+                yield event
+            version, skip = change.version, 0
+        if version < live.record.version:
+            if not changes:
+                version = live.record.version  # the log was pruned
+            continue
+        state = live.record.state
+        if state.terminal or (until_settled and state.settled):
+            return
+        before = live.record.version
+        await live.beyond(version, within=look_every)
+        if live.record.version == before:
+            await live.refresh(store)
+
+
+def _shown(record: TaskRecord, update: Json) -> Json:
+    ids = {"taskId": record.id, "contextId": record.context_id}
+    if "artifactUpdate" in update:
+        return {"artifactUpdate": {**ids, **update["artifactUpdate"]}}
+    change = update["statusUpdate"]
+    status = change["status"]
+    if "message" in status:
+        status = {**status, "message": addressed(status["message"], task_id=record.id, context_id=record.context_id)}
+    return {"statusUpdate": {**ids, **change, "status": status}}

@@ -1,0 +1,1 @@
+"""Outbound requests to addresses that clients choose: push notifications and their signatures."""

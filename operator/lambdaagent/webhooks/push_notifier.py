@@ -1,0 +1,82 @@
+"""One push notification to one receiver (1.0 section 4.3): posted once, and whether it arrived."""
+
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.trust import SYSTEM, Trust
+from lambdaagent.webhooks import address_check
+from lambdaagent.webhooks.push_signature import Voucher
+
+_SECONDS = 15.0
+SIGNATURE = "X-A2A-Notification-Signature"
+
+
+class RefusedError(Exception):
+    """It did not arrive; `final`: and never will."""
+
+    def __init__(self, text: str, *, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
+
+
+class Notifier(Protocol):
+    def require(self, url: str) -> None:
+        """Raises RefusedError for an address that can be seen never to be called."""
+        ...
+
+    async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
+        """Raises RefusedError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HttpNotifier:
+    def __init__(self, check: address_check.Check, *, voucher: Voucher | None = None, trust: Trust = SYSTEM) -> None:
+        self._check = check
+        self._voucher = voucher
+        self._trust = trust
+        self._session: aiohttp.ClientSession | None = None
+
+    def require(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise RefusedError("it is no http or https URL", final=True)
+        try:
+            address_check.check_literal(url, self._check)
+        except address_check.ForbiddenAddressError as error:
+            raise RefusedError(str(error), final=True) from None
+
+    async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
+        if self._session is None:
+            self._session = address_check.session(self._check, seconds=_SECONDS, trust=self._trust)
+        headers = {"Content-Type": content_type}
+        if config.credentials:
+            headers["Authorization"] = f"{config.scheme or 'Bearer'} {config.credentials}"
+        if config.token:
+            headers["X-A2A-Notification-Token"] = config.token
+        if self._voucher is not None:
+            headers[SIGNATURE] = self._voucher.token(config, body)
+            # Where A2A's own text has it, unless the client's credentials stand there (1.0 section 4.3.3).
+            headers.setdefault("Authorization", f"Bearer {headers[SIGNATURE]}")
+        try:
+            address_check.check_literal(config.url, self._check)
+            async with self._session.post(config.url, data=body, headers=headers, allow_redirects=False) as answer:
+                status = answer.status
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, address_check.ForbiddenAddressError):
+                raise RefusedError(str(error.os_error), final=True) from None
+            raise RefusedError(f"it cannot be reached: {type(error).__name__}") from None
+        except address_check.ForbiddenAddressError as error:
+            raise RefusedError(str(error), final=True) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise RefusedError(f"it cannot be reached: {type(error).__name__}") from None
+        if not 200 <= status < 300:
+            # Gone is gone; everything else may be a receiver that is being rolled out.
+            raise RefusedError(f"it answered {status}", final=status == 410)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,31 @@
+"""Signed push notifications: a JWT that says who posts, to whom, about which task, and what (decision 0013)."""
+
+import hashlib
+from dataclasses import dataclass
+
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.a2a.signing import JWKS_PATH, Signer
+from lambdaagent.clock import Clock
+
+LIFETIME = 300  # seconds: the clocks of two organisations may differ
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    signer: Signer
+    issuer: str  # the gateway's public URL, below which its keys are
+    clock: Clock
+
+    def token(self, config: PushConfig, body: bytes) -> str:
+        """Anew for each attempt: a receiver may refuse an id that it has seen, and a repetition is to arrive."""
+        now = int(self.clock.now())
+        claims = {
+            "iss": self.issuer,
+            "aud": config.url,
+            "iat": now,
+            "exp": now + LIFETIME,
+            "jti": self.clock.new_id(),
+            "taskId": config.task_id,
+            "request_body_sha256": hashlib.sha256(body).hexdigest(),
+        }
+        return self.signer.token(claims, jwks_url=self.issuer + JWKS_PATH)

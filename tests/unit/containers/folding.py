@@ -1,0 +1,20 @@
+"""The task that the updates of a response make."""
+
+from typing import Any
+
+from tests.unit.a2a.schemas import check_v1
+
+from lambdaagent.a2a import tasks
+from lambdaagent.a2a.states import TaskState
+
+Json = dict[str, Any]
+
+
+def task_after(updates: list[Json]) -> Json:
+    """The task that these updates make; each of them is what the protocol's schema says."""
+    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}]}
+    task = tasks.new(task_id="t", context_id="c", message=message, state=TaskState.WORKING, now=1)
+    for update in updates:
+        task = tasks.fold(task, update)
+    check_v1("Task", task)
+    return task

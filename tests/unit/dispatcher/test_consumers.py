@@ -1,0 +1,360 @@
+"""What is said of agents while RabbitMQ comes and goes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.parts.polling import eventually
+
+from lambdaagent.api import naming
+from lambdaagent.api.agent import LambdaAgent, parse
+from lambdaagent.broker.bindings import Binding
+from lambdaagent.broker.inprocess import InProcessBroker
+from lambdaagent.broker.protocol import ACK, Deaths, Delivery, Handler, Loss, Outcome
+from lambdaagent.dispatcher.consumers import Served, Serving
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.httpclient.wire import Target
+from lambdaagent.settings import Installation
+from lambdaagent.status.readiness import Readiness
+
+TARGET = Target.parse("http://127.0.0.1:1")
+
+
+class Leaving(InProcessBroker):
+    here = True
+    why = "login refused: RabbitMQ does not take the password of user 'agents'"
+    lost: dict[str, Loss] = {}
+    dead: dict[tuple[str, str], Deaths] = {}
+
+    @property
+    def ready(self) -> bool:
+        return self.here
+
+    @property
+    def problem(self) -> str:
+        return "" if self.here else self.why
+
+    @property
+    def losses(self) -> dict[str, Loss]:
+        return self.lost
+
+    @property
+    def deaths(self) -> dict[tuple[str, str], Deaths]:
+        return self.dead
+
+    def bound(self, exchange: str) -> set[str]:
+        return set(self._bindings.get(exchange, {}))
+
+
+class World:
+    def __init__(self) -> None:
+        self.broker = Leaving()
+        self.said: dict[str, Readiness | None] = {}
+        self.got: list[tuple[str, str]] = []
+        self.ticks: asyncio.Queue[None] = asyncio.Queue()
+        self.serving = Serving(
+            self.broker,
+            Installation(),
+            lambda namespace: namespace == "shop",
+            self.handler,
+            say=lambda agent, readiness: self.said.__setitem__(agent.name, readiness),
+            failed=lambda where: None,
+            gather=0.0,
+            sleep=self.sleep,
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await self.ticks.get()
+
+    def handler(self, agent: LambdaAgent, served: Served) -> Handler:
+        async def handle(delivery: Delivery) -> Outcome:
+            self.got.append((agent.name, delivery.event.id))
+            return ACK
+
+        return handle
+
+    def message(self, name: str) -> str:
+        found = self.said.get(name)
+        return found.message if found is not None else ""
+
+    def reason(self, name: str) -> str:
+        found = self.said.get(name)
+        return found.reason if found is not None else ""
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    found = World()
+    running = asyncio.create_task(found.serving.run())
+    yield found
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def agent(name: str, **eventing: Any) -> LambdaAgent:
+    spec = {"image": {"repository": "r"}} | ({"eventing": eventing} if eventing else {})
+    return parse({"metadata": {"name": name, "namespace": "shop"}, "spec": spec})
+
+
+async def test_an_absence_is_said_after_a_while_and_taken_back(world: World) -> None:
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    world.broker.here = False
+    for _ in range(5):
+        world.ticks.put_nowait(None)
+    await eventually(world.ticks.empty)
+    assert world.reason("a") == "Ready", "a restart is not worth a word"
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "RabbitMQUnavailable")
+    assert "login refused" in world.message("a")
+    world.broker.why = "there is no connection to RabbitMQ yet"
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.message("a").endswith(world.broker.why))
+    world.broker.here = True
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Ready")
+
+
+@pytest.mark.parametrize(
+    "name", ["lambdaagent.shop.lambdaagents", "lambdaagent.shop.agent.a", "lambdaagent.shop.dead-letters"]
+)
+async def test_what_somebody_deleted_on_rabbitmq_is_said_for_a_while(world: World, name: str) -> None:
+    now = [1_000_000.0]
+    world.serving.now = lambda: now[0]
+    for each in ("a", "other"):
+        world.serving.upsert(agent(each, subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == world.reason("other") == "Ready")
+    world.broker.lost = {name: Loss(now[0], "RabbitMQ refused it")}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Missing")
+    assert world.said["a"] == Readiness("False", "Missing", f"somebody deleted {name} on RabbitMQ: RabbitMQ refused it")
+    world.broker.lost = {name: Loss(now[0])}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "MadeAgain")
+    assert f"{name} was not on RabbitMQ at 1970-01-12T13:46:40Z" in world.message("a")
+    assert world.reason("other") == ("Ready" if ".agent." in name else "MadeAgain")
+    now[0] += 3601
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Ready")
+
+
+async def test_what_a_policy_of_rabbitmq_took_is_said_for_a_while_of_its_agent_alone(world: World) -> None:
+    now = [1_000_000.0]
+    world.serving.now = lambda: now[0]
+    for each in ("a", "other"):
+        world.serving.upsert(agent(each, subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == world.reason("other") == "Ready")
+    queue = naming.queue("shop", "a")
+    world.broker.dead = {(queue, "expired"): Deaths(3, now[0] - 60, now[0])}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "DeadLetteredByRabbitMQ")
+    said = world.said["a"]
+    assert said is not None
+    assert said.status == "True", "events go on"
+    assert "at least 2 events since 1970-01-12T13:45:40Z" in said.message
+    assert "message-ttl" in said.message
+    assert said.message.startswith(f"queue {queue} has 1 bindings; ")
+    assert world.reason("other") == "Ready"
+    world.broker.lost = {queue: Loss(now[0])}
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "MadeAgain")
+    assert "message-ttl" in world.message("a"), "both are said"
+    world.broker.lost = {}
+    now[0] += 3601
+    world.ticks.put_nowait(None)
+    await eventually(lambda: world.reason("a") == "Ready")
+    assert "message-ttl" not in world.message("a")
+
+
+async def test_a_flood_of_deaths_writes_a_condition_a_few_times(world: World) -> None:
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    messages: set[str] = set()
+    since = world.serving.now()
+    for count in range(1, 101):
+        world.broker.dead = {(naming.queue("shop", "a"), "maxlen"): Deaths(count, since, world.serving.now())}
+        world.ticks.put_nowait(None)
+        await eventually(world.ticks.empty)
+        await asyncio.sleep(0)
+        messages.add(world.message("a"))
+    assert 2 < len(messages) < 10
+
+
+async def test_an_agent_that_changes_is_consumed_anew_and_one_that_goes_is_not(world: World) -> None:
+    exchange = "lambdaagent.shop.lambdaagents"
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    world.serving.upsert(agent("b", subscriptions=[{"eventType": "t"}]), None)
+    await eventually(lambda: world.reason("b") == "Ready")
+    assert "until the agent has an address" in (world.said["b"] or Readiness("True", "")).message
+    await world.broker.publish(Event("1", "/s", "t"), exchange=exchange)
+    await eventually(lambda: world.got == [("a", "1")])
+    world.serving.upsert(agent("b", subscriptions=[{"eventType": "t"}], parallelism=3), TARGET)
+    await eventually(lambda: ("b", "1") in world.got)
+    world.serving.remove(("shop", "a"))
+    await eventually(lambda: world.serving.consumers == 1)
+    await world.broker.publish(Event("2", "/s", "t"), exchange=exchange)
+    await eventually(lambda: ("b", "2") in world.got)
+    assert ("a", "2") not in world.got
+
+
+async def test_nothing_is_said_of_an_agent_without_eventing(world: World) -> None:
+    world.serving.upsert(agent("plain"), TARGET)
+    await eventually(lambda: "plain" in world.said)
+    assert world.said["plain"] is None
+
+
+async def test_what_an_unreadable_agent_has_stays_and_goes_with_it(world: World) -> None:
+    exchange, queue = "lambdaagent.shop.lambdaagents", "lambdaagent.shop.agent.odd"
+    await world.broker.declare(exchange=exchange, queues={queue: [Binding({"type": "t"})]})
+    await world.broker.publish(Event("1", "/s", "t"), exchange=exchange)
+    world.serving.unreadable(("shop", "odd"))
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    await world.broker.publish(Event("2", "/s", "t"), exchange=exchange)
+    assert len(world.broker._queues[queue].entries) == 2
+    world.serving.remove(("shop", "odd"))
+    await eventually(lambda: not world.broker._queues[queue].entries)
+    assert world.broker.bound(exchange) == {"lambdaagent.shop.agent.a"}
+
+
+async def test_what_stands_in_a_namespace_that_is_not_seen_is_not_touched(world: World) -> None:
+    elsewhere = "lambdaagent.bank.lambdaagents"
+    await world.broker.declare(exchange=elsewhere, queues={"lambdaagent.bank.agent.b": [Binding({})]})
+    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    assert elsewhere in await world.broker.exchanges()
+
+
+async def test_the_queue_of_an_agent_that_is_seen_late_keeps_its_events(world: World) -> None:
+    """Another dispatcher saw it first, and made its queue; this one's next pass is about another agent."""
+    subscribed = {"subscriptions": [{"eventType": "t"}]}
+    world.serving.upsert(agent("first", **subscribed), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    theirs = naming.queue("shop", "late")
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
+    await world.broker.declare(exchange=exchange, queues={**ours, theirs: [Binding({"type": "late"})]})
+    event = Event(id="e", source="/s", type="late")
+    assert await world.broker.publish(event, exchange=exchange)
+    world.serving.upsert(agent("second", **subscribed), TARGET)
+    await eventually(lambda: world.reason("second") == "Ready")
+    assert await world.broker.publish(replace(event, id="f"), exchange=exchange)
+    world.serving.upsert(agent("late", subscriptions=[{"eventType": "late"}]), TARGET)
+    await eventually(lambda: sorted(world.got) == [("late", "e"), ("late", "f")])
+
+
+@pytest.mark.parametrize("made", ["another agent's queue", "another subscription of an agent"])
+async def test_what_another_dispatcher_binds_in_the_middle_of_a_pass_stays(world: World, made: str) -> None:
+    """It has seen more than this one, which hears of it later: events that come until then are not to be lost."""
+    declare, raced = world.broker.declare, asyncio.Event()
+    theirs = naming.queue("shop", "late" if made.endswith("queue") else "first")
+
+    async def beaten(**wanted: Any) -> frozenset[str]:
+        if not raced.is_set():
+            queues = wanted["queues"]
+            raced.set()
+            new = {theirs: [*queues.get(theirs, ()), Binding({"type": "late"})]}
+            await declare(**wanted | {"queues": queues | new})
+        return await declare(**wanted)
+
+    world.broker.declare = beaten  # type: ignore[method-assign]
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    assert await world.broker.publish(Event(id="e", source="/s", type="late"), exchange=exchange)
+    name = theirs.rpartition(".")[2]
+    subscriptions = [{"eventType": "late"}, *([{"eventType": "t"}] if name == "first" else [])]
+    world.serving.upsert(agent(name, subscriptions=subscriptions), TARGET)
+    await eventually(lambda: world.got == [(name, "e")])
+
+
+async def test_what_an_agent_no_longer_subscribes_to_is_unbound_at_once(world: World) -> None:
+    kinds = [{"eventType": "t"}, {"eventType": "u"}]
+    world.serving.upsert(agent("a", subscriptions=kinds), TARGET)
+    await eventually(lambda: world.reason("a") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    queue = naming.queue("shop", "a")
+    world.serving.upsert(agent("a", subscriptions=kinds[:1]), TARGET)
+    await eventually(lambda: len(world.broker._bindings[exchange][queue]) == 1)
+    world.serving.upsert(agent("a"), TARGET)
+    await eventually(lambda: exchange not in world.broker._bindings)
+
+
+async def test_the_queue_of_an_agent_that_comes_again_and_is_seen_late_keeps_its_events(world: World) -> None:
+    """Another dispatcher sees sooner that the agent of this name is there again."""
+    subscribed = {"subscriptions": [{"eventType": "t"}]}
+    again = agent("again", subscriptions=[{"eventType": "again"}])
+    world.serving.upsert(agent("first", **subscribed), TARGET)
+    world.serving.upsert(again, TARGET)
+    await eventually(lambda: world.reason("again") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    theirs = naming.queue("shop", "again")
+    world.serving.remove(("shop", "again"))
+    await eventually(lambda: theirs not in world.broker.bound(exchange))
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
+    await world.broker.declare(exchange=exchange, queues={**ours, theirs: [Binding({"type": "again"})]})
+    assert await world.broker.publish(Event(id="e", source="/s", type="again"), exchange=exchange)
+    world.serving.upsert(agent("second", **subscribed), TARGET)
+    await eventually(lambda: world.reason("second") == "Ready")
+    world.serving.upsert(again, TARGET)
+    await eventually(lambda: world.got == [("again", "e")])
+
+
+async def test_a_binding_that_went_and_comes_again_has_its_time_anew(world: World) -> None:
+    now = [0.0]
+    world.serving.monotonic = lambda: now[0]
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
+    late = naming.queue("shop", "late")
+
+    async def passes(name: str) -> None:
+        world.serving.upsert(agent(name, subscriptions=[{"eventType": "t"}]), TARGET)
+        await eventually(lambda: world.reason(name) == "Ready")
+        ours[naming.queue("shop", name)] = [Binding({"type": "t"})]
+
+    for start in (0.0, 60.0):
+        now[0] = start
+        await world.broker.declare(exchange=exchange, queues={**ours, late: [Binding({"type": "late"})]})
+        await passes(f"a{start:.0f}")
+        assert late in world.broker.bound(exchange)
+        now[0] = start + 11
+        await passes(f"b{start:.0f}")
+        assert late not in world.broker.bound(exchange)
+
+
+async def test_what_nobody_knows_goes_in_time_though_other_agents_change(world: World) -> None:
+    now = [0.0]
+    world.serving.monotonic = lambda: now[0]
+    left = naming.queue("shop", "forgotten")
+    exchange = "lambdaagent.shop.lambdaagents"
+    await world.broker.declare(exchange=exchange, queues={left: [Binding({"type": "t"})]})
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    assert left in world.broker.bound(exchange)
+    world.serving.upsert(agent("plain"), TARGET)  # a pass that declares nothing
+    await eventually(lambda: "plain" in world.said)
+    now[0] = 11.0
+    world.serving.upsert(agent("other"), TARGET)
+    await eventually(lambda: left not in world.broker.bound(exchange))
+
+
+async def test_the_queue_of_an_agent_that_nobody_knows_goes_after_a_while(world: World) -> None:
+    now = [0.0]
+    world.serving.monotonic = lambda: now[0]
+    world.serving.resync = 0.05
+    world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
+    await eventually(lambda: world.reason("first") == "Ready")
+    (exchange,) = await world.broker.exchanges()
+    ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
+    left = naming.queue("shop", "forgotten")
+    await world.broker.declare(exchange=exchange, queues={**ours, left: [Binding({"type": "t"})]})
+    await asyncio.sleep(0.2)
+    assert left in world.broker.bound(exchange)
+    now[0] = 11.0
+    async with asyncio.timeout(10):
+        while left in world.broker.bound(exchange):
+            await asyncio.sleep(0.01)

@@ -1,0 +1,308 @@
+"""Push notifications over a store in memory and a receiver that does as the test says."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.unit.tasks.bench import CLOCK, Container, Observed, accepted, agent, at_once, problem, sending
+
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.push import PushConfig
+from lambdaagent.a2a.versions import Version
+from lambdaagent.events.cloudevents import Event
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.tasks.engine import Engine
+from lambdaagent.tasks.push_sender import Pusher, PushLimits
+from lambdaagent.tasks.requests import Client
+from lambdaagent.webhooks import address_check
+from lambdaagent.webhooks.push_notifier import HttpNotifier, RefusedError
+
+pytestmark = pytest.mark.asyncio
+URL = "https://receiver.example/hook"
+QUICK = PushLimits(first_pause=0.01, longest_pause=0.02, attempts=4, look_every=0.01, busy_pause=0.01)
+
+
+@dataclass
+class Receiver:
+    """In place of the network; `refuse` holds what the next posts are answered with."""
+
+    refuse: list[RefusedError] = field(default_factory=list)
+    got: list[tuple[PushConfig, str, Any]] = field(default_factory=list)
+
+    def require(self, url: str) -> None:
+        if "forbidden" in url:
+            raise RefusedError("it is forbidden", final=True)
+
+    async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
+        await asyncio.sleep(0)
+        if self.refuse:
+            raise self.refuse.pop(0)
+        self.got.append((config, content_type, json.loads(body)))
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class Pushed(Observed):
+    outcomes: list[str] = field(default_factory=list)
+
+    def pushed(self, outcome: str) -> None:
+        self.outcomes.append(outcome)
+
+
+@dataclass
+class Bench:
+    engine: Engine
+    container: Container
+    receiver: Receiver
+    observed: Pushed
+    store: MemoryStore
+
+    async def until(self, count: int) -> list[Any]:
+        async with asyncio.timeout(20):
+            while len(self.receiver.got) < count:
+                await asyncio.sleep(0.005)
+        return [body for _, _, body in self.receiver.got]
+
+
+@pytest.fixture
+async def bench() -> AsyncGenerator[Bench, None]:
+    store, receiver, observed, container = MemoryStore(), Receiver(), Pushed(), Container(at_once)
+    pusher = Pusher(store=store, notifier=receiver, clock=CLOCK, observer=observed, limits=QUICK)
+    engine = Engine(
+        store=store,
+        caller=container,
+        clock=CLOCK,
+        observer=observed,
+        lookup=lambda _, name: agent(name),
+        pusher=pusher,
+    )
+    await engine.start()
+    yield Bench(engine, container, receiver, observed, store)
+    await engine.stop(grace=0)
+
+
+def wanting(config: PushConfig, **more: Any) -> Any:
+    return replace(sending(**more), push=config)
+
+
+def states(bodies: list[Any]) -> list[str]:
+    return [body["statusUpdate"]["status"]["state"] for body in bodies if "statusUpdate" in body]
+
+
+async def test_what_happens_is_posted_in_order_with_the_clients_credentials(bench: Bench) -> None:
+    config = PushConfig(url=URL, token="t", scheme="Bearer", credentials="c")
+    task = await bench.engine.send(agent(), wanting(config))
+    bodies = await bench.until(2)
+    assert [next(iter(body)) for body in bodies] == ["artifactUpdate", "statusUpdate"]
+    assert states(bodies) == ["TASK_STATE_COMPLETED"]
+    for given, content_type, body in bench.receiver.got:
+        check_v1("StreamResponse", body)
+        assert content_type == "application/a2a+json"
+        assert (given.token, given.scheme, given.credentials) == ("t", "Bearer", "c")
+    (kept,) = await bench.engine.list_push(agent(), task["id"])
+    assert kept == replace(config, id=kept.id, task_id=task["id"])
+    assert kept.id
+
+
+async def test_an_old_client_gets_the_old_form(bench: Bench) -> None:
+    await bench.engine.send(agent(), replace(wanting(PushConfig(url=URL)), wire=Version.V03))
+    artifact, status = await bench.until(2)
+    check_v03("TaskArtifactUpdateEvent", artifact)
+    check_v03("TaskStatusUpdateEvent", status)
+    assert status["final"] is True
+    assert {content_type for _, content_type, _ in bench.receiver.got} == {"application/json"}
+
+
+async def test_a_receiver_that_fails_is_tried_again_and_misses_nothing(bench: Bench) -> None:
+    bench.receiver.refuse = [RefusedError("it answered 503"), RefusedError("it answered 503")]
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    assert states(await bench.until(2)) == ["TASK_STATE_COMPLETED"]
+    assert bench.observed.outcomes == ["failed", "failed", "delivered", "delivered"]
+
+
+async def test_one_that_never_takes_it_is_given_up_with_a_dead_letter(bench: Bench) -> None:
+    bench.receiver.refuse = [RefusedError("it answered 500")] * 4
+    task = await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    async with asyncio.timeout(20):
+        while not (letters := await bench.store.letters("shop")):
+            await asyncio.sleep(0.005)
+    assert letters[0].reason == "push receiver: it answered 500"
+    assert letters[0].attributes["a2ataskid"] == task["id"]
+    assert bench.observed.outcomes == ["failed", "failed", "failed", "given-up"]
+    assert bench.receiver.got == []
+
+
+async def test_a_receiver_that_is_gone_is_not_tried_again(bench: Bench) -> None:
+    bench.receiver.refuse = [RefusedError("it answered 410", final=True)]
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    async with asyncio.timeout(20):
+        while bench.observed.outcomes != ["given-up"]:
+            await asyncio.sleep(0.005)
+
+
+async def test_one_that_comes_later_is_told_what_happens_from_then_on(bench: Bench) -> None:
+    bench.container.answer = accepted
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    await asyncio.sleep(0.02)
+    made = await bench.engine.put_push(agent(), PushConfig(url=URL, id="mine", task_id=task["id"]), wire=Version.V1,
+                                       client=Client())  # fmt: skip
+    assert made.id == "mine"
+    event = Event(id="1", source="/s", type="io.knative.lambda.response.error", extensions={"a2ataskid": task["id"]})
+    await bench.engine.advance(event, namespace="shop", agent="cart")
+    assert states(await bench.until(1)) == ["TASK_STATE_FAILED"]
+    assert await bench.engine.get_push(agent(), task["id"], "mine") == made
+    await bench.engine.drop_push(agent(), task["id"], "mine")
+    await bench.engine.drop_push(agent(), task["id"], "mine")
+    with pytest.raises(A2AError) as raised:
+        await bench.engine.get_push(agent(), task["id"], "mine")
+    assert problem(raised) is Problem.TASK_NOT_FOUND
+
+
+async def test_a_forbidden_receiver_is_refused_before_anything_is_made(bench: Bench) -> None:
+    with pytest.raises(A2AError, match="it is forbidden") as raised:
+        await bench.engine.send(agent(), wanting(PushConfig(url="https://forbidden")))
+    assert problem(raised) is Problem.INVALID_PARAMS
+    assert bench.container.turns == []
+
+
+@pytest.fixture
+async def hook() -> AsyncGenerator[tuple[str, list[web.Request]], None]:
+    seen: list[web.Request] = []
+
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        seen.append(request)
+        raise web.HTTPFound("/elsewhere") if request.path == "/moved" else web.HTTPAccepted
+
+    app = web.Application()
+    app.add_routes([web.post("/{path:.*}", take)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", seen
+    await runner.cleanup()
+
+
+async def test_over_the_network_it_is_one_post_with_its_headers(hook: tuple[str, list[web.Request]]) -> None:
+    url, seen = hook
+    notifier = HttpNotifier(address_check.only_link_local)
+    try:
+        config = PushConfig(url=f"{url}/hook", token="t", credentials="c")
+        await notifier.post(config, content_type="application/a2a+json", body=b"{}")
+        with pytest.raises(RefusedError, match="answered 302"):
+            await notifier.post(replace(config, url=f"{url}/moved"), content_type="application/json", body=b"{}")
+    finally:
+        await notifier.close()
+    assert [request.path for request in seen] == ["/hook", "/moved"]
+    headers = seen[0].headers
+    assert (headers["Authorization"], headers["X-A2A-Notification-Token"]) == ("Bearer c", "t")
+    assert headers["Content-Type"] == "application/a2a+json"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/x", "http://10.0.0.1/", "http://169.254.169.254/latest", "http://[::1]/", "http://0.0.0.0/",
+        "http://[::ffff:10.0.0.1]/", "http://[fd00::1]/", "http://localhost/", "http://100.64.0.1/",
+    ],
+)  # fmt: skip
+async def test_addresses_of_the_inside_are_not_posted_to(url: str) -> None:
+    notifier = HttpNotifier(address_check.public())
+    try:
+        with pytest.raises(RefusedError, match="not an address of the internet") as raised:
+            await notifier.post(PushConfig(url=url), content_type="application/json", body=b"{}")
+        assert raised.value.final
+    finally:
+        await notifier.close()
+
+
+async def test_a_network_that_is_allowed_may_be_posted_to(hook: tuple[str, list[web.Request]]) -> None:
+    import ipaddress
+
+    url, seen = hook
+    notifier = HttpNotifier(address_check.public(allowed=[ipaddress.ip_network("127.0.0.0/8")]))
+    try:
+        await notifier.post(PushConfig(url=url), content_type="application/json", body=b"{}")
+    finally:
+        await notifier.close()
+    assert len(seen) == 1
+
+
+async def test_a_receiver_that_does_not_answer_holds_up_no_other_one(bench: Bench, monkeypatch: Any) -> None:
+    post, asked = bench.receiver.post, asyncio.Event()
+
+    async def slow(config: PushConfig, *, content_type: str, body: bytes) -> None:
+        if "slow" in config.url:
+            asked.set()
+            await asyncio.Event().wait()
+        await post(config, content_type=content_type, body=body)
+
+    monkeypatch.setattr(bench.receiver, "post", slow)
+    await bench.engine.send(agent(), wanting(PushConfig(url="https://slow.example/")))
+    await asyncio.wait_for(asked.wait(), 20)
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    assert states(await bench.until(2)) == ["TASK_STATE_COMPLETED"]
+
+
+async def test_many_receivers_on_one_host_that_do_not_answer_hold_up_no_other_one(
+    bench: Bench, monkeypatch: Any
+) -> None:
+    post, asked, over = bench.receiver.post, list[str](), asyncio.Event()
+
+    async def slow(config: PushConfig, *, content_type: str, body: bytes) -> None:
+        if "slow" in config.url:
+            asked.append(config.url)
+            await over.wait()
+        await post(config, content_type=content_type, body=body)
+
+    monkeypatch.setattr(bench.receiver, "post", slow)
+    for number in range(QUICK.at_once + 5):
+        await bench.engine.send(agent(), wanting(PushConfig(url=f"https://slow.example/{number}")))
+    async with asyncio.timeout(20):
+        while len(asked) < QUICK.per_host:
+            await asyncio.sleep(0.005)
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    await bench.until(2)
+    assert len(asked) == QUICK.per_host
+    over.set()
+    # Those that had to wait are told in their turn, each of the start and of the end.
+    await bench.until(2 * (QUICK.at_once + 6))
+
+
+async def test_a_receiver_at_which_the_gateway_fails_is_given_up_and_the_others_are_told(
+    bench: Bench, monkeypatch: Any
+) -> None:
+    post = bench.receiver.post
+
+    async def failing(config: PushConfig, *, content_type: str, body: bytes) -> None:
+        if "bad" in config.url:
+            raise TypeError("unforeseen")
+        await post(config, content_type=content_type, body=body)
+
+    monkeypatch.setattr(bench.receiver, "post", failing)
+    task = await bench.engine.send(agent(), wanting(PushConfig(url="https://bad.example/")))
+    async with asyncio.timeout(20):
+        while not (await bench.store.pushes(task["id"]))[0].dead:
+            await asyncio.sleep(0.005)
+    await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
+    assert states(await bench.until(2)) == ["TASK_STATE_COMPLETED"]
+
+
+async def test_a_task_has_so_many_receivers_at_most(bench: Bench) -> None:
+    bench.container.answer = accepted
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    for n in range(100):
+        config = PushConfig(url=URL, id=str(n), task_id=task["id"])
+        await bench.engine.put_push(agent(), config, wire=Version.V1)
+    again = PushConfig(url=f"{URL}/new", id="7", task_id=task["id"])
+    assert (await bench.engine.put_push(agent(), again, wire=Version.V1)).url == f"{URL}/new"
+    with pytest.raises(A2AError) as refused:
+        await bench.engine.put_push(agent(), PushConfig(url=URL, task_id=task["id"]), wire=Version.V1)
+    assert problem(refused) is Problem.INVALID_PARAMS

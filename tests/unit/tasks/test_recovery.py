@@ -1,0 +1,96 @@
+"""What becomes of tasks when their gateway stops or dies, and when they are old."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.unit.tasks.bench import (
+    CLOCK,
+    Bench,
+    Json,
+    agent,
+    bench_of,
+    never,
+    sending,
+)
+
+from lambdaagent.a2a.params import Get
+from lambdaagent.a2a.states import TaskState
+from lambdaagent.a2a.tasks import status_update
+from lambdaagent.clock import Clock
+from lambdaagent.containers.turn import Turn
+from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.sqlite.store import SqliteStore
+from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.errors import EngineStoppedError
+
+
+async def test_after_a_restart_running_tasks_have_failed_and_waiting_ones_wait(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "t.db")
+    bench = bench_of(store)
+    await bench.engine.start()
+
+    async def asks(turn: Turn) -> list[Json]:
+        return [status_update(TaskState.INPUT_REQUIRED, now=1)]
+
+    bench.container.answer = asks
+    asked = await bench.engine.send(agent(), sending())
+    bench.container.answer = never
+    running = await bench.engine.send(agent(), sending(immediately=True))
+    # As after kill -9: nothing of the first engine is told to stop.
+    second = bench_of(store)
+    await second.engine.start()
+    task = await second.engine.get(agent(), Get(running["id"]))
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert "restarted" in task["status"]["message"]["parts"][0]["text"]
+    done = await second.engine.send(agent(), sending("go on", taskId=asked["id"]))
+    assert done["status"]["state"] == "TASK_STATE_COMPLETED"
+    await second.engine.stop(grace=0)
+    await bench.engine.stop(grace=0)
+    await store.close()
+
+
+async def test_after_a_restart_what_may_be_repeated_is_begun_anew(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "t.db")
+    repeatable = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])
+    bench = bench_of(store, known=repeatable)
+    bench.container.answer = never
+    await bench.engine.start()
+    running = await bench.engine.send(repeatable, sending("again", immediately=True))
+    second = bench_of(store, known=repeatable)
+    await second.engine.start()
+    async with asyncio.timeout(20):
+        while await second.state(running["id"]) is not TaskState.COMPLETED:
+            await asyncio.sleep(0.01)
+    assert [turn.message["parts"][0]["text"] for turn in second.container.turns] == ["again"]
+    await second.engine.stop(grace=0)
+    await bench.engine.stop(grace=0)
+    await store.close()
+
+
+async def test_stopping_waits_a_little_then_cancels_and_says_so(bench: Bench) -> None:
+    bench.container.answer = never
+    task = await bench.engine.send(agent(), sending(immediately=True))
+    await bench.engine.stop(grace=0.01)
+    assert await bench.state(task["id"]) is TaskState.FAILED
+    record = await bench.store.get(task["id"])
+    assert record is not None
+    assert "stopped" in record.task["status"]["message"]["parts"][0]["text"]
+    with pytest.raises(EngineStoppedError):
+        await bench.engine.send(agent(), sending())
+
+
+async def test_retention_is_kept_by_the_engine_itself() -> None:
+    now = [1000.0]
+    bench = bench_of(
+        MemoryStore(),
+        clock=Clock(now=lambda: now[0], new_id=CLOCK.new_id),
+        limits=Limits(retention=10, tidy_every=0.001),
+    )
+    await bench.engine.start()
+    task = await bench.engine.send(agent(), sending())
+    now[0] += 11
+    async with asyncio.timeout(20):
+        while await bench.store.get(task["id"]) is not None:
+            await asyncio.sleep(0.001)
+    await bench.engine.stop(grace=0)
