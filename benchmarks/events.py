@@ -24,12 +24,12 @@ from benchmarks.gateway_parts import REST, SUT, Server, free_port, nginx, proces
 from lambdaagent import clock as clocks
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
-from lambdaagent.dispatcher.consumers import Serving
+from lambdaagent.dispatcher.consumers import ConsumerManager
 from lambdaagent.dispatcher.handling import Handlers
-from lambdaagent.dispatcher.metrics import Metrics
+from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.postgres import migrating
@@ -190,9 +190,9 @@ async def many(node: RabbitMQ, number: int) -> None:
     memory = MemoryStore()
     async with RabbitMQBroker(url=node.url, declare_timeout=300) as broker:
         await broker.wait_ready()
-        client = Client()
-        handlers = Handlers(INSTALLATION, broker, memory, client, clocks.system(), Metrics())
-        serving = Serving(broker, INSTALLATION, lambda _: True, handlers.of, say=lambda *_: None, failed=print)
+        client = HttpClient()
+        handlers = Handlers(INSTALLATION, broker, memory, client, clocks.system(), DispatcherMetrics())
+        serving = ConsumerManager(broker, INSTALLATION, lambda _: True, handlers.of, say=lambda *_: None, failed=print)
         before, server = resident(os.getpid()), resident(server_pid(node))
         for each in range(number):
             serving.upsert(agent(each, subscriptions=5), Target.parse("http://127.0.0.1:1"))

@@ -24,11 +24,11 @@ from lambdaagent.children.topology import Topology, topology
 from lambdaagent.cli import logs
 from lambdaagent.dispatcher.consumers import Served
 from lambdaagent.dispatcher.handling import Handlers
-from lambdaagent.dispatcher.metrics import Metrics
+from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, RabbitMQPublisher
 from lambdaagent.gateway.serving import serve
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
 from lambdaagent.store.factory import open_store
@@ -68,7 +68,7 @@ async def ingress(amqp: str, port: int) -> None:
             store=MemoryStore(),
             publisher=RabbitMQPublisher(brokers, broker),
             exchanges=BrokerExchanges(brokers),
-            client=Client(),
+            client=HttpClient(),
             clock=clocks.system(),
             ready=lambda: None,
             host="127.0.0.1",
@@ -89,9 +89,9 @@ async def dispatch(amqp: str, parallelism: int, url: str, database: str) -> None
         broker = await stack.enter_async_context(RabbitMQBroker(url=amqp))
         store = (await open_store("" if database == "memory" else database)).store
         stack.push_async_callback(store.close)
-        client = Client()
+        client = HttpClient()
         stack.push_async_callback(client.close)
-        handlers = Handlers(INSTALLATION, broker, store, client, clocks.system(), Metrics())
+        handlers = Handlers(INSTALLATION, broker, store, client, clocks.system(), DispatcherMetrics())
         handler = handlers.of(each, Served(found, Target.parse(url)))
         async with broker.consume(
             found.queue, parallelism=parallelism, handler=handler, dead_letters=found.dead_letters

@@ -19,7 +19,7 @@ import uvloop
 
 from benchmarks import gateway_parts as parts
 from benchmarks import gateway_streams
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 
 SKILL = "/agents/bench/a{}/api/a2a/skills/say"
@@ -127,7 +127,7 @@ def added(*, agents: int, rate: int, seconds: int) -> None:
 
 
 async def paced(url: str, paths: list[str], *, rate: int, seconds: int) -> list[float]:
-    client, target = Client(), Target.parse(url)
+    client, target = HttpClient(), Target.parse(url)
     times: list[float] = []
 
     async def one(path: str, due: float) -> None:

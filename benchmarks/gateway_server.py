@@ -17,7 +17,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import garbage
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.factory import open_store
 
 
@@ -58,7 +58,7 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
             store=store,
             publisher=nowhere,
             exchanges=nowhere,
-            client=Client(),
+            client=HttpClient(),
             clock=clocks.system(),
             ready=lambda: None,
             host="127.0.0.1",

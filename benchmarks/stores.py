@@ -22,7 +22,7 @@ from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.store import PostgresStore
 from lambdaagent.store.postgres.urls import DatabaseUrl
-from lambdaagent.store.records import Listing, TaskRecord
+from lambdaagent.store.records import TaskQuery, TaskRecord
 from lambdaagent.store.sqlite.store import SqliteStore
 
 Store = MemoryStore | SqliteStore | PostgresStore
@@ -124,12 +124,12 @@ async def pages(server: Postgres, sizes: list[int]) -> None:
         filled = size
         middle = (float(size // 2), "")
         asked = {
-            "first page": Listing("bench", "a0", "anonymous"),
-            "in the middle": Listing("bench", "a0", "anonymous", after=middle),
-            "last page": Listing("bench", "a0", "anonymous", after=(100.0, "")),
-            "rare state": Listing("bench", "a0", "anonymous", state=TaskState.FAILED),
-            "no such state": Listing("bench", "a0", "anonymous", state=TaskState.REJECTED),
-            "one context": Listing("bench", "a0", "anonymous", context_id="context-7"),
+            "first page": TaskQuery("bench", "a0", "anonymous"),
+            "in the middle": TaskQuery("bench", "a0", "anonymous", after=middle),
+            "last page": TaskQuery("bench", "a0", "anonymous", after=(100.0, "")),
+            "rare state": TaskQuery("bench", "a0", "anonymous", state=TaskState.FAILED),
+            "no such state": TaskQuery("bench", "a0", "anonymous", state=TaskState.REJECTED),
+            "one context": TaskQuery("bench", "a0", "anonymous", context_id="context-7"),
         }
         print(f"  {size:9} tasks")
         for name, listing in asked.items():

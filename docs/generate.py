@@ -9,9 +9,9 @@ from tests.cases.fields import ROWS
 
 from lambdaagent.api.crd import crd
 from lambdaagent.api.forms import FORMS
-from lambdaagent.children.forwards import FINE, Verdict
-from lambdaagent.children.reasons import Reason
-from lambdaagent.dispatcher.reasons import Reason as DispatcherReason
+from lambdaagent.children.forwards import FINE, ForwardVerdict
+from lambdaagent.children.reasons import WarningReason
+from lambdaagent.dispatcher.reasons import ConditionReason as DispatcherReason
 from lambdaagent.status.decide import GATES, OPERATOR_CONDITIONS
 
 PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"
@@ -134,12 +134,12 @@ def _warnings() -> str:
     where = "In `status.warnings`, and from `lambdaagent validate` and `render`. They gate nothing."
     lines = ["## Warnings", "", where, ""]
     lines += ["| reason | meaning |", "|---|---|"]
-    lines += [f"| `{reason}` | {reason.meaning} |" for reason in Reason]
+    lines += [f"| `{reason}` | {reason.meaning} |" for reason in WarningReason]
     return "\n".join(lines) + "\n"
 
 
 def _conditions() -> str:
-    verdicts = ", ".join(f"`{verdict}`" for verdict in Verdict if verdict not in FINE)
+    verdicts = ", ".join(f"`{verdict}`" for verdict in ForwardVerdict if verdict not in FINE)
     kinds = sorted({*OPERATOR_CONDITIONS, *GATES} - {"Ready"})
     lines = ["## Conditions", "", f"`Ready` is true where {', '.join(f'`{kind}`' for kind in GATES)} are."]
     lines += ["All there may be: " + ", ".join(f"`{kind}`" for kind in ["Ready", *kinds]) + "."]

@@ -1,10 +1,10 @@
 """aiohttp's server with bounds on what precedes a body, and with refusals that repeat nothing of the request.
 
 aiohttp answers what its parser refuses with the first hundred bytes of it, and logs the same: a bearer token that is
-too long ends up in both. Here the parser's own limits on headers are out of reach. `Heads` counts the bytes of a head
-while they come, `Limits` judges the headers of a request that is parsed, and a refusal names the limit and never the
-value. A body reaches the handlers as the bytes that came. Nothing is decompressed, because whoever passes a body on
-passes its length and its Content-Encoding on as well.
+too long ends up in both. Here the parser's own limits on headers are out of reach. `HeadParser` counts the bytes of a
+head while they come, `HeadLimits` judges the headers of a request that is parsed, and a refusal names the limit and
+never the value. A body reaches the handlers as the bytes that came. Nothing is decompressed, because whoever passes a
+body on passes its length and its Content-Encoding on as well.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ Refusal = Callable[[Refused], web.Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HeadLimits:
     header: int = HEADER_BYTES  # bytes of one header, its name and its value
 
     @property
@@ -79,8 +79,8 @@ def plain(refused: Refused) -> web.Response:
     return web.Response(status=refused.status, text=f"{refused.detail}\n")
 
 
-class Runner(web.AppRunner):
-    def __init__(self, app: web.Application, *, limits: Limits, refusal: Refusal, **options: Any) -> None:
+class ServerRunner(web.AppRunner):
+    def __init__(self, app: web.Application, *, limits: HeadLimits, refusal: Refusal, **options: Any) -> None:
         options |= {"max_line_size": _LINE, "max_field_size": _NO_LIMIT, "max_headers": _NO_LIMIT}
         super().__init__(app, auto_decompress=False, **options)
         self._limits = limits
@@ -94,7 +94,7 @@ class Runner(web.AppRunner):
 class _Server(web.Server):
     """As the application made it, with connections of our own class."""
 
-    def __init__(self, made: web.Server, *, limits: Limits, refusal: Refusal) -> None:
+    def __init__(self, made: web.Server, *, limits: HeadLimits, refusal: Refusal) -> None:
         super().__init__(
             made.request_handler,
             request_factory=made.request_factory,
@@ -115,7 +115,7 @@ class _Connection(RequestHandler):
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
         self._refusal = server.refusal
-        self._parser = Heads(self._parser, server.limits)  # type: ignore[assignment]
+        self._parser = HeadParser(self._parser, server.limits)  # type: ignore[assignment]
 
     def handle_error(
         self,
@@ -160,7 +160,7 @@ class _RefusedError(http_exceptions.HttpProcessingError):
         self.refused = refused
 
 
-class Heads:
+class HeadParser:
     """aiohttp's request parser, with bounds on heads, complete or not, and with errors of our own.
 
     It is fed nothing more once something was refused: what follows belongs to no request. The common head comes with
@@ -181,7 +181,7 @@ class Heads:
         "set_upgraded",
     )
 
-    def __init__(self, parser: Any, limits: Limits) -> None:
+    def __init__(self, parser: Any, limits: HeadLimits) -> None:
         self._feed: Callable[[bytes], tuple[Any, bool, bytes]] = parser.feed_data
         self._limits = limits
         self._small = limits.header

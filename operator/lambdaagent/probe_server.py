@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from lambdaagent.errors import UsageError
-from lambdaagent.http_server import Limits, Runner, plain
+from lambdaagent.http_server import HeadLimits, ServerRunner, plain
 
 
 @asynccontextmanager
@@ -14,7 +14,7 @@ async def listen(routes: Sequence[web.RouteDef], *, host: str, port: int) -> Asy
     """Gives the port it listens on; 0 takes a free one. Raises UsageError where it cannot listen."""
     app = web.Application()
     app.add_routes(routes)
-    runner = Runner(app, limits=Limits(), refusal=plain, access_log=None, shutdown_timeout=1.0)
+    runner = ServerRunner(app, limits=HeadLimits(), refusal=plain, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         try:

@@ -21,7 +21,7 @@ from lambdaagent.api.validation import problems
 from lambdaagent.children import topology
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import Plan, plan
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 from lambdaagent.containers import callee, requests
 from lambdaagent.settings import Installation
 from lambdaagent.status.conditions import World
@@ -152,7 +152,7 @@ class Queue(Effect):
 class Warned(Effect):
     """A warning of this reason that names the field or its block."""
 
-    reason: Reason
+    reason: WarningReason
     on: str = "knative"
     becomes: Any = True
     field: str = ""  # what it names, where that is another one

@@ -15,7 +15,7 @@ from tests.parts.authority import Authority, authority
 from lambdaagent import trust
 from lambdaagent.cli.processes import read_settings
 from lambdaagent.errors import UsageError
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import ConnectError
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import (
@@ -130,7 +130,7 @@ async def test_clients_of_https_accept_it(private: Authority) -> None:
             return await answer.text()
 
     async def by_client(url: str, known: trust.Trust) -> str:
-        client = Client(tls=known.context)
+        client = HttpClient(tls=known.context)
         try:
             request = await client.request(Target.parse(url), method="GET", path="/", first_byte=5, total=5)
             async with request as answer:

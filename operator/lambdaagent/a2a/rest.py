@@ -20,13 +20,13 @@ _BOTH = ("POST", "GET")  # 1.0's text has POST, its proto GET; 0.3 likewise (fac
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class RestRoute:
     version: Version
     operations: Mapping[str, Operation]  # by HTTP method
     ids: Mapping[str, str]  # of the path, named as the parameters of 1.0
 
 
-def match(path: str) -> Route:
+def match(path: str) -> RestRoute:
     """`path` without the interface's own and with its first slash. Raises A2AError where nothing is served."""
     segments = path.strip("/").split("/")
     old = segments[0] == _V03
@@ -45,36 +45,36 @@ def match(path: str) -> Route:
     return found
 
 
-def _match(segments: list[str], version: Version) -> Route | None:
+def _match(segments: list[str], version: Version) -> RestRoute | None:
     match segments:
         case ["message:send"]:
-            return Route(version, {"POST": Operation.SEND}, {})
+            return RestRoute(version, {"POST": Operation.SEND}, {})
         case ["message:stream"]:
-            return Route(version, {"POST": Operation.STREAM}, {})
+            return RestRoute(version, {"POST": Operation.STREAM}, {})
         case ["tasks"]:
-            return Route(version, {"GET": Operation.LIST}, {})
+            return RestRoute(version, {"GET": Operation.LIST}, {})
         case ["tasks", name] if name:
             return _task(name, version)
         case ["tasks", task_id, "pushNotificationConfigs"] if task_id:
             operations = {"POST": Operation.PUSH_PUT, "GET": Operation.PUSH_LIST}
-            return Route(version, operations, {"taskId": task_id})
+            return RestRoute(version, operations, {"taskId": task_id})
         case ["tasks", task_id, "pushNotificationConfigs", push_id] if task_id and push_id:
             operations = {"GET": Operation.PUSH_GET, "DELETE": Operation.PUSH_DROP}
-            return Route(version, operations, {"taskId": task_id, "id": push_id})
+            return RestRoute(version, operations, {"taskId": task_id, "id": push_id})
         case ["extendedAgentCard"] if version is Version.V1:
-            return Route(version, {"GET": Operation.EXTENDED_CARD}, {})
+            return RestRoute(version, {"GET": Operation.EXTENDED_CARD}, {})
         case ["card"] if version is Version.V03:
-            return Route(version, {"GET": Operation.EXTENDED_CARD}, {})
+            return RestRoute(version, {"GET": Operation.EXTENDED_CARD}, {})
     return None
 
 
-def _task(name: str, version: Version) -> Route | None:
+def _task(name: str, version: Version) -> RestRoute | None:
     task_id, _, verb = name.rpartition(":")
     if task_id and verb == "cancel":
-        return Route(version, {"POST": Operation.CANCEL}, {"id": task_id})
+        return RestRoute(version, {"POST": Operation.CANCEL}, {"id": task_id})
     if task_id and verb == "subscribe":
-        return Route(version, dict.fromkeys(_BOTH, Operation.SUBSCRIBE), {"id": task_id})
-    return Route(version, {"GET": Operation.GET}, {"id": name})
+        return RestRoute(version, dict.fromkeys(_BOTH, Operation.SUBSCRIBE), {"id": task_id})
+    return RestRoute(version, {"GET": Operation.GET}, {"id": name})
 
 
 def media_type(*, accept: str, sent: str) -> str:

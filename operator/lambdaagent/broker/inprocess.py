@@ -20,23 +20,23 @@ from lambdaagent.broker.protocol import (
     NO_LOSSES,
     NONE,
     REQUEUE,
+    BrokerDelivery,
     Deaths,
-    Delivery,
+    DeliveryOutcome,
     Handler,
     Loss,
-    Outcome,
-    Verdict,
+    Settlement,
 )
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import Cause, mark
+from lambdaagent.events.dead_letter_headers import DeathCause, mark
 
 log = structlog.get_logger(__name__)
 
 
 # Keeps a dead letter; raises TemporaryError where it cannot now.
-Bury = Callable[[Event, Cause], Awaitable[None]]
+Bury = Callable[[Event, DeathCause], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class InProcessBroker:
         publish_timeout: float = 10.0,
         drain_timeout: float = 30.0,
         backoff: Backoff | None = None,
-        bury: Bury | None = None,
+        add_dead_letter: Bury | None = None,
     ) -> None:
-        """`bury` takes dead letters; without it they lie in their queue, and end with the process."""
-        self._keep_dead = bury
+        """`add_dead_letter` takes dead letters; without it they lie in their queue, and end with the process."""
+        self._keep_dead = add_dead_letter
         self._limit = limit
         self._publish_timeout = publish_timeout
         self._drain_timeout = drain_timeout
@@ -232,16 +232,16 @@ class InProcessBroker:
                 queue.changed.notify_all()
             back: _Entry | None = replace(entry, redelivered=True)
             try:
-                delivery = Delivery(entry.event, name, entry.attempt, entry.redelivered, session=session)
+                delivery = BrokerDelivery(entry.event, name, entry.attempt, entry.redelivered, session=session)
                 outcome = await self._bury(await self._handle(handler, delivery), entry, dead_letters)
-                if outcome.verdict is Verdict.RETRY:
+                if outcome.verdict is Settlement.RETRY:
                     back = replace(entry, attempt=entry.attempt + 1, redelivered=True)
                     if in_order:
                         await _pause(stopping, outcome.after)
                     else:
                         self._later(queue, back, outcome.after)
                         back = None
-                elif outcome.verdict is Verdict.REQUEUE:
+                elif outcome.verdict is Settlement.REQUEUE:
                     await _pause(stopping, self._backoff.delay(2))
                 else:
                     await self._settle(outcome, stopping)
@@ -264,7 +264,7 @@ class InProcessBroker:
         self._pauses.add(pause)
         pause.add_done_callback(self._pauses.discard)
 
-    async def _settle(self, outcome: Outcome, stopping: asyncio.Event) -> None:
+    async def _settle(self, outcome: DeliveryOutcome, stopping: asyncio.Event) -> None:
         attempt = 1
         while outcome.settle is not None and not stopping.is_set():
             try:
@@ -275,15 +275,15 @@ class InProcessBroker:
                 await _pause(stopping, self._backoff.delay(attempt))
                 attempt += 1
 
-    async def _handle(self, handler: Handler, delivery: Delivery) -> Outcome:
+    async def _handle(self, handler: Handler, delivery: BrokerDelivery) -> DeliveryOutcome:
         try:
             return await handler(delivery)
         except Exception:
             log.exception("a handler failed, delivering again", queue=delivery.queue, event_id=delivery.event.id)
             return REQUEUE
 
-    async def _bury(self, outcome: Outcome, entry: _Entry, dead_letters: str) -> Outcome:
-        if outcome.verdict is not Verdict.DEAD_LETTER or outcome.cause is None:
+    async def _bury(self, outcome: DeliveryOutcome, entry: _Entry, dead_letters: str) -> DeliveryOutcome:
+        if outcome.verdict is not Settlement.DEAD_LETTER or outcome.cause is None:
             return outcome
         try:
             if self._keep_dead is not None:

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from lambdaagent.broker.bindings import Binding, Keep, keep_none
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import Cause
+from lambdaagent.events.dead_letter_headers import DeathCause
 
 NONE: Mapping[str, Sequence[Binding]] = MappingProxyType({})
 
 
-class Verdict(StrEnum):
+class Settlement(StrEnum):
     ACK = "ack"
     REQUEUE = "requeue"
     RETRY = "retry"
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """What becomes of a delivery.
 
     RETRY counts as an attempt and comes back after so many seconds: count and time outlive this process. `cause` is
@@ -34,27 +34,27 @@ class Outcome:
     already; it is called again until it does not raise.
     """
 
-    verdict: Verdict
-    cause: Cause | None = None
+    verdict: Settlement
+    cause: DeathCause | None = None
     after: float = 0.0
     settle: Callable[[], Awaitable[None]] | None = None
 
 
-ACK = Outcome(Verdict.ACK)
-REQUEUE = Outcome(Verdict.REQUEUE)
+ACK = DeliveryOutcome(Settlement.ACK)
+REQUEUE = DeliveryOutcome(Settlement.REQUEUE)
 """It is delivered again after a while, perhaps to another consumer, and no attempt is counted."""
 
 
-def dead_letter(cause: Cause, *, settle: Callable[[], Awaitable[None]] | None = None) -> Outcome:
-    return Outcome(Verdict.DEAD_LETTER, cause, settle=settle)
+def dead_letter(cause: DeathCause, *, settle: Callable[[], Awaitable[None]] | None = None) -> DeliveryOutcome:
+    return DeliveryOutcome(Settlement.DEAD_LETTER, cause, settle=settle)
 
 
-def retry(after: float) -> Outcome:
-    return Outcome(Verdict.RETRY, after=after)
+def retry(after: float) -> DeliveryOutcome:
+    return DeliveryOutcome(Settlement.RETRY, after=after)
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class BrokerDelivery:
     event: Event
     queue: str
     attempt: int = 1
@@ -67,7 +67,7 @@ class Delivery:
     """Changes whenever another consumer may have had the queue meanwhile."""
 
 
-Handler = Callable[[Delivery], Awaitable[Outcome]]
+Handler = Callable[[BrokerDelivery], Awaitable[DeliveryOutcome]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 
 
-class Verdict(StrEnum):
+class ForwardVerdict(StrEnum):
     RESOLVED = "Resolved"
     SAME_BROKER = "SameBroker"
     TARGET_NOT_FOUND = "TargetNotFound"
@@ -28,13 +28,13 @@ class Verdict(StrEnum):
 
 
 # These are as they should be; the rest is named in the condition ForwardsResolved.
-FINE = frozenset({Verdict.RESOLVED, Verdict.SAME_BROKER})
+FINE = frozenset({ForwardVerdict.RESOLVED, ForwardVerdict.SAME_BROKER})
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     forward: Forward
-    verdict: Verdict
+    verdict: ForwardVerdict
     message: str
     target: BrokerIdentity | None = None
 
@@ -54,29 +54,29 @@ def _decide(
     target = observed.agents.get(key)
     if not _allowed(agent, forward):
         message = f"{title}: namespace not in permissions.allowedTargetNamespaces; add it there"
-        return Decision(forward, Verdict.NOT_ALLOWED, message)
+        return Decision(forward, ForwardVerdict.NOT_ALLOWED, message)
     if target is None:
         message = f"{title}: no such LambdaAgent; correct the forward or create it"
         if installation.namespaces and forward.target_namespace not in installation.namespaces:
             message = f"{title}: its namespace is not in LAMBDAAGENT_NAMESPACES, so nothing there is seen; add it there"
-        return Decision(forward, Verdict.TARGET_NOT_FOUND, message)
+        return Decision(forward, ForwardVerdict.TARGET_NOT_FOUND, message)
     broker = broker_of(target, installation)
     if broker is None:
         return Decision(
-            forward, Verdict.TARGET_WITHOUT_EVENTING, f"{title}: has no eventing; give it an eventing block"
+            forward, ForwardVerdict.TARGET_WITHOUT_EVENTING, f"{title}: has no eventing; give it an eventing block"
         )
     accepted = target.spec.eventing.accept_forwards_from if target.spec.eventing else None
     if accepted is not None and agent.namespace not in accepted and "*" not in accepted:
         message = f"{title}: does not accept forwards from {agent.namespace}; add it to its eventing.acceptForwardsFrom"
-        return Decision(forward, Verdict.NOT_ACCEPTED, message)
+        return Decision(forward, ForwardVerdict.NOT_ACCEPTED, message)
     if broker.key == own.key:
         message = f"{title}: on the same Broker {own.name}; its own subscriptions deliver"
-        return Decision(forward, Verdict.SAME_BROKER, message, broker)
+        return Decision(forward, ForwardVerdict.SAME_BROKER, message, broker)
     if cycle := next(
         filter(None, (_cycle(own, broker, kind, installation, observed) for kind in forward.event_types)), None
     ):
-        return Decision(forward, Verdict.CYCLE, f"{title}: events would go round: {cycle}", broker)
-    return Decision(forward, Verdict.RESOLVED, f"{title}: Broker {broker.name}", broker)
+        return Decision(forward, ForwardVerdict.CYCLE, f"{title}: events would go round: {cycle}", broker)
+    return Decision(forward, ForwardVerdict.RESOLVED, f"{title}: Broker {broker.name}", broker)
 
 
 def _allowed(agent: LambdaAgent, forward: Forward) -> bool:
@@ -118,7 +118,7 @@ def forward_triggers(agent: LambdaAgent, own: BrokerIdentity, decisions: list[De
     api_version, kind = BROKER
     out: dict[str, Object] = {}
     for decision in decisions:
-        if decision.target is None or decision.verdict not in (Verdict.RESOLVED, Verdict.CYCLE):
+        if decision.target is None or decision.verdict not in (ForwardVerdict.RESOLVED, ForwardVerdict.CYCLE):
             continue
         target, forward = decision.target, decision.forward
         reference = {"apiVersion": api_version, "kind": kind, "name": target.name, "namespace": target.namespace}

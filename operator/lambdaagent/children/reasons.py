@@ -3,10 +3,10 @@
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class WarningReason(StrEnum):
     meaning: str
 
-    def __new__(cls, value: str, meaning: str) -> "Reason":
+    def __new__(cls, value: str, meaning: str) -> "WarningReason":
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning

@@ -8,7 +8,7 @@ from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
 from lambdaagent.children.base import Observed
 from lambdaagent.children.brokers import broker_of, retries
 from lambdaagent.children.calling import Calls, calls
-from lambdaagent.children.forwards import Verdict, decide
+from lambdaagent.children.forwards import ForwardVerdict, decide
 from lambdaagent.children.triggers import attributes, exact
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.filters import Interest, interest, is_pattern
@@ -63,7 +63,7 @@ def forwarded(agent: LambdaAgent, installation: Installation, observed: Observed
         return {}
     found: dict[str, dict[str, None]] = {}
     for decision in decide(agent, installation, observed):
-        if decision.target is not None and decision.verdict in (Verdict.RESOLVED, Verdict.CYCLE):
+        if decision.target is not None and decision.verdict in (ForwardVerdict.RESOLVED, ForwardVerdict.CYCLE):
             types = found.setdefault(naming.exchange(decision.target.namespace, decision.target.name), {})
             types |= dict.fromkeys(kind for kind in decision.forward.event_types if not is_pattern(kind))
     return {exchange: list(types) for exchange, types in found.items()}

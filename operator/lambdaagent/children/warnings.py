@@ -15,7 +15,7 @@ from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.container import POD_SECURITY
 from lambdaagent.children.forwards import FINE, decide
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 from lambdaagent.children.triggers import bare, exact
 from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
@@ -41,7 +41,7 @@ def _annotations(agent: LambdaAgent) -> Iterator[FieldWarning]:
     if said is not None and said not in POD_SECURITY:
         message = f"{said!r} is unknown, so the installation's setting counts; use {' or '.join(POD_SECURITY)}"
         field = f"metadata.annotations[{naming.ANNOTATION_POD_SECURITY}]"
-        yield FieldWarning(field=field, reason=Reason.UNKNOWN_POD_SECURITY, message=message)
+        yield FieldWarning(field=field, reason=WarningReason.UNKNOWN_POD_SECURITY, message=message)
 
 
 def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
@@ -49,36 +49,38 @@ def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
     names = [variable.name for variable in spec.env]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield FieldWarning(
-            field="spec.env", reason=Reason.DUPLICATE_ENV, message=f"{name} stands more than once; the last one counts"
+            field="spec.env",
+            reason=WarningReason.DUPLICATE_ENV,
+            message=f"{name} stands more than once; the last one counts",
         )
     for name in environment.overridden(agent):
         message = f"{name} is set here and would be set by the operator; the value given here counts"
-        yield FieldWarning(field="spec.env", reason=Reason.ENV_OVERRIDDEN, message=message)
+        yield FieldWarning(field="spec.env", reason=WarningReason.ENV_OVERRIDDEN, message=message)
     if spec.operation_mode == "supervised" and spec.approval is None:
         message = "supervised without spec.approval: the container is told nothing of whom to ask"
-        yield FieldWarning(field="spec.operationMode", reason=Reason.NO_APPROVAL, message=message)
+        yield FieldWarning(field="spec.operationMode", reason=WarningReason.NO_APPROVAL, message=message)
     if backends.serving == "knative":
         yield from _knative_limits(spec.serving or Serving())
         return
     if spec.scaling and spec.scaling.min_replicas == 0:
         message = "plain Kubernetes cannot scale to zero; one replica is kept"
-        yield FieldWarning(field="spec.scaling.minReplicas", reason=Reason.SCALE_TO_ZERO, message=message)
+        yield FieldWarning(field="spec.scaling.minReplicas", reason=WarningReason.SCALE_TO_ZERO, message=message)
     if (
         spec.scaling
         and spec.scaling.max_replicas > max(1, spec.scaling.min_replicas)
         and not kubernetes.requests_cpu(agent)
     ):
         message = "the autoscaler works on CPU; set spec.resources.requests.cpu to get one"
-        yield FieldWarning(field="spec.scaling.maxReplicas", reason=Reason.NEEDS_CPU_REQUEST, message=message)
+        yield FieldWarning(field="spec.scaling.maxReplicas", reason=WarningReason.NEEDS_CPU_REQUEST, message=message)
     for name in ("traffic", "container_concurrency", "response_start_timeout_seconds"):
         if spec.serving and getattr(spec.serving, name):
             field = type(spec.serving).model_fields[name].alias
-            yield FieldWarning(field=f"spec.serving.{field}", reason=Reason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
+            yield FieldWarning(field=f"spec.serving.{field}", reason=WarningReason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
     for name in ("target_concurrency", "scale_to_zero_grace_period"):
         # The API server writes defaults into what it stores, so only another value is known to be asked for.
         if spec.scaling and getattr(spec.scaling, name) != Scaling.model_fields[name].default:
             field = Scaling.model_fields[name].alias
-            yield FieldWarning(field=f"spec.scaling.{field}", reason=Reason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
+            yield FieldWarning(field=f"spec.scaling.{field}", reason=WarningReason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
 
 
 def _knative_limits(serving: Serving) -> Iterator[FieldWarning]:
@@ -89,7 +91,7 @@ def _knative_limits(serving: Serving) -> Iterator[FieldWarning]:
                 " in ConfigMap knative-serving/config-defaults"
             )
             field = f"spec.serving.{Serving.model_fields[name].alias}"
-            yield FieldWarning(field=field, reason=Reason.KNATIVE_LIMIT, message=message)
+            yield FieldWarning(field=field, reason=WarningReason.KNATIVE_LIMIT, message=message)
 
 
 def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends) -> Iterator[FieldWarning]:
@@ -100,23 +102,25 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
     if eventing.skip_own and not (plain and eventing.event_source):
         message = "set eventing.eventSource, by which they are known" if plain else "Knative's filters cannot say it"
         yield FieldWarning(
-            field="spec.eventing.skipOwn", reason=Reason.OWN_EVENTS, message=f"its own events come back: {message}"
+            field="spec.eventing.skipOwn",
+            reason=WarningReason.OWN_EVENTS,
+            message=f"its own events come back: {message}",
         )
     for index, subscription in enumerate(eventing.subscriptions):
         field = f"spec.eventing.subscriptions[{index}]"
         if not plain and (is_pattern(subscription.event_type) or is_pattern(subscription.source)):
             message = "RabbitMQ matches exactly, so nothing would ever arrive; no Trigger is made, list the exact types"
-            yield FieldWarning(field=field, reason=Reason.WILDCARD, message=message)
+            yield FieldWarning(field=field, reason=WarningReason.WILDCARD, message=message)
         elif subscription.event_type in emitted and not subscription.source and not (plain and eventing.skip_own):
             message = f"the agent emits {subscription.event_type} itself and will be sent its own events"
-            yield FieldWarning(field=field, reason=Reason.SELF_LOOP, message=message)
+            yield FieldWarning(field=field, reason=WarningReason.SELF_LOOP, message=message)
     for index, forward in enumerate(eventing.forwards):
         for kind in filter(is_pattern, forward.event_types):
             message = f"{kind}: RabbitMQ matches exactly; no Trigger is made, list the exact types"
-            yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=Reason.WILDCARD, message=message)
+            yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=WarningReason.WILDCARD, message=message)
     if not installation.events_url and backends.eventing == "knative":
         message = "no gateway is installed, so undeliverable events have no dead-letter sink and are dropped"
-        yield FieldWarning(field="spec.eventing.dlq", reason=Reason.NO_DEAD_LETTER_SINK, message=message)
+        yield FieldWarning(field="spec.eventing.dlq", reason=WarningReason.NO_DEAD_LETTER_SINK, message=message)
 
 
 def _unheard(
@@ -138,14 +142,14 @@ def _unheard(
                 " add it to that agent's eventing.subscriptions or remove it here"
             )
             field = f"spec.eventing.forwards[{index}].eventTypes"
-            yield FieldWarning(field=field, reason=Reason.FORWARD_NOT_SUBSCRIBED, message=message)
+            yield FieldWarning(field=field, reason=WarningReason.FORWARD_NOT_SUBSCRIBED, message=message)
     if observed.subscribed is None:
         return
     forwarded = {bare(kind) for forward in eventing.forwards for kind in forward.event_types}
     missing = [kind for kind in eventing.intents if bare(kind) not in observed.subscribed | forwarded]
     if missing:
         message = f"nobody on Broker {broker.name} subscribes to {_listed(missing)}, so these events are dropped"
-        yield FieldWarning(field="spec.eventing.intents", reason=Reason.INTENT_NOT_SUBSCRIBED, message=message)
+        yield FieldWarning(field="spec.eventing.intents", reason=WarningReason.INTENT_NOT_SUBSCRIBED, message=message)
 
 
 def _listed(kinds: list[str], most: int = 5) -> str:
@@ -159,14 +163,16 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         return
     if not installation.gateway_url:
         message = "no gateway is installed; the agent cannot be called over A2A"
-        yield FieldWarning(field="spec.a2a", reason=Reason.NO_GATEWAY, message=message)
+        yield FieldWarning(field="spec.a2a", reason=WarningReason.NO_GATEWAY, message=message)
     health = agent.spec.behavior.health_check if agent.spec.behavior else None
     if sidecar.wanted(agent, installation) and backends.serving == "knative" and health and health.liveness:
         message = "beside a sidecar Knative allows the agent's container no probes; readiness is asked by the sidecar"
-        yield FieldWarning(field="spec.behavior.healthCheck.liveness", reason=Reason.KNATIVE_SIDECAR, message=message)
+        yield FieldWarning(
+            field="spec.behavior.healthCheck.liveness", reason=WarningReason.KNATIVE_SIDECAR, message=message
+        )
     if a2a.container and a2a.protocol != "a2a":
         message = f"counts with protocol a2a; with {a2a.protocol} the container has no A2A endpoint"
-        yield FieldWarning(field="spec.a2a.container", reason=Reason.OTHER_PROTOCOL, message=message)
+        yield FieldWarning(field="spec.a2a.container", reason=WarningReason.OTHER_PROTOCOL, message=message)
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
         field = f"spec.a2a.skills[{index}].invoke"
@@ -180,13 +186,13 @@ def _invoke(a2a: A2a, skill: Skill, field: str, limit: int | None) -> Iterator[F
         return
     if skill.invoke.path and a2a.protocol != "http":
         message = f"counts with protocol http; with {a2a.protocol} the container is called at /"
-        yield FieldWarning(field=f"{field}.path", reason=Reason.OTHER_PROTOCOL, message=message)
+        yield FieldWarning(field=f"{field}.path", reason=WarningReason.OTHER_PROTOCOL, message=message)
     if skill.invoke.event_type and a2a.protocol != "cloudevents":
         message = f"counts with protocol cloudevents; with {a2a.protocol} the container gets no event"
-        yield FieldWarning(field=f"{field}.eventType", reason=Reason.OTHER_PROTOCOL, message=message)
+        yield FieldWarning(field=f"{field}.eventType", reason=WarningReason.OTHER_PROTOCOL, message=message)
     if limit and skill.invoke.timeout_seconds > limit:
         message = f"Knative ends an answer after {limit} s; raise spec.serving.timeoutSeconds"
-        yield FieldWarning(field=f"{field}.timeoutSeconds", reason=Reason.TIMEOUT_SHORTER, message=message)
+        yield FieldWarning(field=f"{field}.timeoutSeconds", reason=WarningReason.TIMEOUT_SHORTER, message=message)
 
 
 def _async(agent: LambdaAgent, installation: Installation, backends: Backends, field: str) -> Iterator[FieldWarning]:
@@ -201,7 +207,7 @@ def _async(agent: LambdaAgent, installation: Installation, backends: Backends, f
     )
     if missing:
         message = f"a call of this skill travels as an event and cannot: {missing}, or use mode sync"
-        yield FieldWarning(field=field, reason=Reason.NEEDS_EVENTING, message=message)
+        yield FieldWarning(field=field, reason=WarningReason.NEEDS_EVENTING, message=message)
 
 
 def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
@@ -209,7 +215,9 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
     metrics = observability.metrics if observability else None
     if metrics and metrics.enabled and metrics.service_monitor and not backends.monitoring:
         message = "the cluster does not serve monitoring.coreos.com/v1; no ServiceMonitor is made"
-        yield FieldWarning(field="spec.observability.metrics.serviceMonitor", reason=Reason.NO_MONITOR, message=message)
+        yield FieldWarning(
+            field="spec.observability.metrics.serviceMonitor", reason=WarningReason.NO_MONITOR, message=message
+        )
     if not permissions:
         return
     for name in ("disable_broker_creation", "disable_trigger_creation", "disable_function_creation"):
@@ -218,10 +226,10 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
             message = (
                 "describes what the agent's ServiceAccount may do; bind roles accordingly, the operator binds none"
             )
-            yield FieldWarning(field=f"spec.permissions.{field}", reason=Reason.NOT_ENFORCED, message=message)
+            yield FieldWarning(field=f"spec.permissions.{field}", reason=WarningReason.NOT_ENFORCED, message=message)
     if permissions.event_controls:
         message = "nothing consumes control events yet"
-        yield FieldWarning(field="spec.permissions.eventControls", reason=Reason.NOT_SUPPORTED, message=message)
+        yield FieldWarning(field="spec.permissions.eventControls", reason=WarningReason.NOT_SUPPORTED, message=message)
 
 
 def bounded(found: Sequence[FieldWarning], *, most: int = MOST_WARNINGS) -> list[FieldWarning]:
@@ -229,4 +237,4 @@ def bounded(found: Sequence[FieldWarning], *, most: int = MOST_WARNINGS) -> list
     if len(found) <= most:
         return list(found)
     message = f"and {len(found) - most + 1} more; `lambdaagent validate` prints all"
-    return [*found[: most - 1], FieldWarning(field="spec", reason=Reason.MORE, message=message)]
+    return [*found[: most - 1], FieldWarning(field="spec", reason=WarningReason.MORE, message=message)]

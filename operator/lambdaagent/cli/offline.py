@@ -12,13 +12,13 @@ Namespace = Annotated[str, typer.Option("--namespace", "-n", help="For documents
 Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")]
 
 
-class Serving(StrEnum):
+class ServingChoice(StrEnum):
     AUTO = "auto"
     KNATIVE = "knative"
     KUBERNETES = "kubernetes"
 
 
-class Eventing(StrEnum):
+class EventingChoice(StrEnum):
     AUTO = "auto"
     KNATIVE = "knative"
     RABBITMQ = "rabbitmq"
@@ -31,10 +31,11 @@ class Said(StrEnum):
 
 
 OnServing = Annotated[
-    Serving | None, typer.Option("--serving", help="What serves agents in the cluster; default: LAMBDAAGENT_SERVING.")
+    ServingChoice | None,
+    typer.Option("--serving", help="What serves agents in the cluster; default: LAMBDAAGENT_SERVING."),
 ]
 OnEventing = Annotated[
-    Eventing | None,
+    EventingChoice | None,
     typer.Option("--eventing", help="What carries events in the cluster; default: LAMBDAAGENT_EVENTING."),
 ]
 

@@ -22,14 +22,14 @@ from lambdaagent.a2a.versions import Version
 from lambdaagent.backoff import Backoff
 from lambdaagent.clock import Clock
 from lambdaagent.containers import a2a_endpoint
-from lambdaagent.containers.a2a_endpoint import Endpoint
+from lambdaagent.containers.a2a_endpoint import A2aEndpoint
 from lambdaagent.containers.a2a_requests import RemoteCalls, RemoteError, send_params
 from lambdaagent.containers.a2a_responses import RemoteAnswers
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import until_connected
 from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import words
-from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.errors import (
     BadAnswerError,
     BadTargetError,
@@ -63,7 +63,7 @@ class _Answer:
 
 
 class Relay:
-    def __init__(self, *, client: Client, clock: Clock, cold_start: float) -> None:
+    def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float) -> None:
         self._cold_start = cold_start
         self._client = client
         self._clock = clock
@@ -139,7 +139,7 @@ class Relay:
         if (callee.key, remote) in self._running:
             self._canceled.add((callee.key, remote))
 
-    async def _begin(self, turn: Turn, target: Target, endpoint: Endpoint) -> "_Answer":
+    async def _begin(self, turn: Turn, target: Target, endpoint: A2aEndpoint) -> "_Answer":
         """Up to the container's first word, which names its task."""
         waits = turn.request is not None and turn.request.blocking
         kind = "stream" if endpoint.streaming and turn.callee.streams and not waits else "send"
@@ -181,7 +181,7 @@ class Relay:
             except ValueError:
                 return
 
-    async def _forget(self, turn: Turn, target: Target, endpoint: Endpoint, remote: str) -> None:
+    async def _forget(self, turn: Turn, target: Target, endpoint: A2aEndpoint, remote: str) -> None:
         """Cancels the task of a call that was given up. Nobody waits for the answer."""
         try:
             async with asyncio.timeout(_GIVEN_UP_SECONDS):
@@ -192,7 +192,7 @@ class Relay:
         except (UpstreamError, TimeoutError, ValueError):
             pass  # it was told, or it is gone: the task has ended here either way
 
-    async def _unnamed(self, turn: Turn, target: Target, endpoint: Endpoint) -> list[str]:
+    async def _unnamed(self, turn: Turn, target: Target, endpoint: A2aEndpoint) -> list[str]:
         """The ids of what works on the turn's message, at a container that names a task only when it has ended.
 
         0.3 cannot list tasks over JSON-RPC.

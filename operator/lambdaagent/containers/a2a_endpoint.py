@@ -12,7 +12,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.containers.callee import Callee
 from lambdaagent.events import charsets
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.codings import ACCEPT_ENCODING
 from lambdaagent.httpclient.errors import BadAnswerError
 from lambdaagent.httpclient.wire import Target
@@ -26,7 +26,7 @@ _LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class A2aEndpoint:
     path: str
     version: Version
     streaming: bool
@@ -55,13 +55,13 @@ class NoCardError(BadAnswerError):
         self.for_now = for_now
 
 
-async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
+async def find(client: HttpClient, callee: Callee, target: Target) -> A2aEndpoint:
     """From the card, once per change of the agent. Raises UpstreamError.
 
     Where the resource names both path and version, a card is read for what else it says, and may be missing.
     """
     known = callee.prepared.get(_CARDS[0])
-    if isinstance(known, Endpoint):
+    if isinstance(known, A2aEndpoint):
         return known
     path, version = callee.container_path, callee.container_version
     try:
@@ -69,11 +69,11 @@ async def find(client: Client, callee: Callee, target: Target) -> Endpoint:
     except BadAnswerError as error:
         if not path or version == "auto":
             raise
-        found = Endpoint(path, Version(version), streaming=False)
+        found = A2aEndpoint(path, Version(version), streaming=False)
         if isinstance(error, NoCardError) and error.for_now:
             return found
     if path:
-        found = Endpoint(path, found.version, found.streaming)
+        found = A2aEndpoint(path, found.version, found.streaming)
     callee.prepared[_CARDS[0]] = found
     return found
 
@@ -89,7 +89,7 @@ def card_paths(callee: Callee) -> list[str]:
     return list(dict.fromkeys([f"{below}{card}" for card in _CARDS] + list(_CARDS)))
 
 
-async def read_card(client: Client, target: Target, callee: Callee) -> Any:
+async def read_card(client: HttpClient, target: Target, callee: Callee) -> Any:
     """The container's card as it says it. Raises UpstreamError; NoCardError names every path with its answer."""
     answers: list[str] = []
     for_now = False
@@ -116,7 +116,7 @@ async def read_card(client: Client, target: Target, callee: Callee) -> Any:
     raise NoCardError(text, for_now=for_now)
 
 
-def _read(card: Any, *, wanted: str) -> Endpoint:
+def _read(card: Any, *, wanted: str) -> A2aEndpoint:
     """1.0 first where both are offered; `wanted` is a version, or auto."""
     if not isinstance(card, dict):
         raise BadAnswerError("its card is not an object")
@@ -136,7 +136,7 @@ def _read(card: Any, *, wanted: str) -> Endpoint:
             offered.setdefault(Version.V03, _path(each["url"]))
     for version in Version:
         if version in offered and wanted in ("auto", version):
-            return Endpoint(offered[version], version, streaming)
+            return A2aEndpoint(offered[version], version, streaming)
     raise BadAnswerError(
         f"its card offers no JSON-RPC in version {wanted if wanted != 'auto' else '1.0 or 0.3'}, but "
         f"{', '.join(offered) or 'none'}"

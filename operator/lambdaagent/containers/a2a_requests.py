@@ -14,11 +14,11 @@ from lambdaagent.a2a import Json, v03
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses, sse_decoder
-from lambdaagent.containers.a2a_endpoint import Endpoint
+from lambdaagent.containers.a2a_endpoint import A2aEndpoint
 from lambdaagent.containers.turn import Turn
 from lambdaagent.events import charsets
 from lambdaagent.events.http import media_type
-from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.codings import ACCEPT_ENCODING
 from lambdaagent.httpclient.errors import BadAnswerError
 from lambdaagent.httpclient.wire import Target
@@ -46,14 +46,14 @@ class RemoteError(BadAnswerError):
 
 
 class RemoteCalls:
-    def __init__(self, *, client: Client, clock: Clock) -> None:
+    def __init__(self, *, client: HttpClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
 
     async def ask(
         self,
         target: Target,
-        endpoint: Endpoint,
+        endpoint: A2aEndpoint,
         kind: str,
         params: Json,
         *,
@@ -86,7 +86,7 @@ class RemoteCalls:
             total=seconds,
         )
 
-    async def one(self, target: Target, endpoint: Endpoint, kind: str, params: Json, *, seconds: float) -> Any:
+    async def one(self, target: Target, endpoint: A2aEndpoint, kind: str, params: Json, *, seconds: float) -> Any:
         """The result of a request that has one. Raises UpstreamError."""
         async with await self.ask(target, endpoint, kind, params, seconds=seconds) as response:
             return await anext(self.results(response), None)
@@ -95,7 +95,7 @@ class RemoteCalls:
         """One result, or those of a stream as they come. Raises UpstreamError, ValueError."""
         limit, content_type = self._client.limits.body_bytes, response.header("content-type") or ""
         if media_type(content_type) == responses.EVENT_STREAM:
-            decoder = sse_decoder.Decoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
+            decoder = sse_decoder.SseDecoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
             async for chunk in response.decoded(limit=None):
                 for data in decoder.feed(chunk):
                     yield _result(data.encode(), response.status)

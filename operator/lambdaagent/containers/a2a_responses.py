@@ -17,7 +17,7 @@ class RemoteAnswers:
 
     def __init__(self, clock: Clock, remote: str) -> None:
         self._clock = clock
-        self._messages = responses.Messages(clock)
+        self._messages = responses.MessageReader(clock)
         self.remote = remote  # the task's id at the container
         self.begun = False
         self.settled = False

@@ -19,8 +19,8 @@ from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connecte
 from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.http import media_type
-from lambdaagent.events.retry import Verdict, judge, retry_after
-from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.events.retry import RetryDecision, judge, retry_after
+from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.errors import (
     BadTargetError,
     BusyError,
@@ -58,7 +58,7 @@ class Caller(Protocol):
 class HttpCaller:
     """Never raises for what the container does: a failure is an update that says why."""
 
-    def __init__(self, *, client: Client, clock: Clock, cold_start: float = COLD_START_SECONDS) -> None:
+    def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float = COLD_START_SECONDS) -> None:
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
@@ -81,7 +81,7 @@ class HttpCaller:
             response = await self._request(turn, target)
             async with response:
                 begun_to_answer = response.status == 200
-                if turn.again and judge(response.status) is Verdict.AGAIN:
+                if turn.again and judge(response.status) is RetryDecision.AGAIN:
                     headers = {name.lower(): value for name, value in response.headers}
                     wait = retry_after(headers, now=self._clock.now())
                     raise NotTakenError(f"the agent answered {response.status}", after=wait)

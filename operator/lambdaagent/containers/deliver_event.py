@@ -6,17 +6,17 @@ from lambdaagent.containers import requests
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.errors import EventError
-from lambdaagent.events.retry import ATTEMPTED, Verdict, judge, retry_after
-from lambdaagent.httpclient.client import Client
+from lambdaagent.events.retry import ATTEMPTED, RetryDecision, judge, retry_after
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import BadTargetError, UndecodableError, UpstreamError
 from lambdaagent.httpclient.wire import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveryResult:
     """`status` is None where there was no answer; `reason` says what is wrong, for a dead letter."""
 
-    verdict: Verdict
+    verdict: RetryDecision
     status: int | None = None
     reason: str = ""
     retry_after: float | None = None
@@ -26,8 +26,8 @@ class Delivered:
 
 
 async def deliver(
-    client: Client, target: Target, event: Event, *, timeout: float, now: float, path: str = "/"
-) -> Delivered:
+    client: HttpClient, target: Target, event: Event, *, timeout: float, now: float, path: str = "/"
+) -> DeliveryResult:
     """Never raises for what the container does. `now` is the time that a Retry-After date is counted from."""
     call = requests.for_event(event)
     try:
@@ -37,24 +37,24 @@ async def deliver(
         headers = {name.lower(): value for name, value in response.headers}
         verdict, is_event = judge(response.status), http.mode(headers) is not None
         async with response:
-            if verdict is Verdict.DELIVERED and is_event:
+            if verdict is RetryDecision.DELIVERED and is_event:
                 body = await response.read(limit=client.limits.body_bytes)
             else:
                 await response.discard(limit=client.limits.body_bytes)
     except UndecodableError:
         # The container has the event; only its own is lost.
-        return Delivered(verdict, response.status, bad_reply=True)
+        return DeliveryResult(verdict, response.status, bad_reply=True)
     except UpstreamError as error:
-        return Delivered(Verdict.AGAIN, reason=str(error), attempted=False)
+        return DeliveryResult(RetryDecision.AGAIN, reason=str(error), attempted=False)
     except BadTargetError as error:
-        return Delivered(Verdict.REFUSED, reason=str(error))
-    if verdict is not Verdict.DELIVERED:
+        return DeliveryResult(RetryDecision.REFUSED, reason=str(error))
+    if verdict is not RetryDecision.DELIVERED:
         wait = retry_after(headers, now=now)
         attempted = headers.get(ATTEMPTED.lower()) != "no"
-        return Delivered(verdict, response.status, f"the agent answered {response.status}", wait, attempted)
+        return DeliveryResult(verdict, response.status, f"the agent answered {response.status}", wait, attempted)
     if not is_event:
-        return Delivered(verdict, response.status)
+        return DeliveryResult(verdict, response.status)
     try:
-        return Delivered(verdict, response.status, replies=tuple(http.read(headers, body)))
+        return DeliveryResult(verdict, response.status, replies=tuple(http.read(headers, body)))
     except EventError:
-        return Delivered(verdict, response.status, bad_reply=True)
+        return DeliveryResult(verdict, response.status, bad_reply=True)

@@ -3,8 +3,8 @@
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.http import binary
-from lambdaagent.events.retry import Verdict, judge
-from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.events.retry import RetryDecision, judge
+from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError
 from lambdaagent.httpclient.wire import Target
 
@@ -15,11 +15,11 @@ class NotAcceptedError(TemporaryError):
     """Nobody confirmed the event; the sender may try again."""
 
 
-class RefusedError(PermanentError):
+class EventRefusedError(PermanentError):
     """It will not be taken as it is."""
 
 
-async def post(client: Client, target: Target, event: Event, *, path: str, title: str) -> Response:
+async def post(client: HttpClient, target: Target, event: Event, *, path: str, title: str) -> Response:
     """The answer of whoever confirmed the event, read. Errors say with `title` who did not.
 
     Raises NotAcceptedError, RefusedError.
@@ -34,10 +34,10 @@ async def post(client: Client, target: Target, event: Event, *, path: str, title
     except UpstreamError as error:
         raise NotAcceptedError(f"{title} cannot be reached: {error}") from error
     except BadTargetError as error:
-        raise RefusedError(f"the event cannot be sent to {title}: {error}") from error
+        raise EventRefusedError(f"the event cannot be sent to {title}: {error}") from error
     match judge(response.status):
-        case Verdict.DELIVERED:
+        case RetryDecision.DELIVERED:
             return response
-        case Verdict.AGAIN:
+        case RetryDecision.AGAIN:
             raise NotAcceptedError(f"{title} answered {response.status}")
-    raise RefusedError(f"{title} refused the event with {response.status}")
+    raise EventRefusedError(f"{title} refused the event with {response.status}")

@@ -27,7 +27,7 @@ ACCEPT = "application/a2a+json, application/cloudevents+json, application/json, 
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ContainerRequest:
     path: str
     headers: list[tuple[str, str]]
     body: bytes = b""
@@ -50,7 +50,7 @@ def for_message(
     event_id: str,
     traceparent: str | None,
     attempt: int = 0,
-) -> Call:
+) -> ContainerRequest:
     """`attempt` is said where the call was delivered as an event."""
     prepared = _prepared(callee, skill)
     kind, body = _direct(message) or (JSON, data(skill, message))
@@ -63,7 +63,7 @@ def for_message(
         headers += [("ce-id", event_id), ("ce-a2ataskid", encode(task_id)), ("ce-a2acontextid", encode(context_id))]
         if attempt:
             headers.append(("ce-attempt", str(attempt)))
-    return Call(prepared.path, headers + _trace(callee, traceparent), body, prepared.fixed)
+    return ContainerRequest(prepared.path, headers + _trace(callee, traceparent), body, prepared.fixed)
 
 
 def event_for(
@@ -98,7 +98,7 @@ def for_direct(
     content_type: str | None,
     traceparent: str | None,
     task_id: str,
-) -> Call:
+) -> ContainerRequest:
     """Of a direct skill call: the body goes as it comes. The id is of the task, and its context, if it answers 202."""
     prepared = _prepared(callee, skill)
     headers = _trace(callee, traceparent) if traceparent else []
@@ -108,13 +108,13 @@ def for_direct(
         headers += [("ce-id", event_id), ("ce-a2ataskid", task_id), ("ce-a2acontextid", task_id)]
     if content_type is not None:
         headers.append(("content-type", content_type))
-    return Call(prepared.path, headers, fixed=prepared.fixed)
+    return ContainerRequest(prepared.path, headers, fixed=prepared.fixed)
 
 
-def for_event(event: Event) -> Call:
+def for_event(event: Event) -> ContainerRequest:
     """Of an event that a Trigger delivers: as it is."""
     headers, body = binary(event)
-    return Call("/", [*headers, ACCEPT_ENCODING], body)
+    return ContainerRequest("/", [*headers, ACCEPT_ENCODING], body)
 
 
 def _direct(message: Json) -> tuple[str, bytes] | None:

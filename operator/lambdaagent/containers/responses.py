@@ -197,10 +197,10 @@ class Stream:
     def __init__(self, *, clock: Clock, limit: int, content_type: str = "") -> None:
         """Raises ValueError for a charset that is not known."""
         self._clock = clock
-        self._decoder = sse_decoder.Decoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
+        self._decoder = sse_decoder.SseDecoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
         self._text_id = clock.new_id()
         self._text = self._artifacts = self._settled = self._said = False
-        self._messages = Messages(clock)
+        self._messages = MessageReader(clock)
 
     def feed(self, chunk: bytes) -> Iterator[list[Json]]:
         """The updates that are complete with this chunk, a few at a time or none: between them others can be served.
@@ -246,7 +246,7 @@ class Stream:
         return updates
 
 
-class Messages:
+class MessageReader:
     """Reads the events of one answer. A message ends the task only where nothing follows it (1.0 section 3.1.2).
 
     One that is the whole answer is a direct Message: the agent made no task.

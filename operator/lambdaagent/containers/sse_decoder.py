@@ -7,7 +7,7 @@ import codecs
 from collections.abc import Iterator
 
 
-class Decoder:
+class SseDecoder:
     """Takes bytes in any pieces; comments and other fields than data are passed over."""
 
     def __init__(self, *, limit: int, charset: str = "utf-8") -> None:

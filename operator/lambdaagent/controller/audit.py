@@ -19,7 +19,7 @@ from lambdaagent.children.base import AgentKey
 from lambdaagent.controller import ownership
 from lambdaagent.controller.kopf_watch import EndedError
 from lambdaagent.errors import LambdaAgentError
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.objects import list_objects
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import key_of
@@ -43,7 +43,7 @@ def unheard(known: Versions, listed: Versions) -> Set[AgentKey]:
 
 @dataclass(frozen=True)
 class Auditor:
-    client: Client
+    client: KubeClient
     # The agents as kopf reported them (or as we wrote them since), each with its version.
     known: Callable[[], Versions]
     # Called with each agent that is known and gone.

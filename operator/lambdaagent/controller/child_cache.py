@@ -13,7 +13,7 @@ from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import ownership, strays
 from lambdaagent.controller.own_writes import Echoes
 from lambdaagent.errors import TemporaryError
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.resources import (
     AUTOSCALER,
     BROKER,
@@ -51,7 +51,7 @@ class UnlistedError(TemporaryError):
 
 @dataclass
 class Caches:
-    client: Client
+    client: KubeClient
     served: frozenset[str]
     # Called with the agents whose child changed.
     changed: Callable[[AgentKey], None]

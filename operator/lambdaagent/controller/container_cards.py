@@ -20,7 +20,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.containers import a2a_endpoint
 from lambdaagent.containers.callee import callee
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.trust import SYSTEM, Trust
@@ -38,7 +38,7 @@ class ContainerCards:
     changed: Callable[[AgentKey], None]
     backoff: Callable[[], Backoff] = lambda: Backoff(first=1.0, cap=15.0)
     trust: Trust = SYSTEM
-    _client: Client | None = field(default=None, init=False)
+    _client: HttpClient | None = field(default=None, init=False)
     _found: dict[AgentKey, Json] = field(default_factory=dict, init=False)
     _reading: dict[AgentKey, tuple[str, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
@@ -46,7 +46,7 @@ class ContainerCards:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Cards are read while the context is open."""
-        self._client = Client(tls=self.trust.context)
+        self._client = HttpClient(tls=self.trust.context)
         try:
             yield
         finally:
@@ -82,7 +82,7 @@ class ContainerCards:
         if reading := self._reading.pop(key, None):
             reading[1].cancel()
 
-    def _read(self, key: AgentKey, agent: LambdaAgent, url: str, revision: str, client: Client) -> None:
+    def _read(self, key: AgentKey, agent: LambdaAgent, url: str, revision: str, client: HttpClient) -> None:
         reading = self._reading.get(key)
         if reading is not None and reading[0] == revision:
             return
@@ -90,7 +90,7 @@ class ContainerCards:
         task = asyncio.create_task(self._follow(key, agent, url, revision, client), name=f"card {agent.key}")
         self._reading[key] = (revision, task)
 
-    async def _follow(self, key: AgentKey, agent: LambdaAgent, url: str, revision: str, client: Client) -> None:
+    async def _follow(self, key: AgentKey, agent: LambdaAgent, url: str, revision: str, client: HttpClient) -> None:
         backoff, problem = self.backoff(), ""
         for attempt in range(_ATTEMPTS):
             if attempt:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from lambdaagent.api import naming
 from lambdaagent.children.base import AgentKey, Object
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.resources import EXCHANGE, POD, REPLICA_SET, REVISION, Resource
-from lambdaagent.kube.watch import Change, Watcher, followed, most_silent
+from lambdaagent.kube.watch import Watcher, WatchEvent, followed, most_silent
 from lambdaagent.status.causes import Cause, of_exchange, of_pod, of_replica_set, of_revision
 
 _OURS = f"app.kubernetes.io/managed-by={naming.MANAGER},{naming.LABEL_COMPONENT}=agent,{naming.LABEL_AGENT}"
@@ -44,7 +44,7 @@ class _Found:
 
 @dataclass
 class Evidence:
-    client: Client
+    client: KubeClient
     served: frozenset[str]
     # Called with an agent when the cause of its state may be another one.
     changed: Callable[[AgentKey], None]
@@ -104,7 +104,7 @@ class Evidence:
             if _changed(index, about, f"{watcher.resource.kind}/{change.key[1]}", found) or numbered:
                 tell(about)
 
-    def _number(self, agent: AgentKey, change: Change) -> bool:
+    def _number(self, agent: AgentKey, change: WatchEvent) -> bool:
         """Whether another ReplicaSet is the newest now."""
         metadata, known = change.object["metadata"], self._replica_sets.setdefault(agent, {})
         before = max(known.values(), default=None)
@@ -138,7 +138,7 @@ def _newest(found: dict[str, _Found] | None) -> Cause | None:
     return max(found.items(), key=lambda item: (item[1].precision, item[1].since, item[0]))[1].cause
 
 
-def _agent(change: Change) -> AgentKey | None:
+def _agent(change: WatchEvent) -> AgentKey | None:
     name = change.object["metadata"].get("labels", {}).get(naming.LABEL_AGENT)
     return (change.key[0], name) if name else None
 
@@ -150,7 +150,7 @@ def _version(obj: Object) -> str:
     return str(labels.get(_REVISION) or labels.get(_HASH, ""))
 
 
-def _broker(change: Change) -> AgentKey | None:
+def _broker(change: WatchEvent) -> AgentKey | None:
     references = change.object["metadata"].get("ownerReferences", [])
     return next(((change.key[0], ref["name"]) for ref in references if ref["kind"] == "Broker"), None)
 

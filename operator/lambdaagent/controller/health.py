@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from lambdaagent.controller.metrics import CONTENT_TYPE, Metrics
+from lambdaagent.controller.metrics import CONTENT_TYPE, OperatorMetrics
 from lambdaagent.probe_server import listen
 
 # The API server sends a bookmark every minute, and a watch that is silent for longer is made anew.
@@ -17,7 +17,7 @@ STALE_SECONDS = 300.0
 
 
 @asynccontextmanager
-async def serve(metrics: Metrics, *, host: str, port: int) -> AsyncIterator[int]:
+async def serve(metrics: OperatorMetrics, *, host: str, port: int) -> AsyncIterator[int]:
     """Gives the port it listens on; 0 takes a free one. Raises UsageError where it cannot listen."""
 
     async def healthz(_: web.Request) -> web.Response:

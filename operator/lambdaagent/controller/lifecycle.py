@@ -62,9 +62,9 @@ def event_of(obj: Object, happening: Happening, status: Status, *, now: datetime
 
 
 @dataclass
-class Herald:
+class AgentLifecyclePublisher:
     events_url: str
-    told: Told
+    count: Told
     timeout: float = 10.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=8.0))
     now: Callable[[], datetime] = utc_now
@@ -102,7 +102,7 @@ class Herald:
                     await self._publish(session, f"{self.events_url}/events/{namespace}", event)
                 except Exception:  # the root of this work: one event must not end the telling
                     log.exception("lifecycle event broke", event_id=event.id)
-                    self.told("lost")
+                    self.count("lost")
                 finally:
                     self._waiting.task_done()
 
@@ -115,14 +115,14 @@ class Herald:
             except (aiohttp.ClientError, TimeoutError) as error:
                 status, problem = 0, f"the gateway did not answer: {type(error).__name__}"
             if 200 <= status < 300:
-                self.told("published")
+                self.count("published")
                 return
             if status == 404:  # nobody subscribed, and the gateway is set to say so
-                self.told("unheard")
+                self.count("unheard")
                 return
             if 0 < status < 500 and status not in _AGAIN:
                 log.error("lifecycle event refused", event_id=event.id, type=event.type, problem=problem)
-                self.told("refused")
+                self.count("refused")
                 return
             if attempt < _ATTEMPTS:
                 await asyncio.sleep(self.backoff.delay(attempt))
@@ -130,4 +130,4 @@ class Herald:
 
     def _lost(self, event: Event, problem: str) -> None:
         log.warning("lifecycle event lost", event_id=event.id, type=event.type, problem=problem)
-        self.told("lost")
+        self.count("lost")

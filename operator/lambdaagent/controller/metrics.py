@@ -33,7 +33,7 @@ class Insight(Protocol):
 
 
 @dataclass
-class Metrics:
+class OperatorMetrics:
     monotonic: Callable[[], float] = time.monotonic
     insight: Insight | None = None
     """Set while leading."""
@@ -76,7 +76,7 @@ class Metrics:
             self._seconds.observe(self.monotonic() - begun)
             self._reconciles.labels(result).inc()
 
-    def told(self, outcome: str) -> None:
+    def count(self, outcome: str) -> None:
         self._told.labels(outcome).inc()
 
     def text(self) -> bytes:
@@ -84,7 +84,7 @@ class Metrics:
 
 
 class _Live(Collector):
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: OperatorMetrics) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:

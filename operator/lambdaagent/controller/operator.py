@@ -22,13 +22,13 @@ from lambdaagent.controller.audit import Auditor
 from lambdaagent.controller.child_cache import Caches
 from lambdaagent.controller.container_cards import ContainerCards
 from lambdaagent.controller.diagnostics import Evidence
-from lambdaagent.controller.lifecycle import Herald
-from lambdaagent.controller.metrics import Metrics
+from lambdaagent.controller.lifecycle import AgentLifecyclePublisher
+from lambdaagent.controller.metrics import OperatorMetrics
 from lambdaagent.controller.own_image import with_sidecar_image
 from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
-from lambdaagent.kube.client import Client, connect
+from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings
 from lambdaagent.kube.resources import BROKER
 from lambdaagent.settings import OperatorSettings
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None) -> None:
     """Until cancelled or told to stop by a signal; `ready` is set while this process leads and is in step."""
-    metrics = Metrics()
+    metrics = OperatorMetrics()
     async with (
         health.serve(metrics, host=settings.host, port=settings.port) as port,
         _telling(settings, metrics) as tell,
@@ -63,7 +63,7 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
 
 
 @asynccontextmanager
-async def _telling(settings: OperatorSettings, metrics: Metrics) -> AsyncIterator[Tell]:
+async def _telling(settings: OperatorSettings, metrics: OperatorMetrics) -> AsyncIterator[Tell]:
     """Beside the Lease: what was written under it is told to the end, and twice does no harm."""
     if not settings.lifecycle_events:
         yield _nobody
@@ -71,9 +71,9 @@ async def _telling(settings: OperatorSettings, metrics: Metrics) -> AsyncIterato
         log.warning("no lifecycle events: LAMBDAAGENT_EVENTS_URL is empty, so there is no gateway to tell them to")
         yield _nobody
     else:
-        herald = Herald(settings.events_url, metrics.told, trust=settings.trust)
-        async with herald.run():
-            yield herald.tell
+        publisher = AgentLifecyclePublisher(settings.events_url, metrics.count, trust=settings.trust)
+        async with publisher.run():
+            yield publisher.tell
 
 
 def _nobody(obj: Object, happening: Happening, status: Status) -> None:
@@ -81,10 +81,10 @@ def _nobody(obj: Object, happening: Happening, status: Status) -> None:
 
 
 async def lead(
-    client: Client,
+    client: KubeClient,
     settings: OperatorSettings,
     *,
-    metrics: Metrics,
+    metrics: OperatorMetrics,
     tell: Tell = _nobody,
     ready: asyncio.Event | None = None,
 ) -> None:
@@ -114,11 +114,11 @@ async def lead(
 
 
 async def _term(
-    client: Client,
+    client: KubeClient,
     settings: OperatorSettings,
     served: frozenset[str],
     *,
-    metrics: Metrics,
+    metrics: OperatorMetrics,
     tell: Tell,
     ready: asyncio.Event | None,
 ) -> None:

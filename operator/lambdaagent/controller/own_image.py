@@ -13,7 +13,7 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.errors import PermanentError, TemporaryError, UsageError
 from lambdaagent.kube import objects
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import POD
 from lambdaagent.settings import OperatorSettings
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 async def with_sidecar_image(
-    client: Client, settings: OperatorSettings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    client: KubeClient, settings: OperatorSettings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> OperatorSettings:
     """The settings with the image filled in; outside of a Pod (no POD_NAME) it stays empty.
 

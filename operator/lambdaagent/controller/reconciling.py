@@ -28,14 +28,14 @@ from lambdaagent.controller.syncing import Syncer
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply_status
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.errors import NotFoundError, TerminatingError
 from lambdaagent.kube.events import emit, utc_now
 from lambdaagent.kube.resources import BROKER, KNATIVE_SERVICE, LAMBDA_AGENT
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
 from lambdaagent.status.ai import endpoint
-from lambdaagent.status.conditions import DEPLOYMENT, Failure, World
+from lambdaagent.status.conditions import DEPLOYMENT, ApplyFailure, World
 from lambdaagent.status.lifecycle import Happening, happened
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStat
 
 @dataclass
 class Reconciler:
-    client: Client
+    client: KubeClient
     caches: Caches
     evidence: Evidence
     prober: Prober
@@ -231,7 +231,7 @@ class Reconciler:
             log.warning("event not recorded", agent=agent, problem=str(problem))
 
 
-def next_look(failures: Iterable[Failure], *, resync_seconds: float) -> float:
+def next_look(failures: Iterable[ApplyFailure], *, resync_seconds: float) -> float:
     """After how many seconds to look at an agent in any case; soon where no watch tells that a failure's cause went:
     objects that are not ours, rights, quotas. Jittered, or a thousand agents would be looked at in one moment."""
     blind = any(failure.permanent for failure in failures)

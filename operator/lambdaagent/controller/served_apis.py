@@ -13,7 +13,7 @@ import structlog
 from lambdaagent.api.base import GROUP
 from lambdaagent.backoff import Backoff
 from lambdaagent.errors import TemporaryError
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.discovery import served_versions, serves
 from lambdaagent.kube.resources import BROKER_CONFIG, CRD
 from lambdaagent.kube.watch import Watcher
@@ -26,7 +26,7 @@ _LOOKS, _PAUSE_SECONDS = 10, 0.5
 ASK_SECONDS = 30.0
 
 
-async def served(client: Client) -> frozenset[str]:
+async def served(client: KubeClient) -> frozenset[str]:
     """The served group/versions; that of RabbitmqBrokerConfig only if that kind is among it.
 
     Knative Eventing alone serves the version too, for other kinds, and a watch of a kind that is not there never lists.
@@ -41,12 +41,12 @@ async def served(client: Client) -> frozenset[str]:
             await asyncio.sleep(backoff.next())
 
 
-async def _served(client: Client) -> frozenset[str]:
+async def _served(client: KubeClient) -> frozenset[str]:
     versions = await served_versions(client)
     return versions if await serves(client, BROKER_CONFIG) else versions - {_BROKER_CONFIGS}
 
 
-async def other_than(client: Client, known: frozenset[str]) -> None:
+async def other_than(client: KubeClient, known: frozenset[str]) -> None:
     """Returns once the cluster serves something else of what matters here than `known`."""
     watcher = Watcher(client, CRD)
     async with aclosing(watcher.changes()) as changes:
@@ -59,7 +59,7 @@ async def other_than(client: Client, known: frozenset[str]) -> None:
                     await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def asked_other_than(client: Client, known: frozenset[str]) -> None:
+async def asked_other_than(client: KubeClient, known: frozenset[str]) -> None:
     """The same without a right to CRDs, within about ASK_SECONDS."""
     while True:
         await asyncio.sleep(ASK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 -- replicas should not ask together

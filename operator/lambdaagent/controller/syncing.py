@@ -14,17 +14,17 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import FieldWarning, LambdaAgent
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Child, Plan
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 from lambdaagent.controller import ownership, strays
 from lambdaagent.controller.child_cache import WHOLE, Caches
 from lambdaagent.controller.repeats import Repairs, Settled
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.errors import ApiError, ConflictError, PermanentApiError, TerminatingError
 from lambdaagent.kube.resources import BROKER, DEPLOYMENT, KNATIVE_SERVICE, SERVICE, TRIGGER, of
-from lambdaagent.status.conditions import ChildKey, Failure, World
+from lambdaagent.status.conditions import ApplyFailure, ChildKey, World
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class WaitingError(TemporaryError):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SyncResult:
     world: World
     # Something failed that may pass by itself: look again, with back-off.
     temporary: TemporaryError | None
@@ -46,16 +46,16 @@ class Outcome:
 class Syncer:
     """One for all agents: what it remembers of children is bounded by their number."""
 
-    client: Client
+    client: KubeClient
     caches: Caches
     settled: Settled = field(default_factory=Settled)
     repairs: Repairs = field(default_factory=Repairs)
 
-    async def sync(self, agent: LambdaAgent, plan: Plan) -> Outcome:
+    async def sync(self, agent: LambdaAgent, plan: Plan) -> SyncResult:
         contested: list[FieldWarning] = []
         await self._make_way(agent, plan)
         live: dict[ChildKey, Object] = {}
-        failures: dict[ChildKey, Failure] = {}
+        failures: dict[ChildKey, ApplyFailure] = {}
         temporary: TemporaryError | None = None
         for child in plan.children:
             key = (*child.kind, child.name)
@@ -66,10 +66,10 @@ class Syncer:
             except TerminatingError:
                 raise  # no child's fault, and nobody is left to tell
             except ApiError as problem:
-                failures[key] = Failure(problem.reason, str(problem), not isinstance(problem, TemporaryError))
+                failures[key] = ApplyFailure(problem.reason, str(problem), not isinstance(problem, TemporaryError))
                 temporary = problem if isinstance(problem, TemporaryError) else temporary
                 continue
-            if isinstance(found, Failure):
+            if isinstance(found, ApplyFailure):
                 failures[key] = found
                 temporary = temporary or (
                     None if found.permanent else WaitingError(f"{key[1]} {key[2]} {found.message}")
@@ -81,11 +81,11 @@ class Syncer:
         except ApiError as problem:
             log.warning("prune failed", agent=agent.key, problem=str(problem))
             temporary = problem if isinstance(problem, TemporaryError) else temporary
-        return Outcome(World(live, failures), temporary, tuple(contested))
+        return SyncResult(World(live, failures), temporary, tuple(contested))
 
     async def _one(
         self, agent: LambdaAgent, child: Child, contested: list[FieldWarning], *, broker: Object | None
-    ) -> Object | Failure:
+    ) -> Object | ApplyFailure:
         """`broker` is the live Broker that Triggers belong to, where there is one."""
         resource, owner = of(child.obj), (agent.namespace, agent.name)
         live = self.caches.get(resource, agent.namespace, child.name)
@@ -102,13 +102,13 @@ class Syncer:
                 return refused
             if broker and resource == TRIGGER and ownership.bound_to_another(live, broker):
                 await self.release(agent.uid, live)
-                return Failure("BrokerReplaced", "is made anew, because its Broker was", permanent=False)
+                return ApplyFailure("BrokerReplaced", "is made anew, because its Broker was", permanent=False)
             if child.fixed and not ownership.holds(desired["spec"], live.get("spec")):
                 log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
                 desired = ownership.with_spec_of(desired, live)
         wanted = ownership.without_owners(desired) if child.shared else desired
         found = await self._write(agent, child, wanted, live, asked=asked)
-        if isinstance(found, Failure):
+        if isinstance(found, ApplyFailure):
             return found
         if pointers := _strays(child, wanted, found):
             contested.append(_contested(child, found, pointers))
@@ -122,7 +122,7 @@ class Syncer:
 
     async def _write(
         self, agent: LambdaAgent, child: Child, wanted: Object, live: Object | None, *, asked: bool
-    ) -> Object | Failure:
+    ) -> Object | ApplyFailure:
         """The object once it holds what is wanted, and nothing that others added to its spec."""
         if live is None or not self._stands(wanted, live):
             try:
@@ -132,7 +132,7 @@ class Syncer:
                     raise
                 # What others added may be what is refused.
                 cleared = await self._clear(agent, child, wanted, live)
-                if isinstance(cleared, Failure):
+                if isinstance(cleared, ApplyFailure):
                     return cleared
                 live = await self._apply(agent, child, wanted, created=False, asked=asked)
         if _strays(child, wanted, live):
@@ -152,7 +152,7 @@ class Syncer:
             self.settled.keep(wanted, live)
         return live
 
-    async def _clear(self, agent: LambdaAgent, child: Child, wanted: Object, live: Object) -> Object | Failure:
+    async def _clear(self, agent: LambdaAgent, child: Child, wanted: Object, live: Object) -> Object | ApplyFailure:
         """Removes what others added. Where the server refuses that too, the object is made anew; a workload is not,
         because it serves."""
         pointers = strays.added(wanted, live)
@@ -174,9 +174,9 @@ class Syncer:
             if not _refuses(problem):
                 raise
             if of(live) in (KNATIVE_SERVICE, DEPLOYMENT):
-                return Failure(problem.reason, f"{managers} added {fields}, which cannot be removed: {problem}")
+                return ApplyFailure(problem.reason, f"{managers} added {fields}, which cannot be removed: {problem}")
             await self.release(agent.uid, live)
-            return Failure("Replaced", f"is made anew, because {managers} added {fields}", permanent=False)
+            return ApplyFailure("Replaced", f"is made anew, because {managers} added {fields}", permanent=False)
         log.info("child.cleared", agent=agent.key, child=title, fields=fields, managers=managers)
         return live
 
@@ -265,7 +265,7 @@ def _broker(plan: Plan, live: dict[ChildKey, Object]) -> Object | None:
     return live.get((BROKER.api_version, BROKER.kind, plan.broker.name)) if plan.broker else None
 
 
-def _broker_failed(plan: Plan, failures: Mapping[ChildKey, Failure]) -> bool:
+def _broker_failed(plan: Plan, failures: Mapping[ChildKey, ApplyFailure]) -> bool:
     """For now: it is tried again, and Triggers after it."""
     failure = failures.get((BROKER.api_version, BROKER.kind, plan.broker.name)) if plan.broker else None
     return failure is not None and not failure.permanent
@@ -284,7 +284,7 @@ def _named(live: Object, pointers: list[strays.Pointer]) -> tuple[str, str]:
 def _contested(child: Child, live: Object, pointers: list[strays.Pointer]) -> FieldWarning:
     fields, managers = _named(live, pointers)
     message = f"{child.kind[1]} {child.name}: {managers} sets {fields} again and again, so that is left as it is"
-    return FieldWarning(field="spec", reason=Reason.CONTESTED, message=message[:4096])
+    return FieldWarning(field="spec", reason=WarningReason.CONTESTED, message=message[:4096])
 
 
 def _refuses(problem: PermanentApiError) -> bool:
@@ -292,14 +292,14 @@ def _refuses(problem: PermanentApiError) -> bool:
     return problem.status in (400, 422)
 
 
-def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> Failure | None:
+def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> ApplyFailure | None:
     if live["metadata"].get("deletionTimestamp"):
-        return Failure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
+        return ApplyFailure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
     if ownership.made_by_route(live, agent.name):
-        return Failure("AwaitingKnative", "is still Knative's; it goes with the Knative Service", permanent=False)
+        return ApplyFailure("AwaitingKnative", "is still Knative's; it goes with the Knative Service", permanent=False)
     mine = ownership.owned(live, agent.uid) or ownership.left_behind(live, agent.name)
     if ownership.shared(live) if child.shared else mine:
         return None
-    return Failure(
+    return ApplyFailure(
         "NameTaken", "exists and belongs to somebody else, so it is left alone; rename the agent or remove it"
     )

@@ -26,19 +26,19 @@ from lambdaagent.children.brokers import BrokerIdentity, broker_of
 from lambdaagent.children.warnings import warnings
 from lambdaagent.dev import environment, failures, folders, starting
 from lambdaagent.dev.gate import Gate, PatientClient
-from lambdaagent.dev.supervisor import Supervisor, Wanted
-from lambdaagent.dev.watching import Manifests, changes
+from lambdaagent.dev.supervisor import LocalAgent, Supervisor
+from lambdaagent.dev.watching import ManifestPaths, changes
 from lambdaagent.dispatcher.delivery import Reply
-from lambdaagent.dispatcher.metrics import Metrics
+from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import Cause
+from lambdaagent.events.dead_letter_headers import DeathCause
 from lambdaagent.gateway import signing
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.events.publishers import Taking, judged
+from lambdaagent.gateway.events.publishers import SubscriptionIndex, judged
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.serving import said, serve
-from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.kube import manifests
 from lambdaagent.settings import GatewaySettings, Installation
@@ -76,7 +76,7 @@ async def run(options: Options) -> None:
     if not found.agents:
         raise UsageError("no LambdaAgent in the files; name one, such as examples/echo-python")
     starting.require_known(options.commands, found.places)
-    files = Manifests(options.paths)
+    files = ManifestPaths(options.paths)
     async with AsyncExitStack() as stack:
         supervisor = await _assemble(options, stack)
         await _apply(supervisor, found)
@@ -97,7 +97,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     broker = await stack.enter_async_context(_broker(options, store))
     directory, gates = Directory(), dict[Target, Gate]()
     trust = settings.trust
-    client = PatientClient(limits=Limits(connections=settings.agent_connections), gates=gates, tls=trust.context)
+    client = PatientClient(limits=PoolLimits(connections=settings.agent_connections), gates=gates, tls=trust.context)
     exchanges = _Exchanges()
     supervisor: Supervisor
 
@@ -123,7 +123,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         push_allow=[*LOOPBACK, *settings.push_allowed],
         trust=trust,
         failed=failures.of_request,
-        told=failures.of_task,
+        on_state_change=failures.of_task,
         shutdown_timeout=2.0,
         **said(settings),
     )
@@ -137,7 +137,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         client=client,
         clock=clock,
         store=store,
-        observer=Metrics(),
+        observer=DispatcherMetrics(),
         reply=lambda agent: _reply(agent, tasks=serving.tasks, broker=broker, exchanges=exchanges),
         sink=lambda agent: gateway_urls.events_from(agent, installation) or "",
         output=_print,
@@ -179,7 +179,7 @@ def _reachable(host: str) -> str:
 @asynccontextmanager
 async def _broker(options: Options, letters: DeadLetterStore) -> AsyncIterator[Broker]:
     if not options.amqp:
-        async with InProcessBroker(bury=_burying(letters)) as twin:
+        async with InProcessBroker(add_dead_letter=_burying(letters)) as twin:
             yield twin
         return
     async with RabbitMQBroker(url=options.amqp, name="lambdaagent dev", trust=options.settings.trust) as broker:
@@ -191,9 +191,9 @@ async def _broker(options: Options, letters: DeadLetterStore) -> AsyncIterator[B
 def _burying(letters: DeadLetterStore) -> Bury:
     """Into the database, where `lambdaagent events dlq` finds them."""
 
-    async def bury(event: Event, cause: Cause) -> None:
+    async def add_dead_letter(event: Event, cause: DeathCause) -> None:
         namespace, _, name = cause.agent.partition("/")
-        await letters.bury(
+        await letters.add_dead_letter(
             DeadLetter(
                 namespace=namespace,
                 agent=name,
@@ -207,7 +207,7 @@ def _burying(letters: DeadLetterStore) -> Bury:
             )
         )
 
-    return bury
+    return add_dead_letter
 
 
 async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:
@@ -219,7 +219,7 @@ async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:
     for agent in found.agents:
         for warning in warnings(agent, supervisor.installation, BACKENDS, observed):
             log.warning(warning.message, agent=agent.key, field=warning.field)
-        wanted.append(Wanted(agent, manifests.folder(found, agent), known))
+        wanted.append(LocalAgent(agent, manifests.folder(found, agent), known))
     await supervisor.apply(wanted)
 
 
@@ -276,7 +276,7 @@ class _Publisher:
     exchanges: _Exchanges
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
-        routed, taking = await self.broker.publish(event, exchange=exchange), Taking()
+        routed, taking = await self.broker.publish(event, exchange=exchange), SubscriptionIndex()
         for entry in self.directory.after(None):
             if self.exchanges.of(entry.agent) == exchange:
                 taking.add(entry)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lambdaagent.httpclient.client import Client, Response
+from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.errors import ConnectError, UpstreamTimeoutError
-from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.trust import SYSTEM
 
@@ -60,13 +60,13 @@ class Gate:
             raise ConnectError(self.problem)
 
 
-class PatientClient(Client):
+class PatientClient(HttpClient):
     """`gates` by the target that each stands before; another target is called as it is."""
 
     def __init__(
         self,
         *,
-        limits: Limits,
+        limits: PoolLimits,
         gates: Mapping[Target, Gate],
         monotonic: Callable[[], float] = time.monotonic,
         tls: Callable[[], ssl.SSLContext] = SYSTEM.context,

@@ -33,12 +33,12 @@ from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
 from lambdaagent.dispatcher.consumers import Served
 from lambdaagent.dispatcher.deduplication import Seen
-from lambdaagent.dispatcher.delivery import Deliverer, Observer, Reply
+from lambdaagent.dispatcher.delivery import Deliverer, DeliveryObserver, Reply
 from lambdaagent.dispatcher.desired_topology import picture
 from lambdaagent.dispatcher.handling import router
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
 from lambdaagent.store.records import DeliveryStore
@@ -49,7 +49,7 @@ _LOOK_SECONDS = 2.0  # for a command or engine that is missing
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LocalAgent:
     """An agent, the folder its command runs in, and the values that its references resolve to."""
 
     agent: LambdaAgent
@@ -59,7 +59,7 @@ class Wanted:
 
 @dataclass
 class Running:
-    wanted: Wanted
+    wanted: LocalAgent
     port: int
     gate: Gate
     code: Code = field(default_factory=Code)
@@ -78,10 +78,10 @@ class Supervisor:
     installation: Installation
     directory: Directory
     broker: Broker
-    client: Client
+    client: HttpClient
     clock: Clock
     store: DeliveryStore
-    observer: Observer
+    observer: DeliveryObserver
     reply: Callable[[LambdaAgent], Reply]
     sink: Callable[[LambdaAgent], str]
     output: Callable[[str, str], None]
@@ -94,7 +94,7 @@ class Supervisor:
     _ports: dict[AgentKey, int] = field(default_factory=dict, init=False)
     _exchanges: set[str] = field(default_factory=set, init=False)
 
-    async def apply(self, wanted: Sequence[Wanted]) -> None:
+    async def apply(self, wanted: Sequence[LocalAgent]) -> None:
         """Raises TemporaryError where the broker cannot be asked; what could be done is done."""
         by_key = {(each.agent.namespace, each.agent.name): each for each in wanted}
         old = [key for key, running in self._running.items() if by_key.get(key) != running.wanted]
@@ -126,7 +126,7 @@ class Supervisor:
         """Where agents' code lies."""
         return {folder for running in self._running.values() for folder in running.code.folders}
 
-    def _start(self, key: AgentKey, wanted: Wanted) -> None:
+    def _start(self, key: AgentKey, wanted: LocalAgent) -> None:
         # The port of an agent stays, and with it whatever waits to call it.
         port = self._ports.get(key) or self._ports.setdefault(key, _free_port())
         target = Target.parse(f"http://127.0.0.1:{port}")

@@ -60,7 +60,7 @@ def _outermost(folders: Collection[Path]) -> list[Path]:
     return found
 
 
-class Manifests:
+class ManifestPaths:
     """The paths on the command line. Standard input does not change."""
 
     def __init__(self, paths: Sequence[str]) -> None:

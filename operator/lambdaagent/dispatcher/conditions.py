@@ -19,7 +19,7 @@ from lambdaagent.children.base import AgentKey
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import errors
 from lambdaagent.kube.apply import apply_status
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.status.readiness import Readiness
 
@@ -30,7 +30,7 @@ _WRITERS = 4
 
 @dataclass
 class Conditions:
-    api: Client
+    api: KubeClient
     failed: Callable[[str], None]
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
     # What is to be said of each agent (None: nothing), with the generation that it is about, and what was said.

@@ -27,7 +27,7 @@ from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology
 from lambdaagent.dispatcher import policies
 from lambdaagent.dispatcher.desired_topology import Exchange, Picture, is_watched, picture
-from lambdaagent.dispatcher.reasons import Reason
+from lambdaagent.dispatcher.reasons import ConditionReason
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
@@ -45,7 +45,7 @@ class Served:
 
 
 @dataclass
-class Serving:
+class ConsumerManager:
     broker: Broker
     installation: Installation
     watched: Callable[[str], bool]
@@ -299,26 +299,26 @@ class Serving:
         if topology is None:
             return None
         if self._away:
-            return _readiness(Reason.UNAVAILABLE, f"RabbitMQ takes no events: {self._away}")
+            return _readiness(ConditionReason.UNAVAILABLE, f"RabbitMQ takes no events: {self._away}")
         for name in (topology.exchange, topology.queue):
             if (problem := self._refused.get(name)) is not None:
-                return _readiness(Reason.REFUSED, problem)
+                return _readiness(ConditionReason.REFUSED, problem)
         of_it = (topology.exchange, topology.queue, topology.dead_letters)
         lost = {name: self._lost[name] for name in of_it if name in self._lost}
         for name, loss in lost.items():
             if loss.problem:
-                return _readiness(Reason.MISSING, f"somebody deleted {name} on RabbitMQ: {loss.problem}")
+                return _readiness(ConditionReason.MISSING, f"somebody deleted {name} on RabbitMQ: {loss.problem}")
         waiting = "" if bound else "; its events wait there until the agent has an address"
-        reason, said = Reason.READY, [f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"]
+        reason, said = ConditionReason.READY, [f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"]
         if died := policies.said(topology, namespace=key[0], name=key[1], told=self._died):
-            reason = Reason.DEAD_LETTERED
+            reason = ConditionReason.DEAD_LETTERED
             said.append(died)
         if lost:
             at = policies.moment(max(loss.at for loss in lost.values()))
-            reason = Reason.MADE_AGAIN
+            reason = ConditionReason.MADE_AGAIN
             said.append(f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost")
         return _readiness(reason, "; ".join(said))
 
 
-def _readiness(reason: Reason, message: str) -> Readiness:
+def _readiness(reason: ConditionReason, message: str) -> Readiness:
     return Readiness("True" if reason.holds else "False", reason.value, message)

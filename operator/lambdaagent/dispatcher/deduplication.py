@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from lambdaagent.broker.protocol import Delivery
+from lambdaagent.broker.protocol import BrokerDelivery
 from lambdaagent.clock import Clock
 from lambdaagent.store.records import DeliveryStore, Key
 
@@ -36,7 +36,7 @@ class Seen:
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @asynccontextmanager
-    async def claim(self, delivery: Delivery) -> AsyncIterator[bool]:
+    async def claim(self, delivery: BrokerDelivery) -> AsyncIterator[bool]:
         """False: it was delivered before. Of two copies at once, the second waits for what becomes of the first.
 
         So does a redelivery whose first delivery is still under way here, because only its channel broke.

@@ -14,18 +14,18 @@ from typing import Protocol
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.protocol import ACK, REQUEUE, Delivery, Outcome, dead_letter, retry
-from lambdaagent.broker.protocol import Verdict as Settlement
+from lambdaagent.broker.protocol import ACK, REQUEUE, BrokerDelivery, DeliveryOutcome, dead_letter, retry
+from lambdaagent.broker.protocol import Settlement as Settlement
 from lambdaagent.children.calling import Calls, correlated, undelivered
 from lambdaagent.clock import Clock
-from lambdaagent.containers.deliver_event import Delivered, deliver
+from lambdaagent.containers.deliver_event import DeliveryResult, deliver
 from lambdaagent.dispatcher.circuit import Circuit
 from lambdaagent.dispatcher.deduplication import Seen
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import NO_ANSWER, Cause
-from lambdaagent.events.retry import Policy, Verdict
-from lambdaagent.httpclient.client import Client
+from lambdaagent.events.dead_letter_headers import NO_ANSWER, DeathCause
+from lambdaagent.events.retry import Policy, RetryDecision
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 
 log = structlog.get_logger(__name__)
@@ -36,12 +36,12 @@ ATTEMPT = "attempt"
 _REPLY_ATTEMPTS = 10
 
 
-class Observer(Protocol):
+class DeliveryObserver(Protocol):
     def delivery(self, outcome: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class AgentRoute:
     """Where an agent's events go: its container, and for calls of its async skills the gateway that knows tasks."""
 
     target: Target
@@ -54,12 +54,12 @@ class Route:
 class Deliverer:
     agent: str  # namespace/name, for logs
     policy: Policy
-    client: Client
+    client: HttpClient
     clock: Clock
     reply: Reply
-    route: Callable[[Event], Route]
+    route: Callable[[Event], AgentRoute]
     seen: Seen
-    observer: Observer
+    observer: DeliveryObserver
     calls: Calls
     wants: Callable[[Event], bool] = lambda _event: True
     # Returns once the agent may be called; what waits here is neither an attempt nor a failure.
@@ -70,7 +70,7 @@ class Deliverer:
     jitter: Callable[[], float] = lambda: uniform(1.0, 1.25)  # noqa: S311 -- spreads load, hides nothing
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def handle(self, delivery: Delivery) -> Outcome:
+    async def handle(self, delivery: BrokerDelivery) -> DeliveryOutcome:
         event = delivery.event
         if not self.wants(event):
             self.observer.delivery("not-wanted")
@@ -82,7 +82,7 @@ class Deliverer:
                 return ACK
             return await self._once(delivery)
 
-    async def _once(self, delivery: Delivery) -> Outcome:
+    async def _once(self, delivery: BrokerDelivery) -> DeliveryOutcome:
         event, route = delivery.event, self.route(delivery.event)
         if self.up is not None:
             await self.up()
@@ -95,15 +95,15 @@ class Deliverer:
                 timeout=route.timeout or self.policy.timeout,
                 now=self.clock.now(),
             )
-            broken = done.verdict is Verdict.AGAIN and (done.status is None or done.status >= 500)
+            broken = done.verdict is RetryDecision.AGAIN and (done.status is None or done.status >= 500)
             (self.circuit.failed if broken else self.circuit.worked)()
-        if done.verdict is Verdict.DELIVERED:
+        if done.verdict is RetryDecision.DELIVERED:
             return await self._delivered(event, done)
-        if done.verdict is Verdict.AGAIN and route.gateway and not done.attempted:
+        if done.verdict is RetryDecision.AGAIN and route.gateway and not done.attempted:
             log.info("delivery.not_attempted", agent=self.agent, event_id=event.id, reason=done.reason)
             self.observer.delivery("not-attempted")
             return REQUEUE
-        if done.verdict is Verdict.AGAIN:
+        if done.verdict is RetryDecision.AGAIN:
             wait = self.policy.wait(delivery.attempt, retry_after=done.retry_after)
             if wait is not None:
                 wait *= self.jitter()
@@ -119,7 +119,7 @@ class Deliverer:
                 return retry(wait)
         return await self._given_up(event, route, done, attempts=delivery.attempt)
 
-    async def _delivered(self, event: Event, done: Delivered) -> Outcome:
+    async def _delivered(self, event: Event, done: DeliveryResult) -> DeliveryOutcome:
         self.observer.delivery("delivered")
         if done.bad_reply:
             log.warning("reply.invalid", agent=self.agent, event_id=event.id, next_step="it is no event; see the agent")
@@ -145,7 +145,9 @@ class Deliverer:
             else:
                 return
 
-    async def _given_up(self, event: Event, route: Route, done: Delivered, *, attempts: int) -> Outcome:
+    async def _given_up(
+        self, event: Event, route: AgentRoute, done: DeliveryResult, *, attempts: int
+    ) -> DeliveryOutcome:
         log.warning(
             "delivery.given_up",
             agent=self.agent,
@@ -166,10 +168,10 @@ class Deliverer:
             await self.seen.record((event.source, event.id))
 
         code = NO_ANSWER if done.status is None else done.status
-        cause = Cause(self.agent, done.reason, self.clock.now(), code, str(route.target), attempts)
+        cause = DeathCause(self.agent, done.reason, self.clock.now(), code, str(route.target), attempts)
         return dead_letter(cause, settle=settle)
 
-    def _settled(self, event: Event) -> Outcome:
+    def _settled(self, event: Event) -> DeliveryOutcome:
         key = (event.source, event.id)
         self.seen.remember(key)
-        return Outcome(Settlement.ACK, settle=lambda: self.seen.record(key))
+        return DeliveryOutcome(Settlement.ACK, settle=lambda: self.seen.record(key))

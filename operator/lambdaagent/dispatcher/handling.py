@@ -12,9 +12,9 @@ from lambdaagent.clock import Clock
 from lambdaagent.containers.post_event import post
 from lambdaagent.dispatcher.consumers import Served
 from lambdaagent.dispatcher.deduplication import Seen
-from lambdaagent.dispatcher.delivery import Deliverer, Observer, Reply, Route
+from lambdaagent.dispatcher.delivery import AgentRoute, Deliverer, DeliveryObserver, Reply
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
 from lambdaagent.store.records import DeliveryStore
@@ -28,9 +28,9 @@ class Handlers:
     installation: Installation
     broker: Broker
     store: DeliveryStore
-    client: Client
+    client: HttpClient
     clock: Clock
-    observer: Observer
+    observer: DeliveryObserver
     _made: dict[AgentKey, Deliverer] = field(default_factory=dict, init=False)
 
     @property
@@ -73,19 +73,19 @@ class Handlers:
         return reply
 
 
-def router(agent: LambdaAgent, served: Served, installation: Installation) -> Callable[[Event], Route]:
-    plain, calls = Route(served.target), served.topology.calls
+def router(agent: LambdaAgent, served: Served, installation: Installation) -> Callable[[Event], AgentRoute]:
+    plain, calls = AgentRoute(served.target), served.topology.calls
     url = gateway.events_to(agent, installation)
     if not url or not calls.skills:
         return lambda _: plain
     target, path = split(url)
 
-    def route(event: Event) -> Route:
+    def route(event: Event) -> AgentRoute:
         skill = calls.skill(event)
         if skill is None:
             return plain
         seconds = float(skill.invoke.timeout_seconds) if skill.invoke else served.topology.policy.timeout
-        return Route(target, path, seconds + _CALL_GRACE, gateway=True)
+        return AgentRoute(target, path, seconds + _CALL_GRACE, gateway=True)
 
     return route
 

@@ -10,7 +10,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 @dataclass
-class Metrics:
+class DispatcherMetrics:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:

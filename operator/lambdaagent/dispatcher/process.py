@@ -10,12 +10,12 @@ from aiohttp import web
 from lambdaagent import clock as clocks
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.dispatcher.conditions import Conditions
-from lambdaagent.dispatcher.consumers import Serving
+from lambdaagent.dispatcher.consumers import ConsumerManager
 from lambdaagent.dispatcher.deduplication import WINDOW
 from lambdaagent.dispatcher.handling import Handlers
-from lambdaagent.dispatcher.metrics import CONTENT_TYPE, Metrics
+from lambdaagent.dispatcher.metrics import CONTENT_TYPE, DispatcherMetrics
 from lambdaagent.errors import LambdaAgentError, UsageError
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import BadTargetError
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.kube import reading
@@ -45,7 +45,7 @@ async def run(settings: DispatcherSettings) -> None:
         stack.push_async_callback(opened.store.close)
         if not settings.database.get_secret_value():
             log.warning("deliveries are remembered in memory", next_step="set LAMBDAAGENT_DATABASE to share them")
-        client, clock, metrics = Client(tls=trust.context), clocks.system(), Metrics()
+        client, clock, metrics = HttpClient(tls=trust.context), clocks.system(), DispatcherMetrics()
         stack.push_async_callback(client.close)
         broker = await stack.enter_async_context(
             RabbitMQBroker(
@@ -66,7 +66,7 @@ async def run(settings: DispatcherSettings) -> None:
             watcher = watchers.get(namespace) or watchers.get(None)
             return watcher is not None and watcher.synced.is_set()
 
-        serving = Serving(broker, settings, watched, handlers.of, say=conditions.say, failed=metrics.error)
+        serving = ConsumerManager(broker, settings, watched, handlers.of, say=conditions.say, failed=metrics.error)
         metrics.gauge("agents", lambda: serving.consumers)
         metrics.gauge("broken", lambda: handlers.broken)
 
@@ -95,7 +95,7 @@ async def run(settings: DispatcherSettings) -> None:
             group.create_task(serving.run(), name="serving")
 
 
-async def _follow(watcher: Watcher, serving: Serving, conditions: Conditions, handlers: Handlers) -> None:
+async def _follow(watcher: Watcher, serving: ConsumerManager, conditions: Conditions, handlers: Handlers) -> None:
     async for change in watcher.changes():
         if change.type == "DELETED":
             serving.remove(change.key)
@@ -105,7 +105,7 @@ async def _follow(watcher: Watcher, serving: Serving, conditions: Conditions, ha
             _take(change.object, serving)
 
 
-def _take(obj: Document, serving: Serving) -> None:
+def _take(obj: Document, serving: ConsumerManager) -> None:
     agent = reading.read(obj)
     if agent is None:
         serving.unreadable((obj["metadata"]["namespace"], obj["metadata"]["name"]))
@@ -119,7 +119,7 @@ def _take(obj: Document, serving: Serving) -> None:
     serving.upsert(agent, target)
 
 
-async def _prune(store: DeliveryStore, clock: clocks.Clock, metrics: Metrics) -> None:
+async def _prune(store: DeliveryStore, clock: clocks.Clock, metrics: DispatcherMetrics) -> None:
     while True:
         await asyncio.sleep(_PRUNE_SECONDS)
         try:
@@ -130,7 +130,7 @@ async def _prune(store: DeliveryStore, clock: clocks.Clock, metrics: Metrics) ->
 
 
 def _routes(
-    metrics: Metrics, why_not_ready: Callable[[], str | None], *, stale: Callable[[], bool]
+    metrics: DispatcherMetrics, why_not_ready: Callable[[], str | None], *, stale: Callable[[], bool]
 ) -> list[web.RouteDef]:
     async def healthz(_: web.Request) -> web.Response:
         if stale():

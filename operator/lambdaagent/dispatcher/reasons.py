@@ -3,12 +3,12 @@
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class ConditionReason(StrEnum):
     meaning: str
     holds: bool
     """Whether the condition is true: events go on."""
 
-    def __new__(cls, value: str, holds: bool, meaning: str) -> "Reason":
+    def __new__(cls, value: str, holds: bool, meaning: str) -> "ConditionReason":
         member = str.__new__(cls, value)
         member._value_ = value
         member.holds, member.meaning = holds, meaning

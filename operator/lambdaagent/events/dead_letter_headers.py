@@ -38,7 +38,7 @@ _DATA_LIMIT = 768  # bytes, 1024 characters in base64: what Knative allows
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class DeathCause:
     agent: str  # "namespace/name"; empty where nobody knows
     reason: str
     at: float  # of its death, seconds since the epoch; 0: unknown
@@ -57,7 +57,7 @@ class Death:
     count: int  # of such deaths of the same message
 
 
-def mark(message: amqp.Message, cause: Cause) -> amqp.Message:
+def mark(message: amqp.Message, cause: DeathCause) -> amqp.Message:
     """The message with its cause; of an earlier death nothing is left."""
     reason, destination = _clean(cause.reason)[:_REASON_LIMIT], _clean(cause.destination)[:_DESTINATION_LIMIT]
     headers: dict[str, Any] = {
@@ -75,11 +75,11 @@ def mark(message: amqp.Message, cause: Cause) -> amqp.Message:
     return replace(message, headers={**plain.headers, **headers})
 
 
-def cause_of(message: amqp.Message) -> Cause:
+def cause_of(message: amqp.Message) -> DeathCause:
     """As far as it is written there: others put messages into the queue too, and RabbitMQ itself does."""
     headers = message.headers
     death = _last_death(headers)
-    return Cause(
+    return DeathCause(
         agent=_text(headers, _AGENT) or agent_of_queue(death.get("queue")),
         reason=_text(headers, REASON) or _text(headers, _ERROR) or _by_rabbitmq(death) or "not delivered",
         at=_time(headers.get(_AT)) or _time(death.get("time")),

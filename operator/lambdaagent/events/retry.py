@@ -18,16 +18,16 @@ _AGAIN = frozenset((404, 408, 409, 425, 429))
 _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
-class Verdict(StrEnum):
+class RetryDecision(StrEnum):
     DELIVERED = "delivered"
     AGAIN = "again"
     REFUSED = "refused"
 
 
-def judge(status: int) -> Verdict:
+def judge(status: int) -> RetryDecision:
     if 200 <= status < 300:
-        return Verdict.DELIVERED
-    return Verdict.AGAIN if status >= 500 or status in _AGAIN else Verdict.REFUSED
+        return RetryDecision.DELIVERED
+    return RetryDecision.AGAIN if status >= 500 or status in _AGAIN else RetryDecision.REFUSED
 
 
 def seconds(duration: str) -> float:

@@ -20,11 +20,10 @@ from lambdaagent.gateway.events import delivery, ingress
 from lambdaagent.gateway.http import middlewares, principals, refusals
 from lambdaagent.gateway.http.pace import Pace
 from lambdaagent.gateway.http.streams import Streams
-from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.gateway.routing import AgentPaths
-from lambdaagent.gateway.services import SERVICES, Exchanges, Failed, Publisher, Services, unheard
-from lambdaagent.http_server import Limits, Runner
-from lambdaagent.httpclient.client import Client
+from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.gateway.services import SERVICES, EventPublisher, Exchanges, Failed, Services, unheard
+from lambdaagent.http_server import HeadLimits, ServerRunner
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
@@ -42,10 +41,10 @@ def create_app(
     directory: Directory,
     tasks: Engine,
     letters: DeadLetterStore,
-    publisher: Publisher,
+    publisher: EventPublisher,
     exchanges: Exchanges,
-    client: Client,
-    metrics: Metrics,
+    client: HttpClient,
+    metrics: GatewayMetrics,
     clock: Clock,
     ready: Callable[[], str | None],
     keys: Mapping[str, bytes] | None = None,
@@ -60,7 +59,7 @@ def create_app(
     streams: Streams | None = None,
     pace: Pace | None = None,
     stop_grace: float = 10.0,
-    heads: Limits | None = None,
+    heads: HeadLimits | None = None,
     takes_events: Callable[[str], bool] = takes_events,
     own_routes: Sequence[web.RouteDef] | None = None,
     failed: Failed = unheard,
@@ -95,7 +94,7 @@ def create_app(
         signer=signer,
         streams=streams,
         pace=pace or Pace(),
-        heads=heads or Limits(),
+        heads=heads or HeadLimits(),
         failed=failed,
         takes_events=takes_events,
     )
@@ -112,7 +111,7 @@ def create_app(
     app.on_shutdown.append(stopping)
     app.cleanup_ctx.append(lifetime)
     if own_routes is None:
-        app.router.register_resource(AgentPaths(agent_routes.by_path))
+        app.router.register_resource(agent_routes.AgentPaths(agent_routes.by_path))
         app.add_routes(routes())
     else:
         app.add_routes(own_routes)
@@ -146,7 +145,7 @@ def make_runner(app: web.Application, *, shutdown_timeout: float = 15.0, idle: f
     Tasks are not the request's and go on. Access logs are the proxy's business; the metrics count. `idle` is also how
     long a request's head may take: from the connection's beginning or the last answer, whatever has come of it.
     """
-    return Runner(
+    return ServerRunner(
         app,
         limits=app[SERVICES].heads,
         refusal=refusals.problem(app),

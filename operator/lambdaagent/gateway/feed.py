@@ -13,7 +13,7 @@ from lambdaagent.kube.watch import Watcher
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class FirstList:
     """Whether the agents have been listed: until then an agent that is not known here may exist all the same."""
 
     watchers: Sequence[Watcher]

@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.tasks.active_task import Outcome
+from lambdaagent.tasks.active_task import EventOutcome
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -41,7 +41,7 @@ class _Requests(Collector):
         yield timed
 
 
-class Metrics:
+class GatewayMetrics:
     """One per process, with a registry of its own; also the task engine's observer."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Metrics:
     def settled(self, state: TaskState) -> None:
         self._tasks.labels(state.v03).inc()
 
-    def event(self, outcome: Outcome) -> None:
+    def event(self, outcome: EventOutcome) -> None:
         self._events.labels(str(outcome)).inc()
 
     def pushed(self, outcome: str) -> None:

@@ -15,10 +15,10 @@ from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.gateway import garbage, signing
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
-from lambdaagent.gateway.feed import Listing, feed
+from lambdaagent.gateway.feed import FirstList, feed
 from lambdaagent.gateway.serving import said, serve
-from lambdaagent.httpclient.client import Client
-from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.client import HttpClient
+from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
@@ -36,9 +36,9 @@ async def run(settings: GatewaySettings) -> None:
         opened = await _store(settings)
         stack.push_async_callback(opened.store.close)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
-        listing = Listing(watchers)
+        listing = FirstList(watchers)
         trust = settings.trust
-        client = Client(limits=Limits(connections=settings.agent_connections), tls=trust.context)
+        client = HttpClient(limits=PoolLimits(connections=settings.agent_connections), tls=trust.context)
         directory, clock = Directory(listing.of), clocks.system()
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))

@@ -14,14 +14,14 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.http.pace import Pace
 from lambdaagent.gateway.http.streams import Streams
-from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.http_server import Limits
-from lambdaagent.httpclient.client import Client
+from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.http_server import HeadLimits
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
 
-class Publisher(Protocol):
+class EventPublisher(Protocol):
     async def publish(self, event: Event, *, exchange: str) -> bool:
         """Returns after the broker's confirm; False where no queue took it. Raises TemporaryError."""
         ...
@@ -48,10 +48,10 @@ class Services:
     directory: Directory
     tasks: Engine
     letters: DeadLetterStore
-    publisher: Publisher
+    publisher: EventPublisher
     exchanges: Exchanges
-    client: Client
-    metrics: Metrics
+    client: HttpClient
+    metrics: GatewayMetrics
     clock: Clock
     ready: Callable[[], str | None]
     keys: Mapping[str, bytes]
@@ -65,7 +65,7 @@ class Services:
     signer: Signer | None  # of cards
     streams: Streams
     pace: Pace
-    heads: Limits
+    heads: HeadLimits
     failed: Failed  # hears of each call that failed
     takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to this path are an event's attributes
 

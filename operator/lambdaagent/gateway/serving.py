@@ -18,17 +18,17 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway.app import create_app, make_runner, takes_events
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
-from lambdaagent.gateway.events.lifecycle import Publish, Teller, cancellation
-from lambdaagent.gateway.events.publishers import Taking
+from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
+from lambdaagent.gateway.events.publishers import SubscriptionIndex
 from lambdaagent.gateway.http.problems import ProblemError
-from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.gateway.services import Exchanges, Failed, Publisher, unheard
+from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, unheard
 from lambdaagent.http_server import HEADER_BYTES
-from lambdaagent.http_server import Limits as Heads
-from lambdaagent.httpclient.client import Client
+from lambdaagent.http_server import HeadLimits as Heads
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
 from lambdaagent.tasks.push_sender import Pusher, Store
@@ -39,7 +39,7 @@ from lambdaagent.webhooks.push_signature import Voucher
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class RunningGateway:
     port: int
     tasks: Engine
 
@@ -56,7 +56,7 @@ class Said(TypedDict):
     refuse_unrouted: bool
     tell_tasks: bool
     errors: Edition
-    limits: Limits
+    limits: EngineLimits
 
 
 def said(settings: GatewaySettings) -> Said:
@@ -71,7 +71,7 @@ def said(settings: GatewaySettings) -> Said:
         refuse_unrouted=settings.refuse_unrouted,
         tell_tasks=settings.lifecycle_events,
         errors=Edition(settings.protocol_errors),
-        limits=Limits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
+        limits=EngineLimits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
     )
 
 
@@ -80,9 +80,9 @@ async def serve(
     *,
     directory: Directory,
     store: Store,
-    publisher: Publisher,
+    publisher: EventPublisher,
     exchanges: Exchanges,
-    client: Client,
+    client: HttpClient,
     clock: Clock,
     ready: Callable[[], str | None],
     host: str,
@@ -102,28 +102,28 @@ async def serve(
     push_allow: Sequence[address_check.Network] = (),
     trust: Trust = SYSTEM,
     replica: str = "",
-    limits: Limits | None = None,
+    limits: EngineLimits | None = None,
     own_routes: Sequence[web.RouteDef] | None = None,
     max_header: int = HEADER_BYTES,
     takes_events: Callable[[str], bool] = takes_events,
     failed: Failed = unheard,
-    told: Callable[[TaskRecord], None] | None = None,
-) -> Serving:
+    on_state_change: Callable[[TaskRecord], None] | None = None,
+) -> RunningGateway:
     """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen.
 
-    `failed` hears of each call that failed, `told` of each new state of a task.
+    `failed` hears of each call that failed, `on_state_change` of each new state of a task.
     """
-    metrics = Metrics()
-    bounds = limits or Limits()
+    metrics = GatewayMetrics()
+    bounds = limits or EngineLimits()
     # A message of the largest body that is taken, its answer and a second turn have room.
     bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
     notifier = HttpNotifier(address_check.public(allowed=push_allow), voucher=voucher, trust=trust)
     stack.push_async_callback(notifier.close)
-    publish, teller = publishing(directory, exchanges, publisher), None
+    publish, lifecycle = publishing(directory, exchanges, publisher), None
     if tell_tasks:
-        teller = Teller(publish, metrics.ingress)
-        await stack.enter_async_context(teller.run())
-    cancellations = Teller(publish, metrics.ingress, event=cancellation)
+        lifecycle = TaskLifecyclePublisher(publish, metrics.ingress)
+        await stack.enter_async_context(lifecycle.run())
+    cancellations = TaskLifecyclePublisher(publish, metrics.ingress, event=cancellation)
     await stack.enter_async_context(cancellations.run())
 
     def canceled(record: TaskRecord) -> None:
@@ -145,7 +145,9 @@ async def serve(
         limits=bounds,
         canceled=canceled,
         send=calling(publish) if own_routes is None else None,
-        told=_all([each for each in (teller.tell if teller is not None else None, told) if each is not None]),
+        on_state_change=_all(
+            [each for each in (lifecycle.tell if lifecycle is not None else None, on_state_change) if each is not None]
+        ),
     )
     app = create_app(
         directory=directory,
@@ -179,7 +181,7 @@ async def serve(
     except OSError as error:
         hint = "choose another port (LAMBDAAGENT_PORT; dev also takes --port), or stop what listens there"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
-    return Serving(port=runner.addresses[0][1], tasks=tasks)
+    return RunningGateway(port=runner.addresses[0][1], tasks=tasks)
 
 
 def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRecord], None]:
@@ -192,12 +194,12 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
 
 def hears(entry: Entry, event: Event) -> bool:
     """Whether the agent subscribes to it."""
-    taking = Taking()
+    taking = SubscriptionIndex()
     taking.add(entry)
     return taking.takes(event)
 
 
-def publishing(directory: Directory, exchanges: Exchanges, publisher: Publisher) -> Publish:
+def publishing(directory: Directory, exchanges: Exchanges, publisher: EventPublisher) -> Publish:
     """Gives an event to the Broker of an agent; says whether anything there took it."""
 
     async def publish(namespace: str, name: str, event: Event) -> bool:

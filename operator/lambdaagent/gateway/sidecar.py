@@ -30,9 +30,9 @@ from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient import wire
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError
-from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import SidecarSettings
 from lambdaagent.store.memory import MemoryStore
@@ -47,7 +47,7 @@ class Sink:
     """Hands the agent's events on to where K_SINK would have pointed without the sidecar."""
 
     url: str
-    client: Client
+    client: HttpClient
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
         parts = urlsplit(self.url)
@@ -70,7 +70,7 @@ async def run(settings: SidecarSettings) -> None:
     agent = read_agent(settings.agent)
     async with AsyncExitStack() as stack:
         store, directory = MemoryStore(), Directory()
-        client = Client(limits=Limits(connections=settings.agent_connections))
+        client = HttpClient(limits=PoolLimits(connections=settings.agent_connections))
         stack.push_async_callback(store.close)
         url = f"http://127.0.0.1:{agent.spec.image.port}"
         directory.upsert(agent, url=url, ready=True, last_modified=datetime.now(UTC))

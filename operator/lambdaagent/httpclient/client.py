@@ -13,7 +13,7 @@ from types import TracebackType
 from lambdaagent.httpclient import codings
 from lambdaagent.httpclient.connection import Connection
 from lambdaagent.httpclient.errors import BadAnswerError, DroppedError, UndecodableError, UpstreamError
-from lambdaagent.httpclient.pool import Limits, Pool
+from lambdaagent.httpclient.pool import Pool, PoolLimits
 from lambdaagent.httpclient.wire import Headers, Target, head
 from lambdaagent.trust import SYSTEM
 
@@ -104,9 +104,9 @@ class Response:
         self._pool.release(self._connection)
 
 
-class Client:
-    def __init__(self, *, limits: Limits | None = None, tls: Callable[[], ssl.SSLContext] = SYSTEM.context) -> None:
-        self.limits = limits or Limits()
+class HttpClient:
+    def __init__(self, *, limits: PoolLimits | None = None, tls: Callable[[], ssl.SSLContext] = SYSTEM.context) -> None:
+        self.limits = limits or PoolLimits()
         self._tls = tls
         self._context: ssl.SSLContext | None = None
         self._pools: dict[Target, Pool] = {}

@@ -64,7 +64,7 @@ def room(limit: int) -> int:
     return limit + limit // 64 + 1024
 
 
-class Decoder:
+class ContentDecoder:
     """Bytes in, bytes out; slices may be empty. Without a limit, the stream may be endless."""
 
     def __init__(self, codings: Iterable[str], *, limit: int | None = None) -> None:
@@ -146,7 +146,7 @@ class _Stage:
 
 async def decoded(chunks: AsyncIterable[bytes], codings: Iterable[str], *, limit: int | None) -> AsyncIterator[bytes]:
     """The body as it was before it was coded. Raises BrokenCodingError, TooLongError."""
-    decoder = Decoder(codings, limit=limit)
+    decoder = ContentDecoder(codings, limit=limit)
     async for chunk in chunks:
         since = time.perf_counter()
         for piece in decoder.feed(chunk):

@@ -14,16 +14,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lambdaagent.httpclient.call_slots import HELD, CallSlot
 from lambdaagent.httpclient.connection import Connection
 from lambdaagent.httpclient.errors import BusyError, ConnectError
-from lambdaagent.httpclient.places import HELD, Place
 from lambdaagent.httpclient.wire import Target
 
 _QUOTED = re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PoolLimits:
     connections: int = 256  # per target that names no number of its own
     waiting: int = 1024  # callers per target
     connect: float = 5.0
@@ -33,7 +33,7 @@ class Limits:
 
 
 class Pool:
-    def __init__(self, *, target: Target, limits: Limits, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, *, target: Target, limits: PoolLimits, tls: Callable[[], ssl.SSLContext]) -> None:
         self.target = target
         self._limits = limits
         self._tls = tls
@@ -94,7 +94,7 @@ class Pool:
             self._drop(self._idle.popleft())
         return await self._connect(loop, until=until)
 
-    async def _again(self, place: Place, connection: Connection, *, until: float) -> None:
+    async def _again(self, place: CallSlot, connection: Connection, *, until: float) -> None:
         try:
             async with asyncio.timeout_at(until):
                 await place.take()

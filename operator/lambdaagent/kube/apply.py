@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import Resource, of
 
@@ -23,7 +23,7 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 async def apply(
-    client: Client, document: Mapping[str, Any], *, manager: str, force: bool = True, dry_run: bool = False
+    client: KubeClient, document: Mapping[str, Any], *, manager: str, force: bool = True, dry_run: bool = False
 ) -> Document:
     """The object as it then is; without `force`, fields of other managers that differ are a ConflictError."""
     metadata = document["metadata"]
@@ -40,7 +40,7 @@ async def apply(
 
 
 async def apply_status(
-    client: Client,
+    client: KubeClient,
     resource: Resource,
     *,
     name: str,
@@ -75,7 +75,7 @@ async def apply_status(
 
 
 async def _apply(
-    client: Client,
+    client: KubeClient,
     resource: Resource,
     document: Mapping[str, Any],
     *,

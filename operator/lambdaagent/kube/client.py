@@ -26,7 +26,7 @@ _JSON = "application/json"
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-class Client:
+class KubeClient:
     """Made by `connect`; `namespace` is the one to work in when nobody says another."""
 
     def __init__(self, api: Any, *, namespace: str, timeout: float) -> None:
@@ -124,7 +124,7 @@ def _limits(*, total: float | None = None, read: float | None = None) -> aiohttp
 @asynccontextmanager
 async def connect(
     *, kubeconfig: Path | None = None, context: str | None = None, timeout: float = TIMEOUT
-) -> AsyncIterator[Client]:
+) -> AsyncIterator[KubeClient]:
     """The given kubeconfig, else $KUBECONFIG, else the pod's service account, else ~/.kube/config."""
     from kubernetes.aio import client as library
 
@@ -135,7 +135,7 @@ async def connect(
     configuration.proxy = configuration.proxy or _proxy(configuration.host)
     configuration.client_session_kwargs = {"trust_env": False}
     async with library.ApiClient(configuration) as api:
-        yield Client(api, namespace=os.environ.get("POD_NAMESPACE") or namespace or "default", timeout=timeout)
+        yield KubeClient(api, namespace=os.environ.get("POD_NAMESPACE") or namespace or "default", timeout=timeout)
 
 
 def _proxy(url: str) -> str | None:

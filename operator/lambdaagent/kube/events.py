@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.resources import EVENT
 
 _NOTE_LIMIT = 1024  # bytes, of the API
@@ -20,7 +20,7 @@ def micro_time(moment: datetime) -> str:
 
 
 async def emit(
-    client: Client,
+    client: KubeClient,
     about: Mapping[str, Any],
     *,
     reason: str,

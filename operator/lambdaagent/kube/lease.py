@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from lambdaagent.errors import PermanentError, TemporaryError
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.errors import ConflictError, NotFoundError
 from lambdaagent.kube.events import micro_time, utc_now
 from lambdaagent.kube.objects import Document
@@ -49,7 +49,7 @@ class LeaseSettings:
 
 @dataclass
 class Lease:
-    client: Client
+    client: KubeClient
     name: str
     identity: str
     """Unique per process, not per pod: a restarted container must not inherit the lease of one that still runs."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.errors import ConflictError, NotFoundError
 from lambdaagent.kube.resources import Resource, of
 
@@ -23,7 +23,7 @@ class Listing:
     resource_version: str
 
 
-async def get(client: Client, resource: Resource, *, name: str, namespace: str | None = None) -> Document:
+async def get(client: KubeClient, resource: Resource, *, name: str, namespace: str | None = None) -> Document:
     answer: Document = await client.request(
         "GET",
         resource.path(namespace=namespace, name=name),
@@ -33,7 +33,7 @@ async def get(client: Client, resource: Resource, *, name: str, namespace: str |
     return answer
 
 
-async def find(client: Client, resource: Resource, *, name: str, namespace: str | None = None) -> Document | None:
+async def find(client: KubeClient, resource: Resource, *, name: str, namespace: str | None = None) -> Document | None:
     """None where the object is missing, and also where the cluster does not serve its kind."""
     try:
         return await get(client, resource, name=name, namespace=namespace)
@@ -42,7 +42,7 @@ async def find(client: Client, resource: Resource, *, name: str, namespace: str 
 
 
 async def list_objects(
-    client: Client,
+    client: KubeClient,
     resource: Resource,
     *,
     namespace: str | None = None,
@@ -77,7 +77,7 @@ async def list_objects(
 
 
 async def delete(
-    client: Client,
+    client: KubeClient,
     resource: Resource,
     *,
     name: str,
@@ -105,7 +105,7 @@ async def delete(
 
 
 async def merge_patch(
-    client: Client,
+    client: KubeClient,
     resource: Resource,
     *,
     name: str,
@@ -126,7 +126,7 @@ async def merge_patch(
     return answer
 
 
-async def add_owner(client: Client, document: Document, reference: Mapping[str, Any], *, manager: str) -> Document:
+async def add_owner(client: KubeClient, document: Document, reference: Mapping[str, Any], *, manager: str) -> Document:
     """Appends an owner reference to whatever list the server has by then; asking twice appends twice."""
     metadata = document["metadata"]
     resource, name, namespace = of(document), metadata["name"], metadata.get("namespace")
@@ -157,7 +157,7 @@ async def add_owner(client: Client, document: Document, reference: Mapping[str, 
 
 
 async def json_patch(
-    client: Client,
+    client: KubeClient,
     resource: Resource,
     *,
     name: str,
@@ -178,7 +178,9 @@ async def json_patch(
     return answer
 
 
-async def set_finalizers(client: Client, document: Document, finalizers: Sequence[str], *, manager: str) -> Document:
+async def set_finalizers(
+    client: KubeClient, document: Document, finalizers: Sequence[str], *, manager: str
+) -> Document:
     """Writes the whole list, only if the object is still the version in `document` (else ConflictError)."""
     metadata = document["metadata"]
     patch = {"metadata": {"finalizers": list(finalizers), "resourceVersion": metadata["resourceVersion"]}}

@@ -25,7 +25,7 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import errors
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.objects import Document, list_objects
 from lambdaagent.kube.resources import Resource
 
@@ -42,7 +42,7 @@ class ChangeType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WatchEvent:
     type: ChangeType
     object: Document
     """As it is now; for DELETED as it last was known."""
@@ -74,7 +74,7 @@ def key_of(document: Mapping[str, Any]) -> Key:
 class Watcher:
     """One consumer iterates `changes()`; any number of readers look at `objects`, `synced` and `fresh_at`."""
 
-    client: Client
+    client: KubeClient
     resource: Resource
     namespace: str | None = None
     labels: str = ""
@@ -108,7 +108,7 @@ class Watcher:
         """Seconds since the server's last sign of life; infinite before the first."""
         return self.monotonic() - self.fresh_at
 
-    async def changes(self) -> AsyncGenerator[Change, None]:
+    async def changes(self) -> AsyncGenerator[WatchEvent, None]:
         """Never ends and raises nothing of the API's: failures are logged, shown in `error`, and tried again."""
         backoff = Backoff(first=self.settings.backoff_first, cap=self.settings.backoff_cap)
         while True:
@@ -135,7 +135,7 @@ class Watcher:
         worked = since is not None and self.monotonic() - since >= self.settings.steady
         return worked and isinstance(problem, errors.UnavailableError)
 
-    async def _list_and_watch(self, backoff: Backoff) -> AsyncGenerator[Change, None]:
+    async def _list_and_watch(self, backoff: Backoff) -> AsyncGenerator[WatchEvent, None]:
         if not self._version:
             listing = await list_objects(
                 self.client,
@@ -188,7 +188,7 @@ class Watcher:
                     raise errors.error(refusal, action="watch", target=self.target)
                 yield event
 
-    def _take(self, event: Mapping[str, Any]) -> Change | None:
+    def _take(self, event: Mapping[str, Any]) -> WatchEvent | None:
         found: Document = event["object"]
         self._version = found["metadata"]["resourceVersion"]
         match event["type"]:
@@ -196,24 +196,24 @@ class Watcher:
                 return None
             case "DELETED":
                 old = self._objects.pop(key_of(found), None)
-                return None if old is None else Change(ChangeType.DELETED, self.keep(found), old)
+                return None if old is None else WatchEvent(ChangeType.DELETED, self.keep(found), old)
             case _:
                 return self._store(self.keep(found))
 
-    def _store(self, found: Document) -> Change | None:
+    def _store(self, found: Document) -> WatchEvent | None:
         old = self._objects.get(key_of(found))
         if old is not None and old["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
             return None
         self._objects[key_of(found)] = found
-        return Change(ChangeType.ADDED if old is None else ChangeType.MODIFIED, found, old)
+        return WatchEvent(ChangeType.ADDED if old is None else ChangeType.MODIFIED, found, old)
 
-    def _differences(self, items: tuple[Document, ...]) -> Iterator[Change]:
+    def _differences(self, items: tuple[Document, ...]) -> Iterator[WatchEvent]:
         uids = {key_of(item): item["metadata"]["uid"] for item in items}
         for key, old in list(self._objects.items()):
             # Another object under an old name is two changes: whoever keeps state by uid must hear of both.
             if uids.get(key) != old["metadata"]["uid"]:
                 del self._objects[key]
-                yield Change(ChangeType.DELETED, old, old)
+                yield WatchEvent(ChangeType.DELETED, old, old)
         for item in items:
             if (change := self._store(item)) is not None:
                 yield change

@@ -27,7 +27,7 @@ DEPLOYMENT = ("apps/v1", "Deployment")
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ApplyFailure:
     """A child that could not be applied. `permanent`: until somebody changes something."""
 
     reason: str
@@ -40,7 +40,7 @@ class World:
     """What was seen after applying the plan: the children as they are, and what went wrong."""
 
     live: Mapping[ChildKey, Object] = field(default_factory=dict)
-    failures: Mapping[ChildKey, Failure] = field(default_factory=dict)
+    failures: Mapping[ChildKey, ApplyFailure] = field(default_factory=dict)
     # Why the workload does not come up, as far as pods and Revisions tell.
     workload: Cause | None = None
     # What the agent's AI endpoint said when it was asked.
@@ -171,7 +171,7 @@ def monitoring_ready(plan: Plan, world: World) -> Readiness | None:
     return failed[0] if failed else Readiness("True", "Ready", f"ServiceMonitor {keys[0][2]}")
 
 
-def _failed(key: ChildKey, failure: Failure) -> Readiness:
+def _failed(key: ChildKey, failure: ApplyFailure) -> Readiness:
     return Readiness("False", failure.reason, f"{key[1]} {key[2]}: {failure.message}")
 
 

@@ -1,7 +1,7 @@
 """What can go wrong with a store.
 
-ConflictError, StoreFullError and UnfitError say that nothing was written. After any other StoreError the write may have
-been committed all the same: its answer was lost.
+After TaskConflictError, StoreFullError and UnfitError nothing was written. After any other StoreError the write may
+have been committed all the same: its answer was lost.
 """
 
 from lambdaagent.errors import PermanentError, TemporaryError
@@ -15,7 +15,7 @@ class StoreFullError(StoreError):
     """Every place is taken by something that has not ended yet."""
 
 
-class ConflictError(StoreError):
+class TaskConflictError(StoreError):
     """The task moved on since the caller read it; nothing was written."""
 
 

@@ -44,14 +44,14 @@ class Create:
     """`body` is the task as JSON."""
 
     record: TaskRecord
-    once: str | None
+    idempotency_key: str | None
     push: Push | None
     body: bytes
 
     @classmethod
-    def of(cls, record: TaskRecord, *, once: str | None, push: Push | None) -> "Create":
+    def of(cls, record: TaskRecord, *, idempotency_key: str | None, push: Push | None) -> "Create":
         """Raises UnfitError for what is no JSON: it never gets into a batch."""
-        return cls(record, once, push, _json(record.task))
+        return cls(record, idempotency_key, push, _json(record.task))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class MarkDelivered:
     namespace: str
     agent: str
     key: Key
     now: float
 
 
-def size_of(op: Create | Append | DeadLetter | Delivered) -> int:
+def size_of(op: Create | Append | DeadLetter | MarkDelivered) -> int:
     """Bytes that it adds to a transaction, more or less."""
     match op:
         case Create():
@@ -88,7 +88,7 @@ def size_of(op: Create | Append | DeadLetter | Delivered) -> int:
             return len(op.body or b"") + len(op.updates)
         case DeadLetter():
             return len(op.data)
-        case Delivered():
+        case MarkDelivered():
             return 0
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from lambdaagent.a2a import Json
-from lambdaagent.store.errors import ConflictError, StoreFullError, UnfitError
-from lambdaagent.store.records import COUNTED, Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
+from lambdaagent.store.errors import StoreFullError, TaskConflictError, UnfitError
+from lambdaagent.store.records import COUNTED, DeadLetter, Key, Letters, Page, Push, TaskChange, TaskQuery, TaskRecord
 from lambdaagent.store.rows import letter_key, letter_number
 from lambdaagent.store.snapshots import foldable
 
@@ -26,8 +26,8 @@ _Once = tuple[str, str, str, str]
 @dataclass(slots=True)
 class _Entry:
     record: TaskRecord
-    once: _Once | None = None
-    log: list[Change] = field(default_factory=list)
+    idempotency_key: _Once | None = None
+    log: list[TaskChange] = field(default_factory=list)
     keys: set[Key] = field(default_factory=set)
     pushes: dict[str, Push] = field(default_factory=dict)
 
@@ -48,12 +48,14 @@ class MemoryStore:
         self._max_deliveries = max_deliveries
         self._delivered: dict[tuple[str, str, Key], float] = {}  # in the order in which they were recorded
 
-    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
-        key = (record.namespace, record.agent, record.owner, once) if once is not None else None
+    async def create(
+        self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
+    ) -> str | None:
+        key = (record.namespace, record.agent, record.owner, idempotency_key) if idempotency_key is not None else None
         if key is not None and (known := self._once.get(key)) is not None:
             return known
         if record.id in self._tasks:
-            raise ConflictError(f"there is a task {record.id} already")
+            raise TaskConflictError(f"there is a task {record.id} already")
         _require_json(record.task)
         while len(self._tasks) >= self._max_tasks:
             oldest = next(iter(self._ended), None)
@@ -72,17 +74,17 @@ class MemoryStore:
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         entry = self._tasks.get(record.id)
         if entry is None:
-            raise ConflictError(f"there is no task {record.id} any more")
+            raise TaskConflictError(f"there is no task {record.id} any more")
         if key is not None and key in entry.keys:
             return False
         if entry.record.version + 1 != record.version:
-            raise ConflictError(f"task {record.id} is at version {entry.record.version}, not {record.version - 1}")
+            raise TaskConflictError(f"task {record.id} is at version {entry.record.version}, not {record.version - 1}")
         # The rest of the snapshot was looked at when it came.
         _require_json(updates if foldable(updates) else [record.task.get("status"), *updates])
         if key is not None:
             entry.keys.add(key)
         entry.record = record
-        entry.log.append(Change(record.version, tuple(updates)))
+        entry.log.append(TaskChange(record.version, tuple(updates)))
         if record.state.terminal:
             self._ended[record.id] = None
         return True
@@ -95,12 +97,12 @@ class MemoryStore:
         entry = self._tasks.get(task_id)
         return entry.record if entry is not None else None
 
-    async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
+    async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
         entry = self._tasks.get(task_id)
         # Every version from 1 on has its entry, so the place of one is known.
         return entry.log[after:] if entry is not None else []
 
-    async def find(self, listing: Listing) -> Page:
+    async def find(self, listing: TaskQuery) -> Page:
         wanted = (
             entry.record
             for entry in self._tasks.values()
@@ -148,7 +150,7 @@ class MemoryStore:
     async def beat(self, holder: str, *, seconds: float) -> None:
         self._living[holder] = time.monotonic() + seconds
 
-    async def dead(self) -> list[str]:
+    async def expired_replicas(self) -> list[str]:
         now = time.monotonic()
         self._living = {holder: until for holder, until in self._living.items() if until > now}
         holders = {entry.record.holder for entry in self._tasks.values() if not entry.record.state.settled}
@@ -160,7 +162,7 @@ class MemoryStore:
     async def put_push(self, push: Push) -> None:
         entry = self._tasks.get(push.task_id)
         if entry is None:
-            raise ConflictError(f"there is no task {push.task_id} any more")
+            raise TaskConflictError(f"there is no task {push.task_id} any more")
         known = entry.pushes.get(push.id)
         entry.pushes[push.id] = replace(push, sent=known.sent) if known else push
         self._pushed[push.task_id] = None
@@ -192,7 +194,7 @@ class MemoryStore:
             known = entry.pushes[push.id]
             entry.pushes[push.id] = replace(known, sent=push.sent, attempts=push.attempts, due=push.due, dead=push.dead)
 
-    async def bury(self, letter: DeadLetter) -> bool:
+    async def add_dead_letter(self, letter: DeadLetter) -> bool:
         if any(_same(letter, other) and other.id not in self._freed for other in self._letters):
             return False
         _require_json(dict(letter.attributes))
@@ -250,8 +252,8 @@ class MemoryStore:
         entry = self._tasks.pop(task_id)
         self._ended.pop(task_id, None)
         self._pushed.pop(task_id, None)
-        if entry.once is not None:
-            self._once.pop(entry.once, None)
+        if entry.idempotency_key is not None:
+            self._once.pop(entry.idempotency_key, None)
 
 
 def _require_json(value: object) -> None:

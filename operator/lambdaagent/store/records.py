@@ -43,7 +43,7 @@ class TaskRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TaskChange:
     """One entry of a task's log."""
 
     version: int
@@ -51,7 +51,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class TaskQuery:
     """Which tasks of one agent and owner, newest change first."""
 
     namespace: str
@@ -122,12 +122,14 @@ class TaskStore(Protocol):
     shared: bool
     """Whether several processes may use it at once. If not, every other holder of a task is dead."""
 
-    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
+    async def create(
+        self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
+    ) -> str | None:
         """Writes the task, and `push` with it, or neither. Durable when it returns. Raises StoreFullError, StoreError.
 
-        `once` is the client's idempotency key: if the same owner gave it for the same agent before, nothing is
-        written and the id of the task that was created then is returned (the record's own id, where the first attempt
-        was written and its answer was lost); else None. Raises ConflictError where a task has the record's id.
+        If the same owner gave the `idempotency_key` for the same agent before, nothing is written and the id of the
+        task that was created then is returned (the record's own id, where the first attempt was written and its answer
+        was lost); else None. Raises TaskConflictError where a task has the record's id.
         """
         ...
 
@@ -137,7 +139,7 @@ class TaskStore(Protocol):
         Where all updates are of artifacts or of the status and the task does not settle, `record.task` must be the
         former one with these updates folded in: the store may keep the updates alone.
 
-        Raises ConflictError where `record.version` is not the stored version plus one; UnfitError for what no store
+        Raises TaskConflictError where `record.version` is not the stored version plus one; UnfitError for what no store
         could keep. After any other StoreError the change may have been written all the same.
         """
         ...
@@ -150,11 +152,11 @@ class TaskStore(Protocol):
         """`known` is what the store had at some time: what did not change since need not be read again."""
         ...
 
-    async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
+    async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
         """The log, oldest first, from the version after the given one."""
         ...
 
-    async def find(self, listing: Listing) -> Page: ...
+    async def find(self, listing: TaskQuery) -> Page: ...
 
     async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
         """Tasks that something was still working on, of these holders only; None: of any."""
@@ -179,7 +181,7 @@ class TaskStore(Protocol):
         """This replica is alive for so long, by the store's clock."""
         ...
 
-    async def dead(self) -> list[str]:
+    async def expired_replicas(self) -> list[str]:
         """Holders of unsettled tasks who did not say that they live now."""
         ...
 
@@ -195,7 +197,7 @@ class TaskStore(Protocol):
 
 class PushStore(Protocol):
     async def put_push(self, push: Push) -> None:
-        """Replaces one of the same (task, id), but for how far it has got. Raises ConflictError: no such task."""
+        """Replaces one of the same (task, id), but for how far it has got. Raises TaskConflictError: no such task."""
         ...
 
     async def pushes(self, task_id: str) -> list[Push]:
@@ -214,7 +216,7 @@ class PushStore(Protocol):
 
 
 class DeadLetterStore(Protocol):
-    async def bury(self, letter: DeadLetter) -> bool:
+    async def add_dead_letter(self, letter: DeadLetter) -> bool:
         """Durable when it returns. False: a letter of the same (namespace, agent, source, id) lies here already."""
         ...
 

@@ -13,7 +13,7 @@ import orjson
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import fold_all
 from lambdaagent.store.growing import grown
-from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Push, TaskRecord
+from lambdaagent.store.records import DeadLetter, Key, Letters, Push, TaskChange, TaskRecord
 
 TASK = (
     "id", "context_id", "namespace", "agent", "skill", "owner", "version", "state", "settled", "created", "updated",
@@ -30,11 +30,11 @@ LETTER = (
 DELIVERY = ("digest", "namespace", "agent", "key", "at")
 
 
-def task_row(record: TaskRecord, once: str | None, body: bytes) -> tuple[Any, ...]:
+def task_row(record: TaskRecord, idempotency_key: str | None, body: bytes) -> tuple[Any, ...]:
     """In the order of TASK; `body` is the task as JSON."""
     version, state, settled, updated, *rest = changing(record, body)
     identity = (record.id, record.context_id, record.namespace, record.agent, record.skill, record.owner)
-    return (*identity, version, state, settled, record.created, updated, *rest, once)
+    return (*identity, version, state, settled, record.created, updated, *rest, idempotency_key)
 
 
 def changing(record: TaskRecord, body: bytes | None) -> tuple[Any, ...]:
@@ -70,9 +70,9 @@ def record_of(row: Sequence[Any], log: Sequence[bytes] = (), *, known: TaskRecor
     )
 
 
-def change_of(row: Sequence[Any]) -> Change:
+def change_of(row: Sequence[Any]) -> TaskChange:
     version, updates = row
-    return Change(version, tuple(orjson.loads(updates)))
+    return TaskChange(version, tuple(orjson.loads(updates)))
 
 
 def push_row(push: Push) -> tuple[Any, ...]:

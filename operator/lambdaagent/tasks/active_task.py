@@ -17,9 +17,9 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import OverfullError, state_of
-from lambdaagent.store.errors import ConflictError, StoreError, UnfitError
+from lambdaagent.store.errors import StoreError, TaskConflictError, UnfitError
 from lambdaagent.store.growing import grown
-from lambdaagent.store.records import Change, Key, TaskRecord, TaskStore
+from lambdaagent.store.records import Key, TaskChange, TaskRecord, TaskStore
 
 _RECENT = 64
 _ATTEMPTS = 8
@@ -28,7 +28,7 @@ LARGEST = 32 * 1024 * 1024
 _SHORT = 16 * 1024
 
 
-class Outcome(StrEnum):
+class EventOutcome(StrEnum):
     ADVANCED = "advanced"
     DUPLICATE = "duplicate"
     ENDED = "ended"  # the task had ended before
@@ -46,10 +46,10 @@ class Write:
     holder: str | None = None  # the task's holder afterwards; None: as before
     replica: str = ""  # writes only while this replica, or nobody, holds the task; empty: whoever does
     at: int | None = None  # writes only onto this version of the task
-    tried: Change | None = None  # the attempt whose answer was lost
+    tried: TaskChange | None = None  # the attempt whose answer was lost
 
 
-class Live:
+class ActiveTask:
     __slots__ = (
         "_largest",
         "_lock",
@@ -76,7 +76,7 @@ class Live:
         # Bytes of the task as JSON, or a little more; None: not known.
         self._size: int | None = None
         self._largest = largest
-        self._recent: deque[Change] = deque(maxlen=_RECENT)
+        self._recent: deque[TaskChange] = deque(maxlen=_RECENT)
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -84,41 +84,41 @@ class Live:
         """Nothing of this process works on the task or is about to."""
         return self.run is None and not self.starting
 
-    async def apply(self, write: Write, *, store: TaskStore, now: float) -> Outcome:
+    async def apply(self, write: Write, *, store: TaskStore, now: float) -> EventOutcome:
         """Folds as many updates as the task still takes.
 
-        Raises StoreError; unless it is a ConflictError or UnfitError, `write` may be given again to find out whether
-        it was written.
+        Raises StoreError. Unless it is a TaskConflictError or UnfitError, the caller may repeat `write` to find out
+        whether it was written.
         """
         async with self._lock:
             for attempt in range(_ATTEMPTS):
                 record = self.record
                 if write.tried is not None and record.version >= write.tried.version:
                     if await self._was_written(write, write.tried, store):
-                        return Outcome.ADVANCED
+                        return EventOutcome.ADVANCED
                     write.tried = None
                 if record.state.terminal:
-                    return Outcome.ENDED
+                    return EventOutcome.ENDED
                 if _is_elsewhere(record, write):
-                    return Outcome.TAKEN
+                    return EventOutcome.TAKEN
                 after, applied = _after(record, write, now=now)
                 size = self._require_room(after, applied)
                 try:
                     if await store.append(after, updates=applied, key=write.key):
-                        self._replace(after, Change(after.version, applied))
+                        self._replace(after, TaskChange(after.version, applied))
                         self._size = size
-                        return Outcome.ADVANCED
+                        return EventOutcome.ADVANCED
                     if write.tried is None:
-                        return Outcome.DUPLICATE
+                        return EventOutcome.DUPLICATE
                     await self._reload(store)
-                    return Outcome.ADVANCED
-                except ConflictError:
+                    return EventOutcome.ADVANCED
+                except TaskConflictError:
                     if attempt == _ATTEMPTS - 1 or not await self._reload(store):
                         raise
                 except UnfitError:
                     raise
                 except StoreError:
-                    write.tried = Change(after.version, applied)
+                    write.tried = TaskChange(after.version, applied)
                     raise
             raise AssertionError("the last attempt raises or returns")
 
@@ -127,17 +127,17 @@ class Live:
     ) -> bool:
         """Writes the task's next version as it is; the caller holds `turning`. False: the key is known.
 
-        Raises StoreError; after a ConflictError, `record` is what the store has.
+        Raises StoreError; after a TaskConflictError, `record` is what the store has.
         """
         size = self._require_room(record, updates) if updates else None
         try:
             if not await store.append(record, updates=updates, key=key):
                 await self._reload(store)
                 return False
-        except ConflictError:
+        except TaskConflictError:
             await self._reload(store)
             raise
-        self._replace(record, Change(record.version, updates))
+        self._replace(record, TaskChange(record.version, updates))
         self._size = size
         return True
 
@@ -156,7 +156,7 @@ class Live:
             claimed = replace(following(record, without_artifacts(record.task, without), now=now), holder=holder)
             try:
                 return await self.put(claimed, updates=[], store=store)
-            except ConflictError:
+            except TaskConflictError:
                 return False
 
     async def refresh(self, store: TaskStore) -> bool:
@@ -180,7 +180,7 @@ class Live:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
 
-    def since(self, version: int) -> list[Change] | None:
+    def since(self, version: int) -> list[TaskChange] | None:
         """The changes after this version, where all of them are still here."""
         if version >= self.record.version:
             return []
@@ -219,13 +219,13 @@ class Live:
             self._replace(found, None)
         return found is not None
 
-    async def _was_written(self, write: Write, tried: Change, store: TaskStore) -> bool:
+    async def _was_written(self, write: Write, tried: TaskChange, store: TaskStore) -> bool:
         if not tried.updates:
             return write.holder is None or self.record.holder == write.holder
         log = await store.changes(self.record.id, after=tried.version - 1)
         return bool(log) and log[0].version == tried.version and _same(log[0].updates, tried.updates)
 
-    def _replace(self, record: TaskRecord, change: Change | None) -> None:
+    def _replace(self, record: TaskRecord, change: TaskChange | None) -> None:
         before, self.record = self.record, record
         if change is not None:
             self._recent.append(change)
@@ -301,7 +301,7 @@ def _wake(waiter: "asyncio.Future[None]") -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EngineLimits:
     running: int = 1_000  # container calls at once
     held: int = 10_000  # tasks under way, calls and those that go on without one
     waiting: int = 100  # of one agent with a limit of its own: how many more than it may be held

@@ -16,10 +16,10 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.errors import UnfitError
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.active_task import Live, Outcome
-from lambdaagent.tasks.concurrency import Places
+from lambdaagent.tasks.active_task import ActiveTask, EventOutcome
+from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.errors import is_refusal
-from lambdaagent.tasks.registry import Lives
+from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import Replacing
 from lambdaagent.tasks.storing import FOR_EVER
 
@@ -30,26 +30,26 @@ _NO_WAIT = 0.01  # seconds
 _LONGEST_WRITE = 30.0  # seconds; one attempt to write ends before, whatever the store does
 _REFERENCES = "referenceTaskIds"
 _MOST_REFERENCES = 16  # each is a look into the store
-_OVER = (Outcome.ENDED, Outcome.TAKEN)
+_OVER = (EventOutcome.ENDED, EventOutcome.TAKEN)
 
 
 class Calling:
-    def __init__(self, *, lives: Lives, caller: Caller, places: Places, replica: str) -> None:
-        self._lives = lives
+    def __init__(self, *, active_tasks: ActiveTasks, caller: Caller, limiter: CallLimiter, replica: str) -> None:
+        self._active_tasks = active_tasks
         self._caller = caller
-        self._places = places
+        self._limiter = limiter
         self._replica = replica
 
-    async def given_up(self, live: Live, turn: Turn, error: Exception) -> None:
+    async def given_up(self, active: ActiveTask, turn: Turn, error: Exception) -> None:
         """The call took longer than its limit, or the container answered what no store could keep."""
         if isinstance(error, UnfitError):
             text = f"The agent's answer cannot be kept: {error}."
         else:
-            waits = live.record.state is TaskState.SUBMITTED
-            text = self._places.too_late(turn.callee, seconds=turn.timeout, waits=waits)
-        await self._lives.fail(live, text, replica=self._replica)
+            waits = active.record.state is TaskState.SUBMITTED
+            text = self._limiter.too_late(turn.callee, seconds=turn.timeout, waits=waits)
+        await self._active_tasks.fail(active, text, replica=self._replica)
 
-    async def refused(self, live: Live, error: RefusedMessageError, *, waited: Json | None = None) -> None:
+    async def refused(self, active: ActiveTask, error: RefusedMessageError, *, waited: Json | None = None) -> None:
         """A task that waited for its client waits with this status again, if the container refused the message.
 
         A task that begins with the message has failed, and so has one whose container failed.
@@ -57,27 +57,27 @@ class Calling:
         if waited is None or not is_refusal(error):
             what = "refuses the message" if is_refusal(error) else "answers with an error"
             text = f"The agent {what}: {error} (code {error.code})."
-            await self._lives.fail(live, text, replica=self._replica)
+            await self._active_tasks.fail(active, text, replica=self._replica)
             return
-        update = refused(waited, now=self._lives.clock.now())
-        await self._lives.apply(live, [update], replica=self._replica, patience=FOR_EVER)
+        update = refused(waited, now=self._active_tasks.clock.now())
+        await self._active_tasks.apply(active, [update], replica=self._replica, patience=FOR_EVER)
 
-    async def call(self, live: Live, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
+    async def call(self, active: ActiveTask, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
         """Returns when the container's answer is over. False: the task is no longer this replica's to work on."""
-        async with self._places.turn(turn.callee) as waited:
+        async with self._limiter.turn(turn.callee) as waited:
             if waited > _NO_WAIT:
                 turn = replace(turn, timeout=max(0.1, turn.timeout - waited))
-            if live.record.state is TaskState.SUBMITTED:
-                working = status_update(TaskState.WORKING, now=self._lives.clock.now())
-                if not await self.write(live, [working], limit):
+            if active.record.state is TaskState.SUBMITTED:
+                working = status_update(TaskState.WORKING, now=self._active_tasks.clock.now())
+                if not await self.write(active, [working], limit):
                     return False
             if turn.callee.protocol == "a2a" and _REFERENCES in turn.message:
-                turn = replace(turn, message=await self._with_their_ids(turn.message, live.record))
+                turn = replace(turn, message=await self._with_their_ids(turn.message, active.record))
             async with aclosing(self._caller.stream(turn)) as batches:
                 async for updates in batches:
-                    if updates and not await self.write(live, replacing.renamed(updates), limit):
+                    if updates and not await self.write(active, replacing.renamed(updates), limit):
                         return False
-                    if live.record.state.terminal:
+                    if active.record.state.terminal:
                         return False
         return True
 
@@ -85,14 +85,14 @@ class Calling:
         """The message with its referenceTaskIds as the container names these tasks; it knows no others."""
         theirs = []
         for task_id in message[_REFERENCES][:_MOST_REFERENCES]:
-            found = await self._lives.store.get(task_id)
+            found = await self._active_tasks.store.get(task_id)
             if found is not None and found.remote and _are_alike(found, record):
                 theirs.append(found.remote)
         kept = {key: value for key, value in message.items() if key != _REFERENCES}
         return {**kept, _REFERENCES: theirs} if theirs else kept
 
     async def write(
-        self, live: Live, updates: list[Json], limit: asyncio.Timeout, *, holder: str | None = None
+        self, active: ActiveTask, updates: list[Json], limit: asyncio.Timeout, *, holder: str | None = None
     ) -> bool:
         """Waits for a store that is away. False: the task has ended, or another replica holds it."""
         loop, until = asyncio.get_running_loop(), limit.when()
@@ -105,8 +105,8 @@ class Calling:
         if until is not None and until - began < _LONGEST_WRITE:
             stand_still()
         try:
-            outcome = await self._lives.apply(
-                live, updates, holder=holder, replica=self._replica, patience=FOR_EVER, waits=stand_still
+            outcome = await self._active_tasks.apply(
+                active, updates, holder=holder, replica=self._replica, patience=FOR_EVER, waits=stand_still
             )
         finally:
             if until is not None and limit.when() is None:

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from lambdaagent.containers.callee import Callee
-from lambdaagent.httpclient.places import HELD, Place
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.httpclient.call_slots import HELD, CallSlot
+from lambdaagent.tasks.active_task import EngineLimits
 
 
 @dataclass(slots=True)
@@ -31,8 +31,8 @@ class Slots:
         self.free.release()
 
 
-class Places:
-    def __init__(self, limits: Limits) -> None:
+class CallLimiter:
+    def __init__(self, limits: EngineLimits) -> None:
         self._everybody = asyncio.Semaphore(limits.running)
         self._own: dict[tuple[str, str], Slots] = {}
 
@@ -87,7 +87,7 @@ class Places:
             f" turn of this one did not come within the {seconds:g} s that it may take."
         )
 
-    async def _place(self) -> Place:
-        place = Place(self._everybody)
+    async def _place(self) -> CallSlot:
+        place = CallSlot(self._everybody)
         await place.take()
         return place

@@ -19,12 +19,12 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold, new, status_update
 from lambdaagent.api.a2a import Skill
 from lambdaagent.containers.callee import Callee, timeout
-from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.calling import GRACE
-from lambdaagent.tasks.registry import Lives
-from lambdaagent.tasks.requests import Client
+from lambdaagent.tasks.registry import ActiveTasks
+from lambdaagent.tasks.requests import Requester
 from lambdaagent.tasks.storing import until_written
 
 log = structlog.get_logger(__name__)
@@ -40,12 +40,12 @@ class DirectCall:
     skill: Skill
     task_id: str  # also of its context
     message: Callable[[], Json]
-    client: Client
+    client: Requester
 
 
 class DirectCalls:
-    def __init__(self, *, lives: Lives, limits: Limits) -> None:
-        self._lives = lives
+    def __init__(self, *, active_tasks: ActiveTasks, limits: EngineLimits) -> None:
+        self._active_tasks = active_tasks
         self._limits = limits
         # By the id that the container got, what makes the call known; whoever calls puts it here and takes it away.
         self.under_way: dict[str, Callable[[], DirectCall]] = {}
@@ -54,12 +54,12 @@ class DirectCalls:
 
     async def accepted(self, call: DirectCall, said: Sequence[Json]) -> TaskRecord:
         """The task of a call that the container accepted; `said` are the parts of its answer. Raises StoreError."""
-        lives = self._lives
-        now, message = lives.clock.now(), call.message()
+        active_tasks = self._active_tasks
+        now, message = active_tasks.clock.now(), call.message()
         state = TaskState.WORKING
         task = new(task_id=call.task_id, context_id=call.task_id, message=message, state=state, now=now)
         if said:
-            words = agent_message(list(said), message_id=lives.clock.new_id())
+            words = agent_message(list(said), message_id=active_tasks.clock.new_id())
             task = fold(task, status_update(state, now=now, message=words))
         record = TaskRecord(
             id=call.task_id,
@@ -76,11 +76,11 @@ class DirectCalls:
             deadline=now + timeout(call.skill) + GRACE,
         )
         try:
-            await until_written(lambda: lives.store.create(record), patience=self._limits.patience)
-        except ConflictError:
+            await until_written(lambda: active_tasks.store.create(record), patience=self._limits.patience)
+        except TaskConflictError:
             # Its event was faster, or the answer to the write was lost.
-            return await lives.store.get(record.id) or record
-        lives.tell(record)
+            return await active_tasks.store.get(record.id) or record
+        active_tasks.tell(record)
         return record
 
     def over(self, task_id: str) -> None:
@@ -95,16 +95,16 @@ class DirectCalls:
         making = self._made.pop(task_id, None)
         if making is None:
             return
-        lives = self._lives
-        async with making, lives.holding(task_id) as live:
-            if live is None or live.record.state.settled:
+        active_tasks = self._active_tasks
+        async with making, active_tasks.holding(task_id) as active:
+            if active is None or active.record.state.settled:
                 return
             text = failure or "The caller got the answer directly."
-            message = agent_message([{"text": text}], message_id=lives.clock.new_id())
+            message = agent_message([{"text": text}], message_id=active_tasks.clock.new_id())
             state = TaskState.FAILED if failure else TaskState.COMPLETED
             try:
-                update = status_update(state, now=lives.clock.now(), message=message)
-                await lives.apply(live, [update], patience=self._limits.patience)
+                update = status_update(state, now=active_tasks.clock.now(), message=message)
+                await active_tasks.apply(active, [update], patience=self._limits.patience)
             except StoreError as error:
                 log.info("task.not_ended", task=task_id, reason=str(error))  # it fails when its time is over
 
@@ -123,5 +123,5 @@ class DirectCalls:
             return
         for pause in _LOOKS:
             await asyncio.sleep(pause)
-            if task_id in self.under_way or await self._lives.find(task_id) is not None:
+            if task_id in self.under_way or await self._active_tasks.find(task_id) is not None:
                 return

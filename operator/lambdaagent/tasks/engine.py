@@ -1,8 +1,8 @@
 """Messages become tasks, tasks become calls to containers, answers and events advance them.
 
 A task belongs to the engine and not to the request that made it: the client may go away, the call goes on. Order is
-always store first, then tell. What this process works on is in `lives`, the calls are the `runner`'s, and what a
-killed process left behind is found by the `keeper` of one that lives.
+always store first, then tell. What this process works on is in `active_tasks`, the calls are the `runner`'s, and what a
+killed process left behind is found by the `recovery` of one that lives.
 """
 
 import asyncio
@@ -26,26 +26,26 @@ from lambdaagent.containers.call import Caller
 from lambdaagent.containers.callee import Callee
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.httpclient.errors import RefusedMessageError
-from lambdaagent.store.errors import ConflictError, UnfitError
+from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord, TaskStore
 from lambdaagent.tasks import listing, subscription
-from lambdaagent.tasks.active_task import Limits, Live, Outcome, size_of
+from lambdaagent.tasks.active_task import ActiveTask, EngineLimits, EventOutcome, size_of
 from lambdaagent.tasks.calling import GRACE, Calling
-from lambdaagent.tasks.concurrency import Places
+from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
-from lambdaagent.tasks.event_calls import Carrier, travels
+from lambdaagent.tasks.event_calls import EventCalls, is_async
 from lambdaagent.tasks.event_calls import Send as SendCall
 from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
 from lambdaagent.tasks.push_sender import Pusher
-from lambdaagent.tasks.recovery import Keeper
-from lambdaagent.tasks.registry import Lives, Observer
-from lambdaagent.tasks.requests import NOTHING_YET, Client, StreamEvent, TaskPage
-from lambdaagent.tasks.runner import Runner
+from lambdaagent.tasks.recovery import Recovery
+from lambdaagent.tasks.registry import ActiveTasks, TaskObserver
+from lambdaagent.tasks.requests import NOTHING_YET, Requester, StreamEvent, TaskPage
+from lambdaagent.tasks.runner import CallRunner
 
 log = structlog.get_logger(__name__)
 
-_ANYBODY = Client()
+_ANYBODY = Requester()
 
 
 class Engine:
@@ -55,13 +55,13 @@ class Engine:
         store: TaskStore,
         caller: Caller,
         clock: Clock,
-        observer: Observer,
+        observer: TaskObserver,
         lookup: Callable[[str, str], Callee | None],
-        limits: Limits | None = None,
+        limits: EngineLimits | None = None,
         pusher: Pusher | None = None,
         replica: str = "",
         send: SendCall | None = None,
-        told: Callable[[TaskRecord], None] | None = None,
+        on_state_change: Callable[[TaskRecord], None] | None = None,
         canceled: Callable[[TaskRecord], None] | None = None,
     ) -> None:
         """`replica` tells this process from every other one over the same store, earlier ones included.
@@ -75,100 +75,109 @@ class Engine:
         self._clock = clock
         self._observer = observer
         self._lookup = lookup
-        self._limits = limits or Limits()
+        self._limits = limits or EngineLimits()
         self._pusher = pusher
         self._replica = replica or clock.new_id()
-        self._lives = Lives(
-            store=store, clock=clock, observer=observer, pusher=pusher, told=told, largest=self._limits.largest
+        self._active_tasks = ActiveTasks(
+            store=store,
+            clock=clock,
+            observer=observer,
+            pusher=pusher,
+            on_state_change=on_state_change,
+            largest=self._limits.largest,
         )
-        places = Places(self._limits)
-        calling = Calling(lives=self._lives, caller=caller, places=places, replica=self._replica)
-        self._carrier: Carrier | None = None
+        limiter = CallLimiter(self._limits)
+        calling = Calling(active_tasks=self._active_tasks, caller=caller, limiter=limiter, replica=self._replica)
+        self._event_calls: EventCalls | None = None
         if send is not None:
-            self._carrier = Carrier(
-                lives=self._lives, calling=calling, send=send, limits=self._limits, replica=self._replica
+            self._event_calls = EventCalls(
+                active_tasks=self._active_tasks, calling=calling, send=send, limits=self._limits, replica=self._replica
             )
-        self._runner = Runner(
-            lives=self._lives, calling=calling, limits=self._limits, places=places, carrier=self._carrier
+        self._runner = CallRunner(
+            active_tasks=self._active_tasks,
+            calling=calling,
+            limits=self._limits,
+            limiter=limiter,
+            event_calls=self._event_calls,
         )
-        self._keeper = Keeper(
-            lives=self._lives,
+        self._recovery = Recovery(
+            active_tasks=self._active_tasks,
             runner=self._runner,
             lookup=lookup,
             limits=self._limits,
             replica=self._replica,
         )
         self._messages = Messages(
-            lives=self._lives,
+            active_tasks=self._active_tasks,
             runner=self._runner,
             limits=self._limits,
             pusher=pusher,
             replica=self._replica,
-            begins_submitted=lambda skill: self._carrier is not None and travels(skill),
+            begins_submitted=lambda skill: self._event_calls is not None and is_async(skill),
         )
-        self.direct_calls = DirectCalls(lives=self._lives, limits=self._limits)
+        self.direct_calls = DirectCalls(active_tasks=self._active_tasks, limits=self._limits)
         self._pushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Before the first message: what an earlier process left running is seen to."""
-        self._store.on_change(self._lives.changed_elsewhere, missed=self._keeper.missed)
-        await self._keeper.start()
+        self._store.on_change(self._active_tasks.changed_elsewhere, missed=self._recovery.missed)
+        await self._recovery.start()
         if self._pusher is not None:
             self._pushing = asyncio.create_task(self._pusher.run(), name="tasks-push")
-        self._lives.open = True
+        self._active_tasks.open = True
 
     async def stop(self, *, grace: float = 10.0) -> None:
         """Gives calls under way so many seconds, then cancels them and fails their tasks."""
-        self._lives.open, self._lives.stopping = False, True
-        await self._keeper.stop()
+        self._active_tasks.open, self._active_tasks.stopping = False, True
+        await self._recovery.stop()
         await self._runner.stop(grace=grace)
-        if self._carrier is not None:
-            await self._carrier.stop(grace=grace)
-        await self._lives.stop()
-        for live in self._lives.all():
-            if live.record.holder == self._replica and not live.record.state.settled:
+        if self._event_calls is not None:
+            await self._event_calls.stop(grace=grace)
+        await self._active_tasks.stop()
+        for active in self._active_tasks.all():
+            if active.record.holder == self._replica and not active.record.state.settled:
                 stopped = "The gateway was stopped while the task was running."
-                await self._lives.abandon(live, stopped, patience=min(grace, self._limits.patience))
+                await self._active_tasks.abandon(active, stopped, patience=min(grace, self._limits.patience))
         if self._pushing is not None:
             self._pushing.cancel()
             await asyncio.wait([self._pushing])
 
     async def tidy(self) -> int:
-        return await self._keeper.tidy()
+        return await self._recovery.tidy()
 
     # What clients ask for
 
-    async def send(self, callee: Callee, request: Send, *, client: Client = _ANYBODY) -> Json:
+    async def send(self, callee: Callee, request: Send, *, client: Requester = _ANYBODY) -> Json:
         """The task, settled unless the client asked to return at once. Raises A2AError, TemporaryError."""
-        async with self._sent(callee, request, client=client) as live:
+        async with self._sent(callee, request, client=client) as active:
             if not request.return_immediately:
-                await self._lives.settled(live, look_every=self._limits.look_every)
-                if live.refusal is not None:
-                    raise live.refusal
-            return shown(live.record.task, history_length=request.history_length)
+                await self._active_tasks.settled(active, look_every=self._limits.look_every)
+                if active.refusal is not None:
+                    raise active.refusal
+            return shown(active.record.task, history_length=request.history_length)
 
     async def stream(
-        self, callee: Callee, request: Send, *, client: Client = _ANYBODY
+        self, callee: Callee, request: Send, *, client: Requester = _ANYBODY
     ) -> AsyncGenerator[StreamEvent, None]:
         """The task, then what happens to it until it has ended or waits for its client (1.0 section 3.1.2).
 
         A container that is an A2A server may answer with one Message instead, so its first word is awaited.
         """
-        async with self._sent(callee, request, client=client) as live:
-            begun = subscription.snapshot(live.record)
+        async with self._sent(callee, request, client=client) as active:
+            begun = subscription.snapshot(active.record)
             if callee.protocol == "a2a":
                 yield NOTHING_YET
-                await live.beyond(live.record.version, within=self._limits.first_word)
-                if live.refusal is not None:
-                    raise live.refusal
-                outcome = answer(live.record.task)
+                await active.beyond(active.record.version, within=self._limits.first_word)
+                if active.refusal is not None:
+                    raise active.refusal
+                outcome = answer(active.record.task)
                 if "message" in outcome and may_be_message(request):
-                    yield StreamEvent(str(live.record.version), outcome)
+                    yield StreamEvent(str(active.record.version), outcome)
                     return
-            async for event in self._follow(live, first=begun, until_settled=True):
+            async for event in self._follow(active, first=begun, until_settled=True):
                 yield event
 
-    async def ask(self, callee: Callee, request: Send, *, client: Client = _ANYBODY) -> Json:
+    async def ask(self, callee: Callee, request: Send, *, client: Requester = _ANYBODY) -> Json:
         """What comes of the message, as a task that nobody keeps. Raises A2AError where the container refuses it.
 
         It ends as a kept one would: in its time, and within its size.
@@ -209,81 +218,81 @@ class Engine:
                 task = fold(task, responses.failed(text, clock=self._clock))
         return task
 
-    async def get(self, callee: Callee, request: Get, *, client: Client = _ANYBODY) -> Json:
+    async def get(self, callee: Callee, request: Get, *, client: Requester = _ANYBODY) -> Json:
         record = await self._own(callee, request.id, client=client)
         return shown(record.task, history_length=request.history_length)
 
-    async def find(self, callee: Callee, request: Find, *, client: Client = _ANYBODY) -> TaskPage:
+    async def find(self, callee: Callee, request: Find, *, client: Requester = _ANYBODY) -> TaskPage:
         wanted = listing.listing(callee, request, owner=client.owner)
         return listing.page(await self._store.find(wanted), request)
 
-    async def cancel(self, callee: Callee, task_id: str, *, client: Client = _ANYBODY) -> Json:
+    async def cancel(self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY) -> Json:
         """Reaches the container: the connection of the call is closed, on whatever replica it is.
 
         A container that is an A2A server is asked first, and its refusal is the answer.
         """
-        async with self._own_live(callee, task_id, client=client) as live:
-            if callee.protocol == "a2a" and live.record.remote and not live.record.state.terminal:
+        async with self._own_live(callee, task_id, client=client) as active:
+            if callee.protocol == "a2a" and active.record.remote and not active.record.state.terminal:
                 try:
-                    await self._caller.cancel(callee, live.record.remote, live.record.context_id)
+                    await self._caller.cancel(callee, active.record.remote, active.record.context_id)
                 except RefusedMessageError as error:
                     raise refusal(error, otherwise=Problem.TASK_NOT_CANCELABLE) from error
-                if live.record.state is TaskState.CANCELED:
-                    return live.record.task  # the container's own word was faster
+                if active.record.state is TaskState.CANCELED:
+                    return active.record.task  # the container's own word was faster
             update = status_update(TaskState.CANCELED, now=self._clock.now())
-            if await self._lives.apply(live, [update], patience=self._limits.patience) is Outcome.ENDED:
-                state = str(live.record.state)
+            if await self._active_tasks.apply(active, [update], patience=self._limits.patience) is EventOutcome.ENDED:
+                state = str(active.record.state)
                 raise A2AError(
                     Problem.TASK_NOT_CANCELABLE, f"Task {task_id} has ended already.", metadata={"state": state}
                 )
             if self._canceled is not None and callee.protocol != "a2a":
-                self._canceled(live.record)
-            return live.record.task
+                self._canceled(active.record)
+            return active.record.task
 
     async def subscribe(
-        self, callee: Callee, task_id: str, *, client: Client = _ANYBODY, last_event_id: str | None = None
+        self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY, last_event_id: str | None = None
     ) -> AsyncGenerator[StreamEvent, None]:
         """The task as it is, then what happens to it until it has ended; with an id, what came after that event."""
         position = subscription.Position.parse(last_event_id)
-        async with self._own_live(callee, task_id, client=client) as live:
-            if position is None and live.record.state.terminal:
-                state = str(live.record.state)
+        async with self._own_live(callee, task_id, client=client) as active:
+            if position is None and active.record.state.terminal:
+                state = str(active.record.state)
                 raise A2AError(Problem.UNSUPPORTED_OPERATION, f"Task {task_id} has ended.", metadata={"state": state})
-            if position is not None and position.version >= live.record.version:
-                await live.refresh(self._store)
-                subscription.require_reached(position, live.record)
-                if position.version == live.record.version and not live.record.state.terminal:
+            if position is not None and position.version >= active.record.version:
+                await active.refresh(self._store)
+                subscription.require_reached(position, active.record)
+                if position.version == active.record.version and not active.record.state.terminal:
                     yield NOTHING_YET
-            async for event in self._follow(live, position=position, until_settled=False):
+            async for event in self._follow(active, position=position, until_settled=False):
                 yield event
 
     # Push notifications (1.0 section 3.1.7 to 3.1.10)
 
     async def put_push(
-        self, callee: Callee, config: PushConfig, *, wire: Version, client: Client = _ANYBODY
+        self, callee: Callee, config: PushConfig, *, wire: Version, client: Requester = _ANYBODY
     ) -> PushConfig:
         """Replaces one of the same id. Only what happens from now on is told."""
         record = await self._own(callee, config.task_id, client=client)
         return await self._pushes().put(record, config, wire=wire, sent=record.version)
 
-    async def get_push(self, callee: Callee, task_id: str, push_id: str, *, client: Client = _ANYBODY) -> PushConfig:
+    async def get_push(self, callee: Callee, task_id: str, push_id: str, *, client: Requester = _ANYBODY) -> PushConfig:
         found = await self.list_push(callee, task_id, client=client)
         config = next((each for each in found if each.id == push_id), None)
         if config is None:
             raise not_found(f"task {task_id} has no push notification configuration {push_id[:64]!r}.", task_id=task_id)
         return config
 
-    async def list_push(self, callee: Callee, task_id: str, *, client: Client = _ANYBODY) -> list[PushConfig]:
+    async def list_push(self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY) -> list[PushConfig]:
         await self._own(callee, task_id, client=client)
         return await self._pushes().of(task_id)
 
-    async def drop_push(self, callee: Callee, task_id: str, push_id: str, *, client: Client = _ANYBODY) -> None:
+    async def drop_push(self, callee: Callee, task_id: str, push_id: str, *, client: Requester = _ANYBODY) -> None:
         await self._own(callee, task_id, client=client)
         await self._pushes().drop(task_id, push_id)
 
     # What agents say by event
 
-    async def advance(self, event: Event, *, namespace: str, agent: str) -> Outcome | None:
+    async def advance(self, event: Event, *, namespace: str, agent: str) -> EventOutcome | None:
         """An event from an agent, as far as it belongs to a task; None where it says nothing of one.
 
         Raises StoreError: then the sender must send it again.
@@ -293,68 +302,70 @@ class Engine:
             return None
         sender = (namespace, agent)
         with log_context.one_task(task_id):
-            if await self._lives.find(task_id) is None:
+            if await self._active_tasks.find(task_id) is None:
                 await self.direct_calls.appeared(task_id, sender=sender)
-            async with self._lives.holding(task_id) as live:
-                outcome = Outcome.UNKNOWN if live is None else await self._advance(live, event, sender=sender)
+            async with self._active_tasks.holding(task_id) as active:
+                outcome = EventOutcome.UNKNOWN if active is None else await self._advance(active, event, sender=sender)
             self._observer.event(outcome)
-            if outcome is not Outcome.ADVANCED:
+            if outcome is not EventOutcome.ADVANCED:
                 log.info("task.event_dropped", event_id=event.id, agent=f"{namespace}/{agent}", outcome=outcome)
         return outcome
 
-    async def take(self, event: Event, *, callee: Callee, skill: Skill) -> Outcome:
+    async def take(self, event: Event, *, callee: Callee, skill: Skill) -> EventOutcome:
         """A call that was delivered: the container is called, and the task shows what came of it.
 
         Raises TemporaryError: it is to be delivered again.
         """
-        if self._carrier is None or not (self._lives.open and self._keeper.begun):
+        if self._event_calls is None or not (self._active_tasks.open and self._recovery.begun):
             raise EngineStoppedError("the gateway cannot take calls now")
-        outcome = await self._carrier.take(event, callee, skill)
-        if outcome is not Outcome.ADVANCED:
+        outcome = await self._event_calls.take(event, callee, skill)
+        if outcome is not EventOutcome.ADVANCED:
             self._observer.event(outcome)
             log.info("task.call_dropped", event_id=event.id, agent=callee.key, outcome=outcome)
         return outcome
 
-    async def _advance(self, live: Live, event: Event, *, sender: tuple[str, str]) -> Outcome:
-        record = live.record
+    async def _advance(self, active: ActiveTask, event: Event, *, sender: tuple[str, str]) -> EventOutcome:
+        record = active.record
         callee = self._lookup(record.namespace, record.agent)
         forwards = callee.forwards if callee is not None else frozenset()
         if sender != (record.namespace, record.agent) and sender not in forwards:
-            return Outcome.FOREIGN
+            return EventOutcome.FOREIGN
         skill = callee.skills.get(record.skill) if callee is not None and record.skill is not None else None
         reply_type = skill.invoke.reply_type if skill is not None and skill.invoke is not None else None
         updates = responses.from_event(event, clock=self._clock, reply_type=reply_type)
         try:
-            return await self._lives.apply(live, updates, key=(event.source, event.id))
-        except ConflictError:
-            return Outcome.UNKNOWN  # Pruned under our hands.
+            return await self._active_tasks.apply(active, updates, key=(event.source, event.id))
+        except TaskConflictError:
+            return EventOutcome.UNKNOWN  # Pruned under our hands.
         except UnfitError as error:
             # Sending it again would not help, and nobody else says that the task has ended.
-            return await self._lives.fail(live, f"The event {event.id!r} cannot be kept: {error}.", patience=0.0)
+            return await self._active_tasks.fail(
+                active, f"The event {event.id!r} cannot be kept: {error}.", patience=0.0
+            )
 
     # Messages
 
     @asynccontextmanager
-    async def _sent(self, callee: Callee, request: Send, *, client: Client) -> AsyncIterator[Live]:
-        if not self._lives.open:
+    async def _sent(self, callee: Callee, request: Send, *, client: Requester) -> AsyncIterator[ActiveTask]:
+        if not self._active_tasks.open:
             raise EngineStoppedError("the gateway is stopping; send the message again")
-        if not self._keeper.begun:
+        if not self._recovery.begun:
             raise EngineStoppedError("the gateway cannot reach its store yet; send the message again")
         if "taskId" in request.message:
-            async with self._own_live(callee, request.message["taskId"], client=client) as live:
-                await self._messages.follow_up(live, callee, request, client=client)
-                yield live
+            async with self._own_live(callee, request.message["taskId"], client=client) as active:
+                await self._messages.follow_up(active, callee, request, client=client)
+                yield active
             return
-        live = await self._messages.first(callee, request, client=client)
+        active = await self._messages.first(callee, request, client=client)
         try:
-            yield live
+            yield active
         finally:
-            self._lives.drop(live)
+            self._active_tasks.drop(active)
 
-    async def _own(self, callee: Callee, task_id: str, *, client: Client) -> TaskRecord:
+    async def _own(self, callee: Callee, task_id: str, *, client: Requester) -> TaskRecord:
         """Somebody else's task and another agent's are not found: their existence is nobody's business."""
-        live = self._lives.known(task_id)
-        record = live.record if live is not None else await self._store.get(task_id)
+        active = self._active_tasks.known(task_id)
+        record = active.record if active is not None else await self._store.get(task_id)
         if (
             record is None
             or record.owner != client.owner
@@ -365,16 +376,16 @@ class Engine:
         return record
 
     @asynccontextmanager
-    async def _own_live(self, callee: Callee, task_id: str, *, client: Client) -> AsyncIterator[Live]:
+    async def _own_live(self, callee: Callee, task_id: str, *, client: Requester) -> AsyncIterator[ActiveTask]:
         await self._own(callee, task_id, client=client)
-        async with self._lives.holding(task_id) as live:
-            if live is None:
+        async with self._active_tasks.holding(task_id) as active:
+            if active is None:
                 raise no_such_task(task_id)
-            yield live
+            yield active
 
     async def _follow(
         self,
-        live: Live,
+        active: ActiveTask,
         *,
         first: StreamEvent | None = None,
         position: subscription.Position | None = None,
@@ -382,11 +393,11 @@ class Engine:
     ) -> AsyncGenerator[StreamEvent, None]:
         """Without a position from a snapshot on: `first`, or that of now."""
         if position is None:
-            first = first or subscription.snapshot(live.record)
+            first = first or subscription.snapshot(active.record)
             yield first
             position = subscription.Position(int(first.id))
         followed = subscription.follow(
-            live,
+            active,
             store=self._store,
             position=position,
             look_every=self._limits.look_every,

@@ -28,9 +28,9 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.retry import number
 from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.records import ANONYMOUS, TaskRecord
-from lambdaagent.tasks.active_task import Limits, Live, Outcome
+from lambdaagent.tasks.active_task import ActiveTask, EngineLimits, EventOutcome
 from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
-from lambdaagent.tasks.registry import Lives
+from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import Replacing, unfinished
 from lambdaagent.tasks.storing import FOR_EVER
 
@@ -40,18 +40,22 @@ log = structlog.get_logger(__name__)
 Send = Callable[[Callee, Event], Awaitable[None]]
 
 
-class Carrier:
-    def __init__(self, *, lives: Lives, calling: Calling, send: Send, limits: Limits, replica: str) -> None:
-        self._lives = lives
+class EventCalls:
+    def __init__(
+        self, *, active_tasks: ActiveTasks, calling: Calling, send: Send, limits: EngineLimits, replica: str
+    ) -> None:
+        self._active_tasks = active_tasks
         self._calling = calling
         self._send = send
         self._limits = limits
         self._replica = replica
         self._calls: set[asyncio.Task[None]] = set()
 
-    async def send(self, live: Live, callee: Callee, skill: Skill, message: Json, *, traceparent: str | None) -> None:
+    async def send(
+        self, active: ActiveTask, callee: Callee, skill: Skill, message: Json, *, traceparent: str | None
+    ) -> None:
         """The task's call is with the broker, and nobody holds the task; or it failed and says why."""
-        record = live.record
+        record = active.record
         event = requests.event_for(
             callee,
             skill=skill,
@@ -64,38 +68,43 @@ class Carrier:
         try:
             await self._send(callee, event)
         except LambdaAgentError as error:
-            await self._lives.fail(live, f"The call could not be sent as an event: {error}.", replica=self._replica)
+            await self._active_tasks.fail(
+                active, f"The call could not be sent as an event: {error}.", replica=self._replica
+            )
             return
-        if not live.record.state.settled:
-            await self._lives.apply(live, [], holder="", replica=self._replica, patience=FOR_EVER)
+        if not active.record.state.settled:
+            await self._active_tasks.apply(active, [], holder="", replica=self._replica, patience=FOR_EVER)
 
-    async def take(self, event: Event, callee: Callee, skill: Skill) -> Outcome:
+    async def take(self, event: Event, callee: Callee, skill: Skill) -> EventOutcome:
         """Returns when the event has had its effect. Raises TemporaryError: it is to be delivered again.
 
         FOREIGN: it speaks of a task and is not that task's call; somebody correlates an event of his own.
         """
         task_id = await self._task_of(event, callee, skill)
-        async with self._lives.holding(task_id) as live:
-            if live is None:
-                return Outcome.UNKNOWN
-            record = live.record
+        async with self._active_tasks.holding(task_id) as active:
+            if active is None:
+                return EventOutcome.UNKNOWN
+            record = active.record
             sent_here = event.source == callee.source or task_id != event.extensions.get("a2ataskid")
             if (record.namespace, record.agent) != (callee.namespace, callee.name) or not sent_here:
-                return Outcome.FOREIGN
-            while not live.record.state.settled:
-                if event.source == callee.source and event.id != call_id(live.record):
-                    return Outcome.DUPLICATE  # of an earlier turn
-                version = live.record.version
-                replaced = await self._unfinished(live.record)
-                if await live.claim(
-                    store=self._lives.store, now=self._lives.clock.now(), holder=self._replica, without=replaced
+                return EventOutcome.FOREIGN
+            while not active.record.state.settled:
+                if event.source == callee.source and event.id != call_id(active.record):
+                    return EventOutcome.DUPLICATE  # of an earlier turn
+                version = active.record.version
+                replaced = await self._unfinished(active.record)
+                if await active.claim(
+                    store=self._active_tasks.store,
+                    now=self._active_tasks.clock.now(),
+                    holder=self._replica,
+                    without=replaced,
                 ):
-                    await self._call(live, event, callee, skill, Replacing(replaced))
-                    return Outcome.ADVANCED
-                await live.beyond(version, within=self._limits.look_every)
-                if not await live.refresh(self._lives.store):
-                    return Outcome.UNKNOWN
-            return Outcome.ENDED
+                    await self._call(active, event, callee, skill, Replacing(replaced))
+                    return EventOutcome.ADVANCED
+                await active.beyond(version, within=self._limits.look_every)
+                if not await active.refresh(self._active_tasks.store):
+                    return EventOutcome.UNKNOWN
+            return EventOutcome.ENDED
 
     async def stop(self, *, grace: float) -> None:
         if self._calls and grace > 0:
@@ -110,10 +119,10 @@ class Carrier:
         given = event.extensions.get("a2ataskid")
         if isinstance(given, str) and given:
             return given
-        lives, now = self._lives, self._lives.clock.now()
+        active_tasks, now = self._active_tasks, self._active_tasks.clock.now()
         key = f"{callee.source}\0{event.source}\0{event.id}"
         task_id, context = str(uuid5(NAMESPACE_URL, key)), event.extensions.get("a2acontextid")
-        context_id = context if isinstance(context, str) and context else lives.clock.new_id()
+        context_id = context if isinstance(context, str) and context else active_tasks.clock.new_id()
         try:
             parts = responses.parts_of(event.datacontenttype or "", event.data) or [{"text": ""}]
         except ValueError as error:
@@ -134,33 +143,33 @@ class Carrier:
             task=new(task_id=task_id, context_id=context_id, message=message, state=TaskState.SUBMITTED, now=now),
             deadline=now + timeout(skill) + GRACE,
         )
-        return await lives.store.create(record, once=f"event {uuid5(NAMESPACE_URL, key)}") or task_id
+        return await active_tasks.store.create(record, idempotency_key=f"event {uuid5(NAMESPACE_URL, key)}") or task_id
 
     async def _unfinished(self, record: TaskRecord) -> list[str]:
         """Artifacts of an attempt that was cut short."""
         if record.holder or "artifacts" not in record.task:
             return []
-        return unfinished(await self._lives.store.changes(record.id))
+        return unfinished(await self._active_tasks.store.changes(record.id))
 
-    async def _call(self, live: Live, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
+    async def _call(self, active: ActiveTask, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
         """Goes on when whoever delivered the event goes away: the next delivery of it waits for the same end."""
-        self._lives.hold(live)
-        run = self._run(live, event, callee, skill, replacing)
-        call = asyncio.create_task(run, name=f"call {live.record.id}")
-        live.run = call
+        self._active_tasks.hold(active)
+        run = self._run(active, event, callee, skill, replacing)
+        call = asyncio.create_task(run, name=f"call {active.record.id}")
+        active.run = call
         self._calls.add(call)
-        call.add_done_callback(partial(self._ended, live))
+        call.add_done_callback(partial(self._ended, active))
         await asyncio.shield(call)
 
-    def _ended(self, live: Live, call: asyncio.Task[None]) -> None:
+    def _ended(self, active: ActiveTask, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
-        live.ended(call)
-        self._lives.drop(live)
+        active.ended(call)
+        self._active_tasks.drop(active)
         if not call.cancelled():
             call.exception()  # whoever waited has it; nobody may be waiting any more
 
-    async def _run(self, live: Live, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
-        record = live.record
+    async def _run(self, active: ActiveTask, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
+        record = active.record
         log_context.task(record.id)
         attempt = event.extensions.get("attempt")
         turn = Turn(
@@ -169,35 +178,35 @@ class Carrier:
             message=last_of_client(record) or {"parts": []},
             task_id=record.id,
             context_id=record.context_id,
-            timeout=max(0.1, record.deadline - self._lives.clock.now() - GRACE),
+            timeout=max(0.1, record.deadline - self._active_tasks.clock.now() - GRACE),
             traceparent=_text(event.extensions.get("traceparent")),
             remote=record.remote,
             event_id=event.id,
             attempt=number(attempt, otherwise=1),
             again=True,
         )
-        async with self._released(live):
+        async with self._released(active):
             try:
                 async with asyncio.timeout(turn.timeout + GRACE) as limit:
-                    await self._calling.call(live, turn, replacing, limit)
+                    await self._calling.call(active, turn, replacing, limit)
             except LIMITED as error:
-                await self._calling.given_up(live, turn, error)
+                await self._calling.given_up(active, turn, error)
             except RefusedMessageError as error:
-                await self._calling.refused(live, error)
+                await self._calling.refused(active, error)
 
     @asynccontextmanager
-    async def _released(self, live: Live) -> AsyncIterator[None]:
+    async def _released(self, active: ActiveTask) -> AsyncIterator[None]:
         """What has not settled is nobody's afterwards: an event is awaited, or the same one comes again."""
         try:
             yield
         except NotTakenError as error:
-            log.info("call.not_taken", task=live.record.id, reason=str(error))
+            log.info("call.not_taken", task=active.record.id, reason=str(error))
             raise
         finally:
-            if not live.record.state.settled and live.record.holder == self._replica:
+            if not active.record.state.settled and active.record.holder == self._replica:
                 # A process that stops cannot wait for a store that is away; the next one sees to what it left.
-                patience = self._limits.patience if self._lives.stopping else FOR_EVER
-                await self._lives.apply(live, [], holder="", replica=self._replica, patience=patience)
+                patience = self._limits.patience if self._active_tasks.stopping else FOR_EVER
+                await self._active_tasks.apply(active, [], holder="", replica=self._replica, patience=patience)
 
 
 def call_id(record: TaskRecord) -> str:
@@ -212,7 +221,7 @@ def last_of_client(record: TaskRecord) -> Json | None:
     return next((message for message in reversed(history) if message.get("role") == Role.USER), None)
 
 
-def travels(skill: Skill | None) -> bool:
+def is_async(skill: Skill | None) -> bool:
     """Whether a call of this skill is an event."""
     return skill is not None and skill.invoke is not None and skill.invoke.mode == "async"
 

@@ -9,15 +9,15 @@ from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.params import Find
 from lambdaagent.a2a.tasks import shown
 from lambdaagent.containers.callee import Callee
-from lambdaagent.store.records import Cursor, Listing, Page, TaskRecord
+from lambdaagent.store.records import Cursor, Page, TaskQuery, TaskRecord
 from lambdaagent.tasks.requests import TaskPage
 
 _PAGE_BYTES = 8 * 1024 * 1024
 
 
-def listing(callee: Callee, request: Find, *, owner: str) -> Listing:
+def listing(callee: Callee, request: Find, *, owner: str) -> TaskQuery:
     """Raises A2AError for a token that no page gave."""
-    return Listing(
+    return TaskQuery(
         namespace=callee.namespace,
         agent=callee.name,
         owner=owner,

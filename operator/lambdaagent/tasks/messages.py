@@ -2,7 +2,7 @@
 
 Invariant: a message that the store has is worked on, once per idempotency key. A store that is away is waited for a
 little; when the request must give up, or its client goes away, it is not known whether the message was stored. Such
-messages are noted in `lives`, and the keeper starts those that turn out to be there.
+messages are noted in `active_tasks`, and the keeper starts those that turn out to be there.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import new, status_update, with_message
 from lambdaagent.api.a2a import Skill
 from lambdaagent.containers.callee import Callee, timeout
-from lambdaagent.store.errors import ConflictError, UnfitError
+from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import Push, TaskRecord
 from lambdaagent.tasks import skill_selection
-from lambdaagent.tasks.active_task import Limits, Live, following
+from lambdaagent.tasks.active_task import ActiveTask, EngineLimits, following
 from lambdaagent.tasks.calling import GRACE
 from lambdaagent.tasks.push_sender import Pusher
-from lambdaagent.tasks.registry import Lives
-from lambdaagent.tasks.requests import Client
-from lambdaagent.tasks.runner import Runner
+from lambdaagent.tasks.registry import ActiveTasks
+from lambdaagent.tasks.requests import Requester
+from lambdaagent.tasks.runner import CallRunner
 from lambdaagent.tasks.storing import until_written
 
 _CONFLICTS = 8
@@ -35,24 +35,24 @@ class Messages:
     def __init__(
         self,
         *,
-        lives: Lives,
-        runner: Runner,
-        limits: Limits,
+        active_tasks: ActiveTasks,
+        runner: CallRunner,
+        limits: EngineLimits,
         pusher: Pusher | None,
         replica: str,
         begins_submitted: Callable[[Skill | None], bool],
     ) -> None:
         """`begins_submitted`: calls of this skill are events, so the task waits until its event is delivered."""
-        self._lives = lives
+        self._active_tasks = active_tasks
         self._runner = runner
         self._limits = limits
         self._pusher = pusher
         self._replica = replica
         self._begins_submitted = begins_submitted
 
-    async def first(self, callee: Callee, request: Send, *, client: Client) -> Live:
+    async def first(self, callee: Callee, request: Send, *, client: Requester) -> ActiveTask:
         """The task of the message, held; the caller drops it. Raises A2AError, TemporaryError."""
-        message, clock = request.message, self._lives.clock
+        message, clock = request.message, self._active_tasks.clock
         skill = checked_skill(callee, message)
         state, now = self._runner.require_room(callee), clock.now()
         if self._begins_submitted(skill):
@@ -75,53 +75,53 @@ class Messages:
             deadline=now + timeout(skill) + GRACE,
         )
         push = self._push(record, request, sent=0)
-        live = self._lives.new(record)
-        live.starting += 1
-        self._lives.hold(live)
+        active = self._active_tasks.new(record)
+        active.starting += 1
+        self._active_tasks.hold(active)
         try:
-            known = await self._create(record, push, once=_idempotency_key(callee, message, client))
+            known = await self._create(record, push, idempotency_key=_idempotency_key(callee, message, client))
         except UnfitError as error:
-            self._lives.forget(live)
+            self._active_tasks.forget(active)
             raise _cannot_be_kept(error) from None
         except BaseException as error:
-            self._lives.forget(live)
-            if not isinstance(error, (A2AError, ConflictError)):
-                self._lives.unstarted(record)
+            self._active_tasks.forget(active)
+            if not isinstance(error, (A2AError, TaskConflictError)):
+                self._active_tasks.unstarted(record)
             raise
         finally:
-            live.starting -= 1
+            active.starting -= 1
         if known is None:
-            self._lives.tell(record)
-            self._runner.dispatch(live, callee, skill, message, traceparent=client.traceparent, request=request)
-            return live
-        self._lives.forget(live)
+            self._active_tasks.tell(record)
+            self._runner.dispatch(active, callee, skill, message, traceparent=client.traceparent, request=request)
+            return active
+        self._active_tasks.forget(active)
         log_context.task(known)
-        found = await self._lives.find(known)
+        found = await self._active_tasks.find(known)
         if found is None:
             raise no_such_task(known)
-        self._lives.hold(found)
+        self._active_tasks.hold(found)
         return found
 
-    async def follow_up(self, live: Live, callee: Callee, request: Send, *, client: Client) -> None:
+    async def follow_up(self, active: ActiveTask, callee: Callee, request: Send, *, client: Requester) -> None:
         """The next turn of a task that waits for its client (1.0 section 3.4.3); nothing where it was said before."""
-        live.starting += 1
+        active.starting += 1
         waited: list[Json] = []
         try:
             said = await until_written(
-                lambda: self._turn(live, callee, request, waited, client=client), patience=self._limits.patience
+                lambda: self._turn(active, callee, request, waited, client=client), patience=self._limits.patience
             )
         except UnfitError as error:
             raise _cannot_be_kept(error) from None
         except BaseException as error:
-            if not isinstance(error, (A2AError, ConflictError)):
-                self._lives.unstarted(replace(live.record, version=live.record.version + 1))
+            if not isinstance(error, (A2AError, TaskConflictError)):
+                self._active_tasks.unstarted(replace(active.record, version=active.record.version + 1))
             raise
         finally:
-            live.starting -= 1
+            active.starting -= 1
         if said:
-            skill = checked_skill(callee, request.message, default=live.record.skill)
+            skill = checked_skill(callee, request.message, default=active.record.skill)
             self._runner.dispatch(
-                live,
+                active,
                 callee,
                 skill,
                 request.message,
@@ -130,7 +130,7 @@ class Messages:
                 waited=waited[-1] if waited else None,
             )
 
-    async def _create(self, record: TaskRecord, push: Push | None, *, once: str | None) -> str | None:
+    async def _create(self, record: TaskRecord, push: Push | None, *, idempotency_key: str | None) -> str | None:
         """None: the task is there and new; else the id of the one that was created for the same request before."""
         tried = False
 
@@ -138,8 +138,8 @@ class Messages:
             nonlocal tried
             again, tried = tried, True
             try:
-                known = await self._lives.store.create(record, once=once, push=push)
-            except ConflictError:
+                known = await self._active_tasks.store.create(record, idempotency_key=idempotency_key, push=push)
+            except TaskConflictError:
                 if not again:
                     raise
                 return None  # the first attempt was written, and its answer was lost
@@ -147,27 +147,29 @@ class Messages:
 
         return await until_written(create, patience=self._limits.patience)
 
-    async def _turn(self, live: Live, callee: Callee, request: Send, waited: list[Json], *, client: Client) -> bool:
+    async def _turn(
+        self, active: ActiveTask, callee: Callee, request: Send, waited: list[Json], *, client: Requester
+    ) -> bool:
         """Whether the message is this request's own to be worked on. Raises A2AError, StoreError.
 
         `waited` gets the status that the message puts an end to: only under the lock is it the one.
         """
-        message, store = request.message, self._lives.store
-        once = _idempotency_key(callee, message, client)
-        key = ("", once) if once is not None else None  # no event has an empty source
+        message, store = request.message, self._active_tasks.store
+        idempotency_key = _idempotency_key(callee, message, client)
+        key = ("", idempotency_key) if idempotency_key is not None else None  # no event has an empty source
         for _ in range(_CONFLICTS):
-            async with live.turning:
-                record = live.record
+            async with active.turning:
+                record = active.record
                 if message.get("contextId") not in (None, record.context_id):
                     raise invalid(Violation("message.contextId", f"task {record.id} belongs to another context"))
-                if self._is_written(live, message):
+                if self._is_written(active, message):
                     return True
                 if not record.state.settled or record.state.terminal:
                     if key is not None and await store.changed_by(record.id, key):
                         return False
                     raise _takes_no_messages(record)
                 skill = checked_skill(callee, message, default=record.skill)
-                now = self._lives.clock.now()
+                now = self._active_tasks.clock.now()
                 if self._pusher is not None and (push := self._push(record, request, sent=record.version)) is not None:
                     await self._pusher.keep(push)
                 after = replace(
@@ -178,20 +180,20 @@ class Messages:
                 said = [{"message": message}, status_update(TaskState.WORKING, now=now)]
                 waited.append(record.task["status"])
                 try:
-                    if await live.put(after, updates=said, store=store, key=key):
+                    if await active.put(after, updates=said, store=store, key=key):
                         return True
-                except ConflictError:
+                except TaskConflictError:
                     continue
-                return self._is_written(live, message)
-        raise ConflictError(f"task {live.record.id} changes too fast; send the message again")
+                return self._is_written(active, message)
+        raise TaskConflictError(f"task {active.record.id} changes too fast; send the message again")
 
-    def _is_written(self, live: Live, message: Json) -> bool:
+    def _is_written(self, active: ActiveTask, message: Json) -> bool:
         """An earlier attempt of this request was, and its answer was lost: the task is ours, and nothing runs it."""
-        record = live.record
+        record = active.record
         last = record.task.get("history", [{}])[-1]
         return (
             record.holder == self._replica
-            and live.run is None
+            and active.run is None
             and not record.state.settled
             and last.get("messageId") == message.get("messageId")
         )
@@ -229,10 +231,10 @@ def _takes_no_messages(record: TaskRecord) -> A2AError:
     return A2AError(Problem.UNSUPPORTED_OPERATION, f"Task {record.id} {what}.", metadata=metadata)
 
 
-def _idempotency_key(callee: Callee, message: Json, client: Client) -> str | None:
+def _idempotency_key(callee: Callee, message: Json, client: Requester) -> str | None:
     """The client's own key for the request, else its message's id where the agent says that this is one."""
-    if client.once is not None:
-        return f"key {client.once}"
+    if client.idempotency_key is not None:
+        return f"key {client.idempotency_key}"
     return f"message {message['messageId']}" if callee.once_by_message else None
 
 

@@ -27,7 +27,7 @@ from lambdaagent.errors import LambdaAgentError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore, DeliveryStore, Push, PushStore, TaskRecord, TaskStore
 from lambdaagent.tasks import subscription
 from lambdaagent.tasks.requests import StreamEvent
-from lambdaagent.webhooks.push_notifier import Notifier, RefusedError
+from lambdaagent.webhooks.push_notifier import Notifier, PushRefusedError
 
 log = structlog.get_logger(__name__)
 _RECEIVERS = 100  # of one task: they are listed in one answer
@@ -37,7 +37,7 @@ class Store(TaskStore, PushStore, DeadLetterStore, DeliveryStore, Protocol):
     """All in one, as every store of ours is."""
 
 
-class Observer(Protocol):
+class PushObserver(Protocol):
     def pushed(self, outcome: str) -> None: ...
 
 
@@ -60,7 +60,7 @@ class Pusher:
         store: Store,
         notifier: Notifier,
         clock: Clock,
-        observer: Observer,
+        observer: PushObserver,
         limits: PushLimits | None = None,
     ) -> None:
         self._store = store
@@ -77,7 +77,7 @@ class Pusher:
         """Raises A2AError for a receiver that can be seen never to be called."""
         try:
             self._notifier.require(config.url)
-        except RefusedError as error:
+        except PushRefusedError as error:
             raise invalid(Violation("url", f"cannot be posted to: {error}")) from None
 
     async def put(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> PushConfig:
@@ -192,7 +192,7 @@ class Pusher:
                         if _worth(event):
                             await self._post(push, event)
                     sent = change.version
-        except RefusedError as error:
+        except PushRefusedError as error:
             await self._failed(replace(push, sent=sent), str(error), final=error.final)
             return
         except TimeoutError:
@@ -226,7 +226,7 @@ class Pusher:
             letter = DeadLetter(
                 record.namespace, record.agent, f"push receiver: {reason}", self._clock.now(), attributes
             )
-            await self._store.bury(letter)
+            await self._store.add_dead_letter(letter)
         await self._store.settle_push(replace(push, attempts=attempts, dead=reason))
 
 

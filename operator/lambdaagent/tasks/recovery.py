@@ -18,14 +18,14 @@ import structlog
 from lambdaagent.a2a.states import Role
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.errors import TemporaryError
-from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.active_task import Limits, without_artifacts
+from lambdaagent.tasks.active_task import EngineLimits, without_artifacts
 from lambdaagent.tasks.calling import GRACE
-from lambdaagent.tasks.event_calls import last_of_client, travels
-from lambdaagent.tasks.registry import Lives
+from lambdaagent.tasks.event_calls import is_async, last_of_client
+from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import unfinished
-from lambdaagent.tasks.runner import Runner
+from lambdaagent.tasks.runner import CallRunner
 
 log = structlog.get_logger(__name__)
 
@@ -34,18 +34,18 @@ _LOST = "The gateway lost track of the task while its store was unavailable; how
 _RESTARTED = "The gateway was restarted while the task was running."
 
 
-class Keeper:
+class Recovery:
     def __init__(
         self,
         *,
-        lives: Lives,
-        runner: Runner,
+        active_tasks: ActiveTasks,
+        runner: CallRunner,
         lookup: Callable[[str, str], Callee | None],
-        limits: Limits,
+        limits: EngineLimits,
         replica: str,
     ) -> None:
         """`lookup` raises TemporaryError where it cannot say yet whether there is such an agent."""
-        self._lives = lives
+        self._active_tasks = active_tasks
         self._runner = runner
         self._lookup = lookup
         self._limits = limits
@@ -79,23 +79,23 @@ class Keeper:
 
     async def tidy(self) -> int:
         """How many tasks were forgotten."""
-        before = self._lives.clock.now() - self._limits.retention
-        return await self._lives.store.prune(before=before, keep=self._limits.kept)
+        before = self._active_tasks.clock.now() - self._limits.retention
+        return await self._active_tasks.store.prune(before=before, keep=self._limits.kept)
 
     async def recover(self) -> None:
         """Sees to what this replica holds, what dead ones held, and what is overdue. Raises StoreError."""
-        store, now = self._lives.store, self._lives.clock.now()
+        store, now = self._active_tasks.store, self._active_tasks.clock.now()
         await self.compare()
         if self._may_judge():
             lease = self._limits.lease
             silent = f"The gateway that ran the task gave no sign of life for {lease:g} s."
-            if dead := [holder for holder in await store.dead() if holder != self._replica]:
+            if dead := [holder for holder in await store.expired_replicas() if holder != self._replica]:
                 for record in await store.unsettled(holders=dead):
                     await self._take_over(record, why=silent if store.shared else _RESTARTED)
         # A holder whose store was away is given the time to write what it has.
         held_before = now - 2 * self._limits.lease if self._may_judge() else 0.0
         for record in await store.overdue(now=now, held_before=held_before):
-            if self._lives.idle(record.id):
+            if self._active_tasks.idle(record.id):
                 await self._fail(record, _LATE)
 
     def missed(self) -> None:
@@ -104,19 +104,24 @@ class Keeper:
 
     async def compare(self) -> None:
         """What the store says that this replica works on, against what it does work on. Raises StoreError."""
-        lives, store = self._lives, self._lives.store
+        active_tasks, store = self._active_tasks, self._active_tasks.store
         held = await store.held(self._replica)
-        for live in lives.all():
-            mine = live.run is not None and live.record.holder == self._replica and not live.record.state.settled
-            if mine and live.record.id not in held:
-                await live.refresh(store)  # ended or taken over elsewhere: its call is cancelled
+        for active in active_tasks.all():
+            mine = active.run is not None and active.record.holder == self._replica and not active.record.state.settled
+            if mine and active.record.id not in held:
+                await active.refresh(store)  # ended or taken over elsewhere: its call is cancelled
         for task_id in held:
-            if not lives.idle(task_id):
+            if not active_tasks.idle(task_id):
                 continue
             record = await store.get(task_id)
-            if record is None or record.holder != self._replica or record.state.settled or not lives.idle(task_id):
+            if (
+                record is None
+                or record.holder != self._replica
+                or record.state.settled
+                or not active_tasks.idle(task_id)
+            ):
                 continue
-            if lives.is_unstarted(record):
+            if active_tasks.is_unstarted(record):
                 await self._start(record)
             else:
                 await self._take_over(record, why=_LOST)
@@ -125,7 +130,7 @@ class Keeper:
         """A sign of life. Raises StoreError."""
         loop = asyncio.get_running_loop()
         try:
-            await self._lives.store.beat(self._replica, seconds=self._limits.lease)
+            await self._active_tasks.store.beat(self._replica, seconds=self._limits.lease)
         except StoreError:
             self._last_beat = None
             raise
@@ -137,7 +142,7 @@ class Keeper:
 
     def _may_judge(self) -> bool:
         now = asyncio.get_running_loop().time()
-        return not self._lives.store.shared or now - self._first_beat >= self._limits.lease
+        return not self._active_tasks.store.shared or now - self._first_beat >= self._limits.lease
 
     async def _start(self, record: TaskRecord) -> None:
         """The message was stored, and the answer to that was lost: no container was called for it."""
@@ -149,15 +154,15 @@ class Keeper:
         if callee is None or message is None:
             return  # fails at its deadline
         log.info("task.started_late", task=record.id, agent=callee.key)
-        async with self._lives.holding(record.id) as live:
-            if live is None:
+        async with self._active_tasks.holding(record.id) as active:
+            if active is None:
                 return
-            if live.record.version != record.version:
-                await live.refresh(self._lives.store)
-            if not live.idle or live.record.version != record.version:
+            if active.record.version != record.version:
+                await active.refresh(self._active_tasks.store)
+            if not active.idle or active.record.version != record.version:
                 return
             skill = callee.skills.get(record.skill) if record.skill is not None else None
-            self._runner.dispatch(live, callee, skill, message, traceparent=None)
+            self._runner.dispatch(active, callee, skill, message, traceparent=None)
 
     async def _take_over(self, record: TaskRecord, *, why: str) -> None:
         try:
@@ -165,16 +170,16 @@ class Keeper:
         except TemporaryError:
             return  # not known here yet
         skill = callee.skills.get(record.skill) if callee is not None and record.skill is not None else None
-        message, now = last_of_client(record), self._lives.clock.now()
+        message, now = last_of_client(record), self._active_tasks.clock.now()
         if callee is None and now < record.deadline:
             return
         # A call that travels as an event is sent again under the same id, and whoever has it already knows it.
-        idempotent = travels(skill) or (skill is not None and skill.invoke is not None and skill.invoke.idempotent)
+        idempotent = is_async(skill) or (skill is not None and skill.invoke is not None and skill.invoke.idempotent)
         log.info("task.orphaned", task=record.id, agent=f"{record.namespace}/{record.agent}", again=idempotent)
         if callee is None or not idempotent or message is None:
             await self._fail(record, why)
             return
-        replaced = unfinished(await self._lives.store.changes(record.id))
+        replaced = unfinished(await self._active_tasks.store.changes(record.id))
         messages = [each for each in record.task.get("history", []) if each.get("role") == Role.USER]
         again = replace(
             record,
@@ -186,29 +191,29 @@ class Keeper:
             # A task that the container made for the attempt that was cut short ends with it.
             remote=record.remote if len(messages) > 1 else "",
         )
-        async with self._lives.holding(record.id) as live:
-            if live is None or not live.idle:
+        async with self._active_tasks.holding(record.id) as active:
+            if active is None or not active.idle:
                 return
-            live.starting += 1
+            active.starting += 1
             try:
-                async with live.turning:
-                    await live.put(again, updates=[], store=self._lives.store)
-            except ConflictError:
+                async with active.turning:
+                    await active.put(again, updates=[], store=self._active_tasks.store)
+            except TaskConflictError:
                 return
             finally:
-                live.starting -= 1
-            self._runner.dispatch(live, callee, skill, message, traceparent=None, replaced=replaced)
+                active.starting -= 1
+            self._runner.dispatch(active, callee, skill, message, traceparent=None, replaced=replaced)
 
     async def _fail(self, record: TaskRecord, text: str) -> None:
         """Unless the task has moved on since it was read."""
-        async with self._lives.holding(record.id) as live:
-            if live is None:
+        async with self._active_tasks.holding(record.id) as active:
+            if active is None:
                 return
             try:
-                if live.record.version < record.version:
-                    await live.refresh(self._lives.store)
-                await self._lives.fail(live, text, at=record.version, patience=0.0)
-            except ConflictError:
+                if active.record.version < record.version:
+                    await active.refresh(self._active_tasks.store)
+                await self._active_tasks.fail(active, text, at=record.version, patience=0.0)
+            except TaskConflictError:
                 log.info("task.pruned", task=record.id)
 
     async def _compare_after_misses(self) -> None:
@@ -220,7 +225,7 @@ class Keeper:
             except TemporaryError as error:
                 log.warning("tasks.not_compared", reason=str(error))  # the next beat compares
             except Exception:  # the root of this task
-                self._lives.observer.crashed()
+                self._active_tasks.observer.crashed()
                 log.exception("tasks.compare_failed")
 
     async def _beat_for_ever(self) -> None:
@@ -233,7 +238,7 @@ class Keeper:
                 if not away:
                     log.warning("tasks.no_sign_of_life", reason=str(error))
             except Exception:  # the root of this task
-                self._lives.observer.crashed()
+                self._active_tasks.observer.crashed()
                 log.exception("tasks.beat_failed")
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
@@ -244,5 +249,5 @@ class Keeper:
             except TemporaryError as error:
                 log.warning("tasks.keeping_waits", reason=str(error))
             except Exception:  # the root of this task
-                self._lives.observer.crashed()
+                self._active_tasks.observer.crashed()
                 log.exception("tasks.keeping_failed")

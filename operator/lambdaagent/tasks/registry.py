@@ -1,9 +1,9 @@
-"""The tasks that this process is busy with, one Live each however many want it, and every change that it makes.
+"""The registry of active tasks: one `ActiveTask` for each task that this process works on, and every change it makes.
 
-Whoever holds a Live keeps it here; the last one to let go forgets it, for what matters is in the store.
+A task stays in the registry while somebody holds it. Who releases it last removes it; the store keeps the rest.
 
-Hazard: a task with two Lives is run by one that is not found here, and so looks like lost. Whoever wants one, and will
-wait for anything before it is held, gets it by `holding`.
+Hazard: a task with two `ActiveTask`s is run by one that the registry does not find, so it looks lost. Code that awaits
+anything before it holds a task gets it by `holding`.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses
-from lambdaagent.store.errors import ConflictError, StoreError
+from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import Key, TaskRecord, TaskStore
-from lambdaagent.tasks.active_task import LARGEST, Live, Outcome, Write
+from lambdaagent.tasks.active_task import LARGEST, ActiveTask, EventOutcome, Write
 from lambdaagent.tasks.push_sender import Pusher
 from lambdaagent.tasks.storing import FOR_EVER, until_written
 
@@ -27,27 +27,27 @@ log = structlog.get_logger(__name__)
 _MOST_UNSTARTED = 10_000
 
 
-class Observer(Protocol):
+class TaskObserver(Protocol):
     """What the engine tells the metrics."""
 
     def settled(self, state: TaskState) -> None: ...
-    def event(self, outcome: Outcome) -> None: ...
+    def event(self, outcome: EventOutcome) -> None: ...
     def crashed(self) -> None: ...
 
 
-class Lives:
+class ActiveTasks:
     def __init__(
         self,
         *,
         store: TaskStore,
         clock: Clock,
-        observer: Observer,
+        observer: TaskObserver,
         pusher: Pusher | None,
-        told: Callable[[TaskRecord], None] | None = None,
+        on_state_change: Callable[[TaskRecord], None] | None = None,
         largest: int = LARGEST,
     ) -> None:
-        """`told` hears of every new state of a task, after it is stored."""
-        self._told = told
+        """`on_state_change` hears of every new state of a task, after it is stored."""
+        self._on_state_change = on_state_change
         self._largest = largest
         self.store = store
         self.clock = clock
@@ -56,58 +56,58 @@ class Lives:
         # From then on a task that was cut short is kept, for `stop` of the engine to fail.
         self.stopping = False
         self._pusher = pusher
-        self._live: dict[str, Live] = {}
+        self._live: dict[str, ActiveTask] = {}
         self._looks: set[asyncio.Task[bool]] = set()
         # Messages that were given to the store without an answer and not to a container: version by task.
         self._unstarted: dict[str, int] = {}
 
-    def new(self, record: TaskRecord) -> Live:
-        return Live(record, largest=self._largest)
+    def new(self, record: TaskRecord) -> ActiveTask:
+        return ActiveTask(record, largest=self._largest)
 
-    def known(self, task_id: str) -> Live | None:
+    def known(self, task_id: str) -> ActiveTask | None:
         return self._live.get(task_id)
 
-    def all(self) -> list[Live]:
+    def all(self) -> list[ActiveTask]:
         return list(self._live.values())
 
-    def hold(self, live: Live) -> None:
-        self._live[live.record.id] = live
-        live.holders += 1
+    def hold(self, active: ActiveTask) -> None:
+        self._live[active.record.id] = active
+        active.holders += 1
 
-    def drop(self, live: Live) -> None:
-        live.holders -= 1
-        if not live.holders and (live.record.state.settled or not self.stopping):
-            self.forget(live)
+    def drop(self, active: ActiveTask) -> None:
+        active.holders -= 1
+        if not active.holders and (active.record.state.settled or not self.stopping):
+            self.forget(active)
 
-    def forget(self, live: Live) -> None:
-        if self._live.get(live.record.id) is live:
-            del self._live[live.record.id]
+    def forget(self, active: ActiveTask) -> None:
+        if self._live.get(active.record.id) is active:
+            del self._live[active.record.id]
 
-    async def find(self, task_id: str) -> Live | None:
-        live = self._live.get(task_id)
-        if live is None:
+    async def find(self, task_id: str) -> ActiveTask | None:
+        active = self._live.get(task_id)
+        if active is None:
             record = await self.store.get(task_id)
-            live = self._live.get(task_id)  # Somebody else may have been faster.
-            if live is None and record is not None:
-                live = self._live[task_id] = self.new(record)
-        return live
+            active = self._live.get(task_id)  # Somebody else may have been faster.
+            if active is None and record is not None:
+                active = self._live[task_id] = self.new(record)
+        return active
 
     @asynccontextmanager
-    async def holding(self, task_id: str) -> AsyncIterator[Live | None]:
-        live = await self.find(task_id)
-        if live is None:
+    async def holding(self, task_id: str) -> AsyncIterator[ActiveTask | None]:
+        active = await self.find(task_id)
+        if active is None:
             yield None
             return
-        self.hold(live)
+        self.hold(active)
         try:
-            yield live
+            yield active
         finally:
-            self.drop(live)
+            self.drop(active)
 
     def idle(self, task_id: str) -> bool:
         """Nothing of this process works on the task or is about to."""
-        live = self._live.get(task_id)
-        return live is None or live.idle
+        active = self._live.get(task_id)
+        return active is None or active.idle
 
     def unstarted(self, record: TaskRecord) -> None:
         """Whether the store has this message is not known; if it has, no container was called for it."""
@@ -121,27 +121,27 @@ class Lives:
     def started(self, task_id: str) -> None:
         self._unstarted.pop(task_id, None)
 
-    async def settled(self, live: Live, *, look_every: float) -> None:
-        """Until the task has ended or waits for its client; any number may wait. Raises ConflictError: it is gone.
+    async def settled(self, active: ActiveTask, *, look_every: float) -> None:
+        """Until the task has ended or waits for its client; any number may wait. Raises TaskConflictError: it is gone.
 
         While this process runs it, every change passes here. Otherwise a notification may be lost, so the store is
         looked at now and then.
         """
-        while not live.record.state.settled:
-            version = live.record.version
-            await live.beyond(version, within=None if live.run is not None else look_every)
-            if live.record.version == version and live.run is None:
+        while not active.record.state.settled:
+            version = active.record.version
+            await active.beyond(version, within=None if active.run is not None else look_every)
+            if active.record.version == version and active.run is None:
                 try:
-                    there = await live.refresh(self.store)
+                    there = await active.refresh(self.store)
                 except StoreError as error:
                     log.info("task.not_refreshed", reason=str(error))
                     continue
                 if not there:
-                    raise ConflictError(f"there is no task {live.record.id} any more")
+                    raise TaskConflictError(f"there is no task {active.record.id} any more")
 
     async def apply(
         self,
-        live: Live,
+        active: ActiveTask,
         updates: Sequence[Json],
         *,
         key: Key | None = None,
@@ -150,47 +150,47 @@ class Lives:
         at: int | None = None,
         patience: float = 0.0,
         waits: Callable[[], None] | None = None,
-    ) -> Outcome:
+    ) -> EventOutcome:
         """Waits up to `patience` seconds for a store that is away, and calls `waits` first; for the others see `Write`.
 
         Raises StoreError.
         """
-        before = live.record.state
+        before = active.record.state
         write = Write(updates, key=key, holder=holder, replica=replica, at=at)
         outcome = await until_written(
-            lambda: live.apply(write, store=self.store, now=self.clock.now()), patience=patience, waits=waits
+            lambda: active.apply(write, store=self.store, now=self.clock.now()), patience=patience, waits=waits
         )
-        if live.record.state is not before and outcome is Outcome.ADVANCED:
-            self.tell(live.record)
-        if outcome is Outcome.ADVANCED and updates:
+        if active.record.state is not before and outcome is EventOutcome.ADVANCED:
+            self.tell(active.record)
+        if outcome is EventOutcome.ADVANCED and updates:
             if self._pusher is not None:
                 self._pusher.wake()
-            if live.record.state.settled:
-                self.observer.settled(live.record.state)
+            if active.record.state.settled:
+                self.observer.settled(active.record.state)
         return outcome
 
     def tell(self, record: TaskRecord) -> None:
-        if self._told is not None:
-            self._told(record)
+        if self._on_state_change is not None:
+            self._on_state_change(record)
 
     async def fail(
-        self, live: Live, text: str, *, replica: str = "", at: int | None = None, patience: float = FOR_EVER
-    ) -> Outcome:
+        self, active: ActiveTask, text: str, *, replica: str = "", at: int | None = None, patience: float = FOR_EVER
+    ) -> EventOutcome:
         failure = [responses.failed(text, clock=self.clock)]
-        return await self.apply(live, failure, replica=replica, at=at, patience=patience)
+        return await self.apply(active, failure, replica=replica, at=at, patience=patience)
 
-    async def abandon(self, live: Live, text: str, *, patience: float = FOR_EVER) -> None:
+    async def abandon(self, active: ActiveTask, text: str, *, patience: float = FOR_EVER) -> None:
         """As `fail`; an error is logged, because nobody waits for it."""
         try:
-            await self.fail(live, text, patience=patience)
+            await self.fail(active, text, patience=patience)
         except Exception:  # the store is away, or forgot the task; the next beat of a replica sees to the rest
-            log.exception("task.abandoned", task=live.record.id)
+            log.exception("task.abandoned", task=active.record.id)
 
     def changed_elsewhere(self, task_id: str) -> None:
         """Another replica may have changed it: whoever follows it here is to see that."""
-        live = self._live.get(task_id)
-        if live is not None and self.open:
-            look = asyncio.ensure_future(live.refresh(self.store))
+        active = self._live.get(task_id)
+        if active is not None and self.open:
+            look = asyncio.ensure_future(active.refresh(self.store))
             self._looks.add(look)
             look.add_done_callback(self._looked)
 

@@ -7,10 +7,10 @@ order, and the first chunk of each replaces what was there (1.0 section 4.2.2, `
 from collections.abc import Sequence
 
 from lambdaagent.a2a import Json
-from lambdaagent.store.records import Change
+from lambdaagent.store.records import TaskChange
 
 
-def unfinished(log: Sequence[Change]) -> list[str]:
+def unfinished(log: Sequence[TaskChange]) -> list[str]:
     """Ids of the artifacts made since the client's last message, in the order of their first chunks."""
     ids: dict[str, None] = {}
     for change in log:

@@ -7,12 +7,15 @@ from lambdaagent.store.records import ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """Who asks, and how. `once` is its word for this request (`Idempotency-Key`): said twice, it is done once."""
+class Requester:
+    """Who sends a request, and how.
+
+    A request with an `idempotency_key` (the header `Idempotency-Key`) that came before is not done again.
+    """
 
     owner: str = ANONYMOUS
     traceparent: str | None = None
-    once: str | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Calls to containers, each in a task of its own that is cancelled and awaited at shutdown.
 
-Bounded twice: so many at once in this process, and for an agent with a limit so many of its own (`places`).
+Bounded twice: so many at once in this process, and for an agent with a limit so many of its own (`limiter`).
 """
 
 import asyncio
@@ -18,45 +18,45 @@ from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.errors import RefusedMessageError
-from lambdaagent.tasks.active_task import Limits, Live
+from lambdaagent.tasks.active_task import ActiveTask, EngineLimits
 from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
-from lambdaagent.tasks.concurrency import Places
+from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.errors import EngineBusyError, refusal
-from lambdaagent.tasks.event_calls import Carrier, travels
-from lambdaagent.tasks.registry import Lives
+from lambdaagent.tasks.event_calls import EventCalls, is_async
+from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import Replacing
 
 log = structlog.get_logger(__name__)
 
 
-class Runner:
+class CallRunner:
     def __init__(
         self,
         *,
-        lives: Lives,
+        active_tasks: ActiveTasks,
         calling: Calling,
-        limits: Limits,
-        places: Places,
-        carrier: Carrier | None = None,
+        limits: EngineLimits,
+        limiter: CallLimiter,
+        event_calls: EventCalls | None = None,
     ) -> None:
         """Without a carrier, no broker is there, and skills of mode async are called like the others."""
-        self._carrier = carrier
-        self._lives = lives
+        self._event_calls = event_calls
+        self._active_tasks = active_tasks
         self._calling = calling
         self._limits = limits
-        self._places = places
+        self._limiter = limiter
         self._runs: set[asyncio.Task[None]] = set()
 
     def require_room(self, callee: Callee) -> TaskState:
         """The state in which a task begins. Raises EngineBusyError."""
         if len(self._runs) >= self._limits.held:
             raise EngineBusyError(f"{self._limits.held} tasks are under way; send the message again later")
-        own = self._places.of(callee)
+        own = self._limiter.of(callee)
         if own is not None and own.held >= own.limit + self._limits.waiting:
             raise EngineBusyError(
                 f"{callee.key} works on {own.limit} tasks and {self._limits.waiting} wait; send it again later"
             )
-        waits = self._places.full or (own is not None and own.free.locked())
+        waits = self._limiter.full or (own is not None and own.free.locked())
         return TaskState.SUBMITTED if waits else TaskState.WORKING
 
     def turn(
@@ -85,7 +85,7 @@ class Runner:
 
     def dispatch(
         self,
-        live: Live,
+        active: ActiveTask,
         callee: Callee,
         skill: Skill | None,
         message: Json,
@@ -99,11 +99,11 @@ class Runner:
 
         `waited`: the message is a follow-up to a task that waited for it with this status.
         """
-        record = live.record
-        live.refusal = None
-        self._lives.started(record.id)
-        if self._carrier is not None and skill is not None and travels(skill):
-            work = partial(self._carrier.send, live, callee, skill, message, traceparent=traceparent)
+        record = active.record
+        active.refusal = None
+        self._active_tasks.started(record.id)
+        if self._event_calls is not None and skill is not None and is_async(skill):
+            work = partial(self._event_calls.send, active, callee, skill, message, traceparent=traceparent)
         else:
             turn = self.turn(
                 callee,
@@ -115,13 +115,13 @@ class Runner:
                 remote=record.remote,
                 request=request,
             )
-            work = partial(self._run, live, turn, Replacing(replaced), waited)
-        self._lives.hold(live)
-        run = asyncio.create_task(self._root(live, work))
-        live.run = run
+            work = partial(self._run, active, turn, Replacing(replaced), waited)
+        self._active_tasks.hold(active)
+        run = asyncio.create_task(self._root(active, work))
+        active.run = run
         self._runs.add(run)
         # Not in the task itself: one that is cancelled before its first step never runs.
-        run.add_done_callback(partial(self._ended, live))
+        run.add_done_callback(partial(self._ended, active))
 
     async def stop(self, *, grace: float) -> None:
         if self._runs and grace > 0:
@@ -131,32 +131,32 @@ class Runner:
         if self._runs:
             await asyncio.wait(self._runs)
 
-    def _ended(self, live: Live, run: asyncio.Task[None]) -> None:
+    def _ended(self, active: ActiveTask, run: asyncio.Task[None]) -> None:
         self._runs.discard(run)
-        live.ended(run)
-        self._lives.drop(live)
+        active.ended(run)
+        self._active_tasks.drop(active)
 
-    async def _root(self, live: Live, work: Callable[[], Awaitable[None]]) -> None:
-        log_context.task(live.record.id)
+    async def _root(self, active: ActiveTask, work: Callable[[], Awaitable[None]]) -> None:
+        log_context.task(active.record.id)
         try:
             await work()
         except Exception as error:  # the root of this task
-            self._lives.observer.crashed()
-            log.exception("task.crashed", agent=f"{live.record.namespace}/{live.record.agent}")
+            self._active_tasks.observer.crashed()
+            log.exception("task.crashed", agent=f"{active.record.namespace}/{active.record.agent}")
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
-            await self._lives.abandon(live, f"The gateway failed: {reason}.")
+            await self._active_tasks.abandon(active, f"The gateway failed: {reason}.")
 
-    async def _run(self, live: Live, turn: Turn, replacing: Replacing, waited: Json | None) -> None:
+    async def _run(self, active: ActiveTask, turn: Turn, replacing: Replacing, waited: Json | None) -> None:
         try:
             async with asyncio.timeout(turn.timeout + GRACE) as limit:
-                going_on = await self._calling.call(live, turn, replacing, limit)
-                if not going_on or live.record.state.settled:
+                going_on = await self._calling.call(active, turn, replacing, limit)
+                if not going_on or active.record.state.settled:
                     return
                 # 202 and its like: the container goes on by itself, and an event settles the task, wherever it arrives.
-                if await self._calling.write(live, [], limit, holder=""):
-                    await self._lives.settled(live, look_every=self._limits.look_every)
+                if await self._calling.write(active, [], limit, holder=""):
+                    await self._active_tasks.settled(active, look_every=self._limits.look_every)
         except LIMITED as error:
-            await self._calling.given_up(live, turn, error)
+            await self._calling.given_up(active, turn, error)
         except RefusedMessageError as error:
-            live.refusal = refusal(error)
-            await self._calling.refused(live, error, waited=waited)
+            active.refusal = refusal(error)
+            await self._calling.refused(active, error, waited=waited)

@@ -11,13 +11,13 @@ from typing import TypeVar
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.store.errors import ConflictError, StoreError, StoreFullError, UnfitError
+from lambdaagent.store.errors import StoreError, StoreFullError, TaskConflictError, UnfitError
 
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
 
 FOR_EVER = float("inf")
-_DECIDED = (ConflictError, StoreFullError, UnfitError)
+_DECIDED = (TaskConflictError, StoreFullError, UnfitError)
 
 
 async def until_written(

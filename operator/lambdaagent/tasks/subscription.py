@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.tasks import addressed
-from lambdaagent.store.records import Change, TaskRecord, TaskStore
-from lambdaagent.tasks.active_task import Live
+from lambdaagent.store.records import TaskChange, TaskRecord, TaskStore
+from lambdaagent.tasks.active_task import ActiveTask
 from lambdaagent.tasks.requests import StreamEvent
 
 
@@ -50,7 +50,7 @@ def snapshot(record: TaskRecord) -> StreamEvent:
     return StreamEvent(str(record.version), {"task": record.task})
 
 
-def events(record: TaskRecord, change: Change, *, skip: int = 0) -> list[StreamEvent]:
+def events(record: TaskRecord, change: TaskChange, *, skip: int = 0) -> list[StreamEvent]:
     """The client's own messages are part of the log and no events."""
     last = len(change.updates) - 1
     return [
@@ -61,29 +61,29 @@ def events(record: TaskRecord, change: Change, *, skip: int = 0) -> list[StreamE
 
 
 async def follow(
-    live: Live, *, store: TaskStore, position: Position, look_every: float, until_settled: bool
+    active: ActiveTask, *, store: TaskStore, position: Position, look_every: float, until_settled: bool
 ) -> AsyncGenerator[StreamEvent, None]:
     """To the task's end; `until_settled`: also only until it waits for its client."""
     version, skip = position.version, position.updates
     while True:
-        changes = live.since(version)
+        changes = active.since(version)
         if changes is None:
-            changes = await store.changes(live.record.id, after=version)
+            changes = await store.changes(active.record.id, after=version)
         for change in changes:
-            for event in events(live.record, change, skip=skip):
+            for event in events(active.record, change, skip=skip):
                 yield event
             version, skip = change.version, 0
-        if version < live.record.version:
+        if version < active.record.version:
             if not changes:
-                version = live.record.version  # the log was pruned
+                version = active.record.version  # the log was pruned
             continue
-        state = live.record.state
+        state = active.record.state
         if state.terminal or (until_settled and state.settled):
             return
-        before = live.record.version
-        await live.beyond(version, within=look_every)
-        if live.record.version == before:
-            await live.refresh(store)
+        before = active.record.version
+        await active.beyond(version, within=look_every)
+        if active.record.version == before:
+            await active.refresh(store)
 
 
 def _shown(record: TaskRecord, update: Json) -> Json:

@@ -14,7 +14,7 @@ _SECONDS = 15.0
 SIGNATURE = "X-A2A-Notification-Signature"
 
 
-class RefusedError(Exception):
+class PushRefusedError(Exception):
     """It did not arrive; `final`: and never will."""
 
     def __init__(self, text: str, *, final: bool = False) -> None:
@@ -43,11 +43,11 @@ class HttpNotifier:
 
     def require(self, url: str) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise RefusedError("it is no http or https URL", final=True)
+            raise PushRefusedError("it is no http or https URL", final=True)
         try:
             address_check.check_literal(url, self._check)
         except address_check.ForbiddenAddressError as error:
-            raise RefusedError(str(error), final=True) from None
+            raise PushRefusedError(str(error), final=True) from None
 
     async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
         if self._session is None:
@@ -67,15 +67,15 @@ class HttpNotifier:
                 status = answer.status
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, address_check.ForbiddenAddressError):
-                raise RefusedError(str(error.os_error), final=True) from None
-            raise RefusedError(f"it cannot be reached: {type(error).__name__}") from None
+                raise PushRefusedError(str(error.os_error), final=True) from None
+            raise PushRefusedError(f"it cannot be reached: {type(error).__name__}") from None
         except address_check.ForbiddenAddressError as error:
-            raise RefusedError(str(error), final=True) from None
+            raise PushRefusedError(str(error), final=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise RefusedError(f"it cannot be reached: {type(error).__name__}") from None
+            raise PushRefusedError(f"it cannot be reached: {type(error).__name__}") from None
         if not 200 <= status < 300:
             # Gone is gone; everything else may be a receiver that is being rolled out.
-            raise RefusedError(f"it answered {status}", final=status == 410)
+            raise PushRefusedError(f"it answered {status}", final=status == 410)
 
     async def close(self) -> None:
         if self._session is not None:

@@ -5,7 +5,7 @@ from typing import Any
 from tests.cases.effects import Call, Card, Child, Env, Forwarded, Queue, Refused, Status, Tested, Warned
 from tests.cases.fields.rows import NOT_SUPPORTED, Row, row
 
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 
 _SUBSCRIBED: dict[str, Any] = {"eventing": {"subscriptions": [{"eventType": "a"}]}}
 _FORWARD = {"eventTypes": ["b"], "targetAgent": "ledger", "targetNamespace": "finance"}
@@ -29,7 +29,7 @@ EVENTING = [
         **_SUBSCRIBED,
     ),
     row("eventing.eventSource", "/me", Env("EVENT_SOURCE")),
-    row("eventing.intents", ["a"], Warned(Reason.SELF_LOOP, field="eventing.subscriptions[]"), **_SUBSCRIBED),
+    row("eventing.intents", ["a"], Warned(WarningReason.SELF_LOOP, field="eventing.subscriptions[]"), **_SUBSCRIBED),
     row(
         "eventing.subscriptions[].eventType",
         "c",
@@ -126,7 +126,7 @@ EVENTING = [
         "eventing.skipOwn",
         True,
         Queue("interest/own", "/mine"),
-        Warned(Reason.OWN_EVENTS),
+        Warned(WarningReason.OWN_EVENTS),
         eventing={"eventSource": "/mine", "subscriptions": [{"eventType": "a"}]},
     ),
     row("eventing.acceptForwardsFrom", ["other"], Forwarded(["NotAcceptedByTarget"], theirs=True)),
@@ -153,7 +153,7 @@ OPERATIONS = [
         row(
             f"permissions.disable{what}Creation",
             True,
-            Warned(Reason.NOT_ENFORCED),
+            Warned(WarningReason.NOT_ENFORCED),
             Status(f"permissionStatus/{what.lower()}CreationDisabled"),
         )
         for what in ("Broker", "Trigger", "Function")
@@ -343,7 +343,13 @@ A2A = [
         **_skilled(),
         eventing={"enabled": True},
     ),
-    row("a2a.skills[].invoke.timeoutSeconds", 500, Call("time", 500.0), Warned(Reason.TIMEOUT_SHORTER), **_skilled()),
+    row(
+        "a2a.skills[].invoke.timeoutSeconds",
+        500,
+        Call("time", 500.0),
+        Warned(WarningReason.TIMEOUT_SHORTER),
+        **_skilled(),
+    ),
     row(
         "a2a.skills[].invoke.idempotent",
         True,

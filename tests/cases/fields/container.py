@@ -3,7 +3,7 @@
 from tests.cases.effects import Card, Child, Env, Status, Warned
 from tests.cases.fields.rows import KNATIVE_ONLY, OTHER, REF, Row, reference, row, service
 
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 
 TEMPLATE = "spec/template/spec"
 CONTAINER = f"{TEMPLATE}/containers/0"
@@ -79,7 +79,7 @@ BEHAVIOR = [
         service(f"{CONTAINER}/livenessProbe/httpGet/path"),
     ),
     *_probes(),
-    row("operationMode", "supervised", Env("OPERATION_MODE"), Warned(Reason.NO_APPROVAL)),
+    row("operationMode", "supervised", Env("OPERATION_MODE"), Warned(WarningReason.NO_APPROVAL)),
 ]
 _SLACK = {"approval": {"providers": ["slack"]}}
 _CUSTOM = {"approval": {"providers": ["custom"], "custom": {"endpoint": "http://ask"}}}
@@ -191,7 +191,7 @@ SERVING = [
         700,
         service(f"{TEMPLATE}/timeoutSeconds"),
         service(f"{TEMPLATE}/responseStartTimeoutSeconds"),
-        Warned(Reason.KNATIVE_LIMIT),
+        Warned(WarningReason.KNATIVE_LIMIT),
         Child("Deployment", f"{TEMPLATE}/terminationGracePeriodSeconds", on="kubernetes"),
     ),
     row("serving.responseStartTimeoutSeconds", 20, service(f"{TEMPLATE}/responseStartTimeoutSeconds"), KNATIVE_ONLY),

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from tests.cases.effects import Child, Effect, Env, Warned
 
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 
 
 class Row(NamedTuple):
@@ -19,8 +19,8 @@ def row(path: str, value: Any, *effects: Effect, **base: Any) -> Row:
     return Row(path, value, effects, base)
 
 
-KNATIVE_ONLY = Warned(Reason.KNATIVE_ONLY, on="kubernetes")
-NOT_SUPPORTED = Warned(Reason.NOT_SUPPORTED)
+KNATIVE_ONLY = Warned(WarningReason.KNATIVE_ONLY, on="kubernetes")
+NOT_SUPPORTED = Warned(WarningReason.NOT_SUPPORTED)
 REF, OTHER = {"name": "mine", "key": "token"}, {"name": "other", "key": "other"}
 
 

@@ -17,7 +17,7 @@ from lambdaagent.api import agent as agents
 from lambdaagent.children import knative
 from lambdaagent.children.base import Observed
 from lambdaagent.children.plan import plan
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 from lambdaagent.kube import resources
 
 AGENTS = {f"rule: {rule.id}": document(rule) for rule in ACCEPTED} | {
@@ -32,7 +32,7 @@ AGENTS = {f"rule: {rule.id}": document(rule) for rule in ACCEPTED} | {
 def test_the_children_of_a_valid_agent_are_taken(kube_apiserver: KubeApiserver, title: str, backend: str) -> None:
     obj = AGENTS[title] | {"metadata": AGENTS[title]["metadata"] | {"namespace": "default"}}
     made = plan(agents.parse(obj), installation=INSTALLATION, backends=BACKENDS[backend], observed=Observed())
-    warned = any(warning.reason == Reason.KNATIVE_LIMIT for warning in made.warnings)
+    warned = any(warning.reason == WarningReason.KNATIVE_LIMIT for warning in made.warnings)
     for child in made.children:
         path = resources.of(child.obj).path(namespace="default")
         # What is warned of is refused by a cluster that nobody has changed.

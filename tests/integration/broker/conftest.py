@@ -10,7 +10,7 @@ import pytest
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Broker, Delivery, Outcome
+from lambdaagent.broker.protocol import ACK, Broker, BrokerDelivery, DeliveryOutcome
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event, Value
@@ -22,10 +22,10 @@ QUICK = Backoff(first=0.05, cap=0.2)
 class Inbox:
     """A handler that keeps what it got; `answer` decides what becomes of it."""
 
-    answer: Callable[[Delivery], Outcome] = lambda _delivery: ACK
-    got: list[Delivery] = field(default_factory=list)
+    answer: Callable[[BrokerDelivery], DeliveryOutcome] = lambda _delivery: ACK
+    got: list[BrokerDelivery] = field(default_factory=list)
 
-    async def __call__(self, delivery: Delivery) -> Outcome:
+    async def __call__(self, delivery: BrokerDelivery) -> DeliveryOutcome:
         self.got.append(delivery)
         return self.answer(delivery)
 
@@ -105,7 +105,7 @@ async def published(broker: Broker, sent: Event, *, exchange: str, within: float
 
 @asynccontextmanager
 async def consuming(
-    broker: Broker, queue: str, handler: Callable[[Delivery], object], names: Names, *, parallelism: int = 10
+    broker: Broker, queue: str, handler: Callable[[BrokerDelivery], object], names: Names, *, parallelism: int = 10
 ) -> AsyncIterator[None]:
     async with broker.consume(queue, parallelism=parallelism, handler=handler, dead_letters=names.dead):  # type: ignore[arg-type]
         yield

@@ -13,14 +13,14 @@ from lambdaagent.broker.protocol import (
     ACK,
     REQUEUE,
     Broker,
-    Delivery,
-    Outcome,
+    BrokerDelivery,
+    DeliveryOutcome,
     dead_letter,
 )
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import Cause
+from lambdaagent.events.dead_letter_headers import DeathCause
 
-CAUSE = Cause("default/a", "the agent answered 400", 1.0)
+CAUSE = DeathCause("default/a", "the agent answered 400", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ async def test_a_requeued_delivery_comes_again_and_says_so(broker: Broker, names
 async def test_a_handler_that_raises_is_asked_again(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
 
-    def answer(delivery: Delivery) -> Outcome:
+    def answer(delivery: BrokerDelivery) -> DeliveryOutcome:
         if not delivery.redelivered:
             raise LookupError("a fault in a handler")
         return ACK
@@ -196,7 +196,7 @@ async def test_a_handler_that_raises_is_asked_again(broker: Broker, names: Names
 
 async def test_a_dead_letter_is_kept_with_what_was_said_about_it(broker: Broker, names: Names) -> None:
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]}, dead_letters=names.dead)
-    cause = Cause("default/a", "the agent answered 404", 1.0, code=404, destination="http://a", attempts=3)
+    cause = DeathCause("default/a", "the agent answered 404", 1.0, code=404, destination="http://a", attempts=3)
     inbox, dead = Inbox(answer=lambda _: dead_letter(cause)), Inbox()
     async with consuming(broker, names.a, inbox, names), consuming(broker, names.dead, dead, names):
         await broker.publish(event(agent="a"), exchange=names.exchange)
@@ -220,7 +220,7 @@ async def test_no_more_than_the_parallelism_is_handled_at_a_time(broker: Broker,
     await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
     running, most, done = 0, 0, 0
 
-    async def handler(_delivery: Delivery) -> Outcome:
+    async def handler(_delivery: BrokerDelivery) -> DeliveryOutcome:
         nonlocal running, most, done
         running += 1
         most = max(most, running)
@@ -270,7 +270,7 @@ async def test_leaving_waits_for_running_handlers_and_leaves_the_rest(broker: Br
         await broker.publish(event(str(n)), exchange=names.exchange)
     started, finish, finished = asyncio.Event(), asyncio.Event(), Inbox()
 
-    async def handler(delivery: Delivery) -> Outcome:
+    async def handler(delivery: BrokerDelivery) -> DeliveryOutcome:
         started.set()
         await finish.wait()
         return await finished(delivery)

@@ -9,7 +9,7 @@ from tests.integration.broker.conftest import Inbox, Names, consuming, event, on
 from tests.parts.polling import eventually
 
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Broker, Delivery, Outcome, Verdict, retry
+from lambdaagent.broker.protocol import ACK, Broker, BrokerDelivery, DeliveryOutcome, Settlement, retry
 from lambdaagent.store.errors import StoreError
 
 
@@ -55,7 +55,7 @@ async def test_the_order_holds_while_consumers_take_turns(
         await broker.publish(event(str(n)), exchange=names.exchange)
     done: list[int] = []
 
-    async def handler(delivery: Delivery) -> Outcome:
+    async def handler(delivery: BrokerDelivery) -> DeliveryOutcome:
         if int(delivery.event.id) % 20 == 7 and delivery.attempt < 3:
             return retry(0.1)
         done.append(int(delivery.event.id))
@@ -116,7 +116,7 @@ async def test_an_acknowledgement_waits_for_what_makes_it_durable(broker: Broker
         if tried < 3:
             raise StoreError("the store is away")
 
-    inbox = Inbox(answer=lambda _: Outcome(Verdict.ACK, settle=settle))
+    inbox = Inbox(answer=lambda _: DeliveryOutcome(Settlement.ACK, settle=settle))
     async with consuming(broker, names.a, inbox, names, parallelism=1):
         await broker.publish(event(), exchange=names.exchange)
         await eventually(lambda: tried == 3)

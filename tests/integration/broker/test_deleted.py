@@ -11,7 +11,7 @@ from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.errors import RefusedQueuesError
-from lambdaagent.broker.protocol import ACK, Delivery, Outcome, retry
+from lambdaagent.broker.protocol import ACK, BrokerDelivery, DeliveryOutcome, retry
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.channel import Channel
 from lambdaagent.broker.rabbitmq.connection import Link
@@ -112,11 +112,11 @@ async def test_what_is_deleted_by_hand_is_made_again_and_said(
 async def test_what_waits_for_its_next_attempt_finds_a_queue_that_was_made_again(
     broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel
 ) -> None:
-    def once(delivery: Delivery) -> Outcome:
+    def idempotency_key(delivery: BrokerDelivery) -> DeliveryOutcome:
         # Longer than it takes to make the queue again: what is due before that is an orphan's.
         return retry(9.0) if delivery.attempt == 1 else ACK
 
-    inbox, put, waits = Inbox(once), broker._delays.put, asyncio.Event()
+    inbox, put, waits = Inbox(idempotency_key), broker._delays.put, asyncio.Event()
 
     async def watched(*args: Any, **options: Any) -> None:
         await put(*args, **options)

@@ -24,7 +24,7 @@ from lambdaagent.broker.errors import (
     NotConfirmedError,
     TopologyError,
 )
-from lambdaagent.broker.protocol import ACK, Delivery, Outcome, dead_letter
+from lambdaagent.broker.protocol import ACK, BrokerDelivery, DeliveryOutcome, dead_letter
 from lambdaagent.broker.rabbitmq import topology
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
@@ -32,9 +32,9 @@ from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import Cause
+from lambdaagent.events.dead_letter_headers import DeathCause
 
-CAUSE = Cause("default/a", "the agent answered 400", 1.0)
+CAUSE = DeathCause("default/a", "the agent answered 400", 1.0)
 EVERYTHING = [Binding({})]
 _ROOT = Path(__file__).parents[3]
 
@@ -59,7 +59,9 @@ async def link(url: str) -> AsyncIterator[Link]:
         await found.stop()
 
 
-def consume(broker: RabbitMQBroker, prefix: str, handler: Callable[[Delivery], Any], *, parallelism: int = 20) -> Any:
+def consume(
+    broker: RabbitMQBroker, prefix: str, handler: Callable[[BrokerDelivery], Any], *, parallelism: int = 20
+) -> Any:
     return broker.consume(prefix, parallelism=parallelism, handler=handler, dead_letters=f"{prefix}.dead")
 
 
@@ -359,9 +361,9 @@ async def test_a_dead_letter_is_safe_before_its_delivery_is_settled(
 ) -> None:
     """The queue of dead letters is deleted under the consumer: the delivery comes back instead of vanishing."""
     await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING}, dead_letters=f"{amqp_prefix}.dead")
-    verdicts: list[Outcome] = []
+    verdicts: list[DeliveryOutcome] = []
 
-    async def handler(delivery: Delivery) -> Outcome:
+    async def handler(delivery: BrokerDelivery) -> DeliveryOutcome:
         if not verdicts:
             await broker.remove_queue(f"{amqp_prefix}.dead")
         verdicts.append(dead_letter(CAUSE) if len(verdicts) < 2 else ACK)
@@ -379,8 +381,8 @@ async def test_consumers_take_turns_without_doing_anything_twice(
     done: list[tuple[str, int]] = []
     running = most = 0
 
-    def handler(name: str) -> Callable[[Delivery], Any]:
-        async def handle(delivery: Delivery) -> Outcome:
+    def handler(name: str) -> Callable[[BrokerDelivery], Any]:
+        async def handle(delivery: BrokerDelivery) -> DeliveryOutcome:
             nonlocal running, most
             running += 1
             most = max(most, running)

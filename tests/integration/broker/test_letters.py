@@ -13,10 +13,10 @@ from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq import dead_letters as boxes
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import Link
-from lambdaagent.broker.rabbitmq.dead_letters import Letter, LetterBox
+from lambdaagent.broker.rabbitmq.dead_letters import DeadLetterQueue, Letter
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import Cause
+from lambdaagent.events.dead_letter_headers import DeathCause
 
 
 @dataclass
@@ -38,10 +38,10 @@ class Box:
                 raw.queue_declare, queue=queue, durable=True, arguments={"x-queue-type": queue_type}
             )
 
-    async def bury(self, *ids: str, agent: str = "cart") -> None:
+    async def add_dead_letter(self, *ids: str, agent: str = "cart") -> None:
         for id_ in ids:
             event = Event(id=id_, source="/s", type="t", data=id_.encode())
-            cause = Cause(f"{self.namespace}/{agent}", "answered 400", 1800000000.0, 400, "http://cart/", 1)
+            cause = DeathCause(f"{self.namespace}/{agent}", "answered 400", 1800000000.0, 400, "http://cart/", 1)
             await self.put(dead_letter_headers.mark(amqp.write(event), cause))
 
     async def put(self, message: amqp.Message) -> None:
@@ -50,7 +50,7 @@ class Box:
     async def walk(self, done: Callable[[Letter], bool] = lambda letter: False) -> list[Letter]:
         found: list[Letter] = []
 
-        async def visit(letter: Letter, _: LetterBox) -> bool:
+        async def visit(letter: Letter, _: DeadLetterQueue) -> bool:
             found.append(letter)
             return done(letter)
 
@@ -91,18 +91,18 @@ def ids(found: list[Letter]) -> list[str]:
 
 
 async def test_looking_changes_nothing(box: Box) -> None:
-    await box.bury(*"12345")
+    await box.add_dead_letter(*"12345")
     first = await box.walk()
     assert ids(first) == list("12345")
     assert len({letter.id for letter in first}) == 5
     for _ in range(3):
         again = await box.lying(count=5)
         assert [letter.id for letter in again] == [letter.id for letter in first]
-    assert first[0].cause == Cause(f"{box.namespace}/cart", "answered 400", 1800000000.0, 400, "http://cart/", 1)
+    assert first[0].cause == DeathCause(f"{box.namespace}/cart", "answered 400", 1800000000.0, 400, "http://cart/", 1)
 
 
 async def test_what_is_done_with_goes_and_the_rest_keeps_its_order(box: Box) -> None:
-    await box.bury(*"12345")
+    await box.add_dead_letter(*"12345")
     await box.walk(lambda letter: letter.message.body in (b"2", b"4"))
     assert ids(await box.lying(count=3)) == list("135")
 
@@ -116,7 +116,7 @@ async def test_a_namespace_without_letters_has_none(box: Box) -> None:
 async def redriven(box: Box) -> list[str]:
     said = []
 
-    async def visit(letter: Letter, here: LetterBox) -> bool:
+    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
         said.append(await here.redrive(letter))
         return not said[-1]
 
@@ -125,9 +125,9 @@ async def redriven(box: Box) -> list[str]:
 
 
 async def test_a_letter_is_brought_to_its_agent_as_it_was_and_says_that_it_is_again(box: Box) -> None:
-    await box.bury("1")
+    await box.add_dead_letter("1")
     junk = amqp.Message(b"\xff", {"other": [1]}, message_id="m")
-    await box.put(dead_letter_headers.mark(junk, Cause(f"{box.namespace}/cart", "no event", 1.0)))
+    await box.put(dead_letter_headers.mark(junk, DeathCause(f"{box.namespace}/cart", "no event", 1.0)))
     assert await redriven(box) == ["", ""]
     assert await box.lying(count=0) == []
     assert await box.take() == (amqp.write(Event(id="1", source="/s", type="t", data=b"1")), True)
@@ -135,7 +135,7 @@ async def test_a_letter_is_brought_to_its_agent_as_it_was_and_says_that_it_is_ag
 
 
 async def test_a_letter_that_nobody_takes_stays(box: Box) -> None:
-    await box.bury("1", agent="gone")
+    await box.add_dead_letter("1", agent="gone")
     await box.put(amqp.Message(b"2"))
     gone, unknown = await redriven(box)
     assert f"agent {box.namespace}/gone has no queue" in gone
@@ -144,12 +144,12 @@ async def test_a_letter_that_nobody_takes_stays(box: Box) -> None:
 
 
 async def test_what_dies_again_meanwhile_is_left_for_the_next_time(box: Box) -> None:
-    await box.bury("1", "2")
+    await box.add_dead_letter("1", "2")
     seen = []
 
-    async def visit(letter: Letter, here: LetterBox) -> bool:
+    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
         seen.append(letter.message.body)
-        await box.bury(letter.message.body.decode())
+        await box.add_dead_letter(letter.message.body.decode())
         return True
 
     await boxes.walk(box.link, box.namespace, visit)
@@ -162,7 +162,7 @@ async def test_more_letters_than_a_window_holds_are_all_seen_and_keep_their_orde
 ) -> None:
     monkeypatch.setattr(boxes._Taking.__init__, "__kwdefaults__", {"window": 3})
     numbers = [str(number) for number in range(25)]
-    await box.bury(*numbers)
+    await box.add_dead_letter(*numbers)
     assert ids(await box.walk(lambda letter: int(letter.message.body) % 2 == 0)) == numbers
     assert ids(await box.lying(count=12)) == numbers[1::2]
 
@@ -170,11 +170,11 @@ async def test_more_letters_than_a_window_holds_are_all_seen_and_keep_their_orde
 async def test_letters_that_another_one_holds_are_not_waited_for(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boxes, "_IDLE_SECONDS", 0.3)
     monkeypatch.setattr(boxes._Taking.__init__, "__kwdefaults__", {"window": 1})
-    await box.bury("1", "2")
+    await box.add_dead_letter("1", "2")
     seen: list[str] = []
     other = await box.link.channel()
 
-    async def visit(letter: Letter, _: LetterBox) -> bool:
+    async def visit(letter: Letter, _: DeadLetterQueue) -> bool:
         seen.extend(ids([letter]))
         assert await boxes._Taking(other, box.queues[0]).next()
         return False
@@ -186,9 +186,9 @@ async def test_letters_that_another_one_holds_are_not_waited_for(box: Box, monke
 
 
 async def test_a_rabbitmq_that_goes_meanwhile_ends_it(box: Box) -> None:
-    await box.bury("1", "2")
+    await box.add_dead_letter("1", "2")
 
-    async def visit(letter: Letter, _: LetterBox) -> bool:
+    async def visit(letter: Letter, _: DeadLetterQueue) -> bool:
         await box.link.stop()
         return False
 
@@ -200,9 +200,9 @@ async def test_a_rabbitmq_that_goes_meanwhile_ends_it(box: Box) -> None:
 
 
 async def test_a_visitor_that_fails_loses_nothing(box: Box) -> None:
-    await box.bury("1", "2")
+    await box.add_dead_letter("1", "2")
 
-    async def visit(letter: Letter, here: LetterBox) -> bool:
+    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
         raise RuntimeError("boom")
 
     with pytest.raises(RuntimeError):
@@ -214,7 +214,7 @@ async def test_a_rabbitmq_that_is_not_there_is_named() -> None:
     link = Link(url="amqp://guest:a-secret@127.0.0.1:1/%2F", name="letters")
     link.start()
 
-    async def visit(letter: Letter, here: LetterBox) -> bool:
+    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
         raise AssertionError
 
     with pytest.raises(BrokerUnavailableError, match=r"not reached within 0.3 s: check LAMBDAAGENT_AMQP_URL"):

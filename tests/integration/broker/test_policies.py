@@ -19,7 +19,7 @@ from lambdaagent.broker.protocol import dead_letter, retry
 from lambdaagent.broker.rabbitmq import deaths as watching
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.channel import Channel
-from lambdaagent.events.dead_letter_headers import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN, Cause
+from lambdaagent.events.dead_letter_headers import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN, DeathCause
 
 POLICIES: dict[str, dict[str, Any]] = {
     "ttl": {"message-ttl": 1},
@@ -161,7 +161,7 @@ async def test_an_event_that_waited_for_its_next_attempt_and_then_expires_is_tol
 @on(("none", "quorum"), ("none", "classic"))
 async def test_what_a_handler_gives_up_is_not_told_of(world: World) -> None:
     def refuse(_delivery: Any) -> Any:
-        return dead_letter(Cause("ns/a", "refused", 1.0))
+        return dead_letter(DeathCause("ns/a", "refused", 1.0))
 
     await world.send("1", "2")
     async with world.broker.consume(world.queue, parallelism=5, handler=Inbox(refuse), dead_letters=world.dead):

@@ -21,7 +21,7 @@ from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import Cause
+from lambdaagent.events.dead_letter_headers import DeathCause
 
 
 @dataclass
@@ -62,7 +62,7 @@ async def box(rabbitmq: RabbitMQ) -> AsyncIterator[Box]:
         await channel.call(channel.raw.queue_declare, queue=queue, durable=True, arguments=arguments)
     for id_, agent, type_, hours in (("1", "cart", "a.b", 50), ("2", "till", "a.b", 3), ("3", "cart", "c", 1)):
         event = amqp.write(Event(id=id_, source="/s", type=type_, data=b'{"n": %s}' % id_.encode()))
-        cause = Cause(f"{namespace}/{agent}", "answered 400\nbadly", now - hours * 3600, 400, "http://cart/", 4)
+        cause = DeathCause(f"{namespace}/{agent}", "answered 400\nbadly", now - hours * 3600, 400, "http://cart/", 4)
         assert await confirmed.publish(dead_letter_headers.mark(event, cause), exchange="", routing_key=queues[0])
     assert await confirmed.publish(amqp.Message(b"\xff", {"odd": [b"\xff", None]}), exchange="", routing_key=queues[0])
     yield Box(namespace, rabbitmq.url, confirmed)
@@ -151,7 +151,7 @@ async def test_namespaces_come_from_the_settings_too(box: Box) -> None:
 
 async def test_a_redrive_that_is_killed_loses_nothing(box: Box) -> None:
     queue, letters_queue = naming.queue(box.namespace, "cart"), naming.dead_letters(box.namespace)
-    cause = Cause(f"{box.namespace}/cart", "why", time.time())
+    cause = DeathCause(f"{box.namespace}/cart", "why", time.time())
     await asyncio.gather(
         *(
             box.confirmed.publish(

@@ -52,7 +52,9 @@ async def test_a_letter_is_redriven_to_the_agent_that_its_destination_names(
     gateway: World, settings: dict[str, str], container: upstream.PlainAgent
 ) -> None:
     where = str(DEAD["knativeerrordest"])
-    await gateway.store.bury(letter(attributes=DEAD | {"id": "1"}, reason=f"not delivered to {where}", data=b"{}"))
+    await gateway.store.add_dead_letter(
+        letter(attributes=DEAD | {"id": "1"}, reason=f"not delivered to {where}", data=b"{}")
+    )
     [listed] = json.loads((await command(settings, "list", "--agent", "echo", "-o", "json")).out)["items"]
     assert (listed["agent"], listed["code"], listed["type"]) == ("shop/echo", 503, "a.b")
     assert listed["reason"].endswith("/events/shop/to/echo/***")
@@ -70,7 +72,7 @@ async def test_what_the_agent_refuses_again_is_not_lost(
     gateway: World, settings: dict[str, str], container: upstream.PlainAgent
 ) -> None:
     container.respond = lambda request: (400, {}, b"")
-    await gateway.store.bury(letter(agent="echo", attributes=EVENT | {"id": "1"}, reason="before"))
+    await gateway.store.add_dead_letter(letter(agent="echo", attributes=EVENT | {"id": "1"}, reason="before"))
     assert (await command(settings, "redrive", "--all")).out == "1 redriven\n"
     [again] = await gateway.store.letters("shop")
     assert (again.reason, again.attributes["id"]) == ("the agent answered 400", "1")
@@ -81,8 +83,8 @@ async def test_what_the_gateway_does_not_take_stays(
 ) -> None:
     container.respond = lambda request: (503, {}, b"")
     for number, more in enumerate([{"agent": "echo"}, {"agent": "gone"}, {"agent": ""}]):
-        await gateway.store.bury(letter(attributes=EVENT | {"id": str(number)}, **more))
-    await gateway.store.bury(letter(agent="echo", attributes={"id": "3", "source": "/s"}))
+        await gateway.store.add_dead_letter(letter(attributes=EVENT | {"id": str(number)}, **more))
+    await gateway.store.add_dead_letter(letter(agent="echo", attributes={"id": "3", "source": "/s"}))
     done = await command(settings, "redrive", "--all", "-n", "shop")
     assert (done.code, done.out) == (1, "0 redriven, 4 not\n")
     for said in ("answered 503", "There is no agent 'gone'", "does not say which agent", "it is no event"):
@@ -92,7 +94,7 @@ async def test_what_the_gateway_does_not_take_stays(
 
 async def test_a_gateway_that_is_not_there_ends_it_at_once(gateway: World, settings: dict[str, str]) -> None:
     for number in range(2):
-        await gateway.store.bury(letter(agent="echo", attributes=EVENT | {"id": str(number)}))
+        await gateway.store.add_dead_letter(letter(agent="echo", attributes=EVENT | {"id": str(number)}))
     done = await command(settings | {"events_url": "http://127.0.0.1:1"}, "redrive", "--all")
     assert done.code == 1
     assert "0 redriven before it failed" in done.err
@@ -104,7 +106,7 @@ async def test_letters_in_postgresql_are_listed_by_pages_and_dropped(database_ur
     store = await PostgresStore.open(database_url)
     for number in range(450):
         agent = "cart" if number % 2 else "till"
-        await store.bury(letter(agent=agent, received=float(number), attributes=EVENT | {"id": str(number)}))
+        await store.add_dead_letter(letter(agent=agent, received=float(number), attributes=EVENT | {"id": str(number)}))
     done = await dlq("list", "--agent", "cart", "--limit", "210", "-o", "json", database=database_url)
     assert [each["eventId"] for each in json.loads(done.out)["items"]] == [str(n) for n in range(449, 29, -2)]
     assert "there are more than 210" in done.err
@@ -127,7 +129,7 @@ async def test_a_database_that_cannot_be_used_is_named(database: str, said: str)
 
 
 async def test_both_places_are_listed_where_both_are_set(gateway: World, settings: dict[str, str]) -> None:
-    await gateway.store.bury(letter(attributes=EVENT | {"id": "1"}))
+    await gateway.store.add_dead_letter(letter(attributes=EVENT | {"id": "1"}))
     done = await command(settings | {"amqp_url": "amqp://guest:guest@127.0.0.1:1"}, "list")
     assert (done.code, "warning: without its queues" in done.err) == (0, True)
     assert done.out.splitlines()[1].startswith("s-1 ")

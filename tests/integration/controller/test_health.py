@@ -9,7 +9,7 @@ from tests.integration.controller.conftest import Cluster, Start, eventually
 from tests.parts.process import free_port
 
 from lambdaagent.controller import health, served_apis
-from lambdaagent.controller.metrics import Metrics
+from lambdaagent.controller.metrics import OperatorMetrics
 from lambdaagent.kube.client import connect
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -43,7 +43,7 @@ class Deaf:
 
 
 async def test_a_leader_that_hears_nothing_is_not_alive() -> None:
-    metrics = Metrics()
+    metrics = OperatorMetrics()
     async with (
         health.serve(metrics, host="127.0.0.1", port=0) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,

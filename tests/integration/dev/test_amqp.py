@@ -96,11 +96,11 @@ def test_an_event_that_the_agent_refuses_is_kept_with_its_cause(
 
 
 async def take(url: str, queue: str) -> dict[str, object]:
-    from lambdaagent.broker.protocol import ACK, Delivery, Outcome
+    from lambdaagent.broker.protocol import ACK, BrokerDelivery, DeliveryOutcome
 
     found: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
 
-    async def handle(delivery: Delivery) -> Outcome:
+    async def handle(delivery: BrokerDelivery) -> DeliveryOutcome:
         if not found.done():
             found.set_result(dict(delivery.event.attributes()))
         return ACK

@@ -32,7 +32,7 @@ async def link(own_rabbitmq: RabbitMQ) -> AsyncIterator[Link]:
     await found.stop()
 
 
-async def letter(link: Link, namespace: str) -> tuple[amqp.Message, dead_letter_headers.Cause]:
+async def letter(link: Link, namespace: str) -> tuple[amqp.Message, dead_letter_headers.DeathCause]:
     """The one that lies there, taken."""
     channel = await link.channel()
     got: list[amqp.Message] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.parts.postgres import Postgres
 
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 
 _NOTE = """
 CREATE TABLE noted (task text, version int, holder text, settled int, at float8);
@@ -49,7 +49,7 @@ class Holders:
         return found
 
     def last_beats(self) -> dict[str, float]:
-        return {holder: float(until) - Limits().lease for holder, until in self._rows(_BEATS)}
+        return {holder: float(until) - EngineLimits().lease for holder, until in self._rows(_BEATS)}
 
     def unsettled(self) -> list[str]:
         return [row[0] for row in self._rows("SELECT id FROM lambdaagent_tasks WHERE settled = 0")]

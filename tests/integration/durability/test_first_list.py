@@ -19,12 +19,12 @@ from tests.parts.kubernetes import KubeApiserver
 from tests.parts.running import Running
 
 from lambdaagent.api import naming
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 
 # In the loop that the gateways' proxy and connections run in.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LIMITS = Limits()
+LIMITS = EngineLimits()
 VERSION = {"A2A-Version": "1.0"}
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "a.b", "ce-source": "/tests", "ce-a2ataskid": "none"}
 
@@ -57,14 +57,14 @@ async def late_gateway(pair: Pair, api: Api, kube_apiserver: KubeApiserver) -> A
     gateway = Running("gateway", pair.folder, settings(kubeconfig, pair.url), name="late")
     gateway.launch()
     try:
-        await pair.seen(lambda: _lives(gateway), within=30, what="the late gateway serves")
+        await pair.seen(lambda: _active_tasks(gateway), within=30, what="the late gateway serves")
         yield gateway
     finally:
         api.answers.set()
         await asyncio.to_thread(gateway.stop)
 
 
-def _lives(gateway: Running) -> bool:
+def _active_tasks(gateway: Running) -> bool:
     try:
         return bool(gateway.get("/healthz"))
     except OSError:

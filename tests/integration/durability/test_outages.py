@@ -6,12 +6,12 @@ import pytest
 from tests.integration.durability.client import reason, state, texts
 from tests.integration.durability.pair import CALLS, Pair
 
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 
 # In the loop that the gateways' proxy and connections run in.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LIMITS = Limits()
+LIMITS = EngineLimits()
 STATEMENT_SECONDS = 10.0  # as long as a statement may take
 ADOPTED = LIMITS.lease + LIMITS.beat_every + 1.0  # seconds after which another gateway sees to a silent one's tasks
 

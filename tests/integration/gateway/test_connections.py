@@ -10,8 +10,8 @@ import pytest
 from tests.integration.gateway.upstream import raw_server, read_request
 from tests.integration.gateway.world import Answer, World, manifest, message, skill, world
 
-from lambdaagent.httpclient.pool import Limits
-from lambdaagent.tasks.active_task import Limits as TaskLimits
+from lambdaagent.httpclient.pool import PoolLimits
+from lambdaagent.tasks.active_task import EngineLimits as TaskLimits
 
 A2A = "/agents/shop/echo/api/a2a"
 SKILL = f"{A2A}/skills/say"
@@ -79,7 +79,7 @@ def text(found: dict[str, Any]) -> str:
 async def test_every_call_of_a_burst_is_served_and_no_more_at_once_than_there_are_connections(
     gate: Gate, tasks: bool
 ) -> None:
-    async with world(limits=Limits(connections=4)) as gateway:
+    async with world(limits=PoolLimits(connections=4)) as gateway:
         gateway.agent(url=gate.url)
         calls = [asyncio.create_task(task(gateway) if tasks else direct(gateway)) for _ in range(60)]
         await gate.holds(4)
@@ -94,7 +94,7 @@ async def test_every_call_of_a_burst_is_served_and_no_more_at_once_than_there_ar
 
 
 async def test_a_call_waits_longer_than_any_fixed_time_where_its_deadline_allows_it(gate: Gate) -> None:
-    async with world(limits=Limits(connections=1)) as gateway:
+    async with world(limits=PoolLimits(connections=1)) as gateway:
         gateway.agent(url=gate.url, skills=within(60))
         calls = [asyncio.create_task(direct(gateway)), asyncio.create_task(task(gateway))]
         await gate.holds(1)
@@ -107,7 +107,7 @@ async def test_a_call_waits_longer_than_any_fixed_time_where_its_deadline_allows
 
 
 async def test_a_call_whose_deadline_passes_in_the_queue_hears_of_the_gateways_limit(gate: Gate) -> None:
-    async with world(limits=Limits(connections=1)) as gateway:
+    async with world(limits=PoolLimits(connections=1)) as gateway:
         gateway.agent(url=gate.url, skills=within(60))
         held = asyncio.create_task(direct(gateway))
         await gate.holds(1)
@@ -129,7 +129,7 @@ async def test_a_call_whose_deadline_passes_in_the_queue_hears_of_the_gateways_l
 
 
 async def test_what_a_call_waited_is_taken_from_the_time_that_the_agent_has(gate: Gate) -> None:
-    async with world(limits=Limits(connections=1)) as gateway:
+    async with world(limits=PoolLimits(connections=1)) as gateway:
         gateway.agent(url=gate.url, skills=within(60))
         held = asyncio.create_task(direct(gateway))
         await gate.holds(1)
@@ -158,7 +158,7 @@ async def test_what_a_call_waited_is_taken_from_the_time_that_the_agent_has(gate
     ],
 )
 async def test_the_limit_is_what_the_agents_pods_take_at_once(gate: Gate, spec: dict[str, Any], most: int) -> None:
-    async with world(limits=Limits(connections=3)) as gateway:
+    async with world(limits=PoolLimits(connections=3)) as gateway:
         gateway.add(manifest(a2a={"enabled": True, "skills": [skill("say")]}, **spec), url=gate.url)
         calls = [asyncio.create_task(direct(gateway)) for _ in range(12)]
         await gate.holds(most)
@@ -178,7 +178,7 @@ async def test_the_limit_is_what_the_agents_pods_take_at_once(gate: Gate, spec: 
 async def test_calls_that_wait_for_one_agent_keep_no_place_from_those_to_another(gate: Gate) -> None:
     quick = Gate()
     quick.let()
-    limits, tasks = Limits(connections=1), TaskLimits(running=2)
+    limits, tasks = PoolLimits(connections=1), TaskLimits(running=2)
     async with raw_server(quick.talk) as quick.url, world(limits=limits, tasks=tasks) as gateway:
         gateway.agent(url=gate.url, skills=within(60))
         gateway.agent("quick", url=quick.url)

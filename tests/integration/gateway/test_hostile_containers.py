@@ -14,7 +14,7 @@ from tests.integration.gateway.upstream import PlainAgent, raw_server
 from tests.integration.gateway.world import World, message, world
 
 from lambdaagent.containers import filenames
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -65,7 +65,7 @@ async def test_a_direct_call_holds_no_more_of_an_answer_than_a_task_may(
         {"artifactUpdate": {"taskId": "theirs", "artifact": {"artifactId": f"a{number}", "parts": [{"text": text}]}}}
         for number in range(count)
     ]
-    async with world(tasks=Limits(largest=1_000_000)) as found:
+    async with world(tasks=EngineLimits(largest=1_000_000)) as found:
         serve(container, found, Remote(streaming=True, answers={"SendStreamingMessage": events}))
         answer = await found.request("POST", f"{AGENT}/skills/say", data="x", headers=TEXT)
     assert answer.status == 502

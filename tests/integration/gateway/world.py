@@ -21,12 +21,12 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.http.streams import Streams
-from lambdaagent.gateway.metrics import Metrics
-from lambdaagent.httpclient.client import Client
-from lambdaagent.httpclient.pool import Limits
+from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.httpclient.client import HttpClient
+from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite.store import SqliteStore
-from lambdaagent.tasks.active_task import Limits as TaskLimits
+from lambdaagent.tasks.active_task import EngineLimits as TaskLimits
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.push_sender import Pusher
 from lambdaagent.webhooks import address_check
@@ -90,7 +90,7 @@ class World:
     broker: Broker
     store: MemoryStore | SqliteStore
     engine: Engine
-    client: Client
+    client: HttpClient
     url: str
     session: ClientSession
     streams: Streams
@@ -148,7 +148,7 @@ def message(text: str = "hello", **more: Any) -> dict[str, Any]:
 async def world(
     *,
     database: Path | None = None,
-    limits: Limits | None = None,
+    limits: PoolLimits | None = None,
     ready: Callable[[], str | None] = lambda: None,
     clock: clocks.Clock | None = None,
     idle: float = IDLE,
@@ -156,7 +156,7 @@ async def world(
     tasks: TaskLimits | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
-    directory, broker, client, metrics = Directory(), Broker(), Client(limits=limits), Metrics()
+    directory, broker, client, metrics = Directory(), Broker(), HttpClient(limits=limits), GatewayMetrics()
     clock = clock or clocks.system()
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     caller = HttpCaller(client=client, clock=clock)

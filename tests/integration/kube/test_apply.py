@@ -12,7 +12,7 @@ from lambdaagent.api import agent as agents
 from lambdaagent.children import kubernetes
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.kube import apply, objects, resources
-from lambdaagent.kube.client import Client, connect
+from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.errors import ApiError, ConflictError, NotFoundError, PermanentApiError
 from lambdaagent.settings import Installation
 
@@ -35,19 +35,19 @@ def trigger(namespace: str) -> dict[str, Any]:
     }
 
 
-async def test_an_unchanged_apply_writes_nothing(client: Client, namespace: str) -> None:
+async def test_an_unchanged_apply_writes_nothing(client: KubeClient, namespace: str) -> None:
     first = await apply.apply(client, config_map(namespace), manager="m")
     second = await apply.apply(client, config_map(namespace), manager="m")
     assert first["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
 
 
-async def test_a_field_that_is_left_out_is_removed(client: Client, namespace: str) -> None:
+async def test_a_field_that_is_left_out_is_removed(client: KubeClient, namespace: str) -> None:
     await apply.apply(client, config_map(namespace, data={"key": "value", "more": "1"}), manager="m")
     found = await apply.apply(client, config_map(namespace), manager="m")
     assert found["data"] == {"key": "value"}
 
 
-async def test_a_foreign_manager_keeps_its_fields(client: Client, namespace: str) -> None:
+async def test_a_foreign_manager_keeps_its_fields(client: KubeClient, namespace: str) -> None:
     await apply.apply(client, config_map(namespace, data={"theirs": "1"}), manager="other")
     found = await apply.apply(client, config_map(namespace), manager="m")
     assert found["data"] == {"theirs": "1", "key": "value"}
@@ -57,7 +57,7 @@ async def test_a_foreign_manager_keeps_its_fields(client: Client, namespace: str
     assert found["data"] == {"theirs": "2"}
 
 
-async def test_owner_references_of_two_managers_add_up(client: Client, namespace: str) -> None:
+async def test_owner_references_of_two_managers_add_up(client: KubeClient, namespace: str) -> None:
     for n in range(2):
         # Owners that exist: the garbage collector drops references to others, sooner or later.
         owner = await apply.apply(
@@ -70,7 +70,7 @@ async def test_owner_references_of_two_managers_add_up(client: Client, namespace
     assert [owner["name"] for owner in found["metadata"]["ownerReferences"]] == ["o0", "o1"]
 
 
-async def test_a_dry_run_says_what_would_be_and_writes_nothing(client: Client, namespace: str) -> None:
+async def test_a_dry_run_says_what_would_be_and_writes_nothing(client: KubeClient, namespace: str) -> None:
     found = await apply.apply(client, config_map(namespace), manager="m", dry_run=True)
     assert found["data"] == {"key": "value"}
     assert await objects.find(client, resources.CONFIG_MAP, name="a", namespace=namespace) is None
@@ -88,7 +88,7 @@ async def test_a_dry_run_says_what_would_be_and_writes_nothing(client: Client, n
     ],
 )
 async def test_what_never_succeeds_is_a_permanent_error_with_cause_and_next_step(
-    client: Client, namespace: str, change: dict[str, Any], reason: str, says: str
+    client: KubeClient, namespace: str, change: dict[str, Any], reason: str, says: str
 ) -> None:
     with pytest.raises(
         PermanentApiError, match=rf"^cannot apply Trigger\.eventing\.knative\.dev [^ ]+/t: (?s:.*){says}"
@@ -98,7 +98,7 @@ async def test_what_never_succeeds_is_a_permanent_error_with_cause_and_next_step
     assert e.value.reason == reason
 
 
-async def test_a_field_that_the_schema_does_not_know_is_a_permanent_error(client: Client, namespace: str) -> None:
+async def test_a_field_that_the_schema_does_not_know_is_a_permanent_error(client: KubeClient, namespace: str) -> None:
     document = {
         "apiVersion": "eventing.knative.dev/v1alpha1",
         "kind": "RabbitmqBrokerConfig",
@@ -136,7 +136,7 @@ async def test_an_unreachable_server_is_a_temporary_error(kube_apiserver: KubeAp
             await apply.apply(client, config_map(namespace), manager="m")
 
 
-async def test_a_status_is_applied_beside_the_spec(client: Client, namespace: str) -> None:
+async def test_a_status_is_applied_beside_the_spec(client: KubeClient, namespace: str) -> None:
     await apply.apply(client, trigger(namespace), manager="m")
     status = {"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True"}]}
     found = await apply.apply_status(
@@ -146,7 +146,7 @@ async def test_a_status_is_applied_beside_the_spec(client: Client, namespace: st
     assert found["spec"]["broker"] == "b"
 
 
-async def test_a_status_can_be_bound_to_the_version_that_was_judged(client: Client, namespace: str) -> None:
+async def test_a_status_can_be_bound_to_the_version_that_was_judged(client: KubeClient, namespace: str) -> None:
     first = await apply.apply(client, trigger(namespace), manager="m")
     assert await objects.delete(client, resources.TRIGGER, name="t", namespace=namespace)
     await apply.apply(client, trigger(namespace), manager="m")
@@ -163,7 +163,7 @@ async def test_a_status_can_be_bound_to_the_version_that_was_judged(client: Clie
 
 
 async def test_what_knative_sets_survives_our_apply(
-    client: Client, kube_apiserver: KubeApiserver, namespace: str
+    client: KubeClient, kube_apiserver: KubeApiserver, namespace: str
 ) -> None:
     await apply.apply(client, trigger(namespace), manager="m")
     knative.mark_ready(kube_apiserver.rest, "Trigger", namespace=namespace, name="t")
@@ -171,7 +171,7 @@ async def test_what_knative_sets_survives_our_apply(
     assert found["status"]["subscriberUri"]
 
 
-async def test_finalizers_are_written_only_over_the_version_that_was_read(client: Client, namespace: str) -> None:
+async def test_finalizers_are_written_only_over_the_version_that_was_read(client: KubeClient, namespace: str) -> None:
     read = await apply.apply(client, config_map(namespace), manager="m")
     held = await objects.set_finalizers(client, read, ["example.com/hold"], manager="m")
     with pytest.raises(ConflictError):
@@ -184,7 +184,7 @@ async def test_finalizers_are_written_only_over_the_version_that_was_read(client
         await objects.get(client, resources.CONFIG_MAP, name="a", namespace=namespace)
 
 
-async def test_every_character_arrives_as_it_was_written(client: Client, namespace: str) -> None:
+async def test_every_character_arrives_as_it_was_written(client: KubeClient, namespace: str) -> None:
     """Each of Unicode's, and those that a parser might drop at both ends of a line; in few and large requests."""
     every = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point <= 0xDFFF]
     size = 150_000
@@ -198,7 +198,7 @@ async def test_every_character_arrives_as_it_was_written(client: Client, namespa
         assert found["data"] == data
 
 
-async def test_what_ends_a_line_reaches_a_containers_environment(client: Client, namespace: str) -> None:
+async def test_what_ends_a_line_reaches_a_containers_environment(client: KubeClient, namespace: str) -> None:
     text = "one\u0085two\u2028 three \u2029\r\n$(FOUR) $$ \u00e9\U0001f35d"
     document = {
         "metadata": {"name": "a", "namespace": namespace, "uid": "u"},

@@ -4,11 +4,11 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from lambdaagent.kube import objects
-from lambdaagent.kube.client import Client
+from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.resources import CONFIG_MAP, LAMBDA_AGENT
 
 
-async def test_a_hundred_watches_leave_room_for_requests(client: Client, namespace: str) -> None:
+async def test_a_hundred_watches_leave_room_for_requests(client: KubeClient, namespace: str) -> None:
     query = {"watch": "true", "timeoutSeconds": "60"}
     async with AsyncExitStack() as watches:
         for _ in range(105):
@@ -18,6 +18,6 @@ async def test_a_hundred_watches_leave_room_for_requests(client: Client, namespa
             await objects.list_objects(client, CONFIG_MAP, namespace=namespace)
 
 
-async def test_an_empty_list_of_metadata_is_one(client: Client, namespace: str) -> None:
+async def test_an_empty_list_of_metadata_is_one(client: KubeClient, namespace: str) -> None:
     listing = await objects.list_objects(client, LAMBDA_AGENT, namespace=namespace, metadata_only=True)
     assert listing.items == ()

@@ -17,7 +17,7 @@ from tests.parts.polling import eventually
 from tests.parts.proxy import proxy
 
 from lambdaagent.kube import objects, resources
-from lambdaagent.kube.client import Client, connect
+from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings, StillLeadingError
 
 QUICK = LeaseSettings(duration=2.0, renew_deadline=1.2, retry_period=0.2)
@@ -44,7 +44,7 @@ class Leaders:
         return lead
 
 
-def lease(client: Client, namespace: str, identity: str, *, skew: timedelta = timedelta()) -> Lease:
+def lease(client: KubeClient, namespace: str, identity: str, *, skew: timedelta = timedelta()) -> Lease:
     return Lease(
         client,
         "election",
@@ -66,7 +66,7 @@ async def campaigning(contender: Lease, leaders: Leaders) -> AsyncIterator[async
         assert task.cancelled(), task.exception()
 
 
-async def test_one_leads_and_the_other_follows_when_it_leaves(client: Client, namespace: str) -> None:
+async def test_one_leads_and_the_other_follows_when_it_leaves(client: KubeClient, namespace: str) -> None:
     leaders, one, two = Leaders(), lease(client, namespace, "one"), lease(client, namespace, "two")
     async with campaigning(one, leaders) as first:
         await eventually(lambda: leaders.history == ["one"])
@@ -84,7 +84,7 @@ async def test_one_leads_and_the_other_follows_when_it_leaves(client: Client, na
             assert record["spec"]["leaseTransitions"] == 1
 
 
-async def test_the_work_ends_the_campaign_and_gives_the_lease_back(client: Client, namespace: str) -> None:
+async def test_the_work_ends_the_campaign_and_gives_the_lease_back(client: KubeClient, namespace: str) -> None:
     async def work() -> None:
         raise LookupError("the work failed")
 
@@ -95,7 +95,7 @@ async def test_the_work_ends_the_campaign_and_gives_the_lease_back(client: Clien
 
 
 async def test_a_partitioned_leader_stops_before_another_starts(
-    client: Client, kube_apiserver: KubeApiserver, namespace: str
+    client: KubeClient, kube_apiserver: KubeApiserver, namespace: str
 ) -> None:
     leaders = Leaders()
     async with proxy(kube_apiserver.port) as network:
@@ -119,7 +119,7 @@ async def test_a_partitioned_leader_stops_before_another_starts(
 
 
 async def test_a_paused_api_server_costs_the_lead_and_it_is_won_again(
-    client: Client, kube_apiserver: KubeApiserver, namespace: str
+    client: KubeClient, kube_apiserver: KubeApiserver, namespace: str
 ) -> None:
     leaders, one = Leaders(), lease(client, namespace, "one")
     async with campaigning(one, leaders):
@@ -133,7 +133,7 @@ async def test_a_paused_api_server_costs_the_lead_and_it_is_won_again(
 
 
 @pytest.mark.parametrize("skew", [pytest.param(-3600, id="behind"), pytest.param(3600, id="ahead")])
-async def test_a_skewed_clock_takes_nothing_over(client: Client, namespace: str, skew: int) -> None:
+async def test_a_skewed_clock_takes_nothing_over(client: KubeClient, namespace: str, skew: int) -> None:
     leaders, one = Leaders(), lease(client, namespace, "one")
     two = lease(client, namespace, "two", skew=timedelta(seconds=skew))
     async with campaigning(one, leaders):
@@ -150,7 +150,7 @@ async def test_a_skewed_clock_takes_nothing_over(client: Client, namespace: str,
             assert leaders.history == ["one", "two"]
 
 
-async def test_a_lease_that_somebody_else_writes_on_is_not_lost(client: Client, namespace: str) -> None:
+async def test_a_lease_that_somebody_else_writes_on_is_not_lost(client: KubeClient, namespace: str) -> None:
     leaders, one = Leaders(), lease(client, namespace, "one")
     async with campaigning(one, leaders):
         await eventually(lambda: leaders.now == {"one"})
@@ -165,7 +165,7 @@ async def test_a_lease_that_somebody_else_writes_on_is_not_lost(client: Client, 
         assert leaders.history == ["one"]
 
 
-async def test_work_that_does_not_stop_ends_the_process_that_lost(client: Client, namespace: str) -> None:
+async def test_work_that_does_not_stop_ends_the_process_that_lost(client: KubeClient, namespace: str) -> None:
     stubborn = asyncio.Event()
     started = asyncio.Event()
 
@@ -208,7 +208,7 @@ asyncio.run(main())
 
 
 async def test_a_killed_leader_is_followed_after_the_duration(
-    client: Client, kube_apiserver: KubeApiserver, namespace: str
+    client: KubeClient, kube_apiserver: KubeApiserver, namespace: str
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -7,11 +7,11 @@ from tests.parts.kubernetes import KubeApiserver
 
 from lambdaagent.errors import UsageError
 from lambdaagent.kube import apply, discovery, events, objects, resources
-from lambdaagent.kube.client import Client, connect
+from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.errors import ConflictError
 
 
-async def make(client: Client, namespace: str, *names: str) -> list[objects.Document]:
+async def make(client: KubeClient, namespace: str, *names: str) -> list[objects.Document]:
     return [
         await apply.apply(
             client,
@@ -27,7 +27,7 @@ async def make(client: Client, namespace: str, *names: str) -> list[objects.Docu
 
 
 async def test_a_list_has_all_pages_and_names_the_kind(
-    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+    client: KubeClient, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "_PAGE", 2)
     await make(client, namespace, "a", "b", "c", "d", "e")
@@ -37,14 +37,14 @@ async def test_a_list_has_all_pages_and_names_the_kind(
     assert listing.resource_version
 
 
-async def test_a_list_can_be_narrowed_by_labels_and_fields(client: Client, namespace: str) -> None:
+async def test_a_list_can_be_narrowed_by_labels_and_fields(client: KubeClient, namespace: str) -> None:
     await make(client, namespace, "a", "b")
     by_label = await objects.list_objects(client, resources.CONFIG_MAP, namespace=namespace, labels="b")
     by_field = await objects.list_objects(client, resources.CONFIG_MAP, namespace=namespace, fields="metadata.name=a")
     assert [item["metadata"]["name"] for item in by_label.items + by_field.items] == ["b", "a"]
 
 
-async def test_a_deletion_spares_a_namesake(client: Client, namespace: str) -> None:
+async def test_a_deletion_spares_a_namesake(client: KubeClient, namespace: str) -> None:
     (old,) = await make(client, namespace, "a")
     assert await objects.delete(client, resources.CONFIG_MAP, name="a", namespace=namespace, uid=old["metadata"]["uid"])
     (new,) = await make(client, namespace, "a")
@@ -54,7 +54,7 @@ async def test_a_deletion_spares_a_namesake(client: Client, namespace: str) -> N
     assert not await objects.delete(client, resources.CONFIG_MAP, name="a", namespace=namespace)
 
 
-async def test_served_apis_are_told_from_absent_ones(client: Client) -> None:
+async def test_served_apis_are_told_from_absent_ones(client: KubeClient) -> None:
     served = await discovery.served_versions(client)
     assert {"serving.knative.dev/v1", "apps/v1"} <= served
     assert "messaging.knative.dev/v1" not in served
@@ -63,13 +63,13 @@ async def test_served_apis_are_told_from_absent_ones(client: Client) -> None:
     assert not await discovery.serves(client, resources.Resource("absent.example", "v1", "things", "Thing"))
 
 
-async def test_every_known_kind_is_served_where_its_group_is(client: Client) -> None:
+async def test_every_known_kind_is_served_where_its_group_is(client: KubeClient) -> None:
     for known in resources.KNOWN.values():
         if known != resources.LAMBDA_AGENT:
             assert await discovery.serves(client, known), known.label
 
 
-async def test_an_event_about_an_object_is_recorded(client: Client, namespace: str) -> None:
+async def test_an_event_about_an_object_is_recorded(client: KubeClient, namespace: str) -> None:
     (about,) = await make(client, namespace, "a")
     await events.emit(
         client, about, reason="Tested", note="x" * 2000, action="Test", reporter="example.com/tests", instance="one"

@@ -12,10 +12,10 @@ from tests.parts.polling import eventually
 from tests.parts.proxy import proxy
 
 from lambdaagent.kube import resources
-from lambdaagent.kube.client import Client, connect
+from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.errors import PermanentApiError
 from lambdaagent.kube.resources import Resource
-from lambdaagent.kube.watch import Change, ChangeType, Watcher, WatchSettings
+from lambdaagent.kube.watch import ChangeType, Watcher, WatchEvent, WatchSettings
 
 QUICK = WatchSettings(server_timeout=60, silence=1.0, backoff_first=0.05, backoff_cap=0.2)
 
@@ -26,7 +26,7 @@ UNCACHED = Resource("", "v1", "podtemplates", "PodTemplate")
 @dataclass
 class Followed:
     watcher: Watcher
-    seen: list[Change] = field(default_factory=list)
+    seen: list[WatchEvent] = field(default_factory=list)
 
     def types(self, name: str) -> list[str]:
         return [change.type.value for change in self.seen if change.key[1] == name]
@@ -61,7 +61,7 @@ def remove(server: KubeApiserver, namespace: str, name: str) -> None:
 
 
 @pytest.fixture
-def watcher(client: Client, namespace: str) -> Watcher:
+def watcher(client: KubeClient, namespace: str) -> Watcher:
     return Watcher(client, resources.CONFIG_MAP, namespace=namespace, settings=QUICK)
 
 
@@ -84,7 +84,7 @@ async def test_what_exists_and_what_happens_is_seen_once(
 
 
 async def test_the_server_ends_a_watch_and_it_is_continued_without_a_new_list(
-    client: Client, kube_apiserver: KubeApiserver, namespace: str
+    client: KubeClient, kube_apiserver: KubeApiserver, namespace: str
 ) -> None:
     settings = WatchSettings(server_timeout=1, silence=30, backoff_first=0.05, backoff_cap=0.1)
     watcher = Watcher(client, resources.CONFIG_MAP, namespace=namespace, settings=settings)
@@ -163,7 +163,9 @@ async def test_a_connection_that_breaks_after_it_worked_is_no_failure(
     assert bool(warned) == (steady > 0)
 
 
-async def test_an_expired_version_is_listed_anew(client: Client, kube_apiserver: KubeApiserver, namespace: str) -> None:
+async def test_an_expired_version_is_listed_anew(
+    client: KubeClient, kube_apiserver: KubeApiserver, namespace: str
+) -> None:
     path = f"/api/v1/namespaces/{namespace}/podtemplates"
     pod = {"spec": {"containers": [{"name": "a", "image": "a"}]}}
     first = kube_apiserver.rest.post(path, {"metadata": {"name": "old"}, "template": pod})
@@ -178,7 +180,7 @@ async def test_an_expired_version_is_listed_anew(client: Client, kube_apiserver:
         await eventually(lambda: followed.types("a") == ["ADDED", "DELETED"])
 
 
-async def test_a_kind_that_is_not_served_is_waited_for(client: Client, namespace: str) -> None:
+async def test_a_kind_that_is_not_served_is_waited_for(client: KubeClient, namespace: str) -> None:
     missing = Resource("absent.example", "v1", "things", "Thing")
     watcher = Watcher(client, missing, namespace=namespace, settings=QUICK)
     async with follow(watcher):
@@ -194,7 +196,7 @@ async def test_an_object_of_megabytes_arrives(watcher: Watcher, kube_apiserver: 
         await eventually(lambda: followed.types("large") == ["ADDED"])
 
 
-async def test_labels_narrow_a_watch(client: Client, kube_apiserver: KubeApiserver, namespace: str) -> None:
+async def test_labels_narrow_a_watch(client: KubeClient, kube_apiserver: KubeApiserver, namespace: str) -> None:
     watcher = Watcher(client, resources.CONFIG_MAP, namespace=namespace, labels="wanted=yes", settings=QUICK)
     async with follow(watcher) as followed:
         await asyncio.wait_for(watcher.synced.wait(), 10)

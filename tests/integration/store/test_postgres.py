@@ -14,7 +14,7 @@ from lambdaagent.errors import UsageError
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.postgres import pool as pools
 from lambdaagent.store.postgres.store import PostgresStore
-from lambdaagent.store.records import COUNTED, Listing
+from lambdaagent.store.records import COUNTED, TaskQuery
 
 Opener = Callable[[], "asyncio.Future[PostgresStore]"]
 
@@ -67,7 +67,7 @@ async def test_a_replica_is_dead_when_its_time_is_over_by_the_servers_clock(both
     await both[0].create(record("b", holder="two"))
     await both[0].beat("one", seconds=60)
     await both[1].beat("two", seconds=0.0)
-    assert await both[0].dead() == await both[1].dead() == ["two"]
+    assert await both[0].expired_replicas() == await both[1].expired_replicas() == ["two"]
 
 
 async def test_of_two_replicas_one_writes_the_next_version(both: Both) -> None:
@@ -109,7 +109,7 @@ async def test_a_list_is_counted_up_to_a_bound(both: Both, postgres: Postgres, d
         f"'id', 'x' || n, 'updated', n))).* FROM lambdaagent_tasks t, generate_series(1, {COUNTED}) n",
         database=database_url.rpartition("/")[2],
     )
-    found = await both[0].find(Listing("shop", "cart", "anonymous", limit=3))
+    found = await both[0].find(TaskQuery("shop", "cart", "anonymous", limit=3))
     assert ([each.id for each in found.records], found.total) == ([f"x{COUNTED - n}" for n in range(3)], COUNTED)
 
 

@@ -19,7 +19,7 @@ from lambdaagent.store.factory import open_store
 from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.store import PostgresStore
 from lambdaagent.store.postgres.urls import DatabaseUrl
-from lambdaagent.store.records import Listing, TaskRecord
+from lambdaagent.store.records import TaskQuery, TaskRecord
 
 SIZE = 4 * 1024
 
@@ -206,7 +206,7 @@ async def test_where_nobody_lives_that_knows_better_the_version_before_can_end_a
     assert (found.state, found.version) == (TaskState.FAILED, before.version + 2)
     assert len(found.task["artifacts"][0]["parts"]) == seen + 1
     assert len(await new.changes("t")) == 32
-    assert found in (await new.find(Listing("shop", "cart", "anonymous"))).records
+    assert found in (await new.find(TaskQuery("shop", "cart", "anonymous"))).records
 
 
 async def test_tasks_of_the_schema_before_are_there_and_grow(postgres: Postgres) -> None:

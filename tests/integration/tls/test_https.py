@@ -20,7 +20,7 @@ from lambdaagent.kube import rights
 from lambdaagent.settings import OperatorSettings
 from lambdaagent.trust import SYSTEM, read
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpNotifier, RefusedError
+from lambdaagent.webhooks.push_notifier import HttpNotifier, PushRefusedError
 
 
 @dataclass
@@ -103,7 +103,7 @@ async def test_push_receivers_are_notified(private: Authority) -> None:
             notifier = HttpNotifier(address_check.only_link_local, trust=trust)
             try:
                 if trust is SYSTEM:
-                    with pytest.raises(RefusedError):
+                    with pytest.raises(PushRefusedError):
                         await notifier.post(config, content_type="application/json", body=b"{}")
                     assert server.posted == []
                 else:

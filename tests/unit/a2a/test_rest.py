@@ -42,7 +42,7 @@ def test_paths_say_operation_version_and_ids(
 
 def test_the_extended_card_has_another_path_in_each_version() -> None:
     for path, version in (("/extendedAgentCard", Version.V1), ("/v1/card", Version.V03)):
-        assert rest.match(path) == rest.Route(version, {"GET": Operation.EXTENDED_CARD}, {})
+        assert rest.match(path) == rest.RestRoute(version, {"GET": Operation.EXTENDED_CARD}, {})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from lambdaagent.api import agent as agents
 from lambdaagent.api import naming
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning
 from lambdaagent.children.base import Backends, Observed
-from lambdaagent.children.reasons import Reason
+from lambdaagent.children.reasons import WarningReason
 from lambdaagent.children.warnings import bounded, warnings
 from lambdaagent.settings import Installation
 
@@ -32,92 +32,98 @@ def _skill(protocol: str = "cloudevents", **invoke: Any) -> dict[str, Any]:
 
 
 INVOKE = "spec.a2a.skills[0].invoke"
-ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
+ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] = [
     (
-        Reason.UNKNOWN_POD_SECURITY,
+        WarningReason.UNKNOWN_POD_SECURITY,
         f"metadata.annotations[{naming.ANNOTATION_POD_SECURITY}]",
         {"annotations": {naming.ANNOTATION_POD_SECURITY: "relaxed"}},
         KNATIVE,
         {},
     ),
-    (Reason.DUPLICATE_ENV, "spec.env", {"env": [{"name": "A"}, {"name": "A"}]}, KNATIVE, {}),
-    (Reason.ENV_OVERRIDDEN, "spec.env", {"env": [{"name": "OPERATION_MODE"}]}, KNATIVE, {}),
-    (Reason.NO_APPROVAL, "spec.operationMode", {"operationMode": "supervised"}, KNATIVE, {}),
-    (Reason.KNATIVE_ONLY, "spec.serving.traffic", {"serving": {"traffic": [{"percent": 100}]}}, KUBERNETES, {}),
-    (Reason.KNATIVE_LIMIT, "spec.serving.timeoutSeconds", {"serving": {"timeoutSeconds": 601}}, KNATIVE, {}),
+    (WarningReason.DUPLICATE_ENV, "spec.env", {"env": [{"name": "A"}, {"name": "A"}]}, KNATIVE, {}),
+    (WarningReason.ENV_OVERRIDDEN, "spec.env", {"env": [{"name": "OPERATION_MODE"}]}, KNATIVE, {}),
+    (WarningReason.NO_APPROVAL, "spec.operationMode", {"operationMode": "supervised"}, KNATIVE, {}),
+    (WarningReason.KNATIVE_ONLY, "spec.serving.traffic", {"serving": {"traffic": [{"percent": 100}]}}, KUBERNETES, {}),
+    (WarningReason.KNATIVE_LIMIT, "spec.serving.timeoutSeconds", {"serving": {"timeoutSeconds": 601}}, KNATIVE, {}),
     (
-        Reason.KNATIVE_LIMIT,
+        WarningReason.KNATIVE_LIMIT,
         "spec.serving.responseStartTimeoutSeconds",
         {"serving": {"timeoutSeconds": 900, "responseStartTimeoutSeconds": 601}},
         KNATIVE,
         {},
     ),
-    (Reason.SCALE_TO_ZERO, "spec.scaling.minReplicas", {"scaling": {"minReplicas": 0}}, KUBERNETES, {}),
-    (Reason.NEEDS_CPU_REQUEST, "spec.scaling.maxReplicas", {"scaling": {"maxReplicas": 2}}, KUBERNETES, {}),
+    (WarningReason.SCALE_TO_ZERO, "spec.scaling.minReplicas", {"scaling": {"minReplicas": 0}}, KUBERNETES, {}),
+    (WarningReason.NEEDS_CPU_REQUEST, "spec.scaling.maxReplicas", {"scaling": {"maxReplicas": 2}}, KUBERNETES, {}),
     (
-        Reason.WILDCARD,
+        WarningReason.WILDCARD,
         "spec.eventing.subscriptions[0]",
         {"eventing": {"subscriptions": [{"eventType": "a.*"}]}},
         KNATIVE,
         {},
     ),
     (
-        Reason.SELF_LOOP,
+        WarningReason.SELF_LOOP,
         "spec.eventing.subscriptions[0]",
         {"eventing": {"intents": ["a"], "subscriptions": [{"eventType": "a"}]}},
         KNATIVE,
         {},
     ),
     (
-        Reason.FORWARD_NOT_SUBSCRIBED,
+        WarningReason.FORWARD_NOT_SUBSCRIBED,
         "spec.eventing.forwards[0].eventTypes",
         {"eventing": {"forwards": [FORWARD | {"targetNamespace": "default"}]}},
         KNATIVE,
         {},
     ),
     (
-        Reason.OWN_EVENTS,
+        WarningReason.OWN_EVENTS,
         "spec.eventing.skipOwn",
         {"eventing": {"eventSource": "/mine", "skipOwn": True, "subscriptions": [{"eventType": "a"}]}},
         KNATIVE,
         {},
     ),
     (
-        Reason.NEEDS_EVENTING,
+        WarningReason.NEEDS_EVENTING,
         "spec.a2a.skills[0].invoke.mode",
         {"a2a": {"enabled": True, "skills": [{"id": "s", "name": "s", "invoke": {"mode": "async"}}]}},
         KNATIVE,
         {},
     ),
-    (Reason.INTENT_NOT_SUBSCRIBED, "spec.eventing.intents", {"eventing": {"intents": ["y"]}}, KNATIVE, {}),
+    (WarningReason.INTENT_NOT_SUBSCRIBED, "spec.eventing.intents", {"eventing": {"intents": ["y"]}}, KNATIVE, {}),
     (
-        Reason.KNATIVE_SIDECAR,
+        WarningReason.KNATIVE_SIDECAR,
         "spec.behavior.healthCheck.liveness",
         {"a2a": {"enabled": True, "mode": "sidecar"}, "behavior": {"healthCheck": {"liveness": {}}}},
         KNATIVE,
         {"gateway_image": "example.com/gateway:1"},
     ),
-    (Reason.NO_DEAD_LETTER_SINK, "spec.eventing.dlq", {"eventing": {}}, KNATIVE, {"events_url": ""}),
-    (Reason.NO_GATEWAY, "spec.a2a", {"a2a": {"enabled": True}}, KNATIVE, {"gateway_url": ""}),
-    (Reason.OTHER_PROTOCOL, f"{INVOKE}.path", _skill(path="/do"), KNATIVE, {}),
-    (Reason.OTHER_PROTOCOL, f"{INVOKE}.eventType", _skill("http", eventType="do.it"), KNATIVE, {}),
-    (Reason.TIMEOUT_SHORTER, f"{INVOKE}.timeoutSeconds", _skill(timeoutSeconds=301), KNATIVE, {}),
+    (WarningReason.NO_DEAD_LETTER_SINK, "spec.eventing.dlq", {"eventing": {}}, KNATIVE, {"events_url": ""}),
+    (WarningReason.NO_GATEWAY, "spec.a2a", {"a2a": {"enabled": True}}, KNATIVE, {"gateway_url": ""}),
+    (WarningReason.OTHER_PROTOCOL, f"{INVOKE}.path", _skill(path="/do"), KNATIVE, {}),
+    (WarningReason.OTHER_PROTOCOL, f"{INVOKE}.eventType", _skill("http", eventType="do.it"), KNATIVE, {}),
+    (WarningReason.TIMEOUT_SHORTER, f"{INVOKE}.timeoutSeconds", _skill(timeoutSeconds=301), KNATIVE, {}),
     (
-        Reason.NO_MONITOR,
+        WarningReason.NO_MONITOR,
         "spec.observability.metrics.serviceMonitor",
         {"observability": {"metrics": {}}},
         Backends(monitoring=False),
         {},
     ),
     (
-        Reason.NOT_ENFORCED,
+        WarningReason.NOT_ENFORCED,
         "spec.permissions.disableBrokerCreation",
         {"permissions": {"disableBrokerCreation": True}},
         KNATIVE,
         {},
     ),
-    (Reason.NOT_SUPPORTED, "spec.permissions.eventControls", {"permissions": {"eventControls": {}}}, KNATIVE, {}),
-    (Reason.OTHER_PROTOCOL, "spec.a2a.container", {"a2a": {"enabled": True, "container": {}}}, KNATIVE, {}),
+    (
+        WarningReason.NOT_SUPPORTED,
+        "spec.permissions.eventControls",
+        {"permissions": {"eventControls": {}}},
+        KNATIVE,
+        {},
+    ),
+    (WarningReason.OTHER_PROTOCOL, "spec.a2a.container", {"a2a": {"enabled": True, "container": {}}}, KNATIVE, {}),
 ]
 
 
@@ -125,14 +131,17 @@ ROWS: list[tuple[Reason, str, dict[str, Any], Backends, dict[str, Any]]] = [
     ("reason", "field", "spec", "backends", "installation"), ROWS, ids=[f"{row[0]} {row[1]}" for row in ROWS]
 )
 def test_names_the_field_and_the_reason(
-    reason: Reason, field: str, spec: dict[str, Any], backends: Backends, installation: dict[str, Any]
+    reason: WarningReason, field: str, spec: dict[str, Any], backends: Backends, installation: dict[str, Any]
 ) -> None:
     assert (field, reason) in found(spec, backends, **installation)
     assert found({}, backends, **installation) == set()
 
 
 def test_every_reason_has_its_row() -> None:
-    assert {row[0] for row in ROWS} == set(Reason) - {Reason.MORE, Reason.CONTESTED}  # these two follow from no spec
+    assert {row[0] for row in ROWS} == set(WarningReason) - {
+        WarningReason.MORE,
+        WarningReason.CONTESTED,
+    }  # these two follow from no spec
 
 
 def test_what_an_agent_of_today_says_by_default_is_not_warned_of_on_plain_kubernetes() -> None:
@@ -150,5 +159,5 @@ def test_no_more_warnings_than_status_holds() -> None:
     many = [FieldWarning(field=f"spec.x[{number}]", reason="R", message="m") for number in range(300)]
     kept = bounded(many)
     assert len(kept) == MOST_WARNINGS
-    assert (kept[-1].reason, kept[-1].message.partition(";")[0]) == (Reason.MORE, "and 45 more")
+    assert (kept[-1].reason, kept[-1].message.partition(";")[0]) == (WarningReason.MORE, "and 45 more")
     assert bounded(many[:MOST_WARNINGS]) == many[:MOST_WARNINGS]

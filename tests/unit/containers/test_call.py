@@ -14,7 +14,7 @@ from lambdaagent.containers import responses
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee, callee
 from lambdaagent.containers.turn import Turn
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 
 Json = dict[str, Any]
@@ -33,7 +33,7 @@ def turn(called: Callee, *, timeout: float = 10) -> Turn:
 
 
 async def said(asked: Turn, **options: Any) -> list[list[Json]]:
-    client = Client()
+    client = HttpClient()
     try:
         return [batch async for batch in HttpCaller(client=client, clock=system(), **options).stream(asked)]
     finally:
@@ -46,12 +46,12 @@ def words(batch: list[Json]) -> str:
 
 @asynccontextmanager
 async def listening(serve: Serve, port: int = 0) -> AsyncIterator[int]:
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def idempotency_key(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await serve(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(once, "127.0.0.1", port)
+    server = await asyncio.start_server(idempotency_key, "127.0.0.1", port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -115,7 +115,7 @@ async def test_pieces_are_told_as_they_come() -> None:
                 await asyncio.sleep(0.01)
         writer.write(b"0\r\n\r\n")
 
-    client = Client()
+    client = HttpClient()
     try:
         async with asyncio.timeout(10), listening(talk) as port:
             async for batch in HttpCaller(client=client, clock=system()).stream(turn(agent(port))):

@@ -26,7 +26,7 @@ def made(protocol: str = "cloudevents", **more: Any) -> Callee:
     return callee(parse({"metadata": {"name": "cart", "namespace": "shop"}, "spec": spec}), target=None)
 
 
-def headers_of(call: requests.Call) -> dict[str, str]:
+def headers_of(call: requests.ContainerRequest) -> dict[str, str]:
     fixed = [line.partition(": ") for line in call.fixed.splitlines()]
     return {**{name: value for name, _, value in fixed}, **dict(call.headers)}
 

@@ -208,7 +208,7 @@ def test_a_stream_is_folded_into_the_task(clock: Clock) -> None:
 
 
 def test_what_comes_after_the_end_is_the_folds_to_refuse_and_blank_events_say_nothing() -> None:
-    decoder = sse_decoder.Decoder(limit=100)
+    decoder = sse_decoder.SseDecoder(limit=100)
     assert [*decoder.feed(b"\n\ndata\n\ndata:x"), *decoder.end()] == ["", "x"]
 
 
@@ -219,14 +219,14 @@ def test_a_stream_says_the_same_in_whatever_pieces_it_comes(sizes: list[int]) ->
     for size in sizes:
         pieces.append(rest[:size])
         rest = rest[size:]
-    decoder = sse_decoder.Decoder(limit=1000)
+    decoder = sse_decoder.SseDecoder(limit=1000)
     said = [data for piece in (*pieces, rest) for data in decoder.feed(piece)]
     assert [*said, *decoder.end()] == ["Grüße\nzwei", "{}", "drei", "rest"]
 
 
 @pytest.mark.parametrize("endless", [b"data: " + b"x" * 30, b"data: x\n" * 30], ids=["line", "event"])
 def test_an_event_without_end_is_refused(endless: bytes) -> None:
-    decoder = sse_decoder.Decoder(limit=100)
+    decoder = sse_decoder.SseDecoder(limit=100)
     with pytest.raises(ValueError, match="longer than 100"):
         for _ in range(10):
             list(decoder.feed(endless))

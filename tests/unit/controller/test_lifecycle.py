@@ -12,7 +12,7 @@ from tests.parts.polling import eventually
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.controller import lifecycle
-from lambdaagent.controller.lifecycle import Herald, event_of
+from lambdaagent.controller.lifecycle import AgentLifecyclePublisher, event_of
 from lambdaagent.events import http
 from lambdaagent.status.lifecycle import Happening
 
@@ -51,8 +51,10 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.cleanup()
 
 
-def herald(url: str, outcomes: list[str]) -> Herald:
-    return Herald(url, outcomes.append, timeout=5, backoff=Backoff(first=0.01, cap=0.01), now=lambda: NOW)
+def publisher(url: str, outcomes: list[str]) -> AgentLifecyclePublisher:
+    return AgentLifecyclePublisher(
+        url, outcomes.append, timeout=5, backoff=Backoff(first=0.01, cap=0.01), now=lambda: NOW
+    )
 
 
 def test_an_event_says_all_and_is_the_same_when_it_is_told_again() -> None:
@@ -75,7 +77,7 @@ def test_an_event_says_all_and_is_the_same_when_it_is_told_again() -> None:
 
 async def test_events_are_told_in_order_to_their_namespace(receiver: Receiver) -> None:
     outcomes: list[str] = []
-    told = herald(receiver.url, outcomes)
+    told = publisher(receiver.url, outcomes)
     async with told.run():
         for happening in (Happening.CREATED, Happening.READY, Happening.DELETED):
             told.tell(OBJ, happening, STATUS)
@@ -96,7 +98,7 @@ async def test_events_are_told_in_order_to_their_namespace(receiver: Receiver) -
 async def test_answers(receiver: Receiver, answers: list[int], attempts: int, outcome: str) -> None:
     receiver.answers = iter(answers)
     outcomes: list[str] = []
-    told = herald(receiver.url, outcomes)
+    told = publisher(receiver.url, outcomes)
     async with told.run():
         told.tell(OBJ, Happening.CREATED, STATUS)
         await eventually(lambda: outcomes)
@@ -105,7 +107,7 @@ async def test_answers(receiver: Receiver, answers: list[int], attempts: int, ou
 
 async def test_a_gateway_that_is_not_there_loses_events_and_nothing_else() -> None:
     outcomes: list[str] = []
-    told = herald("http://127.0.0.1:1", outcomes)
+    told = publisher("http://127.0.0.1:1", outcomes)
     async with told.run():
         told.tell(OBJ, Happening.CREATED, STATUS)
         await eventually(lambda: outcomes == ["lost"])
@@ -115,7 +117,7 @@ async def test_a_gateway_that_hangs_holds_nobody_up(receiver: Receiver, monkeypa
     monkeypatch.setattr(lifecycle, "_LAST_SECONDS", 0.1)
     receiver.open.clear()
     outcomes: list[str] = []
-    told = herald(receiver.url, outcomes)
+    told = publisher(receiver.url, outcomes)
     async with told.run():
         for _ in range(1010):
             told.tell(OBJ, Happening.CREATED, STATUS)

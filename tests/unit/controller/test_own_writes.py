@@ -35,11 +35,11 @@ class Told(Watcher):
     """A watch that tells what stands in the queue."""
 
     async def changes(self) -> Any:
-        from lambdaagent.kube.watch import Change, ChangeType
+        from lambdaagent.kube.watch import ChangeType, WatchEvent
 
         while True:
             event = await self.client.news.get()  # type: ignore[attr-defined]
-            yield Change(ChangeType(event["type"]), event["object"])
+            yield WatchEvent(ChangeType(event["type"]), event["object"])
 
 
 class World:

@@ -6,7 +6,7 @@ import pytest
 
 from lambdaagent.dev.gate import Gate, PatientClient
 from lambdaagent.httpclient.errors import ConnectError, UpstreamTimeoutError
-from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target
 
 TARGET = Target.parse("http://127.0.0.1:1")
@@ -64,7 +64,7 @@ async def test_what_a_call_waited_is_taken_from_its_time() -> None:
     target = Target.parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     times = iter([100.0, 159.8])
     gate = Gate()
-    client = PatientClient(limits=Limits(), gates={target: gate}, monotonic=lambda: next(times))
+    client = PatientClient(limits=PoolLimits(), gates={target: gate}, monotonic=lambda: next(times))
     asyncio.get_running_loop().call_soon(gate.opened)
     with pytest.raises(UpstreamTimeoutError, match=r"0\.\d+ s"):
         await client.request(target, first_byte=60.0, total=60.0)
@@ -73,7 +73,7 @@ async def test_what_a_call_waited_is_taken_from_its_time() -> None:
 
 
 async def test_another_target_is_called_without_a_gate() -> None:
-    client = PatientClient(limits=Limits(), gates={}, monotonic=lambda: pytest.fail("nothing was waited for"))
+    client = PatientClient(limits=PoolLimits(), gates={}, monotonic=lambda: pytest.fail("nothing was waited for"))
     with pytest.raises(ConnectError):
         await client.request(TARGET, first_byte=5.0, total=5.0)
     await client.close()

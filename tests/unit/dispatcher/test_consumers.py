@@ -12,8 +12,8 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, Deaths, Delivery, Handler, Loss, Outcome
-from lambdaagent.dispatcher.consumers import Served, Serving
+from lambdaagent.broker.protocol import ACK, BrokerDelivery, Deaths, DeliveryOutcome, Handler, Loss
+from lambdaagent.dispatcher.consumers import ConsumerManager, Served
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
@@ -54,7 +54,7 @@ class World:
         self.said: dict[str, Readiness | None] = {}
         self.got: list[tuple[str, str]] = []
         self.ticks: asyncio.Queue[None] = asyncio.Queue()
-        self.serving = Serving(
+        self.serving = ConsumerManager(
             self.broker,
             Installation(),
             lambda namespace: namespace == "shop",
@@ -69,7 +69,7 @@ class World:
         await self.ticks.get()
 
     def handler(self, agent: LambdaAgent, served: Served) -> Handler:
-        async def handle(delivery: Delivery) -> Outcome:
+        async def handle(delivery: BrokerDelivery) -> DeliveryOutcome:
             self.got.append((agent.name, delivery.event.id))
             return ACK
 

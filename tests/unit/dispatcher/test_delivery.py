@@ -13,15 +13,15 @@ from aiohttp.test_utils import TestServer
 from lambdaagent import clock as clocks
 from lambdaagent.api.a2a import Invoke, Skill
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.protocol import Delivery, Verdict
+from lambdaagent.broker.protocol import BrokerDelivery, Settlement
 from lambdaagent.children.calling import Calls
 from lambdaagent.dispatcher.circuit import Circuit
 from lambdaagent.dispatcher.deduplication import Seen
-from lambdaagent.dispatcher.delivery import Deliverer, Route
+from lambdaagent.dispatcher.delivery import AgentRoute, Deliverer
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.retry import Policy
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.store.memory import MemoryStore
 
@@ -51,8 +51,8 @@ async def agent() -> AsyncIterator[tuple[Agent, str]]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    made = Client()
+async def client() -> AsyncIterator[HttpClient]:
+    made = HttpClient()
     yield made
     await made.close()
 
@@ -66,7 +66,7 @@ class Observed(Counter[str]):
 
 
 @pytest.fixture
-def make(agent: tuple[Agent, str], client: Client) -> Make:
+def make(agent: tuple[Agent, str], client: HttpClient) -> Make:
     store = MemoryStore()
 
     def build(**options: Any) -> tuple[Deliverer, list[Event], Counter[str]]:
@@ -83,7 +83,7 @@ def make(agent: tuple[Agent, str], client: Client) -> Make:
             "policy": Policy(retry=2, delay=1.0),
             "reply": reply,
             "sleep": sleep,
-            "route": lambda _: Route(Target.parse(agent[1])),
+            "route": lambda _: AgentRoute(Target.parse(agent[1])),
             "calls": Calls("a", {}),
             "jitter": lambda: 1.0,
             "circuit": Circuit(sleep=sleep),
@@ -99,14 +99,14 @@ def make(agent: tuple[Agent, str], client: Client) -> Make:
     return build
 
 
-def delivery(attempt: int = 1, **options: Any) -> Delivery:
-    return Delivery(EVENT, "queue", attempt, **options)
+def delivery(attempt: int = 1, **options: Any) -> BrokerDelivery:
+    return BrokerDelivery(EVENT, "queue", attempt, **options)
 
 
 async def test_success_is_acknowledged_after_it_was_recorded(agent: tuple[Agent, str], make: Make) -> None:
     deliverer, _, _ = make()
     outcome = await deliverer.handle(delivery())
-    assert (outcome.verdict, agent[0].calls) == (Verdict.ACK, 1)
+    assert (outcome.verdict, agent[0].calls) == (Settlement.ACK, 1)
     store = deliverer.seen.store
     assert await store.deliveries("n", "a", since=0, limit=9) == []
     assert outcome.settle is not None
@@ -119,24 +119,24 @@ async def test_a_call_that_the_gateway_could_not_make_is_no_attempt_of_the_agent
     agent: tuple[Agent, str], make: Make, attempt: int
 ) -> None:
     agent[0].answers = [web.Response(status=503, headers={"LambdaAgent-Attempted": "no"})]
-    deliverer, _, observed = make(route=lambda _: Route(Target.parse(agent[1]), gateway=True))
-    assert (await deliverer.handle(delivery(attempt))).verdict is Verdict.REQUEUE
+    deliverer, _, observed = make(route=lambda _: AgentRoute(Target.parse(agent[1]), gateway=True))
+    assert (await deliverer.handle(delivery(attempt))).verdict is Settlement.REQUEUE
     assert observed == {"not-attempted": 1}
 
 
 async def test_a_gateway_that_cannot_be_reached_is_no_attempt_of_the_agent(make: Make) -> None:
     nobody = Target.parse("http://127.0.0.1:9")
-    deliverer, _, observed = make(route=lambda _: Route(nobody, gateway=True))
-    assert (await deliverer.handle(delivery(3))).verdict is Verdict.REQUEUE
+    deliverer, _, observed = make(route=lambda _: AgentRoute(nobody, gateway=True))
+    assert (await deliverer.handle(delivery(3))).verdict is Settlement.REQUEUE
     assert observed == {"not-attempted": 1}
-    deliverer, _, observed = make(route=lambda _: Route(nobody))
-    assert (await deliverer.handle(delivery(3))).verdict is Verdict.DEAD_LETTER
+    deliverer, _, observed = make(route=lambda _: AgentRoute(nobody))
+    assert (await deliverer.handle(delivery(3))).verdict is Settlement.DEAD_LETTER
 
 
 async def test_an_agent_cannot_say_that_it_was_not_called(agent: tuple[Agent, str], make: Make) -> None:
     agent[0].answers = [web.Response(status=503, headers={"LambdaAgent-Attempted": "no"})]
     deliverer, _, observed = make()
-    assert (await deliverer.handle(delivery())).verdict is Verdict.RETRY
+    assert (await deliverer.handle(delivery())).verdict is Settlement.RETRY
     assert observed == {"retried": 1}
 
 
@@ -144,8 +144,8 @@ async def test_what_a_gateway_says_of_the_agent_s_own_failure_is_an_attempt(
     agent: tuple[Agent, str], make: Make
 ) -> None:
     agent[0].answers = [web.Response(status=503)]
-    deliverer, _, _ = make(route=lambda _: Route(Target.parse(agent[1]), gateway=True))
-    assert (await deliverer.handle(delivery())).verdict is Verdict.RETRY
+    deliverer, _, _ = make(route=lambda _: AgentRoute(Target.parse(agent[1]), gateway=True))
+    assert (await deliverer.handle(delivery())).verdict is Settlement.RETRY
 
 
 @pytest.mark.parametrize("status", [404, 408, 409, 425, 429, 500, 503])
@@ -156,9 +156,9 @@ async def test_what_may_pass_is_tried_again_with_growing_waits(
     deliverer, _, _ = make()
     outcomes = [await deliverer.handle(delivery(attempt)) for attempt in (1, 2, 3)]
     assert [(each.verdict, each.after) for each in outcomes] == [
-        (Verdict.RETRY, 2.0),
-        (Verdict.RETRY, 4.0),
-        (Verdict.ACK, 0.0),
+        (Settlement.RETRY, 2.0),
+        (Settlement.RETRY, 4.0),
+        (Settlement.ACK, 0.0),
     ]
     assert agent[0].attempts == ["1", "2", "3"]
 
@@ -168,7 +168,7 @@ async def test_a_refusal_is_a_dead_letter_at_once(agent: tuple[Agent, str], make
     agent[0].answers = [web.Response(status=status)]
     deliverer, _, _ = make()
     outcome = await deliverer.handle(delivery())
-    assert outcome.verdict is Verdict.DEAD_LETTER
+    assert outcome.verdict is Settlement.DEAD_LETTER
     assert outcome.cause is not None
     assert (outcome.cause.agent, outcome.cause.code, outcome.cause.attempts) == ("n/a", status, 1)
 
@@ -177,7 +177,7 @@ async def test_patience_ends_with_the_cause_and_the_attempts(agent: tuple[Agent,
     agent[0].answers = [web.Response(status=503)]
     deliverer, _, _ = make()
     outcome = await deliverer.handle(delivery(3))
-    assert outcome.verdict is Verdict.DEAD_LETTER
+    assert outcome.verdict is Settlement.DEAD_LETTER
     assert outcome.cause is not None
     assert (outcome.cause.attempts, outcome.cause.reason) == (3, "the agent answered 503")
 
@@ -185,7 +185,7 @@ async def test_patience_ends_with_the_cause_and_the_attempts(agent: tuple[Agent,
 async def test_an_agent_without_dead_letters_drops_what_it_refuses(agent: tuple[Agent, str], make: Make) -> None:
     agent[0].answers = [web.Response(status=422)]
     deliverer, _, observed = make(keep_dead=False)
-    assert (await deliverer.handle(delivery())).verdict is Verdict.ACK
+    assert (await deliverer.handle(delivery())).verdict is Settlement.ACK
     assert observed["dropped"] == 1
 
 
@@ -201,7 +201,7 @@ async def test_what_was_delivered_before_is_not_delivered_again(agent: tuple[Age
     assert outcome.settle is not None
     await outcome.settle()
     second, _, observed = make()  # another process, over the same store
-    assert (await second.handle(delivery(session=1, redelivered=True))).verdict is Verdict.ACK
+    assert (await second.handle(delivery(session=1, redelivered=True))).verdict is Settlement.ACK
     assert (agent[0].calls, observed["duplicate"]) == (1, 1)
     await second.handle(delivery(session=1, redriven=True))
     assert agent[0].calls == 2
@@ -210,7 +210,7 @@ async def test_what_was_delivered_before_is_not_delivered_again(agent: tuple[Age
 async def test_of_two_copies_at_once_the_second_waits_and_is_a_duplicate(agent: tuple[Agent, str], make: Make) -> None:
     deliverer, _, observed = make()
     outcomes = await asyncio.gather(deliverer.handle(delivery()), deliverer.handle(delivery()))
-    assert [each.verdict for each in outcomes] == [Verdict.ACK, Verdict.ACK]
+    assert [each.verdict for each in outcomes] == [Settlement.ACK, Settlement.ACK]
     assert (agent[0].calls, observed["duplicate"]) == (1, 1)
 
 
@@ -219,13 +219,13 @@ async def test_a_dead_letter_that_could_not_be_buried_is_delivered_again(agent: 
     agent[0].answers = [web.Response(status=422), web.Response(status=422)]
     deliverer, _, _ = make()
     for _ in range(2):
-        assert (await deliverer.handle(delivery(redelivered=True))).verdict is Verdict.DEAD_LETTER
+        assert (await deliverer.handle(delivery(redelivered=True))).verdict is Settlement.DEAD_LETTER
     assert agent[0].calls == 2
 
 
 async def test_an_event_that_nobody_asked_for_is_dropped_untried(agent: tuple[Agent, str], make: Make) -> None:
     deliverer, _, observed = make(wants=lambda event: event.type == "other")
-    assert (await deliverer.handle(delivery())).verdict is Verdict.ACK
+    assert (await deliverer.handle(delivery())).verdict is Settlement.ACK
     assert (agent[0].calls, observed["not-wanted"]) == (0, 1)
 
 
@@ -239,10 +239,10 @@ async def test_a_broken_agent_is_called_one_at_a_time_with_pauses(agent: tuple[A
     deliverer, _, _ = make(circuit=circuit)
     agent[0].answers = [web.Response(status=500) for _ in range(4)]
     for number in range(4):
-        await deliverer.handle(Delivery(replace(EVENT, id="1", source=f"/{number}"), "queue"))
+        await deliverer.handle(BrokerDelivery(replace(EVENT, id="1", source=f"/{number}"), "queue"))
     assert circuit.open
     assert len(pauses) == 2
-    await deliverer.handle(Delivery(replace(EVENT, source="/good"), "queue"))
+    await deliverer.handle(BrokerDelivery(replace(EVENT, source="/good"), "queue"))
     assert not circuit.open
 
 
@@ -263,7 +263,7 @@ async def test_a_reply_gets_the_task_of_what_it_replies_to(agent: tuple[Agent, s
     deliverer, replies, _ = make()
     for number in range(2):
         asked = replace(EVENT, source=f"/{number}", extensions={"a2ataskid": "t1", "a2acontextid": "c1"})
-        await deliverer.handle(Delivery(asked, "queue"))
+        await deliverer.handle(BrokerDelivery(asked, "queue"))
     assert [event.extensions["a2ataskid"] for event in replies] == ["t1", "own"]
     assert replies[0].extensions["a2acontextid"] == "c1"
 
@@ -288,7 +288,7 @@ async def test_a_reply_that_cannot_be_published_is_tried_without_asking_the_agen
 async def test_a_broken_reply_does_not_lose_the_delivery(agent: tuple[Agent, str], make: Make) -> None:
     agent[0].answers = [web.Response(status=200, headers={"ce-specversion": "1.0", "ce-id": "r1"})]
     deliverer, replies, observed = make()
-    assert (await deliverer.handle(delivery())).verdict is Verdict.ACK
+    assert (await deliverer.handle(delivery())).verdict is Settlement.ACK
     assert (replies, observed["bad-reply"]) == ([], 1)
 
 
@@ -297,7 +297,7 @@ async def test_a_task_hears_that_its_call_could_not_be_delivered(agent: tuple[Ag
     agent[0].answers = [web.Response(status=422)]
     deliverer, replies, _ = make(calls=Calls("a", {types.INVOKE_ASYNC: (skill,)}))
     call = replace(EVENT, type=types.INVOKE_ASYNC, extensions={"a2aagent": "a", "a2ataskid": "t1"})
-    assert (await deliverer.handle(Delivery(call, "queue"))).verdict is Verdict.DEAD_LETTER
+    assert (await deliverer.handle(BrokerDelivery(call, "queue"))).verdict is Settlement.DEAD_LETTER
     assert [(event.type, event.extensions["a2ataskid"]) for event in replies] == [(types.RESPONSE_ERROR, "t1")]
 
 
@@ -312,4 +312,4 @@ async def test_while_the_agent_is_down_deliveries_wait(agent: tuple[Agent, str],
     await asyncio.sleep(0.02)
     assert agent[0].calls == 0
     is_up.set()
-    assert (await task).verdict is Verdict.ACK
+    assert (await task).verdict is Settlement.ACK

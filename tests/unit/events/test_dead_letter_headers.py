@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.dead_letter_headers import NO_ANSWER, Cause
+from lambdaagent.events.dead_letter_headers import NO_ANSWER, DeathCause
 
 EVENT = amqp.write(Event(id="1", source="/shop", type="parcel.created", extensions={"n": 7}, data=b"{}"))
 JUNK = amqp.Message(b"\xff\x00", {"x-mine": [1, {"a": None}], "other": b"\xff"}, content_type=None)
-CAUSE = Cause("shop/cart", "answered 400: no such parcel", 1800000000.25, 400, "http://cart.shop.svc/", 1)
+CAUSE = DeathCause("shop/cart", "answered 400: no such parcel", 1800000000.25, 400, "http://cart.shop.svc/", 1)
 
 
 def test_an_event_carries_its_cause_for_us_and_for_readers_of_knatives_extensions() -> None:
@@ -84,7 +84,7 @@ def test_what_rabbitmq_itself_gave_up_names_the_queue_that_it_was_in() -> None:
 
 def test_letters_of_releases_before_say_what_they_can() -> None:
     old = replace(EVENT, headers={**EVENT.headers, "knativeerrordest": "http://cart/", "knativeerrorcode": "503"})
-    assert dead_letter_headers.cause_of(old) == Cause("", "not delivered", 0.0, 503, "http://cart/", 0)
+    assert dead_letter_headers.cause_of(old) == DeathCause("", "not delivered", 0.0, 503, "http://cart/", 0)
     assert dead_letter_headers.cause_of(replace(JUNK, headers={"x-lambdaagent-error": "no id"})).reason == "no id"
 
 

@@ -9,11 +9,11 @@ from lambdaagent.api.agent import parse
 from lambdaagent.broker.errors import NoQueueError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.events.publishers import Taking, judged
+from lambdaagent.gateway.events.publishers import SubscriptionIndex, judged
 
 
-def taking(**eventing: Any) -> Taking:
-    directory, found = Directory(), Taking()
+def taking(**eventing: Any) -> SubscriptionIndex:
+    directory, found = Directory(), SubscriptionIndex()
     spec = {"image": {"repository": "r"}, "eventing": eventing}
     agent = parse({"metadata": {"name": "a", "namespace": "shop"}, "spec": spec})
     directory.upsert(agent, url="http://127.0.0.1:1", ready=True, last_modified=datetime.now(UTC))

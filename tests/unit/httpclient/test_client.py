@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from tests.integration.gateway.upstream import Conversation, raw_server, read_request
 
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import (
     BadAnswerError,
     BadTargetError,
@@ -21,15 +21,15 @@ from lambdaagent.httpclient.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from lambdaagent.httpclient.pool import Limits
+from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Headers, Target
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    made = Client(limits=Limits(connections=2, header_bytes=2000, keep_idle=30))
+async def client() -> AsyncIterator[HttpClient]:
+    made = HttpClient(limits=PoolLimits(connections=2, header_bytes=2000, keep_idle=30))
     yield made
     await made.close()
 
@@ -48,7 +48,7 @@ def saying(*pieces: bytes, close: bool = False) -> Conversation:
 
 
 async def fetch(
-    client: Client, url: str, *, first_byte: float = 5, total: float = 5, **kwargs: object
+    client: HttpClient, url: str, *, first_byte: float = 5, total: float = 5, **kwargs: object
 ) -> tuple[int, bytes]:
     response = await client.request(Target.parse(url), first_byte=first_byte, total=total, **kwargs)  # type: ignore[arg-type]
     async with response:
@@ -70,7 +70,7 @@ async def fetch(
         pytest.param([b"HTTP/1.1 204 No Content\r\n\r\n"], False, b"", id="no content"),
     ],
 )
-async def test_an_answer_is_read_to_its_end(client: Client, answer: list[bytes], close: bool, body: bytes) -> None:
+async def test_an_answer_is_read_to_its_end(client: HttpClient, answer: list[bytes], close: bool, body: bytes) -> None:
     async with raw_server(saying(*answer, close=close)) as url:
         assert (await fetch(client, url, body=b"x"))[1] == body
         assert (await fetch(client, url, body=b"x"))[1] == body
@@ -110,14 +110,14 @@ async def test_an_answer_is_read_to_its_end(client: Client, answer: list[bytes],
     ],
 )
 async def test_nonsense_is_an_error_that_says_what_happened(
-    client: Client, answer: bytes, error: type[UpstreamError], says: str
+    client: HttpClient, answer: bytes, error: type[UpstreamError], says: str
 ) -> None:
     async with raw_server(saying(answer, close=True)) as url:
         with pytest.raises(error, match=says):
             await fetch(client, url)
 
 
-async def test_a_body_over_the_limit_is_refused(client: Client) -> None:
+async def test_a_body_over_the_limit_is_refused(client: HttpClient) -> None:
     async with raw_server(saying(OK)) as url:
         response = await client.request(Target.parse(url), first_byte=5, total=5)
         with pytest.raises(BadAnswerError, match="more than 1 bytes"):
@@ -125,7 +125,7 @@ async def test_a_body_over_the_limit_is_refused(client: Client) -> None:
                 await response.read(limit=1)
 
 
-async def test_connections_are_kept_and_reused(client: Client) -> None:
+async def test_connections_are_kept_and_reused(client: HttpClient) -> None:
     connections: set[asyncio.StreamWriter] = set()
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,7 +141,7 @@ async def test_connections_are_kept_and_reused(client: Client) -> None:
 
 
 @pytest.mark.parametrize("stray", [b"x", OK], ids=["bytes", "a second answer"])
-async def test_a_connection_that_says_more_than_its_answer_is_not_used_again(client: Client, stray: bytes) -> None:
+async def test_a_connection_that_says_more_than_its_answer_is_not_used_again(client: HttpClient, stray: bytes) -> None:
     async with raw_server(saying(OK, stray)) as url:
         for _ in range(3):
             assert (await fetch(client, url))[1] == b"ok"
@@ -162,7 +162,7 @@ class Gate:
             writer.write(OK)
 
 
-async def test_more_callers_than_connections_wait_and_then_hear_that_it_is_busy(client: Client) -> None:
+async def test_more_callers_than_connections_wait_and_then_hear_that_it_is_busy(client: HttpClient) -> None:
     gate = Gate()
     async with raw_server(gate) as url:
         held = [asyncio.create_task(fetch(client, url)) for _ in range(2)]
@@ -177,7 +177,7 @@ async def test_more_callers_than_connections_wait_and_then_hear_that_it_is_busy(
 
 
 async def test_the_queue_of_waiting_callers_is_bounded_and_a_caller_that_leaves_it_passes_its_turn_on() -> None:
-    client = Client(limits=Limits(connections=1, waiting=1))
+    client = HttpClient(limits=PoolLimits(connections=1, waiting=1))
     gate = Gate()
     async with raw_server(gate) as url:
         held = asyncio.create_task(fetch(client, url))
@@ -197,7 +197,7 @@ async def test_the_queue_of_waiting_callers_is_bounded_and_a_caller_that_leaves_
 
 
 async def test_closing_the_client_tells_those_who_use_it_and_those_who_wait() -> None:
-    client = Client(limits=Limits(connections=1))
+    client = HttpClient(limits=PoolLimits(connections=1))
     gate = Gate()
     async with raw_server(gate) as url:
         held = asyncio.create_task(fetch(client, url))
@@ -209,7 +209,7 @@ async def test_closing_the_client_tells_those_who_use_it_and_those_who_wait() ->
     assert [type(outcome) for outcome in outcomes] == [DroppedError, ConnectError]
 
 
-async def test_a_slow_answer_is_a_timeout_before_its_head_and_in_its_middle(client: Client) -> None:
+async def test_a_slow_answer_is_a_timeout_before_its_head_and_in_its_middle(client: HttpClient) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         await reader.read()
@@ -227,7 +227,7 @@ async def test_a_slow_answer_is_a_timeout_before_its_head_and_in_its_middle(clie
             await fetch(client, url, first_byte=5, total=0.05)
 
 
-async def test_cancelling_closes_the_connection(client: Client) -> None:
+async def test_cancelling_closes_the_connection(client: HttpClient) -> None:
     seen: asyncio.Queue[str] = asyncio.Queue()
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -244,7 +244,7 @@ async def test_cancelling_closes_the_connection(client: Client) -> None:
         assert await asyncio.wait_for(seen.get(), 20) == "closed"
 
 
-async def test_nobody_listening_and_an_unknown_host_are_connect_errors(client: Client) -> None:
+async def test_nobody_listening_and_an_unknown_host_are_connect_errors(client: HttpClient) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -300,7 +300,7 @@ def fickle() -> AsyncIterator[Callable[[Callable[[socket.socket], None]], Fickle
 
 
 async def test_a_request_that_met_a_connection_just_closed_as_idle_is_sent_again(
-    client: Client, fickle: Callable[..., Fickle]
+    client: HttpClient, fickle: Callable[..., Fickle]
 ) -> None:
     server = fickle(lambda kept: kept.close())
     assert (await fetch(client, server.url, body=b"one"))[1] == b"ok"
@@ -312,7 +312,7 @@ async def test_a_request_that_met_a_connection_just_closed_as_idle_is_sent_again
 
 
 async def test_a_request_that_the_container_may_have_read_is_never_sent_again(
-    client: Client, fickle: Callable[..., Fickle]
+    client: HttpClient, fickle: Callable[..., Fickle]
 ) -> None:
     def read_and_die(kept: socket.socket) -> None:
         kept.recv(65536)
@@ -326,7 +326,7 @@ async def test_a_request_that_the_container_may_have_read_is_never_sent_again(
     assert len(server.requests) == 1
 
 
-async def test_a_first_request_is_never_sent_again(client: Client) -> None:
+async def test_a_first_request_is_never_sent_again(client: HttpClient) -> None:
     count = 0
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -345,7 +345,7 @@ async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("length", [None, 4], ids=["chunked", "with a length"])
-async def test_a_streamed_body_arrives_whole(client: Client, length: int | None) -> None:
+async def test_a_streamed_body_arrives_whole(client: HttpClient, length: int | None) -> None:
     got: list[bytes] = []
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -358,7 +358,7 @@ async def test_a_streamed_body_arrives_whole(client: Client, length: int | None)
     assert got == [b"abcd"]
 
 
-async def test_a_source_that_fails_fails_the_request_with_its_own_error(client: Client) -> None:
+async def test_a_source_that_fails_fails_the_request_with_its_own_error(client: HttpClient) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"x"
         raise LookupError("the client went away")
@@ -368,7 +368,7 @@ async def test_a_source_that_fails_fails_the_request_with_its_own_error(client: 
             await fetch(client, url, body=broken())
 
 
-async def test_an_early_answer_ends_a_request_that_is_still_being_sent(client: Client) -> None:
+async def test_an_early_answer_ends_a_request_that_is_still_being_sent(client: HttpClient) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 65536
@@ -383,7 +383,7 @@ async def test_an_early_answer_ends_a_request_that_is_still_being_sent(client: C
         assert (await fetch(client, url, body=endless()))[0] == 413
 
 
-async def test_a_slow_reader_slows_the_container_and_not_this_process_memory(client: Client) -> None:
+async def test_a_slow_reader_slows_the_container_and_not_this_process_memory(client: HttpClient) -> None:
     sent = 0
 
     async def flooding(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -420,7 +420,9 @@ async def test_a_slow_reader_slows_the_container_and_not_this_process_memory(cli
         pytest.param([], "/a b", id="a space in the path"),
     ],
 )
-async def test_header_injection_is_refused_before_anything_is_sent(client: Client, headers: Headers, path: str) -> None:
+async def test_header_injection_is_refused_before_anything_is_sent(
+    client: HttpClient, headers: Headers, path: str
+) -> None:
     with pytest.raises(BadTargetError):
         await fetch(client, "http://127.0.0.1:1", headers=headers, path=path)
 
@@ -438,18 +440,18 @@ def test_a_target_knows_its_authority() -> None:
     assert str(Target.parse("http://[::1]:80")) == "http://[::1]"
 
 
-async def test_after_close_nothing_is_called_and_waiters_are_told(client: Client) -> None:
+async def test_after_close_nothing_is_called_and_waiters_are_told(client: HttpClient) -> None:
     await client.close()
     with pytest.raises(UpstreamError, match="stopping"):
         await fetch(client, "http://127.0.0.1:1")
 
 
-async def test_head_is_not_spoken(client: Client) -> None:
+async def test_head_is_not_spoken(client: HttpClient) -> None:
     with pytest.raises(ValueError, match="HEAD"):
         await fetch(client, "http://127.0.0.1:1", method="HEAD")
 
 
-async def test_idle_connections_are_closed_in_time(client: Client) -> None:
+async def test_idle_connections_are_closed_in_time(client: HttpClient) -> None:
     ended = asyncio.Event()
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -481,7 +483,7 @@ async def test_tls_is_verified_unless_told_otherwise(tmp_path: object) -> None:
     def trusting() -> ssl.SSLContext:
         return ssl.create_default_context(cafile=certificate)
 
-    strict, trusted = Client(), Client(tls=trusting)
+    strict, trusted = HttpClient(), HttpClient(tls=trusting)
     with pytest.raises(ConnectError, match=r"(?i)certificate"):
         await fetch(strict, url)
     assert await fetch(trusted, url) == (200, b"ok")
@@ -528,7 +530,7 @@ def _certificate() -> tuple[str, str]:
 @pytest.mark.parametrize("difference", [-1, 1, 50_000])
 @pytest.mark.parametrize("pieces", [1, 3])
 async def test_a_body_that_is_not_as_long_as_was_said_is_not_finished_and_ends_the_connection(
-    client: Client, length: int, difference: int, pieces: int
+    client: HttpClient, length: int, difference: int, pieces: int
 ) -> None:
     """The bytes beyond would be the container's next request, and its answer the next caller's."""
     actual = length + difference
@@ -554,7 +556,7 @@ async def test_a_body_that_is_not_as_long_as_was_said_is_not_finished_and_ends_t
 
 
 async def test_a_caller_that_comes_again_at_once_does_not_overtake_those_who_wait() -> None:
-    client, gate = Client(limits=Limits(connections=1)), Gate()
+    client, gate = HttpClient(limits=PoolLimits(connections=1)), Gate()
     order: list[str] = []
 
     async def calls(name: str, count: int, url: str) -> None:

@@ -38,7 +38,7 @@ ENCODERS: dict[str, tuple[str, Encode]] = {
 
 
 def decode(body: bytes, *labels: str, limit: int | None = 10_000_000, pieces: int = 1 << 20) -> bytes:
-    decoder = codings.Decoder(codings.listed(labels), limit=limit)
+    decoder = codings.ContentDecoder(codings.listed(labels), limit=limit)
     found = [piece for at in range(0, len(body), pieces) for piece in decoder.feed(body[at : at + pieces])]
     decoder.end()
     assert all(len(piece) <= 64 * 1024 for piece in found)

@@ -12,7 +12,7 @@ from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import Plan, plan
 from lambdaagent.settings import Installation
 from lambdaagent.status import decide
-from lambdaagent.status.conditions import ChildKey, Failure, World
+from lambdaagent.status.conditions import ApplyFailure, ChildKey, World
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 INSTALLATION = Installation()
@@ -155,7 +155,7 @@ def test_an_unchanged_condition_keeps_its_time_and_a_changed_one_gets_now() -> N
 @pytest.mark.parametrize(("permanent", "phase"), [(True, "Failed"), (False, "Failed")], ids=["permanent", "temporary"])
 def test_a_child_that_cannot_be_applied_is_named_with_its_cause(permanent: bool, phase: str) -> None:
     agent, made = make({})
-    failures = {KSVC: Failure("Invalid", "quota exceeded", permanent)}
+    failures = {KSVC: ApplyFailure("Invalid", "quota exceeded", permanent)}
     status = said(made, agent, {}, failures=failures)
     assert condition(status, "ServingReady")["message"] == "Service a: quota exceeded"
     assert status["phase"] == phase

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.store.records import UPDATE, Store, following, record
 
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.store.errors import ConflictError, StoreError, UnfitError
+from lambdaagent.store.errors import StoreError, TaskConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord
 
 
@@ -19,7 +19,7 @@ async def test_a_created_task_is_found_as_it_was(store: Store) -> None:
 
 async def test_an_id_is_taken_once(store: Store) -> None:
     await store.create(record())
-    with pytest.raises(ConflictError):
+    with pytest.raises(TaskConflictError):
         await store.create(record(owner="other"))
     assert await store.get("t") == record()
 
@@ -48,14 +48,14 @@ async def test_an_event_changes_a_task_once_whoever_sends_it_again(store: Store)
 @pytest.mark.parametrize("version", [0, 2])
 async def test_a_change_to_another_version_is_a_conflict_and_writes_nothing(store: Store, version: int) -> None:
     await store.create(record())
-    with pytest.raises(ConflictError, match="version 0"):
+    with pytest.raises(TaskConflictError, match="version 0"):
         await store.append(record(version=version, owner="other"), updates=[UPDATE])
     assert await store.get("t") == record()
     assert await store.changes("t") == []
 
 
 async def test_a_change_to_no_task_is_a_conflict(store: Store) -> None:
-    with pytest.raises(ConflictError, match="no task"):
+    with pytest.raises(TaskConflictError, match="no task"):
         await store.append(record(version=1), updates=[UPDATE])
 
 
@@ -64,7 +64,7 @@ async def test_of_many_writers_of_one_version_one_wins(store: Store) -> None:
     attempts = [store.append(following(record(), updated=float(n)), updates=[{"n": n}]) for n in range(20)]
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     assert outcomes.count(True) == 1
-    assert sum(isinstance(outcome, ConflictError) for outcome in outcomes) == 19
+    assert sum(isinstance(outcome, TaskConflictError) for outcome in outcomes) == 19
     won = await store.get("t")
     assert won is not None
     assert [list(change.updates) for change in await store.changes("t")] == [[{"n": int(won.updated)}]]
@@ -104,11 +104,11 @@ async def test_every_version_has_its_entry_in_the_log(store: Store) -> None:
 
 
 async def test_a_request_makes_one_task_however_often_it_comes(store: Store) -> None:
-    assert await store.create(record("a"), once="key") is None
-    assert await store.create(record("b"), once="key") == "a"
-    assert await store.create(record("c"), once="another") is None
-    assert await store.create(record("d"), once=None) is None
-    assert await store.create(record("e"), once=None) is None
+    assert await store.create(record("a"), idempotency_key="key") is None
+    assert await store.create(record("b"), idempotency_key="key") == "a"
+    assert await store.create(record("c"), idempotency_key="another") is None
+    assert await store.create(record("d"), idempotency_key=None) is None
+    assert await store.create(record("e"), idempotency_key=None) is None
     assert await store.get("b") is None
 
 
@@ -121,28 +121,28 @@ async def test_a_request_makes_one_task_however_often_it_comes(store: Store) -> 
     ],
 )
 async def test_the_same_word_of_somebody_else_is_another_request(store: Store, whose: dict[str, str]) -> None:
-    await store.create(record("a"), once="key")
-    assert await store.create(record("b", **whose), once="key") is None
+    await store.create(record("a"), idempotency_key="key")
+    assert await store.create(record("b", **whose), idempotency_key="key") is None
 
 
 async def test_of_the_same_request_many_times_at_once_one_makes_the_task(store: Store) -> None:
-    answers = await asyncio.gather(*(store.create(record(f"t{n}"), once="key") for n in range(20)))
+    answers = await asyncio.gather(*(store.create(record(f"t{n}"), idempotency_key="key") for n in range(20)))
     made = [n for n, answer in enumerate(answers) if answer is None]
     assert len(made) == 1
     assert {answer for answer in answers if answer is not None} == {f"t{made[0]}"}
 
 
 async def test_a_request_is_remembered_as_long_as_its_task(store: Store) -> None:
-    await store.create(record("a", state=TaskState.COMPLETED), once="key")
+    await store.create(record("a", state=TaskState.COMPLETED), idempotency_key="key")
     assert await store.prune(before=5.0) == 1
-    assert await store.create(record("b"), once="key") is None
+    assert await store.create(record("b"), idempotency_key="key") is None
 
 
 async def test_an_id_that_is_taken_does_not_disturb_the_others_that_come_with_it(store: Store) -> None:
     await store.create(record("t3"))
     tasks = [store.create(record(f"t{n}", owner="ann")) for n in range(6)]
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [isinstance(outcome, ConflictError) for outcome in outcomes] == [n == 3 for n in range(6)]
+    assert [isinstance(outcome, TaskConflictError) for outcome in outcomes] == [n == 3 for n in range(6)]
     assert await store.get("t5") == record("t5", owner="ann")
 
 
@@ -154,7 +154,7 @@ async def test_a_conflict_does_not_disturb_the_changes_that_come_with_it(store: 
         *changes, store.append(record("none", version=1), updates=[]), return_exceptions=True
     )
     assert [outcome if outcome is True else type(outcome) for outcome in outcomes] == [
-        True, ConflictError, True, ConflictError,
+        True, TaskConflictError, True, TaskConflictError,
     ]  # fmt: skip
 
 

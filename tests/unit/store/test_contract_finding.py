@@ -5,12 +5,12 @@ from tests.unit.store.records import Store, following, record
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.records import Listing, Page
+from lambdaagent.store.records import Page, TaskQuery
 
 
-def listing(**more: object) -> Listing:
+def listing(**more: object) -> TaskQuery:
     fields: dict[str, object] = {"namespace": "shop", "agent": "cart", "owner": "anonymous"}
-    return Listing(**{**fields, **more})  # type: ignore[arg-type]
+    return TaskQuery(**{**fields, **more})  # type: ignore[arg-type]
 
 
 def ids(page: Page) -> list[str]:

@@ -70,10 +70,10 @@ async def test_a_key_that_changed_the_task_is_known(store: Store) -> None:
 
 
 async def test_a_task_and_its_push_configuration_are_written_together_or_not_at_all(store: Store) -> None:
-    assert await store.create(record(), once="k", push=push()) is None
+    assert await store.create(record(), idempotency_key="k", push=push()) is None
     assert [each.id for each in await store.pushes("t")] == ["p"]
     again = push("other", task_id="second")
-    assert await store.create(record("second"), once="k", push=again) == "t"
+    assert await store.create(record("second"), idempotency_key="k", push=again) == "t"
     assert await store.get("second") is None
     assert await store.pushes("second") == []
 
@@ -84,18 +84,18 @@ async def test_a_holder_is_dead_until_it_says_that_it_lives(store: Store) -> Non
     await store.create(record("c", holder="here"))
     await store.create(record("d"))
     await store.create(record("e", holder="idle", state=TaskState.INPUT_REQUIRED))
-    assert await store.dead() == ["gone", "here"]
+    assert await store.expired_replicas() == ["gone", "here"]
     await store.beat("here", seconds=60)
-    assert await store.dead() == ["gone"]
+    assert await store.expired_replicas() == ["gone"]
     await store.beat("here", seconds=60)
-    assert await store.dead() == ["gone"]
+    assert await store.expired_replicas() == ["gone"]
 
 
 async def test_whose_task_it_is_changes_with_the_task(store: Store) -> None:
     first = record(holder="one")
     await store.create(first)
     await store.append(following(first, holder="two"), updates=[])
-    assert await store.dead() == ["two"]
+    assert await store.expired_replicas() == ["two"]
     assert [each.id for each in await store.unsettled(holders=["two"])] == ["t"]
 
 

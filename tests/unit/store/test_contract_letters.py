@@ -9,33 +9,33 @@ from lambdaagent.store.records import Letters
 
 
 async def test_a_dead_letter_is_kept_once_per_agent_and_namespace(store: Store) -> None:
-    assert await store.bury(letter())
-    assert not await store.bury(letter(received=4.0))
-    assert await store.bury(letter(agent="cart"))
-    assert await store.bury(letter(namespace="bank"))
+    assert await store.add_dead_letter(letter())
+    assert not await store.add_dead_letter(letter(received=4.0))
+    assert await store.add_dead_letter(letter(agent="cart"))
+    assert await store.add_dead_letter(letter(namespace="bank"))
     assert await store.letters("shop") == [letter(agent="cart"), letter()]
     assert await store.letters("shop", limit=1) == [letter(agent="cart")]
 
 
 async def test_letters_that_are_no_events_are_all_kept(store: Store) -> None:
     for _ in range(2):
-        assert await store.bury(letter(attributes={"content-type": "x"}))
+        assert await store.add_dead_letter(letter(attributes={"content-type": "x"}))
     assert len(await store.letters("shop")) == 2
 
 
 async def test_of_one_letter_many_times_at_once_one_is_kept(store: Store) -> None:
-    assert sorted(await asyncio.gather(*(store.bury(letter()) for _ in range(10)))) == [False] * 9 + [True]
+    assert sorted(await asyncio.gather(*(store.add_dead_letter(letter()) for _ in range(10)))) == [False] * 9 + [True]
 
 
 async def test_a_letter_may_hold_anything(store: Store) -> None:
     strange = letter(reason="no\nreason", data=bytes(range(256)), attributes={"id": "i", "source": "s", "ok": True})
-    assert await store.bury(strange)
+    assert await store.add_dead_letter(strange)
     assert await store.letters("shop") == [strange]
 
 
 async def test_all_that_is_said_of_a_death_is_kept(store: Store) -> None:
     said = letter(code=503, destination="http://cart.shop.svc/", attempts=4)
-    await store.bury(said)
+    await store.add_dead_letter(said)
     [found] = await store.find_letters(Letters())
     assert found == said
     assert found.id
@@ -73,13 +73,15 @@ async def test_letters_are_found_by_what_they_are(store: Store, wanted: dict[str
         start=1,
     ):  # fmt: skip
         attributes = {"id": str(number), "source": "/s", "xtype": "b", "subject": '"type":"a.b"', "type": type_}
-        await store.bury(letter(namespace=namespace, agent=agent, received=float(number), attributes=attributes))
+        await store.add_dead_letter(
+            letter(namespace=namespace, agent=agent, received=float(number), attributes=attributes)
+        )
     assert "".join(await ids(store, **wanted)) == found
 
 
 async def test_pages_hold_every_letter_once_also_while_some_go(store: Store) -> None:
     for number in range(5):
-        await store.bury(letter(attributes={"id": str(number), "source": "/s"}))
+        await store.add_dead_letter(letter(attributes={"id": str(number), "source": "/s"}))
     first = await store.find_letters(Letters(limit=2))
     await store.drop_letters([first[-1].id])
     assert await ids(store, limit=2, after=first[-1].id) == ["2", "1"]
@@ -87,31 +89,33 @@ async def test_pages_hold_every_letter_once_also_while_some_go(store: Store) -> 
 
 
 async def test_a_letter_is_dropped_once_and_its_id_is_never_given_again(store: Store) -> None:
-    await store.bury(letter())
-    await store.bury(letter(agent="cart"))
+    await store.add_dead_letter(letter())
+    await store.add_dead_letter(letter(agent="cart"))
     newest, oldest = await store.find_letters(Letters())
     assert await store.drop_letters([newest.id, "none", "9" * 30, "-1"]) == 1
     assert await store.drop_letters([newest.id]) == 0
     assert await store.letter(newest.id) is None
     assert await store.letter("none") is None
     assert await store.find_letters(Letters()) == [oldest]
-    assert await store.bury(letter(agent="cart"))
+    assert await store.add_dead_letter(letter(agent="cart"))
     again = (await store.find_letters(Letters()))[0]
     assert again.id not in (newest.id, oldest.id)
 
 
 async def test_very_many_are_dropped_at_once(store: Store) -> None:
-    await asyncio.gather(*(store.bury(letter(attributes={"id": str(n), "source": "/s"})) for n in range(700)))
+    await asyncio.gather(
+        *(store.add_dead_letter(letter(attributes={"id": str(n), "source": "/s"})) for n in range(700))
+    )
     assert await store.drop_letters([each.id for each in await store.find_letters(Letters(limit=1000))]) == 700
 
 
 async def test_beside_a_freed_letter_one_of_the_same_key_is_buried(store: Store) -> None:
-    await store.bury(letter())
+    await store.add_dead_letter(letter())
     [first] = await store.find_letters(Letters())
     assert await store.free_letter(first.id)
     assert not await store.free_letter("none")
-    assert await store.bury(letter(received=4.0))
-    assert not await store.bury(letter(received=5.0))
+    assert await store.add_dead_letter(letter(received=4.0))
+    assert not await store.add_dead_letter(letter(received=5.0))
     assert [each.received for each in await store.find_letters(Letters())] == [4.0, 3.0]
     assert await store.drop_letters([first.id]) == 1
     assert await store.find_letters(Letters()) == [letter(received=4.0)]

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.store.records import UPDATE, Store, following, push, record
 
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.errors import TaskConflictError
 from lambdaagent.store.records import Push
 
 
@@ -33,7 +33,7 @@ async def test_pushes_are_listed_in_the_order_in_which_they_were_first_put(chang
 
 
 async def test_a_push_of_no_task_is_a_conflict(store: Store) -> None:
-    with pytest.raises(ConflictError, match="no task"):
+    with pytest.raises(TaskConflictError, match="no task"):
         await store.put_push(push())
 
 

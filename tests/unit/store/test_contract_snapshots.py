@@ -13,11 +13,11 @@ from tests.unit.store.records import Store, push
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold_all, status_update
-from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.errors import TaskConflictError
 from lambdaagent.store.factory import open_store
 from lambdaagent.store.growing import grown
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.store.records import Listing, TaskRecord
+from lambdaagent.store.records import TaskQuery, TaskRecord
 from lambdaagent.store.snapshots import SMALL, Snapshots
 
 SIZE = 4 * 1024
@@ -65,7 +65,7 @@ async def require(store: Store, expected: TaskRecord) -> None:
     """However it is read, it is this one."""
     assert await store.get(expected.id) == expected
     assert await store.get(expected.id, known=expected) == expected
-    page = await store.find(Listing("shop", "cart", "anonymous"))
+    page = await store.find(TaskQuery("shop", "cart", "anonymous"))
     assert [each for each in page.records if each.id == expected.id] == [expected]
     if not expected.state.settled:
         assert expected in await store.unsettled()
@@ -147,7 +147,7 @@ async def test_a_key_and_a_version_count_for_chunks_as_for_all(world: World) -> 
     again = grown(after, [chunk(1)], version=after.version + 1)
     assert not await world.store.append(again, updates=[chunk(1)], key=("/s", "1"))
     for version in (after.version, after.version + 2):
-        with pytest.raises(ConflictError, match=f"version {after.version}"):
+        with pytest.raises(TaskConflictError, match=f"version {after.version}"):
             await world.store.append(replace(again, version=version), updates=[chunk(2)])
     await require(world.store, after)
     assert await world.store.changed_by("t", ("/s", "1"))
@@ -185,7 +185,7 @@ async def test_lists_and_receivers_see_every_chunk(world: World) -> None:
         await world.store.create(before, push=push(task_id=f"t{n}"))
         before = await stream(world.store, before, chunks=25 + n, size=SIZE)
         await require(world.store, before)
-    found = await world.store.find(Listing("shop", "cart", "anonymous", limit=2))
+    found = await world.store.find(TaskQuery("shop", "cart", "anonymous", limit=2))
     assert [(each.id, each.version, len(each.task["artifacts"][0]["parts"])) for each in found.records] == [
         ("t2", 27, 27), ("t1", 26, 26),
     ]  # fmt: skip
@@ -203,7 +203,7 @@ async def test_a_page_of_long_streams_is_cut_by_all_that_is_read_for_it(world: W
     seen: list[tuple[str, int]] = []
     sizes, after = [], None
     while True:
-        page = await world.store.find(Listing("shop", "cart", "anonymous", after=after))
+        page = await world.store.find(TaskQuery("shop", "cart", "anonymous", after=after))
         seen += [(each.id, len(each.task["artifacts"][0]["parts"])) for each in page.records]
         sizes.append(len(page.records))
         if not page.more:

@@ -96,9 +96,10 @@ async def test_two_culprits_fail_and_nobody_else(store: Store) -> None:
 
 
 async def test_an_idempotency_key_too_long_for_an_index_fails_alone(store: Store) -> None:
-    once = "".join(chr(0x4E00 + n * 7 % 20000) for n in range(4000))
+    idempotency_key = "".join(chr(0x4E00 + n * 7 % 20000) for n in range(4000))
     outcomes = await asyncio.gather(
-        *(store.create(record(f"t{n}"), once=once if n == 5 else None) for n in range(12)), return_exceptions=True
+        *(store.create(record(f"t{n}"), idempotency_key=idempotency_key if n == 5 else None) for n in range(12)),
+        return_exceptions=True,
     )
     assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, StoreError)] in ([], [5])
     assert all([await store.get(f"t{n}") for n in range(12) if n != 5])

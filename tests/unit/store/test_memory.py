@@ -26,8 +26,8 @@ async def test_a_store_of_running_tasks_takes_no_more() -> None:
 
 async def test_old_letters_make_room() -> None:
     store = MemoryStore(max_letters=1)
-    await store.bury(letter())
-    await store.bury(letter(agent="cart"))
+    await store.add_dead_letter(letter())
+    await store.add_dead_letter(letter(agent="cart"))
     assert await store.letters("shop") == [letter(agent="cart")]
 
 

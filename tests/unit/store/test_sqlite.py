@@ -13,7 +13,7 @@ from tests.unit.store.records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.group_commit import GroupCommit
-from lambdaagent.store.records import Letters, Listing
+from lambdaagent.store.records import Letters, TaskQuery
 from lambdaagent.store.sqlite.dead_letters import SqliteLetters
 from lambdaagent.store.sqlite.store import SqliteStore
 
@@ -89,7 +89,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "tasks.db"
     store = await SqliteStore.open(path)
     await store.create(record())
-    await store.bury(letter())
+    await store.add_dead_letter(letter())
     await store.close()
     with pytest.raises(StoreError, match="closed"):
         await store.create(record("late"))
@@ -202,8 +202,8 @@ async def test_a_file_of_schema_1_is_migrated_with_all_that_is_in_it(tmp_path: P
     for _ in range(2):  # the second time there is nothing to migrate
         store = await SqliteStore.open(path)
         # Its holder of then has ended.
-        assert await store.dead() == ["schema 1"]
-        found = await store.find(Listing("shop", "cart", "ann"))
+        assert await store.expired_replicas() == ["schema 1"]
+        found = await store.find(TaskQuery("shop", "cart", "ann"))
         assert [(each.id, each.version, each.holder) for each in found.records] == [("b", 1, ""), ("a", 0, "schema 1")]
         assert [list(change.updates) for change in await store.changes("b")] == [[{"x": 1}]]
         await store.put_push(push(task_id="a"))
@@ -236,7 +236,7 @@ async def test_only_the_process_that_holds_the_file_lives(tmp_path: Path) -> Non
     await store.create(record("a", holder="earlier"))
     await store.beat("earlier", seconds=60)
     await store.beat("now", seconds=0.0)
-    assert await store.dead() == ["earlier"]
+    assert await store.expired_replicas() == ["earlier"]
     await store.close()
 
 
@@ -261,9 +261,9 @@ async def test_letters_of_schema_2_are_kept_with_their_numbers(tmp_path: Path) -
     connection.close()
     store = await SqliteStore.open(path)
     assert await store.letter("7") == letter()
-    assert not await store.bury(letter())
+    assert not await store.add_dead_letter(letter())
     await store.drop_letters(["7"])
-    await store.bury(letter())
+    await store.add_dead_letter(letter())
     assert int((await store.letters("shop"))[0].id) > 7
     await store.close()
 
@@ -271,7 +271,7 @@ async def test_letters_of_schema_2_are_kept_with_their_numbers(tmp_path: Path) -
 async def test_letters_are_read_and_dropped_beside_the_process_that_holds_the_file(tmp_path: Path) -> None:
     path = tmp_path / "tasks.db"
     store = await SqliteStore.open(path)
-    await store.bury(letter())
+    await store.add_dead_letter(letter())
     beside = SqliteLetters(path)
     [found] = await beside.find_letters(Letters())
     assert await beside.letter(found.id) == found == letter()

@@ -18,7 +18,7 @@ from lambdaagent.containers.call import Caller
 from lambdaagent.containers.callee import Callee, callee
 from lambdaagent.containers.turn import Turn
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.tasks.active_task import Limits, Outcome
+from lambdaagent.tasks.active_task import EngineLimits, EventOutcome
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.push_sender import Store
 
@@ -29,13 +29,13 @@ CLOCK = system()
 @dataclass
 class Observed:
     states: list[TaskState] = field(default_factory=list)
-    events: list[Outcome] = field(default_factory=list)
+    events: list[EventOutcome] = field(default_factory=list)
     crashes: int = 0
 
     def settled(self, state: TaskState) -> None:
         self.states.append(state)
 
-    def event(self, outcome: Outcome) -> None:
+    def event(self, outcome: EventOutcome) -> None:
         self.events.append(outcome)
 
     def crashed(self) -> None:
@@ -116,7 +116,7 @@ class Bench:
 def bench_of(
     store: Store,
     *,
-    limits: Limits | None = None,
+    limits: EngineLimits | None = None,
     clock: Clock = CLOCK,
     known: Callee | None = None,
     caller: Caller | None = None,

@@ -46,8 +46,10 @@ class Flaky:
         self.missed = missed
         self._inner.on_change((lambda _: None) if self._deaf else listener, missed=lambda: None)
 
-    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
-        known: str | None = await self._run("create", record, once=once, push=push)
+    async def create(
+        self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
+    ) -> str | None:
+        known: str | None = await self._run("create", record, idempotency_key=idempotency_key, push=push)
         return known
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Any], key: tuple[str, str] | None = None) -> bool:

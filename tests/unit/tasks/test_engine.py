@@ -28,14 +28,14 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.active_task import Limits, Outcome
+from lambdaagent.tasks.active_task import EngineLimits, EventOutcome
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
 from lambdaagent.tasks.push_sender import Store
-from lambdaagent.tasks.requests import Client
+from lambdaagent.tasks.requests import Requester
 
 
 async def test_a_message_returns_the_finished_task_and_get_returns_it_again(bench: Bench) -> None:
-    task = await bench.engine.send(agent(), sending("hi", contextId="mine"), client=Client(traceparent="tp"))
+    task = await bench.engine.send(agent(), sending("hi", contextId="mine"), client=Requester(traceparent="tp"))
     assert (task["status"]["state"], task["contextId"]) == ("TASK_STATE_COMPLETED", "mine")
     assert task["artifacts"][0]["parts"] == [{"text": "hi"}]
     assert await bench.engine.get(agent(), Get(task["id"])) == task
@@ -199,11 +199,11 @@ async def test_a_message_in_another_context_or_to_an_ended_or_busy_task_is_refus
 
 
 async def test_tasks_of_others_are_not_found(bench: Bench) -> None:
-    task = await bench.engine.send(agent(), sending(), client=Client(owner="ann"))
-    assert await bench.engine.get(agent(), Get(task["id"]), client=Client(owner="ann"))
+    task = await bench.engine.send(agent(), sending(), client=Requester(owner="ann"))
+    assert await bench.engine.get(agent(), Get(task["id"]), client=Requester(owner="ann"))
     for callee_, owner in ((agent(), "bob"), (agent("till"), "ann")):
         with pytest.raises(A2AError) as raised:
-            await bench.engine.get(callee_, Get(task["id"]), client=Client(owner=owner))
+            await bench.engine.get(callee_, Get(task["id"]), client=Requester(owner=owner))
         assert problem(raised) is Problem.TASK_NOT_FOUND
 
 
@@ -216,35 +216,42 @@ async def test_an_accepted_task_goes_on_until_an_event_ends_it(bench: Bench) -> 
     task_id = bench.container.turns[0].task_id
     assert (
         await bench.engine.advance(bench.event(task_id, "p", type="progress"), namespace="shop", agent="cart")
-        is Outcome.ADVANCED
+        is EventOutcome.ADVANCED
     )
     assert (
         await bench.engine.advance(bench.event(task_id, "p", type="progress"), namespace="shop", agent="cart")
-        is Outcome.DUPLICATE
+        is EventOutcome.DUPLICATE
     )
     assert not waiting.done()
-    assert await bench.engine.advance(bench.event(task_id, "e"), namespace="shop", agent="cart") is Outcome.ADVANCED
+    assert (
+        await bench.engine.advance(bench.event(task_id, "e"), namespace="shop", agent="cart") is EventOutcome.ADVANCED
+    )
     task = await waiting
     assert (task["status"]["state"], len(task["artifacts"])) == ("TASK_STATE_COMPLETED", 2)
-    assert await bench.engine.advance(bench.event(task_id, "x"), namespace="shop", agent="cart") is Outcome.ENDED
-    assert bench.observed.events == [Outcome.ADVANCED, Outcome.DUPLICATE, Outcome.ADVANCED, Outcome.ENDED]
+    assert await bench.engine.advance(bench.event(task_id, "x"), namespace="shop", agent="cart") is EventOutcome.ENDED
+    assert bench.observed.events == [
+        EventOutcome.ADVANCED,
+        EventOutcome.DUPLICATE,
+        EventOutcome.ADVANCED,
+        EventOutcome.ENDED,
+    ]
 
 
 async def test_only_the_tasks_agent_and_those_it_forwards_to_may_advance_it(bench: Bench) -> None:
     bench.container.answer = accepted
     task = await bench.engine.send(agent(), sending(immediately=True, skill="slow"))
     event = bench.event(task["id"], type="my.reply")
-    assert await bench.engine.advance(event, namespace="shop", agent="thief") is Outcome.FOREIGN
-    assert await bench.engine.advance(event, namespace="bank", agent="cart") is Outcome.FOREIGN
+    assert await bench.engine.advance(event, namespace="shop", agent="thief") is EventOutcome.FOREIGN
+    assert await bench.engine.advance(event, namespace="bank", agent="cart") is EventOutcome.FOREIGN
     assert not (await bench.state(task["id"])).terminal
-    assert await bench.engine.advance(event, namespace="shop", agent="till") is Outcome.ADVANCED
+    assert await bench.engine.advance(event, namespace="shop", agent="till") is EventOutcome.ADVANCED
     assert await bench.state(task["id"]) is TaskState.COMPLETED
 
 
 async def test_events_of_no_task_and_of_unknown_tasks_change_nothing(bench: Bench) -> None:
-    assert await bench.engine.advance(bench.event("nobody"), namespace="shop", agent="cart") is Outcome.UNKNOWN
+    assert await bench.engine.advance(bench.event("nobody"), namespace="shop", agent="cart") is EventOutcome.UNKNOWN
     assert await bench.engine.advance(Event(id="1", source="/s", type="t"), namespace="shop", agent="cart") is None
-    assert bench.observed.events == [Outcome.UNKNOWN]
+    assert bench.observed.events == [EventOutcome.UNKNOWN]
 
 
 async def test_an_event_beats_the_answer_that_comes_after_it(bench: Bench) -> None:
@@ -276,7 +283,7 @@ async def test_a_crash_of_the_call_fails_its_task_without_a_word_of_the_inside(b
 
 
 async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> None:
-    bench = bench_of(MemoryStore(), limits=Limits(running=1, held=2))
+    bench = bench_of(MemoryStore(), limits=EngineLimits(running=1, held=2))
     await bench.engine.start()
     gate = asyncio.Event()
 
@@ -314,7 +321,7 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for_and_nothing_is_ta
             await super().beat(holder, seconds=seconds)
 
     away = True
-    made = bench_of(Away(), limits=Limits(beat_every=0.01))
+    made = bench_of(Away(), limits=EngineLimits(beat_every=0.01))
     await made.engine.start()
     with pytest.raises(EngineStoppedError, match="cannot reach its store yet"):
         await made.engine.send(agent(), sending())
@@ -331,7 +338,7 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for_and_nothing_is_ta
 
 
 async def test_a_task_is_as_large_as_it_may_be_and_ends_with_the_reason(store: Store) -> None:
-    bench = bench_of(store, limits=Limits(largest=50_000))
+    bench = bench_of(store, limits=EngineLimits(largest=50_000))
 
     async def many(turn: Turn) -> list[Json]:
         return completed("x" * 20_000)  # its name is as long

@@ -17,7 +17,7 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.tasks.active_task import Limits, Outcome
+from lambdaagent.tasks.active_task import EngineLimits, EventOutcome
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.push_sender import Store
 
@@ -46,7 +46,7 @@ def carried(store: Store, post: Post, *, replica: str = "") -> Bench:
         clock=CLOCK,
         observer=observed,
         lookup=lambda namespace, name: CART if name == CART.name else None,
-        limits=Limits(look_every=0.05, beat_every=0.1, lease=0.4),
+        limits=EngineLimits(look_every=0.05, beat_every=0.1, lease=0.4),
         replica=replica,
         send=post,
     )
@@ -88,7 +88,7 @@ async def test_a_call_is_an_event_to_the_agent_and_its_delivery_ends_the_task(be
     }
     assert (await bench.state(task_id), bench.container.turns) == (TaskState.SUBMITTED, [])
     attempted = replace(event, extensions={**event.extensions, "attempt": 2})
-    assert await bench.engine.take(attempted, callee=CART, skill=LATER) is Outcome.ADVANCED
+    assert await bench.engine.take(attempted, callee=CART, skill=LATER) is EventOutcome.ADVANCED
     assert await bench.state(task_id) is TaskState.COMPLETED
     (turn,) = bench.container.turns
     assert (turn.event_id, turn.attempt, turn.message["parts"]) == (event.id, 2, [{"text": "hi"}])
@@ -150,7 +150,7 @@ async def test_two_deliveries_on_two_gateways_are_one_call(bench: Bench, post: P
     await asyncio.sleep(0.2)
     assert not second.done()
     go_on.set()
-    assert (await first, await second) == (Outcome.ADVANCED, Outcome.ENDED)
+    assert (await first, await second) == (EventOutcome.ADVANCED, EventOutcome.ENDED)
     assert other.container.turns == []
     assert await bench.state(task_id) is TaskState.COMPLETED
     for each in (bench, other):
@@ -172,7 +172,7 @@ async def test_a_delivery_whose_sender_went_away_is_finished_all_the_same(bench:
     taking.cancel()
     again = asyncio.create_task(bench.engine.take(event, callee=CART, skill=LATER))
     go_on.set()
-    assert await again is Outcome.ENDED
+    assert await again is EventOutcome.ENDED
     assert (len(bench.container.turns), await bench.state(task_id)) == (1, TaskState.COMPLETED)
     await bench.engine.stop(grace=0)
 
@@ -195,7 +195,7 @@ async def test_an_agent_s_limit_holds_for_calls_that_were_delivered(bench: Bench
     await asyncio.sleep(0.1)
     assert len(bench.container.turns) == 1
     go_on.set()
-    assert await asyncio.gather(*taking) == [Outcome.ADVANCED, Outcome.ADVANCED]
+    assert await asyncio.gather(*taking) == [EventOutcome.ADVANCED, EventOutcome.ADVANCED]
     await bench.engine.stop(grace=0)
 
 
@@ -203,7 +203,7 @@ async def test_a_canceled_task_is_not_called(bench: Bench, post: Post) -> None:
     task_id = await sent(bench)
     event = await the_event(post)
     await bench.engine.cancel(CART, task_id)
-    assert await bench.engine.take(event, callee=CART, skill=LATER) is Outcome.ENDED
+    assert await bench.engine.take(event, callee=CART, skill=LATER) is EventOutcome.ENDED
     assert bench.container.turns == []
     await bench.engine.stop(grace=0)
 
@@ -215,8 +215,8 @@ async def test_an_event_that_nobody_made_a_task_for_opens_one_that_can_be_watche
         return completed()
 
     bench.container.answer = answer
-    assert await bench.engine.take(event, callee=CART, skill=LATER) is Outcome.ADVANCED
-    assert await bench.engine.take(event, callee=CART, skill=LATER) is Outcome.ENDED
+    assert await bench.engine.take(event, callee=CART, skill=LATER) is EventOutcome.ADVANCED
+    assert await bench.engine.take(event, callee=CART, skill=LATER) is EventOutcome.ENDED
     (turn,) = bench.container.turns
     task = await bench.engine.get(CART, Get(turn.task_id, None))
     assert task["status"]["state"] == "TASK_STATE_COMPLETED"
@@ -229,8 +229,8 @@ async def test_an_event_that_only_speaks_of_a_task_is_no_call_of_it(bench: Bench
     event = await the_event(post)
     foreign = replace(event, source="/somebody")
     other = Event("9", "/shop", types.INVOKE_ASYNC, extensions={**event.extensions, "a2ataskid": "made-up"})
-    assert await bench.engine.take(foreign, callee=CART, skill=LATER) is Outcome.FOREIGN
-    assert await bench.engine.take(other, callee=CART, skill=LATER) is Outcome.UNKNOWN
+    assert await bench.engine.take(foreign, callee=CART, skill=LATER) is EventOutcome.FOREIGN
+    assert await bench.engine.take(other, callee=CART, skill=LATER) is EventOutcome.UNKNOWN
     assert (bench.container.turns, await bench.state(task_id)) == ([], TaskState.SUBMITTED)
     await bench.engine.stop(grace=0)
 
@@ -246,13 +246,13 @@ async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(sto
     doomed = carried(store, Dying(), replica="doomed")
     await doomed.engine.start()
     task_id = await sent(doomed)
-    for each in doomed.engine._keeper._tasks:
+    for each in doomed.engine._recovery._tasks:
         each.cancel()  # no more signs of life: as if killed here
     heir = carried(store, post, replica="heir")
     await heir.engine.start()
     event = await asyncio.wait_for(the_event(post), 10)
     assert event.id == f"{task_id}-1"
-    assert await heir.engine.take(event, callee=CART, skill=LATER) is Outcome.ADVANCED
+    assert await heir.engine.take(event, callee=CART, skill=LATER) is EventOutcome.ADVANCED
     assert await heir.state(task_id) is TaskState.COMPLETED
     await heir.engine.stop(grace=0)
     stuck.set()

@@ -12,12 +12,12 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.factory import open_store
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.push_sender import Store
-from lambdaagent.tasks.requests import Client
+from lambdaagent.tasks.requests import Requester
 
 PLAIN, BY_MESSAGE = agent(), agent(deduplicateMessages=True)
-LIMITS = Limits(look_every=0.05, beat_every=0.1, lease=0.5)
+LIMITS = EngineLimits(look_every=0.05, beat_every=0.1, lease=0.5)
 
 
 async def asks(turn: Turn) -> list[Json]:
@@ -58,8 +58,8 @@ def follow_up(task_id: str, *, message: str = "second", immediately: bool = Fals
 
 
 KEYS = [
-    pytest.param(PLAIN, Client(once="k"), id="Idempotency-Key"),
-    pytest.param(BY_MESSAGE, Client(), id="messageId"),
+    pytest.param(PLAIN, Requester(idempotency_key="k"), id="Idempotency-Key"),
+    pytest.param(BY_MESSAGE, Requester(), id="messageId"),
 ]
 
 
@@ -127,23 +127,27 @@ async def test_on_two_gateways_at_once_it_is_one_turn(pair: list[Bench], callee,
 
 async def test_another_key_is_another_turn_and_is_refused_while_the_task_works_or_has_ended(bench: Bench) -> None:
     task_id = await asked(bench)
-    await bench.engine.send(PLAIN, follow_up(task_id), client=Client(once="one"))
+    await bench.engine.send(PLAIN, follow_up(task_id), client=Requester(idempotency_key="one"))
     with pytest.raises(A2AError) as raised:
-        await bench.engine.send(PLAIN, follow_up(task_id, message="third"), client=Client(once="two"))
+        await bench.engine.send(PLAIN, follow_up(task_id, message="third"), client=Requester(idempotency_key="two"))
     assert problem(raised) is Problem.UNSUPPORTED_OPERATION
 
 
 async def test_a_key_is_the_task_s_own(bench: Bench) -> None:
     for _ in range(2):
         task_id = await asked(bench)
-        done = await bench.engine.send(PLAIN, follow_up(task_id), client=Client(once="k"))
+        done = await bench.engine.send(PLAIN, follow_up(task_id), client=Requester(idempotency_key="k"))
         assert (done["id"], done["status"]["state"]) == (task_id, "TASK_STATE_COMPLETED")
 
 
 async def test_a_stream_that_is_asked_for_again_is_the_same_task(bench: Bench) -> None:
     task_id = await asked(bench)
-    first = [event async for event in bench.engine.stream(PLAIN, follow_up(task_id), client=Client(once="k"))]
-    again = [event async for event in bench.engine.stream(PLAIN, follow_up(task_id), client=Client(once="k"))]
+    first = [
+        event async for event in bench.engine.stream(PLAIN, follow_up(task_id), client=Requester(idempotency_key="k"))
+    ]
+    again = [
+        event async for event in bench.engine.stream(PLAIN, follow_up(task_id), client=Requester(idempotency_key="k"))
+    ]
     assert first[-1].event["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
     assert [event.event["task"]["id"] for event in again] == [task_id]
     assert await bench.engine.get(PLAIN, Get(task_id)) == again[0].event["task"]

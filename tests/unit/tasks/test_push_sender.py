@@ -18,9 +18,9 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.push_sender import Pusher, PushLimits
-from lambdaagent.tasks.requests import Client
+from lambdaagent.tasks.requests import Requester
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpNotifier, RefusedError
+from lambdaagent.webhooks.push_notifier import HttpNotifier, PushRefusedError
 
 pytestmark = pytest.mark.asyncio
 URL = "https://receiver.example/hook"
@@ -31,12 +31,12 @@ QUICK = PushLimits(first_pause=0.01, longest_pause=0.02, attempts=4, look_every=
 class Receiver:
     """In place of the network; `refuse` holds what the next posts are answered with."""
 
-    refuse: list[RefusedError] = field(default_factory=list)
+    refuse: list[PushRefusedError] = field(default_factory=list)
     got: list[tuple[PushConfig, str, Any]] = field(default_factory=list)
 
     def require(self, url: str) -> None:
         if "forbidden" in url:
-            raise RefusedError("it is forbidden", final=True)
+            raise PushRefusedError("it is forbidden", final=True)
 
     async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
         await asyncio.sleep(0)
@@ -121,14 +121,14 @@ async def test_an_old_client_gets_the_old_form(bench: Bench) -> None:
 
 
 async def test_a_receiver_that_fails_is_tried_again_and_misses_nothing(bench: Bench) -> None:
-    bench.receiver.refuse = [RefusedError("it answered 503"), RefusedError("it answered 503")]
+    bench.receiver.refuse = [PushRefusedError("it answered 503"), PushRefusedError("it answered 503")]
     await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
     assert states(await bench.until(2)) == ["TASK_STATE_COMPLETED"]
     assert bench.observed.outcomes == ["failed", "failed", "delivered", "delivered"]
 
 
 async def test_one_that_never_takes_it_is_given_up_with_a_dead_letter(bench: Bench) -> None:
-    bench.receiver.refuse = [RefusedError("it answered 500")] * 4
+    bench.receiver.refuse = [PushRefusedError("it answered 500")] * 4
     task = await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
     async with asyncio.timeout(20):
         while not (letters := await bench.store.letters("shop")):
@@ -140,7 +140,7 @@ async def test_one_that_never_takes_it_is_given_up_with_a_dead_letter(bench: Ben
 
 
 async def test_a_receiver_that_is_gone_is_not_tried_again(bench: Bench) -> None:
-    bench.receiver.refuse = [RefusedError("it answered 410", final=True)]
+    bench.receiver.refuse = [PushRefusedError("it answered 410", final=True)]
     await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
     async with asyncio.timeout(20):
         while bench.observed.outcomes != ["given-up"]:
@@ -152,7 +152,7 @@ async def test_one_that_comes_later_is_told_what_happens_from_then_on(bench: Ben
     task = await bench.engine.send(agent(), sending(immediately=True))
     await asyncio.sleep(0.02)
     made = await bench.engine.put_push(agent(), PushConfig(url=URL, id="mine", task_id=task["id"]), wire=Version.V1,
-                                       client=Client())  # fmt: skip
+                                       client=Requester())  # fmt: skip
     assert made.id == "mine"
     event = Event(id="1", source="/s", type="io.knative.lambda.response.error", extensions={"a2ataskid": task["id"]})
     await bench.engine.advance(event, namespace="shop", agent="cart")
@@ -196,7 +196,7 @@ async def test_over_the_network_it_is_one_post_with_its_headers(hook: tuple[str,
     try:
         config = PushConfig(url=f"{url}/hook", token="t", credentials="c")
         await notifier.post(config, content_type="application/a2a+json", body=b"{}")
-        with pytest.raises(RefusedError, match="answered 302"):
+        with pytest.raises(PushRefusedError, match="answered 302"):
             await notifier.post(replace(config, url=f"{url}/moved"), content_type="application/json", body=b"{}")
     finally:
         await notifier.close()
@@ -216,7 +216,7 @@ async def test_over_the_network_it_is_one_post_with_its_headers(hook: tuple[str,
 async def test_addresses_of_the_inside_are_not_posted_to(url: str) -> None:
     notifier = HttpNotifier(address_check.public())
     try:
-        with pytest.raises(RefusedError, match="not an address of the internet") as raised:
+        with pytest.raises(PushRefusedError, match="not an address of the internet") as raised:
             await notifier.post(PushConfig(url=url), content_type="application/json", body=b"{}")
         assert raised.value.final
     finally:

@@ -21,7 +21,7 @@ from lambdaagent.clock import Clock
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite.store import SqliteStore
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.errors import EngineStoppedError
 
 
@@ -85,7 +85,7 @@ async def test_retention_is_kept_by_the_engine_itself() -> None:
     bench = bench_of(
         MemoryStore(),
         clock=Clock(now=lambda: now[0], new_id=CLOCK.new_id),
-        limits=Limits(retention=10, tidy_every=0.001),
+        limits=EngineLimits(retention=10, tidy_every=0.001),
     )
     await bench.engine.start()
     task = await bench.engine.send(agent(), sending())

@@ -13,11 +13,11 @@ from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.factory import open_store
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.push_sender import Store
-from lambdaagent.tasks.requests import Client
+from lambdaagent.tasks.requests import Requester
 
-QUICK = Limits(look_every=0.05, beat_every=0.05, lease=0.3, patience=0.2)
+QUICK = EngineLimits(look_every=0.05, beat_every=0.05, lease=0.3, patience=0.2)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -135,7 +135,7 @@ async def test_a_creation_waits_a_little_for_the_store(bench: Bench, flaky: Flak
 
 
 async def test_what_was_created_unheard_is_run_though_its_client_gave_up(bench: Bench, flaky: Flaky) -> None:
-    client = Client(once="k")
+    client = Requester(idempotency_key="k")
     # Done once, and then away for longer than the client's patience: nobody hears that the task is there.
     flaky.lose("create", times=1)
     flaky.away = {}
@@ -202,7 +202,7 @@ async def test_a_follow_up_whose_commit_was_not_heard_of_is_worked_on_once(
     task_id = await asked(bench)
     flaky.lose("append", times=1)
     follow_up = sending("go on", taskId=task_id, messageId="second")
-    task = await bench.engine.send(agent(), follow_up, client=Client(once="k" if keyed else None))
+    task = await bench.engine.send(agent(), follow_up, client=Requester(idempotency_key="k" if keyed else None))
     assert (task["status"]["state"], texts(task)) == ("TASK_STATE_COMPLETED", ["go on"])
     assert len(bench.container.turns) == 2
 
@@ -212,11 +212,11 @@ async def test_a_task_that_a_replica_holds_without_running_it_fails_with_the_tru
 ) -> None:
     bench.container.answer = never
     task = await bench.engine.send(agent(), sending(immediately=True))
-    live = bench.engine._lives.known(task["id"])
-    assert live is not None and live.run is not None
+    active = bench.engine._active_tasks.known(task["id"])
+    assert active is not None and active.run is not None
     flaky.fail("append")
-    live.run.cancel()  # as after a bug: the run is gone, and nothing was written
-    await eventually(lambda: bench.engine._lives.idle(task["id"]))
+    active.run.cancel()  # as after a bug: the run is gone, and nothing was written
+    await eventually(lambda: bench.engine._active_tasks.idle(task["id"]))
     flaky.heal()
     task = await settled(bench, task["id"])
     assert task["status"]["state"] == "TASK_STATE_FAILED"
@@ -226,7 +226,7 @@ async def test_a_task_that_a_replica_holds_without_running_it_fails_with_the_tru
 async def test_after_an_outage_nobody_takes_the_living_for_dead(shared: Flaky) -> None:
     """Nobody could say that he lives; whoever comes first must not judge the others by that."""
     flaky = shared
-    quick, slower = (Limits(look_every=0.05, beat_every=every, lease=1.0) for every in (0.05, 0.3))
+    quick, slower = (EngineLimits(look_every=0.05, beat_every=every, lease=1.0) for every in (0.05, 0.3))
     first, second = (bench_of(flaky, limits=quick) for _ in range(2))
     # After the outage it is the last to say that it lives.
     slow = bench_of(flaky, limits=slower)
@@ -266,7 +266,7 @@ async def test_a_replica_whose_recovery_is_held_up_goes_on_saying_that_it_lives(
 
 async def test_an_outage_that_one_replica_hardly_noticed_makes_no_other_one_dead(shared: Flaky) -> None:
     """Its own sign of life was late, and less so than a lease; those of the other one were lost meanwhile."""
-    limits = Limits(look_every=0.05, beat_every=0.05, lease=1.0)
+    limits = EngineLimits(look_every=0.05, beat_every=0.05, lease=1.0)
     cut, late = Flaky(shared, shared=True), Flaky(shared, shared=True)
     holder, other = bench_of(cut, limits=limits), bench_of(late, limits=limits)
     await holder.engine.start()
@@ -293,12 +293,12 @@ async def test_a_held_task_past_its_deadline_fails_though_its_holder_lives(share
     one.container.answer = never
     task = await one.engine.send(agent(), sending(immediately=True, skill="slow"))
     # Its holder goes on beating and does nothing else.
-    live = one.engine._lives.known(task["id"])
-    assert live is not None
-    one.engine._lives.hold(live)
-    live.starting += 1
-    assert live.run is not None
-    live.run.cancel()
+    active = one.engine._active_tasks.known(task["id"])
+    assert active is not None
+    one.engine._active_tasks.hold(active)
+    active.starting += 1
+    assert active.run is not None
+    active.run.cancel()
     ended = await settled(two, task["id"])
     assert "came in time" in ended["status"]["message"]["parts"][0]["text"]
     await one.engine.stop(grace=0)

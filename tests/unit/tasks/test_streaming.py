@@ -14,8 +14,8 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.active_task import Limits
-from lambdaagent.tasks.requests import Client, StreamEvent
+from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.requests import Requester, StreamEvent
 from lambdaagent.tasks.subscription import Position
 
 Json = dict[str, Any]
@@ -44,7 +44,7 @@ def chunk(text: str, *, append: bool = True, last: bool = False) -> Json:
 @pytest.fixture
 async def talking() -> AsyncGenerator[tuple[Bench, Talking], None]:
     container = Talking()
-    bench = bench_of(MemoryStore(), limits=Limits(look_every=0.05), caller=container)
+    bench = bench_of(MemoryStore(), limits=EngineLimits(look_every=0.05), caller=container)
     await bench.engine.start()
     yield bench, container
     await bench.engine.stop(grace=0)
@@ -87,7 +87,7 @@ async def test_an_agent_that_does_not_stream_is_streamed_all_the_same(bench_: Be
 
 @pytest.fixture
 async def bench_() -> AsyncGenerator[Bench, None]:
-    bench = bench_of(MemoryStore(), limits=Limits(look_every=0.05, waiting=1))
+    bench = bench_of(MemoryStore(), limits=EngineLimits(look_every=0.05, waiting=1))
     await bench.engine.start()
     yield bench
     await bench.engine.stop(grace=0)
@@ -182,29 +182,29 @@ async def test_cancelling_a_task_that_awaits_an_event_ends_it(bench_: Bench) -> 
 
 
 async def test_pages_follow_each_other_and_hold_only_ones_own(bench_: Bench) -> None:
-    ids = [(await bench_.engine.send(agent(), sending(), client=Client(owner="ann")))["id"] for _ in range(5)]
-    await bench_.engine.send(agent(), sending(), client=Client(owner="bob"))
+    ids = [(await bench_.engine.send(agent(), sending(), client=Requester(owner="ann")))["id"] for _ in range(5)]
+    await bench_.engine.send(agent(), sending(), client=Requester(owner="bob"))
     found, token = list[str](), ""
     for _ in range(3):
-        page = await bench_.engine.find(agent(), Find(page_size=2, page_token=token), client=Client(owner="ann"))
+        page = await bench_.engine.find(agent(), Find(page_size=2, page_token=token), client=Requester(owner="ann"))
         assert page.total == 5
         assert all("artifacts" not in task for task in page.tasks)
         found += [task["id"] for task in page.tasks]
         token = page.next_token
     assert (sorted(found), token) == (sorted(ids), "")
-    whole = await bench_.engine.find(agent(), Find(include_artifacts=True), client=Client(owner="bob"))
+    whole = await bench_.engine.find(agent(), Find(include_artifacts=True), client=Requester(owner="bob"))
     assert whole.tasks[0]["artifacts"]
     with pytest.raises(A2AError):
         await bench_.engine.find(agent(), Find(page_token="made up"))
 
 
 async def test_a_request_that_is_said_twice_is_done_once(bench_: Bench) -> None:
-    client = Client(owner="ann", once="k1")
+    client = Requester(owner="ann", idempotency_key="k1")
     first = await bench_.engine.send(agent(), sending("one"), client=client)
     again = await bench_.engine.send(agent(), sending("two"), client=client)
     assert again == first
     assert len(bench_.container.turns) == 1
-    other = await bench_.engine.send(agent(), sending("three"), client=Client(owner="bob", once="k1"))
+    other = await bench_.engine.send(agent(), sending("three"), client=Requester(owner="bob", idempotency_key="k1"))
     assert other["id"] != first["id"]
     deduplicating = agent(deduplicateMessages=True)
     one, two = [await bench_.engine.send(deduplicating, sending()) for _ in range(2)]

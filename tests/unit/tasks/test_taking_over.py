@@ -15,12 +15,12 @@ from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.factory import open_store
-from lambdaagent.store.records import Change, TaskRecord
-from lambdaagent.tasks.active_task import Limits
+from lambdaagent.store.records import TaskChange, TaskRecord
+from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.replacing import Replacing, unfinished
 
 AGAIN = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])
-LIMITS = Limits(look_every=0.05, beat_every=0.1, lease=0.4)
+LIMITS = EngineLimits(look_every=0.05, beat_every=0.1, lease=0.4)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -77,7 +77,7 @@ async def ended(bench: Bench, task_id: str) -> Json:
 
 def die(bench: Bench) -> None:
     """As after kill -9: no more signs of life, and nothing is written."""
-    for task in bench.engine._keeper._tasks:
+    for task in bench.engine._recovery._tasks:
         task.cancel()
     assert isinstance(bench.store, Flaky)
     bench.store.fail("append", "create", "beat")
@@ -146,10 +146,10 @@ async def test_an_idempotent_stream_that_is_begun_anew_replaces_what_was_there(
 
 async def test_of_a_second_turn_only_its_own_artifacts_are_replaced() -> None:
     log = [
-        Change(1, (chunk("first", "1"),)),
-        Change(2, ({"message": {}}, DONE)),
-        Change(3, (chunk("second", "2"), chunk("third", "3"))),
-        Change(4, (chunk("second", "2", append=True),)),
+        TaskChange(1, (chunk("first", "1"),)),
+        TaskChange(2, ({"message": {}}, DONE)),
+        TaskChange(3, (chunk("second", "2"), chunk("third", "3"))),
+        TaskChange(4, (chunk("second", "2", append=True),)),
     ]
     assert unfinished(log) == ["second", "third"]
     assert Replacing([]).renamed([chunk("x", "1", append=True)]) == [chunk("x", "1", append=True)]
@@ -170,7 +170,7 @@ async def test_a_cancel_that_nobody_heard_of_reaches_the_container(stores: list[
 
 async def test_when_it_listens_again_everything_is_compared_at_once(stores: list[Flaky]) -> None:
     container = Chunks([chunk("a", "1")], [])
-    never_beats = Limits(look_every=60, beat_every=60, lease=120)
+    never_beats = EngineLimits(look_every=60, beat_every=60, lease=120)
     one, two = (bench_of(each, limits=never_beats, known=AGAIN, caller=container) for each in stores)
     await one.engine.start()
     await two.engine.start()
@@ -207,7 +207,7 @@ async def test_nothing_is_decided_about_an_agent_before_agents_are_listed(stores
             raise TemporaryError("the agents are not listed yet")
         return AGAIN
 
-    two.engine._keeper._lookup = lookup
+    two.engine._recovery._lookup = lookup
     await one.engine.start()
     await two.engine.start()
     task = await one.engine.send(AGAIN, sending(immediately=True))
@@ -244,8 +244,8 @@ async def test_a_task_that_is_followed_while_it_is_taken_over_is_run_once(stores
     go_on.set()
     await eventually(lambda: container.calls == 2)
     await reader.aclose()
-    assert not two.engine._lives.idle(task["id"])
-    await two.engine._keeper.compare()
+    assert not two.engine._active_tasks.idle(task["id"])
+    await two.engine._recovery.compare()
     assert container.calls == 2
     for each in (two, one):
         await each.engine.stop(grace=0)

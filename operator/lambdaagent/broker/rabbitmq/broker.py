@@ -24,10 +24,10 @@ from lambdaagent.broker.rabbitmq.consumer import Consumer, buried
 from lambdaagent.broker.rabbitmq.deaths import DeathWatch
 from lambdaagent.broker.rabbitmq.delays import Delays
 from lambdaagent.broker.rabbitmq.ordered import OrderedConsumer
-from lambdaagent.broker.rabbitmq.ordered_head import Heads
+from lambdaagent.broker.rabbitmq.ordered_head import OrderedHeads
 from lambdaagent.broker.rabbitmq.parallel import ParallelConsumer
 from lambdaagent.broker.rabbitmq.publisher import Publisher
-from lambdaagent.broker.rabbitmq.topology import Topology, Wanted
+from lambdaagent.broker.rabbitmq.topology import DesiredQueue, QueueTopology
 from lambdaagent.broker.rabbitmq.upkeep import Upkeep
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
@@ -59,17 +59,17 @@ class RabbitMQBroker:
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
         self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
         self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
-        self._topology = Topology(self._out, queue_type=queue_type)
+        self._topology = QueueTopology(self._out, queue_type=queue_type)
         self._publisher = Publisher(
             self._out, restore=self._restore, window=window, timeout=publish_timeout, backoff=self._backoff
         )
         self._declare_timeout = declare_timeout
         self._drain_timeout = drain_timeout
         self._turn_seconds = turn_seconds
-        self._wanted: dict[str, Wanted] = {}
+        self._wanted: dict[str, DesiredQueue] = {}
         # What was made on this connection: only what differs from it is made anew.
-        self._standing: dict[str, Wanted] = {}
-        self._heads = Heads(self._in, self._publisher)
+        self._standing: dict[str, DesiredQueue] = {}
+        self._heads = OrderedHeads(self._in, self._publisher)
         self._delays = Delays(self._in, self._publisher)
         self._queue_type = queue_type
         self._consumers: set[Consumer] = set()
@@ -135,7 +135,7 @@ class RabbitMQBroker:
         keep: Keep = keep_none,
         dead_letters: str | None = None,
     ) -> frozenset[str]:
-        wanted = Wanted(exchange, _fixed(queues), dead_letters, _fixed(forwards), keep)
+        wanted = DesiredQueue(exchange, _fixed(queues), dead_letters, _fixed(forwards), keep)
         async with self._in_time(f"declaring {exchange}"), self._declaring:
             before = self._standing.pop(exchange, None)
             self._wanted[exchange] = wanted
@@ -186,7 +186,7 @@ class RabbitMQBroker:
     async def consume(
         self, queue: str, *, parallelism: int, handler: Handler, dead_letters: str
     ) -> AsyncIterator[None]:
-        async def bury(message: amqp.Message) -> None:
+        async def add_dead_letter(message: amqp.Message) -> None:
             buried(await self._publisher.publish(message, exchange=dead_letters), queue=dead_letters)
 
         def begin() -> Consumer:
@@ -196,7 +196,7 @@ class RabbitMQBroker:
                 queue,
                 parallelism=parallelism,
                 handler=handler,
-                bury=bury,
+                add_dead_letter=add_dead_letter,
                 prepare=lambda channel: queues.ensure_dead_letters(channel, dead_letters, queue_type=self._queue_type),
                 heads=self._heads,
                 delays=self._delays,
@@ -279,7 +279,7 @@ class RabbitMQBroker:
             ) from None
 
 
-def _same(before: Wanted | None, wanted: Wanted) -> bool:
+def _same(before: DesiredQueue | None, wanted: DesiredQueue) -> bool:
     return before is not None and before.dead_letters == wanted.dead_letters
 
 

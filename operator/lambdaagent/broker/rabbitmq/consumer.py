@@ -16,15 +16,15 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.protocol import REQUEUE, Delivery, Handler, Outcome, Verdict
+from lambdaagent.broker.protocol import REQUEUE, BrokerDelivery, DeliveryOutcome, Handler, Settlement
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
 from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.broker.rabbitmq.delays import Delays
 from lambdaagent.broker.rabbitmq.log_limit import LogLimit
-from lambdaagent.broker.rabbitmq.ordered_head import Heads
+from lambdaagent.broker.rabbitmq.ordered_head import OrderedHeads
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
-from lambdaagent.events.dead_letter_headers import REDRIVE, Cause, agent_of_queue, mark
+from lambdaagent.events.dead_letter_headers import REDRIVE, DeathCause, agent_of_queue, mark
 from lambdaagent.events.errors import EventError
 
 log = structlog.get_logger(__name__)
@@ -57,10 +57,10 @@ class Consumer(ABC):
     queue: str
     parallelism: int
     handler: Handler
-    bury: Bury
+    add_dead_letter: Bury
     prepare: Callable[[Channel], Awaitable[None]]
-    """Awaited on every new channel; makes what `bury` needs."""
-    heads: Heads
+    """Awaited on every new channel; makes what `add_dead_letter` needs."""
+    heads: OrderedHeads
     delays: Delays
     lost: Callable[[], None]
     """The queue is not there, or went while it was consumed."""
@@ -170,16 +170,18 @@ class Consumer(ABC):
 
     # How a delivery ends
 
-    async def decide(self, taken: Taken, *, attempt: int) -> Outcome:
+    async def decide(self, taken: Taken, *, attempt: int) -> DeliveryOutcome:
         """What the handler says, with dead letters buried; REQUEUE for whatever could not be done now."""
         try:
             try:
                 event = amqp.read(taken.message)
             except EventError as problem:
                 log.error("a message is no event", queue=self.queue, problem=str(problem))
-                await self.bury(mark(taken.message, Cause(agent_of_queue(self.queue), str(problem), self.now())))
-                return Outcome(Verdict.ACK)
-            delivery = Delivery(
+                await self.add_dead_letter(
+                    mark(taken.message, DeathCause(agent_of_queue(self.queue), str(problem), self.now()))
+                )
+                return DeliveryOutcome(Settlement.ACK)
+            delivery = BrokerDelivery(
                 event,
                 self.queue,
                 attempt,
@@ -188,14 +190,14 @@ class Consumer(ABC):
                 self.session,
             )
             outcome = await self._handle(delivery)
-            if outcome.verdict is Verdict.DEAD_LETTER and outcome.cause is not None:
-                await self.bury(mark(taken.message, outcome.cause))
+            if outcome.verdict is Settlement.DEAD_LETTER and outcome.cause is not None:
+                await self.add_dead_letter(mark(taken.message, outcome.cause))
         except (LambdaAgentError, TimeoutError) as problem:
             log.warning("cannot dead-letter, delivering again", queue=self.queue, problem=str(problem))
             return REQUEUE
         return outcome
 
-    async def _handle(self, delivery: Delivery) -> Outcome:
+    async def _handle(self, delivery: BrokerDelivery) -> DeliveryOutcome:
         try:
             return await self.handler(delivery)
         except LambdaAgentError as problem:
@@ -205,7 +207,7 @@ class Consumer(ABC):
             log.exception("a handler failed, delivering again", queue=self.queue, event_id=delivery.event.id)
             return REQUEUE
 
-    async def settle(self, taken: Taken, outcome: Outcome) -> None:
+    async def settle(self, taken: Taken, outcome: DeliveryOutcome) -> None:
         """Acknowledges once the outcome is durable. While it cannot be made so, the delivery is kept."""
         attempt = 1
         while outcome.settle is not None:

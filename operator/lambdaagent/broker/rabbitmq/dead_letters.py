@@ -20,7 +20,7 @@ from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, Channel, MissingEr
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.events import amqp, dead_letter_headers
-from lambdaagent.events.dead_letter_headers import Cause
+from lambdaagent.events.dead_letter_headers import DeathCause
 
 _IDLE_SECONDS = 5.0
 """Letters that others hold at the moment do not come: nothing for so long is the end."""
@@ -31,10 +31,10 @@ class Letter:
     id: str  # follows from what the letter is: the same whenever it is looked at
     namespace: str
     message: amqp.Message  # as it was before it died
-    cause: Cause
+    cause: DeathCause
 
 
-class LetterBox:
+class DeadLetterQueue:
     """Within `walk`."""
 
     def __init__(self, confirmed: ConfirmChannel) -> None:
@@ -51,7 +51,7 @@ class LetterBox:
         return "" if routed else f"agent {letter.cause.agent} has no queue: is it there, and does a dispatcher run?"
 
 
-Visit = Callable[[Letter, LetterBox], Awaitable[bool]]
+Visit = Callable[[Letter, DeadLetterQueue], Awaitable[bool]]
 """Whether the letter is done with and goes."""
 
 
@@ -75,7 +75,7 @@ async def walk(link: Link, namespace: str, visit: Visit, *, within: float = 15.0
             taken = await taking.next()
             if taken is None:
                 break
-            done = await visit(_letter(namespace, taken.message), LetterBox(confirmed))
+            done = await visit(_letter(namespace, taken.message), DeadLetterQueue(confirmed))
             if not channel.is_open:
                 await asyncio.wait([channel.closed], timeout=CALL_TIMEOUT)
                 raise channel.problem("reading the dead letters", channel.closed.result())

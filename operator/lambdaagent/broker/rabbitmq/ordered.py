@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.protocol import Outcome, Verdict
+from lambdaagent.broker.protocol import DeliveryOutcome, Settlement
 from lambdaagent.broker.rabbitmq.channel import Channel
 from lambdaagent.broker.rabbitmq.consumer import LONGEST, Consumer, Taken
 from lambdaagent.broker.rabbitmq.ordered_head import Head
@@ -50,30 +50,30 @@ class OrderedConsumer(Consumer):
                 first = False
                 outcome = await self._one(taken)
             except LambdaAgentError:
-                outcome = Outcome(Verdict.REQUEUE)
-            if outcome.verdict in (Verdict.ACK, Verdict.DEAD_LETTER):
+                outcome = DeliveryOutcome(Settlement.REQUEUE)
+            if outcome.verdict in (Settlement.ACK, Settlement.DEAD_LETTER):
                 self._settle(taken, outcome)
                 continue
             if self._settling:
                 await asyncio.wait(self._settling)
-            wait = outcome.after if outcome.verdict is Verdict.RETRY else self.backoff.delay(2)
+            wait = outcome.after if outcome.verdict is Settlement.RETRY else self.backoff.delay(2)
             self.pause_until = max(self.pause_until, self.now() + wait)
             channel.shut()
         if self._settling:
             await asyncio.wait(self._settling)
 
-    async def _one(self, taken: Taken) -> Outcome:
+    async def _one(self, taken: Taken) -> DeliveryOutcome:
         """With RETRY, the attempt and its time are durable."""
         head = self._head if self._head is not None and _is_of(self._head, taken.message) else None
         if head is not None and 0 < (left := head.due - self.now()) < LONGEST:
-            return Outcome(Verdict.RETRY, after=left)
+            return DeliveryOutcome(Settlement.RETRY, after=left)
         attempts = head.attempts if head is not None else 0
         outcome = await self.decide(taken, attempt=attempts + 1)
-        if outcome.verdict is Verdict.RETRY:
+        if outcome.verdict is Settlement.RETRY:
             event = amqp.read(taken.message)
             self._head = Head(event.source, event.id, attempts + 1, self.now() + outcome.after)
             await self.heads.write(self.queue, self._head)
-        elif head is not None and outcome.verdict is not Verdict.REQUEUE:
+        elif head is not None and outcome.verdict is not Settlement.REQUEUE:
             await self._forget(head)
         return outcome
 
@@ -85,7 +85,7 @@ class OrderedConsumer(Consumer):
         except BrokerUnavailableError:
             self._head = head  # its delivery goes on all the same
 
-    def _settle(self, taken: Taken, outcome: Outcome) -> None:
+    def _settle(self, taken: Taken, outcome: DeliveryOutcome) -> None:
         if outcome.settle is None:
             taken.ack()
             return

@@ -31,7 +31,7 @@ def record_of(queue: str) -> str:
 
 
 @dataclass
-class Heads:
+class OrderedHeads:
     link: Link
     publisher: Publisher
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from lambdaagent.broker.protocol import Verdict
+from lambdaagent.broker.protocol import Settlement
 from lambdaagent.broker.rabbitmq import delays
 from lambdaagent.broker.rabbitmq.channel import Channel
 from lambdaagent.broker.rabbitmq.consumer import Consumer, Taken
@@ -47,9 +47,9 @@ class ParallelConsumer(Consumer):
                 return  # delivered again when the channel closes
             outcome = await self.decide(taken, attempt=attempts + 1)
         match outcome.verdict:
-            case Verdict.RETRY:
+            case Settlement.RETRY:
                 await self._delay(taken, attempts=attempts + 1, due=self.now() + outcome.after)
-            case Verdict.REQUEUE:
+            case Settlement.REQUEUE:
                 await self._requeue(taken)
             case _:
                 await self.settle(taken, outcome)

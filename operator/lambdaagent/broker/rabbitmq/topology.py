@@ -29,7 +29,7 @@ EXCHANGES = "lambdaagent.exchanges"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredQueue:
     exchange: str
     queues: Mapping[str, Sequence[Binding]]
     dead_letters: str | None
@@ -42,19 +42,19 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Topology:
+class QueueTopology:
     link: Link
     queue_type: str = queues.QUORUM
     lock_timeout: float = 30.0
 
-    async def declare(self, wanted: Wanted, *, before: Wanted | None = None) -> frozenset[str]:
+    async def declare(self, wanted: DesiredQueue, *, before: DesiredQueue | None = None) -> frozenset[str]:
         """The queues that lost all their bindings. What stood `before` on this connection is not made again."""
         if before is None:
             await self._register(wanted.exchange)
         async with self._alone(f"{wanted.exchange}.bindings") as (confirmed, existed):
             return await self._declare(confirmed, wanted, before=before, existed=existed)
 
-    async def mend(self, wanted: Wanted) -> dict[str, str]:
+    async def mend(self, wanted: DesiredQueue) -> dict[str, str]:
         """Makes again what somebody deleted of what the record says was made. Raises TemporaryError.
 
         What was missing by name, and with it what RabbitMQ has against making it, or nothing. Nothing is unbound, and
@@ -144,7 +144,7 @@ class Topology:
             await lock.close()
 
     async def _declare(
-        self, confirmed: ConfirmChannel, wanted: Wanted, *, before: Wanted | None, existed: bool
+        self, confirmed: ConfirmChannel, wanted: DesiredQueue, *, before: DesiredQueue | None, existed: bool
     ) -> frozenset[str]:
         channel, name = confirmed.channel, f"{wanted.exchange}.bindings"
         standing = before.queues if before is not None else {}

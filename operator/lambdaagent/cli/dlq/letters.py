@@ -27,7 +27,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LetterFilter:
     """Which letters; empty and None: any."""
 
     namespace: str = ""
@@ -55,11 +55,11 @@ Visit = Callable[[Found, Redrive], Awaitable[bool]]
 
 
 class Source(Protocol):
-    async def newest(self, wanted: Wanted, *, limit: int | None) -> list[Found]:
+    async def newest(self, wanted: LetterFilter, *, limit: int | None) -> list[Found]:
         """Without their data."""
         ...
 
-    async def walk(self, wanted: Wanted, visit: Visit) -> None:
+    async def walk(self, wanted: LetterFilter, visit: Visit) -> None:
         """Oldest first."""
         ...
 

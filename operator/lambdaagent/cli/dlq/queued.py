@@ -7,7 +7,7 @@ from typing import Any
 
 from lambdaagent.broker.rabbitmq import dead_letters as boxes
 from lambdaagent.broker.rabbitmq.connection import Link
-from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
+from lambdaagent.cli.dlq.letters import Found, LetterFilter, Visit
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.errors import EventError
@@ -19,10 +19,10 @@ class QueuedLetters:
     link: Link
     namespaces: Sequence[str]
 
-    async def newest(self, wanted: Wanted, *, limit: int | None) -> list[Found]:
+    async def newest(self, wanted: LetterFilter, *, limit: int | None) -> list[Found]:
         found: list[Found] = []
 
-        async def visit(letter: boxes.Letter, _: boxes.LetterBox) -> bool:
+        async def visit(letter: boxes.Letter, _: boxes.DeadLetterQueue) -> bool:
             if (seen := _found(letter)) in wanted:
                 found.append(replace(seen, data=b""))
             if limit is not None and len(found) > 2 * limit:
@@ -33,8 +33,8 @@ class QueuedLetters:
             await boxes.walk(self.link, namespace, visit)
         return _newest(found, limit)
 
-    async def walk(self, wanted: Wanted, visit: Visit) -> None:
-        async def each(letter: boxes.Letter, box: boxes.LetterBox) -> bool:
+    async def walk(self, wanted: LetterFilter, visit: Visit) -> None:
+        async def each(letter: boxes.Letter, box: boxes.DeadLetterQueue) -> bool:
             seen = _found(letter)
 
             async def redrive() -> str:
@@ -48,7 +48,7 @@ class QueuedLetters:
         for namespace in self._namespaces(wanted):
             await boxes.walk(self.link, namespace, each)
 
-    def _namespaces(self, wanted: Wanted) -> Sequence[str]:
+    def _namespaces(self, wanted: LetterFilter) -> Sequence[str]:
         return [wanted.namespace] if wanted.namespace else self.namespaces
 
 

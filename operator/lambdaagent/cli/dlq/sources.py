@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from lambdaagent.cli import logs
-from lambdaagent.cli.dlq.letters import Found, Source, Visit, Wanted
+from lambdaagent.cli.dlq.letters import Found, LetterFilter, Source, Visit
 from lambdaagent.cli.printing import say
 from lambdaagent.cli.processes import read_settings
 from lambdaagent.dev import folders
@@ -17,20 +17,20 @@ from lambdaagent.settings import EventsSettings
 _NAMESPACE = "RabbitMQ does not tell which queues there are: name a namespace with --namespace"
 
 
-async def newest(wanted: Wanted, limit: int | None, *, data: Path | None) -> list[Found]:
+async def newest(wanted: LetterFilter, limit: int | None, *, data: Path | None) -> list[Found]:
     async with _sources(wanted, data) as sources:
         found = [letter for source in sources for letter in await source.newest(wanted, limit=limit)]
     return sorted(found, key=lambda letter: letter.at, reverse=True)[:limit]
 
 
-async def walk(wanted: Wanted, visit: Visit, *, data: Path | None) -> None:
+async def walk(wanted: LetterFilter, visit: Visit, *, data: Path | None) -> None:
     async with _sources(wanted, data) as sources:
         for source in sources:
             await source.walk(wanted, visit)
 
 
 @contextlib.asynccontextmanager
-async def _sources(wanted: Wanted, data: Path | None) -> AsyncIterator[list[Source]]:
+async def _sources(wanted: LetterFilter, data: Path | None) -> AsyncIterator[list[Source]]:
     """Where letters of these ids may lie, or any. Raises UsageError where that is not configured.
 
     `data` is the folder of a `dev`, which is looked at too where the settings name nothing.

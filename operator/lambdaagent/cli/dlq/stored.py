@@ -8,7 +8,7 @@ from typing import Protocol
 
 import aiohttp
 
-from lambdaagent.cli.dlq.letters import Found, Visit, Wanted
+from lambdaagent.cli.dlq.letters import Found, LetterFilter, Visit
 from lambdaagent.errors import TemporaryError, UsageError
 from lambdaagent.events import capability, http
 from lambdaagent.events.cloudevents import from_attributes
@@ -37,7 +37,7 @@ class StoredLetters:
     store: _Store
     installation: EventsSettings
 
-    async def newest(self, wanted: Wanted, *, limit: int | None) -> list[Found]:
+    async def newest(self, wanted: LetterFilter, *, limit: int | None) -> list[Found]:
         found: list[Found] = []
         page = Letters(
             namespace=wanted.namespace or None,
@@ -54,7 +54,7 @@ class StoredLetters:
             page = replace(page, after=letters[-1].id)
         return found[:limit]
 
-    async def walk(self, wanted: Wanted, visit: Visit) -> None:
+    async def walk(self, wanted: LetterFilter, visit: Visit) -> None:
         ids = [id_.removeprefix("s-") for id_ in sorted(wanted.ids) if id_.startswith("s-")]
         if not wanted.ids:
             ids = [each.id.removeprefix("s-") for each in reversed(await self.newest(wanted, limit=None))]

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from lambdaagent.cli.dlq.form import Form
-from lambdaagent.cli.dlq.letters import Found, Redrive, Visit, Wanted, shown
+from lambdaagent.cli.dlq.letters import Found, LetterFilter, Redrive, Visit, shown
 from lambdaagent.cli.dlq.printing import UNITS, data_of, print_rows
 from lambdaagent.cli.dlq.sources import newest, walk
 from lambdaagent.cli.printing import print_json, say, yaml_text
@@ -18,7 +18,7 @@ from lambdaagent.errors import LambdaAgentError, UsageError
 from lambdaagent.events.event_urls import hide
 
 
-def print_newest(wanted: Wanted, limit: int, output: Form, data: Path | None) -> None:
+def print_newest(wanted: LetterFilter, limit: int, output: Form, data: Path | None) -> None:
     found = asyncio.run(newest(wanted, limit + 1, data=data))
     if len(found) > limit:
         say(f"there are more than {limit}: see --limit")
@@ -26,7 +26,7 @@ def print_newest(wanted: Wanted, limit: int, output: Form, data: Path | None) ->
 
 
 def show(letter_id: str, namespace: str, output: Form, data: Path | None) -> None:
-    wanted = Wanted(namespace, ids=frozenset([letter_id]))
+    wanted = LetterFilter(namespace, ids=frozenset([letter_id]))
     seen: list[Found] = []
 
     async def visit(letter: Found, _: Redrive) -> bool:
@@ -44,7 +44,7 @@ def show(letter_id: str, namespace: str, output: Form, data: Path | None) -> Non
     print_json(document) if output is Form.JSON else typer.echo(yaml_text(document), nl=False)
 
 
-def redrive(wanted: Wanted, data: Path | None) -> None:
+def redrive(wanted: LetterFilter, data: Path | None) -> None:
     failed: dict[str, str] = {}
     done: list[str] = []
 
@@ -59,7 +59,7 @@ def redrive(wanted: Wanted, data: Path | None) -> None:
     _finish("redriven", wanted, data, visit, done, failed)
 
 
-def drop(wanted: Wanted, data: Path | None, *, ask: bool) -> None:
+def drop(wanted: LetterFilter, data: Path | None, *, ask: bool) -> None:
     done: list[str] = []
     if ask:
         count = len(wanted.ids) or len(asyncio.run(newest(wanted, None, data=data)))
@@ -82,7 +82,7 @@ def _agreed(question: str) -> bool:
 
 
 def _finish(
-    what: str, wanted: Wanted, data: Path | None, visit: Visit, done: list[str], failed: dict[str, str]
+    what: str, wanted: LetterFilter, data: Path | None, visit: Visit, done: list[str], failed: dict[str, str]
 ) -> None:
     try:
         asyncio.run(walk(wanted, visit, data=data))
@@ -105,17 +105,17 @@ def _gone(ids: Sequence[str]) -> LambdaAgentError:
     )
 
 
-def chosen(ids: list[str] | None, filters: Wanted) -> Wanted:
-    if ids and filters != Wanted(filters.namespace):
+def chosen(ids: list[str] | None, filters: LetterFilter) -> LetterFilter:
+    if ids and filters != LetterFilter(filters.namespace):
         raise UsageError("filters go with --all; with IDs there is only --namespace")
-    return Wanted(filters.namespace, ids=frozenset(ids)) if ids else filters
+    return LetterFilter(filters.namespace, ids=frozenset(ids)) if ids else filters
 
 
-def wanted(namespace: str, agent: str, type_: str, older_than: str, newer_than: str) -> Wanted:
+def wanted(namespace: str, agent: str, type_: str, older_than: str, newer_than: str) -> LetterFilter:
     now = time.time()
     before = now - _seconds("--older-than", older_than) if older_than else None
     since = now - _seconds("--newer-than", newer_than) if newer_than else None
-    return Wanted(namespace, agent, type_, since, before)
+    return LetterFilter(namespace, agent, type_, since, before)
 
 
 def _seconds(option: str, text: str) -> float:

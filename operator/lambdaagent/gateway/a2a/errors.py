@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class A2aFailure:
     """`again` is the HTTP status, in both bindings, of what the client should simply send again; 0: it should not."""
 
     error: A2AError
@@ -36,25 +36,27 @@ class Failure:
         return {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(self.again, "")
 
 
-def of(request: web.Request, entry: Entry, error: Exception) -> Failure:
+def of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
     """Raises what is not the protocol's to answer: 413, 405, and a client that went away."""
     failure = _of(request, entry, error)
     request[WHY] = str(failure.error)
     return failure
 
 
-def _of(request: web.Request, entry: Entry, error: Exception) -> Failure:
+def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
     if isinstance(error, A2AError):
-        return Failure(error)
+        return A2aFailure(error)
     if isinstance(error, BrokenError):
-        return Failure(A2AError(Problem.PARSE, f"The request cannot be read: {error}."), about={"Connection": "close"})
+        return A2aFailure(
+            A2AError(Problem.PARSE, f"The request cannot be read: {error}."), about={"Connection": "close"}
+        )
     if isinstance(error, UnknownCodingError):
-        return Failure(A2AError(Problem.CONTENT_TYPE, f"The request cannot be read: {error}."), about=CODINGS)
+        return A2aFailure(A2AError(Problem.CONTENT_TYPE, f"The request cannot be read: {error}."), about=CODINGS)
     if isinstance(error, TemporaryError):
         again = 429 if isinstance(error, EngineBusyError) else 503
-        return Failure(A2AError(Problem.INTERNAL, f"This cannot be done now: {error}."), again=again)
+        return A2aFailure(A2AError(Problem.INTERNAL, f"This cannot be done now: {error}."), again=again)
     if isinstance(error, (web.HTTPException, ConnectionError)):
         raise error
     request.app[SERVICES].metrics.error("a2a")
     log.error("a2a.crashed", agent=entry.agent.key, exc_info=error)
-    return Failure(A2AError(Problem.INTERNAL))
+    return A2aFailure(A2AError(Problem.INTERNAL))

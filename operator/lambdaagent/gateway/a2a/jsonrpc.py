@@ -14,10 +14,10 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.jsonrpc import Request, RequestError
 from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway.a2a import body_text, errors
-from lambdaagent.gateway.a2a.errors import Failure
-from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, Call, prepare
+from lambdaagent.gateway.a2a.errors import A2aFailure
+from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import methods, sse
+from lambdaagent.gateway.http import problems, sse
 from lambdaagent.gateway.services import ROUTE, SERVICES, WHY
 from lambdaagent.tasks.requests import NOTHING_YET
 
@@ -25,7 +25,7 @@ _JSON = "application/json"
 
 
 async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
-    methods.require(request, "POST")
+    problems.require_method(request, "POST")
     asked: Request | None = None
     try:
         # Before the body is parsed: it is then not JSON, and the client is to learn why (facts 2.4).
@@ -41,7 +41,7 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
         return await _stream(request, call, asked.id)
     except RequestError as error:
         request[WHY] = str(error)
-        return _answer(error.id, Failure(error))
+        return _answer(error.id, A2aFailure(error))
     except Exception as error:  # the root of the call
         failure = errors.of(request, entry, error)
         if asked is not None and _wants_events(request, asked) and not failure.again:
@@ -49,7 +49,7 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
         return _answer(asked.id if asked is not None else None, failure)
 
 
-async def _stream(request: web.Request, call: Call, id_: jsonrpc.Id) -> web.StreamResponse:
+async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) -> web.StreamResponse:
     async def frames() -> AsyncGenerator[bytes, None]:
         async with aclosing(STREAMED[call.operation](call)) as events:
             async for event in events:
@@ -70,6 +70,6 @@ def _wants_events(request: web.Request, asked: Request) -> bool:
     return asked.version is Version.V03 and asked.operation.streamed and sse.CONTENT_TYPE in accepted
 
 
-def _answer(id_: jsonrpc.Id, failure: Failure) -> web.Response:
+def _answer(id_: jsonrpc.Id, failure: A2aFailure) -> web.Response:
     body = jsonrpc.error(id_, failure.error)
     return web.Response(status=failure.again or 200, body=body, content_type=_JSON, headers=failure.headers)

@@ -22,7 +22,7 @@ from lambdaagent.gateway.http import principals
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.messages import may_be_message
-from lambdaagent.tasks.requests import Client, StreamEvent
+from lambdaagent.tasks.requests import Requester, StreamEvent
 
 LAST_EVENT_ID = "Last-Event-ID"
 _MESSAGES = (Operation.SEND, Operation.STREAM)
@@ -33,14 +33,14 @@ class NotReadyError(TemporaryError):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OperationCall:
     """`params` are in the 1.0 form."""
 
     operation: Operation
     entry: Entry
     engine: Engine
     dialect: Dialect
-    client: Client
+    client: Requester
     params: Json
     last_event_id: str | None = None
     extensions: tuple[str, ...] = ()  # URIs of those that the client asks for
@@ -49,7 +49,7 @@ class Call:
         return self.dialect.event(event.event, self.operation is Operation.STREAM)
 
 
-def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Operation, given: Json) -> Call:
+def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Operation, given: Json) -> OperationCall:
     """Raises A2AError for a version or an operation that the agent does not offer."""
     said = request.headers.get(versions.HEADER)
     if said is None and versions.HEADER in request.query_string:
@@ -64,7 +64,7 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
         asked = extensions.asked(request.headers)
         extensions.require(entry.extensions, asked)
     reader = dialect.readers.get(operation)
-    return Call(
+    return OperationCall(
         operation=operation,
         entry=entry,
         engine=request.app[SERVICES].tasks,
@@ -76,17 +76,17 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
     )
 
 
-async def _send(call: Call) -> Json:
+async def _send(call: OperationCall) -> Json:
     request = _message(call)
     task = await call.engine.send(call.entry.callee, request, client=call.client)
     return call.dialect.sent(answer(task) if may_be_message(request) else {"task": task})
 
 
-def _stream(call: Call) -> AsyncGenerator[StreamEvent, None]:
+def _stream(call: OperationCall) -> AsyncGenerator[StreamEvent, None]:
     return call.engine.stream(call.entry.callee, _message(call), client=call.client)
 
 
-def _message(call: Call) -> params.Send:
+def _message(call: OperationCall) -> params.Send:
     streamed = call.operation is Operation.STREAM
     request = params.send(call.params, wire=call.dialect.version, extensions=call.extensions, streamed=streamed)
     if request.push is not None and not call.entry.pushes:
@@ -96,34 +96,34 @@ def _message(call: Call) -> params.Send:
     return request
 
 
-async def _get(call: Call) -> Json:
+async def _get(call: OperationCall) -> Json:
     return call.dialect.task(await call.engine.get(call.entry.callee, params.get(call.params), client=call.client))
 
 
-async def _list(call: Call) -> Json:
+async def _list(call: OperationCall) -> Json:
     query = listing.find(call.params)
     found = await call.engine.find(call.entry.callee, query, client=call.client)
     tasks = [call.dialect.task(task) for task in found.tasks]
     return listing.page(tasks, size=query.page_size, total=found.total, next_token=found.next_token)
 
 
-async def _cancel(call: Call) -> Json:
+async def _cancel(call: OperationCall) -> Json:
     task_id = params.task_id(call.params)
     return call.dialect.task(await call.engine.cancel(call.entry.callee, task_id, client=call.client))
 
 
-def _subscribe(call: Call) -> AsyncGenerator[StreamEvent, None]:
+def _subscribe(call: OperationCall) -> AsyncGenerator[StreamEvent, None]:
     task_id = params.task_id(call.params)
     return call.engine.subscribe(call.entry.callee, task_id, client=call.client, last_event_id=call.last_event_id)
 
 
-async def _put_push(call: Call) -> Json:
+async def _put_push(call: OperationCall) -> Json:
     config = push.create(call.params)
     made = await call.engine.put_push(call.entry.callee, config, wire=call.dialect.version, client=call.client)
     return call.dialect.push(made)
 
 
-async def _get_push(call: Call) -> Json:
+async def _get_push(call: OperationCall) -> Json:
     task_id, push_id = push.reference(call.params, whole=call.dialect.version is not Version.V03)
     if push_id:
         return call.dialect.push(await call.engine.get_push(call.entry.callee, task_id, push_id, client=call.client))
@@ -133,25 +133,25 @@ async def _get_push(call: Call) -> Json:
     return call.dialect.push(configs[0])
 
 
-async def _list_push(call: Call) -> Any:
+async def _list_push(call: OperationCall) -> Any:
     task_id, _ = push.reference(call.params, whole=False)
     return call.dialect.pushes(await call.engine.list_push(call.entry.callee, task_id, client=call.client))
 
 
-async def _drop_push(call: Call) -> Any:
+async def _drop_push(call: OperationCall) -> Any:
     task_id, push_id = push.reference(call.params)
     await call.engine.drop_push(call.entry.callee, task_id, push_id, client=call.client)
     return call.dialect.dropped
 
 
-async def _extended_card(call: Call) -> Json:
+async def _extended_card(call: OperationCall) -> Json:
     """No card declares one, so it is unsupported and not merely missing (1.0 section 3.1.11). 0.3 has one error."""
     if call.dialect.version is Version.V03:
         raise A2AError(Problem.NO_EXTENDED_CARD)
     raise unsupported(call.operation)
 
 
-UNARY: Mapping[Operation, Callable[[Call], Awaitable[Any]]] = {
+UNARY: Mapping[Operation, Callable[[OperationCall], Awaitable[Any]]] = {
     Operation.SEND: _send,
     Operation.GET: _get,
     Operation.LIST: _list,
@@ -162,7 +162,7 @@ UNARY: Mapping[Operation, Callable[[Call], Awaitable[Any]]] = {
     Operation.PUSH_DROP: _drop_push,
     Operation.EXTENDED_CARD: _extended_card,
 }
-STREAMED: Mapping[Operation, Callable[[Call], AsyncGenerator[StreamEvent, None]]] = {
+STREAMED: Mapping[Operation, Callable[[OperationCall], AsyncGenerator[StreamEvent, None]]] = {
     Operation.STREAM: _stream,
     Operation.SUBSCRIBE: _subscribe,
 }

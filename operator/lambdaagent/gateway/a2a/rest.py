@@ -8,11 +8,11 @@ from aiohttp import web
 
 from lambdaagent.a2a import Json, dialects, parsing, rest
 from lambdaagent.a2a.errors import A2AError, Problem
-from lambdaagent.a2a.rest import Route
+from lambdaagent.a2a.rest import RestRoute
 from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway.a2a import body_text, errors
-from lambdaagent.gateway.a2a.errors import Failure
-from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, Call, prepare
+from lambdaagent.gateway.a2a.errors import A2aFailure
+from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import sse
 from lambdaagent.gateway.services import ROUTE, SERVICES
@@ -40,7 +40,7 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
         return _answer(request, errors.of(request, entry, error), version=version)
 
 
-async def _params(request: web.Request, route: Route) -> Json:
+async def _params(request: web.Request, route: RestRoute) -> Json:
     """Of the query or the body; what the path says counts."""
     given: Json = dict(request.query)
     if request.method == "POST" and request.body_exists:
@@ -57,7 +57,7 @@ async def _params(request: web.Request, route: Route) -> Json:
     return given
 
 
-async def _stream(request: web.Request, call: Call) -> web.StreamResponse:
+async def _stream(request: web.Request, call: OperationCall) -> web.StreamResponse:
     async def frames() -> AsyncGenerator[bytes, None]:
         async with aclosing(STREAMED[call.operation](call)) as events:
             async for event in events:
@@ -78,7 +78,7 @@ def _media_type(request: web.Request) -> str:
     return rest.media_type(accept=request.headers.get("Accept", ""), sent=sent)
 
 
-def _answer(request: web.Request, failure: Failure, *, version: Version) -> web.Response:
+def _answer(request: web.Request, failure: A2aFailure, *, version: Version) -> web.Response:
     return web.Response(
         status=_http(request, failure),
         body=orjson.dumps(_body(request, failure, version=version)),
@@ -87,7 +87,7 @@ def _answer(request: web.Request, failure: Failure, *, version: Version) -> web.
     )
 
 
-def _not_allowed(request: web.Request, route: Route) -> web.Response:
+def _not_allowed(request: web.Request, route: RestRoute) -> web.Response:
     allowed = ", ".join(sorted(route.operations))
     error = A2AError(Problem.METHOD_NOT_FOUND, f"Use {allowed} here.")
     body = rest.error(error, http=405, version=route.version)
@@ -95,10 +95,10 @@ def _not_allowed(request: web.Request, route: Route) -> web.Response:
     return web.Response(status=405, body=orjson.dumps(body), content_type=_media_type(request), headers=headers)
 
 
-def _body(request: web.Request, failure: Failure, *, version: Version) -> Json:
+def _body(request: web.Request, failure: A2aFailure, *, version: Version) -> Json:
     http = _http(request, failure)
     return rest.error(failure.error, http=http, version=version, status=failure.status)
 
 
-def _http(request: web.Request, failure: Failure) -> int:
+def _http(request: web.Request, failure: A2aFailure) -> int:
     return failure.again or failure.error.problem.value.http_of(request.app[SERVICES].errors)

@@ -10,8 +10,8 @@ from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.signing import JWKS_PATH
 from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import methods, urls
-from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.gateway.http import urls
+from lambdaagent.gateway.http.problems import ProblemError, require_method
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
 CARD_PATH = "/.well-known/agent-card.json"
@@ -21,7 +21,7 @@ _JSON = "application/json"
 
 
 def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None) -> web.Response:
-    methods.require(request, "GET", "HEAD")
+    require_method(request, "GET", "HEAD")
     if not entry.discoverable:
         raise ProblemError(
             404, "not-discoverable", f"The agent {entry.agent.key} has no card: discoveryEnabled is false."

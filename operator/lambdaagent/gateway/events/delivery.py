@@ -20,7 +20,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import NO_ANSWER
 from lambdaagent.events.errors import EventError
 from lambdaagent.events.event_urls import agent_of, hide
-from lambdaagent.events.retry import ATTEMPTED, Verdict, number
+from lambdaagent.events.retry import ATTEMPTED, RetryDecision, number
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.events import capabilities, ingress
 from lambdaagent.gateway.http import bodies, problems
@@ -28,7 +28,7 @@ from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
 from lambdaagent.httpclient.codings import UnknownCodingError
 from lambdaagent.store.records import DeadLetter
-from lambdaagent.tasks.active_task import Outcome
+from lambdaagent.tasks.active_task import EventOutcome
 
 _ATTRIBUTES, _VALUE = 64, 4096  # kept of a letter that is no event
 
@@ -48,7 +48,7 @@ async def to_agent(request: web.Request) -> web.Response:
     events = await _events(request, services, agent=agent)
     for event in events:
         skill = entry.calls.skill(event)
-        if skill is None or await _call(services, entry, event, skill) is Outcome.FOREIGN:
+        if skill is None or await _call(services, entry, event, skill) is EventOutcome.FOREIGN:
             await _deliver(services, entry, event)
     return web.Response(status=202)
 
@@ -91,7 +91,7 @@ async def _events(request: web.Request, services: Services, *, agent: str) -> li
     return []
 
 
-async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> Outcome:
+async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> EventOutcome:
     """A call of a skill that travelled as an event: what comes of it is the task's. FOREIGN: it is no call."""
     try:
         outcome = await services.tasks.take(event, callee=entry.callee, skill=skill)
@@ -106,9 +106,9 @@ async def _call(services: Services, entry: Entry, event: Event, skill: Skill) ->
     except PermanentError as error:
         namespace, name = entry.key
         await _bury(services, event, namespace=namespace, agent=name, reason=str(error))
-        return Outcome.ENDED
-    if outcome is not Outcome.FOREIGN:
-        services.metrics.ingress("called" if outcome is Outcome.ADVANCED else "called-before")
+        return EventOutcome.ENDED
+    if outcome is not EventOutcome.FOREIGN:
+        services.metrics.ingress("called" if outcome is EventOutcome.ADVANCED else "called-before")
     return outcome
 
 
@@ -119,11 +119,11 @@ async def _deliver(services: Services, entry: Entry, event: Event) -> None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
     done = await deliver(services.client, entry.callee.target, event, timeout=DEFAULT_TIMEOUT, now=services.clock.now())
     match done.verdict:
-        case Verdict.AGAIN:
+        case RetryDecision.AGAIN:
             services.metrics.ingress("retried")
             headers = {"Retry-After": str(ceil(done.retry_after))} if done.retry_after else RETRY_AFTER
             raise ProblemError(503, "not-delivered", f"The event was not delivered: {done.reason}.", headers=headers)
-        case Verdict.REFUSED:
+        case RetryDecision.REFUSED:
             await _bury(
                 services,
                 event,
@@ -168,7 +168,7 @@ async def _bury(
         destination=destination,
         attempts=attempts,
     )
-    services.metrics.ingress("buried" if await services.letters.bury(letter) else "buried-before")
+    services.metrics.ingress("buried" if await services.letters.add_dead_letter(letter) else "buried-before")
 
 
 async def _bury_raw(request: web.Request, services: Services, body: bytes, *, agent: str, reason: str) -> None:
@@ -187,5 +187,5 @@ async def _bury_raw(request: web.Request, services: Services, body: bytes, *, ag
         attributes=attributes,
         data=body,
     )
-    await services.letters.bury(letter)
+    await services.letters.add_dead_letter(letter)
     services.metrics.ingress("buried")

@@ -64,9 +64,9 @@ def _event(record: TaskRecord, kind: str, *, extensions: Mapping[str, str]) -> E
 
 
 @dataclass
-class Teller:
+class TaskLifecyclePublisher:
     publish: Publish
-    told: Callable[[str], None]
+    count: Callable[[str], None]
     event: Callable[[TaskRecord], Event] = event_of
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=5.0))
     _waiting: asyncio.Queue[TaskRecord] = field(default_factory=lambda: asyncio.Queue(_WAITING), init=False)
@@ -97,7 +97,7 @@ class Teller:
                 await self._publish(record)
             except Exception:  # the root of this work: one event must not end the telling
                 log.exception("task event broke", task=record.id)
-                self.told("task-event-lost")
+                self.count("task-event-lost")
             finally:
                 self._waiting.task_done()
 
@@ -109,7 +109,7 @@ class Teller:
             except (LambdaAgentError, ProblemError) as error:
                 problem = str(error)
             else:
-                self.told("task-event")
+                self.count("task-event")
                 return
             if attempt < _ATTEMPTS:
                 await asyncio.sleep(self.backoff.delay(attempt))
@@ -117,4 +117,4 @@ class Teller:
 
     def _lost(self, record: TaskRecord, problem: str) -> None:
         log.warning("task event lost", task=record.id, state=record.state, problem=problem)
-        self.told("task-event-lost")
+        self.count("task-event-lost")

@@ -16,14 +16,14 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.filters import Interest, interest
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.httpclient.client import Client
+from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 
 BrokerKey = tuple[str, str]  # namespace, Broker
 
 
 @dataclass
-class Taking:
+class SubscriptionIndex:
     """What the agents on one Broker take: whole types and sources (None: any), patterns, and calls of their skills.
 
     What they forward counts as taken: who takes it there is the other Broker's to know. It is in no queue of this one.
@@ -69,7 +69,7 @@ class Brokers:
     directory: Directory
     _stale: bool = field(default=True, init=False)
     _urls: dict[BrokerKey, str] = field(default_factory=dict, init=False)
-    _taking: dict[BrokerKey, Taking] = field(default_factory=dict, init=False)
+    _taking: dict[BrokerKey, SubscriptionIndex] = field(default_factory=dict, init=False)
 
     def changed(self) -> None:
         """The directory did. Rebuilt on the next look only: a list of a thousand agents is a thousand changes."""
@@ -86,7 +86,7 @@ class Brokers:
             status = entry.agent.status.eventing_status
             if status and status.broker_url:
                 self._urls[key] = status.broker_url
-            self._taking.setdefault(key, Taking()).add(entry)
+            self._taking.setdefault(key, SubscriptionIndex()).add(entry)
 
     def known(self, key: BrokerKey) -> bool:
         self._refresh()
@@ -103,9 +103,9 @@ class Brokers:
         self._refresh()
         return key in self._taking and self._taking[key].takes(event)
 
-    def taking(self, key: BrokerKey) -> Taking:
+    def taking(self, key: BrokerKey) -> SubscriptionIndex:
         self._refresh()
-        return self._taking.get(key) or Taking()
+        return self._taking.get(key) or SubscriptionIndex()
 
 
 def broker_of(agent: LambdaAgent) -> BrokerKey | None:
@@ -140,7 +140,7 @@ class KnativePublisher:
     """Posts events to the ingress of a Knative Broker."""
 
     brokers: Brokers
-    client: Client
+    client: HttpClient
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
         key = naming.broker_of_exchange(exchange)
@@ -164,7 +164,7 @@ class RabbitMQPublisher:
         return judged(event, routed, self.brokers.taking(naming.broker_of_exchange(exchange)))
 
 
-def judged(event: Event, routed: bool, taking: Taking) -> bool:
+def judged(event: Event, routed: bool, taking: SubscriptionIndex) -> bool:
     """Whether an agent gets it, of what the broker says and the agents want. Raises NoQueueError: it is lost now.
 
     The broker's word is too good where a pattern's queue takes everything, and says of an exchange whose queues or

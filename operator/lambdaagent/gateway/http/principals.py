@@ -6,7 +6,7 @@ from aiohttp.typedefs import Handler
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.gateway.http import tracing
 from lambdaagent.store.records import ANONYMOUS
-from lambdaagent.tasks.requests import Client
+from lambdaagent.tasks.requests import Requester
 
 PRINCIPAL = web.RequestKey("principal", str)
 ONCE = "Idempotency-Key"
@@ -20,9 +20,9 @@ async def principals(request: web.Request, handler: Handler) -> web.StreamRespon
     return await handler(request)
 
 
-def client(request: web.Request) -> Client:
+def client(request: web.Request) -> Requester:
     """Raises A2AError for a key that no store could keep."""
-    once = request.headers.get(ONCE) or None
-    if once is not None and (len(once) > _ONCE_LIMIT or not once.isprintable()):
+    idempotency_key = request.headers.get(ONCE) or None
+    if idempotency_key is not None and (len(idempotency_key) > _ONCE_LIMIT or not idempotency_key.isprintable()):
         raise invalid(Violation(ONCE, f"must be at most {_ONCE_LIMIT} printable characters"))
-    return Client(owner=request[PRINCIPAL], traceparent=tracing.parent(request), once=once)
+    return Requester(owner=request[PRINCIPAL], traceparent=tracing.parent(request), idempotency_key=idempotency_key)

@@ -73,3 +73,11 @@ def upstream(key: str, error: UpstreamError) -> ProblemError:
     if isinstance(error, UpstreamTimeoutError):
         return ProblemError(504, "agent-slow", detail)
     return ProblemError(502, "agent-down" if isinstance(error, ConnectError) else "bad-agent-answer", detail)
+
+
+def require_method(request: web.Request, *allowed: str) -> None:
+    """Raises ProblemError (405 with Allow) for another method."""
+    if request.method not in allowed:
+        raise ProblemError(
+            405, "method-not-allowed", f"Use {' or '.join(allowed)} here.", headers={"Allow": ", ".join(allowed)}
+        )

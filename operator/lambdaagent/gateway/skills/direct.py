@@ -11,7 +11,7 @@ from lambdaagent.containers import requests
 from lambdaagent.containers.callee import timeout
 from lambdaagent.events.http import holds_event
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import bodies, methods, passthrough, principals, problems, request_id, tracing
+from lambdaagent.gateway.http import bodies, passthrough, principals, problems, request_id, tracing
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES, WHY
 from lambdaagent.gateway.skills import as_task
@@ -19,7 +19,7 @@ from lambdaagent.httpclient import wire
 from lambdaagent.httpclient.client import Response
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError, describe
 from lambdaagent.tasks.direct_calls import DirectCall
-from lambdaagent.tasks.event_calls import travels
+from lambdaagent.tasks.event_calls import is_async
 
 _THROUGH = (
     "accept",
@@ -43,12 +43,12 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
             f"The agent {entry.agent.key} has no skill {skill_id[:64]!r}; it has: {', '.join(known) or 'none'}.",
             members={"skills": known},
         )
-    methods.require(request, "POST")
+    problems.require_method(request, "POST")
     if holds_event(request.headers.get("Content-Type", "")):
         # The container would take its attributes for the gateway's.
         where = f"/events/{entry.agent.namespace}"
         raise ProblemError(415, "event-in-a-call", f"The body of a skill call is no event; send events to {where}.")
-    if travels(skill):
+    if is_async(skill):
         return await as_task.as_task(request, entry, skill)
     _require_callable(entry)
     if "Prefer" in request.headers and as_task.wants_task(request):

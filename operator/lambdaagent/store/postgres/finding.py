@@ -6,9 +6,9 @@ from typing import Any
 
 from lambdaagent.store import rows
 from lambdaagent.store.postgres import sql
-from lambdaagent.store.postgres.pool import Connection
+from lambdaagent.store.postgres.pool import PostgresConnection
 from lambdaagent.store.postgres.texts import text
-from lambdaagent.store.records import COUNTED, PAGE_BYTES, Listing, Page, TaskRecord
+from lambdaagent.store.records import COUNTED, PAGE_BYTES, Page, TaskQuery, TaskRecord
 from lambdaagent.store.snapshots import SHARE
 
 # With the entries of the log that are not in the body: no more than a part of it.
@@ -21,7 +21,7 @@ def record_of(row: Sequence[Any], *, known: TaskRecord | None = None) -> TaskRec
     return rows.record_of(columns, tail or (), known=known)
 
 
-async def find(connection: Connection, listing: Listing) -> Page:
+async def find(connection: PostgresConnection, listing: TaskQuery) -> Page:
     where = "namespace = $1 AND agent = $2 AND owner = $3"
     arguments: list[object] = [text(each) for each in (listing.namespace, listing.agent, listing.owner)]
     if listing.context_id is not None:

@@ -12,7 +12,7 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.store.postgres import sql
-from lambdaagent.store.postgres.pool import Connection, Pool
+from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ _ALIVE = 15.0  # seconds between questions
 
 
 class Listening:
-    def __init__(self, pool: Pool, *, sender: str, backoff: Backoff | None = None) -> None:
+    def __init__(self, pool: PostgresPool, *, sender: str, backoff: Backoff | None = None) -> None:
         self._pool = pool
         self._sender = sender
         self._backoff = backoff or Backoff(first=0.2, cap=10.0)
@@ -73,7 +73,7 @@ class Listening:
         finally:
             connection.terminate()
 
-    def _heard(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
+    def _heard(self, connection: PostgresConnection, pid: int, channel: str, payload: object) -> None:
         sender, _, task_id = str(payload).partition(" ")
         if sender != self._sender:
             for listener in self._listeners:

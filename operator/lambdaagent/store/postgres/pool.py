@@ -17,7 +17,7 @@ from lambdaagent.store.postgres import schema
 from lambdaagent.store.postgres.urls import DatabaseUrl
 
 Found = TypeVar("Found")
-Work = Callable[["Connection"], Awaitable[Found]]
+Work = Callable[["PostgresConnection"], Awaitable[Found]]
 _CONNECT, _STATEMENT, _CALL = 5.0, 10.0, 15.0
 _AGAIN = ("40001", "40P01")
 # SQLSTATE classes that speak of the values: data exceptions, constraints, values too long for an index.
@@ -32,13 +32,13 @@ _SETTINGS = {
 }
 
 
-class Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
+class PostgresConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
     def get_reset_query(self) -> str:
         """Nothing of ours leaves a trace in a session: no round trip to wipe one."""
         return ""
 
 
-class Pool:
+class PostgresPool:
     def __init__(self, url: DatabaseUrl, *, size: int = 8) -> None:
         self.url = url
         self.problem: str | None = f"{url} was not reached yet"
@@ -69,14 +69,14 @@ class Pool:
         with contextlib.suppress(StoreError):
             await self.run(_nothing)
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> PostgresConnection:
         """One of its own, beside the pool."""
-        connection: Connection = await asyncpg.connect(
+        connection: PostgresConnection = await asyncpg.connect(
             self.url.secret,
             ssl=self.url.tls,
             timeout=_CONNECT,
             command_timeout=_STATEMENT,
-            connection_class=Connection,
+            connection_class=PostgresConnection,
             server_settings=_SETTINGS,
         )
         return connection
@@ -93,7 +93,7 @@ class Pool:
 
     async def _work(self, work: Work[Found]) -> Found:
         pool = await self._open()
-        connection: Connection = await pool.acquire(timeout=_CONNECT)
+        connection: PostgresConnection = await pool.acquire(timeout=_CONNECT)
         healthy = False
         try:
             if not self._checked:
@@ -122,12 +122,12 @@ class Pool:
                         timeout=_CONNECT,
                         command_timeout=_STATEMENT,
                         max_inactive_connection_lifetime=300,
-                        connection_class=Connection,
+                        connection_class=PostgresConnection,
                         server_settings=_SETTINGS,
                     )
         return self._pool
 
-    async def _check(self, connection: Connection) -> None:
+    async def _check(self, connection: PostgresConnection) -> None:
         try:
             revision = await connection.fetchval(f"SELECT version_num FROM {schema.TABLE}")
         except asyncpg.UndefinedTableError:
@@ -153,5 +153,5 @@ class Pool:
         return StoreError(f"{self.url}: {self.url.reason(error)}")
 
 
-async def _nothing(connection: Connection) -> None:
+async def _nothing(connection: PostgresConnection) -> None:
     await connection.execute("SELECT 1")

@@ -14,16 +14,16 @@ import asyncpg
 
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
-from lambdaagent.store.errors import ConflictError
-from lambdaagent.store.group_commit import Append, Create, Delivered, GroupCommit, size_of, submit_append
+from lambdaagent.store.errors import TaskConflictError
+from lambdaagent.store.group_commit import Append, Create, GroupCommit, MarkDelivered, size_of, submit_append
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.finding import find, record_of
 from lambdaagent.store.postgres.listening import Listening
-from lambdaagent.store.postgres.pool import Connection, Pool
+from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.postgres.writing import Writing
-from lambdaagent.store.records import Change, DeadLetter, Key, Letters, Listing, Page, Push, TaskRecord
+from lambdaagent.store.records import DeadLetter, Key, Letters, Page, Push, TaskChange, TaskQuery, TaskRecord
 from lambdaagent.store.snapshots import Snapshots
 from lambdaagent.trust import SYSTEM, Trust
 
@@ -33,15 +33,15 @@ class PostgresStore:
 
     shared = True
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: PostgresPool) -> None:
         sender = secrets.token_hex(8)
         self._pool = pool
         # A connection of its own: a sign of life does not queue behind what clients ask for.
-        self._signs = Pool(pool.url, size=1)
+        self._signs = PostgresPool(pool.url, size=1)
         self._writing = Writing(pool, sender=sender)
         self._creating: GroupCommit[Create, str | None] = GroupCommit(self._writing.create, size=size_of)
         self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append, size=size_of)
-        self._delivering: GroupCommit[Delivered, bool] = GroupCommit(self._writing.deliver)
+        self._delivering: GroupCommit[MarkDelivered, bool] = GroupCommit(self._writing.deliver)
         self._listening = Listening(pool, sender=sender)
         # Until a beat has told who else lives.
         self._snapshots = Snapshots(allowed=False)
@@ -49,7 +49,7 @@ class PostgresStore:
     @classmethod
     async def open(cls, url: str, trust: Trust = SYSTEM) -> "PostgresStore":
         """Raises UsageError for what is no URL of a PostgreSQL."""
-        store = cls(Pool(DatabaseUrl(url, trust)))
+        store = cls(PostgresPool(DatabaseUrl(url, trust)))
         await store.look()
         return store
 
@@ -61,8 +61,10 @@ class PostgresStore:
     async def look(self) -> None:
         await self._pool.look()
 
-    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
-        return await self._creating.submit(Create.of(record, once=once, push=push))
+    async def create(
+        self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
+    ) -> str | None:
+        return await self._creating.submit(Create.of(record, idempotency_key=idempotency_key, push=push))
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots)
@@ -76,10 +78,10 @@ class PostgresStore:
         row = await self._pool.run(lambda connection: connection.fetchrow(sql.GET, text(task_id), version))
         return record_of(row, known=known) if row is not None else None
 
-    async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
+    async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
         return [rows.change_of(row) for row in await self._fetch(sql.LOG, task_id, after)]
 
-    async def find(self, listing: Listing) -> Page:
+    async def find(self, listing: TaskQuery) -> Page:
         return await self._pool.run(lambda connection: find(connection, listing))
 
     async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
@@ -126,10 +128,10 @@ class PostgresStore:
         for (task_id,) in await self._fetch(sql.BEHIND):
             record = await self.get(task_id)
             if record is not None and not record.state.settled:
-                with contextlib.suppress(ConflictError):  # somebody else has written it, with its snapshot
+                with contextlib.suppress(TaskConflictError):  # somebody else has written it, with its snapshot
                     await self.append(replace(record, version=record.version + 1), updates=[])
 
-    async def dead(self) -> list[str]:
+    async def expired_replicas(self) -> list[str]:
         return [str(row[0]) for row in await self._fetch(sql.DEAD)]
 
     def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
@@ -140,11 +142,11 @@ class PostgresStore:
         await self._listening.listening.wait()
 
     async def put_push(self, push: Push) -> None:
-        async def put(connection: Connection) -> None:
+        async def put(connection: PostgresConnection) -> None:
             try:
                 await connection.execute(sql.PUT_PUSH, *map(text, rows.push_row(push)))
             except asyncpg.ForeignKeyViolationError:
-                raise ConflictError(f"there is no task {push.task_id} any more") from None
+                raise TaskConflictError(f"there is no task {push.task_id} any more") from None
 
         await self._pool.run(put)
 
@@ -160,8 +162,8 @@ class PostgresStore:
     async def settle_push(self, push: Push) -> None:
         await self._fetch(sql.SETTLE_PUSH, push.task_id, push.id, push.sent, push.attempts, push.due, push.dead)
 
-    async def bury(self, letter: DeadLetter) -> bool:
-        return await self._writing.bury(letter)
+    async def add_dead_letter(self, letter: DeadLetter) -> bool:
+        return await self._writing.add_dead_letter(letter)
 
     async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
         return await self.find_letters(Letters(namespace, limit=limit))
@@ -186,7 +188,7 @@ class PostgresStore:
         return len(await self._fetch(sql.DROP_LETTERS, numbers))
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
-        return await self._delivering.submit(Delivered(namespace, agent, key, now))
+        return await self._delivering.submit(MarkDelivered(namespace, agent, key, now))
 
     async def deliveries(self, namespace: str, agent: str, *, since: float, limit: int) -> list[Key]:
         found = await self._fetch(sql.NEWEST_DELIVERIES, namespace, agent, since, limit)

@@ -7,30 +7,30 @@ stands twice in a batch is written in two statements, in the order of arrival.
 from collections.abc import Sequence
 
 from lambdaagent.store import rows
-from lambdaagent.store.errors import ConflictError, StoreError
-from lambdaagent.store.group_commit import Append, Create, Delivered
+from lambdaagent.store.errors import StoreError, TaskConflictError
+from lambdaagent.store.group_commit import Append, Create, MarkDelivered
 from lambdaagent.store.postgres import sql
-from lambdaagent.store.postgres.pool import Connection, Pool
+from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.records import DeadLetter, TaskRecord
 
 
 class Writing:
-    def __init__(self, pool: Pool, *, sender: str) -> None:
+    def __init__(self, pool: PostgresPool, *, sender: str) -> None:
         """`sender` goes before each notification, so that one's own are known."""
         self._pool = pool
         self._sender = sender
 
     async def create(self, ops: Sequence[Create]) -> list[str | StoreError | None]:
         """None, or the id of the task that was made for the same request before."""
-        made = [rows.task_row(op.record, op.once, op.body) for op in ops]
+        made = [rows.task_row(op.record, op.idempotency_key, op.body) for op in ops]
         columns = [
             [text(value) for value in column] for column in zip(*sorted(made, key=lambda row: str(row[0])), strict=True)
         ]
 
         pushed = {op.record.id: op.push for op in ops if op.push is not None}
 
-        async def insert(connection: Connection) -> set[str]:
+        async def insert(connection: PostgresConnection) -> set[str]:
             if not pushed:
                 return {row[0] for row in await connection.fetch(sql.CREATE, *columns)}
             async with connection.transaction():
@@ -39,13 +39,15 @@ class Writing:
                 await connection.executemany(sql.PUT_PUSH, pushes)
             return new
 
-        async def write(connection: Connection) -> dict[str, str] | None:
+        async def write(connection: PostgresConnection) -> dict[str, str] | None:
             new = await insert(connection)
             if len(new) == len(ops):
                 return None
-            asked = [op for op in ops if op.record.id not in new and op.once is not None]
+            asked = [op for op in ops if op.record.id not in new and op.idempotency_key is not None]
             given = [
-                tuple(map(text, (op.record.id, op.record.namespace, op.record.agent, op.record.owner, op.once)))
+                tuple(
+                    map(text, (op.record.id, op.record.namespace, op.record.agent, op.record.owner, op.idempotency_key))
+                )
                 for op in asked
             ]
             found = await connection.fetch(sql.WHO_HAS_ONCE, *zip(*given, strict=True)) if given else []
@@ -57,7 +59,7 @@ class Writing:
         outcomes: list[str | StoreError | None] = []
         for op in ops:
             first = known.pop(op.record.id, None)
-            taken = ConflictError(f"there is a task {op.record.id} already")
+            taken = TaskConflictError(f"there is a task {op.record.id} already")
             outcomes.append(taken if first is None else None if first == op.record.id else first)
         return outcomes
 
@@ -78,7 +80,7 @@ class Writing:
         made = sorted((_appended(op) for _, op in ops), key=lambda row: str(row[0]))
         columns = [[text(value) for value in column] for column in zip(*made, strict=True)]
 
-        async def write(connection: Connection) -> dict[str, bool | StoreError]:
+        async def write(connection: PostgresConnection) -> dict[str, bool | StoreError]:
             found: dict[str, bool | StoreError] = {
                 row[0]: True for row in await connection.fetch(sql.APPEND, *columns, self._sender)
             }
@@ -92,7 +94,7 @@ class Writing:
         written = await self._pool.run(write)
         return {place: written[op.record.id] for place, op in ops}
 
-    async def deliver(self, ops: Sequence[Delivered]) -> list[bool]:
+    async def deliver(self, ops: Sequence[MarkDelivered]) -> list[bool]:
         made = [rows.delivery_row(op.namespace, op.agent, op.key, op.now) for op in ops]
         columns = list(zip(*sorted(made), strict=True))
         new = {row[0] for row in await self._pool.run(lambda connection: connection.fetch(sql.DELIVERED, *columns))}
@@ -102,7 +104,7 @@ class Writing:
             new.discard(digest)  # what stands twice in a batch was recorded by the first
         return outcomes
 
-    async def bury(self, letter: DeadLetter) -> bool:
+    async def add_dead_letter(self, letter: DeadLetter) -> bool:
         columns = [[text(value)] for value in rows.letter_row(letter)]
         return bool(await self._pool.run(lambda connection: connection.fetch(sql.BURY, *columns)))
 
@@ -115,7 +117,7 @@ def _appended(op: Append) -> tuple[object, ...]:
 
 def _missed(record: TaskRecord, version: int | None, duplicate: bool) -> bool | StoreError:
     if version is None:
-        return ConflictError(f"there is no task {record.id} any more")
+        return TaskConflictError(f"there is no task {record.id} any more")
     if duplicate:
         return False
-    return ConflictError(f"task {record.id} is at version {version}, not {record.version - 1}")
+    return TaskConflictError(f"task {record.id} is at version {version}, not {record.version - 1}")

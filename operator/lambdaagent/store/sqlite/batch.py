@@ -12,8 +12,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from lambdaagent.store import rows
-from lambdaagent.store.errors import ConflictError, StoreError
-from lambdaagent.store.group_commit import Append, Create, Delivered
+from lambdaagent.store.errors import StoreError, TaskConflictError
+from lambdaagent.store.group_commit import Append, Create, MarkDelivered
 from lambdaagent.store.records import DeadLetter, Push, TaskRecord
 from lambdaagent.store.snapshots import SMALL
 from lambdaagent.store.sqlite import deliveries, push_configs
@@ -37,13 +37,13 @@ _EXTEND_TASK = str(
 )
 _PUT_SNAPSHOT = "INSERT OR REPLACE INTO snapshots (task_id, version, body) VALUES (?, ?, ?)"
 
-Op = Create | Append | DeadLetter | Delivered
+Op = Create | Append | DeadLetter | MarkDelivered
 Outcome = bool | str | None
 """Of a Create: None, or the id of the task that was there before; of the others: whether it was new."""
 _Once = tuple[str, str, str, str]
 
 
-class Batch:
+class WriteBatch:
     """Of one transaction; `changed` is true only after it was committed."""
 
     def __init__(self, connection: Connection, ops: Sequence[Op], *, known: Mapping[str, int], careful: bool) -> None:
@@ -52,7 +52,7 @@ class Batch:
         self._versions = _versions(connection, ops, known=known, careful=careful)
         self._keys = _keys(connection, ops)
         self._once = _once(connection, ops)
-        self._deliveries = deliveries.Batch(connection, [op for op in ops if isinstance(op, Delivered)])
+        self._deliveries = deliveries.DeliveryBatch(connection, [op for op in ops if isinstance(op, MarkDelivered)])
         self._created: dict[str, tuple[Any, ...]] = {}
         self._updated: dict[str, tuple[Any, ...]] = {}
         self._extended: dict[str, tuple[Any, ...]] = {}
@@ -87,7 +87,7 @@ class Batch:
             values = dict(zip(rows.LETTER, rows.letter_row(op), strict=True))
             written = self._connection.execute(sqlite_insert(letters).values(values).on_conflict_do_nothing())
             return written.rowcount > 0
-        if isinstance(op, Delivered):
+        if isinstance(op, MarkDelivered):
             return self._deliveries.add(op)
         return self._create(op) if isinstance(op, Create) else self._append(op)
 
@@ -96,8 +96,8 @@ class Batch:
         if key is not None and (known := self._once.get(key)) is not None:
             return known
         if record.id in self._versions:
-            return ConflictError(f"there is a task {record.id} already")
-        self._created[record.id] = rows.task_row(record, op.once, op.body)
+            return TaskConflictError(f"there is a task {record.id} already")
+        self._created[record.id] = rows.task_row(record, op.idempotency_key, op.body)
         if key is not None:
             self._once[key] = record.id
         if op.push is not None:
@@ -109,11 +109,11 @@ class Batch:
         record = op.record
         stored = self._versions.get(record.id)
         if stored is None:
-            return ConflictError(f"there is no task {record.id} any more")
+            return TaskConflictError(f"there is no task {record.id} any more")
         if op.key is not None and (record.id, *op.key) in self._keys:
             return False
         if stored + 1 != record.version:
-            return ConflictError(f"task {record.id} is at version {stored}, not {record.version - 1}")
+            return TaskConflictError(f"task {record.id} is at version {stored}, not {record.version - 1}")
         if op.key is not None:
             self._keys.add((record.id, *op.key))
         self._note(record)
@@ -147,7 +147,9 @@ class Batch:
 
 def once_key(op: Create) -> _Once | None:
     record = op.record
-    return (record.namespace, record.agent, record.owner, op.once) if op.once is not None else None
+    return (
+        (record.namespace, record.agent, record.owner, op.idempotency_key) if op.idempotency_key is not None else None
+    )
 
 
 def _versions(connection: Connection, ops: Sequence[Op], *, known: Mapping[str, int], careful: bool) -> dict[str, int]:

@@ -6,17 +6,17 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects import sqlite
 
 from lambdaagent.store import rows
-from lambdaagent.store.group_commit import Delivered
+from lambdaagent.store.group_commit import MarkDelivered
 from lambdaagent.store.records import Key
 from lambdaagent.store.sqlite.schema import deliveries
 
 _INSERT = str(insert(deliveries).compile(dialect=sqlite.dialect()))
 
 
-class Batch:
+class DeliveryBatch:
     """Of one transaction: what is known is read first, what is new is written by one statement."""
 
-    def __init__(self, connection: Connection, ops: Sequence[Delivered]) -> None:
+    def __init__(self, connection: Connection, ops: Sequence[MarkDelivered]) -> None:
         self._connection = connection
         self._rows = {id(op): rows.delivery_row(op.namespace, op.agent, op.key, op.now) for op in ops}
         self._known: set[bytes] = set()
@@ -26,7 +26,7 @@ class Batch:
             self._known.update(connection.execute(known).scalars())
         self._new: list[tuple[bytes, str, str, bytes, float]] = []
 
-    def add(self, op: Delivered) -> bool:
+    def add(self, op: MarkDelivered) -> bool:
         row = self._rows[id(op)]
         if row[0] in self._known:
             return False

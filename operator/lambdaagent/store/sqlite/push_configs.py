@@ -4,7 +4,7 @@ from sqlalchemy import Connection, case, delete, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from lambdaagent.store import rows
-from lambdaagent.store.errors import ConflictError
+from lambdaagent.store.errors import TaskConflictError
 from lambdaagent.store.records import Push
 from lambdaagent.store.sqlite.schema import pushes, tasks
 
@@ -14,9 +14,9 @@ _DONE = case((tasks.c.settled == 2, 1), else_=0)
 
 
 def put(connection: Connection, push: Push) -> None:
-    """Raises ConflictError: no such task."""
+    """Raises TaskConflictError: no such task."""
     if connection.execute(select(tasks.c.id).where(tasks.c.id == push.task_id)).first() is None:
-        raise ConflictError(f"there is no task {push.task_id} any more")
+        raise TaskConflictError(f"there is no task {push.task_id} any more")
     values = dict(zip(rows.PUSH, rows.push_row(push), strict=True))
     kept = {name: value for name, value in values.items() if name not in ("task_id", "id", "sent")}
     statement = insert(pushes).values(values | {"done": 0})

@@ -145,7 +145,7 @@ def migrate(connection: Connection, *, found: int) -> None:
         connection.execute(text(f"ALTER TABLE tasks ADD COLUMN {column}"))
     if found == 1:
         connection.execute(text("DROP INDEX tasks_running"))
-        # Whoever works on a task of that schema has ended: they are found by `dead`.
+        # Whoever works on a task of that schema has ended: they are found by `expired_replicas`.
         connection.execute(text("UPDATE tasks SET holder = 'schema 1' WHERE settled = 0"))
     # What numbers are taken from cannot be changed in place.
     renewed = found < 4 and inspect(connection).has_table("dead_letters")

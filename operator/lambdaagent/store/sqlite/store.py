@@ -30,22 +30,22 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
 from lambdaagent.store.errors import StoreError, StoreUnusableError
-from lambdaagent.store.group_commit import Append, Create, Delivered, GroupCommit, size_of, submit_append
+from lambdaagent.store.group_commit import Append, Create, GroupCommit, MarkDelivered, size_of, submit_append
 from lambdaagent.store.records import (
     COUNTED,
-    Change,
     DeadLetter,
     Key,
     Letters,
-    Listing,
     Page,
     Push,
+    TaskChange,
+    TaskQuery,
     TaskRecord,
 )
 from lambdaagent.store.snapshots import Snapshots
 from lambdaagent.store.sqlite import dead_letters, deliveries, push_configs, schema
 from lambdaagent.store.sqlite import reading as reading
-from lambdaagent.store.sqlite.batch import Batch, Op, Outcome
+from lambdaagent.store.sqlite.batch import Op, Outcome, WriteBatch
 from lambdaagent.store.sqlite.lock import FileLock
 from lambdaagent.store.sqlite.schema import changes, pushes, snapshots, tasks
 
@@ -86,15 +86,17 @@ class SqliteStore:
             raise
         return cls(engine=engine, lock=lock, writing=writing)
 
-    async def create(self, record: TaskRecord, *, once: str | None = None, push: Push | None = None) -> str | None:
-        known = await self._writer.submit(Create.of(record, once=once, push=push))
+    async def create(
+        self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
+    ) -> str | None:
+        known = await self._writer.submit(Create.of(record, idempotency_key=idempotency_key, push=push))
         return known if isinstance(known, str) else None
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots)
         return await submit_append(self._writer, op, self._snapshots)
 
-    async def bury(self, letter: DeadLetter) -> bool:
+    async def add_dead_letter(self, letter: DeadLetter) -> bool:
         return await self._writer.submit(letter) is True
 
     async def changed_by(self, task_id: str, key: Key) -> bool:
@@ -107,14 +109,14 @@ class SqliteStore:
         found = await self._read(lambda connection: reading.records(connection, _BY_ID, task_id=task_id))
         return found[0] if found else None
 
-    async def changes(self, task_id: str, *, after: int = 0) -> list[Change]:
+    async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
         wanted = select(changes.c.version, changes.c.updates).where(
             changes.c.task_id == task_id, changes.c.version > after
         )
         found = await self._read(lambda connection: connection.execute(wanted.order_by(changes.c.version)).all())
         return [rows.change_of(row) for row in found]
 
-    async def find(self, listing: Listing) -> Page:
+    async def find(self, listing: TaskQuery) -> Page:
         matching = [
             tasks.c.namespace == listing.namespace,
             tasks.c.agent == listing.agent,
@@ -155,7 +157,7 @@ class SqliteStore:
     async def beat(self, holder: str, *, seconds: float) -> None:
         self._living = holder
 
-    async def dead(self) -> list[str]:
+    async def expired_replicas(self) -> list[str]:
         wanted = select(tasks.c.holder).distinct().where(_WORKING, tasks.c.holder.not_in(["", self._living]))
         found = await self._read(lambda connection: connection.execute(wanted.order_by(tasks.c.holder)).all())
         return [holder for (holder,) in found]
@@ -197,7 +199,7 @@ class SqliteStore:
         return await self._alone(lambda connection: dead_letters.drop(connection, letter_ids))
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
-        return await self._writer.submit(Delivered(namespace, agent, key, now)) is True
+        return await self._writer.submit(MarkDelivered(namespace, agent, key, now)) is True
 
     async def deliveries(self, namespace: str, agent: str, *, since: float, limit: int) -> list[Key]:
         return await self._read(
@@ -251,7 +253,7 @@ class SqliteStore:
 
     def _transaction(self, ops: Sequence[Op], *, careful: bool) -> list[Outcome | StoreError]:
         with self._engine.begin() as connection:
-            batch = Batch(connection, ops, known=self._versions, careful=careful)
+            batch = WriteBatch(connection, ops, known=self._versions, careful=careful)
             outcomes = batch.write()
         # Committed: only now is it true.
         for task_id, (version, ended) in batch.changed.items():

@@ -8,7 +8,7 @@ import asyncio
 from contextvars import ContextVar
 
 
-class Place:
+class CallSlot:
     def __init__(self, everybody: asyncio.Semaphore) -> None:
         self._everybody = everybody
         self._held = False
@@ -24,4 +24,4 @@ class Place:
             self._everybody.release()
 
 
-HELD: ContextVar[Place | None] = ContextVar("place", default=None)
+HELD: ContextVar[CallSlot | None] = ContextVar("place", default=None)
