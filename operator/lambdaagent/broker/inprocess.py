@@ -27,6 +27,7 @@ from lambdaagent.broker.protocol import (
     Loss,
     Settlement,
 )
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
@@ -85,10 +86,7 @@ class InProcessBroker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for pause in self._pauses:
-            pause.cancel()
-        if self._pauses:
-            await asyncio.wait(self._pauses)
+        await cancel(*self._pauses)
 
     @property
     def ready(self) -> bool:
@@ -198,8 +196,7 @@ class InProcessBroker:
             stopping.set()
             await _notify(self._queue(queue))
             await asyncio.wait([consuming], timeout=self._drain_timeout)
-            consuming.cancel()
-            await asyncio.wait([consuming])
+            await cancel(consuming)
 
     async def _consume(
         self, name: str, parallelism: int, handler: Handler, dead_letters: str, stopping: asyncio.Event

@@ -20,6 +20,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import state_of
 from lambdaagent.a2a.versions import Version
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.containers import a2a_endpoint
 from lambdaagent.containers.a2a_endpoint import A2aEndpoint
@@ -170,8 +171,7 @@ class Relay:
             begun.cancel()
         await asyncio.wait([begun], timeout=_GIVEN_UP_SECONDS)
         if not begun.done():
-            begun.cancel()
-            await asyncio.wait([begun])
+            await cancel(begun)
         if begun.cancelled() or begun.exception() is not None:
             return
         answer = begun.result()

@@ -19,6 +19,7 @@ from kopf._core.engines.peering import Identity
 
 from lambdaagent.api import naming
 from lambdaagent.api.base import GROUP, PLURAL, VERSION
+from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import Object
 from lambdaagent.errors import TemporaryError, words
 
@@ -63,8 +64,7 @@ async def follow(changed: Changed, *, namespaces: Sequence[str] = (), ready: asy
     finally:
         stop.set()
         ended.cancel()  # nobody asks any more how it ended
-        telling.cancel()
-        await asyncio.wait([telling])
+        await cancel(telling)
         await asyncio.to_thread(thread.join, _STOP_SECONDS)
 
 

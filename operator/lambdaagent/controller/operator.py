@@ -16,6 +16,7 @@ import structlog
 
 from lambdaagent.api import naming
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey, Object, backends
 from lambdaagent.controller import health, kopf_watch, served_apis
 from lambdaagent.controller.audit import Auditor
@@ -237,6 +238,4 @@ async def _first(*works: Coroutine[Any, Any, None]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancel(*tasks)

@@ -21,6 +21,7 @@ from lambdaagent.api.agent import A2aStatus, AgentStatus, LambdaAgent
 from lambdaagent.api.container_card import ContainerCard
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import Broker
+from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.clock import Clock
@@ -147,8 +148,7 @@ class Supervisor:
         else:
             running.gate.starting()
         if running.task:
-            running.task.cancel()
-            await asyncio.wait([running.task])
+            await cancel(running.task)
 
     async def _declare(self, agents: Sequence[LambdaAgent], *, gone: Sequence[AgentKey]) -> None:
         wanted = picture(agents, self.installation).exchanges
@@ -189,9 +189,7 @@ class Supervisor:
             try:
                 await asyncio.wait([edit, process], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for each in (edit, process):
-                    each.cancel()
-                await asyncio.wait([edit, process])
+                await cancel(edit, process)
             if not process.cancelled():
                 process.result()
 
@@ -266,9 +264,7 @@ class Supervisor:
             try:
                 await asyncio.wait([following])
             finally:
-                for each in (watch, following):
-                    each.cancel()
-                await asyncio.wait([watch, following])
+                await cancel(watch, following)
             process = following.result()
 
     async def _watch_port(self, running: Running, process: int) -> None:

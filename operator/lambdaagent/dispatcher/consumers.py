@@ -23,6 +23,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.bindings import Bound, Keep
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
 from lambdaagent.broker.protocol import Broker, Handler, Loss
+from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology
 from lambdaagent.dispatcher import policies
@@ -131,8 +132,7 @@ class ConsumerManager:
                 else:
                     await self._wait(self.resync)
         finally:
-            looking.cancel()
-            await asyncio.wait([looking])
+            await cancel(looking)
             for key in list(self._consumers):
                 self._end(key)
             if self._ending:

@@ -12,6 +12,7 @@ import structlog
 from lambdaagent import clock as clocks
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.cancellation import cancel
 from lambdaagent.gateway import garbage, signing
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
@@ -95,8 +96,7 @@ class _Once:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    await cancel(task)
 
 
 async def _store(settings: GatewaySettings) -> Opened:

@@ -20,6 +20,7 @@ from typing import Any
 
 import structlog
 
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.errors import ConflictError, NotFoundError
@@ -88,8 +89,7 @@ class Lease:
             except StillLeadingError:
                 raise  # waiting for the work, as below, is what can no longer be done
             except BaseException:
-                work.cancel()
-                await asyncio.wait([work])
+                await cancel(work)
                 raise
             finally:
                 if work.done():

@@ -20,6 +20,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import OverfullError, answer, fold, new, shown, state_of, status_update
 from lambdaagent.a2a.versions import Version
 from lambdaagent.api.a2a import Skill
+from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses
 from lambdaagent.containers.call import Caller
@@ -139,8 +140,7 @@ class Engine:
                 stopped = "The gateway was stopped while the task was running."
                 await self._active_tasks.abandon(active, stopped, patience=min(grace, self._limits.patience))
         if self._pushing is not None:
-            self._pushing.cancel()
-            await asyncio.wait([self._pushing])
+            await cancel(self._pushing)
 
     async def tidy(self) -> int:
         return await self._recovery.tidy()

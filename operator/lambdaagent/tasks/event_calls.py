@@ -19,6 +19,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import new
 from lambdaagent.api.a2a import Skill
+from lambdaagent.cancellation import cancel
 from lambdaagent.containers import requests, responses
 from lambdaagent.containers.call import NotTakenError
 from lambdaagent.containers.callee import Callee, timeout
@@ -109,10 +110,7 @@ class EventCalls:
     async def stop(self, *, grace: float) -> None:
         if self._calls and grace > 0:
             await asyncio.wait(self._calls, timeout=grace)
-        for call in self._calls:
-            call.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
+        await cancel(*self._calls)
 
     async def _task_of(self, event: Event, callee: Callee, skill: Skill) -> str:
         """An event that nobody made a task for opens one, the same however often it comes."""

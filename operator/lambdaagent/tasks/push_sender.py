@@ -22,6 +22,7 @@ from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.versions import Version
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore, DeliveryStore, Push, PushStore, TaskRecord, TaskStore
@@ -132,10 +133,7 @@ class Pusher:
                 except TimeoutError:
                     pass
         finally:
-            for serving in self._serving:
-                serving.cancel()
-            if self._serving:
-                await asyncio.wait(list(self._serving))
+            await cancel(*self._serving)
 
     async def _claim(self, limit: int) -> list[Push]:
         now = self._clock.now()

@@ -16,6 +16,7 @@ from dataclasses import replace
 import structlog
 
 from lambdaagent.a2a.states import Role
+from lambdaagent.cancellation import cancel
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.errors import StoreError, TaskConflictError
@@ -72,10 +73,7 @@ class Recovery:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await cancel(*self._tasks)
 
     async def tidy(self) -> int:
         """How many tasks were forgotten."""

@@ -15,6 +15,7 @@ import structlog
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
+from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses
 from lambdaagent.store.errors import StoreError, TaskConflictError
@@ -200,7 +201,4 @@ class ActiveTasks:
             log.warning("task.not_refreshed", reason=str(look.exception()))  # followers look again by themselves
 
     async def stop(self) -> None:
-        for look in self._looks:
-            look.cancel()
-        if self._looks:
-            await asyncio.wait(self._looks)
+        await cancel(*self._looks)

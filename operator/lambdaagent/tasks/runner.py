@@ -14,6 +14,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.api.a2a import Skill
+from lambdaagent.cancellation import cancel
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import LambdaAgentError
@@ -126,10 +127,7 @@ class CallRunner:
     async def stop(self, *, grace: float) -> None:
         if self._runs and grace > 0:
             await asyncio.wait(self._runs, timeout=grace)
-        for run in self._runs:
-            run.cancel()
-        if self._runs:
-            await asyncio.wait(self._runs)
+        await cancel(*self._runs)
 
     def _ended(self, active: ActiveTask, run: asyncio.Task[None]) -> None:
         self._runs.discard(run)

@@ -29,6 +29,7 @@ from lambdaagent.broker.rabbitmq.parallel import ParallelConsumer
 from lambdaagent.broker.rabbitmq.publisher import Publisher
 from lambdaagent.broker.rabbitmq.topology import DesiredQueue, QueueTopology
 from lambdaagent.broker.rabbitmq.upkeep import Upkeep
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
@@ -96,9 +97,7 @@ class RabbitMQBroker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
+        await cancel(*self._tasks)
         await self._publisher.stop()
         await self._in.stop()
         await self._out.stop()
@@ -221,8 +220,7 @@ class RabbitMQBroker:
         try:
             yield
         finally:
-            turns.cancel()
-            await asyncio.wait([turns])
+            await cancel(turns)
             for consumer in consumers:
                 self._consumers.discard(consumer)
                 await consumer.stop()

@@ -22,6 +22,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq import properties
 from lambdaagent.broker.rabbitmq.channel import Channel
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import UsageError
 from lambdaagent.service_urls import checked
 from lambdaagent.trust import SYSTEM, Trust, explain
@@ -65,8 +66,7 @@ class Link:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancel(self._task)
             self._task = None
 
     async def channel(self) -> Channel:

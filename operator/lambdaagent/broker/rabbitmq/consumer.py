@@ -22,6 +22,7 @@ from lambdaagent.broker.rabbitmq.connection import Link
 from lambdaagent.broker.rabbitmq.delays import Delays
 from lambdaagent.broker.rabbitmq.log_limit import LogLimit
 from lambdaagent.broker.rabbitmq.ordered_head import OrderedHeads
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 from lambdaagent.events.dead_letter_headers import REDRIVE, DeathCause, agent_of_queue, mark
@@ -95,13 +96,9 @@ class Consumer(ABC):
         self.halt()
         if self._running:
             await asyncio.wait(self._running, timeout=None if patiently else self.drain_timeout)
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
+        await cancel(*self._running)
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancel(self._task)
             self._task = None
 
     @abstractmethod

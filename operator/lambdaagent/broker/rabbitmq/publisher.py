@@ -15,6 +15,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError, BrokerUnavailableError, NotConfirmedError
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 
@@ -60,8 +61,7 @@ class Publisher:
             return
         if self._channel is not None:
             await self._channel.drain(timeout=self._timeout)
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await cancel(self._task)
         self._task = None
 
     async def publish(self, message: amqp.Message, *, exchange: str, routing_key: str = "") -> bool:

@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.types import TASK_CANCELED
@@ -86,9 +87,7 @@ class TaskLifecyclePublisher:
         finally:
             rest = asyncio.create_task(self._waiting.join(), name="last task events")
             await asyncio.wait([rest, task], timeout=_LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            for each in (rest, task):
-                each.cancel()
-            await asyncio.wait([rest, task])
+            await cancel(rest, task)
 
     async def _work(self) -> None:
         while True:

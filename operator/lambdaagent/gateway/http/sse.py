@@ -11,6 +11,7 @@ from contextlib import aclosing
 
 from aiohttp import web
 
+from lambdaagent.cancellation import cancel
 from lambdaagent.gateway.http import request_id
 from lambdaagent.gateway.http.streams import Streams
 
@@ -61,8 +62,7 @@ async def write(
             except Exception as error:  # the status is out; the stream is the only place left to tell
                 await response.write(broken(error))
             finally:
-                pinger.cancel()
-                await asyncio.wait([pinger])
+                await cancel(pinger)
             await response.write_eof()
             return response
 

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 
@@ -38,8 +39,7 @@ class Listening:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancel(self._task)
 
     async def _run(self) -> None:
         while True:
