@@ -22,7 +22,7 @@ from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.cli import logs
-from lambdaagent.dispatcher.consumers import Served
+from lambdaagent.dispatcher.consumers import ConsumerSpec
 from lambdaagent.dispatcher.handling import Handlers
 from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.gateway.directory import Directory
@@ -92,7 +92,7 @@ async def dispatch(amqp: str, parallelism: int, url: str, database: str) -> None
         client = HttpClient()
         stack.push_async_callback(client.close)
         handlers = Handlers(INSTALLATION, broker, store, client, clocks.system(), DispatcherMetrics())
-        handler = handlers.of(each, Served(found, Target.parse(url)))
+        handler = handlers.of(each, ConsumerSpec(found, Target.parse(url)))
         async with broker.consume(
             found.queue, parallelism=parallelism, handler=handler, dead_letters=found.dead_letters
         ):

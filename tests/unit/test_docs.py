@@ -39,3 +39,13 @@ def test_links_between_documents_lead_somewhere() -> None:
             if not (path.parent / link).exists():
                 broken.append(f"{path.name}: {link}")
     assert broken == []
+
+
+def test_every_file_that_a_reader_is_sent_to_exists() -> None:
+    missing = []
+    for path in sorted((ROOT / "docs/architecture").glob("*.md")):
+        for name in re.findall(r"`(/?[a-z0-9_]+(?:/[a-z0-9_]+)*(?:\.py|\.md|\.yaml|/))`", path.read_text()):
+            base = ROOT if name.startswith("/") else ROOT / "operator/lambdaagent"
+            if not (base / name.lstrip("/")).exists():
+                missing.append(f"{path.name}: {name}")
+    assert missing == []

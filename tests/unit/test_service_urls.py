@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.errors import UsageError
 from lambdaagent.store.postgres.urls import DatabaseUrl
 
@@ -11,8 +11,8 @@ from lambdaagent.store.postgres.urls import DatabaseUrl
 @pytest.mark.parametrize(
     ("variable", "opened", "scheme"),
     [
-        ("LAMBDAAGENT_AMQP_URL", lambda url: Link(url=url, name="test"), "amqp"),
-        ("LAMBDAAGENT_AMQP_URL", lambda url: Link(url=url, name="test"), "amqps"),
+        ("LAMBDAAGENT_AMQP_URL", lambda url: RabbitMQConnection(url=url, name="test"), "amqp"),
+        ("LAMBDAAGENT_AMQP_URL", lambda url: RabbitMQConnection(url=url, name="test"), "amqps"),
         ("LAMBDAAGENT_DATABASE", DatabaseUrl, "postgresql"),
     ],
 )
@@ -30,11 +30,11 @@ def test_a_password_that_is_not_encoded_is_an_error_that_names_the_variable(
 )
 def test_what_is_no_url_of_rabbitmq_is_an_error(url: str) -> None:
     with pytest.raises(UsageError, match="LAMBDAAGENT_AMQP_URL"):
-        Link(url=url, name="test")
+        RabbitMQConnection(url=url, name="test")
 
 
 @pytest.mark.parametrize("encoded", ["se%23cret", "se%3Fcret", "se%2Fcret", "se@cret", "se:cret", "%25", ""])
 def test_an_encoded_password_is_taken(encoded: str) -> None:
-    Link(url=f"amqp://user:{encoded}@host:5672/%2F", name="test")
-    Link(url=f"amqps://user:{encoded}@[::1]/vhost?heartbeat=20", name="test")
+    RabbitMQConnection(url=f"amqp://user:{encoded}@host:5672/%2F", name="test")
+    RabbitMQConnection(url=f"amqps://user:{encoded}@[::1]/vhost?heartbeat=20", name="test")
     assert "cret" not in str(DatabaseUrl(f"postgresql://user:{encoded}@host/name?sslmode=require"))

@@ -24,8 +24,8 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.containers import a2a_endpoint
 from lambdaagent.containers.a2a_endpoint import A2aEndpoint
-from lambdaagent.containers.a2a_requests import RemoteCalls, RemoteError, send_params
-from lambdaagent.containers.a2a_responses import RemoteAnswers
+from lambdaagent.containers.a2a_requests import A2aRequests, RemoteError, send_params
+from lambdaagent.containers.a2a_responses import A2aResponses
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import until_connected
 from lambdaagent.containers.turn import Turn
@@ -63,12 +63,12 @@ class _Answer:
                 yield result
 
 
-class Relay:
+class A2aContainer:
     def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float) -> None:
         self._cold_start = cold_start
         self._client = client
         self._clock = clock
-        self._calls = RemoteCalls(client=client, clock=clock)
+        self._calls = A2aRequests(client=client, clock=clock)
         # Tasks that are streamed or asked for here, and of those the ones that `cancel` has cancelled already.
         self._running: set[tuple[str, str]] = set()
         self._canceled: set[tuple[str, str]] = set()
@@ -80,7 +80,7 @@ class Relay:
             seconds=turn.timeout,
             patience=self._cold_start,
         )
-        reading = RemoteAnswers(self._clock, turn.remote)
+        reading = A2aResponses(self._clock, turn.remote)
         begun = asyncio.create_task(self._begin(turn, target, endpoint))
         answer: _Answer | None = None
         try:
@@ -165,7 +165,7 @@ class Relay:
         if remote:
             self._running.add((turn.callee.key, remote))
 
-    async def _give_up(self, begun: "asyncio.Task[_Answer]", reading: RemoteAnswers) -> None:
+    async def _give_up(self, begun: "asyncio.Task[_Answer]", reading: A2aResponses) -> None:
         """Before the container's first word, which may name the task: it works on it all the same."""
         if reading.remote:
             begun.cancel()

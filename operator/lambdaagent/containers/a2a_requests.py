@@ -45,7 +45,7 @@ class RemoteError(BadAnswerError):
         self.said = said
 
 
-class RemoteCalls:
+class A2aRequests:
     def __init__(self, *, client: HttpClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock

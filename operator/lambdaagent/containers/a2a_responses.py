@@ -12,7 +12,7 @@ from lambdaagent.clock import Clock
 from lambdaagent.containers import responses
 
 
-class RemoteAnswers:
+class A2aResponses:
     """What the answers to one message have said so far. What a task says again is no update."""
 
     def __init__(self, clock: Clock, remote: str) -> None:

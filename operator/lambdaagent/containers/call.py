@@ -13,7 +13,7 @@ from typing import Protocol
 from lambdaagent.a2a import Json
 from lambdaagent.clock import Clock
 from lambdaagent.containers import requests, responses
-from lambdaagent.containers.a2a_container import Relay
+from lambdaagent.containers.a2a_container import A2aContainer
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connected
 from lambdaagent.containers.turn import Turn
@@ -62,7 +62,7 @@ class HttpCaller:
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
-        self._relay = Relay(client=client, clock=clock, cold_start=cold_start)
+        self._relay = A2aContainer(client=client, clock=clock, cold_start=cold_start)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target

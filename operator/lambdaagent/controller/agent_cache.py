@@ -12,9 +12,9 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import Problem, parse_valid
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import ownership
-from lambdaagent.controller.own_writes import Echoes
+from lambdaagent.controller.own_writes import OwnWrites
 from lambdaagent.controller.probing import Prober
-from lambdaagent.controller.subscribers import Interests
+from lambdaagent.controller.subscribers import Subscribers
 from lambdaagent.status.ai import endpoint
 
 # What a write of status or finalizers changes; a parsed agent does not hold these.
@@ -22,9 +22,9 @@ _PASSING = ("resourceVersion", "managedFields", "finalizers", "deletionTimestamp
 
 
 @dataclass
-class Roster:
+class AgentCache:
     prober: Prober
-    interests: Interests
+    subscribers: Subscribers
     # Called with an agent that changed while it was being written.
     wake: Callable[[AgentKey], None]
     raw: dict[AgentKey, Object] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Roster:
     problems: dict[AgentKey, list[Problem]] = field(default_factory=dict)
     # By an agent's key (which need not exist), those that forward to it.
     _forwarding: dict[AgentKey, set[AgentKey]] = field(default_factory=dict, init=False)
-    _echoes: Echoes = field(default_factory=Echoes, init=False)
+    _own_writes: OwnWrites = field(default_factory=OwnWrites, init=False)
 
     def seen(self, obj: Object) -> Set[AgentKey]:
         """Takes in an agent's present state; returns the agents to look at because of it."""
@@ -41,7 +41,7 @@ class Roster:
         before = self.raw.get(key)
         if before is not None and not ownership.newer(obj, before):
             return frozenset()  # our own write comes back, or an event that it overtook
-        held = self._echoes.holds(key, obj)
+        held = self._own_writes.holds(key, obj)
         return self._take(key, obj, before) - ({key} if held else set())
 
     def _take(self, key: AgentKey, obj: Object, before: Object | None) -> Set[AgentKey]:
@@ -56,17 +56,17 @@ class Roster:
             return {key}
         agent = self.agents.get(key)
         self.prober.put(key, endpoint(agent.spec.ai) if agent else None)
-        return {key} | self._forwarding.get(key, frozenset()) | self.interests.put(key, agent)
+        return {key} | self._forwarding.get(key, frozenset()) | self.subscribers.put(key, agent)
 
     def gone(self, key: AgentKey) -> Set[AgentKey]:
         self.raw.pop(key, None)
         self._forget(key)
         self.prober.put(key, None)
-        return self._forwarding.get(key, frozenset()) | self.interests.put(key, None)
+        return self._forwarding.get(key, frozenset()) | self.subscribers.put(key, None)
 
     async def write(self, key: AgentKey, writing: Awaitable[Object]) -> Object:
         """Awaits a write to the agent itself, which is not woken by it."""
-        answer, _ = await self._echoes.write(key, writing, news=lambda: self.wake(key))
+        answer, _ = await self._own_writes.write(key, writing, news=lambda: self.wake(key))
         return answer
 
     def wrote(self, obj: Object) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import ownership, strays
-from lambdaagent.controller.own_writes import Echoes
+from lambdaagent.controller.own_writes import OwnWrites
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.resources import (
@@ -50,7 +50,7 @@ class UnlistedError(TemporaryError):
 
 
 @dataclass
-class Caches:
+class ChildCaches:
     client: KubeClient
     served: frozenset[str]
     # Called with the agents whose child changed.
@@ -59,7 +59,7 @@ class Caches:
     namespaces: tuple[str, ...] = ()
     _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
     _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
-    _echoes: Echoes = field(default_factory=Echoes, init=False)
+    _own_writes: OwnWrites = field(default_factory=OwnWrites, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
@@ -76,7 +76,7 @@ class Caches:
 
     async def write(self, obj: Object, key: AgentKey, writing: Awaitable[Object]) -> Object:
         """Awaits the write of an object on behalf of an agent, who is not woken by it, and takes in its answer."""
-        answer, overtaken = await self._echoes.write((_id(obj), key), writing, news=lambda: self.changed(key))
+        answer, overtaken = await self._own_writes.write((_id(obj), key), writing, news=lambda: self.changed(key))
         if not overtaken:
             self.put(answer)
         return answer
@@ -139,7 +139,7 @@ class Caches:
             else:
                 self._store(_id(change.object), change.object)
             for key in concerned:
-                if not self._echoes.holds((_id(change.object), key), change.object):
+                if not self._own_writes.holds((_id(change.object), key), change.object):
                     self.changed(key)
 
     def _store(self, child: ChildId, obj: Object) -> None:

@@ -43,7 +43,7 @@ class _Found:
 
 
 @dataclass
-class Evidence:
+class Diagnostics:
     client: KubeClient
     served: frozenset[str]
     # Called with an agent when the cause of its state may be another one.

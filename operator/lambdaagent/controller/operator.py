@@ -20,9 +20,9 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey, Object, backends
 from lambdaagent.controller import health, kopf_watch, served_apis
 from lambdaagent.controller.audit import Auditor
-from lambdaagent.controller.child_cache import Caches
+from lambdaagent.controller.child_cache import ChildCaches
 from lambdaagent.controller.container_cards import ContainerCards
-from lambdaagent.controller.diagnostics import Evidence
+from lambdaagent.controller.diagnostics import Diagnostics
 from lambdaagent.controller.lifecycle import AgentLifecyclePublisher
 from lambdaagent.controller.metrics import OperatorMetrics
 from lambdaagent.controller.own_image import with_sidecar_image
@@ -130,20 +130,20 @@ async def _term(
     def wake(key: AgentKey) -> None:
         queue.add(key)
 
-    caches = Caches(client, served, wake, settings.namespaces)
+    child_caches = ChildCaches(client, served, wake, settings.namespaces)
 
     def wake_owners(broker: AgentKey) -> None:
-        for owner in caches.owners(BROKER, *broker):
+        for owner in child_caches.owners(BROKER, *broker):
             wake(owner)
 
-    evidence = Evidence(client, served, wake, wake_owners, settings.namespaces)
+    diagnostics = Diagnostics(client, served, wake, wake_owners, settings.namespaces)
     trust = settings.trust
     prober = Prober(settings.ai_probe_seconds, wake, trust=trust)
     cards = ContainerCards(wake, trust=trust)
     reconciler = Reconciler(
         client,
-        caches,
-        evidence,
+        child_caches,
+        diagnostics,
         prober,
         cards,
         settings,
@@ -156,19 +156,19 @@ async def _term(
 
     async def process(key: AgentKey) -> float | None:
         with metrics.reconcile():
-            caches.require(key[0])
+            child_caches.require(key[0])
             return await reconciler.reconcile(key)
 
     queue = WorkQueue(process, workers=settings.workers)
     auditor = Auditor(
         client,
-        reconciler.roster.versions,
+        reconciler.agent_cache.versions,
         lambda key: _gone(reconciler, queue, key),
         every=settings.resync_seconds,
         namespaces=settings.namespaces,
     )
-    async with caches.run(), evidence.run(), prober.run(), cards.run():
-        metrics.insight = _Insight(reconciler, caches, evidence, queue)
+    async with child_caches.run(), diagnostics.run(), prober.run(), cards.run():
+        metrics.insight = _Insight(reconciler, child_caches, diagnostics, queue)
         try:
             await _first(
                 kopf_watch.follow(
@@ -188,15 +188,17 @@ async def _term(
 @dataclass(frozen=True, slots=True)
 class _Insight:
     reconciler: Reconciler
-    caches: Caches
-    evidence: Evidence
+    child_caches: ChildCaches
+    diagnostics: Diagnostics
     queue: WorkQueue
 
     def phases(self) -> Iterator[str]:
-        return ((obj.get("status") or {}).get("phase", "Unknown") for obj in list(self.reconciler.roster.raw.values()))
+        return (
+            (obj.get("status") or {}).get("phase", "Unknown") for obj in list(self.reconciler.agent_cache.raw.values())
+        )
 
     def children(self) -> Iterator[str]:
-        return self.caches.kinds()
+        return self.child_caches.kinds()
 
     @property
     def depth(self) -> int:
@@ -204,7 +206,7 @@ class _Insight:
 
     @property
     def age(self) -> float:
-        return max(self.caches.age, self.evidence.age)
+        return max(self.child_caches.age, self.diagnostics.age)
 
 
 def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Object) -> None:
@@ -212,12 +214,12 @@ def _changed(reconciler: Reconciler, queue: WorkQueue, kind: str | None, obj: Ob
     if kind == "DELETED":
         _gone(reconciler, queue, key)
         return
-    for each in reconciler.roster.seen(obj):
+    for each in reconciler.agent_cache.seen(obj):
         queue.add(each)
 
 
 def _gone(reconciler: Reconciler, queue: WorkQueue, key: AgentKey) -> None:
-    concerned = reconciler.roster.gone(key)
+    concerned = reconciler.agent_cache.gone(key)
     reconciler.cards.forget(key)
     queue.forget(key)
     for each in concerned:

@@ -12,7 +12,7 @@ from lambdaagent.controller import ownership
 
 
 @dataclass
-class Echoes:
+class OwnWrites:
     # The newest version that was told of what is being written; -1: nothing was told.
     _told: dict[Hashable, int] = field(default_factory=dict)
 

@@ -18,12 +18,12 @@ from lambdaagent.children.base import AgentKey, Backends, Object, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.plan import plan as make_plan
 from lambdaagent.controller import ownership
-from lambdaagent.controller.agent_cache import Roster, key_of, slim
-from lambdaagent.controller.child_cache import Caches
+from lambdaagent.controller.agent_cache import AgentCache, key_of, slim
+from lambdaagent.controller.child_cache import ChildCaches
 from lambdaagent.controller.container_cards import ContainerCards, revision_of
-from lambdaagent.controller.diagnostics import Evidence
+from lambdaagent.controller.diagnostics import Diagnostics
 from lambdaagent.controller.probing import Prober
-from lambdaagent.controller.subscribers import Interests
+from lambdaagent.controller.subscribers import Subscribers
 from lambdaagent.controller.syncing import Syncer
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
@@ -52,8 +52,8 @@ _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStat
 @dataclass
 class Reconciler:
     client: KubeClient
-    caches: Caches
-    evidence: Evidence
+    child_caches: ChildCaches
+    diagnostics: Diagnostics
     prober: Prober
     cards: ContainerCards
     installation: Installation
@@ -65,16 +65,16 @@ class Reconciler:
     # Called with an agent, what happened to it and its status.
     tell: Callable[[Object, Happening, dict[str, Any]], None] = lambda *_: None
     now: Callable[[], datetime] = utc_now
-    roster: Roster = field(init=False)
+    agent_cache: AgentCache = field(init=False)
     syncer: Syncer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.syncer = Syncer(self.client, self.caches)
-        self.roster = Roster(self.prober, Interests(self.installation), self.wake)
+        self.syncer = Syncer(self.client, self.child_caches)
+        self.agent_cache = AgentCache(self.prober, Subscribers(self.installation), self.wake)
 
     async def reconcile(self, key: AgentKey) -> float | None:
         """Raises TemporaryError where something failed that may pass; returns when to look again anyway."""
-        obj = self.roster.raw.get(key)
+        obj = self.agent_cache.raw.get(key)
         if obj is None:
             return None
         try:
@@ -90,11 +90,11 @@ class Reconciler:
         finalizers = obj["metadata"].get("finalizers", [])
         if FINALIZER not in finalizers:
             adding = objects.set_finalizers(self.client, obj, [*finalizers, FINALIZER], manager=naming.MANAGER)
-            self.roster.wrote(await self.roster.write(key, adding))
-        agent = self.roster.agents.get(key)
-        obj = self.roster.raw.get(key, obj)
+            self.agent_cache.wrote(await self.agent_cache.write(key, adding))
+        agent = self.agent_cache.agents.get(key)
+        obj = self.agent_cache.raw.get(key, obj)
         if agent is None:
-            if problems := self.roster.problems.get(key):
+            if problems := self.agent_cache.problems.get(key):
                 await self._report(obj, decide.invalid(obj, problems, now=self.now()))
             return next_look((), resync_seconds=self.resync_seconds)
         plan = make_plan(agent, installation=self.installation, backends=self.backends, observed=self._observed(agent))
@@ -103,9 +103,9 @@ class Reconciler:
         on_knative = self.backends.serving == "knative"
         world = replace(
             outcome.world,
-            workload=self.evidence.of_workload(key, _created(outcome.world, agent) if on_knative else None),
+            workload=self.diagnostics.of_workload(key, _created(outcome.world, agent) if on_knative else None),
             ai=self.prober.answer(endpoint(agent.spec.ai)),
-            broker=self.evidence.of_broker(plan.broker.key) if plan.broker else None,
+            broker=self.diagnostics.of_broker(plan.broker.key) if plan.broker else None,
         )
         status = decide.status(
             agent,
@@ -134,16 +134,16 @@ class Reconciler:
 
     def _observed(self, agent: LambdaAgent) -> Observed:
         urls: dict[AgentKey, str] = {}
-        for live in self.caches.of_owner(agent.uid):
+        for live in self.child_caches.of_owner(agent.uid):
             url = ((live.get("status") or {}).get("address") or {}).get("url")
             if url and live["kind"] == BROKER.kind:
                 urls[live["metadata"]["namespace"], live["metadata"]["name"]] = url
         broker = broker_of(agent, self.installation)
-        subscribed = self.roster.interests.on(broker.key) if broker else None
-        there = self.caches.get(BROKER, *broker.key) if broker else None
+        subscribed = self.agent_cache.subscribers.on(broker.key) if broker else None
+        there = self.child_caches.get(BROKER, *broker.key) if broker else None
         deliveries = {broker.key: there["spec"].get("delivery") or {}} if broker and there else {}
         return Observed(
-            agents=self.roster.agents, broker_urls=urls, subscribed=subscribed, broker_deliveries=deliveries
+            agents=self.agent_cache.agents, broker_urls=urls, subscribed=subscribed, broker_deliveries=deliveries
         )
 
     async def _finalize(self, obj: Object) -> float | None:
@@ -161,7 +161,7 @@ class Reconciler:
                 await self._report(obj, decide.deleting(obj, remaining=names, now=self.now()))
                 return min(_BLIND_SECONDS, self.resync_seconds) * random.uniform(0.8, 1.2)  # noqa: S311
         left = [name for name in metadata["finalizers"] if name != FINALIZER]
-        self.roster.wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
+        self.agent_cache.wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
         self.tell(obj, Happening.DELETED, obj.get("status") or {})
         log.info("finalized", agent=f"{metadata['namespace']}/{metadata['name']}")
         return None
@@ -196,12 +196,12 @@ class Reconciler:
             status=status,
             manager=naming.STATUS_OF_OPERATOR,
         )
-        written = await self.roster.write(key_of(obj), applying)
+        written = await self.agent_cache.write(key_of(obj), applying)
         alone = ownership.of_others(obj, status) == ownership.of_others(written, status)
         if alone and ownership.differs_in_status_only(obj, slim(written)):
-            self.roster.wrote(written)
+            self.agent_cache.wrote(written)
         else:  # somebody changed it meanwhile, and the news of that may have been held back with those of our write
-            self.roster.wake(key_of(obj))
+            self.agent_cache.wake(key_of(obj))
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
             log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])

@@ -25,7 +25,7 @@ class _Part:
 
 
 @dataclass
-class Interests:
+class Subscribers:
     installation: Installation
     _parts: dict[AgentKey, _Part] = field(default_factory=dict, init=False)
     _taken: dict[AgentKey, Counter[str]] = field(default_factory=dict, init=False)

@@ -16,7 +16,7 @@ from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Child, Plan
 from lambdaagent.children.reasons import WarningReason
 from lambdaagent.controller import ownership, strays
-from lambdaagent.controller.child_cache import WHOLE, Caches
+from lambdaagent.controller.child_cache import WHOLE, ChildCaches
 from lambdaagent.controller.repeats import Repairs, Settled
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube import objects
@@ -47,7 +47,7 @@ class Syncer:
     """One for all agents: what it remembers of children is bounded by their number."""
 
     client: KubeClient
-    caches: Caches
+    child_caches: ChildCaches
     settled: Settled = field(default_factory=Settled)
     repairs: Repairs = field(default_factory=Repairs)
 
@@ -88,7 +88,7 @@ class Syncer:
     ) -> Object | ApplyFailure:
         """`broker` is the live Broker that Triggers belong to, where there is one."""
         resource, owner = of(child.obj), (agent.namespace, agent.name)
-        live = self.caches.get(resource, agent.namespace, child.name)
+        live = self.child_caches.get(resource, agent.namespace, child.name)
         # Where the watch sees every object of a kind, absence need not be proved first: an apply that forces nothing is
         # a conflict if the cache was behind.
         asked = resource not in WHOLE
@@ -116,7 +116,7 @@ class Syncer:
         if child.shared and not ownership.holds(desired, live):
             (reference,) = desired["metadata"]["ownerReferences"]
             joining = objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
-            live = await self.caches.write(live, owner, joining)
+            live = await self.child_caches.write(live, owner, joining)
             log.info("joined", agent=agent.key, kind=child.kind[1], child=child.name)
         return live
 
@@ -146,7 +146,7 @@ class Syncer:
 
     async def _apply(self, agent: LambdaAgent, child: Child, wanted: Object, *, created: bool, asked: bool) -> Object:
         writing = apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
-        live = await self.caches.write(wanted, (agent.namespace, agent.name), writing)
+        live = await self.child_caches.write(wanted, (agent.namespace, agent.name), writing)
         log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
         if not ownership.holds(wanted, live):
             self.settled.keep(wanted, live)
@@ -169,7 +169,7 @@ class Syncer:
             manager=naming.MANAGER,
         )
         try:
-            live = await self.caches.write(live, (agent.namespace, agent.name), patching)
+            live = await self.child_caches.write(live, (agent.namespace, agent.name), patching)
         except PermanentApiError as problem:
             if not _refuses(problem):
                 raise
@@ -184,14 +184,14 @@ class Syncer:
         """Both backends need a Service of the agent's name; that of the one it leaves goes before the other's comes."""
         leaving = SERVICE if plan.backends.serving == "knative" else KNATIVE_SERVICE
         wanted = {(*child.kind, child.name) for child in plan.children}
-        live = self.caches.get(leaving, agent.namespace, agent.name)
+        live = self.child_caches.get(leaving, agent.namespace, agent.name)
         key = (leaving.api_version, leaving.kind, agent.name)
         if live and key not in wanted and not plan.awaited and ownership.owned(live, agent.uid):
             await self.release(agent.uid, live)
 
     async def _prune(self, agent: LambdaAgent, plan: Plan) -> None:
         wanted = {(*child.kind, child.name) for child in plan.children}
-        for live in self.caches.of_owner(agent.uid):
+        for live in self.child_caches.of_owner(agent.uid):
             key = (live["apiVersion"], live["kind"], live["metadata"]["name"])
             waits = plan.awaited and of(live) in (KNATIVE_SERVICE, DEPLOYMENT)
             if key not in wanted and not waits:
@@ -224,12 +224,12 @@ class Syncer:
             patched = await objects.merge_patch(
                 self.client, resource, name=name, namespace=namespace, patch=patch, manager=naming.MANAGER
             )
-            self.caches.put(patched)
+            self.child_caches.put(patched)
         else:
             return
         self.settled.forget(live)
         if not there:
-            self.caches.drop(live)  # no watch told that it went
+            self.child_caches.drop(live)  # no watch told that it went
         log.info("released", kind=resource.label, namespace=namespace, name=name)
 
     async def remove(self, uid: str, *, ask: bool) -> list[Object]:
@@ -240,7 +240,7 @@ class Syncer:
         child that no watch follows; with `ask`, for every one.
         """
         conflict: ConflictError | None = None
-        for live in self.caches.of_owner(uid):
+        for live in self.child_caches.of_owner(uid):
             if ownership.controlled(live, uid) or ownership.shared(live):
                 try:
                     await self.release(uid, live, unchanged=True)
@@ -248,14 +248,14 @@ class Syncer:
                     conflict = problem
         if conflict:
             raise conflict
-        left = [live for live in self.caches.of_owner(uid) if ownership.controlled(live, uid)]
+        left = [live for live in self.child_caches.of_owner(uid) if ownership.controlled(live, uid)]
         found = []
         for live in left:
             metadata = live["metadata"]
-            if ask or not self.caches.followed(live):
+            if ask or not self.child_caches.followed(live):
                 now = await objects.find(self.client, of(live), name=metadata["name"], namespace=metadata["namespace"])
                 if now is None or now["metadata"]["uid"] != metadata["uid"]:
-                    self.caches.drop(live)
+                    self.child_caches.drop(live)
                     continue
             found.append(live)
         return found

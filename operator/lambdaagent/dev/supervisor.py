@@ -32,8 +32,8 @@ from lambdaagent.dev.code import Code, code
 from lambdaagent.dev.gate import Gate
 from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
-from lambdaagent.dispatcher.consumers import Served
-from lambdaagent.dispatcher.deduplication import Seen
+from lambdaagent.dispatcher.consumers import ConsumerSpec
+from lambdaagent.dispatcher.deduplication import Deduplicator
 from lambdaagent.dispatcher.delivery import Deliverer, DeliveryObserver, Reply
 from lambdaagent.dispatcher.desired_topology import picture
 from lambdaagent.dispatcher.handling import router
@@ -299,8 +299,8 @@ class Supervisor:
             client=self.client,
             clock=self.clock,
             reply=self.reply(agent),
-            route=router(agent, Served(found, Target.parse(running.url)), self.installation),
-            seen=Seen(self.store, agent.namespace, agent.name, self.clock),
+            route=router(agent, ConsumerSpec(found, Target.parse(running.url)), self.installation),
+            seen=Deduplicator(self.store, agent.namespace, agent.name, self.clock),
             observer=self.observer,
             calls=found.calls,
             wants=found.wants,

@@ -27,7 +27,7 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology
 from lambdaagent.dispatcher import policies
-from lambdaagent.dispatcher.desired_topology import Exchange, Picture, is_watched, picture
+from lambdaagent.dispatcher.desired_topology import DesiredTopology, Exchange, is_watched, picture
 from lambdaagent.dispatcher.reasons import ConditionReason
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.wire import Target
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ConsumerSpec:
     """What a consumer is made of: another value means another consumer."""
 
     topology: Topology
@@ -51,7 +51,7 @@ class ConsumerManager:
     installation: Installation
     watched: Callable[[str], bool]
     """Whether all agents of a namespace are known: only then is what nobody wants there taken away."""
-    handler: Callable[[LambdaAgent, Served], Handler]
+    handler: Callable[[LambdaAgent, ConsumerSpec], Handler]
     say: Callable[[LambdaAgent, Readiness | None], None]
     failed: Callable[[str], None]
     gather: float = 0.1
@@ -74,8 +74,8 @@ class ConsumerManager:
     _unreadable: set[AgentKey] = field(default_factory=set, init=False)
     _declared: dict[str, Exchange] = field(default_factory=dict, init=False)
     _refused: dict[str, str] = field(default_factory=dict, init=False)  # by exchange or queue
-    _wanted: Picture | None = field(default=None, init=False)
-    _consumers: dict[AgentKey, tuple[Served, asyncio.Task[None]]] = field(default_factory=dict, init=False)
+    _wanted: DesiredTopology | None = field(default=None, init=False)
+    _consumers: dict[AgentKey, tuple[ConsumerSpec, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _known_others: bool = field(default=False, init=False)
     # Queues of agents that were removed, until a pass took them away: another agent may get the name.
@@ -263,12 +263,12 @@ class ConsumerManager:
             self._strangers[name] = self._young(name)  # the others were unbound
         return stale
 
-    async def _consume(self, wanted: Picture) -> None:
-        serve: dict[AgentKey, Served] = {}
+    async def _consume(self, wanted: DesiredTopology) -> None:
+        serve: dict[AgentKey, ConsumerSpec] = {}
         for key, topology in wanted.agents.items():
             target = self._agents[key][1]
             if target is not None and topology.queue not in self._refused and topology.exchange not in self._refused:
-                serve[key] = Served(topology, target)
+                serve[key] = ConsumerSpec(topology, target)
         ended = [key for key, (served, task) in self._consumers.items() if serve.get(key) != served or task.done()]
         for key in ended:
             self._end(key)
@@ -278,7 +278,7 @@ class ConsumerManager:
                 task = asyncio.create_task(self._attend(agent, served), name=f"agent {agent.key}")
                 self._consumers[key] = served, task
 
-    async def _attend(self, agent: LambdaAgent, served: Served) -> None:
+    async def _attend(self, agent: LambdaAgent, served: ConsumerSpec) -> None:
         topology = served.topology
         async with self.broker.consume(
             topology.queue,

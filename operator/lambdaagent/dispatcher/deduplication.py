@@ -24,7 +24,7 @@ _MOST = 2_000
 
 
 @dataclass
-class Seen:
+class Deduplicator:
     store: DeliveryStore
     namespace: str
     agent: str

@@ -14,13 +14,12 @@ from typing import Protocol
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.protocol import ACK, REQUEUE, BrokerDelivery, DeliveryOutcome, dead_letter, retry
-from lambdaagent.broker.protocol import Settlement as Settlement
+from lambdaagent.broker.protocol import ACK, REQUEUE, BrokerDelivery, DeliveryOutcome, Settlement, dead_letter, retry
 from lambdaagent.children.calling import Calls, correlated, undelivered
 from lambdaagent.clock import Clock
 from lambdaagent.containers.deliver_event import DeliveryResult, deliver
 from lambdaagent.dispatcher.circuit import Circuit
-from lambdaagent.dispatcher.deduplication import Seen
+from lambdaagent.dispatcher.deduplication import Deduplicator
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import NO_ANSWER, DeathCause
@@ -58,7 +57,7 @@ class Deliverer:
     clock: Clock
     reply: Reply
     route: Callable[[Event], AgentRoute]
-    seen: Seen
+    seen: Deduplicator
     observer: DeliveryObserver
     calls: Calls
     wants: Callable[[Event], bool] = lambda _event: True

@@ -24,7 +24,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DesiredTopology:
     agents: Mapping[AgentKey, Topology]
     exchanges: Mapping[str, Exchange]
 
@@ -33,7 +33,7 @@ class Picture:
         return frozenset(found.queue for found in self.agents.values())
 
 
-def picture(agents: Iterable[LambdaAgent], installation: Installation) -> Picture:
+def picture(agents: Iterable[LambdaAgent], installation: Installation) -> DesiredTopology:
     known = {(agent.namespace, agent.name): agent for agent in agents}
     found = {key: each for key, agent in known.items() if (each := topology(agent, installation)) is not None}
     queues: dict[str, dict[str, tuple[Binding, ...]]] = {}
@@ -49,7 +49,7 @@ def picture(agents: Iterable[LambdaAgent], installation: Installation) -> Pictur
             kept = targets.get(target, ())
             more = [binding for kind in kinds if (binding := Binding({"type": kind})) not in kept]
             targets[target] = (*kept, *more)
-    return Picture(found, {name: Exchange(letters[name], queues[name], forwards[name]) for name in queues})
+    return DesiredTopology(found, {name: Exchange(letters[name], queues[name], forwards[name]) for name in queues})
 
 
 def is_watched(exchange: str, watched: Callable[[str], bool]) -> bool:

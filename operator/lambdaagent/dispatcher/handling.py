@@ -10,8 +10,8 @@ from lambdaagent.children import gateway
 from lambdaagent.children.base import AgentKey
 from lambdaagent.clock import Clock
 from lambdaagent.containers.post_event import post
-from lambdaagent.dispatcher.consumers import Served
-from lambdaagent.dispatcher.deduplication import Seen
+from lambdaagent.dispatcher.consumers import ConsumerSpec
+from lambdaagent.dispatcher.deduplication import Deduplicator
 from lambdaagent.dispatcher.delivery import AgentRoute, Deliverer, DeliveryObserver, Reply
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.httpclient.client import HttpClient
@@ -37,7 +37,7 @@ class Handlers:
     def broken(self) -> int:
         return sum(deliverer.circuit.open for deliverer in self._made.values())
 
-    def of(self, agent: LambdaAgent, served: Served) -> Handler:
+    def of(self, agent: LambdaAgent, served: ConsumerSpec) -> Handler:
         topology = served.topology
         deliverer = Deliverer(
             agent=agent.key,
@@ -46,7 +46,7 @@ class Handlers:
             clock=self.clock,
             reply=self._reply(agent, topology.exchange),
             route=router(agent, served, self.installation),
-            seen=Seen(self.store, agent.namespace, agent.name, self.clock),
+            seen=Deduplicator(self.store, agent.namespace, agent.name, self.clock),
             observer=self.observer,
             calls=topology.calls,
             wants=topology.wants,
@@ -73,7 +73,7 @@ class Handlers:
         return reply
 
 
-def router(agent: LambdaAgent, served: Served, installation: Installation) -> Callable[[Event], AgentRoute]:
+def router(agent: LambdaAgent, served: ConsumerSpec, installation: Installation) -> Callable[[Event], AgentRoute]:
     plain, calls = AgentRoute(served.target), served.topology.calls
     url = gateway.events_to(agent, installation)
     if not url or not calls.skills:

@@ -19,18 +19,18 @@ _BY_POLICY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PolicyReport:
     least: int
     since: float  # seconds since the epoch
 
 
-Recent = Mapping[tuple[str, str], Told]
+Recent = Mapping[tuple[str, str], PolicyReport]
 """By queue and reason."""
 
 
 def recent(deaths: Mapping[tuple[str, str], Deaths], *, since: float) -> Recent:
     """Those whose latest is no older."""
-    return {key: Told(_rounded(found.count), found.since) for key, found in deaths.items() if found.at >= since}
+    return {key: PolicyReport(_rounded(found.count), found.since) for key, found in deaths.items() if found.at >= since}
 
 
 def said(topology: Topology, *, namespace: str, name: str, told: Recent) -> str:
@@ -50,7 +50,7 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _cause(reason: str, told: Told) -> str:
+def _cause(reason: str, told: PolicyReport) -> str:
     key = BY_RABBITMQ.get(reason)
     why = f"a policy's {key} took them" if key else "the expiration that their publisher set was over"
     events = "1 event" if told.least == 1 else f"{told.least} events"

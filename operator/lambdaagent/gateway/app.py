@@ -10,17 +10,16 @@ from aiohttp import web
 
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.params import PARTS
-from lambdaagent.a2a.signing import JWKS_PATH, Signer
+from lambdaagent.a2a.signing import Signer
 from lambdaagent.clock import Clock
 from lambdaagent.events.http import MOST_EVENTS
-from lambdaagent.gateway import agent_routes, probes
+from lambdaagent.gateway import agent_routes
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.discovery import cards, catalog
-from lambdaagent.gateway.events import delivery, ingress
 from lambdaagent.gateway.http import middlewares, principals, refusals
-from lambdaagent.gateway.http.pace import Pace
-from lambdaagent.gateway.http.streams import Streams
+from lambdaagent.gateway.http.bodies import PACE, Pace
+from lambdaagent.gateway.http.sse import STREAMS, Streams
 from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.gateway.routes import routes, takes_events
 from lambdaagent.gateway.services import SERVICES, EventPublisher, Exchanges, Failed, Services, unheard
 from lambdaagent.http_server import HeadLimits, ServerRunner
 from lambdaagent.httpclient.client import HttpClient
@@ -29,11 +28,6 @@ from lambdaagent.tasks.engine import Engine
 
 MAX_BODY = 10 * 1024 * 1024
 IDLE = 75.0  # seconds; longer than the minute after which proxies give up a connection themselves
-_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-
-
-def takes_events(path: str) -> bool:
-    return path.startswith("/events/")
 
 
 def create_app(
@@ -73,6 +67,7 @@ def create_app(
     if own_routes is None:
         layers.append(middlewares.hosts)
     app = web.Application(middlewares=layers, client_max_size=max_body)
+    app[STREAMS], app[PACE] = streams, pace or Pace()
     app[SERVICES] = Services(
         directory=directory,
         tasks=tasks,
@@ -92,8 +87,6 @@ def create_app(
         refuse_unrouted=refuse_unrouted,
         errors=errors,
         signer=signer,
-        streams=streams,
-        pace=pace or Pace(),
         heads=heads or HeadLimits(),
         failed=failed,
         takes_events=takes_events,
@@ -116,27 +109,6 @@ def create_app(
     else:
         app.add_routes(own_routes)
     return app
-
-
-def routes() -> list[web.RouteDef]:
-    events = f"/events/{{namespace:{_LABEL}}}"
-    agent, capability = f"{{agent:{_LABEL}}}", "{capability}"
-    return [
-        web.get("/healthz", probes.healthz),
-        web.get("/readyz", probes.readyz),
-        web.get("/metrics", probes.metrics),
-        web.get("/agents", catalog.agents),
-        web.get("/.well-known/api-catalog", cards.api_catalog),
-        web.get(JWKS_PATH, cards.jwks),
-        web.post(events, ingress.to_namespace),
-        web.post(f"{events}/from/{agent}", ingress.from_agent),
-        web.post(f"{events}/from/{agent}/{capability}", ingress.from_agent),
-        web.post(f"{events}/to/{agent}", delivery.to_agent),
-        web.post(f"{events}/to/{agent}/{capability}", delivery.to_agent),
-        web.post(f"{events}/dead-letters", delivery.dead_letters),
-        web.post(f"{events}/dead-letters/{capability}", delivery.dead_letters),
-        web.post(f"{events}/brokers/{{broker:{_LABEL}}}", ingress.to_broker),
-    ]
 
 
 def make_runner(app: web.Application, *, shutdown_timeout: float = 15.0, idle: float = IDLE) -> web.AppRunner:

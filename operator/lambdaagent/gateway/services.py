@@ -12,8 +12,6 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.clock import Clock
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.directory import Directory, Entry
-from lambdaagent.gateway.http.pace import Pace
-from lambdaagent.gateway.http.streams import Streams
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.http_server import HeadLimits
 from lambdaagent.httpclient.client import HttpClient
@@ -63,8 +61,6 @@ class Services:
     refuse_unrouted: bool  # events that no agent takes
     errors: Edition
     signer: Signer | None  # of cards
-    streams: Streams
-    pace: Pace
     heads: HeadLimits
     failed: Failed  # hears of each call that failed
     takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to this path are an event's attributes

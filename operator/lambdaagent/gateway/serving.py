@@ -16,26 +16,27 @@ from lambdaagent.containers.callee import Callee
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.http import MOST_EVENTS
-from lambdaagent.gateway.app import create_app, make_runner, takes_events
+from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
 from lambdaagent.gateway.events.publishers import SubscriptionIndex
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.gateway.routes import takes_events
 from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, unheard
 from lambdaagent.http_server import HEADER_BYTES
 from lambdaagent.http_server import HeadLimits as Heads
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
-from lambdaagent.tasks.push_sender import Pusher, Store
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.push_sender import EngineStore, PushSender
 from lambdaagent.trust import SYSTEM, Trust
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpNotifier
-from lambdaagent.webhooks.push_signature import Voucher
+from lambdaagent.webhooks.push_notifier import HttpPushNotifier
+from lambdaagent.webhooks.push_signature import PushSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class RunningGateway:
     tasks: Engine
 
 
-class Said(TypedDict):
+class ServingOptions(TypedDict):
     """What settings say of serving."""
 
     public_url: str
@@ -59,9 +60,9 @@ class Said(TypedDict):
     limits: EngineLimits
 
 
-def said(settings: GatewaySettings) -> Said:
+def said(settings: GatewaySettings) -> ServingOptions:
     """The same for the gateway and `dev`, for `serve`."""
-    return Said(
+    return ServingOptions(
         public_url=settings.public_url,
         trust_forwarded=settings.trust_forwarded,
         max_body=settings.max_body_bytes,
@@ -79,7 +80,7 @@ async def serve(
     stack: AsyncExitStack,
     *,
     directory: Directory,
-    store: Store,
+    store: EngineStore,
     publisher: EventPublisher,
     exchanges: Exchanges,
     client: HttpClient,
@@ -98,7 +99,7 @@ async def serve(
     tell_tasks: bool = False,
     errors: Edition = Edition.LATEST,
     signer: Signer | None = None,
-    voucher: Voucher | None = None,
+    voucher: PushSigner | None = None,
     push_allow: Sequence[address_check.Network] = (),
     trust: Trust = SYSTEM,
     replica: str = "",
@@ -117,7 +118,7 @@ async def serve(
     bounds = limits or EngineLimits()
     # A message of the largest body that is taken, its answer and a second turn have room.
     bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
-    notifier = HttpNotifier(address_check.public(allowed=push_allow), voucher=voucher, trust=trust)
+    notifier = HttpPushNotifier(address_check.public(allowed=push_allow), voucher=voucher, trust=trust)
     stack.push_async_callback(notifier.close)
     publish, lifecycle = publishing(directory, exchanges, publisher), None
     if tell_tasks:
@@ -140,7 +141,7 @@ async def serve(
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
-        pusher=Pusher(store=store, notifier=notifier, clock=clock, observer=metrics),
+        pusher=PushSender(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
         limits=bounds,
         canceled=canceled,

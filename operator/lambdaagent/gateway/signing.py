@@ -4,7 +4,7 @@ from lambdaagent.a2a.signing import KeyUnusableError, Signer
 from lambdaagent.clock import Clock
 from lambdaagent.errors import UsageError
 from lambdaagent.settings import GatewaySettings
-from lambdaagent.webhooks.push_signature import Voucher
+from lambdaagent.webhooks.push_signature import PushSigner
 
 
 def signer(settings: GatewaySettings) -> Signer | None:
@@ -15,10 +15,10 @@ def signer(settings: GatewaySettings) -> Signer | None:
         raise UsageError(f"LAMBDAAGENT_CARD_SIGNING_KEY: {error}") from None
 
 
-def voucher(settings: GatewaySettings, signer: Signer | None, clock: Clock) -> Voucher | None:
+def voucher(settings: GatewaySettings, signer: Signer | None, clock: Clock) -> PushSigner | None:
     if not settings.sign_pushes:
         return None
     if signer is None or not settings.public_url:
         needed = "LAMBDAAGENT_CARD_SIGNING_KEY and LAMBDAAGENT_PUBLIC_URL"
         raise UsageError(f"LAMBDAAGENT_SIGN_PUSHES needs {needed}: who signs, and where the public key is")
-    return Voucher(signer, settings.public_url.rstrip("/"), clock)
+    return PushSigner(signer, settings.public_url.rstrip("/"), clock)

@@ -20,11 +20,10 @@ from lambdaagent.a2a.tasks import OverfullError, state_of
 from lambdaagent.store.errors import StoreError, TaskConflictError, UnfitError
 from lambdaagent.store.growing import grown
 from lambdaagent.store.records import Key, TaskChange, TaskRecord, TaskStore
+from lambdaagent.tasks.limits import LARGEST
 
 _RECENT = 64
 _ATTEMPTS = 8
-LARGEST = 32 * 1024 * 1024
-"""Bytes of one task: it is written and shown as a whole, and nothing else is done meanwhile."""
 _SHORT = 16 * 1024
 
 
@@ -298,19 +297,3 @@ def _same(stored: Sequence[Json], wanted: Sequence[Json]) -> bool:
 def _wake(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineLimits:
-    running: int = 1_000  # container calls at once
-    held: int = 10_000  # tasks under way, calls and those that go on without one
-    waiting: int = 100  # of one agent with a limit of its own: how many more than it may be held
-    retention: float = 7 * 86_400.0  # seconds for which ended tasks are kept
-    kept: int | None = None  # ended tasks kept at most
-    tidy_every: float = 300.0
-    beat_every: float = 3.0  # seconds between signs of life of this replica
-    lease: float = 10.0  # seconds without one after which its tasks are somebody else's
-    look_every: float = 5.0  # how soon a follower sees what no notification told
-    first_word: float = 10.0  # seconds after which a stream begins with the task, whatever the container answers later
-    largest: int = LARGEST  # bytes of one task
-    patience: float = 5.0  # seconds that a client's request waits for a store that is away

@@ -33,7 +33,7 @@ _MOST_REFERENCES = 16  # each is a look into the store
 _OVER = (EventOutcome.ENDED, EventOutcome.TAKEN)
 
 
-class Calling:
+class ContainerCalls:
     def __init__(self, *, active_tasks: ActiveTasks, caller: Caller, limiter: CallLimiter, replica: str) -> None:
         self._active_tasks = active_tasks
         self._caller = caller

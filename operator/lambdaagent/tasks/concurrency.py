@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from lambdaagent.containers.callee import Callee
 from lambdaagent.httpclient.call_slots import HELD, CallSlot
-from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.limits import EngineLimits
 
 
 @dataclass(slots=True)
-class Slots:
+class AgentSlots:
     """Of one agent in this process; `held` are those that run and those that wait."""
 
     limit: int
@@ -34,19 +34,19 @@ class Slots:
 class CallLimiter:
     def __init__(self, limits: EngineLimits) -> None:
         self._everybody = asyncio.Semaphore(limits.running)
-        self._own: dict[tuple[str, str], Slots] = {}
+        self._own: dict[tuple[str, str], AgentSlots] = {}
 
     @property
     def full(self) -> bool:
         return self._everybody.locked()
 
-    def of(self, callee: Callee) -> Slots | None:
+    def of(self, callee: Callee) -> AgentSlots | None:
         if callee.running is None:
             return None
         key = callee.namespace, callee.name
         own = self._own.get(key)
         if own is None or own.limit != callee.running:
-            own = self._own[key] = Slots(callee.running)
+            own = self._own[key] = AgentSlots(callee.running)
         return own
 
     @asynccontextmanager

@@ -21,8 +21,8 @@ from lambdaagent.api.a2a import Skill
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.calling import GRACE
+from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.requests import Requester
 from lambdaagent.tasks.storing import until_written

@@ -30,15 +30,16 @@ from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord, TaskStore
 from lambdaagent.tasks import listing, subscription
-from lambdaagent.tasks.active_task import ActiveTask, EngineLimits, EventOutcome, size_of
-from lambdaagent.tasks.calling import GRACE, Calling
+from lambdaagent.tasks.active_task import ActiveTask, EventOutcome, size_of
+from lambdaagent.tasks.calling import GRACE, ContainerCalls
 from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
 from lambdaagent.tasks.event_calls import EventCalls, is_async
 from lambdaagent.tasks.event_calls import Send as SendCall
+from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
-from lambdaagent.tasks.push_sender import Pusher
+from lambdaagent.tasks.push_sender import PushSender
 from lambdaagent.tasks.recovery import Recovery
 from lambdaagent.tasks.registry import ActiveTasks, TaskObserver
 from lambdaagent.tasks.requests import NOTHING_YET, Requester, StreamEvent, TaskPage
@@ -59,7 +60,7 @@ class Engine:
         observer: TaskObserver,
         lookup: Callable[[str, str], Callee | None],
         limits: EngineLimits | None = None,
-        pusher: Pusher | None = None,
+        pusher: PushSender | None = None,
         replica: str = "",
         send: SendCall | None = None,
         on_state_change: Callable[[TaskRecord], None] | None = None,
@@ -88,7 +89,7 @@ class Engine:
             largest=self._limits.largest,
         )
         limiter = CallLimiter(self._limits)
-        calling = Calling(active_tasks=self._active_tasks, caller=caller, limiter=limiter, replica=self._replica)
+        calling = ContainerCalls(active_tasks=self._active_tasks, caller=caller, limiter=limiter, replica=self._replica)
         self._event_calls: EventCalls | None = None
         if send is not None:
             self._event_calls = EventCalls(
@@ -141,9 +142,6 @@ class Engine:
                 await self._active_tasks.abandon(active, stopped, patience=min(grace, self._limits.patience))
         if self._pushing is not None:
             await cancel(self._pushing)
-
-    async def tidy(self) -> int:
-        return await self._recovery.tidy()
 
     # What clients ask for
 
@@ -407,7 +405,7 @@ class Engine:
             async for event in found:
                 yield event
 
-    def _pushes(self) -> Pusher:
+    def _pushes(self) -> PushSender:
         if self._pusher is None:
             raise A2AError(Problem.PUSH_NOT_SUPPORTED)
         return self._pusher

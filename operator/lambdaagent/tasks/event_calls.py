@@ -29,8 +29,9 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.retry import number
 from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.records import ANONYMOUS, TaskRecord
-from lambdaagent.tasks.active_task import ActiveTask, EngineLimits, EventOutcome
-from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
+from lambdaagent.tasks.active_task import ActiveTask, EventOutcome
+from lambdaagent.tasks.calling import GRACE, LIMITED, ContainerCalls
+from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import Replacing, unfinished
 from lambdaagent.tasks.storing import FOR_EVER
@@ -43,7 +44,7 @@ Send = Callable[[Callee, Event], Awaitable[None]]
 
 class EventCalls:
     def __init__(
-        self, *, active_tasks: ActiveTasks, calling: Calling, send: Send, limits: EngineLimits, replica: str
+        self, *, active_tasks: ActiveTasks, calling: ContainerCalls, send: Send, limits: EngineLimits, replica: str
     ) -> None:
         self._active_tasks = active_tasks
         self._calling = calling

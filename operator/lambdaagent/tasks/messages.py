@@ -20,9 +20,10 @@ from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import Push, TaskRecord
 from lambdaagent.tasks import skill_selection
-from lambdaagent.tasks.active_task import ActiveTask, EngineLimits, following
+from lambdaagent.tasks.active_task import ActiveTask, following
 from lambdaagent.tasks.calling import GRACE
-from lambdaagent.tasks.push_sender import Pusher
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.push_sender import PushSender
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.requests import Requester
 from lambdaagent.tasks.runner import CallRunner
@@ -38,7 +39,7 @@ class Messages:
         active_tasks: ActiveTasks,
         runner: CallRunner,
         limits: EngineLimits,
-        pusher: Pusher | None,
+        pusher: PushSender | None,
         replica: str,
         begins_submitted: Callable[[Skill | None], bool],
     ) -> None:

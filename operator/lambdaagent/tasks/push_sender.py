@@ -28,13 +28,13 @@ from lambdaagent.errors import LambdaAgentError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore, DeliveryStore, Push, PushStore, TaskRecord, TaskStore
 from lambdaagent.tasks import subscription
 from lambdaagent.tasks.requests import StreamEvent
-from lambdaagent.webhooks.push_notifier import Notifier, PushRefusedError
+from lambdaagent.webhooks.push_notifier import PushNotifier, PushRefusedError
 
 log = structlog.get_logger(__name__)
 _RECEIVERS = 100  # of one task: they are listed in one answer
 
 
-class Store(TaskStore, PushStore, DeadLetterStore, DeliveryStore, Protocol):
+class EngineStore(TaskStore, PushStore, DeadLetterStore, DeliveryStore, Protocol):
     """All in one, as every store of ours is."""
 
 
@@ -54,12 +54,12 @@ class PushLimits:
     look_every: float = 2.0  # how soon is seen what another replica left, or what has become due
 
 
-class Pusher:
+class PushSender:
     def __init__(
         self,
         *,
-        store: Store,
-        notifier: Notifier,
+        store: EngineStore,
+        notifier: PushNotifier,
         clock: Clock,
         observer: PushObserver,
         limits: PushLimits | None = None,

@@ -1,12 +1,12 @@
-"""What is done now and then: this replica says that it lives, sees to what nobody works on, and forgets what is old.
+"""Signs of life, recovery of tasks whose replica is gone, and pruning, each in a loop of its own.
 
-Several replicas see the same orphans. Each writes the next version of the task, and one write succeeds; that one begins
-the task anew where its skill is idempotent, and fails it with the reason where it is not.
+Several replicas find the same orphaned tasks. Each writes the next version of the task and one write succeeds. That
+replica starts the task again if its skill is idempotent, and fails it with the reason if not.
 
-Hazard: a replica that is taken for dead while it lives loses the answers of its calls. So signs of life wait for no
-other work, and one that failed is repeated soon. While the store is away nobody can give one: a replica takes another
-one for dead only after its own have reached the store for as long as a lease lasts, without a gap in which those of
-another replica could have got lost.
+Hazard: a replica that is taken for dead while it lives loses the answers of its calls. So a sign of life waits for no
+other work and is repeated soon after a failure. While the store is unreachable no replica can give one: a replica takes
+another one for dead only after its own signs have reached the store for the length of a lease, without a gap in which
+those of the other may have been lost.
 """
 
 import asyncio
@@ -21,11 +21,13 @@ from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.active_task import EngineLimits, without_artifacts
+from lambdaagent.tasks.active_task import without_artifacts
 from lambdaagent.tasks.calling import GRACE
 from lambdaagent.tasks.event_calls import is_async, last_of_client
+from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import unfinished
+from lambdaagent.tasks.retention import prune
 from lambdaagent.tasks.runner import CallRunner
 
 log = structlog.get_logger(__name__)
@@ -67,18 +69,13 @@ class Recovery:
             log.warning("tasks.not_begun", reason=str(error))
         self._tasks = [
             asyncio.create_task(self._beat_for_ever(), name="tasks-beat"),
-            asyncio.create_task(self._every(self._limits.tidy_every, self.tidy), name="tasks-tidy"),
+            asyncio.create_task(self._every(self._limits.prune_every, self._prune), name="tasks-prune"),
             asyncio.create_task(self._every(self._limits.beat_every, self.recover), name="tasks-recover"),
             asyncio.create_task(self._compare_after_misses(), name="tasks-compare"),
         ]
 
     async def stop(self) -> None:
         await cancel(*self._tasks)
-
-    async def tidy(self) -> int:
-        """How many tasks were forgotten."""
-        before = self._active_tasks.clock.now() - self._limits.retention
-        return await self._active_tasks.store.prune(before=before, keep=self._limits.kept)
 
     async def recover(self) -> None:
         """Sees to what this replica holds, what dead ones held, and what is overdue. Raises StoreError."""
@@ -137,6 +134,9 @@ class Recovery:
             self._first_beat = now
         self._last_beat = now
         self.begun = True
+
+    async def _prune(self) -> None:
+        await prune(self._active_tasks.store, clock=self._active_tasks.clock, limits=self._limits)
 
     def _may_judge(self) -> bool:
         now = asyncio.get_running_loop().time()

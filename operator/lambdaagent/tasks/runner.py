@@ -19,11 +19,12 @@ from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.errors import RefusedMessageError
-from lambdaagent.tasks.active_task import ActiveTask, EngineLimits
-from lambdaagent.tasks.calling import GRACE, LIMITED, Calling
+from lambdaagent.tasks.active_task import ActiveTask
+from lambdaagent.tasks.calling import GRACE, LIMITED, ContainerCalls
 from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.errors import EngineBusyError, refusal
 from lambdaagent.tasks.event_calls import EventCalls, is_async
+from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import Replacing
 
@@ -35,7 +36,7 @@ class CallRunner:
         self,
         *,
         active_tasks: ActiveTasks,
-        calling: Calling,
+        calling: ContainerCalls,
         limits: EngineLimits,
         limiter: CallLimiter,
         event_calls: EventCalls | None = None,

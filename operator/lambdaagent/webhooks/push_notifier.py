@@ -8,7 +8,7 @@ import aiohttp
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.trust import SYSTEM, Trust
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_signature import Voucher
+from lambdaagent.webhooks.push_signature import PushSigner
 
 _SECONDS = 15.0
 SIGNATURE = "X-A2A-Notification-Signature"
@@ -22,7 +22,7 @@ class PushRefusedError(Exception):
         self.final = final
 
 
-class Notifier(Protocol):
+class PushNotifier(Protocol):
     def require(self, url: str) -> None:
         """Raises RefusedError for an address that can be seen never to be called."""
         ...
@@ -34,8 +34,8 @@ class Notifier(Protocol):
     async def close(self) -> None: ...
 
 
-class HttpNotifier:
-    def __init__(self, check: address_check.Check, *, voucher: Voucher | None = None, trust: Trust = SYSTEM) -> None:
+class HttpPushNotifier:
+    def __init__(self, check: address_check.Check, *, voucher: PushSigner | None = None, trust: Trust = SYSTEM) -> None:
         self._check = check
         self._voucher = voucher
         self._trust = trust

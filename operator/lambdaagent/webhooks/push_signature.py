@@ -11,7 +11,7 @@ LIFETIME = 300  # seconds: the clocks of two organisations may differ
 
 
 @dataclass(frozen=True, slots=True)
-class Voucher:
+class PushSigner:
     signer: Signer
     issuer: str  # the gateway's public URL, below which its keys are
     clock: Clock

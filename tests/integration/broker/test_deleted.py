@@ -14,7 +14,7 @@ from lambdaagent.broker.errors import RefusedQueuesError
 from lambdaagent.broker.protocol import ACK, BrokerDelivery, DeliveryOutcome, retry
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.channel import Channel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.topology import QUEUE_HEADER
 from lambdaagent.events.cloudevents import Event
 
@@ -28,7 +28,7 @@ def event(id_: str) -> Event:
 @pytest.fixture
 async def by_hand(rabbitmq: RabbitMQ | ForeignRabbitMQ) -> AsyncIterator[Channel]:
     """A channel of somebody else's."""
-    link = Link(url=rabbitmq.url, name="by hand", backoff=QUICK)
+    link = RabbitMQConnection(url=rabbitmq.url, name="by hand", backoff=QUICK)
     link.start()
     yield await link.channel()
     await link.stop()

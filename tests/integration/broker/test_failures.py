@@ -28,7 +28,7 @@ from lambdaagent.broker.protocol import ACK, BrokerDelivery, DeliveryOutcome, de
 from lambdaagent.broker.rabbitmq import topology
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
@@ -50,8 +50,8 @@ async def broker(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
 
 
 @asynccontextmanager
-async def link(url: str) -> AsyncIterator[Link]:
-    found = Link(url=url, name="test", backoff=QUICK)
+async def link(url: str) -> AsyncIterator[RabbitMQConnection]:
+    found = RabbitMQConnection(url=url, name="test", backoff=QUICK)
     found.start()
     try:
         yield found

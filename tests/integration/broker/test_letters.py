@@ -12,7 +12,7 @@ from lambdaagent.api import naming
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq import dead_letters as boxes
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.dead_letters import DeadLetterQueue, Letter
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
@@ -23,7 +23,7 @@ from lambdaagent.events.dead_letter_headers import DeathCause
 class Box:
     """A namespace's dead letters, and the queue of one agent."""
 
-    link: Link
+    link: RabbitMQConnection
     confirmed: ConfirmChannel
     namespace: str = field(default_factory=lambda: f"n{secrets.token_hex(4)}")
 
@@ -76,7 +76,7 @@ class Box:
 
 @pytest.fixture(params=["quorum", "classic"])
 async def box(request: pytest.FixtureRequest, rabbitmq: RabbitMQ) -> AsyncIterator[Box]:
-    link = Link(url=rabbitmq.url, name="letters")
+    link = RabbitMQConnection(url=rabbitmq.url, name="letters")
     link.start()
     found = Box(link, await ConfirmChannel.open(link))
     await found.declare(request.param)
@@ -211,7 +211,7 @@ async def test_a_visitor_that_fails_loses_nothing(box: Box) -> None:
 
 
 async def test_a_rabbitmq_that_is_not_there_is_named() -> None:
-    link = Link(url="amqp://guest:a-secret@127.0.0.1:1/%2F", name="letters")
+    link = RabbitMQConnection(url="amqp://guest:a-secret@127.0.0.1:1/%2F", name="letters")
     link.start()
 
     async def visit(letter: Letter, here: DeadLetterQueue) -> bool:

@@ -18,7 +18,7 @@ from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.api import naming
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import DeathCause
@@ -52,7 +52,7 @@ class Box:
 @pytest.fixture
 async def box(rabbitmq: RabbitMQ) -> AsyncIterator[Box]:
     """Letters of two agents, and a message that is no event; only `cart` has a queue."""
-    link = Link(url=rabbitmq.url, name="letters")
+    link = RabbitMQConnection(url=rabbitmq.url, name="letters")
     link.start()
     confirmed, namespace = await ConfirmChannel.open(link), f"n{secrets.token_hex(4)}"
     channel, now = confirmed.channel, time.time()

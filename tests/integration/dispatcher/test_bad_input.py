@@ -17,7 +17,7 @@ from tests.parts.running import Running
 from lambdaagent.api import naming
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
 
@@ -25,14 +25,14 @@ GOOD = {"specversion": "1.0", "id": "good", "type": "io.test.wanted", "source": 
 
 
 @pytest.fixture
-async def link(own_rabbitmq: RabbitMQ) -> AsyncIterator[Link]:
-    found = Link(url=own_rabbitmq.url, name="test")
+async def link(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQConnection]:
+    found = RabbitMQConnection(url=own_rabbitmq.url, name="test")
     found.start()
     yield found
     await found.stop()
 
 
-async def letter(link: Link, namespace: str) -> tuple[amqp.Message, dead_letter_headers.DeathCause]:
+async def letter(link: RabbitMQConnection, namespace: str) -> tuple[amqp.Message, dead_letter_headers.DeathCause]:
     """The one that lies there, taken."""
     channel = await link.channel()
     got: list[amqp.Message] = []
@@ -62,7 +62,12 @@ async def letter(link: Link, namespace: str) -> tuple[amqp.Message, dead_letter_
     ],
 )
 async def test_a_message_that_nobody_could_be_given_is_kept_as_it_is(
-    dispatcher: Running, agents: Agents, container: Container, link: Link, message: amqp.Message, says: str
+    dispatcher: Running,
+    agents: Agents,
+    container: Container,
+    link: RabbitMQConnection,
+    message: amqp.Message,
+    says: str,
 ) -> None:
     agents.make("reads", url=container.url, subscriptions=subscribed("io.test.wanted"))
     await stands(agents, "reads")
@@ -110,7 +115,7 @@ def _deep(depth: int) -> bytes:
 
 
 async def test_headers_that_the_client_library_cannot_read_stop_nobody(
-    dispatcher: Running, agents: Agents, container: Container, link: Link
+    dispatcher: Running, agents: Agents, container: Container, link: RabbitMQConnection
 ) -> None:
     agents.make("reads", url=container.url, subscriptions=subscribed("io.test.wanted"))
     await stands(agents, "reads")
@@ -159,7 +164,7 @@ async def test_what_an_agent_answers_is_judged_and_counted(
     agents: Agents,
     container: Container,
     broker: RabbitMQBroker,
-    link: Link,
+    link: RabbitMQConnection,
     answer: Answer,
     verdict: str,
     code: int | None,
@@ -194,7 +199,7 @@ async def test_an_agent_that_hangs_or_closes_early_is_asked_again(
 
 
 async def test_a_queue_that_contradicts_ours_is_said_and_hurts_nobody_else(
-    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker, link: Link
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker, link: RabbitMQConnection
 ) -> None:
     queue = naming.queue(agents.namespace, "late")
     channel = await link.channel()
@@ -215,7 +220,7 @@ async def test_a_queue_that_contradicts_ours_is_said_and_hurts_nobody_else(
 
 
 async def test_the_inbox_of_the_dead_is_an_exchange_that_anybody_may_listen_to(
-    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker, link: Link
+    dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker, link: RabbitMQConnection
 ) -> None:
     container.answer = lambda _: (400, {}, b"")
     agents.make("refuses", url=container.url, subscriptions=subscribed("io.test.wanted"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.parts.postgres import Postgres
 
-from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.limits import EngineLimits
 
 _NOTE = """
 CREATE TABLE noted (task text, version int, holder text, settled int, at float8);

@@ -19,7 +19,7 @@ from tests.parts.kubernetes import KubeApiserver
 from tests.parts.running import Running
 
 from lambdaagent.api import naming
-from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.limits import EngineLimits
 
 # In the loop that the gateways' proxy and connections run in.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,7 +6,7 @@ import pytest
 from tests.integration.durability.client import reason, state, texts
 from tests.integration.durability.pair import CALLS, Pair
 
-from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.limits import EngineLimits
 
 # In the loop that the gateways' proxy and connections run in.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

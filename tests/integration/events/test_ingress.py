@@ -13,7 +13,7 @@ from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.api import naming
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.events import amqp
 
 HEADERS = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "io.test.in", "ce-source": "/in"}
@@ -56,7 +56,7 @@ async def test_every_form_of_an_event_gets_to_the_agent(
             ),
         ]
     assert [(answer.status_code, answer.headers["lambdaagent-routed"]) for answer in sent] == [(202, "1")] * 3
-    link = Link(url=own_rabbitmq.url, name="stock")
+    link = RabbitMQConnection(url=own_rabbitmq.url, name="stock")
     link.start()
     channel = await ConfirmChannel.open(link)
     assert await channel.publish(STOCK, exchange=naming.exchange(system.agents.namespace))

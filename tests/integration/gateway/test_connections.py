@@ -11,7 +11,7 @@ from tests.integration.gateway.upstream import raw_server, read_request
 from tests.integration.gateway.world import Answer, World, manifest, message, skill, world
 
 from lambdaagent.httpclient.pool import PoolLimits
-from lambdaagent.tasks.active_task import EngineLimits as TaskLimits
+from lambdaagent.tasks.limits import EngineLimits as TaskLimits
 
 A2A = "/agents/shop/echo/api/a2a"
 SKILL = f"{A2A}/skills/say"

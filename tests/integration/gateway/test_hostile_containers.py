@@ -14,7 +14,7 @@ from tests.integration.gateway.upstream import PlainAgent, raw_server
 from tests.integration.gateway.world import World, message, world
 
 from lambdaagent.containers import filenames
-from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.limits import EngineLimits
 
 
 @pytest.mark.parametrize("status", [200, 500])

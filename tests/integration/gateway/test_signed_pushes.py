@@ -20,7 +20,7 @@ from lambdaagent.a2a.signing import Signer
 from lambdaagent.errors import UsageError
 from lambdaagent.gateway.signing import voucher
 from lambdaagent.settings import GatewaySettings
-from lambdaagent.webhooks.push_signature import Voucher
+from lambdaagent.webhooks.push_signature import PushSigner
 
 PUBLIC = "https://gateway.example.com"
 KEYS = [
@@ -59,7 +59,7 @@ async def receiving() -> AsyncIterator[Receiver]:
 @asynccontextmanager
 async def signing(key: str, container: PlainAgent) -> AsyncIterator[World]:
     signer = Signer.from_pem(key)
-    async with world(signer=signer, voucher=Voucher(signer, PUBLIC, clocks.system())) as gateway:
+    async with world(signer=signer, voucher=PushSigner(signer, PUBLIC, clocks.system())) as gateway:
         gateway.agent(url=container.url)
         yield gateway
 

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.gateway.upstream import PlainAgent, raw_server, read_request
 from tests.integration.gateway.world import World, skill, world
 
-from lambdaagent.gateway.http.pace import Pace
+from lambdaagent.gateway.http.bodies import Pace
 
 A2A = b"/agents/shop/echo/api/a2a"
 SKILL = A2A + b"/skills/say"

@@ -8,7 +8,7 @@ from tests.integration.gateway.streaming import WAYS, Event, Way, events
 from tests.integration.gateway.upstream import PlainAgent, TalkingAgent, talking_agent
 from tests.integration.gateway.world import World, message, world
 
-from lambdaagent.gateway.http.streams import Streams
+from lambdaagent.gateway.http.sse import Streams
 
 BOTH = pytest.mark.parametrize("way", WAYS, ids=[way.name for way in WAYS])
 NEW = WAYS[0]

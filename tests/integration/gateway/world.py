@@ -20,18 +20,18 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.directory import Directory
-from lambdaagent.gateway.http.streams import Streams
+from lambdaagent.gateway.http.sse import Streams
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite.store import SqliteStore
-from lambdaagent.tasks.active_task import EngineLimits as TaskLimits
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.push_sender import Pusher
+from lambdaagent.tasks.limits import EngineLimits as TaskLimits
+from lambdaagent.tasks.push_sender import PushSender
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpNotifier
-from lambdaagent.webhooks.push_signature import Voucher
+from lambdaagent.webhooks.push_notifier import HttpPushNotifier
+from lambdaagent.webhooks.push_signature import PushSigner
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -152,7 +152,7 @@ async def world(
     ready: Callable[[], str | None] = lambda: None,
     clock: clocks.Clock | None = None,
     idle: float = IDLE,
-    voucher: Voucher | None = None,
+    voucher: PushSigner | None = None,
     tasks: TaskLimits | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
@@ -160,8 +160,8 @@ async def world(
     clock = clock or clocks.system()
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     caller = HttpCaller(client=client, clock=clock)
-    notifier = HttpNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
-    pusher = Pusher(store=store, notifier=notifier, clock=clock, observer=metrics)
+    notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
+    pusher = PushSender(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(
         store=store,
         caller=caller,

@@ -20,7 +20,7 @@ from lambdaagent.kube import rights
 from lambdaagent.settings import OperatorSettings
 from lambdaagent.trust import SYSTEM, read
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpNotifier, PushRefusedError
+from lambdaagent.webhooks.push_notifier import HttpPushNotifier, PushRefusedError
 
 
 @dataclass
@@ -100,7 +100,7 @@ async def test_push_receivers_are_notified(private: Authority) -> None:
     async with serving(private) as server:
         config = PushConfig(url=f"{server.url}/push")
         for trust in (SYSTEM, read(str(private.ca))):
-            notifier = HttpNotifier(address_check.only_link_local, trust=trust)
+            notifier = HttpPushNotifier(address_check.only_link_local, trust=trust)
             try:
                 if trust is SYSTEM:
                     with pytest.raises(PushRefusedError):

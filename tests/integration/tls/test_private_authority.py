@@ -18,7 +18,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import running
 
 from lambdaagent import trust
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.errors import UsageError
 from lambdaagent.kube import rights
 from lambdaagent.store.errors import StoreError
@@ -92,8 +92,8 @@ async def test_what_the_url_says_of_certificates_counts(database: Postgres) -> N
 
 
 async def test_a_rabbitmq_is_reached_with_the_file_alone(own_rabbitmq: RabbitMQ, bundle: str) -> None:
-    known = Link(url=own_rabbitmq.tls_url, name="known", trust=trust.read(bundle))
-    unknown = Link(url=own_rabbitmq.tls_url, name="unknown")
+    known = RabbitMQConnection(url=own_rabbitmq.tls_url, name="known", trust=trust.read(bundle))
+    unknown = RabbitMQConnection(url=own_rabbitmq.tls_url, name="unknown")
     for link in (known, unknown):
         link.start()
     try:

@@ -8,7 +8,7 @@ from pika import BasicProperties
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import Deaths
 from lambdaagent.broker.rabbitmq import deaths
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.deaths import QUIET_SECONDS, DeathWatch
 
 NOON = 1_800_000_000.0
@@ -17,7 +17,7 @@ NOON = 1_800_000_000.0
 class World:
     def __init__(self) -> None:
         self.now = NOON
-        link = Link(url="amqp://guest:guest@127.0.0.1:1/", name="never started")
+        link = RabbitMQConnection(url="amqp://guest:guest@127.0.0.1:1/", name="never started")
         self.watch = DeathWatch(link, set, lambda _: None, Backoff(first=1, cap=1), lambda: self.now)
 
     def die(self, id_: str, *, queue: str = "q", reason: str = "expired", at: float | None = None) -> None:

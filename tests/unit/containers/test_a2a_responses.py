@@ -7,13 +7,13 @@ from tests.unit.containers.folding import task_after
 
 from lambdaagent.a2a import from_container
 from lambdaagent.clock import Clock
-from lambdaagent.containers.a2a_responses import RemoteAnswers
+from lambdaagent.containers.a2a_responses import A2aResponses
 
 Json = dict[str, Any]
 
 
 def updates(clock: Clock, *results: Any, remote: str = "") -> list[Json]:
-    reading = RemoteAnswers(clock, remote)
+    reading = A2aResponses(clock, remote)
     found = [update for result in results for update in reading.updates(from_container.stream_response(result))]
     return [update for update in [*found, *reading.end()] if "remote" not in update]
 
@@ -134,7 +134,7 @@ def test_what_a_task_that_goes_on_says_is_kept_and_said_once(clock: Clock) -> No
 
 
 def test_the_state_of_a_task_that_goes_on_is_no_news(clock: Clock) -> None:
-    reading = RemoteAnswers(clock, "")
+    reading = A2aResponses(clock, "")
     task = {"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_SUBMITTED"}}
     assert reading.updates({"task": task}) == [{"remote": "t"}]
     assert reading.updates({"task": task}) == []

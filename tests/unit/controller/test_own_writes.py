@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lambdaagent.controller.child_cache import Caches
+from lambdaagent.controller.child_cache import ChildCaches
 from lambdaagent.kube.errors import UnavailableError
 from lambdaagent.kube.resources import KNATIVE_SERVICE
 from lambdaagent.kube.watch import Watcher
@@ -46,7 +46,7 @@ class World:
     def __init__(self) -> None:
         self.woken: list[object] = []
         self.server = Server()
-        self.caches = Caches(self.server, frozenset(), self.woken.append)  # type: ignore[arg-type]
+        self.child_caches = ChildCaches(self.server, frozenset(), self.woken.append)  # type: ignore[arg-type]
         self.watcher = Told(self.server, KNATIVE_SERVICE)  # type: ignore[arg-type]
 
     async def tell(self, event: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ class World:
 @pytest.fixture
 async def world() -> Any:
     found = World()
-    following = asyncio.create_task(found.caches._follow(found.watcher))
+    following = asyncio.create_task(found.child_caches._follow(found.watcher))
     yield found
     following.cancel()
     await asyncio.wait([following])
@@ -73,19 +73,19 @@ async def write(world: World, answer: dict[str, Any] | None, *meanwhile: dict[st
             raise UnavailableError("no answer", reason="Timeout", status=0)
         return answer["object"]
 
-    await world.caches.write(service(0)["object"], AGENT, writing())
+    await world.child_caches.write(service(0)["object"], AGENT, writing())
 
 
 async def test_a_write_that_is_told_before_its_answer_wakes_nobody(world: World) -> None:
     await write(world, service(5), service(5, "ADDED"))
     assert world.woken == []
-    assert world.caches.get(KNATIVE_SERVICE, "ns", "one") is not None
+    assert world.child_caches.get(KNATIVE_SERVICE, "ns", "one") is not None
 
 
 async def test_what_somebody_wrote_after_us_wakes(world: World) -> None:
     await write(world, service(5), service(5), service(6))
     assert world.woken == [AGENT]
-    kept = world.caches.get(KNATIVE_SERVICE, "ns", "one")
+    kept = world.child_caches.get(KNATIVE_SERVICE, "ns", "one")
     assert kept is not None
     assert kept["metadata"]["resourceVersion"] == "6"
 
@@ -93,7 +93,7 @@ async def test_what_somebody_wrote_after_us_wakes(world: World) -> None:
 async def test_what_was_deleted_before_the_answer_came_is_not_put_back(world: World) -> None:
     await write(world, service(5), service(5), service(6, "DELETED"))
     assert world.woken == [AGENT]
-    assert world.caches.get(KNATIVE_SERVICE, "ns", "one") is None
+    assert world.child_caches.get(KNATIVE_SERVICE, "ns", "one") is None
 
 
 async def test_news_count_where_the_write_itself_failed(world: World) -> None:

@@ -13,7 +13,7 @@ from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.inprocess import InProcessBroker
 from lambdaagent.broker.protocol import ACK, BrokerDelivery, Deaths, DeliveryOutcome, Handler, Loss
-from lambdaagent.dispatcher.consumers import ConsumerManager, Served
+from lambdaagent.dispatcher.consumers import ConsumerManager, ConsumerSpec
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
@@ -68,7 +68,7 @@ class World:
     async def sleep(self, seconds: float) -> None:
         await self.ticks.get()
 
-    def handler(self, agent: LambdaAgent, served: Served) -> Handler:
+    def handler(self, agent: LambdaAgent, served: ConsumerSpec) -> Handler:
         async def handle(delivery: BrokerDelivery) -> DeliveryOutcome:
             self.got.append((agent.name, delivery.event.id))
             return ACK

@@ -16,7 +16,7 @@ from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.protocol import BrokerDelivery, Settlement
 from lambdaagent.children.calling import Calls
 from lambdaagent.dispatcher.circuit import Circuit
-from lambdaagent.dispatcher.deduplication import Seen
+from lambdaagent.dispatcher.deduplication import Deduplicator
 from lambdaagent.dispatcher.delivery import AgentRoute, Deliverer
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
@@ -89,7 +89,7 @@ def make(agent: tuple[Agent, str], client: HttpClient) -> Make:
             "circuit": Circuit(sleep=sleep),
         } | options
         clock = clocks.system()
-        seen = Seen(store, "n", "a", clock)
+        seen = Deduplicator(store, "n", "a", clock)
         return (
             Deliverer(agent="n/a", client=client, clock=clock, seen=seen, observer=observed, **parts),
             replies,

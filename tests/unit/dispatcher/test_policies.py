@@ -62,7 +62,7 @@ def test_nothing_is_said_of_an_agent_whose_events_live() -> None:
 )
 def test_a_count_is_rounded_down_so_that_a_flood_says_little(count: int, least: int) -> None:
     deaths = {(QUEUE, EXPIRED): Deaths(count, NOON - 5, NOON)}
-    assert policies.recent(deaths, since=NOON) == {(QUEUE, EXPIRED): policies.Told(least, NOON - 5)}
+    assert policies.recent(deaths, since=NOON) == {(QUEUE, EXPIRED): policies.PolicyReport(least, NOON - 5)}
 
 
 def test_what_is_long_past_is_left_out() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.records import DeadLetter, Push, TaskRecord
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.push_sender import EngineStore
 
-__all__ = ["UPDATE", "Store", "ended", "following", "letter", "push", "record"]
+__all__ = ["UPDATE", "EngineStore", "ended", "following", "letter", "push", "record"]
 
 
 def record(task_id: str = "t", **more: Any) -> TaskRecord:
@@ -26,7 +26,7 @@ def following(before: TaskRecord, **more: Any) -> TaskRecord:
 UPDATE = {"statusUpdate": {"status": {"state": "TASK_STATE_COMPLETED"}}}
 
 
-async def ended(store: Store, task_id: str, *, updated: float, **more: Any) -> TaskRecord:
+async def ended(store: EngineStore, task_id: str, *, updated: float, **more: Any) -> TaskRecord:
     """Creates a task and ends it."""
     first = record(task_id, updated=updated, **more)
     await store.create(first)

@@ -18,9 +18,10 @@ from lambdaagent.containers.call import Caller
 from lambdaagent.containers.callee import Callee, callee
 from lambdaagent.containers.turn import Turn
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.tasks.active_task import EngineLimits, EventOutcome
+from lambdaagent.tasks.active_task import EventOutcome
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.push_sender import EngineStore
 
 Json = dict[str, Any]
 CLOCK = system()
@@ -96,7 +97,7 @@ class Bench:
     container: Container
     observed: Observed
     engine: Engine
-    store: Store
+    store: EngineStore
 
     def event(self, task_id: str, event_id: str = "1", **more: Any) -> Event:
         fields = {
@@ -114,7 +115,7 @@ class Bench:
 
 
 def bench_of(
-    store: Store,
+    store: EngineStore,
     *,
     limits: EngineLimits | None = None,
     clock: Clock = CLOCK,

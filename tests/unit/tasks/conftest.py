@@ -8,12 +8,12 @@ from tests.unit.tasks.bench import Bench, agent, bench_of
 
 from lambdaagent.store.factory import open_store
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.push_sender import EngineStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    found: Store = MemoryStore()
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EngineStore]:
+    found: EngineStore = MemoryStore()
     if request.param == "sqlite":
         found = (await open_store(str(tmp_path / "t.db"))).store
     elif request.param == "postgres":
@@ -23,7 +23,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def bench(store: Store) -> AsyncIterator[Bench]:
+async def bench(store: EngineStore) -> AsyncIterator[Bench]:
     made = bench_of(store, known=agent(forwards=["till"]))
     await made.engine.start()
     yield made

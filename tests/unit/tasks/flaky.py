@@ -6,7 +6,7 @@ from typing import Any
 
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.records import Push, TaskRecord
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.push_sender import EngineStore
 
 WRITES = frozenset(("create", "append", "put_push", "beat"))
 
@@ -17,7 +17,7 @@ class Flaky:
     `held_up` ones wait until it is healed.
     """
 
-    def __init__(self, inner: Store, *, shared: bool | None = None, deaf: bool = False) -> None:
+    def __init__(self, inner: EngineStore, *, shared: bool | None = None, deaf: bool = False) -> None:
         self._inner = inner
         self.shared = inner.shared if shared is None else shared
         self._deaf = deaf

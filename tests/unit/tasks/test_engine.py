@@ -28,9 +28,10 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.active_task import EngineLimits, EventOutcome
+from lambdaagent.tasks.active_task import EventOutcome
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.push_sender import EngineStore
 from lambdaagent.tasks.requests import Requester
 
 
@@ -337,7 +338,7 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for_and_nothing_is_ta
     await made.engine.stop(grace=0)
 
 
-async def test_a_task_is_as_large_as_it_may_be_and_ends_with_the_reason(store: Store) -> None:
+async def test_a_task_is_as_large_as_it_may_be_and_ends_with_the_reason(store: EngineStore) -> None:
     bench = bench_of(store, limits=EngineLimits(largest=50_000))
 
     async def many(turn: Turn) -> list[Json]:

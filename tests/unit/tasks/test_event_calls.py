@@ -17,9 +17,10 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.tasks.active_task import EngineLimits, EventOutcome
+from lambdaagent.tasks.active_task import EventOutcome
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.push_sender import EngineStore
 
 CART = agent()
 LATER = CART.skills["later"]
@@ -38,7 +39,7 @@ class Post:
         self.events.append(event)
 
 
-def carried(store: Store, post: Post, *, replica: str = "") -> Bench:
+def carried(store: EngineStore, post: Post, *, replica: str = "") -> Bench:
     container, observed = Container(at_once), Observed()
     engine = Engine(
         store=store,
@@ -59,7 +60,7 @@ def post() -> Post:
 
 
 @pytest.fixture
-async def bench(store: Store, post: Post) -> Bench:
+async def bench(store: EngineStore, post: Post) -> Bench:
     found = carried(store, post)
     await found.engine.start()
     return found
@@ -132,7 +133,7 @@ async def test_an_agent_that_cannot_be_reached_leaves_the_task_to_the_next_attem
 
 # A file of SQLite's is one process's, which takes every other holder for dead.
 @pytest.mark.parametrize("store", ["memory", "postgres"], indirect=True)
-async def test_two_deliveries_on_two_gateways_are_one_call(bench: Bench, post: Post, store: Store) -> None:
+async def test_two_deliveries_on_two_gateways_are_one_call(bench: Bench, post: Post, store: EngineStore) -> None:
     other = carried(store, post, replica="other")
     await other.engine.start()
     task_id, go_on = await sent(bench), asyncio.Event()
@@ -235,7 +236,7 @@ async def test_an_event_that_only_speaks_of_a_task_is_no_call_of_it(bench: Bench
     await bench.engine.stop(grace=0)
 
 
-async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(store: Store, post: Post) -> None:
+async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(store: EngineStore, post: Post) -> None:
     post.down = False
     stuck = asyncio.Event()
 
@@ -260,7 +261,7 @@ async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(sto
 
 
 async def test_a_gateway_stops_in_time_though_its_store_is_away_and_a_call_is_under_way(
-    store: Store, post: Post
+    store: EngineStore, post: Post
 ) -> None:
     flaky = Flaky(store)
     bench = carried(flaky, post)

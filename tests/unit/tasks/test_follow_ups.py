@@ -12,8 +12,8 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.factory import open_store
-from lambdaagent.tasks.active_task import EngineLimits
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.push_sender import EngineStore
 from lambdaagent.tasks.requests import Requester
 
 PLAIN, BY_MESSAGE = agent(), agent(deduplicateMessages=True)
@@ -25,7 +25,7 @@ async def asks(turn: Turn) -> list[Json]:
 
 
 @pytest.fixture
-async def bench(store: Store) -> AsyncIterator[Bench]:
+async def bench(store: EngineStore) -> AsyncIterator[Bench]:
     made = bench_of(store, limits=LIMITS)
     await made.engine.start()
     yield made

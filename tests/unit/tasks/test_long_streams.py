@@ -12,7 +12,7 @@ from lambdaagent.a2a.tasks import fold_all
 from lambdaagent.containers.call import Turn
 from lambdaagent.store import growing
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.push_sender import EngineStore
 
 CHUNKS = 60
 
@@ -32,7 +32,7 @@ class Streaming:
         yield completed()
 
 
-async def test_a_chunk_whose_write_was_done_without_an_answer_is_there_once(store: Store) -> None:
+async def test_a_chunk_whose_write_was_done_without_an_answer_is_there_once(store: EngineStore) -> None:
     flaky = Flaky(store)
 
     def before(n: int) -> None:

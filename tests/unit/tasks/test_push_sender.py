@@ -17,10 +17,10 @@ from lambdaagent.a2a.versions import Version
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.push_sender import Pusher, PushLimits
+from lambdaagent.tasks.push_sender import PushLimits, PushSender
 from lambdaagent.tasks.requests import Requester
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpNotifier, PushRefusedError
+from lambdaagent.webhooks.push_notifier import HttpPushNotifier, PushRefusedError
 
 pytestmark = pytest.mark.asyncio
 URL = "https://receiver.example/hook"
@@ -74,7 +74,7 @@ class Bench:
 @pytest.fixture
 async def bench() -> AsyncGenerator[Bench, None]:
     store, receiver, observed, container = MemoryStore(), Receiver(), Pushed(), Container(at_once)
-    pusher = Pusher(store=store, notifier=receiver, clock=CLOCK, observer=observed, limits=QUICK)
+    pusher = PushSender(store=store, notifier=receiver, clock=CLOCK, observer=observed, limits=QUICK)
     engine = Engine(
         store=store,
         caller=container,
@@ -192,7 +192,7 @@ async def hook() -> AsyncGenerator[tuple[str, list[web.Request]], None]:
 
 async def test_over_the_network_it_is_one_post_with_its_headers(hook: tuple[str, list[web.Request]]) -> None:
     url, seen = hook
-    notifier = HttpNotifier(address_check.only_link_local)
+    notifier = HttpPushNotifier(address_check.only_link_local)
     try:
         config = PushConfig(url=f"{url}/hook", token="t", credentials="c")
         await notifier.post(config, content_type="application/a2a+json", body=b"{}")
@@ -214,7 +214,7 @@ async def test_over_the_network_it_is_one_post_with_its_headers(hook: tuple[str,
     ],
 )  # fmt: skip
 async def test_addresses_of_the_inside_are_not_posted_to(url: str) -> None:
-    notifier = HttpNotifier(address_check.public())
+    notifier = HttpPushNotifier(address_check.public())
     try:
         with pytest.raises(PushRefusedError, match="not an address of the internet") as raised:
             await notifier.post(PushConfig(url=url), content_type="application/json", body=b"{}")
@@ -227,7 +227,7 @@ async def test_a_network_that_is_allowed_may_be_posted_to(hook: tuple[str, list[
     import ipaddress
 
     url, seen = hook
-    notifier = HttpNotifier(address_check.public(allowed=[ipaddress.ip_network("127.0.0.0/8")]))
+    notifier = HttpPushNotifier(address_check.public(allowed=[ipaddress.ip_network("127.0.0.0/8")]))
     try:
         await notifier.post(PushConfig(url=url), content_type="application/json", body=b"{}")
     finally:

@@ -21,8 +21,8 @@ from lambdaagent.clock import Clock
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite.store import SqliteStore
-from lambdaagent.tasks.active_task import EngineLimits
 from lambdaagent.tasks.errors import EngineStoppedError
+from lambdaagent.tasks.limits import EngineLimits
 
 
 async def test_after_a_restart_running_tasks_have_failed_and_waiting_ones_wait(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_retention_is_kept_by_the_engine_itself() -> None:
     bench = bench_of(
         MemoryStore(),
         clock=Clock(now=lambda: now[0], new_id=CLOCK.new_id),
-        limits=EngineLimits(retention=10, tidy_every=0.001),
+        limits=EngineLimits(retention=10, prune_every=0.001),
     )
     await bench.engine.start()
     task = await bench.engine.send(agent(), sending())

@@ -13,8 +13,8 @@ from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.factory import open_store
-from lambdaagent.tasks.active_task import EngineLimits
-from lambdaagent.tasks.push_sender import Store
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.push_sender import EngineStore
 from lambdaagent.tasks.requests import Requester
 
 QUICK = EngineLimits(look_every=0.05, beat_every=0.05, lease=0.3, patience=0.2)
@@ -30,7 +30,7 @@ async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Flaky]:
 
 
 @pytest.fixture
-def flaky(store: Store) -> Flaky:
+def flaky(store: EngineStore) -> Flaky:
     return Flaky(store)
 
 
@@ -81,7 +81,7 @@ async def test_an_answer_that_the_store_could_not_take_is_written_when_it_is_bac
     assert len(bench.container.turns) == 1
 
 
-async def test_all_pieces_of_a_stream_are_written_in_order_when_the_store_is_back(store: Store) -> None:
+async def test_all_pieces_of_a_stream_are_written_in_order_when_the_store_is_back(store: EngineStore) -> None:
     flaky = Flaky(store)
 
     class Streaming:

@@ -14,7 +14,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.requests import Requester, StreamEvent
 from lambdaagent.tasks.subscription import Position
 

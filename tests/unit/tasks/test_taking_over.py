@@ -16,7 +16,7 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.factory import open_store
 from lambdaagent.store.records import TaskChange, TaskRecord
-from lambdaagent.tasks.active_task import EngineLimits
+from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.replacing import Replacing, unfinished
 
 AGAIN = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])

@@ -19,7 +19,7 @@ from lambdaagent.broker.bindings import Binding, Keep, keep_none
 from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError, TopologyError
 from lambdaagent.broker.protocol import NONE, Deaths, Handler, Loss
 from lambdaagent.broker.rabbitmq import queues
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.consumer import Consumer, buried
 from lambdaagent.broker.rabbitmq.deaths import DeathWatch
 from lambdaagent.broker.rabbitmq.delays import Delays
@@ -58,8 +58,12 @@ class RabbitMQBroker:
     ) -> None:
         """`died` is called with the reason of each message that RabbitMQ dead-letters by itself."""
         self._backoff = backoff or Backoff(first=0.2, cap=15.0)
-        self._out = Link(url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
-        self._in = Link(url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff, trust=trust)
+        self._out = RabbitMQConnection(
+            url=url, name=f"{name} publishing", heartbeat=heartbeat, backoff=self._backoff, trust=trust
+        )
+        self._in = RabbitMQConnection(
+            url=url, name=f"{name} consuming", heartbeat=heartbeat, backoff=self._backoff, trust=trust
+        )
         self._topology = QueueTopology(self._out, queue_type=queue_type)
         self._publisher = Publisher(
             self._out, restore=self._restore, window=window, timeout=publish_timeout, backoff=self._backoff

@@ -13,7 +13,7 @@ from pika import BasicProperties, exceptions, spec
 
 from lambdaagent.broker.errors import BrokerUnavailableError, EventTooLargeError, NotConfirmedError
 from lambdaagent.broker.rabbitmq.channel import Channel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.events import amqp
 from lambdaagent.events.dead_letter_headers import REASON
 
@@ -36,7 +36,7 @@ class ConfirmChannel:
         self._tag = 0
 
     @classmethod
-    async def open(cls, link: Link) -> "ConfirmChannel":
+    async def open(cls, link: RabbitMQConnection) -> "ConfirmChannel":
         found = cls(await link.channel())
         found.channel.raw.add_on_return_callback(found._on_return)
         found.channel.closed.add_done_callback(found._on_closed)

@@ -35,7 +35,7 @@ _LOGIN_REFUSED = (exceptions.AuthenticationError, exceptions.ProbableAuthenticat
 _CLOSE_TIMEOUT = 5.0
 
 
-class Link:
+class RabbitMQConnection:
     def __init__(
         self, *, url: str, name: str, heartbeat: int = 20, backoff: Backoff | None = None, trust: Trust = SYSTEM
     ) -> None:
@@ -158,13 +158,13 @@ class Link:
 
 
 @dataclass
-class Renewed:
+class RenewingChannel:
     """A channel for calls that may be refused, which closes it: the next call then gets another one."""
 
-    link: Link
+    link: RabbitMQConnection
     _channel: Channel | None = None
 
-    async def __aenter__(self) -> "Renewed":
+    async def __aenter__(self) -> "RenewingChannel":
         return self
 
     async def __aexit__(self, *_: object) -> None:

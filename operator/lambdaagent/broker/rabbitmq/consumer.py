@@ -18,7 +18,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.protocol import REQUEUE, BrokerDelivery, DeliveryOutcome, Handler, Settlement
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.delays import Delays
 from lambdaagent.broker.rabbitmq.log_limit import LogLimit
 from lambdaagent.broker.rabbitmq.ordered_head import OrderedHeads
@@ -54,7 +54,7 @@ class Taken:
 
 @dataclass(eq=False)
 class Consumer(ABC):
-    link: Link
+    link: RabbitMQConnection
     queue: str
     parallelism: int
     handler: Handler

@@ -18,7 +18,7 @@ from lambdaagent.api import naming
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, Channel, MissingError
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.dead_letter_headers import DeathCause
 
@@ -55,7 +55,7 @@ Visit = Callable[[Letter, DeadLetterQueue], Awaitable[bool]]
 """Whether the letter is done with and goes."""
 
 
-async def walk(link: Link, namespace: str, visit: Visit, *, within: float = 15.0) -> None:
+async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within: float = 15.0) -> None:
     """Visits the letters, oldest first. Raises LambdaAgentError; then those that were done with may lie there still."""
     try:
         async with asyncio.timeout(within):

@@ -24,7 +24,7 @@ from lambdaagent.broker.errors import TopologyError
 from lambdaagent.broker.protocol import Deaths
 from lambdaagent.broker.rabbitmq import queues
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
-from lambdaagent.broker.rabbitmq.connection import Link, Renewed
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection, RenewingChannel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import dead_letter_headers
 
@@ -46,7 +46,7 @@ _MATCH = "all-with-x"
 
 @dataclass
 class DeathWatch:
-    link: Link
+    link: RabbitMQConnection
     exchanges: Callable[[], Collection[str]]
     """Those of dead letters."""
     died: Callable[[str], None]
@@ -133,7 +133,7 @@ class DeathWatch:
         # No value: the header is there, whatever it says.
         arguments = {"x-match": _MATCH, "x-first-death-reason": None}
         missing: set[str] = set()
-        async with Renewed(self.link) as renewed:
+        async with RenewingChannel(self.link) as renewed:
             for exchange in exchanges:
                 for queue in to:
                     channel = await renewed.channel()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq import queues
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
-from lambdaagent.broker.rabbitmq.connection import Link, Renewed
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection, RenewingChannel
 from lambdaagent.broker.rabbitmq.publisher import Publisher
 from lambdaagent.events import amqp
 
@@ -28,7 +28,7 @@ _BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", 
 
 @dataclass
 class Delays:
-    link: Link
+    link: RabbitMQConnection
     publisher: Publisher
     _made: bool = field(default=False, init=False)
     _bound: set[str] = field(default_factory=set, init=False)
@@ -59,7 +59,7 @@ class Delays:
         """Makes again what somebody deleted of it: else what waits there would wait for ever."""
         if not self._made:
             return
-        async with Renewed(self.link) as renewed:
+        async with RenewingChannel(self.link) as renewed:
             await self._make(await renewed.channel())
             for queue in list(self._bound):
                 try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lambdaagent.broker.rabbitmq import queues, record
 from lambdaagent.broker.rabbitmq.channel import MissingError
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.publisher import Publisher
 from lambdaagent.events import amqp
 from lambdaagent.events.cloudevents import Event
@@ -32,7 +32,7 @@ def record_of(queue: str) -> str:
 
 @dataclass
 class OrderedHeads:
-    link: Link
+    link: RabbitMQConnection
     publisher: Publisher
 
     async def write(self, queue: str, head: Head | None) -> None:

@@ -14,7 +14,7 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError, BrokerUnavailableError, NotConfirmedError
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 class Publisher:
     def __init__(
         self,
-        link: Link,
+        link: RabbitMQConnection,
         *,
         restore: Callable[[], Awaitable[None]],
         window: int = 256,

@@ -22,7 +22,7 @@ from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, Top
 from lambdaagent.broker.rabbitmq import ordered_head, queues, record
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
-from lambdaagent.broker.rabbitmq.connection import Link, Renewed
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection, RenewingChannel
 
 QUEUE_HEADER = "x-lambdaagent-queue"
 EXCHANGES = "lambdaagent.exchanges"
@@ -43,7 +43,7 @@ class DesiredQueue:
 
 @dataclass(frozen=True, slots=True)
 class QueueTopology:
-    link: Link
+    link: RabbitMQConnection
     queue_type: str = queues.QUORUM
     lock_timeout: float = 30.0
 
@@ -182,7 +182,7 @@ class QueueTopology:
     async def _ensure(self, names: Iterable[str], *, dead_letters: str | None) -> dict[str, str]:
         """Makes the queues that are not there; those that RabbitMQ refuses, with its reason."""
         refused: dict[str, str] = {}
-        async with Renewed(self.link) as renewed:
+        async with RenewingChannel(self.link) as renewed:
             for name in names:
                 channel = await renewed.channel()
                 try:
@@ -198,7 +198,7 @@ class QueueTopology:
         """The names that nothing bears, by a method that declares and the parameter that it takes a name by."""
         ((parameter, names),) = named.items()
         missing: set[str] = set()
-        async with Renewed(self.link) as renewed:
+        async with RenewingChannel(self.link) as renewed:
             for name in names:
                 channel = await renewed.channel()
                 asked: dict[str, Any] = {parameter: name, "passive": True}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdaagent.broker.rabbitmq import dead_letters as boxes
-from lambdaagent.broker.rabbitmq.connection import Link
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.cli.dlq.letters import Found, LetterFilter, Visit
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
@@ -16,7 +16,7 @@ from lambdaagent.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class QueuedLetters:
-    link: Link
+    link: RabbitMQConnection
     namespaces: Sequence[str]
 
     async def newest(self, wanted: LetterFilter, *, limit: int | None) -> list[Found]:
@@ -55,7 +55,7 @@ class QueuedLetters:
 @contextlib.asynccontextmanager
 async def opened(url: str, namespaces: Sequence[str], trust: Trust) -> AsyncIterator[QueuedLetters]:
     """Raises UsageError, which does not repeat the URL: there is a password in it."""
-    link = Link(url=url, name="lambdaagent events dlq", trust=trust)
+    link = RabbitMQConnection(url=url, name="lambdaagent events dlq", trust=trust)
     link.start()
     try:
         yield QueuedLetters(link, namespaces)

@@ -18,7 +18,7 @@ from lambdaagent.gateway.a2a.errors import A2aFailure
 from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import problems, sse
-from lambdaagent.gateway.services import ROUTE, SERVICES, WHY
+from lambdaagent.gateway.services import ROUTE, WHY
 from lambdaagent.tasks.requests import NOTHING_YET
 
 _JSON = "application/json"
@@ -61,7 +61,7 @@ async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) ->
     def broken(error: Exception) -> bytes:
         return sse.frame(jsonrpc.error(id_, errors.of(request, call.entry, error).error))
 
-    return await sse.write(request, frames(), streams=request.app[SERVICES].streams, broken=broken)
+    return await sse.write(request, frames(), broken=broken)
 
 
 def _wants_events(request: web.Request, asked: Request) -> bool:

@@ -70,7 +70,7 @@ async def _stream(request: web.Request, call: OperationCall) -> web.StreamRespon
         failure = errors.of(request, call.entry, error)
         return sse.frame(orjson.dumps(_body(request, failure, version=call.dialect.version)), event="error")
 
-    return await sse.write(request, frames(), streams=request.app[SERVICES].streams, broken=broken)
+    return await sse.write(request, frames(), broken=broken)
 
 
 def _media_type(request: web.Request) -> str:

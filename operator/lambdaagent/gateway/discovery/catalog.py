@@ -80,8 +80,7 @@ def _page(request: web.Request) -> web.Response:
 
 
 async def _follow(request: web.Request) -> web.StreamResponse:
-    streams = request.app[SERVICES].streams
-    if streams.open >= MOST_STREAMS:
+    if request.app[sse.STREAMS].open >= MOST_STREAMS:
         raise ProblemError(503, "too-many-streams", "Too many streams are open here.", headers=RETRY_AFTER)
 
     def broken(error: Exception) -> bytes:
@@ -89,7 +88,7 @@ async def _follow(request: web.Request) -> web.StreamResponse:
         log.error("agents.stream_crashed", exc_info=error)
         return sse.frame(b"{}", event="error")
 
-    return await sse.write(request, _changes(request), streams=streams, broken=broken)
+    return await sse.write(request, _changes(request), broken=broken)
 
 
 async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:

@@ -10,11 +10,25 @@ bytes that came, which go on with the length and the Content-Encoding that came 
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.httpclient import codings
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A body that is kept until it is whole must come at the rate, after so much patience. One that is passed on as it
+    comes may be made as slowly as it is sent; it must go on, and the call that it belongs to has a limit of its own.
+    """
+
+    patience: float = 30.0  # seconds
+    rate: float = 4096.0  # bytes per second
+
+
+PACE = web.AppKey("pace", Pace)
 
 
 class TooSlowError(web.HTTPRequestTimeout):
@@ -36,7 +50,7 @@ async def whole(request: web.Request) -> bytes:
     if not names:
         return await as_sent(request)
     services = request.app[SERVICES]
-    return await _decoded(request, _chunks(request, codings.room(services.max_body), services.pace.rate), names)
+    return await _decoded(request, _chunks(request, codings.room(services.max_body), request.app[PACE].rate), names)
 
 
 async def decoded(request: web.Request, sent: bytes) -> bytes:
@@ -67,7 +81,7 @@ async def as_sent(request: web.Request) -> bytes:
         except web.RequestPayloadError as error:
             raise BrokenError(str(error)) from None
     services = request.app[SERVICES]
-    return b"".join([chunk async for chunk in _chunks(request, services.max_body, services.pace.rate)])
+    return b"".join([chunk async for chunk in _chunks(request, services.max_body, request.app[PACE].rate)])
 
 
 def passed_on(request: web.Request, *, limit: int | None = None) -> AsyncIterator[bytes]:
@@ -76,7 +90,7 @@ def passed_on(request: web.Request, *, limit: int | None = None) -> AsyncIterato
 
 
 async def _chunks(request: web.Request, limit: int | None, rate: float | None) -> AsyncIterator[bytes]:
-    content, loop, patience = request.content, asyncio.get_running_loop(), request.app[SERVICES].pace.patience
+    content, loop, patience = request.content, asyncio.get_running_loop(), request.app[PACE].patience
     size, waited = 0, 0.0
     while True:
         began = loop.time()

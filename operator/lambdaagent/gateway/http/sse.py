@@ -6,21 +6,56 @@ their Last-Event-ID instead of holding up the shutdown.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 
 from aiohttp import web
 
 from lambdaagent.cancellation import cancel
 from lambdaagent.gateway.http import request_id
-from lambdaagent.gateway.http.streams import Streams
 
 CONTENT_TYPE = "text/event-stream"
+PING_SECONDS = 15.0  # proxies end a connection that is silent for a minute, some for half of one
 # nginx buffers what it proxies unless it is told.
 _HEADERS = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _PING = b": ping\n\n"
 NOTHING = b": nothing\n\n"
 """For a reader that has everything already."""
+
+
+class Streams:
+    """The streams that this process writes, each in the task of its request.
+
+    They end at once when the gateway stops. Otherwise each would hold up the shutdown until it is cut.
+    """
+
+    def __init__(self, *, ping: float = PING_SECONDS) -> None:
+        self.ping = ping
+        self.stopping = False
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    @property
+    def open(self) -> int:
+        return len(self._tasks)
+
+    @contextmanager
+    def one(self) -> Iterator[asyncio.Task[object]]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a stream is written by a task")
+        self._tasks.add(task)
+        try:
+            yield task
+        finally:
+            self._tasks.discard(task)
+
+    def stop(self) -> None:
+        self.stopping = True
+        for task in self._tasks:
+            task.cancel()
+
+
+STREAMS = web.AppKey("streams", Streams)
 
 
 def frame(data: bytes, *, id_: str = "", event: str = "") -> bytes:
@@ -38,10 +73,10 @@ async def write(
     request: web.Request,
     frames: AsyncGenerator[bytes, None],
     *,
-    streams: Streams,
     broken: Callable[[Exception], bytes],
 ) -> web.StreamResponse:
     """What the first frame raises is the caller's; `broken` puts a later error into the stream, whose end it is."""
+    streams = request.app[STREAMS]
     with streams.one() as task:
         async with aclosing(frames):
             first = await anext(frames, NOTHING)
