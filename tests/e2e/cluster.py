@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import image as images
 from tests.parts import fetch, places
+from tests.parts import image as images
 
 SYSTEM = "lambdaagent-system"
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from tests.e2e.cluster import SYSTEM, Cluster, cluster
-from tests.e2e.image import ROOT
+from tests.parts.image import ROOT
 
 CHART = str(ROOT / "charts" / "lambdaagent")
 CRD = "lambdaagents.lambda.knative.io"

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CHART, CRD
-from tests.e2e.image import ROOT
 from tests.e2e.using import GATEWAY, agent, call, condition, until
+from tests.parts.image import ROOT
 
 pytestmark = pytest.mark.usefixtures("installation")
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CRD
-from tests.e2e.image import ROOT
 from tests.e2e.using import condition, until
 from tests.parts import fetch
+from tests.parts.image import ROOT
 
 _IMAGE = "image.repository=dev.local/lambdaagent,image.tag=0.1.0"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from tests.e2e.cluster import SYSTEM, Cluster
-from tests.e2e.image import ROOT
+from tests.parts.image import ROOT
 
 GATEWAY = f"http://lambdaagent-gateway.{SYSTEM}.svc.cluster.local"
 # A pod that is ready is in its Service, but the nodes learn of that a moment later: until then they refuse.

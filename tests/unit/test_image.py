@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import yaml
-from tests.e2e.image import COMMAND, ENTRYPOINT
+from tests.parts.image import COMMAND, ENTRYPOINT
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Containerfile").read_text()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from tests.integration.broker.conftest import Inbox, Names, consuming, event, on
+from tests.integration.broker.conftest import Names, consuming
+from tests.parts.broker import Inbox, event, on
 from tests.parts.polling import eventually
 
 from lambdaagent.broker.inprocess import InProcessBroker

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.integration.broker.conftest import QUICK, Inbox, connected, published
+from tests.parts.broker import QUICK, Inbox, connected, published
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 

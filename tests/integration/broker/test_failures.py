@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.broker.conftest import QUICK, Inbox, connected, published
+from tests.parts.broker import QUICK, Inbox, connected, published
 from tests.parts.polling import eventually
 from tests.parts.process import free_port
 from tests.parts.proxy import proxy

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pika import BasicProperties
-from tests.integration.broker.conftest import Inbox, connected, event
+from tests.parts.broker import Inbox, connected, event
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 

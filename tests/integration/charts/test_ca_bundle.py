@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from charts import generate
-from tests.integration.charts.rendered import RABBITMQ, SECRET, find, helm, on_rabbitmq
 from tests.parts import pods
+from tests.parts.chart import RABBITMQ, SECRET, find, helm, on_rabbitmq
 from tests.parts.kubernetes import KubeApiserver
 
 PODS = {

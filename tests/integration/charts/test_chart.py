@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from charts import generate
-from tests.e2e import image
-from tests.integration.charts.rendered import (
+from tests.parts import fetch, image
+from tests.parts.chart import (
     PROCESSES,
     RABBITMQ,
     SECRET,
@@ -23,7 +23,6 @@ from tests.integration.charts.rendered import (
     render,
     started_with,
 )
-from tests.parts import fetch
 from tests.parts.documents import documents
 
 from lambdaagent.kube import rights

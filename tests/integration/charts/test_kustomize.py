@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from charts import generate
-from tests.integration.charts.rendered import PROCESSES, container, find, started_with
 from tests.parts import fetch
+from tests.parts.chart import PROCESSES, container, find, started_with
 from tests.parts.documents import documents
 
 from lambdaagent.api import naming

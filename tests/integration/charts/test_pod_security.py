@@ -1,8 +1,8 @@
 """The chart's own pods, in the namespace that its manifests make: one that admits restricted pods only."""
 
 import pytest
-from tests.integration.charts.rendered import PROCESSES, find, on_rabbitmq, render
 from tests.parts import pods
+from tests.parts.chart import PROCESSES, find, on_rabbitmq, render
 from tests.parts.kubernetes import KubeApiserver
 
 

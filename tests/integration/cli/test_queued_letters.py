@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 import yaml
-from tests.integration.cli.running import Done, dlq
+from tests.parts.commands import Done, dlq
 from tests.parts.rabbitmq import RabbitMQ
 
 from lambdaagent.api import naming

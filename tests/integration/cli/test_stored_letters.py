@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.cli.running import Done, dlq, run
-from tests.integration.gateway import upstream
-from tests.integration.gateway.world import World, world
-from tests.unit.store.records import letter
+from tests.parts import upstream
+from tests.parts.commands import Done, dlq, run
+from tests.parts.gateway import World, world
+from tests.parts.store_records import letter
 
 from lambdaagent.events.capability import sign
 from lambdaagent.store.postgres.store import PostgresStore

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.integration.clients import environments
-from tests.integration.gateway.world import World, world
+from tests.parts.gateway import World, world
 from tests.parts.process import free_port
 
 HERE = Path(__file__).parent

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.conformance.run import AGENT
+from tests.parts.a2a_schemas import check_v1
 from tests.parts.dev import Dev, dev, wait
-from tests.unit.a2a.schemas import check_v1
 
 ROOT = Path(__file__).parents[3]
 PATH = "/agents/default/tck"

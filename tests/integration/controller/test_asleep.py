@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.broker.conftest import connected
-from tests.integration.controller.conftest import Cluster, Start, eventually
-from tests.integration.dispatcher.world import Container, Got
+from tests.integration.controller.conftest import Start
 from tests.parts import roles
 from tests.parts.activator import Activator
+from tests.parts.agents import Container, Got
+from tests.parts.broker import connected
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative_controllers import KnativeControllers
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running, running

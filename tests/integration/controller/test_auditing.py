@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.process import free_port
 
 from lambdaagent.controller import audit, kopf_watch

@@ -5,7 +5,8 @@ import functools
 from typing import Any
 
 from aiohttp import web
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_failed, mark_ready
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"

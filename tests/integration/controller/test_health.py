@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.process import free_port
 
 from lambdaagent.controller import health, served_apis

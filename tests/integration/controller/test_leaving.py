@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
 from tests.parts import admission
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative_controllers import KnativeControllers
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_ready
 from tests.parts.knative_controllers import KnativeControllers
 

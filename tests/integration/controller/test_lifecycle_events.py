@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
 from tests.integration.controller.test_lifecycle import mark_all_ready
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_failed
 
 from lambdaagent.events import http

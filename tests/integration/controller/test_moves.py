@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_all_ready, mark_ready
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"

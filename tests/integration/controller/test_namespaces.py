@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
 from tests.parts import crds, roles
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.faulty import Faulty, faulty, refusal
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.charts.rendered import find, render
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
 from tests.parts import roles
+from tests.parts.chart import find, render
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.proxy import proxy
 

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
 from tests.parts import pods
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.rest import RestError
 
 ANNOTATION = "lambda.knative.io/pod-security"

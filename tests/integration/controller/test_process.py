@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.controller.conftest import Cluster
+from tests.parts.cluster import Cluster
 from tests.parts.dev import wait
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/lambdaagent-operator"

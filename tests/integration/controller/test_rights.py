@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
 from tests.parts import roles
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.rest import Rest, RestError

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from tests.integration.controller.conftest import Cluster
 from tests.integration.controller.test_lifecycle import RICHEST
+from tests.parts.cluster import Cluster
 from tests.parts.dev import wait
 from tests.parts.knative import mark_all_ready, mark_failed
 from tests.parts.process import free_port

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
 from tests.parts import admission
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.rest import RestError
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.integration.controller.conftest import Cluster, Start, eventually
+from tests.integration.controller.conftest import Start
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 

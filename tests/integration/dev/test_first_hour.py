@@ -12,8 +12,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.integration.cli.running import Done, dlq, run
 from tests.integration.dev.test_dev import AGENT, pid, say, write
+from tests.parts.commands import Done, dlq, run
 from tests.parts.dev import Dev, alive, dev, wait
 
 SLOW = """\

@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.broker.conftest import connected
-from tests.integration.dispatcher.world import Agents, Container
 from tests.parts import roles
+from tests.parts.agents import Agents, Container
+from tests.parts.broker import connected
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running, running

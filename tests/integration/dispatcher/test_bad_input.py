@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from pika import BasicProperties
-from tests.integration.broker.conftest import Inbox
 from tests.integration.dispatcher.test_process import event, routed, stands, subscribed
-from tests.integration.dispatcher.world import Agents, Answer, Container, Got
+from tests.parts.agents import Agents, Answer, Container, Got
+from tests.parts.broker import Inbox
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running

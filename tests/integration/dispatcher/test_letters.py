@@ -2,9 +2,9 @@
 
 import json
 
-from tests.integration.cli.running import dlq
 from tests.integration.dispatcher.test_process import event, routed, stands, subscribed
-from tests.integration.dispatcher.world import Agents, Container
+from tests.parts.agents import Agents, Container
+from tests.parts.commands import dlq
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running

@@ -5,8 +5,8 @@ import urllib.error
 from pathlib import Path
 
 import pytest
-from tests.integration.broker.conftest import Inbox
-from tests.integration.dispatcher.world import Agents, Container
+from tests.parts.agents import Agents, Container
+from tests.parts.broker import Inbox
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running

@@ -19,9 +19,9 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-from tests.integration.dispatcher.world import Agents
 from tests.integration.durability.client import AgainError, Client, Json, send, state
 from tests.integration.durability.container import Container
+from tests.parts.agents import Agents
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.proxy import Proxy, proxy
 from tests.parts.running import Running

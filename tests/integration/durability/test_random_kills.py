@@ -16,7 +16,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.integration.dispatcher.world import Agents
 from tests.integration.durability import accounting, pushes, table
 from tests.integration.durability.accounting import Account
 from tests.integration.durability.client import Client
@@ -24,12 +23,13 @@ from tests.integration.durability.holders import Holders
 from tests.integration.durability.kills import ContainerProcess, Failure, Kill, killing, pausing, stopping, strike_all
 from tests.integration.durability.load import CALLS, ORDERED, PARALLEL, Load
 from tests.integration.durability.receiver import Receiver, receiving
-from tests.integration.events.system import System, migrated, started
+from tests.parts.agents import Agents
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import eventually
 from tests.parts.postgres import Postgres
 from tests.parts.proxy import Proxy, proxy
 from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.system import System, migrated, started
 
 KILLS = int(os.environ.get("LAMBDAAGENT_TEST_KILLS", "30"))
 SEED = int(os.environ.get("LAMBDAAGENT_TEST_SEED", "0")) or secrets.randbits(32)

@@ -2,12 +2,12 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.dispatcher.world import Agents, Container
-from tests.integration.events.system import System, migrated, started
 from tests.parts import roles
+from tests.parts.agents import Agents, Container
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.postgres import Postgres
 from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.system import System, migrated, started
 
 
 @pytest.fixture(scope="module")

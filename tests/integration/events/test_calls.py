@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from tests.integration.dispatcher.world import Answer, Container, Got
-from tests.integration.events.system import KEYS, System
+from tests.parts.agents import Answer, Container, Got
 from tests.parts.polling import eventually
+from tests.parts.system import KEYS, System
 
 from lambdaagent.events import capability
 from lambdaagent.settings import parse_keys

@@ -5,11 +5,11 @@ import gzip
 import json
 
 import httpx
-from tests.integration.dispatcher.world import Container
-from tests.integration.events.system import System
 from tests.integration.events.test_calls import stands
+from tests.parts.agents import Container
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.system import System
 
 from lambdaagent.api import naming
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel

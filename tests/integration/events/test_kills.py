@@ -20,14 +20,14 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.broker.conftest import Inbox
-from tests.integration.dispatcher.world import Agents
-from tests.integration.events.system import System, migrated, started
+from tests.parts.agents import Agents
+from tests.parts.broker import Inbox
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import eventually
 from tests.parts.postgres import Postgres
 from tests.parts.process import Process, free_port
 from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.system import System, migrated, started
 
 from lambdaagent.api import naming
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker

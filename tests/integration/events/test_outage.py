@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.integration.dispatcher.world import Agents, Container
-from tests.integration.events.system import System, started
+from tests.parts.agents import Agents, Container
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
+from tests.parts.system import System, started
 
 KIND = "io.test.outage"
 

@@ -11,7 +11,7 @@ from tests.integration.frameworks import cells, comparing, quirks
 from tests.integration.frameworks.servers import Server
 from tests.integration.frameworks.speaking import Client
 from tests.integration.frameworks.table import Table
-from tests.integration.gateway.world import World, world
+from tests.parts.gateway import World, world
 
 from lambdaagent.a2a import Json, container_card
 from lambdaagent.a2a.modes import as_media_type

@@ -2,7 +2,8 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.integration.gateway import upstream, world
+from tests.parts import upstream
+from tests.parts.gateway import World, world
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,13 +20,13 @@ def container() -> Iterator[upstream.PlainAgent]:
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[world.World]:
-    async with world.world() as made:
+async def gateway() -> AsyncIterator[World]:
+    async with world() as made:
         yield made
 
 
 @pytest.fixture
-async def echo(gateway: world.World, container: upstream.PlainAgent) -> world.World:
+async def echo(gateway: World, container: upstream.PlainAgent) -> World:
     """The gateway with one agent `shop/echo`, answered by the plain container."""
     gateway.agent(url=container.url)
     return gateway

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
-from tests.integration.gateway.world import World, world
+from tests.parts.gateway import World, world
 
 from lambdaagent.gateway import garbage
 

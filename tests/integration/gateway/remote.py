@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.integration.gateway.upstream import PlainAgent, Seen
-from tests.integration.gateway.world import World
+from tests.parts.gateway import World
+from tests.parts.upstream import PlainAgent, Seen
 
 from lambdaagent.store.records import TaskRecord
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 from aiohttp import ClientResponse
-from tests.integration.gateway.world import World
-from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.parts.a2a_schemas import check_v03, check_v1
+from tests.parts.gateway import World
 
 BASE = "/agents/shop/echo/api/a2a"
 TEXT = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.integration.gateway.upstream import PlainAgent, Seen
-from tests.integration.gateway.world import World, manifest, message, skill, world
-from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.parts.a2a_schemas import check_v03, check_v1
+from tests.parts.gateway import World, manifest, message, skill, world
+from tests.parts.upstream import PlainAgent, Seen
 
 from lambdaagent.a2a.jsonrpc import METHODS
 from lambdaagent.a2a.versions import Version

@@ -14,8 +14,8 @@ import httpx
 import orjson
 import pytest
 from tests.integration.gateway.lag import Watched, watched_gateway
-from tests.integration.gateway.upstream import PlainAgent, plain_agent
-from tests.integration.gateway.world import manifest, skill
+from tests.parts.gateway import manifest, skill
+from tests.parts.upstream import PlainAgent, plain_agent
 
 MOST_LAG = 0.05  # seconds of processor time in one turn of the loop
 MOST_ANSWER = 64 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.integration.gateway.streaming import Event, events
-from tests.integration.gateway.world import World, skill
+from tests.parts.gateway import World, skill
 
 from lambdaagent.gateway.discovery import catalog
 

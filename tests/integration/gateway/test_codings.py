@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.integration.gateway.test_respond_async import ended
-from tests.integration.gateway.upstream import PlainAgent, Seen, raw_server, read_request
-from tests.integration.gateway.world import CHANGED, Answer, World, manifest, message, skill, world
+from tests.parts.gateway import CHANGED, Answer, World, manifest, message, skill, world
+from tests.parts.upstream import PlainAgent, Seen, raw_server, read_request
 
 from lambdaagent.api.agent import parse
 from lambdaagent.events import http

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.integration.gateway.upstream import raw_server, read_request
-from tests.integration.gateway.world import Answer, World, manifest, message, skill, world
+from tests.parts.gateway import Answer, World, manifest, message, skill, world
+from tests.parts.upstream import raw_server, read_request
 
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.tasks.limits import EngineLimits as TaskLimits

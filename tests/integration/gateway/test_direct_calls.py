@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, Json, Remote, serve
-from tests.integration.gateway.upstream import PlainAgent, raw_server
-from tests.integration.gateway.world import World, message, skill, world
+from tests.parts.gateway import World, message, skill, world
+from tests.parts.upstream import PlainAgent, raw_server
 
 SAY = "/agents/shop/echo/api/a2a/skills/say"
 TEXT = {"Content-Type": "text/plain"}

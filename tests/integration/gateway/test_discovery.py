@@ -1,9 +1,9 @@
 from typing import Any
 
 import pytest
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, manifest, skill, world
-from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.parts.a2a_schemas import check_v03, check_v1
+from tests.parts.gateway import World, manifest, skill, world
+from tests.parts.upstream import PlainAgent
 
 ECHO = "/agents/shop/echo"
 CARD = f"{ECHO}/.well-known/agent-card.json"

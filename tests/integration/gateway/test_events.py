@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, message, skill, world
+from tests.parts.gateway import World, message, skill, world
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.events import http
 from lambdaagent.events.capability import sign

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.integration.gateway.lag import Watched, watched_gateway
 from tests.integration.gateway.streaming import BASE, TEXT, WAYS
-from tests.integration.gateway.upstream import plain_agent
-from tests.integration.gateway.world import World
-from tests.unit.a2a.schemas import check_v03
+from tests.parts.a2a_schemas import check_v03
+from tests.parts.gateway import World
+from tests.parts.upstream import plain_agent
 
 MOST_LAG = 0.05  # seconds of processor time in one turn of the loop
 MOST_ANSWER = 64 * 1024  # bytes, beside what the request itself had

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, message
+from tests.parts.gateway import World, message
+from tests.parts.upstream import PlainAgent
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "a2a.md"
 # One that does not end is given two seconds, as if somebody had seen enough.

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 from structlog.testing import capture_logs
-from tests.integration.gateway.upstream import PlainAgent, raw_server, read_request
-from tests.integration.gateway.world import World, message, world
+from tests.parts.gateway import World, message, world
+from tests.parts.upstream import PlainAgent, raw_server, read_request
 
 from lambdaagent import probe_server
 from lambdaagent.http_server import HEADER_BYTES, HeadLimits

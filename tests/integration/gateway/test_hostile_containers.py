@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, HI, Error, Remote, said, serve, stream
 from tests.integration.gateway.test_direct_calls import SAY, TEXT, report
-from tests.integration.gateway.upstream import PlainAgent, raw_server
-from tests.integration.gateway.world import World, message, world
+from tests.parts.gateway import World, message, world
+from tests.parts.upstream import PlainAgent, raw_server
 
 from lambdaagent.containers import filenames
 from lambdaagent.tasks.limits import EngineLimits

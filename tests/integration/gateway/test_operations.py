@@ -5,9 +5,9 @@ import asyncio
 import orjson
 import pytest
 from tests.integration.gateway.streaming import WAYS, Way
-from tests.integration.gateway.upstream import PlainAgent, talking_agent
-from tests.integration.gateway.world import World
-from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.parts.a2a_schemas import check_v03, check_v1
+from tests.parts.gateway import World
+from tests.parts.upstream import PlainAgent, talking_agent
 
 URL = "http://127.0.0.1:9/x"
 pytestmark = pytest.mark.parametrize("way", WAYS, ids=[way.name for way in WAYS])

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.integration.gateway.world import World, message, world
+from tests.parts.gateway import World, message, world
 
 from lambdaagent.errors import PermanentError
 from lambdaagent.gateway.agent_routes import AgentPaths

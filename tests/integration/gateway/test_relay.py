@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.gateway.upstream import PlainAgent, Seen, raw_server
-from tests.integration.gateway.world import World, message, world
 from tests.parts.dev import wait
+from tests.parts.gateway import World, message, world
 from tests.parts.process import free_port
+from tests.parts.upstream import PlainAgent, Seen, raw_server
 
 Json = dict[str, Any]
 AGENT = "/agents/shop/relayed/api/a2a"

@@ -5,8 +5,8 @@ import json
 import pytest
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, HI, METHODS, OLD_HI, Json, Remote, said, serve, stream, until
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, message, world
+from tests.parts.gateway import World, message, world
+from tests.parts.upstream import PlainAgent
 
 # a direct Message
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, HI, Json, Remote, serve, stream
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import message, world
+from tests.parts.gateway import message, world
+from tests.parts.upstream import PlainAgent
 
 
 @pytest.mark.parametrize(

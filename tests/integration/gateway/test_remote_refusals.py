@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, METHODS, Error, Json, Remote, said, serve, stream, until
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import message, world
+from tests.parts.gateway import message, world
+from tests.parts.upstream import PlainAgent
 
 
 @pytest.mark.parametrize("version", ["1.0", "0.3"])

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World
+from tests.parts.gateway import World
+from tests.parts.upstream import PlainAgent
 
 SKILL = "/agents/shop/echo/api/a2a/skills/say"
 PREFER = {"Prefer": "respond-async"}

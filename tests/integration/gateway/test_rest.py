@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from tests.integration.gateway.streaming import BASE, TEXT
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, message, skill, world
+from tests.parts.gateway import World, message, skill, world
+from tests.parts.upstream import PlainAgent
 from yarl import URL
 
 from lambdaagent.a2a.errors import Edition

@@ -8,8 +8,8 @@ import pytest
 from a2a.client import ClientConfig, ClientFactory
 from a2a.client.card_resolver import A2ACardResolver
 from a2a.types import a2a_pb2 as pb
-from tests.integration.gateway.upstream import PlainAgent, Seen
-from tests.integration.gateway.world import World
+from tests.parts.gateway import World
+from tests.parts.upstream import PlainAgent, Seen
 
 ECHO = "/agents/shop/echo"
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from tests.integration.gateway.test_process import answers
-from tests.integration.gateway.upstream import PlainAgent, Seen, plain_agent
 from tests.parts.dev import wait
 from tests.parts.process import free_port
+from tests.parts.upstream import PlainAgent, Seen, plain_agent
 
 from lambdaagent.api import agent as agents
 from lambdaagent.children import sidecar

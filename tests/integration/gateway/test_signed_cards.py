@@ -6,10 +6,10 @@ import pytest
 from a2a.client.card_resolver import A2ACardResolver
 from a2a.utils.signing import create_signature_verifier
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, world
-from tests.unit.a2a.schemas import check_v1
-from tests.unit.a2a.test_signing import pem
+from tests.parts.a2a_schemas import check_v1
+from tests.parts.gateway import World, world
+from tests.parts.keys import pem
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.errors import UsageError

@@ -11,9 +11,9 @@ import jwt
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, message, world
-from tests.unit.a2a.test_signing import pem
+from tests.parts.gateway import World, message, world
+from tests.parts.keys import pem
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent import clock as clocks
 from lambdaagent.a2a.signing import Signer

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from tests.integration.gateway.upstream import PlainAgent, Seen, raw_server, read_request
-from tests.integration.gateway.world import Answer, World, skill, world
+from tests.parts.gateway import Answer, World, skill, world
+from tests.parts.upstream import PlainAgent, Seen, raw_server, read_request
 
 SAY = "/agents/shop/echo/api/a2a/skills/say"
 

@@ -6,8 +6,8 @@ import io
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.integration.gateway.upstream import PlainAgent, raw_server, read_request
-from tests.integration.gateway.world import World, skill, world
+from tests.parts.gateway import World, skill, world
+from tests.parts.upstream import PlainAgent, raw_server, read_request
 
 from lambdaagent.gateway.http.bodies import Pace
 

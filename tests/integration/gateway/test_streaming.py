@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from tests.integration.gateway.streaming import WAYS, Event, Way, events
-from tests.integration.gateway.upstream import PlainAgent, TalkingAgent, talking_agent
-from tests.integration.gateway.world import World, message, world
+from tests.parts.gateway import World, message, world
+from tests.parts.upstream import PlainAgent, TalkingAgent, talking_agent
 
 from lambdaagent.gateway.http.sse import Streams
 

@@ -1,7 +1,7 @@
 """The shortest way through everything: card, direct skill call, message, event."""
 
-from tests.integration.gateway.upstream import PlainAgent
-from tests.integration.gateway.world import World, message
+from tests.parts.gateway import World, message
+from tests.parts.upstream import PlainAgent
 
 ECHO = "/agents/shop/echo"
 

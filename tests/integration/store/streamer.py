@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from tests.unit.store.chunks import stream, streaming
+from tests.parts.store_chunks import stream, streaming
 
 from lambdaagent.store.factory import open_store
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from tests.parts.postgres import Postgres
-from tests.unit.store.records import record
+from tests.parts.store_records import record
 
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.postgres import migrating, schema

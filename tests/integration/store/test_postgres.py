@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.parts.polling import eventually
 from tests.parts.postgres import Postgres
-from tests.unit.store.records import UPDATE, following, push, record
+from tests.parts.store_records import UPDATE, following, push, record
 
 from lambdaagent.errors import UsageError
 from lambdaagent.store.errors import StoreError

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from tests.integration.store.streamer import SIDE_BY_SIDE
 from tests.parts.postgres import Postgres
-from tests.unit.store.chunks import chunk, ended, stream, streaming
+from tests.parts.store_chunks import chunk, ended, stream, streaming
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import fold_all, status_update

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.integration.controller.conftest import Cluster, eventually
 from tests.parts import roles
 from tests.parts.authority import Authority, authority
+from tests.parts.cluster import Cluster, eventually
 from tests.parts.knative import mark_ready
 from tests.parts.kubernetes import KubeApiserver
 

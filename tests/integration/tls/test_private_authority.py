@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.cli.running import dlq, run
 from tests.parts import roles
+from tests.parts.commands import dlq, run
 from tests.parts.dev import dev
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import eventually

@@ -1,6 +1,6 @@
 import orjson
 import pytest
-from tests.unit.a2a.schemas import check_v03
+from tests.parts.a2a_schemas import check_v03
 
 from lambdaagent.a2a import jsonrpc, modes, versions
 from lambdaagent.a2a.errors import A2AError, Problem

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.parts.a2a_schemas import check_v03, check_v1
 
 from lambdaagent.a2a import push, v03
 from lambdaagent.a2a.errors import A2AError

@@ -11,8 +11,8 @@ from a2a.client.card_resolver import parse_agent_card
 from a2a.utils import signing as sdk
 from a2a.utils._jcs import canonicalize
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.parts.a2a_schemas import check_v03, check_v1
+from tests.parts.keys import pem
 from tests.unit.a2a.test_cards import RICH, URL, agent
 
 from lambdaagent.a2a import cards, signing
@@ -26,10 +26,6 @@ KEYS = {
     "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
 }
 BARE = {"skills": [{"id": "one", "name": "One", "inputModes": []}]}
-
-
-def pem(key: Any) -> str:
-    return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
 
 def signed(card: dict[str, Any], *, algorithm: str = "ES256") -> tuple[Signer, dict[str, Any]]:

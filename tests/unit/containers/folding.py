@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.a2a.schemas import check_v1
+from tests.parts.a2a_schemas import check_v1
 
 from lambdaagent.a2a import tasks
 from lambdaagent.a2a.states import TaskState

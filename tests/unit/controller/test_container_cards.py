@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.integration.gateway.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent, plain_agent
 
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.backoff import Backoff

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from tests.integration.gateway.upstream import Conversation, raw_server, read_request
+from tests.parts.upstream import Conversation, raw_server, read_request
 
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import (

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.store.records import Store
+from tests.parts.store_records import EngineStore
 
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.postgres.store import PostgresStore
@@ -10,9 +10,9 @@ from lambdaagent.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EngineStore]:
     """Each of them, empty: whatever a test of the contract says must be true of all."""
-    opened: Store
+    opened: EngineStore
     if request.param == "memory":
         opened = MemoryStore()
     elif request.param == "sqlite":

@@ -3,21 +3,21 @@
 import asyncio
 
 import pytest
-from tests.unit.store.records import Store
+from tests.parts.store_records import EngineStore
 
 from lambdaagent.store.records import Key
 
 
-async def recorded(store: Store, id_: str = "1", *, source: str = "/s", now: float = 1.0, **whose: str) -> bool:
+async def recorded(store: EngineStore, id_: str = "1", *, source: str = "/s", now: float = 1.0, **whose: str) -> bool:
     whose = {"namespace": "shop", "agent": "cart", **whose}
     return await store.record_delivery(**whose, key=(source, id_), now=now)
 
 
-async def newest(store: Store, *, since: float = 0.0, limit: int = 100) -> list[Key]:
+async def newest(store: EngineStore, *, since: float = 0.0, limit: int = 100) -> list[Key]:
     return await store.deliveries("shop", "cart", since=since, limit=limit)
 
 
-async def test_an_event_is_recorded_once_per_agent(store: Store) -> None:
+async def test_an_event_is_recorded_once_per_agent(store: EngineStore) -> None:
     assert await recorded(store)
     assert not await recorded(store, now=2.0)
     assert await recorded(store, agent="till")
@@ -27,13 +27,13 @@ async def test_an_event_is_recorded_once_per_agent(store: Store) -> None:
     assert sorted(await newest(store)) == [("/other", "1"), ("/s", "1"), ("/s", "2")]
 
 
-async def test_source_and_id_are_not_run_together(store: Store) -> None:
+async def test_source_and_id_are_not_run_together(store: EngineStore) -> None:
     assert await recorded(store, "bc", source="a")
     assert await recorded(store, "c", source="ab")
     assert await recorded(store, "c", source="b", agent="carta")
 
 
-async def test_the_newest_come_first_since_a_time_up_to_a_number(store: Store) -> None:
+async def test_the_newest_come_first_since_a_time_up_to_a_number(store: EngineStore) -> None:
     for n in (3, 1, 4, 2):
         await recorded(store, str(n), now=float(n))
     await recorded(store, "1", now=9.0)  # known: it keeps the time at which it was first recorded
@@ -44,12 +44,12 @@ async def test_the_newest_come_first_since_a_time_up_to_a_number(store: Store) -
     assert await store.deliveries("shop", "nobody", since=0.0, limit=10) == []
 
 
-async def test_of_one_event_many_times_at_once_one_is_new(store: Store) -> None:
+async def test_of_one_event_many_times_at_once_one_is_new(store: EngineStore) -> None:
     outcomes = await asyncio.gather(*(recorded(store, str(n % 10)) for n in range(200)))
     assert outcomes == [True] * 10 + [False] * 190
 
 
-async def test_what_is_pruned_is_new_again(store: Store) -> None:
+async def test_what_is_pruned_is_new_again(store: EngineStore) -> None:
     await recorded(store, "late", now=10.0)
     await asyncio.gather(*(recorded(store, str(n), now=float(n % 9)) for n in range(1200)))
     assert await store.prune_deliveries(before=9.0) == 1200
@@ -68,7 +68,7 @@ async def test_what_is_pruned_is_new_again(store: Store) -> None:
         pytest.param("", id="empty"),
     ],
 )
-async def test_senders_may_say_anything(store: Store, text: str) -> None:
+async def test_senders_may_say_anything(store: EngineStore, text: str) -> None:
     assert await recorded(store, text, source=text)
     assert not await recorded(store, text, source=text)
     assert await newest(store) == [(text, text)]

@@ -1,7 +1,7 @@
 """What every store does, whatever it keeps its tasks in: lists, page by page."""
 
 import pytest
-from tests.unit.store.records import Store, following, record
+from tests.parts.store_records import EngineStore, following, record
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.memory import MemoryStore
@@ -17,7 +17,7 @@ def ids(page: Page) -> list[str]:
     return [each.id for each in page.records]
 
 
-async def test_the_newest_change_comes_first_and_equals_by_id(store: Store) -> None:
+async def test_the_newest_change_comes_first_and_equals_by_id(store: EngineStore) -> None:
     for task_id, updated in (("b", 2.0), ("a", 2.0), ("d", 1.0), ("c", 3.0)):
         await store.create(record(task_id, updated=updated))
     assert ids(await store.find(listing())) == ["c", "b", "a", "d"]
@@ -29,7 +29,7 @@ async def test_the_newest_change_comes_first_and_equals_by_id(store: Store) -> N
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 50])
-async def test_pages_hold_every_task_once(store: Store, size: int) -> None:
+async def test_pages_hold_every_task_once(store: EngineStore, size: int) -> None:
     for n in range(5):
         await store.create(record(f"t{n}", updated=float(n // 2)))
     seen: list[str] = []
@@ -45,7 +45,7 @@ async def test_pages_hold_every_task_once(store: Store, size: int) -> None:
     assert seen == ["t4", "t3", "t2", "t1", "t0"]
 
 
-async def test_a_task_that_changes_meanwhile_does_not_shift_the_pages(store: Store) -> None:
+async def test_a_task_that_changes_meanwhile_does_not_shift_the_pages(store: EngineStore) -> None:
     for n in range(4):
         await store.create(record(f"t{n}", updated=float(n)))
     first = await store.find(listing(limit=2))
@@ -71,7 +71,7 @@ async def test_a_task_that_changes_meanwhile_does_not_shift_the_pages(store: Sto
         pytest.param({"state": TaskState.WORKING, "after": (3.0, "plain")}, ["talk 1"], id="state, next page"),
     ],
 )
-async def test_a_list_holds_what_was_asked_for(store: Store, asked: dict[str, object], found: list[str]) -> None:
+async def test_a_list_holds_what_was_asked_for(store: EngineStore, asked: dict[str, object], found: list[str]) -> None:
     await store.create(record("talk 1", context_id="talk", updated=1.0))
     await store.create(record("talk 2", context_id="talk", updated=2.0, state=TaskState.COMPLETED))
     await store.create(record("plain", updated=3.0))
@@ -85,14 +85,14 @@ async def test_a_list_holds_what_was_asked_for(store: Store, asked: dict[str, ob
         assert page.total == len(found)
 
 
-async def test_the_total_is_of_all_pages(store: Store) -> None:
+async def test_the_total_is_of_all_pages(store: EngineStore) -> None:
     for n in range(7):
         await store.create(record(f"t{n}", updated=float(n)))
     page = await store.find(listing(limit=3, after=(2.0, "t2")))
     assert (ids(page), page.total, page.more) == (["t1", "t0"], 7, False)
 
 
-async def test_a_page_of_very_large_tasks_is_cut_and_none_is_left_out(store: Store) -> None:
+async def test_a_page_of_very_large_tasks_is_cut_and_none_is_left_out(store: EngineStore) -> None:
     for n in range(6):
         await store.create(record(f"t{n}", updated=float(n), task={"text": "x" * 15_000_000}))
     seen: list[str] = []

@@ -3,18 +3,18 @@
 import asyncio
 
 import pytest
-from tests.unit.store.records import UPDATE, Store, ended, following, push, record
+from tests.parts.store_records import UPDATE, EngineStore, ended, following, push, record
 
 from lambdaagent.a2a.states import TaskState
 
 
-async def test_unsettled_are_those_that_work_and_not_those_that_wait_or_ended(store: Store) -> None:
+async def test_unsettled_are_those_that_work_and_not_those_that_wait_or_ended(store: EngineStore) -> None:
     for state in (TaskState.WORKING, TaskState.SUBMITTED, TaskState.INPUT_REQUIRED, TaskState.COMPLETED):
         await store.create(record(state.v03, state=state))
     assert {each.id for each in await store.unsettled()} == {"working", "submitted"}
 
 
-async def test_retention_forgets_old_tasks_that_ended_and_no_others(store: Store) -> None:
+async def test_retention_forgets_old_tasks_that_ended_and_no_others(store: EngineStore) -> None:
     await store.create(record("old-running", updated=1.0))
     await store.create(record("new-ended", state=TaskState.FAILED, updated=9.0))
     first = record("old-ended")
@@ -28,7 +28,7 @@ async def test_retention_forgets_old_tasks_that_ended_and_no_others(store: Store
     assert await store.prune(before=5.0) == 0
 
 
-async def test_unsettled_of_some_holders_only(store: Store) -> None:
+async def test_unsettled_of_some_holders_only(store: EngineStore) -> None:
     for holder in ("", "one", "two"):
         await store.create(record(f"of {holder}", holder=holder))
     await store.create(record("waits", holder="one", state=TaskState.INPUT_REQUIRED))
@@ -41,7 +41,7 @@ async def test_unsettled_of_some_holders_only(store: Store) -> None:
     assert await ids() == set()
 
 
-async def test_overdue_are_those_that_nobody_works_on_and_that_should_have_been_answered(store: Store) -> None:
+async def test_overdue_are_those_that_nobody_works_on_and_that_should_have_been_answered(store: EngineStore) -> None:
     await store.create(record("late", deadline=5.0))
     await store.create(record("in time", deadline=6.0))
     await store.create(record("held", deadline=5.0, holder="one"))
@@ -51,7 +51,7 @@ async def test_overdue_are_those_that_nobody_works_on_and_that_should_have_been_
     assert {each.id for each in await store.overdue(now=6.0, held_before=5.1)} == {"late", "held"}
 
 
-async def test_what_a_holder_holds_is_what_has_not_settled(store: Store) -> None:
+async def test_what_a_holder_holds_is_what_has_not_settled(store: EngineStore) -> None:
     await store.create(record("works", holder="one"))
     await store.create(record("of two", holder="two"))
     await store.create(record("nobody's"))
@@ -61,7 +61,7 @@ async def test_what_a_holder_holds_is_what_has_not_settled(store: Store) -> None
     assert await store.held("nobody") == set()
 
 
-async def test_a_key_that_changed_the_task_is_known(store: Store) -> None:
+async def test_a_key_that_changed_the_task_is_known(store: EngineStore) -> None:
     await store.create(record())
     await store.append(following(record()), updates=[], key=("", "first"))
     assert await store.changed_by("t", ("", "first"))
@@ -69,7 +69,7 @@ async def test_a_key_that_changed_the_task_is_known(store: Store) -> None:
     assert not await store.changed_by("other", ("", "first"))
 
 
-async def test_a_task_and_its_push_configuration_are_written_together_or_not_at_all(store: Store) -> None:
+async def test_a_task_and_its_push_configuration_are_written_together_or_not_at_all(store: EngineStore) -> None:
     assert await store.create(record(), idempotency_key="k", push=push()) is None
     assert [each.id for each in await store.pushes("t")] == ["p"]
     again = push("other", task_id="second")
@@ -78,7 +78,7 @@ async def test_a_task_and_its_push_configuration_are_written_together_or_not_at_
     assert await store.pushes("second") == []
 
 
-async def test_a_holder_is_dead_until_it_says_that_it_lives(store: Store) -> None:
+async def test_a_holder_is_dead_until_it_says_that_it_lives(store: EngineStore) -> None:
     await store.create(record("a", holder="gone"))
     await store.create(record("b", holder="gone"))
     await store.create(record("c", holder="here"))
@@ -91,7 +91,7 @@ async def test_a_holder_is_dead_until_it_says_that_it_lives(store: Store) -> Non
     assert await store.expired_replicas() == ["gone"]
 
 
-async def test_whose_task_it_is_changes_with_the_task(store: Store) -> None:
+async def test_whose_task_it_is_changes_with_the_task(store: EngineStore) -> None:
     first = record(holder="one")
     await store.create(first)
     await store.append(following(first, holder="two"), updates=[])
@@ -109,7 +109,7 @@ async def test_whose_task_it_is_changes_with_the_task(store: Store) -> None:
     ],
 )
 async def test_the_ended_tasks_beyond_a_number_are_forgotten_oldest_first(
-    store: Store, keep: int | None, left: set[str]
+    store: EngineStore, keep: int | None, left: set[str]
 ) -> None:
     for n in (2, 3, 1):  # not in the order of their last changes
         await ended(store, f"e{n}", updated=10.0 + n)
@@ -118,7 +118,7 @@ async def test_the_ended_tasks_beyond_a_number_are_forgotten_oldest_first(
     assert {each for each in ("e1", "e2", "e3", "running") if await store.get(each)} == left
 
 
-async def test_a_forgotten_task_takes_all_that_is_its_own(store: Store) -> None:
+async def test_a_forgotten_task_takes_all_that_is_its_own(store: EngineStore) -> None:
     await store.create(record())
     await store.put_push(push())
     await store.append(following(record(), state=TaskState.FAILED), updates=[UPDATE], key=("/s", "1"))
@@ -130,7 +130,7 @@ async def test_a_forgotten_task_takes_all_that_is_its_own(store: Store) -> None:
     assert await store.append(following(record()), updates=[], key=("/s", "1"))
 
 
-async def test_many_are_forgotten_at_once(store: Store) -> None:
+async def test_many_are_forgotten_at_once(store: EngineStore) -> None:
     for n in range(0, 1200, 100):
         await asyncio.gather(*(ended(store, f"t{n + k}", updated=float(n + k)) for k in range(100)))
     assert await store.prune(before=1100.0, keep=50) == 1150

@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from tests.unit.store.records import Store, letter
+from tests.parts.store_records import EngineStore, letter
 
 from lambdaagent.store.records import Letters
 
 
-async def test_a_dead_letter_is_kept_once_per_agent_and_namespace(store: Store) -> None:
+async def test_a_dead_letter_is_kept_once_per_agent_and_namespace(store: EngineStore) -> None:
     assert await store.add_dead_letter(letter())
     assert not await store.add_dead_letter(letter(received=4.0))
     assert await store.add_dead_letter(letter(agent="cart"))
@@ -17,23 +17,23 @@ async def test_a_dead_letter_is_kept_once_per_agent_and_namespace(store: Store) 
     assert await store.letters("shop", limit=1) == [letter(agent="cart")]
 
 
-async def test_letters_that_are_no_events_are_all_kept(store: Store) -> None:
+async def test_letters_that_are_no_events_are_all_kept(store: EngineStore) -> None:
     for _ in range(2):
         assert await store.add_dead_letter(letter(attributes={"content-type": "x"}))
     assert len(await store.letters("shop")) == 2
 
 
-async def test_of_one_letter_many_times_at_once_one_is_kept(store: Store) -> None:
+async def test_of_one_letter_many_times_at_once_one_is_kept(store: EngineStore) -> None:
     assert sorted(await asyncio.gather(*(store.add_dead_letter(letter()) for _ in range(10)))) == [False] * 9 + [True]
 
 
-async def test_a_letter_may_hold_anything(store: Store) -> None:
+async def test_a_letter_may_hold_anything(store: EngineStore) -> None:
     strange = letter(reason="no\nreason", data=bytes(range(256)), attributes={"id": "i", "source": "s", "ok": True})
     assert await store.add_dead_letter(strange)
     assert await store.letters("shop") == [strange]
 
 
-async def test_all_that_is_said_of_a_death_is_kept(store: Store) -> None:
+async def test_all_that_is_said_of_a_death_is_kept(store: EngineStore) -> None:
     said = letter(code=503, destination="http://cart.shop.svc/", attempts=4)
     await store.add_dead_letter(said)
     [found] = await store.find_letters(Letters())
@@ -42,7 +42,7 @@ async def test_all_that_is_said_of_a_death_is_kept(store: Store) -> None:
     assert await store.letter(found.id) == said
 
 
-async def ids(store: Store, **wanted: object) -> list[str]:
+async def ids(store: EngineStore, **wanted: object) -> list[str]:
     found = await store.find_letters(Letters(**wanted))  # type: ignore[arg-type]
     return [str(each.attributes["id"]) for each in found]
 
@@ -66,7 +66,7 @@ async def ids(store: Store, **wanted: object) -> list[str]:
         pytest.param({"limit": 2}, "54", id="some"),
     ],
 )
-async def test_letters_are_found_by_what_they_are(store: Store, wanted: dict[str, object], found: str) -> None:
+async def test_letters_are_found_by_what_they_are(store: EngineStore, wanted: dict[str, object], found: str) -> None:
     for number, (namespace, agent, type_) in enumerate(
         [("shop", "", "a.b"), ("shop", "cart", "b"), ("shop", "cart", "a.b"), ("shop", "till", "\u00e9\0"),
          ("bank", "cart", 'x","type":"a.b')],
@@ -79,7 +79,7 @@ async def test_letters_are_found_by_what_they_are(store: Store, wanted: dict[str
     assert "".join(await ids(store, **wanted)) == found
 
 
-async def test_pages_hold_every_letter_once_also_while_some_go(store: Store) -> None:
+async def test_pages_hold_every_letter_once_also_while_some_go(store: EngineStore) -> None:
     for number in range(5):
         await store.add_dead_letter(letter(attributes={"id": str(number), "source": "/s"}))
     first = await store.find_letters(Letters(limit=2))
@@ -88,7 +88,7 @@ async def test_pages_hold_every_letter_once_also_while_some_go(store: Store) -> 
     assert await ids(store, after="none") == []
 
 
-async def test_a_letter_is_dropped_once_and_its_id_is_never_given_again(store: Store) -> None:
+async def test_a_letter_is_dropped_once_and_its_id_is_never_given_again(store: EngineStore) -> None:
     await store.add_dead_letter(letter())
     await store.add_dead_letter(letter(agent="cart"))
     newest, oldest = await store.find_letters(Letters())
@@ -102,14 +102,14 @@ async def test_a_letter_is_dropped_once_and_its_id_is_never_given_again(store: S
     assert again.id not in (newest.id, oldest.id)
 
 
-async def test_very_many_are_dropped_at_once(store: Store) -> None:
+async def test_very_many_are_dropped_at_once(store: EngineStore) -> None:
     await asyncio.gather(
         *(store.add_dead_letter(letter(attributes={"id": str(n), "source": "/s"})) for n in range(700))
     )
     assert await store.drop_letters([each.id for each in await store.find_letters(Letters(limit=1000))]) == 700
 
 
-async def test_beside_a_freed_letter_one_of_the_same_key_is_buried(store: Store) -> None:
+async def test_beside_a_freed_letter_one_of_the_same_key_is_buried(store: EngineStore) -> None:
     await store.add_dead_letter(letter())
     [first] = await store.find_letters(Letters())
     assert await store.free_letter(first.id)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.parts.postgres import Postgres
-from tests.unit.store.chunks import chunk, ended, stream, streaming
-from tests.unit.store.records import Store, push
+from tests.parts.store_chunks import chunk, ended, stream, streaming
+from tests.parts.store_records import EngineStore, push
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold_all, status_update
@@ -25,8 +25,8 @@ SIZE = 4 * 1024
 
 @dataclass
 class World:
-    store: Store
-    again: Callable[[], Awaitable[Store]]
+    store: EngineStore
+    again: Callable[[], Awaitable[EngineStore]]
     written: Callable[[], int]
     """Bytes that the store has written so far."""
 
@@ -37,9 +37,9 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     database = {"memory": "", "sqlite": str(tmp_path / "t.db")}.get(request.param)
     if database is None:
         database = request.getfixturevalue("database_url")
-    opened: list[Store] = []
+    opened: list[EngineStore] = []
 
-    async def again() -> Store:
+    async def again() -> EngineStore:
         if opened and request.param == "memory":
             return opened[0]
         if opened:
@@ -61,7 +61,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await opened[-1].close()
 
 
-async def require(store: Store, expected: TaskRecord) -> None:
+async def require(store: EngineStore, expected: TaskRecord) -> None:
     """However it is read, it is this one."""
     assert await store.get(expected.id) == expected
     assert await store.get(expected.id, known=expected) == expected
@@ -73,7 +73,7 @@ async def require(store: Store, expected: TaskRecord) -> None:
         assert expected in await store.overdue(now=expected.deadline + 1, held_before=expected.deadline + 1)
 
 
-async def log_of(store: Store, task_id: str) -> list[dict[str, object]]:
+async def log_of(store: EngineStore, task_id: str) -> list[dict[str, object]]:
     return [update for change in await store.changes(task_id) for update in change.updates]
 
 

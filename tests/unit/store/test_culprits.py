@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.store.records import UPDATE, Store, following, push, record
+from tests.parts.store_records import UPDATE, EngineStore, following, push, record
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.errors import StoreError, UnfitError
@@ -16,8 +16,8 @@ from lambdaagent.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened: Store
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EngineStore]:
+    opened: EngineStore
     if request.param == "sqlite":
         opened = await SqliteStore.open(tmp_path / "tasks.db")
     else:
@@ -55,7 +55,7 @@ IDS = {
 )
 @pytest.mark.parametrize("place", [0, 11, 24], ids=["first", "in the middle", "last"])
 async def test_of_tasks_that_are_created_together_only_the_culprit_fails(
-    store: Store, bad: dict[str, Any], place: int
+    store: EngineStore, bad: dict[str, Any], place: int
 ) -> None:
     records = [record(f"t{n}") for n in range(24)]
     records.insert(place, record("bad", **bad))
@@ -69,7 +69,7 @@ async def test_of_tasks_that_are_created_together_only_the_culprit_fails(
 @pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in BODIES.items()])
 @pytest.mark.parametrize("where", ["snapshot", "log"])
 async def test_of_changes_that_are_written_together_only_the_culprit_fails(
-    store: Store, body: dict[str, Any], where: str
+    store: EngineStore, body: dict[str, Any], where: str
 ) -> None:
     records = [record(f"t{n}") for n in range(25)]
     for each in records:
@@ -89,13 +89,13 @@ async def test_of_changes_that_are_written_together_only_the_culprit_fails(
     assert await store.append(following(records[12], state=TaskState.FAILED), updates=[UPDATE])
 
 
-async def test_two_culprits_fail_and_nobody_else(store: Store) -> None:
+async def test_two_culprits_fail_and_nobody_else(store: EngineStore) -> None:
     records = [record(f"t{n}", **({"task": {"data": object()}} if n in (3, 20) else {})) for n in range(25)]
     outcomes = await asyncio.gather(*(store.create(each) for each in records), return_exceptions=True)
     assert [n for n, outcome in enumerate(outcomes) if outcome is not None] == [3, 20]
 
 
-async def test_an_idempotency_key_too_long_for_an_index_fails_alone(store: Store) -> None:
+async def test_an_idempotency_key_too_long_for_an_index_fails_alone(store: EngineStore) -> None:
     idempotency_key = "".join(chr(0x4E00 + n * 7 % 20000) for n in range(4000))
     outcomes = await asyncio.gather(
         *(store.create(record(f"t{n}"), idempotency_key=idempotency_key if n == 5 else None) for n in range(12)),
@@ -105,7 +105,7 @@ async def test_an_idempotency_key_too_long_for_an_index_fails_alone(store: Store
     assert all([await store.get(f"t{n}") for n in range(12) if n != 5])
 
 
-async def test_with_a_push_configuration_that_cannot_be_kept_the_task_is_not_created(store: Store) -> None:
+async def test_with_a_push_configuration_that_cannot_be_kept_the_task_is_not_created(store: EngineStore) -> None:
     with pytest.raises(UnfitError):
         await store.create(record("t"), push=push(url="\ud800"))
     assert await store.get("t") is None

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.store.chunks import chunk, streaming
+from tests.parts.store_chunks import chunk, streaming
 
 from lambdaagent.a2a import tasks
 from lambdaagent.a2a.tasks import OverfullError, fold_all

@@ -1,5 +1,5 @@
 import pytest
-from tests.unit.store.records import following, letter, record
+from tests.parts.store_records import following, letter, record
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.errors import StoreFullError

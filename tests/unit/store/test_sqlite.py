@@ -8,8 +8,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from tests.unit.store.chunks import stream, streaming
-from tests.unit.store.records import letter, push, record
+from tests.parts.store_chunks import stream, streaming
+from tests.parts.store_records import letter, push, record
 
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.group_commit import GroupCommit

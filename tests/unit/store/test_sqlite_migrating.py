@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
-from tests.unit.store.chunks import chunk, stream, streaming
-from tests.unit.store.records import letter
+from tests.parts.store_chunks import chunk, stream, streaming
+from tests.parts.store_records import letter
 
 from lambdaagent.a2a.tasks import fold_all
 from lambdaagent.store.sqlite.store import SqliteStore

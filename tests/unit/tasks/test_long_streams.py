@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from tests.unit.store.chunks import chunk
+from tests.parts.store_chunks import chunk
 from tests.unit.tasks.bench import Json, agent, bench_of, completed, sending
 from tests.unit.tasks.flaky import Flaky
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.unit.a2a.schemas import check_v03, check_v1
+from tests.parts.a2a_schemas import check_v03, check_v1
 from tests.unit.tasks.bench import CLOCK, Container, Observed, accepted, agent, at_once, problem, sending
 
 from lambdaagent.a2a.errors import A2AError, Problem

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from tests.unit.a2a.schemas import check_v1
+from tests.parts.a2a_schemas import check_v1
 from tests.unit.tasks.bench import Bench, accepted, agent, bench_of, completed, problem, sending
 
 from lambdaagent.a2a.errors import A2AError, Problem

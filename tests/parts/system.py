@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.dispatcher.world import Agents
 from tests.parts import roles
+from tests.parts.agents import Agents
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.postgres import Postgres
 from tests.parts.rabbitmq import RabbitMQ

@@ -8,7 +8,7 @@ from typing import Any
 from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry, Resource
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "a2a"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "a2a"
 
 
 @cache

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from tests.unit.store.records import Store, record
+from tests.parts.store_records import EngineStore, record
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, fold_all, new, status_update
@@ -23,7 +23,7 @@ def chunk(n: int, name: str = "a", *, size: int = 0) -> dict[str, Any]:
     return artifact_update({"artifactId": name, "parts": parts}, append=True, last=False)
 
 
-async def stream(store: Store, before: TaskRecord, *, chunks: int, size: int, **more: Any) -> TaskRecord:
+async def stream(store: EngineStore, before: TaskRecord, *, chunks: int, size: int, **more: Any) -> TaskRecord:
     """Adds so many chunks, one by one; the task as it is then."""
     for n in range(chunks):
         update = chunk(n, size=size)
@@ -32,7 +32,7 @@ async def stream(store: Store, before: TaskRecord, *, chunks: int, size: int, **
     return before
 
 
-async def ended(store: Store, before: TaskRecord) -> TaskRecord:
+async def ended(store: EngineStore, before: TaskRecord) -> TaskRecord:
     update = status_update(TaskState.COMPLETED, now=9)
     task = fold_all(before.task, [update])
     last = replace(before, version=before.version + 1, state=TaskState.COMPLETED, holder="", task=task)

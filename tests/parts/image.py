@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.image [CLUSTER_TOOLS]`: the images of the end-to-end test, on a node that no engine serves.
+"""`python -m tests.parts.image [CLUSTER_TOOLS]`: the images of the end-to-end test, on a node that no engine serves.
 
 Where there is neither Docker nor a registry, CLUSTER_TOOLS (a directory with `rootfs` and `image`) makes a Debian tree
 and turns a tree into an image on the node. The trees of ours hold what the Containerfiles would put there, at the same
