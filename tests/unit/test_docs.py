@@ -31,12 +31,21 @@ def test_the_reference_of_fields_is_the_generated_one() -> None:
     assert (ROOT / "docs/reference/lambdaagent.md").read_text() == generate.page(), "run make reference"
 
 
+def anchors(path: Path) -> set[str]:
+    """Those of a document's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     broken = []
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = re.sub(r"`[^`\n]*`", "", path.read_text())  # patterns in code look like links
-        for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-            if not (path.parent / link).exists():
+        for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+            name, _, anchor = link.partition("#")
+            target = path.parent / name if name else path
+            if not target.exists() or (anchor and anchor not in anchors(target)):
                 broken.append(f"{path.name}: {link}")
     assert broken == []
 
