@@ -1,4 +1,4 @@
-"""Waiting times between attempts: doubling, capped, and jittered so that replicas do not knock in step."""
+"""Waiting times between attempts: doubling, capped, and jittered so that replicas do not retry at the same time."""
 
 import random
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Backoff:
     _attempts: int = field(default=0, init=False)
 
     def delay(self, attempt: int) -> float:
-        """After the given failed attempt (1 is the first): between half and all of a doubling time, in seconds."""
+        """Return the seconds to wait after a failed attempt (1 is the first): from half to all of a doubling time."""
         whole = min(self.cap, self.first * 2.0 ** min(30, max(0, attempt - 1)))
         return self.uniform(whole / 2, whole)
 

@@ -1,11 +1,11 @@
-"""JSON that others wrote, read only where reading it and writing it again is cheap and possible.
+"""Parses untrusted JSON within limits, so that parsing is cheap and the value can be written again.
 
-The JSON library holds the interpreter while it reads: a text of many small values would hold up every other request of
-the process. So the values are counted before, in the text. And it reads 1024 levels and writes 254: a value that is
-read and cannot be written would fail in the store, or on its way to the container. Protobuf's own readers stop at 100
-levels, so nobody can rely on more.
+The JSON library blocks the interpreter while it parses, so a text of many small values would delay every other request
+of the process. Therefore the values are counted in the text first. The library also reads 1024 levels but writes 254: a
+value that is read and cannot be written would fail in the store, or on its way to the container. Protobuf's own parsers
+stop at 100 levels, so no client can rely on more.
 
-Hazard: every text of a client, a container, an event or a file that is read as a whole must come through here.
+Hazard: every text of a client, a container, an event or a file that is parsed as a whole must pass this module.
 """
 
 from typing import Any
@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 
 MOST = 500_000
-"""What one text may hold: an element of an array counts 1, an array, an object and a member of one 3 more each."""
+"""The limit of one text: an element of an array counts 1; an array, an object and a member of one count 3 more each."""
 LEVELS = 200
-_SPARE = 24  # levels that answers, the store and the other version's form put around
+_SPARE = 24  # levels that responses, the store and the form of the other version add around a value
 _MEMBER = 3
 
 
 class BoundError(ValueError):
-    """It is JSON, or may be, and more than is read."""
+    """The text exceeds a limit; it may be valid JSON."""
 
 
 class TooManyValuesError(BoundError):
@@ -34,7 +34,7 @@ class TooDeepError(BoundError):
 
 
 def loads(body: bytes) -> Any:
-    """Raises BoundError; orjson.JSONDecodeError, a ValueError too, for what is no JSON."""
+    """Parse a text. Raises BoundError beyond a limit, orjson.JSONDecodeError (also a ValueError) if it is not JSON."""
     require_few_values(body)
     value = orjson.loads(body)
     if body.count(b"[") + body.count(b"{") > LEVELS:
@@ -43,11 +43,11 @@ def loads(body: bytes) -> Any:
 
 
 def require_few_values(body: bytes, *, most: int = MOST) -> None:
-    """Raises TooManyValuesError. Costs little for a text that is short or mostly strings."""
-    # The densest text is brackets alone.
+    """Raises TooManyValuesError. The check is cheap for a text that is short or mostly strings."""
+    # The densest text consists of brackets only.
     if len(body) * _MEMBER <= most or _weight(body) <= most:
         return
-    # Commas and brackets within strings do not count. To leave out very many strings would take too long itself.
+    # Commas and brackets within strings do not count. With very many strings, removing them would itself take too long.
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     if plain.count(b'"') > most * 4 // 5 or _weight(b"".join(plain.split(b'"')[::2])) > most:
         raise TooManyValuesError

@@ -1,18 +1,20 @@
-"""The error tree of the package: one place, so that each edge maps it once.
+"""The base classes of the package's errors.
 
-A temporary error may pass by itself (retry it), a permanent one needs a person (report it). The controller maps
-the two to kopf, the gateway maps them to problem documents and protocol errors. Messages name the thing, the cause
-and the next step, and never hold a secret: they end up in status, events and answers. No message is empty.
+A temporary error may disappear without a change (retry it); a permanent one needs a person (report it). The controller
+tries a failed reconcile again with back-off, the gateway answers with problem documents and protocol errors.
+
+Invariant: a message names the object, the cause and the next step, and is never empty. Hazard: messages appear in
+status, events and responses, so they must not contain a secret.
 """
 
 
 def words(error: BaseException) -> str:
-    """What an error says, or what it is: libraries raise time-outs and lost connections without a word."""
+    """Return an error's message, or else its class: libraries raise timeouts and lost connections without a message."""
     return str(error) or type(error).__name__
 
 
 class LambdaAgentError(Exception):
-    """Anything that this package raises on purpose."""
+    """The base of all errors that this package raises deliberately."""
 
     def __str__(self) -> str:
         said = super().__str__()
@@ -20,12 +22,12 @@ class LambdaAgentError(Exception):
 
 
 class TemporaryError(LambdaAgentError):
-    """Worth trying again unchanged."""
+    """The same operation may succeed later."""
 
 
 class PermanentError(LambdaAgentError):
-    """Will fail again until somebody changes something."""
+    """The operation fails until its input or its environment is changed."""
 
 
 class UsageError(PermanentError):
-    """The command line or the configuration asks for something that cannot be done; exit code 2."""
+    """The command line or the configuration is invalid; exit code 2."""

@@ -1,10 +1,12 @@
-"""aiohttp's server with bounds on what precedes a body, and with refusals that repeat nothing of the request.
+"""aiohttp's server with limits on request heads, and with refusals that repeat no part of the request.
 
-aiohttp answers what its parser refuses with the first hundred bytes of it, and logs the same: a bearer token that is
-too long ends up in both. Here the parser's own limits on headers are out of reach. `HeadParser` counts the bytes of a
-head while they come, `HeadLimits` judges the headers of a request that is parsed, and a refusal names the limit and
-never the value. A body reaches the handlers as the bytes that came. Nothing is decompressed, because whoever passes a
-body on passes its length and its Content-Encoding on as well.
+When its parser refuses a request, aiohttp repeats the first hundred bytes of the refused text, such as a bearer token
+that is too long, in the response and in the log. So the parser's own limits on headers are set too high to be reached.
+`HeadParser` counts the bytes of a head as they arrive, `HeadLimits` checks the headers of a parsed request, and a
+refusal names the limit and never the value.
+
+Handlers get the body as received. Nothing is decompressed, because a handler that passes a body on also passes on its
+length and its Content-Encoding.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 log = structlog.get_logger(__name__)
 HEADER_BYTES = 32 * 1024
 _COUNT = 128
-_TOGETHER = 4  # all headers may take this many times the bytes of one
+_TOGETHER = 4  # all headers of a request may have this many times the bytes of one
 _LINE = 8190  # bytes of the request line
 _LINGER = 2.0  # seconds
 _NO_LIMIT = 2**31
@@ -28,7 +30,9 @@ _NO_LIMIT = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A request that no handler saw. `header` names the one at fault and `path` the target, where they are known."""
+    """A request that is refused before its handler. `header` is the header at fault and `path` the request's path;
+    each is empty if it is unknown.
+    """
 
     status: int
     kind: str
@@ -50,7 +54,7 @@ class HeadLimits:
         return self.header * _TOGETHER
 
     def exceeded(self, headers: Iterable[tuple[bytes, bytes]], *, path: str) -> Refused | None:
-        """What is wrong with the headers of a request; None where nothing is."""
+        """Return the refusal of a request whose headers exceed a limit; None if they do not."""
         together = count = 0
         for name, value in headers:
             size = len(name) + len(value)
@@ -75,7 +79,7 @@ def _too_large(detail: str, *, header: bytes = b"", path: str) -> Refused:
 
 
 def plain(refused: Refused) -> web.Response:
-    """The refusal of a server that has no form of its own for errors."""
+    """Return a refusal as plain text, for a server without its own error format."""
     return web.Response(status=refused.status, text=f"{refused.detail}\n")
 
 
@@ -92,7 +96,7 @@ class ServerRunner(web.AppRunner):
 
 
 class _Server(web.Server):
-    """As the application made it, with connections of our own class."""
+    """A copy of the application's server whose connections are `_Connection`."""
 
     def __init__(self, made: web.Server, *, limits: HeadLimits, refusal: Refusal) -> None:
         super().__init__(
@@ -124,7 +128,7 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Every error that no handler answered: of the parser, or of the framework itself."""
+        """Answer an error that no handler answered: one of the parser, or of aiohttp itself."""
         if not isinstance(exc, _RefusedError):
             return super().handle_error(request, status, exc, message)
         if request.writer.output_size > 0:
@@ -134,10 +138,10 @@ class _Connection(RequestHandler):
 
 
 class _Last(web.Response):
-    """The last answer of a connection whose client may still be sending.
+    """The last response on a connection whose client may still be sending.
 
-    A socket that is closed with unread bytes resets the connection, and the client loses the answer. So the answer is
-    followed by the end of our side, and what still comes is dropped for a while.
+    Closing a socket with unread bytes resets the connection, and the client loses the response. So after the response
+    only the sending side is closed, and received bytes are dropped for `_LINGER` seconds.
     """
 
     def __init__(self, response: web.Response, connection: _Connection) -> None:
@@ -161,10 +165,10 @@ class _RefusedError(http_exceptions.HttpProcessingError):
 
 
 class HeadParser:
-    """aiohttp's request parser, with bounds on heads, complete or not, and with errors of our own.
+    """aiohttp's request parser with limits on complete and incomplete heads, and with errors of this module.
 
-    It is fed nothing more once something was refused: what follows belongs to no request. The common head comes with
-    one read that is shorter than one header may be, and costs a comparison.
+    After a refusal it gets no more data, because the following bytes belong to no request. The usual head arrives in
+    one read that is shorter than the limit of one header, and costs one comparison.
     """
 
     __slots__ = (
@@ -185,8 +189,8 @@ class HeadParser:
         self._feed: Callable[[bytes], tuple[Any, bool, bytes]] = parser.feed_data
         self._limits = limits
         self._small = limits.header
-        self._payload: Any = None  # of the newest request
-        self._pieces: list[bytes] = []  # of a head that is not complete
+        self._payload: Any = None  # the body of the newest request
+        self._pieces: list[bytes] = []  # the bytes of an incomplete head
         self._size = 0
         self._broken = False
         self.pause_reading = parser.pause_reading
@@ -197,17 +201,17 @@ class HeadParser:
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
         if self._broken:
             return (), False, b""
-        body = self._open  # the data, or its beginning, is of a body
+        body = self._open  # the data, or its beginning, belongs to a body
         try:
             found = self._feed(data)
         except http_exceptions.HttpProcessingError as error:
             self._broken = True
             if self._open:
-                # A handler has this request already and answers it; the exception is what it reads.
+                # A handler already answers this request; reading the body raises this exception there.
                 self._payload.set_exception(web.RequestPayloadError("its framing is broken"))
                 self._payload.feed_eof()
                 return (), False, b""
-            raise _RefusedError(_malformed(error)) from None  # The parser's error holds the bytes.
+            raise _RefusedError(_malformed(error)) from None  # The parser's error contains bytes of the request.
         if found[0]:
             large = self._size + len(data) > self._small
             for message, payload in found[0]:
@@ -228,16 +232,16 @@ class HeadParser:
 
     @property
     def _open(self) -> bool:
-        """Whether the body of the newest request is still to come."""
+        """Whether the body of the newest request is incomplete."""
         return self._payload is not None and not self._payload.is_eof()
 
     def _judge(self, message: Any) -> None:
         refused = self._limits.exceeded(message.raw_headers, path=message.path.partition("?")[0])
-        # What the parser takes besides is a body with a coding that nobody here undoes or could pass on.
+        # The parser accepts other transfer codings too, which handlers can neither decode nor pass on.
         codings = message.headers.getall("Transfer-Encoding", ())
         if refused is None and any(value.strip().lower() != "chunked" for value in codings):
             refused = Refused(501, "unknown-coding", "The only transfer coding that is taken is chunked.")
-        # The framework's own answer to another expectation repeats it.
+        # aiohttp's own response to another expectation repeats it.
         if refused is None and message.headers.get("Expect", "100-continue").lower() != "100-continue":
             refused = Refused(417, "expectation-failed", "The only expectation that is met is 100-continue.")
         if refused is not None:

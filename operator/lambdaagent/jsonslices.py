@@ -1,8 +1,8 @@
-"""Where the members of a JSON text stand, so that one of them can be carried on byte for byte.
+"""Finds the members of a JSON text, so that the text of one of them can be passed on unchanged.
 
-A structured CloudEvent holds its data as a JSON value. Parsing and printing it again would turn 1.10 into 1.1 and
-lose digits of large numbers; slicing it out keeps what the sender wrote. The standard library's scanner does the
-work and reports where each value ends.
+A structured CloudEvent holds its data as a JSON value. Parsing and printing it again would turn 1.10 into 1.1 and lose
+digits of large numbers; its slice of the text keeps what the sender wrote. The standard library's scanner reports where
+each value ends.
 """
 
 import json
@@ -19,13 +19,13 @@ def _refuse(name: str) -> None:
 
 
 def members(text: str, start: int = 0) -> Iterator[tuple[str, Any, str]]:
-    """(name, value, the value's own text) of the one object in the text. Raises ValueError where it is not one."""
+    """Yield name, value and the value's own text for each member of an object. Raises ValueError if it is not one."""
     for name, value, (begin, end) in _walk(text, start, "{", "}"):
         yield name, value, text[begin:end]
 
 
 def elements(text: str) -> Iterator[str]:
-    """The text of each element of the one array in the text. Raises ValueError where it is not one."""
+    """Yield the text of each element of an array. Raises ValueError if the text is not one array."""
     for _, _, (begin, end) in _walk(text, 0, "[", "]"):
         yield text[begin:end]
 

@@ -1,8 +1,8 @@
-"""What is being worked on, for every log line that is written meanwhile: the request, its trace, the task.
+"""Adds the current request, its trace and the current task to every log line.
 
-It is noted on the way of every request and read only when a line is written, so what is noted is two strings as they
-came. asyncio's tasks begin with what their creator noted: the call to a container keeps the id of the request that
-began it, long after that was answered. Work that serves several requests (writers, pools) is begun outside of any.
+The context is set for every request but read only when a line is logged, so it holds unparsed strings. An asyncio task
+inherits the context of its creator: a call to a container keeps the id of the request that started it, even after the
+response to that request. Work that serves several requests (writers, pools) is started outside of any request.
 """
 
 import re
@@ -27,7 +27,7 @@ def task(id_: str) -> None:
 
 @contextmanager
 def one_task(id_: str) -> Iterator[None]:
-    """Where the request is about more than this."""
+    """Set the task for a block of code, in a request that concerns several tasks."""
     before = _task.set(id_)
     try:
         yield
@@ -36,7 +36,7 @@ def one_task(id_: str) -> Iterator[None]:
 
 
 def add(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """A processor of structlog's; what the line says itself counts."""
+    """Add the context to a log line, as a structlog processor. Fields of the line itself take precedence."""
     if (asked := _request.get()) is not None:
         id_, traceparent = asked
         line.setdefault("request", id_)

@@ -1,4 +1,4 @@
-"""A small HTTP server for probes and metrics of a process that serves nothing else."""
+"""A small HTTP server for the probes and metrics of a process that serves nothing else."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from lambdaagent.http_server import HeadLimits, ServerRunner, plain
 
 @asynccontextmanager
 async def listen(routes: Sequence[web.RouteDef], *, host: str, port: int) -> AsyncIterator[int]:
-    """Gives the port it listens on; 0 takes a free one. Raises UsageError where it cannot listen."""
+    """Listen while the context is open and yield the port; 0 takes a free port. Raises UsageError if that fails."""
     app = web.Application()
     app.add_routes(routes)
     runner = ServerRunner(app, limits=HeadLimits(), refusal=plain, access_log=None, shutdown_timeout=1.0)

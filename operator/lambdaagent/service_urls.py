@@ -1,7 +1,7 @@
-"""URLs of services with a user and a password in them, checked before anybody connects. Pure.
+"""Checks URLs of services that contain a user and a password, before a connection uses them. Pure.
 
-Hazard: a reserved character in a password ends the part of the URL that it stands in, and the rest of the password
-becomes a host, a port or a path, which logs show. So what looks like that is refused, and no error repeats the URL.
+Hazard: an unescaped reserved character in a password ends that part of the URL, and the rest of the password becomes a
+host, a port or a path, which logs show. So such a URL is refused, and no error message repeats it.
 """
 
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from lambdaagent.errors import UsageError
 
 
 def checked(secret: str, *, variable: str, schemes: Collection[str], example: str) -> SplitResult:
-    """Raises UsageError, which names the variable and not what it holds."""
+    """Return the parts of the URL. Raises UsageError, which names the variable and not its value."""
     remedy = "in a user name or password write # as %23, ? as %3F, / as %2F, [ as %5B, @ as %40 and % as %25"
     wrong = UsageError(f"{variable} is not a URL like {example}; {remedy}")
     try:

@@ -1,7 +1,7 @@
-"""Configuration from `LAMBDAAGENT_*` environment variables: one model per process, one place for all names.
+"""The settings of all processes, read from `LAMBDAAGENT_*` environment variables; each process has its own model.
 
-`Installation` is what the objects in the cluster depend on; `render` reads it alone, the operator adds how it runs.
-An empty URL means that the thing is not installed.
+`Installation` holds the settings that the objects in the cluster depend on: `render` reads only these, and the operator
+adds its own. An empty URL means that the component is not installed.
 """
 
 import base64
@@ -19,7 +19,7 @@ from lambdaagent.trust import SYSTEM, Trust
 
 ServingBackend = Literal["knative", "kubernetes"]
 EventingBackend = Literal["knative", "rabbitmq", "none"]
-# Of a process that is not told its own namespace.
+# The namespace of a process without POD_NAMESPACE.
 INSTALLED_IN = "lambdaagent-system"
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PodSecurity = Literal["restricted", "baseline"]
@@ -27,7 +27,7 @@ OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
 
 
 class TrustSettings(BaseSettings):
-    """Whose certificates the process accepts as a client."""
+    """The certificate authorities that the process trusts as a client."""
 
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
@@ -45,12 +45,14 @@ class TrustSettings(BaseSettings):
 
     @property
     def trust(self) -> Trust:
-        """As the file was when the settings were read: a replica that waits for days must not find another one."""
+        """The authorities in the file when the settings were read. Later changes of the file have no effect, so that a
+        replica that waits for days does not read another file.
+        """
         return self._trust
 
 
 class _Common(BaseSettings):
-    """What the processes of an installation must agree on."""
+    """The settings that must be the same in the processes of an installation."""
 
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
@@ -75,19 +77,19 @@ class _Common(BaseSettings):
 
     @property
     def keys(self) -> dict[str, bytes]:
-        """Signing keys by id, the signing one first; empty: event URLs carry no capability."""
+        """The capability keys by id; the first one signs. Empty: event URLs carry no capability."""
         return parse_keys(self.event_keys)
 
 
 def _service_url(name: str, settings: dict[str, Any]) -> str:
-    """Where a Service of this installation is: beside the process that asks."""
+    """Return the URL of a Service of this installation, in the namespace of the process."""
     return f"http://{name}.{settings['pod_namespace'] or INSTALLED_IN}.svc.{settings['cluster_domain']}"
 
 
 class Installation(_Common):
-    """What this installation is made of."""
+    """The settings of an installation that the objects in the cluster depend on."""
 
-    # Not in the manifests, where an overlay's `namespace:` would not find them within a URL.
+    # The manifests set this and not the URLs below, in which an overlay's `namespace:` would not be replaced.
     pod_namespace: str = Field("", validation_alias="POD_NAMESPACE")
     cluster_domain: str = "cluster.local"
     serving: ServingBackend | Literal["auto"] = "auto"
@@ -108,7 +110,7 @@ class Installation(_Common):
 
 
 class OperatorSettings(Installation, TrustSettings):
-    """How the operator runs."""
+    """The settings of the operator."""
 
     pod_name: str = Field("", validation_alias="POD_NAME")
     workers: int = Field(8, ge=1, le=256)
@@ -123,7 +125,7 @@ class OperatorSettings(Installation, TrustSettings):
 
 
 class TaskSettings(TrustSettings):
-    """Where the gateway's tasks are kept, and for how long."""
+    """Where the gateway's tasks are stored, and for how long."""
 
     database: SecretStr = Field(SecretStr(""), description="A file path (SQLite) or a postgresql:// URL; empty: memory")
     task_retention_days: float = Field(7, gt=0, description="Ended tasks are forgotten after so long")
@@ -131,7 +133,7 @@ class TaskSettings(TrustSettings):
 
 
 class DispatcherSettings(Installation, TaskSettings):
-    """How the dispatcher runs, on plain RabbitMQ."""
+    """The settings of the dispatcher, which runs on plain RabbitMQ."""
 
     amqp_url: SecretStr = Field(SecretStr(""), description="RabbitMQ, as amqp(s)://user:password@host:port/vhost")
     queue_type: Literal["quorum", "classic"] = Field("quorum", description="of the agents' queues; cannot be changed")
@@ -142,7 +144,7 @@ class DispatcherSettings(Installation, TaskSettings):
 
 
 class EdgeSettings(BaseSettings):
-    """How much a gateway takes from one client, and how many connections it makes to one agent."""
+    """The gateway's limits on one request, and on its connections to one agent."""
 
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
@@ -158,7 +160,7 @@ class EdgeSettings(BaseSettings):
 
 
 class GatewaySettings(_Common, TaskSettings, EdgeSettings):
-    """How the gateway runs."""
+    """The settings of the gateway."""
 
     host: str = ""  # every address of either family
     port: int = Field(8080, ge=0, le=65535)
@@ -188,12 +190,12 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
 
 
 def parse_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Raises ValueError naming the one that is none."""
+    """Parse a comma-separated list of networks. Raises ValueError, which names the invalid one."""
     return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
 
 
 class SidecarSettings(EdgeSettings):
-    """How the gateway in an agent's own pod runs; the operator sets all of it."""
+    """The settings of the gateway in an agent's own pod. The operator sets `agent`, `port` and `sink`."""
 
     agent: str = Field(min_length=2, description="The agent as JSON: metadata and what of its spec matters here")
     sink: OptionalUrl = Field("", description="Where the agent's events go on to; empty: nowhere")
@@ -204,13 +206,16 @@ class SidecarSettings(EdgeSettings):
 
 
 class EventsSettings(Installation, TaskSettings):
-    """What `lambdaagent events` works with: the same variables as the processes."""
+    """The settings of `lambdaagent events`: the same variables as those of the processes."""
 
     amqp_url: SecretStr = SecretStr("")
 
 
 def parse_namespaces(value: str) -> tuple[str, ...]:
-    """Raises ValueError for anything but names: a stray comma must not turn a list into "all namespaces"."""
+    """Parse a comma-separated list of namespaces; an empty text means all.
+
+    Raises ValueError for an invalid or repeated name: a stray comma must not turn a list into "all namespaces".
+    """
     names = tuple(name.strip() for name in value.split(",")) if value.strip() else ()
     for name in names:
         if not re.fullmatch(NAMESPACE, name):
@@ -221,7 +226,7 @@ def parse_namespaces(value: str) -> tuple[str, ...]:
 
 
 def parse_keys(value: SecretStr) -> dict[str, bytes]:
-    """Raises ValueError without the value in its message: it would end up in a log."""
+    """Parse `kid:base64` pairs. Raises ValueError without the value in its message, which appears in logs."""
     keys: dict[str, bytes] = {}
     for position, item in enumerate(filter(None, value.get_secret_value().split(",")), start=1):
         kid, _, encoded = item.strip().partition(":")

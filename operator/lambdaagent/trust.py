@@ -1,7 +1,7 @@
-"""Whose certificates a process accepts: those of the system's authorities, and of those in LAMBDAAGENT_CA_FILE besides.
+"""The certificate authorities that a process trusts: those of the system, and those in LAMBDAAGENT_CA_FILE.
 
-Invariant: a file adds trust and takes none away; a private authority for RabbitMQ leaves the others in force.
-The file is read once, at the start. Hazard: who may write the file may pose as any of these servers.
+Invariant: the file only adds authorities; a private authority for RabbitMQ leaves the system's in force. The file is
+read once, at startup. Hazard: whoever can write the file can impersonate every server that the process connects to.
 """
 
 import functools
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VARIABLE = "LAMBDAAGENT_CA_FILE"
-# As much as a ConfigMap holds; the authorities of a whole system take a quarter of it.
+# The maximum size of a ConfigMap; all authorities of a system take a quarter of it.
 _MOST_BYTES = 1024 * 1024
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----")
@@ -20,16 +20,16 @@ _WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MI
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """`pem` holds the certificates of authorities that are accepted beside the system's."""
+    """`pem` holds the certificates of the authorities that are trusted in addition to the system's."""
 
     pem: str = ""
 
     def context(self) -> ssl.SSLContext:
-        """For clients. All users of one trust share it, so it must not be changed."""
+        """Return the TLS context for clients. It is shared, so the caller must not change it."""
         return _shared(self)
 
     def own_context(self) -> ssl.SSLContext:
-        """One that the caller may change."""
+        """Return a new TLS context, which the caller may change."""
         context = ssl.create_default_context()
         if self.pem:
             context.load_verify_locations(cadata=self.pem)
@@ -40,13 +40,13 @@ SYSTEM = Trust()
 
 
 def read(path: str) -> Trust:
-    """Raises ValueError, which names the file and its fault; an empty path is the system's trust."""
+    """Read the file; an empty path means the system's authorities. Raises ValueError with the path and the cause."""
     if not path:
         return SYSTEM
     file = Path(path)
     try:
         if file.exists() and not file.is_file():
-            raise ValueError(f"{path} is not a file")  # and opening a pipe would wait for its other end
+            raise ValueError(f"{path} is not a file")  # opening a named pipe would block
         with file.open("rb") as opened:
             data = opened.read(_MOST_BYTES + 1)
     except OSError as error:
@@ -57,7 +57,7 @@ def read(path: str) -> Trust:
 
 
 def explain(error: ssl.SSLCertVerificationError) -> str:
-    """What is wrong with a server's certificate, and what to do."""
+    """Return why a server's certificate was refused, and the remedy."""
     cause = (error.verify_message or "certificate verification failed").rstrip(".")
     if error.verify_code in _WRONG_NAME:
         return f"certificate verification failed: {cause}: use a name that the certificate is for"
@@ -70,7 +70,7 @@ def _shared(trust: Trust) -> ssl.SSLContext:
 
 
 def _checked(path: str, data: bytes) -> str:
-    """The certificates alone: a bundle may hold comments in any encoding between them."""
+    """Return only the certificates, because a bundle may contain comments in any encoding. Raises ValueError."""
     if not data.strip():
         raise ValueError(f"{path} is empty")
     found = _CERTIFICATE.findall(data)
@@ -78,7 +78,7 @@ def _checked(path: str, data: bytes) -> str:
         raise ValueError(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
     if len(found) != data.count(_BEGIN):
         raise ValueError(f"{path} holds a certificate that is cut off or not base64")
-    # OpenSSL reads up to the first that it cannot read, and says nothing if there was one before.
+    # OpenSSL stops at the first certificate that it cannot read, without an error if it read one before.
     for number, each in enumerate(found, start=1):
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=each.decode("ascii"))

@@ -1,4 +1,4 @@
-"""How an agent is shown and called over A2A (design section 4)."""
+"""The fields of an agent that describe how it is presented and called over A2A (design section 4), and its tools."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from lambdaagent.api.base import DNS_LABEL, EXTENSION_URI, HTTP_URL, ApiModel, EventType, rules
 
-# First path segments that the gateway serves itself where an agent has a host of its own.
+# First path segments that the gateway serves itself if an agent has a host of its own.
 RESERVED_PATHS = (".well-known", "agents", "events", "healthz", "readyz", "metrics")
 Mode = Annotated[str, Field(min_length=1, max_length=256)]
 

@@ -1,4 +1,4 @@
-"""The LambdaAgent itself: metadata as far as it is used here, spec, status."""
+"""The LambdaAgent resource: metadata as far as it is used, spec and status."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -46,7 +46,7 @@ class AgentSpec(ApiModel):
     eventing: Annotated[Eventing | None, Field(description="Events of the agent; default: none.")] = None
     observability: Annotated[Observability | None, Field(description="Traces, metrics, logs.")] = None
     permissions: Annotated[Permissions | None, Field(description="What the agent may do.")] = None
-    # The alias generator would say a2A.
+    # The alias generator would produce a2A.
     a2a: Annotated[
         A2a | None, Field(alias="a2a", description="How the agent is shown and called over A2A; default: not at all.")
     ] = None
@@ -92,7 +92,7 @@ class A2aStatus(ApiModel):
     service_name: str | None = None
     url: str | None = None
     card_url: str | None = None
-    # Of what serves, which is not the newest while that does not come up.
+    # The version that serves, which is not the newest one while that is not ready.
     version: Annotated[str | None, Field(max_length=256)] = None
     container_card: ContainerCard | None = None
 
@@ -167,10 +167,10 @@ class LambdaAgent(ApiModel):
 
     @property
     def key(self) -> str:
-        """`namespace/name`, as people and logs say it."""
+        """`namespace/name`, as in logs."""
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
 
 def parse(obj: dict[str, Any]) -> LambdaAgent:
-    """Raises pydantic.ValidationError where the object breaks the API's schema."""
+    """Parse an object. Raises pydantic.ValidationError if it breaks the API's schema."""
     return LambdaAgent.model_validate(obj)

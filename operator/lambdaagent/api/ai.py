@@ -1,4 +1,4 @@
-"""The model behind an agent and its behaviour: provider, prompt, operation mode, approval, memory."""
+"""The fields about an agent's model and behaviour: provider, prompt, operation mode, approval, memory."""
 
 from typing import Annotated, Literal
 
@@ -134,7 +134,7 @@ class Constraint(ApiModel):
 
 class Memory(ApiModel):
     enabled: Annotated[bool, Field(description="false: the container is told only that there is no memory.")] = False
-    # Not named `schema`: pydantic keeps that name for itself.
+    # Not named `schema`, a name that pydantic reserves.
     memory_schema: Annotated[
         Literal["chat", "restaurant", "medical", "security", "pos", "default"],
         Field(alias="schema", description="Domain that the memory is made for."),

@@ -1,4 +1,4 @@
-"""Durations and quantities as numbers; every text has passed its pattern in the API."""
+"""Converts durations and quantities to numbers; each text must match its pattern in the API."""
 
 import re
 from decimal import Decimal
@@ -14,12 +14,12 @@ _SUFFIXES = {
 
 
 def seconds(duration: str) -> float:
-    """Of a duration such as `1h30m` or `500ms`."""
+    """Return the seconds of a duration such as `1h30m` or `500ms`."""
     found = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)", duration)
     return sum(float(amount) * _UNITS[unit] for amount, unit in found)
 
 
 def quantity(text: str) -> Decimal:
-    """Of a Kubernetes quantity such as `500m`, `1.5Gi` or `1e3`."""
+    """Return the value of a Kubernetes quantity such as `500m`, `1.5Gi` or `1e3`."""
     number = text.rstrip("numkMGTPEi")
     return Decimal(number) * _SUFFIXES[text[len(number) :]]

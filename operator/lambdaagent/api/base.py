@@ -1,8 +1,8 @@
-"""What all API models share: camelCase names, strict types, and only leaf defaults.
+"""The common base of all API models: camelCase names, strict types, and defaults for leaf fields only.
 
-A parent block is never defaulted: its absence means something (no `eventing` is no eventing), and a default there
-would make absence unsayable. Unknown fields are ignored here, because a gateway may be older than the CRD; the
-`validate` command reports them (`lambdaagent.api.unknown`).
+A parent block has no default, because its absence has a meaning (no `eventing` means no eventing) that a default would
+hide. Unknown fields are ignored here, because a gateway may be older than the CRD; the `validate` command reports them
+(`lambdaagent.api.unknown`).
 """
 
 from typing import Annotated, Any, Literal
@@ -22,20 +22,20 @@ DNS_1035 = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 GO_DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 PROMETHEUS_DURATION = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
-# Of hours, minutes and seconds at least one. Knative's parser knows tenths of a second, and no number above 3276.
+# At least one of hours, minutes and seconds. Knative's parser accepts tenths of a second and no number above 3276.
 _NUMBER, _SECONDS = "([0-9]{1,3}|[12][0-9]{3})", r"(\.[0-9])?S"
 _TIME = f"T({_NUMBER}H({_NUMBER}M)?({_NUMBER}{_SECONDS})?|{_NUMBER}M({_NUMBER}{_SECONDS})?|{_NUMBER}{_SECONDS})"
 ISO_DURATION = f"^P({_NUMBER}D({_TIME})?|{_TIME})$"
 # A key of a Secret or ConfigMap is also a file name.
 DATA_KEY = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]+)?$"
-# A scheme and a host; the rest is the server's business.
+# A scheme and a host; the rest is left to the server.
 URL = r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/]+\S*$"
-# What fits into a header that lists several.
+# Characters that are allowed in a header that lists several URIs.
 EXTENSION_URI = r"^[a-zA-Z][a-zA-Z0-9+.-]*:[!-+\--~]+$"
 HTTP_URL = r"^https?://[^\s/]+\S*$"
 
-# Linux takes no string of more than 128 KiB into a new process: NAME=value and a zero, in bytes.
+# Linux passes no string of more than 128 KiB to a new process: NAME=value and a zero byte, in bytes.
 LONGEST_VARIABLE = 131072 - len("=\0")
 
 
@@ -44,9 +44,9 @@ class ApiModel(BaseModel):
 
 
 def rules(*said: tuple[str, str] | tuple[str, str, str]) -> dict[str, Any]:
-    """CEL rules for the CRD: expression, message, and the field of the block that is to blame, where it is one.
+    """Return CEL rules for the CRD: expression, message and, if one field of the block is at fault, that field.
 
-    `lambdaagent.api.validation` says the same without a cluster.
+    `lambdaagent.api.validation` checks the same rules without a cluster.
     """
     validations = []
     for rule, message, *field in said:

@@ -1,4 +1,4 @@
-"""What status keeps of the card of a container that is an A2A server: bounded, because the container wrote it."""
+"""The part of a container's agent card that status keeps. It is bounded, because the container is its author."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
-"""The CustomResourceDefinition, generated from the models.
+"""Generates the CustomResourceDefinition from the models.
 
-pydantic speaks JSON Schema 2020-12; the API server takes structural schemas only and refuses `$ref`, `anyOf` with
-null, `const` and exclusive bounds. So references are inlined and the rest is rewritten here.
+pydantic produces JSON Schema 2020-12. The API server accepts only structural schemas and refuses `$ref`, `anyOf` with
+null, `const` and exclusive bounds, so references are inlined and the rest is rewritten here.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ _COLUMNS = (
 
 
 def crd() -> dict[str, Any]:
-    """The whole CRD document; the same on every call, so that a file can be held against it."""
+    """Return the whole CRD document. Every call returns the same, so a file can be compared with it."""
     schema = {
         "type": "object",
         "description": "An AI agent: a container, the events it takes and emits, and how it is called over A2A.",
@@ -73,7 +73,7 @@ def crd() -> dict[str, Any]:
 
 
 def structural(schema: dict[str, Any], *, defaults: bool = True) -> dict[str, Any]:
-    """A pydantic schema as the API server takes it; without `defaults` for status, which nobody writes by hand."""
+    """Convert a pydantic schema to the API server's form; without `defaults` for status, which users do not write."""
     definitions = schema.pop("$defs", {})
     rewritten: dict[str, Any] = _rewrite(schema, definitions, defaults)
     return rewritten
@@ -94,7 +94,7 @@ def _rewrite(node: Any, definitions: dict[str, Any], defaults: bool) -> Any:
             return _rewrite(node, definitions, defaults)
     if "const" in node:
         node["enum"] = [node.pop("const")]
-    # A title says nothing, and an absent parent or list means what its default would.
+    # Titles carry no information, and an absent parent or list has the same meaning as its default.
     node.pop("title", None)
     if node.get("x-kubernetes-preserve-unknown-fields"):
         node.pop("additionalProperties", None)

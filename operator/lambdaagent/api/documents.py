@@ -1,7 +1,7 @@
-"""LambdaAgent documents out of YAML text, with the line each field stands on.
+"""Reads LambdaAgent documents from YAML text, with the line of each field.
 
-YAML is read as the Kubernetes tools read it: dates stay strings, a key that stands twice is an error. Documents of
-other API groups are none of our business and become warnings; an unknown kind or version of our own group is an error.
+YAML is read as the Kubernetes tools read it: dates stay strings, and a duplicate key is an error. Documents of other
+API groups are marked as such and become warnings; an unknown kind or version of our own group is an error.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ class Document:
         return f"{self.obj.get('kind', 'object')}/{name}"
 
     def line(self, path: Path) -> int:
-        """The line of the deepest part of the path that stands in the text."""
+        """Return the line of the deepest part of the path that exists in the text."""
         node, line = self.node, self.node.start_mark.line
         for part in path:
             if isinstance(node, yaml.MappingNode):
@@ -83,7 +83,7 @@ class Finding:
 
 
 def read(text: str, *, file: str) -> tuple[list[Document], list[Finding]]:
-    """All documents that are objects, Lists taken apart, and what is wrong with the YAML itself."""
+    """Return all documents that are objects, with Lists split into items, and the errors of the YAML itself."""
     documents: list[Document] = []
     index = 0
     try:
@@ -119,7 +119,7 @@ def _items(document: Document) -> Iterator[Document]:
 
 
 def kind_problem(document: Document) -> Problem | None:
-    """Of our group, only one kind and version exists."""
+    """Return the problem of a document of our group with another kind or version than the only one, else None."""
     version, kind = document.obj.get("apiVersion"), document.obj.get("kind")
     if version != API_VERSION:
         return Problem(("apiVersion",), f"unknown version {version!r}", f"use {API_VERSION}")

@@ -1,4 +1,4 @@
-"""The events an agent takes, emits and forwards."""
+"""The fields about events that an agent takes, emits and forwards."""
 
 from typing import Annotated, Literal
 
@@ -60,7 +60,7 @@ class RabbitmqCluster(ApiModel):
 class BrokerChoice(ApiModel):
     name: Annotated[
         str | None,
-        # `<broker>-broker-ingress` is a Service name, so at most 48 are left.
+        # `<broker>-broker-ingress` is the name of a Service, which leaves 48 characters.
         Field(pattern=DNS_1035, max_length=48, description="Name of a shared Broker; default: the namespace's own."),
     ] = None
     dedicated: Annotated[bool, Field(description="true: a Broker of this agent's own.")] = False

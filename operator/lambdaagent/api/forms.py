@@ -1,4 +1,4 @@
-"""The patterns of the API in words, for whoever broke one and for the reference."""
+"""Descriptions of the API's patterns, for error messages and the reference."""
 
 from lambdaagent.api import base
 from lambdaagent.api.workload import ENV_NAME, REPOSITORY

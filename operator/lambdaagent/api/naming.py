@@ -1,9 +1,9 @@
-"""Every name, label and annotation that this project gives, in one place.
+"""Every name, label and annotation that this project assigns.
 
-A child's name is a readable prefix and, where it carries more than the agent's own name or would be too long, a hash
-of its whole identity: equal prefixes never collide, and what upstream makes immutable (a Trigger's filter) is part of
-the identity, so that a change gets a new name. Limits come from what others derive: the RabbitMQ broker makes
-`<trigger>-dlx-dispatcher` and `<broker>-broker-ingress`, which leave 48 characters; it copies names into labels.
+A child's name is a readable prefix. If it contains more than the agent's own name, or would be too long, it ends in a
+hash of the child's whole identity, so equal prefixes never collide. What upstream makes immutable (a Trigger's filter)
+is part of the identity, so a change leads to a new name. Limits follow from derived names: the RabbitMQ broker creates
+`<trigger>-dlx-dispatcher` and `<broker>-broker-ingress`, which leave 48 characters, and copies names into labels.
 """
 
 import hashlib
@@ -11,15 +11,15 @@ import re
 
 from lambdaagent.api.base import GROUP
 
-MANAGER = "lambdaagent"  # field manager, and app.kubernetes.io/managed-by
-# Field managers of status: each process owns the conditions that it says.
+MANAGER = "lambdaagent"  # field manager, and value of app.kubernetes.io/managed-by
+# Field managers of status: each process owns the conditions that it writes.
 STATUS_OF_OPERATOR = f"{MANAGER}-operator"
 STATUS_OF_DISPATCHER = f"{MANAGER}-dispatcher"
 LABEL_AGENT = f"{GROUP}/agent"
 LABEL_OWNER = f"{GROUP}/owner-uid"
 LABEL_SHARED = f"{GROUP}/shared"
 LABEL_COMPONENT = "app.kubernetes.io/component"
-# What people write at an agent, where it is no matter of what the agent is.
+# Annotations: users set visibility, pod-security and those of `dev`; the operator sets the others, on children.
 ANNOTATION_VISIBILITY = f"{GROUP}/visibility"
 ANNOTATION_POD_SECURITY = f"{GROUP}/pod-security"
 ANNOTATION_EVENT_TYPE = f"{GROUP}/event-type"
@@ -35,7 +35,7 @@ DNS_LIMIT = 63
 
 
 def digest(*identity: str) -> str:
-    """Ten hex digits of all parts; the separator cannot stand in any of them."""
+    """Return ten hex digits of a hash of all parts, which must not contain the separator (a zero byte)."""
     return hashlib.sha256("\0".join(identity).encode()).hexdigest()[:10]
 
 
@@ -44,14 +44,14 @@ def _slug(text: str) -> str:
 
 
 def hashed(readable: str, *identity: str, limit: int = DERIVED_LIMIT) -> str:
-    """A DNS-1035 label of at most `limit` characters: as much of `readable` as fits, and the digest of `identity`."""
+    """Return a DNS-1035 label of at most `limit` characters: the beginning of `readable` and a hash of `identity`."""
     suffix = digest(*identity)
     prefix = _slug(readable)[: limit - len(suffix) - 1].rstrip("-")
     return f"{prefix}-{suffix}" if prefix else f"x{suffix}"
 
 
 def bounded(name: str, *, limit: int) -> str:
-    """The name itself where it fits, else its beginning and a hash."""
+    """Return the name if it fits into the limit, else its beginning and a hash."""
     return name if len(name) <= limit else hashed(name, name, limit=limit)
 
 
@@ -64,7 +64,7 @@ def metrics_service(agent: str) -> str:
 
 
 def shared_broker(*, cluster: str, cluster_namespace: str, default: tuple[str, str]) -> str:
-    """One per namespace and RabbitMQ cluster; the installation's default cluster gets the plain name."""
+    """Return the name of a namespace's Broker for a RabbitMQ cluster; that of the default cluster has no hash."""
     if (cluster, cluster_namespace) == default:
         return SHARED_BROKER
     return f"{SHARED_BROKER}-{digest(cluster, cluster_namespace)}"
@@ -87,12 +87,12 @@ def forward_trigger(agent: str, *, event_type: str, target: str, target_namespac
 
 
 def exchange(namespace: str, broker: str = SHARED_BROKER) -> str:
-    """The headers exchange of one broker on plain RabbitMQ."""
+    """Return the headers exchange of a Broker on plain RabbitMQ."""
     return f"lambdaagent.{namespace}.{broker}"
 
 
 def broker_of_exchange(exchange: str) -> tuple[str, str]:
-    """The namespace and the Broker that `exchange` was made of; neither can hold a dot."""
+    """Return the namespace and Broker from which `exchange` was built; neither can contain a dot."""
     _, namespace, broker = exchange.split(".")
     return namespace, broker
 
@@ -102,5 +102,5 @@ def queue(namespace: str, agent: str) -> str:
 
 
 def dead_letters(namespace: str) -> str:
-    """The queue that takes what could not be delivered."""
+    """Return the queue for events that could not be delivered."""
     return f"lambdaagent.{namespace}.dead-letters"

@@ -1,4 +1,4 @@
-"""What those who run an agent want of it: traces, metrics, logs, permissions."""
+"""The fields for operating an agent: traces, metrics, logs, permissions."""
 
 from typing import Annotated, Literal
 

@@ -1,6 +1,7 @@
-"""Unknown fields: where they stand and what was probably meant.
+"""Finds unknown fields and the known names that were probably meant.
 
-The API server prunes them silently unless asked to be strict, so a typo would vanish; `validate` makes it an error.
+The API server prunes unknown fields silently unless strict validation is requested, so a typo would have no effect;
+`validate` reports it as an error.
 """
 
 import difflib
@@ -14,7 +15,7 @@ Path = tuple[str | int, ...]
 
 
 def unknown_fields(model: type[BaseModel], value: Any, path: Path = ()) -> Iterator[tuple[Path, str | None]]:
-    """Yields the path of each field that the model does not know, and the nearest name that it does."""
+    """Yield the path of each field that the model does not know, and the nearest known name or None."""
     if not isinstance(value, dict):
         return
     known = {field.alias or name: field.annotation for name, field in model.model_fields.items()}

@@ -1,7 +1,7 @@
-"""What is wrong with a LambdaAgent document, all at once, without a cluster.
+"""Finds all errors in a LambdaAgent document, without a cluster.
 
-The rules that span fields are also CEL rules of the CRD (next to the models); a test runs one table of cases through
-both, so that they cannot drift apart.
+The rules that span fields are also CEL rules of the CRD (next to the models). A test runs one table of cases through
+both, so that they stay the same.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class Problem:
 
     @property
     def field(self) -> str:
-        """The path as `spec.env[0].name`."""
+        """The path as text, such as `spec.env[0].name`."""
         return render_path(self.path)
 
     def __str__(self) -> str:
@@ -46,18 +46,18 @@ def render_path(path: Path) -> str:
 
 
 def problems(obj: dict[str, Any], *, strict: bool = True) -> list[Problem]:
-    """Everything that is wrong with the document; `strict` counts unknown fields too."""
+    """Return all errors of the document; with `strict`, unknown fields too."""
     return _examine(obj, strict=strict)[0]
 
 
 def parse_valid(obj: dict[str, Any]) -> LambdaAgent | list[Problem]:
-    """The agent, or all that is wrong with it; unknown fields pass, as they do on a server that is older or newer."""
+    """Return the agent, or all errors. Unknown fields are ignored, as on an older or newer server."""
     found, agent = _examine(obj, strict=False)
     return agent if agent and not found else found
 
 
 def _examine(obj: dict[str, Any], *, strict: bool) -> tuple[list[Problem], LambdaAgent | None]:
-    """What is wrong with it, and the agent if it can be read at all."""
+    """Return the errors, and the agent if it can be parsed."""
     found: list[Problem] = []
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -83,7 +83,7 @@ def _examine(obj: dict[str, Any], *, strict: bool) -> tuple[list[Problem], Lambd
 
 
 def _readable_part(spec: Any) -> AgentSpec:
-    """The blocks that can be read by themselves, so that one broken block does not hide what is wrong in another."""
+    """Return a spec with the blocks that can be parsed, so that an error in one block does not hide those in others."""
     blocks: dict[str, Any] = {"image": Image(repository="unread")}
     for name, field in AgentSpec.model_fields.items():
         value = spec.get(field.alias or name) if isinstance(spec, dict) else None

@@ -1,4 +1,4 @@
-"""The container and how it runs: image, environment, scaling, resources, probes, request limits."""
+"""The fields about the container and its pods: image, environment, scaling, resources, probes, request limits."""
 
 from typing import Annotated, Literal
 
@@ -8,22 +8,23 @@ from lambdaagent.api.base import LONGEST_VARIABLE, ApiModel, Duration, KeyRef, N
 
 # Knative's queue-proxy listens on these in every pod.
 RESERVED_PORTS = (8008, 8012, 8013, 8022, 9090, 9091)
-# Knative sets these itself and refuses a Service that does.
+# Knative sets these itself and refuses a Service that sets them.
 RESERVED_ENV = ("PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION")
-# Knative's default for a whole answer, the most that it takes unless told otherwise, and the longest that it keeps the
-# last pod.
+# Knative's default limit of a whole response, the largest value that it accepts without changed configuration, and the
+# longest retention of the last pod.
 DEFAULT_TIMEOUT_SECONDS = 300
 LONGEST_TIMEOUT_SECONDS = 600
 LONGEST_RETENTION = "1h"
 
-# Before the first slash only what looks like a host (a dot, a port, localhost) is one: elsewhere capitals are refused.
+# The part before the first slash is a host only if it looks like one (a dot, a port, localhost); elsewhere capitals are
+# refused.
 _HOST = r"(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|\[[0-9a-fA-F:]+\])(:[0-9]+)?|[a-zA-Z0-9-]+:[0-9]+"
 _PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 REPOSITORY = f"^(({_HOST})/)?{_PART}(/{_PART})*$"
 ENV_NAME = r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-# Each character may take four bytes, and a zero follows.
+# Each character may take four bytes, and a zero byte follows.
 Argument = Annotated[str, Field(max_length=32767)]
 Path = Annotated[str, Field(pattern=r"^/", max_length=1024)]
 
@@ -65,7 +66,7 @@ class Image(ApiModel):
 
     @property
     def reference(self) -> str:
-        """The image as a container runtime takes it."""
+        """The image reference for a container runtime."""
         return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
 
 
@@ -82,7 +83,7 @@ class EnvSource(ApiModel):
 
 
 class EnvVar(ApiModel):
-    # Bytes would be right, and cost more than the API server grants a rule; `validation` counts them.
+    # A limit in bytes would be exact, but exceeds the cost that the API server allows a rule; `validation` counts them.
     model_config = ConfigDict(
         json_schema_extra=rules(
             ("!has(self.value) || self.value == '' || !has(self.valueFrom)", "give value or valueFrom, not both"),

@@ -1,1 +1,1 @@
-"""The event broker behind one protocol: RabbitMQ (pika) and its in-process twin, under one contract suite."""
+"""The event broker: one protocol with two implementations, RabbitMQ (pika) and in-process, under one contract suite."""

@@ -1,7 +1,7 @@
-"""Bindings by value: what leads from an exchange to a queue, or to another exchange, and for which events.
+"""Bindings as values: from an exchange to a queue or to another exchange, and for which events. Pure.
 
-Two processes that declare the same exchange tell by them what the other one made. Attributes are named as the headers
-of messages are, which is what stands in the record on RabbitMQ. Pure.
+Two processes that declare the same exchange recognize by these values which bindings the other one made. Attributes
+have the names of message headers, as in the record on RabbitMQ.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,15 +13,15 @@ from lambdaagent.events import amqp
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Takes events whose attributes equal all of these; without any, it takes everything."""
+    """Matches events whose attributes equal all of these; without attributes, it matches every event."""
 
     attributes: Mapping[str, str]
 
 
 Bound = tuple[str, tuple[tuple[str, str], ...]]
-"""A queue, or an exchange behind its mark, and the header values of one of its bindings, sorted."""
+"""A queue, or an exchange with a prefix, and the sorted header values of one of its bindings."""
 Keep = Callable[[Collection[Bound]], Collection[Bound]]
-"""Of the bindings that a declaration does not name, those that stay as they are."""
+"""Returns which of the bindings that a declaration does not name stay as they are."""
 _EXCHANGE = "exchange "
 
 
@@ -39,7 +39,7 @@ def all_bound(queues: Mapping[str, Sequence[Binding]], forwards: Mapping[str, Se
 
 
 def exchange_of(name: str) -> str | None:
-    """None: it is a queue's."""
+    """Return the exchange that the name stands for; None: it is the name of a queue."""
     return name.removeprefix(_EXCHANGE) if name.startswith(_EXCHANGE) else None
 
 
@@ -48,6 +48,6 @@ def queues_of(found: Iterable[Bound]) -> frozenset[str]:
 
 
 def read(entry: Any) -> Bound:
-    """From the JSON of a record."""
+    """Read a binding from an entry of the JSON record."""
     name, headers = entry
     return name, tuple((header, value) for header, value in headers)

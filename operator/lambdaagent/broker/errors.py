@@ -1,4 +1,4 @@
-"""Why the broker did not do what it was asked to. A publish that raises was not confirmed: the caller may repeat it."""
+"""Errors of the broker. A publish that raises was not confirmed: the caller may repeat it."""
 
 from collections.abc import Mapping
 
@@ -6,19 +6,19 @@ from lambdaagent.errors import PermanentError, TemporaryError
 
 
 class BrokerUnavailableError(TemporaryError):
-    """No connection, or it was lost before the answer."""
+    """There is no connection, or it was lost before the response."""
 
 
 class NotConfirmedError(TemporaryError):
-    """The broker refused it for now, or did not confirm it in time; it may have been delivered all the same."""
+    """The broker refused the event for now, or did not confirm it in time; it may have been delivered all the same."""
 
 
 class BlockedError(TemporaryError):
-    """The broker takes nothing at the moment: it is short of memory or disk, or a queue is full."""
+    """The broker accepts no events at present: it is short of memory or disk, or a queue is full."""
 
 
 class NoQueueError(TemporaryError):
-    """An agent wants the event and no queue took it: its queue or binding is not there, or not there yet."""
+    """An agent subscribes to the event and no queue took it: its queue or binding is missing, or not made yet."""
 
 
 class TopologyBusyError(TemporaryError):
@@ -26,11 +26,11 @@ class TopologyBusyError(TemporaryError):
 
 
 class TopologyError(PermanentError):
-    """What was asked for contradicts what exists (queue type, arguments), or is not allowed to this user."""
+    """The declaration contradicts what exists (queue type, arguments), or this user lacks the right."""
 
 
 class RefusedQueuesError(TopologyError):
-    """`refused` says of each queue what the broker has against it."""
+    """`refused` has the broker's reason for each queue; `stale` are the queues that lost their bindings."""
 
     def __init__(self, refused: Mapping[str, str], *, stale: frozenset[str]) -> None:
         super().__init__("; ".join(refused.values()))

@@ -1,7 +1,7 @@
-"""The broker inside one process, for `dev` and tests: the same contract, kept only as long as the process lives.
+"""The broker inside one process, for `dev` and tests: the same contract, but nothing survives the process.
 
-Queues are bounded; a full one holds publishers back and then refuses them, as RabbitMQ does when it is short of memory.
-An event goes to all of its queues or to none. What waits for its next attempt counts as being in its queue.
+Queues are bounded; a full queue delays publishers and then refuses them, as RabbitMQ does when it is short of memory.
+An event enters all of its queues or none. A delivery that waits for its next attempt counts as being in its queue.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from lambdaagent.events.dead_letter_headers import DeathCause, mark
 log = structlog.get_logger(__name__)
 
 
-# Keeps a dead letter; raises TemporaryError where it cannot now.
+# Keeps a dead letter; raises TemporaryError if it cannot at present.
 Bury = Callable[[Event, DeathCause], Awaitable[None]]
 
 
@@ -51,9 +51,9 @@ class _Entry:
 class _Queue:
     limit: int
     entries: deque[_Entry] = field(default_factory=deque)
-    waiting: int = 0  # for their next attempt, where the order is not kept
+    waiting: int = 0  # deliveries that wait for their next attempt, where the order is not kept
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    active: asyncio.Lock = field(default_factory=asyncio.Lock)  # one consumer works, the others stand by
+    active: asyncio.Lock = field(default_factory=asyncio.Lock)  # one consumer is active, the others stand by
     sessions: int = 0
 
     @property
@@ -71,7 +71,7 @@ class InProcessBroker:
         backoff: Backoff | None = None,
         add_dead_letter: Bury | None = None,
     ) -> None:
-        """`add_dead_letter` takes dead letters; without it they lie in their queue, and end with the process."""
+        """`add_dead_letter` keeps dead letters; without it they stay in their queue and are lost with the process."""
         self._keep_dead = add_dead_letter
         self._limit = limit
         self._publish_timeout = publish_timeout
@@ -134,7 +134,7 @@ class InProcessBroker:
         return None
 
     async def remove_queue(self, queue: str) -> None:
-        # The object stays: consumers may be waiting on it, and the queue may be declared again.
+        # The object is kept: consumers may be waiting on it, and the queue may be declared again.
         self._queue(queue).entries.clear()
         await _notify(self._queue(queue))
         for bindings in self._bindings.values():
@@ -154,7 +154,7 @@ class InProcessBroker:
         return bool(names)
 
     def _route(self, event: Event, exchange: str) -> list[str]:
-        """Each queue once, by whatever way; each exchange once, so that circles end."""
+        """Return each queue once, by whatever path; each exchange is visited once, so that cycles end."""
         attributes, names = event.attributes(), dict[str, None]()
         waiting, passed = [exchange], {exchange}
         while waiting:
@@ -176,7 +176,7 @@ class InProcessBroker:
             raise BlockedError(
                 f"a queue for the event {event.id} stayed full for {self._publish_timeout:g} s; publish it again"
             ) from None
-        # No await between the check and this: all of them or none.
+        # There is no await between the check and this, so all queues get the event or none.
         for name in names:
             self._queue(name).entries.append(_Entry(event))
         for name in names:
@@ -301,12 +301,12 @@ def _matching(bound: Mapping[str, Sequence[Binding]], attributes: Mapping[str, o
 
 
 def _matches(binding: Binding, attributes: Mapping[str, object]) -> bool:
-    # A number is no string, on the wire as here.
+    # A number does not equal a string, as in AMQP.
     return all(attributes.get(name) == value for name, value in binding.attributes.items())
 
 
 async def _acquire(lock: asyncio.Lock, *, unless: asyncio.Event) -> bool:
-    """False: the event came first."""
+    """Acquire the lock. False: the event `unless` was set first."""
     acquiring, told = asyncio.ensure_future(lock.acquire()), asyncio.ensure_future(unless.wait())
     try:
         await asyncio.wait([acquiring, told], return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
-"""What the rest of the package knows of an event broker.
+"""The protocol of an event broker, as the rest of the package uses it.
 
-Delivery is at least once: `publish` returns only what the broker confirmed, a delivery is acknowledged only after its
-handler said so, and everything in between may happen twice. Consumers must tell events apart by (source, id).
+Delivery is at least once: `publish` returns only after the broker's confirm, a delivery is acknowledged only after its
+handler has returned, and everything in between may happen twice. Consumers must recognize duplicates by (source, id).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,11 +27,11 @@ class Settlement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """What becomes of a delivery.
+    """How a delivery is settled.
 
-    RETRY counts as an attempt and comes back after so many seconds: count and time outlive this process. `cause` is
-    written into a dead letter. `settle` is awaited before an acknowledgement, while the next delivery may begin
-    already; it is called again until it does not raise.
+    RETRY counts as an attempt, and the delivery comes back after `after` seconds; the count and the time survive this
+    process. `cause` is written into a dead letter. `settle` is awaited before an acknowledgement, while the next
+    delivery may begin already; it is called again until it does not raise.
     """
 
     verdict: Settlement
@@ -42,7 +42,7 @@ class DeliveryOutcome:
 
 ACK = DeliveryOutcome(Settlement.ACK)
 REQUEUE = DeliveryOutcome(Settlement.REQUEUE)
-"""It is delivered again after a while, perhaps to another consumer, and no attempt is counted."""
+"""The event is delivered again after a while, perhaps to another consumer, and no attempt is counted."""
 
 
 def dead_letter(cause: DeathCause, *, settle: Callable[[], Awaitable[None]] | None = None) -> DeliveryOutcome:
@@ -58,13 +58,13 @@ class BrokerDelivery:
     event: Event
     queue: str
     attempt: int = 1
-    """One more than the RETRY outcomes so far, whichever process had them."""
+    """One more than the number of RETRY outcomes so far, of all processes."""
     redelivered: bool = False
-    """It was given to somebody before, who may have handled it and died before he could say so."""
+    """The event was delivered before, to a consumer that may have handled it and ended before the acknowledgement."""
     redriven: bool = False
-    """A person took it out of the dead letters: it is to be handled even if it was before."""
+    """An operator took the event out of the dead letters: it is to be handled even if it was handled before."""
     session: int = 0
-    """Changes whenever another consumer may have had the queue meanwhile."""
+    """A number that changes whenever another consumer may have had the queue in the meantime."""
 
 
 Handler = Callable[[BrokerDelivery], Awaitable[DeliveryOutcome]]
@@ -72,9 +72,9 @@ Handler = Callable[[BrokerDelivery], Awaitable[DeliveryOutcome]]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """An exchange or queue of ours that somebody deleted; `problem` is why it is still missing."""
+    """An exchange or queue declared here that was deleted; `problem` is why it is still missing."""
 
-    at: float  # when that was seen, seconds since the epoch
+    at: float  # when the loss was seen, seconds since the epoch
     problem: str = ""
 
 
@@ -83,11 +83,11 @@ NO_LOSSES: Mapping[str, Loss] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Deaths:
-    """Messages that the broker itself gave up, without a handler's decision: somebody limits its queues."""
+    """Messages that the broker dead-lettered without a handler's decision, because its queues are limited."""
 
-    count: int  # at least so many
-    since: float  # seconds since the epoch; after an hour without any it begins anew
-    at: float  # of the latest
+    count: int  # a lower bound
+    since: float  # seconds since the epoch; a new count begins after an hour without any
+    at: float  # time of the latest, seconds since the epoch
 
 
 NO_DEATHS: Mapping[tuple[str, str], Deaths] = MappingProxyType({})
@@ -96,22 +96,25 @@ NO_DEATHS: Mapping[tuple[str, str], Deaths] = MappingProxyType({})
 class Broker(Protocol):
     @property
     def ready(self) -> bool:
-        """Whether a publish would go out now."""
+        """Whether a publish would be sent now."""
         ...
 
     @property
     def problem(self) -> str:
-        """Why it is not ready, without a secret; empty while it is."""
+        """Why the broker is not ready, without secrets; empty while it is ready."""
         ...
 
     @property
     def losses(self) -> Mapping[str, Loss]:
-        """By name: what was declared here and was gone later. It is made again within seconds; what it held is lost."""
+        """Deleted exchanges and queues by name. They are made again within seconds; what they held is lost."""
         ...
 
     @property
     def deaths(self) -> Mapping[tuple[str, str], Deaths]:
-        """By queue and reason (`events.letters.BY_RABBITMQ`, `OWN_EXPIRATION`). They lie among the dead letters."""
+        """By queue and reason (`events.dead_letter_headers.BY_RABBITMQ`, `OWN_EXPIRATION`).
+
+        The messages are among the dead letters.
+        """
         ...
 
     async def wait_ready(self) -> None: ...
@@ -125,52 +128,54 @@ class Broker(Protocol):
         keep: Keep = keep_none,
         dead_letters: str | None = None,
     ) -> frozenset[str]:
-        """Makes the exchange's bindings exactly these, whatever an earlier process left; queues keep their messages.
+        """Make the exchange's bindings exactly these, whatever an earlier process left; queues keep their messages.
 
-        `keep` is asked, while nobody else can change them, which of the other bindings stay as they are. `forwards` are
-        other exchanges, which get what matches and route it further; an event passes each of them once. Queues that
-        are not named lose their bindings and nothing else; the names of those that had some are returned.
-        `dead_letters` is a queue that takes what the broker itself gives up on, and is made as well. Raises
-        TopologyError where something of the same name exists that is not the same; RefusedQueuesError, which names
-        them, where these are queues, and then everything else stands.
+        `keep` is called while no other process can change the bindings, and returns which of the other bindings stay.
+        `forwards` are other exchanges, which receive the events that match and route them further; an event passes each
+        of them once. Queues that are not named lose only their bindings; returns the names of those that had some.
+        `dead_letters` is a queue for what the broker itself gives up, and is made as well. Raises TopologyError if
+        something of the same name exists with other properties; if these are queues, raises RefusedQueuesError, which
+        names them, after everything else was declared.
         """
         ...
 
     async def exchanges(self) -> frozenset[str]:
-        """Those that were declared and not removed, by whatever process."""
+        """Return the exchanges that any process declared and none removed."""
         ...
 
     def doubt(self) -> None:
-        """The next declaration takes nothing for granted that an earlier one made: somebody may have removed it."""
+        """Make the next declaration check everything that an earlier one made, because it may have been removed."""
         ...
 
     async def remove_queue(self, queue: str) -> None:
-        """With its messages. No error if there is none."""
+        """Remove the queue with its messages. No error if there is none."""
         ...
 
     async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
-        """With its bindings; queues and their messages stay. The names of those that it led to; none if there is none.
+        """Remove the exchange with its bindings; queues keep their messages. Returns the names of its queues.
 
-        None: `keep` names some of its bindings, and nothing was removed.
+        The names are empty if there is no such exchange. None: `keep` keeps some of its bindings, and nothing was
+        removed.
         """
         ...
 
     async def publish(self, event: Event, *, exchange: str) -> bool:
-        """After the broker's confirm: True if at least one queue took it, False if none wanted it.
+        """Publish and wait for the broker's confirm. True: at least one queue took the event; False: none did.
 
-        A TemporaryError means that it is not confirmed, and not that nobody got it.
+        A TemporaryError means that the event is not confirmed; it may have been delivered all the same.
         """
         ...
 
     def consume(
         self, queue: str, *, parallelism: int, handler: Handler, dead_letters: str
     ) -> AbstractAsyncContextManager[None]:
-        """Calls the handler for up to `parallelism` deliveries at a time while the context is open.
+        """Call the handler for up to `parallelism` deliveries at a time while the context is open.
 
-        One consumer of a queue works at a time, in whatever process; the others stand by. With parallelism 1 the order
-        is kept: while a delivery waits for its next attempt, nothing overtakes it. A handler that raises requeues with
-        back-off, as REQUEUE does. DEAD_LETTER is acknowledged only after the queue `dead_letters` (made if need be)
-        confirmed it; messages that are no events go there too. On leaving, no new ones are taken and running handlers
-        may finish for a while; what is not settled then is delivered again.
+        One consumer of a queue is active at a time, across all processes; the others stand by. With parallelism 1 the
+        order is kept: while a delivery waits for its next attempt, none overtakes it. If a handler raises, the delivery
+        is requeued with back-off, as with REQUEUE. DEAD_LETTER is acknowledged only after the queue `dead_letters`
+        (made if need be) has confirmed the letter; messages that are not events go there too. At the end of the context
+        no new deliveries are taken, and running handlers may finish within a time limit; what is not settled then is
+        delivered again.
         """
         ...

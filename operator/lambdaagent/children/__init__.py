@@ -1,1 +1,1 @@
-"""The objects that an agent needs, as pure functions of the agent, the installation and what was observed."""
+"""The objects that an agent needs, as pure functions of the agent, the installation and the observed state."""

@@ -1,7 +1,7 @@
-"""What builders take and give.
+"""The inputs and common parts of the functions that build children.
 
-A builder never asks the cluster: what it must know of other objects comes in as `Observed`, so that `render` (which
-observes nothing) and the operator share every line.
+A builder never reads from the cluster: what it needs to know of other objects is in `Observed`. Therefore `render`
+(which observes nothing) and the operator use the same code.
 """
 
 from collections.abc import Mapping
@@ -27,21 +27,21 @@ class Backends:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the builders may know of the cluster; empty where there is no cluster to ask."""
+    """The state of the cluster that builders use; empty without a cluster."""
 
     agents: Mapping[AgentKey, LambdaAgent] = field(default_factory=dict)
-    # Addresses of Brokers by namespace and name; a missing one is not known (yet).
+    # Addresses of Brokers by namespace and name; one that is missing is not known (yet).
     broker_urls: Mapping[AgentKey, str] = field(default_factory=dict)
-    # Event types in their bare form that somebody on the agent's Broker subscribes to; None: not known.
+    # Event types, in their bare form, with a subscriber on the agent's Broker; None if not known.
     subscribed: AbstractSet[str] | None = None
-    # The `spec.delivery` of Brokers that exist, by namespace and name; it cannot be changed.
+    # `spec.delivery` of existing Brokers, by namespace and name; it cannot be changed.
     broker_deliveries: Mapping[AgentKey, Object] = field(default_factory=dict)
 
 
 def backends(installation: Installation, served: frozenset[str] | None) -> Backends:
-    """What `auto` means here. `served` holds group/versions; None: no cluster to ask, so Knative is taken for granted.
+    """Resolve `auto`. `served` holds group/versions; None means no cluster to ask, and Knative is assumed.
 
-    `auto` never chooses plain RabbitMQ: the API server cannot tell whether there is one.
+    `auto` never chooses plain RabbitMQ, because the API server does not show whether there is one.
     """
 
     def has(*versions: str) -> bool:
@@ -66,7 +66,7 @@ def labels(agent: LambdaAgent, component: str) -> dict[str, str]:
 
 
 def owner_reference(agent: LambdaAgent, *, controller: bool = True) -> Object:
-    """Shared objects get references without `controller`: only one owner may have it."""
+    """Return the owner reference; for a shared object without `controller`, which only one owner may have."""
     reference: Object = {"apiVersion": API_VERSION, "kind": KIND, "name": agent.name, "uid": agent.uid}
     if controller:
         reference |= {"controller": True, "blockOwnerDeletion": True}
@@ -76,7 +76,7 @@ def owner_reference(agent: LambdaAgent, *, controller: bool = True) -> Object:
 def child(
     agent: LambdaAgent, api_version: str, kind: str, name: str, component: str, spec: Object, **metadata: Any
 ) -> Object:
-    """An object of this agent alone; `metadata` adds labels and annotations."""
+    """Return an object that belongs to this agent alone; `metadata` adds labels and annotations."""
     meta: Object = {
         "name": name,
         "namespace": agent.namespace,
@@ -84,7 +84,7 @@ def child(
     }
     if metadata.get("annotations"):
         meta["annotations"] = metadata["annotations"]
-    if agent.uid:  # `render` has none
+    if agent.uid:  # `render` has no UID
         meta["labels"][naming.LABEL_OWNER] = agent.uid
         meta["ownerReferences"] = [owner_reference(agent)]
     return {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}

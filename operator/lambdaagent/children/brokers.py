@@ -1,12 +1,12 @@
-"""Which Broker an agent uses, and that Broker's objects.
+"""Decides which Broker an agent uses, and builds that Broker's objects.
 
-One shared Broker per namespace and RabbitMQ cluster: agents that must hear each other share a Broker, and each Broker
-costs pods. It carries one owner reference per agent, so garbage collection counts the references. Its whole spec is
-immutable upstream, so it must be complete at creation and the same whichever agent makes it.
+There is one shared Broker per namespace and RabbitMQ cluster: agents that exchange events must share a Broker, and each
+Broker costs pods. It carries one owner reference per agent, so garbage collection counts the references. Its whole spec
+is immutable upstream, so it must be complete at creation and the same whichever agent creates it.
 
-A Trigger with a delivery of its own costs a pod, so a new Broker says the number of attempts that most of its agents
-want; those that have one in any case, or no Trigger, do not count. Afterwards what the Broker says is compared with,
-whatever others would vote for by now.
+A Trigger with a delivery of its own costs a pod, so a new Broker gets the number of attempts that most of its agents
+want. Agents whose Triggers have their own delivery in any case, and agents without Triggers, do not count. Once the
+Broker exists, agents are compared with its delivery, even if the majority has changed.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ class BrokerIdentity:
 
 
 def broker_of(agent: LambdaAgent, installation: Installation) -> BrokerIdentity | None:
-    """None: the agent has no eventing."""
+    """Return the agent's Broker; None if the agent has no eventing."""
     eventing = agent.spec.eventing
     if not eventing or not eventing.enabled:
         return None
@@ -55,7 +55,7 @@ def broker_of(agent: LambdaAgent, installation: Installation) -> BrokerIdentity 
     elif choice and choice.name:
         name = choice.name
     else:
-        # No RabbitmqCluster can be called so: a Secret of the same name is another RabbitMQ.
+        # No RabbitmqCluster can have this name, so a Secret of the same name as a cluster is another RabbitMQ.
         known_as = f"secret/{secret}" if secret else cluster
         name = naming.shared_broker(cluster=known_as, cluster_namespace=namespace, default=default)
     return BrokerIdentity(agent.namespace, name, secret or cluster, namespace, dedicated, by_secret=bool(secret))
@@ -73,7 +73,7 @@ def broker_config(agent: LambdaAgent, identity: BrokerIdentity) -> Object:
 
 
 def broker(agent: LambdaAgent, identity: BrokerIdentity, *, delivery: Object) -> Object:
-    """`delivery` is that of `broker_delivery`."""
+    """Return the Broker; `delivery` is the result of `broker_delivery`."""
     api_version, kind = BROKER_CONFIG
     spec: Object = {
         "config": {"apiVersion": api_version, "kind": kind, "name": identity.name, "namespace": identity.namespace},
@@ -88,7 +88,7 @@ def broker(agent: LambdaAgent, identity: BrokerIdentity, *, delivery: Object) ->
 def broker_delivery(
     agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed
 ) -> Object:
-    """What the Broker says where it exists, else what it is to say; empty: nothing."""
+    """Return the delivery of the existing Broker (empty if it has none), or else the one to create it with."""
     there = observed.broker_deliveries.get(identity.key)
     if there is not None:
         return there
@@ -96,7 +96,7 @@ def broker_delivery(
 
 
 def delivery(namespace: str, installation: Installation, *, retry: int) -> Object:
-    """With the installation's waits and dead letters."""
+    """Return a delivery with the installation's back-off and dead-letter sink."""
     said: Object = {
         "retry": retry,
         "backoffPolicy": "exponential",
@@ -107,7 +107,7 @@ def delivery(namespace: str, installation: Installation, *, retry: int) -> Objec
 
 
 def retries(agent: LambdaAgent, installation: Installation) -> int:
-    """Attempts after the first one; `dlq.retryMaxAttempts` is the older name of `delivery.retry`."""
+    """Return the attempts after the first one; `dlq.retryMaxAttempts` is the older name of `delivery.retry`."""
     eventing = agent.spec.eventing
     if eventing and eventing.delivery and eventing.delivery.retry is not None:
         return eventing.delivery.retry
@@ -115,7 +115,8 @@ def retries(agent: LambdaAgent, installation: Installation) -> int:
 
 
 def _most_wanted(agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, observed: Observed) -> int:
-    """Of equally many, the installation's own, else the smallest: whichever agent makes the Broker."""
+    """Return the most frequent number of retries; on a tie the installation's, else the smallest. The result does not
+    depend on which agent creates the Broker."""
     agents = {key: each for key, each in observed.agents.items() if key[0] == identity.namespace}
     agents[agent.namespace, agent.name] = agent
     voters = (each for each in agents.values() if _is_of(identity, each, installation) and _could_share(each))
@@ -125,7 +126,7 @@ def _most_wanted(agent: LambdaAgent, identity: BrokerIdentity, installation: Ins
 
 
 def _could_share(agent: LambdaAgent) -> bool:
-    """Whether a Broker's attempts decide if its Triggers have a delivery of their own."""
+    """Whether the Broker's number of attempts decides if the agent's Triggers need a delivery of their own."""
     eventing = agent.spec.eventing
     if not eventing or (eventing.dlq and not eventing.dlq.enabled):
         return False
@@ -143,7 +144,7 @@ def _object(
 ) -> Object:
     marks = labels(agent, component)
     if not identity.dedicated:
-        # Shared by agents: nothing in it may name one of them but the owner references.
+        # Shared by agents: only the owner references may name one of them.
         marks = {
             "app.kubernetes.io/name": identity.name,
             "app.kubernetes.io/managed-by": naming.MANAGER,

@@ -1,8 +1,9 @@
 """Calls that travel as events: which events call a skill of `invoke.mode: async`, and how they reach their agent.
 
-Such an event goes to the gateway (`/events/{ns}/to/{agent}`), which calls the container, so that the answer of a
-container that knows nothing of tasks finds its task (design section 4). Two kinds: one that the gateway addressed to
-this agent (`a2aagent`), and one of the skill's own `eventType` that somebody else sent and that opens a task.
+Such an event goes to the gateway (`/events/{ns}/to/{agent}`), which calls the container, so that the response of a
+container without knowledge of tasks is assigned to its task (design section 4). There are two kinds: an event that the
+gateway addressed to this agent (`a2aagent`), and an event of the skill's own `eventType` from another producer, which
+opens a task.
 """
 
 from collections.abc import Mapping
@@ -15,29 +16,29 @@ from lambdaagent.events.cloudevents import Event
 
 AGENT = "a2aagent"
 CORRELATION = ("a2ataskid", "a2acontextid")
-"""What an answer must carry to find its task."""
+"""Attributes that assign a response to its task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """`skills` by the type of the event that calls each; of several with one type, `a2askillid` tells."""
+    """`skills` by the type of the event that calls them; `a2askillid` selects among several with one type."""
 
     agent: str
     skills: Mapping[str, tuple[Skill, ...]]
 
     def filters(self) -> list[dict[str, str]]:
-        """What an event must carry to be a call of this agent."""
+        """Return the attributes of events that call this agent."""
         return [{"type": kind, AGENT: self.agent} for kind in sorted(self.skills)]
 
     def addressed(self, event: Event) -> bool:
         return event.type in self.skills and event.extensions.get(AGENT) == self.agent
 
     def opens(self, kind: str) -> bool:
-        """Whether an event of this type that is addressed to nobody is a call: not of the common type."""
+        """Whether an event of this type without an addressee is a call; one of the common type is not."""
         return kind in self.skills and kind != types.INVOKE_ASYNC
 
     def skill(self, event: Event) -> Skill | None:
-        """None: the event calls none of them."""
+        """Return the skill that the event calls; None if it calls none."""
         said = event.extensions.get(AGENT)
         if said not in (None, self.agent) or (said is None and not self.opens(event.type)):
             return None
@@ -49,7 +50,7 @@ class Calls:
 def calls(agent: LambdaAgent) -> Calls:
     a2a = agent.spec.a2a
     found: dict[str, tuple[Skill, ...]] = {}
-    # A sidecar keeps its tasks itself, and no gateway knows them.
+    # A sidecar keeps its tasks itself, and the gateway does not know them.
     for skill in a2a.skills if a2a and a2a.enabled and a2a.mode == "gateway" else ():
         if skill.invoke is not None and skill.invoke.mode == "async":
             kind = event_type(skill)
@@ -58,23 +59,23 @@ def calls(agent: LambdaAgent) -> Calls:
 
 
 def event_type(skill: Skill) -> str:
-    """Of the event that calls an async skill."""
+    """Return the type of the event that calls an async skill."""
     return (skill.invoke and skill.invoke.event_type) or types.INVOKE_ASYNC
 
 
 def invoke_seconds(skill: Skill) -> int:
-    """Time for the answer."""
+    """Return the seconds that the response may take."""
     return skill.invoke.timeout_seconds if skill.invoke else Invoke().timeout_seconds
 
 
 def correlated(reply: Event, asked: Event) -> Event:
-    """An unchanged container does not know of tasks, so its reply gets the ids of what it replies to."""
+    """Return the reply with the task ids of its request, because an unchanged container does not know of tasks."""
     ids = {name: asked.extensions[name] for name in CORRELATION if name in asked.extensions}
     return replace(reply, extensions={**ids, **reply.extensions}) if ids else reply
 
 
 def undelivered(event: Event, reason: str) -> Event | None:
-    """What the task is told whose call could not be delivered; None for an event that is no task's call."""
+    """Return the error event for the task whose call could not be delivered; None if the event is no task's call."""
     if AGENT not in event.extensions or "a2ataskid" not in event.extensions:
         return None
     kept = {name: event.extensions[name] for name in (*CORRELATION, AGENT) if name in event.extensions}

@@ -1,10 +1,10 @@
-"""The agent's container and pod, as far as both serving backends agree.
+"""The agent's container and pod, as far as both serving backends have them in common.
 
-Knative fills in and refuses much itself: no lifecycle hooks, no pod security context, one port. What is said here
-passes its webhook and stays byte-equal through its defaulting.
+Knative sets and refuses much itself: no lifecycle hooks, no pod security context, one port. What is built here passes
+its webhook and is not changed by its defaulting.
 
-A pod is such as a namespace of the `restricted` pod security standard admits, unless the installation or the agent's
-annotation says `baseline`: an image that runs as root is refused by the kubelet otherwise.
+A pod meets the `restricted` pod security standard unless the installation or the agent's annotation is `baseline`: with
+`restricted`, the kubelet refuses an image that runs as root.
 """
 
 from typing import get_args
@@ -16,7 +16,7 @@ from lambdaagent.children.base import Object
 from lambdaagent.children.environment import environment
 from lambdaagent.settings import Installation, PodSecurity
 
-CONTAINER = "user-container"  # Knative's default, so that both backends look alike
+CONTAINER = "user-container"  # Knative's default, for both backends
 
 
 POD_SECURITY: tuple[str, ...] = get_args(PodSecurity)
@@ -47,13 +47,13 @@ def container(agent: LambdaAgent, installation: Installation, *, sink: str | Non
 
 
 def restricted(agent: LambdaAgent, installation: Installation) -> bool:
-    """The annotation wins over the installation, where it says something that is known."""
+    """Whether the pod must be `restricted`. A known value of the annotation wins over the installation's."""
     said = agent.metadata.annotations.get(naming.ANNOTATION_POD_SECURITY)
     return (said if said in POD_SECURITY else installation.pod_security) == "restricted"
 
 
 def probes(agent: LambdaAgent) -> Object:
-    """Without a healthCheck block, GET /health as it has always been."""
+    """Return the probes; without a healthCheck block they use GET /health, as in earlier releases."""
     behavior = agent.spec.behavior
     health = (behavior and behavior.health_check) or HealthCheck()
     out: Object = {}
@@ -63,14 +63,15 @@ def probes(agent: LambdaAgent) -> Object:
     if readiness.enabled:
         out["readinessProbe"] = _get(readiness.path or health.path) | readiness_timing(readiness)
     if liveness.enabled:
-        # A slow start must not look like a dead container.
+        # A slow start must not be taken for a failed container.
         first = {"initialDelaySeconds": 15, "periodSeconds": 20}
         out["livenessProbe"] = first | _get(liveness.path or health.path) | _timing(liveness)
     return out
 
 
 def readiness_timing(probe: Probe) -> Object:
-    """Without a period Knative probes in its own fast way and refuses more; 10 is Kubernetes' default."""
+    """Return the timing. Without a period Knative probes in its own fast way and refuses some fields; 10 is Kubernetes'
+    default."""
     timing = _timing(probe)
     if probe.timeout_seconds or probe.failure_threshold:
         timing.setdefault("periodSeconds", 10)
@@ -92,7 +93,7 @@ def _get(path: str) -> Object:
 
 
 def pull_secrets(agent: LambdaAgent) -> Object:
-    # Each once: the list is a map by name to the API server, which refuses a second one.
+    # Each name once: the API server treats the list as a map by name and refuses duplicates.
     names = agent.spec.image.image_pull_secrets
     return {"imagePullSecrets": [{"name": name} for name in dict.fromkeys(names)]} if names else {}
 

@@ -1,8 +1,8 @@
-"""Durations as a container expects to read them."""
+"""Durations in the form that a container's environment has."""
 
 from lambdaagent.api import amounts
 
 
 def seconds(duration: str) -> str:
-    """Whole seconds without a point."""
+    """Return the duration in seconds, with at most three decimals and none if it is whole."""
     return f"{amounts.seconds(duration):.3f}".rstrip("0").rstrip(".")

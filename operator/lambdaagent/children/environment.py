@@ -1,7 +1,7 @@
-"""The container's environment (design section 2): the user's variables in spec order, then ours by name.
+"""The container's environment (design section 2): the user's variables in the order of the spec, then ours by name.
 
-A user's variable wins over ours of the same name, so that an agent which always set OLLAMA_URL itself keeps it. Secrets
-are referenced, never read.
+A user's variable wins over ours of the same name, so an agent that has always set OLLAMA_URL keeps its value. Secrets
+are referenced and never read.
 """
 
 import json
@@ -15,25 +15,25 @@ from lambdaagent.api.workload import EnvVar
 from lambdaagent.children.base import Object
 from lambdaagent.children.durations import seconds
 
-# A plain value, or where the value is to be taken from.
+# A plain value, or a reference to the Secret key that holds the value.
 Variables = dict[str, str | KeyRef | UrlKeyRef]
 
 
 def environment(agent: LambdaAgent, *, sink: str | None, gateway: str) -> list[Object]:
-    """`sink` is where the agent posts events (K_SINK); None: nowhere.
+    """Return the environment. `sink` is the URL to which the agent posts events (K_SINK); None if there is none.
 
-    `gateway` is where it calls other agents (GATEWAY_URL); empty: there is none.
+    `gateway` is the URL at which it calls other agents (GATEWAY_URL); empty if there is none.
     """
     ours = _ours(agent, sink, gateway)
     users: dict[str, Object] = {}
     for variable in agent.spec.env:
-        users[variable.name] = _user(variable)  # of two with one name the last one counts, at the first one's place
+        users[variable.name] = _user(variable)  # of duplicates the last value counts, in the first one's position
     added = [_entry(name, ours[name]) for name in sorted(ours) if name not in users]
     return [*users.values(), *added]
 
 
 def overridden(agent: LambdaAgent) -> list[str]:
-    """Names that the user sets although the operator would."""
+    """Return the names of variables that the user sets and the operator would set."""
     ours = _ours(agent, "-", "-")
     return sorted({variable.name for variable in agent.spec.env if variable.name in ours})
 
@@ -197,7 +197,7 @@ def _entry(name: str, value: str | KeyRef | UrlKeyRef) -> Object:
 
 
 def literal(value: str) -> str:
-    """Written so that the kubelet's `$(NAME)` expansion gives the value back; a prompt may hold anything."""
+    """Escape a value so that the kubelet's `$(NAME)` expansion returns it unchanged; a prompt may contain anything."""
     return value.replace("$", "$$") if "$(" in value or "$$" in value else value
 
 

@@ -1,7 +1,7 @@
 """Forwards: a Trigger from this agent's Broker to the target agent's Broker, by reference and never by a guessed URL.
 
-A forward needs the target's existence and consent on both sides. On one and the same Broker there is nothing to do:
-the target's own subscription does it, and a Trigger would duplicate every event.
+A forward needs an existing target and consent on both sides. If both agents use the same Broker, nothing is built: the
+target's own subscription delivers the events, and a Trigger would duplicate each of them.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ForwardVerdict(StrEnum):
     CYCLE = "ForwardCycle"
 
 
-# These are as they should be; the rest is named in the condition ForwardsResolved.
+# Verdicts without a problem; the others are reported in the condition ForwardsResolved.
 FINE = frozenset({ForwardVerdict.RESOLVED, ForwardVerdict.SAME_BROKER})
 
 
@@ -89,7 +89,7 @@ def _allowed(agent: LambdaAgent, forward: Forward) -> bool:
 def _cycle(
     start: BrokerIdentity, first: BrokerIdentity, kind: str, installation: Installation, observed: Observed
 ) -> str | None:
-    """The way of one event type from Broker to Broker back to its start, as people read it."""
+    """Return the path of an event type from Broker to Broker back to its start, as text; None if there is none."""
     edges: dict[AgentKey, set[AgentKey]] = {}
     for agent in observed.agents.values():
         own = broker_of(agent, installation)
@@ -114,7 +114,8 @@ def _cycle(
 
 
 def forward_triggers(agent: LambdaAgent, own: BrokerIdentity, decisions: list[Decision]) -> list[Object]:
-    """A cycle is reported and still built: what goes round may be ended by a filter that we cannot see."""
+    """Return the Triggers of forwards. A cycle is reported and built nevertheless: a filter that is unknown here may
+    end it."""
     api_version, kind = BROKER
     out: dict[str, Object] = {}
     for decision in decisions:

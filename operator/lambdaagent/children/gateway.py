@@ -1,4 +1,4 @@
-"""Where the gateway is: the agent's A2A Service, and the event URLs that stand in objects."""
+"""Addresses of the gateway: the agent's A2A Service, and the event URLs in children."""
 
 from urllib.parse import urlsplit
 
@@ -11,7 +11,8 @@ from lambdaagent.settings import Installation
 
 
 def a2a_service(agent: LambdaAgent, installation: Installation) -> Object | None:
-    """ExternalName to the gateway, which tells the agent from the host name; None without A2A or a gateway."""
+    """Return an ExternalName Service for the gateway, which finds the agent by the host name; None without A2A or a
+    gateway."""
     host = urlsplit(installation.gateway_url).hostname
     if not (agent.spec.a2a and agent.spec.a2a.enabled and host):
         return None
@@ -24,7 +25,7 @@ def a2a_service(agent: LambdaAgent, installation: Installation) -> Object | None
 
 
 def a2a_url(agent: LambdaAgent, installation: Installation) -> str | None:
-    """The base under which the agent's card and endpoint are found in the cluster."""
+    """Return the base URL of the agent's card and endpoint in the cluster; None without A2A or a gateway."""
     if sidecar.wanted(agent, installation):
         return f"http://{agent.name}.{agent.namespace}.svc.{installation.cluster_domain}"
     if a2a_service(agent, installation) is None:
@@ -33,19 +34,19 @@ def a2a_url(agent: LambdaAgent, installation: Installation) -> str | None:
 
 
 def events_from(agent: LambdaAgent, installation: Installation) -> str | None:
-    """The agent's K_SINK at the gateway; None where no gateway is installed."""
+    """Return the agent's K_SINK at the gateway; None if no gateway is installed."""
     path = f"/events/{agent.namespace}/from/{agent.name}"
     return _url(installation, path, namespace=agent.namespace, use="from", agent=agent.name)
 
 
 def events_to(agent: LambdaAgent, installation: Installation) -> str | None:
-    """Where events go that call a skill of the agent; None where no gateway is installed."""
+    """Return the URL for events that call a skill of the agent; None if no gateway is installed."""
     path = f"/events/{agent.namespace}/to/{agent.name}"
     return _url(installation, path, namespace=agent.namespace, use="to", agent=agent.name)
 
 
 def dead_letters(namespace: str, installation: Installation) -> str | None:
-    """The dead-letter sink of a namespace's Brokers."""
+    """Return the dead-letter sink of a namespace's Brokers; None if no gateway is installed."""
     path = f"/events/{namespace}/dead-letters"
     return _url(installation, path, namespace=namespace, use="dead-letters", agent="")
 

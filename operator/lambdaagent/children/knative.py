@@ -1,4 +1,4 @@
-"""The Knative Service of an agent (facts: autoscaling belongs on the template, and every value is a string)."""
+"""The Knative Service of an agent. Autoscaling annotations belong on the template, and their values are strings."""
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent

@@ -1,6 +1,6 @@
-"""An agent on plain Kubernetes: Deployment, Service, HorizontalPodAutoscaler.
+"""The children of an agent on plain Kubernetes: Deployment, Service, HorizontalPodAutoscaler.
 
-There is no scale to zero here, and an autoscaler on CPU works only where CPU is requested; both are said in warnings.
+There is no scale to zero, and an autoscaler on CPU works only if CPU is requested; warnings report both.
 """
 
 from lambdaagent.api import naming
@@ -15,8 +15,8 @@ CPU_UTILIZATION = 80
 
 
 def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
-    """`replicas` is left out while an autoscaler owns it, and where the agent says nothing of scaling: then it is for
-    whoever scales the Deployment, and 1 until somebody does."""
+    """Return the Deployment. It has no `replicas` if an autoscaler owns the field, or if the agent has no `scaling`:
+    then others may scale the Deployment, and the default is 1."""
     units = (
         sidecar.containers(agent, installation, sink=sink, probes=True)
         if sidecar.wanted(agent, installation)
@@ -30,7 +30,7 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
     pod: Object = {
         **service_account(agent),
         **pull_secrets(agent),
-        # A request that has begun may end: as long as an answer may take.
+        # Requests in progress may end: the period is as long as a response may take.
         "terminationGracePeriodSeconds": serving.timeout_seconds if serving and serving.timeout_seconds else 300,
         "containers": units,
     }
@@ -74,7 +74,7 @@ def autoscaled(agent: LambdaAgent) -> bool:
 
 def requests_cpu(agent: LambdaAgent) -> bool:
     resources = agent.spec.resources
-    # A limit without a request is taken for the request by the API server.
+    # The API server takes a limit without a request as the request.
     return bool(resources and any(amounts and amounts.cpu for amounts in (resources.requests, resources.limits)))
 
 

@@ -1,4 +1,4 @@
-"""A Service on the container's own port and the ServiceMonitor that scrapes it."""
+"""A Service for the container's own port and the ServiceMonitor that scrapes it."""
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
@@ -9,7 +9,7 @@ SERVICE_MONITOR = ("monitoring.coreos.com/v1", "ServiceMonitor")
 
 
 def monitoring(agent: LambdaAgent, serving: ServingBackend) -> list[Object]:
-    """Empty unless metrics are asked for; the labels are those that today's Prometheus and mesh select by."""
+    """Return both objects, or none unless metrics are enabled. Existing Prometheus and mesh select by these labels."""
     metrics = agent.spec.observability.metrics if agent.spec.observability else None
     if not metrics or not metrics.enabled or not metrics.service_monitor:
         return []

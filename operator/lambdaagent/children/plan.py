@@ -1,4 +1,4 @@
-"""All children of one agent, in the order in which they are to be applied."""
+"""The plan: all children of an agent, in the order in which they are applied."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from lambdaagent.settings import Installation
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """`shared`: several agents own it. `fixed`: its spec cannot be changed once it exists."""
+    """`shared`: several agents own the object. `fixed`: its spec cannot be changed once it exists."""
 
     obj: Object
     shared: bool = False
@@ -35,7 +35,7 @@ class Plan:
     broker: BrokerIdentity | None
     forwards: tuple[forwards.Decision, ...]
     warnings: tuple[FieldWarning, ...]
-    # The Broker whose address the workload needs before it can be made; an existing workload stays as it is meanwhile.
+    # The Broker whose address is needed to build the workload; meanwhile an existing workload is not changed.
     awaited: BrokerIdentity | None = None
 
 

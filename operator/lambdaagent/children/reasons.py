@@ -1,4 +1,4 @@
-"""Why a field is warned of: the reasons in `status.warnings`, and what each means to whoever wrote the field."""
+"""The reasons in `status.warnings`, and what each means for the author of the field."""
 
 from enum import StrEnum
 

@@ -1,7 +1,8 @@
-"""The gateway in the agent's own pod (`a2a.mode: sidecar`): it has the pod's port, the agent is behind it on loopback.
+"""The gateway in the agent's own pod (`a2a.mode: sidecar`): it has the pod's port and calls the agent on loopback.
 
-It is configured by environment alone and asks no API server: it runs under the agent's ServiceAccount. Knative allows
-one container with a port and probes on no other, so there the gateway's readiness asks the agent's health path.
+It is configured by environment variables alone and sends no requests to the API server, because it runs under the
+agent's ServiceAccount. Knative allows one container with a port and probes on no other, so there the gateway's
+readiness requests the agent's health path.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from lambdaagent.settings import Installation
 
 CONTAINER = "gateway"
 READY, ALIVE = "/-/readyz", "/-/healthz"
-_PORTS = (8090, 8091)  # none that Knative reserves
+_PORTS = (8090, 8091)  # ports that Knative does not reserve
 _PROBES = ("readinessProbe", "livenessProbe")
 _SPEC: Mapping[str, IncEx | bool] = {
     "image": {"repository": True, "tag": True, "digest": True, "port": True},
@@ -30,7 +31,7 @@ _SPEC: Mapping[str, IncEx | bool] = {
 
 
 def wanted(agent: LambdaAgent, installation: Installation) -> bool:
-    """Without an image to run there is none; status says so."""
+    """Whether the pod gets a sidecar: it is asked for and has an image. Status reports a missing image."""
     return asked(agent) and bool(installation.gateway_image)
 
 
@@ -40,13 +41,13 @@ def asked(agent: LambdaAgent) -> bool:
 
 
 def port(agent: LambdaAgent) -> int:
-    """Another one than the agent's: both listen in one pod."""
+    """Return a port that differs from the agent's, because both listen in one pod."""
     return next(number for number in _PORTS if number != agent.spec.image.port)
 
 
 def containers(agent: LambdaAgent, installation: Installation, *, sink: str | None, probes: bool) -> list[Object]:
-    """The agent's container first; `probes`: whether one without a port may have any."""
-    # Events pass the gateway in the pod first, which keeps the agent's tasks.
+    """Return the agent's container and the gateway. `probes`: whether a container without a port may have probes."""
+    # Events pass the gateway in the pod first, because it keeps the agent's tasks.
     local = f"http://127.0.0.1:{port(agent)}{sink_path(sink)}" if sink else None
     unit = container(agent, installation, sink=local)
     unit.pop("ports")
@@ -81,24 +82,24 @@ def _gateway(agent: LambdaAgent, installation: Installation, *, sink: str | None
 
 
 def described(agent: LambdaAgent) -> str:
-    """What the gateway in the pod must know of its agent; nothing of its environment, which may hold secrets.
+    """Return what the gateway in the pod must know of its agent, without its environment, which may hold secrets.
 
-    No defaults: a field that a later release adds would roll out every sidecar.
+    Defaults are left out: otherwise a field that a later release adds would roll out every sidecar.
     """
     spec = agent.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=_SPEC)
     return orjson.dumps({"metadata": {"name": agent.name, "namespace": agent.namespace}, "spec": spec}).decode()
 
 
 def tasks_are_shared(agent: LambdaAgent, *, knative: bool) -> bool:
-    """Whether every call of a task reaches the memory that it is kept in: one pod, always."""
+    """Whether every call of a task reaches the process that keeps it: there is always exactly one pod."""
     scaling = agent.spec.scaling
     if scaling is None:
-        return not knative  # where nobody says otherwise Knative scales from none to many
+        return not knative  # without `scaling`, Knative scales from none to many
     least = scaling.min_replicas if knative else max(1, scaling.min_replicas)
     return least == scaling.max_replicas == 1
 
 
 def sink_path(url: str) -> str:
-    """Where the agent posts its events to the sidecar: the path of the URL behind, capability and all."""
+    """Return the path at which the sidecar takes the agent's events: that of the URL behind it, with its capability."""
     path = urlsplit(url).path.rstrip("/")
-    return path or "/-/events"  # a Broker's is `/`, where the agent itself takes events
+    return path or "/-/events"  # a Broker's path is `/`, where the agent itself takes events

@@ -1,4 +1,4 @@
-"""What an agent needs on plain RabbitMQ (or the in-process broker): one queue, bound to its Broker's exchange."""
+"""The topology of an agent on plain RabbitMQ or the in-process broker: one queue, bound to its Broker's exchange."""
 
 from dataclasses import dataclass
 
@@ -27,14 +27,14 @@ class Topology:
     interest: Interest
     calls: Calls
     keep_dead: bool
-    """False: the agent's dlq.enabled is false, and what cannot be delivered is dropped."""
+    """False if the agent's dlq.enabled is false: events that cannot be delivered are dropped."""
 
     def wants(self, event: Event) -> bool:
         return not self.interest.filtered or self.calls.addressed(event) or self.interest.wants(event)
 
 
 def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
-    """None: the agent takes no events."""
+    """Return the agent's topology; None if the agent takes no events."""
     identity, eventing = broker_of(agent, installation), agent.spec.eventing
     if identity is None or eventing is None:
         return None
@@ -43,7 +43,7 @@ def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
     called = calls(agent)
     bindings = [attributes(subscription) for subscription in exact(eventing)]
     if wanted.patterns:
-        bindings = [{}]  # everything, and what is wanted of it is told by whoever takes it out
+        bindings = [{}]  # all events, because bindings match exactly; the consumer filters them
     return Topology(
         exchange=naming.exchange(agent.namespace, identity.name),
         queue=naming.queue(agent.namespace, agent.name),
@@ -58,7 +58,7 @@ def topology(agent: LambdaAgent, installation: Installation) -> Topology | None:
 
 
 def forwarded(agent: LambdaAgent, installation: Installation, observed: Observed) -> dict[str, list[str]]:
-    """What of the agent's exchange goes on to which other exchanges: types in their order, each once."""
+    """Return the event types to forward from the agent's exchange, by target exchange, in order and each once."""
     if not agent.spec.eventing or not agent.spec.eventing.forwards:
         return {}
     found: dict[str, dict[str, None]] = {}
@@ -70,7 +70,7 @@ def forwarded(agent: LambdaAgent, installation: Installation, observed: Observed
 
 
 def policy(agent: LambdaAgent, installation: Installation) -> Policy:
-    """The agent's delivery with the installation's defaults filled in."""
+    """Return the agent's delivery with the installation's defaults filled in."""
     eventing = agent.spec.eventing
     delivery = eventing.delivery if eventing else None
     delay = (delivery and delivery.backoff_delay) or installation.delivery_backoff_delay

@@ -1,7 +1,7 @@
-"""Triggers: from the agent's Broker to the agent.
+"""Triggers from the agent's Broker to the agent.
 
-The RabbitMQ broker matches exact attributes only, ignores `filters` and takes an empty value literally; a Trigger's own
-`delivery` replaces the Broker's whole, so it is either absent or complete.
+The RabbitMQ broker matches exact attributes only, ignores `filters` and takes an empty value literally. A Trigger's own
+`delivery` replaces that of the Broker as a whole, so it is either absent or complete.
 """
 
 from lambdaagent.api import naming
@@ -21,12 +21,12 @@ PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"
 
 
 def bare(event_type: str) -> str:
-    """Without the prefix that lists of emitted types leave out as often as not, while everything else writes it."""
+    """Return the type without a prefix that lists of emitted types often leave out, while other fields have it."""
     return event_type.removeprefix("io.homelab.")
 
 
 def exact(eventing: Eventing) -> list[Subscription]:
-    """The subscriptions that can be matched exactly, each (type, source) once."""
+    """Return the subscriptions that can be matched exactly, each (type, source) once."""
     unique = {
         (subscription.event_type, subscription.source or ""): subscription
         for subscription in eventing.subscriptions
@@ -36,7 +36,7 @@ def exact(eventing: Eventing) -> list[Subscription]:
 
 
 def attributes(subscription: Subscription) -> dict[str, str]:
-    """What an event must carry to be delivered: never an empty value."""
+    """Return the attributes that an event must have to be delivered; none has an empty value."""
     source = {"source": subscription.source} if subscription.source else {}
     return {"type": subscription.event_type} | source
 
@@ -49,7 +49,7 @@ def subscription_triggers(
     subscriber: tuple[str, str],
     delivery: Object | None,
 ) -> list[Object]:
-    """`delivery` is that of `own_delivery`."""
+    """Return the Triggers of subscriptions; `delivery` is the result of `own_delivery`."""
     eventing = agent.spec.eventing
     if eventing is None:
         return []
@@ -80,7 +80,7 @@ def subscription_triggers(
 def call_triggers(
     agent: LambdaAgent, identity: BrokerIdentity, installation: Installation, *, delivery: Object | None
 ) -> list[Object]:
-    """Of calls that travel as events: one per type, to the gateway, which knows their tasks."""
+    """Return the Triggers of calls that travel as events: one per type, to the gateway, which keeps their tasks."""
     eventing, at_gateway = agent.spec.eventing, gateway.events_to(agent, installation)
     if eventing is None or at_gateway is None:
         return []
@@ -95,22 +95,22 @@ def call_triggers(
         }
         if delivery:
             seconds = max(map(invoke_seconds, called.skills[attributes_["type"]])) + _GRACE_SECONDS
-            # The gateway answers when the call has ended: to ask again before would be to call twice.
+            # The gateway responds when the call has ended; an earlier retry would call the agent a second time.
             spec["delivery"] = delivery | ({"timeout": f"PT{seconds}S"} if "timeout" in delivery else {})
-        # Calls do not wait for each other: the order of tasks is not the broker's.
+        # Calls do not wait for each other: the broker does not order tasks.
         annotations = notes(attributes_["type"], "calls over A2A") | {PARALLELISM: str(max(10, eventing.parallelism))}
         out.append(child(agent, *TRIGGER, name, "trigger-call", spec, annotations=annotations))
     return out
 
 
 def notes(event_type: str, description: str | None) -> dict[str, str]:
-    """For whoever looks at a Trigger, whose name holds a hash."""
+    """Return annotations for readers of a Trigger, whose name contains a hash."""
     said = {naming.ANNOTATION_DESCRIPTION: description} if description else {}
     return {naming.ANNOTATION_EVENT_TYPE: event_type} | said
 
 
 def own_delivery(agent: LambdaAgent, installation: Installation, *, broker: Object) -> Object | None:
-    """The agent's delivery where it differs from that of its Broker, else None."""
+    """Return the agent's delivery if it differs from that of its Broker, else None."""
     eventing = agent.spec.eventing
     if eventing is None:
         return None

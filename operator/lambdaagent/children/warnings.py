@@ -1,7 +1,7 @@
-"""What an agent asks for and does not get, or gets differently: one warning per field, naming it and the reason.
+"""Warnings about fields that have no effect or another effect here: one per field, with the field and the reason.
 
-Warnings inform and never gate. They hold only what follows from the specs of agents and the installation, so that they
-do not change while nothing does.
+Warnings inform and do not affect Ready. They depend only on the specs of agents and the installation, so they change
+only with those.
 """
 
 from collections.abc import Iterator, Sequence
@@ -77,7 +77,7 @@ def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
             field = type(spec.serving).model_fields[name].alias
             yield FieldWarning(field=f"spec.serving.{field}", reason=WarningReason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
     for name in ("target_concurrency", "scale_to_zero_grace_period"):
-        # The API server writes defaults into what it stores, so only another value is known to be asked for.
+        # The API server stores defaults, so only another value is known to have been set by the user.
         if spec.scaling and getattr(spec.scaling, name) != Scaling.model_fields[name].default:
             field = Scaling.model_fields[name].alias
             yield FieldWarning(field=f"spec.scaling.{field}", reason=WarningReason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
@@ -126,7 +126,7 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
 def _unheard(
     agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
 ) -> Iterator[FieldWarning]:
-    """What is emitted or forwarded and reaches nobody: a Broker confirms such events and drops them."""
+    """Warn of emitted or forwarded events without a subscriber: a Broker confirms such events and drops them."""
     eventing, broker = agent.spec.eventing, broker_of(agent, installation)
     if not eventing or not broker or backends.eventing == "none":
         return
@@ -134,7 +134,7 @@ def _unheard(
         forward = decision.forward
         target = observed.agents.get((forward.target_namespace, forward.target_agent))
         if decision.verdict not in FINE or not target or not target.spec.eventing:
-            continue  # said by ForwardsResolved
+            continue  # reported by ForwardsResolved
         taken = {subscription.event_type for subscription in exact(target.spec.eventing)}
         if missing := [kind for kind in forward.event_types if kind not in taken and not is_pattern(kind)]:
             message = (
@@ -233,7 +233,7 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
 
 
 def bounded(found: Sequence[FieldWarning], *, most: int = MOST_WARNINGS) -> list[FieldWarning]:
-    """As many as status holds: more of them would make the API server refuse all of it."""
+    """Return as many warnings as status may hold; the API server would refuse a status with more."""
     if len(found) <= most:
         return list(found)
     message = f"and {len(found) - most + 1} more; `lambdaagent validate` prints all"

@@ -1,1 +1,1 @@
-"""The command line: argument parsing, printing and exit codes; nothing is decided here."""
+"""The command line: argument parsing, printing and exit codes; decisions are made elsewhere."""

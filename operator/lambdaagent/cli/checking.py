@@ -1,4 +1,4 @@
-"""What `validate` and `render` do: both say the same warnings, of the same plan that the operator applies."""
+"""Implements `validate` and `render`: both print the same warnings, about the plan that the operator would apply."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from lambdaagent.settings import Installation
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A warning of an agent, at the place of the agent."""
+    """A warning about an agent, with the agent's place in the files."""
 
     place: Finding
     agent: str
@@ -74,13 +74,13 @@ def render(paths: list[str], namespace: str, output: Format, *, serving: str | N
 
 
 def _installation(serving: str | None, eventing: str | None) -> Installation:
-    """That of the settings, but for what the command line says."""
+    """Return the installation from the settings, with the values of the command line in their place."""
     said = {name: str(value) for name, value in (("serving", serving), ("eventing", eventing)) if value is not None}
     return read_settings(Installation).model_copy(update=said)
 
 
 def _observed(found: Manifests) -> Observed:
-    """The files are all that is known of a cluster here."""
+    """Return the observed state: without a cluster only the agents in the files are known."""
     return Observed(agents={(agent.namespace, agent.name): agent for agent in found.agents})
 
 

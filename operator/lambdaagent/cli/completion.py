@@ -1,6 +1,6 @@
-"""`lambdaagent completion`: a script for bash that knows every command and option by itself.
+"""`lambdaagent completion`: a static script for bash that contains every command and option.
 
-The script is static, so a press of the tab key starts no Python. It is made from the commands as they are declared.
+The script is generated from the declared commands, so pressing the tab key starts no Python.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def script(root: Any) -> str:
-    """`root` is the command as typer made it."""
+    """Return the script; `root` is typer's root command."""
     tree = dict(_walk(root, ""))
     commands = [
         f'      "{path} {name}") path="{path} {name}" ;;' for path, group in tree.items() for name in _names(group)
@@ -70,7 +70,7 @@ def _names(command: Any) -> list[str]:
 
 
 def _options(command: Any) -> Iterator[tuple[str, list[str] | None]]:
-    """Each option with what may follow it: choices, anything (none of them), or nothing because it is a flag (None)."""
+    """Yield each option with its value's choices: a list (empty: any value), or None for a flag, which has no value."""
     for param in command.params:
         for option in (each for each in param.opts if each.startswith("-")):
             yield option, None if param.is_flag else [str(each) for each in param.type_descriptor.choices or ()]

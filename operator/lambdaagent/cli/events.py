@@ -1,4 +1,4 @@
-"""`lambdaagent events`: what a person does with events by hand."""
+"""`lambdaagent events`: commands to send events and to handle those that could not be delivered."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,5 +87,5 @@ async def _post(url: str, headers: "http.Headers", body: bytes) -> str:
             routed = answer.headers.get("LambdaAgent-Routed")
     except (aiohttp.ClientError, TimeoutError) as error:
         raise TemporaryError(f"{hide(url)} cannot be reached: {type(error).__name__}") from None
-    # How many events of the request an agent takes; there is one.
+    # The header is the number of events in the request that an agent takes; this request has one.
     return {None: "accepted", "0": "accepted, but no agent takes it"}.get(routed, "accepted, and an agent takes it")

@@ -1,7 +1,8 @@
-"""Commands that do not load pydantic to find that nobody asked for their help.
+"""Command classes that avoid loading pydantic for a `--help` option that was not given.
 
-typer converts every value that is no boolean with pydantic, a quarter of a second, and `--help` that was not given is
-None. Each group needs this, for the help of the commands below it, and each command that is to be quick itself.
+typer converts every value that is not a boolean with pydantic, which takes a quarter of a second to load, and the value
+of a `--help` that was not given is None. Each group needs these classes for the help of its commands, and so does each
+command that has to start fast.
 """
 
 from typing import Any

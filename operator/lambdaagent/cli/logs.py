@@ -1,6 +1,6 @@
-"""Logs of every process: one line per state change, JSON for machines or text for people, always on standard error.
+"""Logging of every process: one line per state change, as JSON or text, always on standard error.
 
-Libraries that use the standard logging (kopf, pika, asyncio) come out in the same form.
+Records of libraries that use the standard logging (kopf, pika, asyncio) have the same form.
 """
 
 import logging
@@ -13,7 +13,7 @@ from lambdaagent import log_context
 
 
 def configure(*, level: str, form: str) -> None:
-    """`form` is json or text."""
+    """Configure logging; `form` is json or text."""
     shared: list[Processor] = [
         log_context.add,
         structlog.stdlib.add_log_level,
@@ -27,7 +27,7 @@ def configure(*, level: str, form: str) -> None:
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             pad_event_to=0,
-            # Not rich's: that one prints local variables, and some of them are secrets.
+            # Not rich's traceback: it prints local variables, and some of them are secrets.
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
@@ -51,6 +51,6 @@ def configure(*, level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Chatty below warning, and about themselves.
+    # These log much below warning, and only about themselves.
     for name in ("kopf", "pika", "asyncio", "watchfiles", "aiohttp.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

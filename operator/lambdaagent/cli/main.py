@@ -1,7 +1,7 @@
-"""The `lambdaagent` command. Exit codes: 0 done, 1 it failed, 2 it was asked wrongly.
+"""The `lambdaagent` command. Exit codes: 0 success, 1 failure, 2 wrong usage.
 
-Invariant: this module and those that declare commands import nothing but typer and the standard library before a
-command runs. `--help` loads them all, and one client library costs a third of a second.
+Invariant: this module and those that declare commands import only typer and the standard library before a command runs.
+`--help` loads them all, and one client library takes a third of a second.
 """
 
 import sys

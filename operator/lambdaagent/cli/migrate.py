@@ -1,4 +1,4 @@
-"""`lambdaagent migrate`: what a Job of the chart runs before the gateways of a new version start."""
+"""`lambdaagent migrate`: run by a Job of the chart before the gateways of a new version start."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Commands that need no cluster and never open a kubeconfig: crd, validate, render. `checking` does their work."""
+"""Commands that need no cluster and never open a kubeconfig: crd, validate, render. The last two are in `checking`."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Documents to standard output, everything else to standard error, so that output can be piped."""
+"""Prints documents to standard output and everything else to standard error, so that output can be piped."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ def yaml_text(document: Any) -> str:
 
 
 def print_documents(documents: list[dict[str, Any]], form: Format) -> None:
-    """A YAML stream, or a List in JSON."""
+    """Print a YAML stream, or a List in JSON."""
     if form is Format.YAML:
         sys.stdout.write("---\n".join(map(yaml_text, documents)))
     else:

@@ -1,4 +1,4 @@
-"""Commands that are long-running processes: they end cleanly on SIGTERM and SIGINT, and say why when they end badly."""
+"""Commands that are long-running processes: they end cleanly on SIGTERM and SIGINT, and report why they failed."""
 
 from collections.abc import Coroutine
 from enum import StrEnum
@@ -117,7 +117,7 @@ def dev(
 
 
 def run_until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Runs on uvloop; the first SIGTERM or SIGINT cancels the work, which then has its own time to end well."""
+    """Run on uvloop. The first SIGTERM or SIGINT cancels the work, which then has its own time limits to end."""
     import asyncio
     import contextlib
     import signal
@@ -136,13 +136,13 @@ def run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 
 
 def read_settings(model: type[Settings]) -> Settings:
-    """Raises UsageError that names the variable and not its value, which may be a secret."""
+    """Read the settings. Raises UsageError, which names the variable and not its value, because it may be a secret."""
     from pydantic import ValidationError
 
     try:
         return model()
     except ValidationError as error:
-        # A default that depends on other settings is not made where one of them is wrong, which is said anyway.
+        # A default that depends on other settings is missing if one of those is wrong, which is reported anyway.
         wrong = [item for item in error.errors() if item["type"] != "default_factory_not_called"]
         details = "; ".join(f"LAMBDAAGENT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in wrong)
         raise UsageError(details) from None

@@ -1,4 +1,4 @@
-"""`lambdaagent rbac`: the accounts and roles of an installation, as the code needs them; opens no kubeconfig."""
+"""`lambdaagent rbac`: prints the accounts and roles that an installation's code needs; opens no kubeconfig."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The form of the YAML that is printed. Apart from `printing`, because commands that print none need not load it."""
+"""The form of printed YAML. Separate from `printing`, so that commands that print none need not load it."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import yaml
 
 
 class _Dumper(yaml.SafeDumper):
-    """Readable: block style for text of several lines, no aliases."""
+    """Writes readable YAML: block style for text of several lines, no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -1,1 +1,1 @@
-"""The operator process: kopf and watches in, reconciles out, one leader by Lease."""
+"""The operator process: kopf and watches start reconciles, and a Lease elects the one replica that works."""

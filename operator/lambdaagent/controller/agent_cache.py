@@ -1,7 +1,7 @@
-"""All agents as they were last seen: each parsed once per change of its spec, and what is kept of the object itself.
+"""A cache of all agents in their last known state; a spec is parsed once per change.
 
-Reconciles read here and never ask the API server for an agent. Of the object only identity and status are kept: the
-spec stands in the parsed agent, and the record of who wrote which field is as large as all the rest.
+Reconciles read agents from here and never from the API server. Of the object itself only identity and status are kept:
+the parsed agent holds the spec, and the managed fields are as large as the rest of the object.
 """
 
 from collections.abc import Awaitable, Callable, Set
@@ -17,7 +17,7 @@ from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.subscribers import Subscribers
 from lambdaagent.status.ai import endpoint
 
-# What a write of status or finalizers changes; a parsed agent does not hold these.
+# Metadata that a write of status or finalizers changes. A parsed agent does not contain it.
 _PASSING = ("resourceVersion", "managedFields", "finalizers", "deletionTimestamp")
 
 
@@ -29,18 +29,18 @@ class AgentCache:
     wake: Callable[[AgentKey], None]
     raw: dict[AgentKey, Object] = field(default_factory=dict)
     agents: dict[AgentKey, LambdaAgent] = field(default_factory=dict)
-    # Those that break the API's rules are not in `agents`.
+    # Agents that break the API's rules; they are not in `agents`.
     problems: dict[AgentKey, list[Problem]] = field(default_factory=dict)
-    # By an agent's key (which need not exist), those that forward to it.
+    # For each agent, which need not exist, the agents that forward to it.
     _forwarding: dict[AgentKey, set[AgentKey]] = field(default_factory=dict, init=False)
     _own_writes: OwnWrites = field(default_factory=OwnWrites, init=False)
 
     def seen(self, obj: Object) -> Set[AgentKey]:
-        """Takes in an agent's present state; returns the agents to look at because of it."""
+        """Store the present state of an agent and return the agents that must be reconciled because of it."""
         key = key_of(obj)
         before = self.raw.get(key)
         if before is not None and not ownership.newer(obj, before):
-            return frozenset()  # our own write comes back, or an event that it overtook
+            return frozenset()  # the result of our own write, or an event that our write has overtaken
         held = self._own_writes.holds(key, obj)
         return self._take(key, obj, before) - ({key} if held else set())
 
@@ -49,7 +49,7 @@ class AgentCache:
         if before is not None and _lasting(before) == _lasting(after):
             return {key}
         self._parse(key, obj)
-        # One that was made anew under the same name begins with the same generation.
+        # An agent that was created again under the same name begins with the same generation.
         if before is not None and all(
             before["metadata"].get(name) == after["metadata"].get(name) for name in ("uid", "generation")
         ):
@@ -65,12 +65,12 @@ class AgentCache:
         return self._forwarding.get(key, frozenset()) | self.subscribers.put(key, None)
 
     async def write(self, key: AgentKey, writing: Awaitable[Object]) -> Object:
-        """Awaits a write to the agent itself, which is not woken by it."""
+        """Await a write to the agent itself; the write does not wake the agent."""
         answer, _ = await self._own_writes.write(key, writing, news=lambda: self.wake(key))
         return answer
 
     def wrote(self, obj: Object) -> None:
-        """What a write of ours answered, which may come after the news that the object is gone."""
+        """Store the result of our own write, unless the agent has been deleted meanwhile."""
         if key_of(obj) in self.raw:
             self.seen(obj)
 
@@ -108,7 +108,7 @@ def key_of(obj: Object) -> AgentKey:
 
 
 def slim(obj: Object) -> Object:
-    """Without the spec, and of the managed fields only those that tell what the dispatcher said."""
+    """Return the object without its spec and with no managed fields but those of the dispatcher's status."""
     metadata = obj["metadata"]
     fields = [entry for entry in metadata.get("managedFields", []) if entry["manager"] == naming.STATUS_OF_DISPATCHER]
     kept = {name: value for name, value in obj.items() if name != "spec"}

@@ -1,11 +1,12 @@
-"""Lists the agents now and then and compares, so that nothing which kopf missed stays missed.
+"""Compares the cached agents with a list from the API server at intervals, so that no change stays missed.
 
-kopf's watch may end without a word (nolar/kopf#1276), and nobody else can see how fresh it is. An agent whose deletion
-fell into a gap would be counted and woken for ever, and one whose change did would never be looked at. So a ghost is
-dropped, and a change that kopf has not told at a second look means that it is deaf: whoever leads begins anew.
+kopf's watch may end silently (nolar/kopf#1276), and its freshness cannot be observed from outside. If a deletion is
+missed, the agent would be counted and reconciled for ever; if a change is missed, it would never be reconciled. An
+agent that no longer exists is therefore dropped. A change that kopf has not reported by a second comparison means that
+kopf receives nothing more, and the leader starts again (EndedError).
 
-Versions are compared, so news that comes while the list is read is never taken for a difference. A namespace that
-cannot be listed is passed over: then nothing is known of it.
+Versions are compared, so a change during the listing is not taken for a difference. A namespace that cannot be listed
+is skipped, because nothing is known about it.
 """
 
 import asyncio
@@ -26,37 +27,38 @@ from lambdaagent.kube.watch import key_of
 
 log = structlog.get_logger(__name__)
 
-# What kopf has not told after so long, it does not know.
+# A change that kopf has not reported after this time counts as missed.
 GRACE_SECONDS = 15.0
 Versions = Mapping[AgentKey, int]
 
 
 def ghosts(known: Versions, listed: Versions, *, at: int) -> Set[AgentKey]:
-    """Known, and not listed at version `at`; what is known in a later version came after the list."""
+    """Return the known agents that are absent from a list at version `at`. Agents with a later version are newer than
+    the list and do not count."""
     return {key for key, version in known.items() if key not in listed and version <= at}
 
 
 def unheard(known: Versions, listed: Versions) -> Set[AgentKey]:
-    """Listed in a version that nobody told us of."""
+    """Return the listed agents whose version is newer than the known one."""
     return {key for key, version in listed.items() if known.get(key, -1) < version}
 
 
 @dataclass(frozen=True)
 class Auditor:
     client: KubeClient
-    # The agents as kopf reported them (or as we wrote them since), each with its version.
+    # The agents as kopf reported them, or as this process wrote them since, each with its version.
     known: Callable[[], Versions]
-    # Called with each agent that is known and gone.
+    # Called with each known agent that no longer exists.
     gone: Callable[[AgentKey], None]
     every: float
-    # The only ones to look at; empty: all.
+    # The namespaces to list; empty means all.
     namespaces: tuple[str, ...] = ()
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:
-        """Until cancelled; raises EndedError if kopf is deaf."""
+        """Run until cancelled. Raises EndedError if kopf has missed a change."""
         while True:
-            await self.sleep(self.every * random.uniform(0.8, 1.2))  # noqa: S311 -- so that not all ask at once
+            await self.sleep(self.every * random.uniform(0.8, 1.2))  # noqa: S311 -- so that lists do not coincide
             for namespace in self.namespaces or (None,):
                 try:
                     missed = await self._missed(namespace)
@@ -77,7 +79,7 @@ class Auditor:
             return frozenset()
         await self.sleep(GRACE_SECONDS)
         missed = unheard(self.known(), listed)
-        # One that came and went meanwhile is rightly not known.
+        # An agent that was created and deleted meanwhile is correctly unknown.
         return missed & (await self._listed(namespace))[0].keys() if missed else missed
 
     async def _listed(self, namespace: str | None) -> tuple[Versions, int]:

@@ -1,8 +1,8 @@
-"""What the cluster holds of our children: one watch per kind (and namespace, where not all are ours), indexed by owner.
+"""A cache of the children in the cluster: one watch per kind (and per namespace, if limited), indexed by owner.
 
-Lookups never wait. A child that is not in a cache may still exist (the cache is behind, or a label is missing), so
-whoever is about to create one asks the API server first. Where a kind could not be listed at all, nothing can be said:
-`require` keeps that namespace waiting, and no other.
+Lookups never wait. A child that is not in the cache may still exist, because the cache is behind or a label is missing.
+Before creating a child, the caller therefore reads it from the API server, or, for a kind in `WHOLE`, applies it
+without force. If a kind could not be listed in a namespace, `require` holds back that namespace and no other.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,7 +28,7 @@ from lambdaagent.kube.resources import (
 )
 from lambdaagent.kube.watch import Watcher, followed, most_silent
 
-# Core kinds are watched by label: a cluster holds thousands that are none of our business.
+# Core kinds are watched by label, because a cluster holds thousands of objects that belong to others.
 _MANAGED = "app.kubernetes.io/managed-by in (lambdaagent,knative-lambda-operator)"
 KINDS: tuple[tuple[Resource, str], ...] = (
     (TRIGGER, ""),
@@ -40,22 +40,22 @@ KINDS: tuple[tuple[Resource, str], ...] = (
     (DEPLOYMENT, _MANAGED),
     (SERVICE, _MANAGED),
 )
-# Every object of these is in its cache.
+# Kinds of which the cache holds every object.
 WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG, KNATIVE_SERVICE))
 ChildId = tuple[Resource, str, str]  # kind, namespace, name
 
 
 class UnlistedError(TemporaryError):
-    """A kind could not be listed in this namespace, so what the cache lacks may well exist."""
+    """A kind could not be listed in this namespace, so a child that the cache lacks may exist."""
 
 
 @dataclass
 class ChildCaches:
     client: KubeClient
     served: frozenset[str]
-    # Called with the agents whose child changed.
+    # Called with each agent that has a changed child.
     changed: Callable[[AgentKey], None]
-    # The only ones to look at; empty: all.
+    # The namespaces to watch; empty means all.
     namespaces: tuple[str, ...] = ()
     _objects: dict[ChildId, Object] = field(default_factory=dict, init=False)
     _by_owner: dict[str, set[ChildId]] = field(default_factory=dict, init=False)
@@ -66,23 +66,23 @@ class ChildCaches:
         return self._objects.get((resource, namespace, name))
 
     def of_owner(self, uid: str) -> list[Object]:
-        """All objects that have an owner reference to, or the owner label of, this agent."""
+        """Return the objects that refer to this agent as owner, by reference or label, in the order of `KINDS`."""
         return [self._objects[child] for child in sorted(self._by_owner.get(uid, ()), key=_order)]
 
     def owners(self, resource: Resource, namespace: str, name: str) -> list[AgentKey]:
-        """The agents that own an object."""
+        """Return the agents that own an object."""
         obj = self.get(resource, namespace, name)
         return [key for key, _ in ownership.owners(obj)] if obj else []
 
     async def write(self, obj: Object, key: AgentKey, writing: Awaitable[Object]) -> Object:
-        """Awaits the write of an object on behalf of an agent, who is not woken by it, and takes in its answer."""
+        """Await a write on behalf of an agent and store its result; the write does not wake the agent."""
         answer, overtaken = await self._own_writes.write((_id(obj), key), writing, news=lambda: self.changed(key))
         if not overtaken:
             self.put(answer)
         return answer
 
     def put(self, obj: Object) -> None:
-        """What an apply answered: newer than the watch, unless the watch was faster."""
+        """Store the result of a write, unless the watch has already delivered that version or a newer one."""
         child = _id(obj)
         known = self._objects.get(child)
         if known is None or ownership.newer(obj, known):
@@ -94,30 +94,30 @@ class ChildCaches:
             self._unlink(child, known)
 
     def followed(self, obj: Object) -> bool:
-        """Whether a watch has this object, and will tell when it goes. It never has one that an admission policy gave
-        another label than the watch selects by."""
+        """Whether a watch holds this object and will report its deletion. A watch selects by label, so it never holds
+        an object whose label an admission policy has changed."""
         namespace, name, uid = (obj["metadata"][key] for key in ("namespace", "name", "uid"))
         known = (each.objects.get((namespace, name)) for each in self._watchers if each.resource == of(obj))
         return any(found is not None and found["metadata"]["uid"] == uid for found in known)
 
     def kinds(self) -> Iterator[str]:
-        """The kind of each object that belongs to an agent."""
+        """Yield the kind of each object that belongs to an agent."""
         return (child[0].label for child in {child for children in self._by_owner.values() for child in children})
 
     def require(self, namespace: str) -> None:
-        """Raises UnlistedError until every kind has been listed there."""
+        """Raises UnlistedError until every kind has been listed in this namespace."""
         for watcher in self._watchers:
             if watcher.namespace in (None, namespace) and not watcher.synced.is_set():
                 raise UnlistedError(str(watcher.error))
 
     @property
     def age(self) -> float:
-        """Seconds since the most silent watch gave a sign of life."""
+        """Seconds since the server's last sign of life on the watch that has been silent longest."""
         return most_silent(self._watchers)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Complete when entered: every watch has listed once, or was refused (`require` tells where)."""
+        """Run the watches. On entry each has listed once or was refused; `require` reports where."""
         self._watchers = [
             Watcher(self.client, resource, namespace=namespace, labels=labels, keep=_slim)
             for resource, labels in KINDS
@@ -135,7 +135,7 @@ class ChildCaches:
             if gone:
                 self.drop(change.object)
             elif known and not ownership.newer(change.object, known):
-                continue  # our own write comes back: whoever wrote it has looked at it
+                continue  # the result of our own write, which its writer has already seen
             else:
                 self._store(_id(change.object), change.object)
             for key in concerned:
@@ -158,7 +158,7 @@ class ChildCaches:
 
 
 def _slim(obj: Object) -> Object:
-    """Without the half of an object that says who wrote which field, unless others wrote into its spec."""
+    """Return the object without its managed fields, unless others wrote into its spec."""
     metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     others = strays.entries(obj)
     return obj | {"metadata": metadata | ({"managedFields": others} if others else {})}
@@ -169,5 +169,5 @@ def _id(obj: Object) -> ChildId:
 
 
 def _order(child: ChildId) -> int:
-    """Triggers before what they lead to: what is deleted first must not receive any more."""
+    """Return the order of deletion: Triggers come before their targets, so that a deleted target receives nothing."""
     return next(index for index, (resource, _) in enumerate(KINDS) if resource == child[0])

@@ -1,7 +1,8 @@
-"""Reads the cards of containers that are A2A servers, once per rollout, apart from reconciling.
+"""Reads the agent cards of containers that are A2A servers, once per rollout and outside of reconciles.
 
-A rollout has just started a pod, so a request then wakes none; a card is never read because somebody looks at it. A
-container that gives no card is asked a few times and then left alone until the next rollout, with the reason in status.
+After a rollout a pod is running, so reading the card then does not start one; a client's request never causes a read.
+A container that returns no card is asked a few times and then not again until the next rollout. Status shows the
+reason.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ _LONGEST_ERROR = 1024
 
 @dataclass
 class ContainerCards:
-    # Called with each agent whose card was read.
+    # Called with each agent whose card was read, or could not be read.
     changed: Callable[[AgentKey], None]
     backoff: Callable[[], Backoff] = lambda: Backoff(first=1.0, cap=15.0)
     trust: Trust = SYSTEM
@@ -45,7 +46,7 @@ class ContainerCards:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Cards are read while the context is open."""
+        """Read cards while the context is open."""
         self._client = HttpClient(tls=self.trust.context)
         try:
             yield
@@ -59,9 +60,9 @@ class ContainerCards:
             await client.close()
 
     def card(self, agent: LambdaAgent, *, service: Json, revision: str, before: Json | None) -> Json | None:
-        """What status is to show: the card of this revision, or while it is read that of the one before.
+        """Return the card for status: that of this revision or, while it is being read, the previous one.
 
-        `service` is the agent's `serviceStatus`, `before` what status shows now.
+        `service` is the agent's `serviceStatus`; `before` is the card that status shows now.
         """
         key = (agent.namespace, agent.name)
         if not is_wanted(agent):
@@ -112,13 +113,13 @@ class ContainerCards:
 
 
 def is_wanted(agent: LambdaAgent) -> bool:
-    """Behind a sidecar the agent's address shows the sidecar's card and not the container's."""
+    """Whether to read the card. Behind a sidecar the agent's address serves the sidecar's card, so it is not read."""
     a2a = agent.spec.a2a
     return a2a is not None and a2a.enabled and a2a.protocol == "a2a" and a2a.mode == "gateway"
 
 
 def revision_of(live: Object | None, service: Json) -> str:
-    """What tells one rollout from the next: Knative's ready Revision, else what the Deployment's pods are made from."""
+    """Return what identifies a rollout: Knative's ready Revision, or else a hash of the Deployment's pod template."""
     if service.get("latestRevision"):
         return str(service["latestRevision"])
     template: Any = ((live or {}).get("spec") or {}).get("template")

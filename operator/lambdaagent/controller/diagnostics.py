@@ -1,11 +1,11 @@
-"""What stands behind the children and is not ours: pods, ReplicaSets, Revisions, and RabbitMQ's Exchanges of a Broker.
+"""Follows objects of others that explain a child's state: pods, ReplicaSets, Revisions, RabbitMQ's Exchanges.
 
-They are followed and never written. Of each only what a cause is read from is kept, and an agent is woken only when the
-cause changed: a pod changes many times on its way, and a thousand agents have thousands of them. Pods and Revisions
-are found by the labels that our templates give them, so none of anybody else's is asked for.
+They are watched and never written. Only the fields that show a cause are kept, and an agent is woken only if the cause
+has changed: a pod changes many times while it starts, and a thousand agents have thousands of pods. Pods, ReplicaSets
+and Revisions are selected by the labels of our pod templates, so those of others are not requested.
 
-Pods of an older version stay beside the new one until that is ready, with the same labels, and may go on failing. So a
-cause counts only for the version that it is of: a Revision, or the ReplicaSet with the highest number.
+Pods of an older version run beside the new one until that is ready, have the same labels, and may go on failing. A
+cause therefore counts only for its own version: a Revision, or the ReplicaSet with the highest number.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ _KINDS: tuple[tuple[Resource, str, Callable[[Object], Cause | None]], ...] = (
     (EXCHANGE, "", of_exchange),
 )
 _REVISION, _HASH, _NUMBER = "serving.knative.dev/revision", "pod-template-hash", "deployment.kubernetes.io/revision"
-# What a pod says is more precise than what Knative makes of it.
+# A pod's status is more precise than what Knative derives from it.
 _PRECISION = {POD: 2, REPLICA_SET: 1}
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "creationTimestamp", "deletionTimestamp")
 _STATUS = ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses")
@@ -38,7 +38,7 @@ class _Found:
     cause: Cause
     since: str
     precision: int
-    # The Revision, or else the hash of the pods' template.
+    # The name of the Revision, or else the hash of the pod template.
     version: str
 
 
@@ -46,23 +46,23 @@ class _Found:
 class Diagnostics:
     client: KubeClient
     served: frozenset[str]
-    # Called with an agent when the cause of its state may be another one.
+    # Called with an agent when the cause of its state may have changed.
     changed: Callable[[AgentKey], None]
-    # Called with namespace and name of a Broker in the same case.
+    # Called with namespace and name of a Broker when the cause of its state may have changed.
     broker_changed: Callable[[AgentKey], None]
-    # The only ones to look at; empty: all.
+    # The namespaces to watch; empty means all.
     namespaces: tuple[str, ...] = ()
     _of_agents: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
-    # The number and hash of each ReplicaSet of an agent on plain Kubernetes, by its name.
+    # For each agent on plain Kubernetes: number and hash of each of its ReplicaSets, by name.
     _replica_sets: dict[AgentKey, dict[str, tuple[int, str]]] = field(default_factory=dict, init=False)
     _of_brokers: dict[AgentKey, dict[str, _Found]] = field(default_factory=dict, init=False)
     _watchers: list[Watcher] = field(default_factory=list, init=False)
 
     def of_workload(self, agent: AgentKey, revision: str | None) -> Cause | None:
-        """Of the newest source that has a cause to tell of this Revision; None: of the newest ReplicaSet."""
+        """Return the cause of this Revision (None: newest ReplicaSet) from the most precise, then newest source."""
         found, version = self._of_agents.get(agent), revision
         if version is None:
-            # Without a ReplicaSet nothing is known of versions.
+            # If no ReplicaSet is known, causes of all versions count.
             version = max(self._replica_sets.get(agent, {}).values(), default=(0, None))[1]
         if found and version is not None:
             found = {source: each for source, each in found.items() if each.version == version}
@@ -73,12 +73,12 @@ class Diagnostics:
 
     @property
     def age(self) -> float:
-        """Seconds since the most silent watch gave a sign of life."""
+        """Seconds since the server's last sign of life on the watch that has been silent longest."""
         return most_silent(self._watchers)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Complete when entered: every watch has listed once, or was refused, which costs a cause and nothing else."""
+        """Run the watches. On entry each has listed once or was refused; a refusal only makes causes unknown."""
         served = [kind for kind in _KINDS if not kind[0].group or kind[0].api_version in self.served]
         found = [
             (Watcher(self.client, kind, namespace=namespace, labels=labels, keep=_slim), read)
@@ -105,7 +105,7 @@ class Diagnostics:
                 tell(about)
 
     def _number(self, agent: AgentKey, change: WatchEvent) -> bool:
-        """Whether another ReplicaSet is the newest now."""
+        """Record or remove a ReplicaSet; return whether the newest ReplicaSet is now another one."""
         metadata, known = change.object["metadata"], self._replica_sets.setdefault(agent, {})
         before = max(known.values(), default=None)
         number = metadata.get("annotations", {}).get(_NUMBER, "")

@@ -1,7 +1,7 @@
-"""Probes and metrics of the operator, over HTTP.
+"""Serves the operator's probes and metrics over HTTP.
 
-Alive means: if this process leads, every watch gave a sign of life lately. An operator that no longer hears its cluster
-looks healthy in every other way, so this is what a restart must hang on. A process that waits for the Lease is alive.
+The process is alive if it does not lead, or if every watch has had a sign of life from the server within
+`STALE_SECONDS`. An operator that receives no more changes looks healthy otherwise, so the liveness probe checks this.
 """
 
 from collections.abc import AsyncIterator
@@ -12,13 +12,14 @@ from aiohttp import web
 from lambdaagent.controller.metrics import CONTENT_TYPE, OperatorMetrics
 from lambdaagent.probe_server import listen
 
-# The API server sends a bookmark every minute, and a watch that is silent for longer is made anew.
+# The API server sends a bookmark every minute, and a watch that is silent for longer is restarted.
 STALE_SECONDS = 300.0
 
 
 @asynccontextmanager
 async def serve(metrics: OperatorMetrics, *, host: str, port: int) -> AsyncIterator[int]:
-    """Gives the port it listens on; 0 takes a free one. Raises UsageError where it cannot listen."""
+    """Serve while the context is open and yield the port; port 0 takes a free one. Raises UsageError if the port
+    cannot be opened."""
 
     async def healthz(_: web.Request) -> web.Response:
         insight = metrics.insight

@@ -1,10 +1,11 @@
-"""kopf's part: it follows the LambdaAgents and hands each change to the reconciler.
+"""Follows the LambdaAgents with kopf and passes each change to the reconciler.
 
-kopf runs in a thread and loop of its own, because an ending kopf cancels every task of its loop that it did not see at
-its start. Its state keeping (annotations, its finalizer, Events for log lines) is off: nothing is written from here.
+kopf runs in a thread and event loop of its own: when it ends, it cancels every task of its loop that did not exist when
+it started. Its own state keeping (annotations, finalizer, Events for log lines) is off, so nothing is written here.
 
-Where it follows a list of namespaces, it asks for nothing outside of them. One of them that is not there is refused to
-it, and a refusal that lasts ends kopf as a whole: so it asks again for ever, and the other namespaces go on.
+With a list of namespaces, kopf requests nothing outside of them. Requests for a namespace that does not exist are
+refused, and kopf ends as a whole when its retries are used up. Retries are therefore unlimited, so that the other
+namespaces are still followed.
 """
 
 import asyncio
@@ -23,21 +24,21 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import Object
 from lambdaagent.errors import TemporaryError, words
 
-# The event's type (None for what was there at the start) and the object.
+# Receives the event's type (None for an object that existed at the start) and the object.
 Changed = Callable[[str | None, Object], None]
-# It writes nothing, so whoever lost the Lease need not wait for it; and may not, for as long as kopf can take.
+# kopf writes nothing, so a process that lost the Lease need not wait for it, and kopf can take too long for that.
 _STOP_SECONDS = 2.0
 _CLOSE_SECONDS = 0.25
 
 
 class EndedError(TemporaryError):
-    """It gives up after some refusals in a row; whoever leads begins anew."""
+    """kopf stopped following LambdaAgents, or has missed changes. The leader starts again."""
 
 
 async def follow(changed: Changed, *, namespaces: Sequence[str] = (), ready: asyncio.Event | None = None) -> None:
-    """Calls `changed` in the caller's loop, in order, until cancelled. Raises EndedError if kopf ended by itself.
+    """Call `changed` in the caller's loop, in order, until cancelled. Raises EndedError if kopf ends on its own.
 
-    Without namespaces: for the agents of all of them.
+    Without namespaces, agents of all namespaces are followed.
     """
     loop = asyncio.get_running_loop()
     stop = threading.Event()
@@ -63,13 +64,13 @@ async def follow(changed: Changed, *, namespaces: Sequence[str] = (), ready: asy
         await (telling if telling.done() else ended)
     finally:
         stop.set()
-        ended.cancel()  # nobody asks any more how it ended
+        ended.cancel()  # its result is no longer needed
         await cancel(telling)
         await asyncio.to_thread(thread.join, _STOP_SECONDS)
 
 
 async def _tell(news: asyncio.Queue[tuple[str | None, Object]], changed: Changed) -> None:
-    """One at a time: five thousand agents come at once, and the renewal of the Lease must come in between."""
+    """Pass on one change at a time: 5,000 agents arrive at once, and the Lease must be renewed in between."""
     while True:
         changed(*await news.get())
         await asyncio.sleep(0)
@@ -80,7 +81,7 @@ async def _operate(registry: kopf.OperatorRegistry, namespaces: Sequence[str], s
         await kopf.operator(
             registry=registry,
             settings=_settings(namespaces),
-            # Or kopf asks for the name of the user, and a container's need not have one.
+            # Without this, kopf looks up the name of the user, which a container's user need not have.
             identity=Identity(naming.MANAGER),
             clusterwide=not namespaces,
             namespaces=namespaces,
@@ -88,9 +89,9 @@ async def _operate(registry: kopf.OperatorRegistry, namespaces: Sequence[str], s
             stop_flag=stop,
         )
     finally:
-        # A thread of kopf's waits for it, and this loop could not end before that does: deaf, and nobody told.
+        # A thread of kopf waits for the flag. Without this the loop could not end and the failure would go unnoticed.
         stop.set()
-    # aiohttp ends TLS connections in the turns after its session was closed, and this loop ends with us.
+    # aiohttp closes TLS connections in later turns of the loop after its session was closed, and this loop ends now.
     await asyncio.sleep(_CLOSE_SECONDS)
 
 
@@ -113,7 +114,7 @@ def _registry(changed: Changed, ready: Callable[[], None]) -> kopf.OperatorRegis
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        # Not kopf's piggybacking: it knows other client libraries, and reads the same two places.
+        # kopf's piggybacking is not used: it depends on other client libraries and reads the same two places.
         if "KUBECONFIG" in os.environ:
             return kopf.login_with_kubeconfig(**kwargs)
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
@@ -130,7 +131,7 @@ def _registry(changed: Changed, ready: Callable[[], None]) -> kopf.OperatorRegis
 
 
 class _ForEver:
-    """Seconds between attempts. kopf takes any iterable, and one that ends is the end of kopf."""
+    """Yield seconds between attempts without end. kopf accepts any iterable, and ends when the iterable ends."""
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((1, 1, 2, 3, 5, 8, 13), itertools.repeat(30.0))
@@ -139,13 +140,13 @@ class _ForEver:
 def _settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
-    # A watch that ends silently leaves an operator deaf (kopf #1276), so none lasts long.
+    # A watch that ends silently receives no more changes (kopf #1276), so the duration of each is limited.
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 300
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
     if namespaces:
-        # Else it lists namespaces and CRDs, which takes a right over the whole cluster.
+        # Otherwise kopf lists namespaces and CRDs, which requires rights over the whole cluster.
         settings.scanning.disabled = True
         settings.networking.error_backoffs = _ForEver()
     return settings

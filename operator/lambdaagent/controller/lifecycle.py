@@ -1,8 +1,9 @@
-"""CloudEvents about agents' lives, told to the gateway's ingress, for whoever subscribed to them.
+"""Publishes CloudEvents about the lifecycle of agents to the gateway's ingress, for agents that subscribe to them.
 
-Telling is never waited for: a bounded queue, one at a time and so in order, a few attempts each, then it is logged and
-counted. Ids follow from what happened, so that an event which is told twice (by another replica, after a lost answer)
-is the same one. What is still waiting when the process ends gets a moment.
+Reconciles do not wait for publishing. Events go into a bounded queue and are sent one at a time, in order, with a few
+attempts each; an event that cannot be sent is logged and counted. An event's id is derived from what happened to which
+agent, so an event that is sent twice (by another replica, or after a lost response) has the same id. At shutdown,
+waiting events are still sent for up to `_LAST_SECONDS`.
 """
 
 import asyncio
@@ -30,17 +31,17 @@ _WAITING, _ATTEMPTS = 1000, 5
 _LAST_SECONDS = 3.0
 _AGAIN = frozenset((408, 425, 429))
 Told = Callable[[str], None]
-"""With what came of one event: published, unheard, refused, lost."""
+"""Receives the outcome of one event: published, unheard, refused or lost."""
 
 
 def event_of(obj: Object, happening: Happening, status: Status, *, now: datetime) -> Event:
-    """`status` is what was written; of a deleted agent the last one."""
+    """Return the event. `status` is the status that was written; for a deleted agent, the last one."""
     metadata, ready = obj["metadata"], ready_condition(status)
     key = f"{metadata['namespace']}/{metadata['name']}"
     since = str(ready.get("lastTransitionTime") or "")
     parts = [metadata["uid"], str(metadata.get("generation", 0)), str(happening)]
     if happening in (Happening.READY, Happening.DEGRADED):
-        parts.append(since)  # one generation may come and go several times
+        parts.append(since)  # an agent may become ready or degraded several times in one generation
     data = {
         "name": metadata["name"],
         "namespace": metadata["namespace"],
@@ -100,7 +101,7 @@ class AgentLifecyclePublisher:
                 namespace, event = await self._waiting.get()
                 try:
                     await self._publish(session, f"{self.events_url}/events/{namespace}", event)
-                except Exception:  # the root of this work: one event must not end the telling
+                except Exception:  # top level of this task: one event must not stop the publishing of others
                     log.exception("lifecycle event broke", event_id=event.id)
                     self.count("lost")
                 finally:
@@ -117,7 +118,7 @@ class AgentLifecyclePublisher:
             if 200 <= status < 300:
                 self.count("published")
                 return
-            if status == 404:  # nobody subscribed, and the gateway is set to say so
+            if status == 404:  # no agent subscribes, and the gateway is configured to report that
                 self.count("unheard")
                 return
             if 0 < status < 500 and status not in _AGAIN:

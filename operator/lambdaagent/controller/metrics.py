@@ -1,7 +1,7 @@
-"""What the operator counts, and what it knows when asked: Prometheus metrics with a registry of their own.
+"""The operator's Prometheus metrics, in a registry of their own.
 
-Gauges are read from the live parts at each scrape and not kept in step, so they cannot drift. Label values are bounded:
-phases, kinds and machine-readable reasons, never names of agents.
+Gauges are computed from live objects at each scrape and not updated in parallel, so they cannot drift. The values of
+labels are bounded: phases, kinds and machine-readable reasons, never names of agents.
 """
 
 import time
@@ -22,7 +22,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Insight(Protocol):
-    """What a leader can tell of itself."""
+    """The state of a leading process that the metrics and the liveness probe read."""
 
     def phases(self) -> Iterable[str]: ...
     def children(self) -> Iterable[str]: ...
@@ -36,7 +36,7 @@ class Insight(Protocol):
 class OperatorMetrics:
     monotonic: Callable[[], float] = time.monotonic
     insight: Insight | None = None
-    """Set while leading."""
+    """Set while this process leads."""
 
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -59,7 +59,7 @@ class OperatorMetrics:
 
     @contextmanager
     def reconcile(self) -> Iterator[None]:
-        """Around one reconcile; what it raises passes through."""
+        """Measure one reconcile and count its result; exceptions pass through."""
         begun = self.monotonic()
         result = "done"
         try:

@@ -1,7 +1,7 @@
-"""The operator process: waits for the Lease, then lets kopf watch the agents while our own watches follow children.
+"""The operator process: waits for the Lease, then follows agents with kopf and children with watches of its own.
 
-What changed only puts keys into the queue, so a reconcile is level-triggered and stores nothing but status. Everything
-that writes runs inside the Lease and is cancelled with it.
+A change only puts keys into the queue, so a reconcile is level-triggered and stores nothing but status. All writes
+happen while the Lease is held and are cancelled when it is lost.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None) -> None:
-    """Until cancelled or told to stop by a signal; `ready` is set while this process leads and is in step."""
+    """Run until cancelled or stopped by a signal. `ready` is set while this process leads and follows the agents."""
     metrics = OperatorMetrics()
     async with (
         health.serve(metrics, host=settings.host, port=settings.port) as port,
@@ -65,7 +65,8 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
 
 @asynccontextmanager
 async def _telling(settings: OperatorSettings, metrics: OperatorMetrics) -> AsyncIterator[Tell]:
-    """Beside the Lease: what was written under it is told to the end, and twice does no harm."""
+    """Yield the function that publishes lifecycle events. It runs outside of the Lease: events about writes under the
+    Lease are still sent after its loss, and an event that is sent twice does no harm."""
     if not settings.lifecycle_events:
         yield _nobody
     elif not settings.events_url:
@@ -78,7 +79,7 @@ async def _telling(settings: OperatorSettings, metrics: OperatorMetrics) -> Asyn
 
 
 def _nobody(obj: Object, happening: Happening, status: Status) -> None:
-    """Lifecycle events are off."""
+    """Ignores lifecycle events, where they are off."""
 
 
 async def lead(
@@ -89,7 +90,7 @@ async def lead(
     tell: Tell = _nobody,
     ready: asyncio.Event | None = None,
 ) -> None:
-    """Until cancelled. Begins anew when the cluster serves other APIs, so that `auto` follows, and when kopf ended."""
+    """Run until cancelled. Starts again if the cluster serves other APIs, so that `auto` follows, or if kopf ended."""
     backoff = Backoff()
     while True:
         served = await served_apis.served(client)
@@ -227,13 +228,13 @@ def _gone(reconciler: Reconciler, queue: WorkQueue, key: AgentKey) -> None:
 
 
 async def _work(queue: WorkQueue) -> None:
-    """Beside kopf and not around it: what writes must stop at once when the Lease is lost, and kopf takes its time."""
+    """Run the workers beside kopf: writes must stop at once when the Lease is lost, and kopf takes longer to end."""
     async with queue.run():
         await asyncio.Event().wait()
 
 
 async def _first(*works: Coroutine[Any, Any, None]) -> None:
-    """Until one of them ends, with what it raises; the others are cancelled."""
+    """Wait until one of the coroutines ends, cancel the others, and raise what the ended one raised."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,8 @@
-"""The image of sidecars: what LAMBDAAGENT_GATEWAY_IMAGE names, else the one that this process itself runs from.
+"""Finds the image of sidecars: LAMBDAAGENT_GATEWAY_IMAGE, or else the image of this process itself.
 
-An overlay that changes the images of a manifest changes containers and not variables, so the container is asked: its
-Pod is read once, before anything is reconciled. Invariant: a process in a Pod that tells no image does not start.
-Without an image, sidecars would be taken out of pods that have them.
+An overlay that changes the images of a manifest changes containers and not variables. The operator therefore reads its
+own Pod once, before the first reconcile. Invariant: a process in a Pod that does not show the image does not start.
+Without an image, sidecars would be removed from the pods that have them.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 async def with_sidecar_image(
     client: KubeClient, settings: OperatorSettings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> OperatorSettings:
-    """The settings with the image filled in; outside of a Pod (no POD_NAME) it stays empty.
+    """Return the settings with the image filled in; outside of a Pod (no POD_NAME) it stays empty.
 
-    Waits for an API server that does not answer. Raises UsageError where the Pod does not tell the image.
+    Waits while the API server does not answer. Raises UsageError if the image cannot be read from the Pod.
     """
     if settings.gateway_image or not settings.pod_name:
         return settings
@@ -52,7 +52,7 @@ async def with_sidecar_image(
 
 
 def _image(pod: Document, name: str) -> str:
-    """Of the container with our name: what else is in the Pod was injected and has its own place in the list."""
+    """Return the image of the container with our name; other containers in the Pod were injected, in any position."""
     images = {unit["name"]: str(unit.get("image") or "") for unit in pod["spec"]["containers"]}
     if not images.get(CONTAINER):
         there = ", ".join(sorted(images))

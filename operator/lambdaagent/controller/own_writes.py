@@ -1,7 +1,7 @@
-"""News of our own writes, which often arrive before the answer to the write does.
+"""Holds back watch events that result from our own writes; they often arrive before the response to the write.
 
-Whoever wrote knows what stands there; being woken for it costs a whole reconcile, and most writes would. So the news of
-what is being written are held back until the answer is there, and count only if they are newer than it.
+The writer knows the new state, and waking its agent would cost a reconcile after most writes. Watch events of an object
+that is being written are therefore held back until the response arrives, and count only if they are newer than it.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
@@ -13,11 +13,11 @@ from lambdaagent.controller import ownership
 
 @dataclass
 class OwnWrites:
-    # The newest version that was told of what is being written; -1: nothing was told.
+    # The newest version that was reported of each object that is being written; -1 if none was.
     _told: dict[Hashable, int] = field(default_factory=dict)
 
     def holds(self, what: Hashable, obj: Object) -> bool:
-        """Whether this news is held back. One writer per `what` at a time."""
+        """Whether this watch event is held back. `what` has at most one writer at a time."""
         if what not in self._told:
             return False
         self._told[what] = ownership.version(obj)
@@ -26,8 +26,8 @@ class OwnWrites:
     async def write(
         self, what: Hashable, writing: Awaitable[Object], *, news: Callable[[], None]
     ) -> tuple[Object, bool]:
-        """What the write answers, and whether something newer was told meanwhile. Calls `news` if so, or if the write
-        fails after anything was told."""
+        """Return the result of the write, and whether a newer version was reported meanwhile. Calls `news` if so, or if
+        the write fails after any version was reported."""
         self._told[what] = answered = -1
         try:
             answer = await writing

@@ -1,9 +1,9 @@
-"""Whose an object is, and whether it already is as it should be. Pure.
+"""Decides who owns an object and whether it already has the desired state. Pure.
 
-Ours: the controller owner reference has this agent's UID; or nobody controls the object, and our label and the owner's
-UID stand on it. A shared object is ours if it carries our labels. Others copy labels (a Knative Route gives its Service
-those of the Knative Service), so an object with another controller is never ours, whatever its labels say. Whatever
-else has the name of a child is foreign and stays untouched.
+An object is ours if its controller owner reference has this agent's UID, or if it has no controller and carries our
+label and the owner's UID. A shared object is ours if it carries our labels. Others copy labels (a Knative Route copies
+those of the Knative Service to its Service), so an object with another controller is never ours. Any other object that
+has the name of a child is foreign and stays untouched.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ _KEYS = ("name", "uid", "type")
 
 
 def controller(live: Object) -> Object | None:
-    """The owner reference of the one who controls the object."""
+    """Return the owner reference of the object's controller."""
     references = live["metadata"].get("ownerReferences", [])
     return next((reference for reference in references if reference.get("controller")), None)
 
 
 def controlled(live: Object, uid: str) -> bool:
-    """Whether the owner reference says so, which garbage collection goes by; labels may outlive it."""
+    """Whether the controller owner reference has this UID. Garbage collection reads it; labels may remain after it."""
     found = controller(live)
     return found is not None and found["uid"] == uid
 
@@ -39,7 +39,7 @@ def owned(live: Object, uid: str) -> bool:
 
 
 def left_behind(live: Object, agent: str) -> bool:
-    """A child of an earlier agent of this name, which was deleted with `--cascade=orphan`."""
+    """Whether the object is a child of an earlier agent of this name that was deleted with `--cascade=orphan`."""
     labels = live["metadata"].get("labels", {})
     return _marked_ours(live) and labels.get(naming.LABEL_AGENT) == agent and naming.LABEL_OWNER in labels
 
@@ -49,13 +49,13 @@ def shared(live: Object) -> bool:
 
 
 def _marked_ours(live: Object) -> bool:
-    """Our label, on an object that nobody controls."""
+    """Whether the object carries our label and has no controller."""
     labels = live["metadata"].get("labels", {})
     return controller(live) is None and bool(labels.get("app.kubernetes.io/managed-by") == naming.MANAGER)
 
 
 def claims(live: Object) -> set[str]:
-    """The UIDs of the agents that an object may belong to, for the index; `owned` and `shared` decide."""
+    """Return the UIDs of the agents that may own an object, for the index; `owned` and `shared` decide."""
     if (found := controller(live)) is not None:
         return {found["uid"]} if found["kind"] == KIND else set()
     label = live["metadata"].get("labels", {}).get(naming.LABEL_OWNER)
@@ -63,20 +63,21 @@ def claims(live: Object) -> set[str]:
 
 
 def made_by_route(live: Object, agent: str) -> bool:
-    """The Service that Knative's Route makes under the name of the Knative Service."""
+    """Whether this is the Service that Knative's Route creates under the name of the Knative Service."""
     found = controller(live)
     return found is not None and found["kind"] == "Route" and found["name"] == agent
 
 
 def owners(live: Object) -> list[tuple[AgentKey, str]]:
-    """The agents, with their UIDs, that an object belongs to."""
+    """Return the agents, with their UIDs, that the object's owner references name."""
     namespace = live["metadata"].get("namespace", "")
     references = live["metadata"].get("ownerReferences", [])
     return [((namespace, ref["name"]), ref["uid"]) for ref in references if ref["kind"] == KIND]
 
 
 def version(obj: Object) -> int:
-    """Versions of one kind can be compared as numbers (Kubernetes 1.35, KEP-5504); those of etcd always could."""
+    """Return the resourceVersion. Versions of one kind are comparable as numbers (Kubernetes 1.35, KEP-5504); those of
+    etcd always were."""
     return int(obj["metadata"]["resourceVersion"])
 
 
@@ -94,15 +95,15 @@ def differs_in_status_only(old: Object, new: Object) -> bool:
 
 
 def of_others(obj: Object, status: Object) -> list[Object]:
-    """The conditions of an agent that whoever writes this status does not write: the dispatcher's."""
+    """Return the conditions in an agent's status that the writer of `status` does not write: the dispatcher's."""
     ours = {entry["type"] for entry in status["conditions"]}
     found = (obj.get("status") or {}).get("conditions") or []
     return [entry for entry in found if entry["type"] not in ours]
 
 
 def concerned(old: Object | None, new: Object) -> set[AgentKey]:
-    """Whom a change of an object concerns. Of a shared one that only gained or lost owners, those alone: a thousand
-    agents that join a Broker would otherwise wake each other a million times."""
+    """Return the agents that a change of an object concerns. If a shared object only gained or lost owners, these are
+    the only ones: otherwise a thousand agents that join a Broker would wake each other a million times."""
     after = set(owners(new))
     if old is None:
         return {key for key, _ in after}
@@ -117,7 +118,7 @@ def _without_owners(obj: Object) -> Object:
 
 
 def marked(child: Child) -> Object:
-    """The object with a hash of itself: a field that is no longer wanted shows in nothing else."""
+    """Return the object with a hash of itself as annotation. Only the hash shows that a field is no longer desired."""
     if child.fixed:
         return child.obj
     text = orjson.dumps(child.obj, option=orjson.OPT_SORT_KEYS)
@@ -127,33 +128,34 @@ def marked(child: Child) -> Object:
 
 
 def bound(child: Child, broker: Object) -> Child:
-    """A Trigger that says of which Broker object it is."""
+    """Return the Trigger with an annotation that names its Broker object."""
     metadata = child.obj["metadata"]
     annotations = metadata.get("annotations", {}) | {naming.ANNOTATION_BROKER_UID: broker["metadata"]["uid"]}
     return replace(child, obj=child.obj | {"metadata": metadata | {"annotations": annotations}})
 
 
 def bound_to_another(trigger: Object, broker: Object) -> bool:
-    """Its queue's name in RabbitMQ holds the UID of a Broker that was replaced, and can never be changed upstream."""
+    """Whether the Trigger belongs to a Broker object that was replaced. The name of its queue in RabbitMQ contains that
+    Broker's UID and can never be changed upstream."""
     said = trigger["metadata"].get("annotations", {}).get(naming.ANNOTATION_BROKER_UID)
     return bool(said and said != broker["metadata"]["uid"])
 
 
 def without_owners(desired: Object) -> Object:
-    """What is the same for all agents that share it."""
+    """Return the part that is the same for all agents that share the object."""
     metadata = {key: value for key, value in desired["metadata"].items() if key != "ownerReferences"}
     return desired | {"metadata": metadata}
 
 
 def with_spec_of(desired: Object, live: Object) -> Object:
-    """For what cannot be changed: only the metadata is ours to write."""
+    """Return the desired object with the live spec, for objects whose spec cannot be changed."""
     return desired | {"spec": live.get("spec", {})}
 
 
 def holds(desired: Any, live: Any) -> bool:
-    """Whether all that is desired stands in the live object; what others added does not matter.
+    """Whether the live object contains all that is desired; additions of others do not matter.
 
-    Typed objects come back without their empty values, so those count as equal to absent.
+    The API server returns typed objects without their empty values, so those count as equal to absent ones.
     """
     if isinstance(desired, dict):
         if not isinstance(live, dict):

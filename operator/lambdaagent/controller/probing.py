@@ -1,11 +1,11 @@
-"""Asks AI endpoints whether they answer, apart from reconciling: a slow endpoint must never hold up an agent.
+"""Probes AI endpoints outside of reconciles, so that a slow endpoint never delays an agent.
 
-Each endpoint is asked once per round however many agents use it, a few at a time, each within a deadline and with a
-bound on what is read. Agents are woken only when an answer is another one than before.
+Each endpoint is probed once per round, however many agents use it. Few probes run at once, and each has a deadline and
+a limit on the size of the response. Agents are woken only if the result has changed.
 
-Hazard: addresses come from whoever may write a LambdaAgent, and the operator may reach what they may not. So only a
-fixed path is asked by GET, redirects are not followed, nothing of a body is shown but names of models, and link-local
-addresses (clouds keep credentials there) are refused after resolution.
+Hazard: authors of LambdaAgents choose the addresses, and the operator may reach addresses that they may not. Only a
+fixed path is requested by GET, redirects are not followed, nothing of a body is shown but names of models, and
+link-local addresses (clouds serve credentials there) are refused after resolution.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _MOST_BYTES = 1024 * 1024
 @dataclass
 class Prober:
     interval: float
-    # Called with each agent whose endpoint answers differently now.
+    # Called with each agent whose endpoint now gives another result.
     changed: Callable[[AgentKey], None]
     trust: Trust = SYSTEM
     _users: dict[Endpoint, set[AgentKey]] = field(default_factory=dict, init=False)
@@ -48,7 +48,7 @@ class Prober:
         return self._answers.get(endpoint) if endpoint else None
 
     def put(self, key: AgentKey, endpoint: Endpoint | None) -> None:
-        """The agent uses this endpoint now; None: none, or it is gone."""
+        """Set the endpoint that the agent uses; None if it uses none or no longer exists."""
         before = self._endpoints.pop(key, None)
         if endpoint:
             self._endpoints[key] = endpoint
@@ -67,7 +67,7 @@ class Prober:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Endpoints are asked while the context is open."""
+        """Probe endpoints while the context is open."""
         async with address_check.session(address_check.only_link_local, seconds=_DEADLINE, trust=self.trust) as session:
             self._session = session
             for endpoint in self._users:
@@ -96,12 +96,12 @@ class Prober:
                 log.info("AI endpoint", url=shown(endpoint[1]), status=answer.status, problem=answer.problem)
                 for key in list(self._users.get(endpoint, ())):
                     self.changed(key)
-            # Jittered, so that a thousand endpoints are not asked in one moment.
+            # Jittered, so that a thousand endpoints are not probed at the same moment.
             await asyncio.sleep(self.interval * random.uniform(0.8, 1.2))  # noqa: S311
 
 
 async def ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> Answer:
-    """Never raises: what went wrong is the answer."""
+    """Probe an endpoint. Raises nothing for a failed request: the answer contains the problem."""
     provider, url = endpoint
     try:
         address_check.check_literal(url, address_check.only_link_local)
@@ -124,7 +124,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _models(provider: str, body: bytes) -> frozenset[str] | None:
-    """None: it is no list of models; then its being there is all that is known."""
+    """Return the names of the models; None if the body does not list models, and only presence is known."""
     key, name = ("models", "name") if provider == "ollama" else ("data", "id")
     try:
         found: Iterable[object] = orjson.loads(body)[key]
@@ -134,7 +134,7 @@ def _models(provider: str, body: bytes) -> frozenset[str] | None:
 
 
 def _said(problem: Exception) -> str:
-    """Without addresses and times, or a status would change while nothing does."""
+    """Return the problem without addresses and times, which would change the status although nothing else changed."""
     match problem:
         case TimeoutError():
             return f"no answer within {_DEADLINE:.0f} s"

@@ -1,8 +1,8 @@
-"""A level-triggered work queue: which agents are to be looked at, each by one worker at a time.
+"""A level-triggered work queue of agents to reconcile; one worker at a time processes an agent.
 
-What happened is not remembered, only that something did: a key that is added ten times is processed once, and one that
-is added while it is processed is processed once more. Failures come back with jittered back-off, per key, and what
-failed last time gets at most half of the workers: a hundred agents that wait for a dead webhook slow nobody else.
+The queue stores keys and not changes: a key that is added ten times is processed once, and a key that is added while it
+is processed is processed once more. Failures are retried per key with jittered back-off, and keys that failed last time
+take at most half of the workers, so a hundred agents that wait for an unavailable webhook do not delay the others.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from lambdaagent.kube.errors import ConflictError
 
 log = structlog.get_logger(__name__)
 
-# Returns after how many seconds to look again in any case; None: only when something happens.
+# Returns the number of seconds until the next reconcile in any case; None if only a change causes one.
 Process = Callable[[AgentKey], Awaitable[float | None]]
 
 
@@ -29,7 +29,7 @@ class WorkQueue:
     workers: int = 8
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first=0.5, cap=60.0))
     _waiting: dict[AgentKey, None] = field(default_factory=dict, init=False)  # ordered, each key once
-    _suspect: dict[AgentKey, None] = field(default_factory=dict, init=False)  # as above, those that failed last time
+    _suspect: dict[AgentKey, None] = field(default_factory=dict, init=False)  # the same, for keys that failed last time
     _suspects_running: int = field(default=0, init=False)
     _running: set[AgentKey] = field(default_factory=set, init=False)
     _again: set[AgentKey] = field(default_factory=set, init=False)
@@ -48,7 +48,7 @@ class WorkQueue:
         self._wake.set()
 
     def forget(self, key: AgentKey) -> None:
-        """The agent is gone: nothing about it is to be remembered."""
+        """Drop what is remembered of an agent that no longer exists."""
         self._backoffs.pop(key, None)
         if timer := self._timers.pop(key, None):
             timer.cancel()
@@ -59,7 +59,7 @@ class WorkQueue:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Workers run while the context is open; a reconcile under way is cancelled at its end."""
+        """Run the workers while the context is open. On exit, reconciles in progress are cancelled."""
         tasks = [asyncio.create_task(self._work(), name=f"reconcile {number}") for number in range(self.workers)]
         try:
             yield
@@ -92,11 +92,11 @@ class WorkQueue:
                 self.add(key)
             elif delay is not None:
                 self._later(key, delay)
-            # What finds nothing to do never waits, and a thousand of those would hold up the renewal of the Lease.
+            # A reconcile without work never yields to the loop, and a thousand would delay the renewal of the Lease.
             await asyncio.sleep(0)
 
     def _lane(self) -> dict[AgentKey, None]:
-        """Where to take the next key from; empty: nothing may be taken now."""
+        """Return the queue to take the next key from; it is empty if no key may be taken now."""
         if self._waiting or self._suspects_running >= max(1, self.workers // 2):
             return self._waiting
         return self._suspect
@@ -106,11 +106,11 @@ class WorkQueue:
             delay = await self.process(key)
         except LambdaAgentError as problem:
             wait = self._backoffs.setdefault(key, self.backoff()).next()
-            # A conflict is the way in which agents that share an object take turns.
+            # Conflicts are expected: agents that share an object take turns by them.
             say = log.info if isinstance(problem, ConflictError) else log.warning
             say("reconcile failed", agent="/".join(key), problem=str(problem), retry_seconds=round(wait, 1))
             return wait
-        except Exception:  # the root of this work: a bug in one agent's reconcile must not end the worker
+        except Exception:  # top level of this task: a bug in one agent's reconcile must not end the worker
             wait = self._backoffs.setdefault(key, self.backoff()).next()
             log.exception("reconcile broke", agent="/".join(key), retry_seconds=round(wait, 1))
             return wait

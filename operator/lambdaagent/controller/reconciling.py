@@ -1,6 +1,7 @@
-"""One agent from its spec to its status: fetch, decide, apply, observe, report.
+"""Reconciles one agent: reads it from the cache, plans its children, applies them, observes them and writes status.
 
-Everything is decided anew from what is there now, whatever woke us. Status is written last and only when it differs.
+Each reconcile decides everything again from the present state, whatever caused it. Status is written last, and only if
+it differs.
 """
 
 import random
@@ -41,11 +42,11 @@ from lambdaagent.status.lifecycle import Happening, happened
 log = structlog.get_logger(__name__)
 
 _BLIND_SECONDS = 30.0
-# After so long the watches may have missed that a child went.
+# After this time the API server is asked for remaining children, because a watch may have missed a deletion.
 _LATE_SECONDS = 10.0
 _ORPHAN = "orphan"
 
-# Condition types of ours; the dispatcher's EventingReady is ours only where we said it.
+# Fields of status that may be absent.
 _OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus")
 
 
@@ -58,11 +59,11 @@ class Reconciler:
     cards: ContainerCards
     installation: Installation
     backends: Backends
-    # Called with an agent that is to be looked at again.
+    # Called with an agent that must be reconciled again.
     wake: Callable[[AgentKey], None]
     resync_seconds: float = 600.0
     instance: str = naming.MANAGER
-    # Called with an agent, what happened to it and its status.
+    # Called with an agent, what happened to it, and its status.
     tell: Callable[[Object, Happening, dict[str, Any]], None] = lambda *_: None
     now: Callable[[], datetime] = utc_now
     agent_cache: AgentCache = field(init=False)
@@ -73,7 +74,8 @@ class Reconciler:
         self.agent_cache = AgentCache(self.prober, Subscribers(self.installation), self.wake)
 
     async def reconcile(self, key: AgentKey) -> float | None:
-        """Raises TemporaryError where something failed that may pass; returns when to look again anyway."""
+        """Return the seconds until the next reconcile in any case, or None. Raises TemporaryError if something failed
+        that may succeed later."""
         obj = self.agent_cache.raw.get(key)
         if obj is None:
             return None
@@ -82,7 +84,7 @@ class Reconciler:
                 return await self._finalize(obj)
             return await self._keep(key, obj)
         except (NotFoundError, TerminatingError) as problem:
-            # Deleted in between, or about to be with its namespace; the watch will say so.
+            # The agent was deleted in between, or its namespace is being deleted; the watch will report it.
             log.info("gone while reconciling", agent="/".join(key), problem=str(problem))
             return None
 
@@ -123,7 +125,7 @@ class Reconciler:
         return next_look(outcome.world.failures.values(), resync_seconds=self.resync_seconds)
 
     def _add_card(self, agent: LambdaAgent, obj: Object, status: dict[str, Any], world: World) -> None:
-        """The container's own card, into `a2aStatus`."""
+        """Add the container's own card to `a2aStatus`."""
         if "a2aStatus" not in status:
             return
         service = status["serviceStatus"]
@@ -147,12 +149,12 @@ class Reconciler:
         )
 
     async def _finalize(self, obj: Object) -> float | None:
-        """Removes all children, then the finalizer; the watches wake us as the children go."""
+        """Remove all children, then the finalizer; the watches wake the agent as the children disappear."""
         metadata = obj["metadata"]
         finalizers = metadata.get("finalizers", [])
         if FINALIZER not in finalizers:
             return None
-        # Asked for with `--cascade=orphan`: garbage collection lets the children go, and they stay.
+        # With `--cascade=orphan`, garbage collection removes the owner references, and the children stay.
         if _ORPHAN not in finalizers:
             since = datetime.fromisoformat(metadata["deletionTimestamp"])
             late = (self.now() - since).total_seconds() > _LATE_SECONDS
@@ -167,7 +169,7 @@ class Reconciler:
         return None
 
     async def _drop_legacy(self, obj: Object) -> None:
-        """Server-side apply cannot remove what another manager wrote."""
+        """Remove legacy conditions by a merge patch: server-side apply cannot remove what another manager wrote."""
         metadata, conditions = obj["metadata"], (obj.get("status") or {}).get("conditions") or []
         kept = _without_legacy(conditions)
         if len(kept) == len(conditions):
@@ -200,7 +202,7 @@ class Reconciler:
         alone = ownership.of_others(obj, status) == ownership.of_others(written, status)
         if alone and ownership.differs_in_status_only(obj, slim(written)):
             self.agent_cache.wrote(written)
-        else:  # somebody changed it meanwhile, and the news of that may have been held back with those of our write
+        else:  # another writer changed it meanwhile, and the watch event may have been held back with that of our write
             self.agent_cache.wake(key_of(obj))
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
@@ -211,7 +213,7 @@ class Reconciler:
             await self._tell(written, transition)
 
     async def _tell(self, obj: Object, transition: decide.Transition) -> None:
-        """An Event for `kubectl describe`. Status says the same, so a lost one is only logged."""
+        """Record an Event for `kubectl describe`. Status has the same content, so a failure is only logged."""
         try:
             await emit(
                 self.client,
@@ -225,22 +227,22 @@ class Reconciler:
                 now=self.now,
             )
         except TerminatingError:
-            pass  # its namespace is being deleted, and the Event would go as well
+            pass  # the namespace is being deleted, and the Event would be deleted with it
         except LambdaAgentError as problem:
             agent = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
             log.warning("event not recorded", agent=agent, problem=str(problem))
 
 
 def next_look(failures: Iterable[ApplyFailure], *, resync_seconds: float) -> float:
-    """After how many seconds to look at an agent in any case; soon where no watch tells that a failure's cause went:
-    objects that are not ours, rights, quotas. Jittered, or a thousand agents would be looked at in one moment."""
+    """Return the seconds until the next reconcile in any case. It is soon if no watch reports that the cause of a
+    failure is gone: objects of others, rights, quotas. Jittered, so that agents are not reconciled at one moment."""
     blind = any(failure.permanent for failure in failures)
     seconds = min(_BLIND_SECONDS, resync_seconds) if blind else resync_seconds
     return seconds * random.uniform(0.8, 1.2)  # noqa: S311
 
 
 def _created(world: World, agent: LambdaAgent) -> str:
-    """The Revision that Knative made last, of which alone a failure is this version's; empty: none yet."""
+    """Return the Revision that Knative created last, the only one whose failure is of this version; empty if none."""
     live = world.live.get((KNATIVE_SERVICE.api_version, KNATIVE_SERVICE.kind, agent.name), {})
     return str((live.get("status") or {}).get("latestCreatedRevisionName") or "")
 
@@ -250,7 +252,7 @@ def _without_legacy(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _dispatcher_spoke(obj: Object) -> bool:
-    """Whether the EventingReady that stands there is the dispatcher's, and not ours from before the backend changed."""
+    """Whether the present EventingReady was written by the dispatcher, and not by the operator for another backend."""
     key = 'k:{"type":"EventingReady"}'
     return any(
         entry["manager"] == naming.STATUS_OF_DISPATCHER
@@ -266,7 +268,7 @@ def _differs(status: dict[str, Any], before: dict[str, Any], *, dispatcher_spoke
         return True
     mine = {entry["type"]: entry for entry in status["conditions"]}
     said = {entry["type"]: entry for entry in before.get("conditions") or []}
-    # A condition that lost its subject (no forwards any more) goes; others' stay.
+    # A condition that no longer applies (such as after the last forward was removed) is removed; those of others stay.
     ours = decide.OPERATOR_CONDITIONS | decide.LEGACY_CONDITIONS | (set() if dispatcher_spoke else {"EventingReady"})
     stale = ours & said.keys() - mine.keys()
     return bool(stale) or any(said.get(kind) != entry for kind, entry in mine.items())

@@ -1,7 +1,7 @@
-"""What must not be done to a child again and again: to apply what the server writes otherwise, and to remove a field
-that somebody puts back each time.
+"""Limits repeated writes to a child: applies of values that the server stores in another form, and removals of a field
+that another writer adds each time.
 
-Both are remembered by the object's UID, for as long as the process runs: another process tries once more.
+Both are remembered by the object's UID while the process runs; another process tries again.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ _PASSING = ("resourceVersion", "managedFields", "generation")
 
 @dataclass
 class Settled:
-    """Objects that differ from what was applied: a quantity in its short form (`1000m` is `1`), a label that an
-    admission policy rewrites. While both stay what they were, another apply would change nothing."""
+    """Remembers objects that differ from what was applied, such as a quantity in its short form (`1000m` is `1`) or a
+    label that an admission policy rewrites. While both stay the same, another apply would change nothing."""
 
     _known: dict[str, tuple[bytes, bytes]] = field(default_factory=dict, init=False)
 
@@ -37,13 +37,14 @@ class Settled:
 
 @dataclass
 class Repairs:
-    """A few of one object in a while; whoever writes more often than that wins, and is named."""
+    """Limits the repairs of one object to `_MOST` in `_WITHIN_SECONDS`; beyond that the other writer's fields stay, and
+    a warning names the writer."""
 
     monotonic: Callable[[], float] = time.monotonic
     _done: dict[str, list[float]] = field(default_factory=dict, init=False)
 
     def allowed(self, uid: str) -> bool:
-        """Counts one if so."""
+        """Whether another repair is allowed; if so, it is counted."""
         now = self.monotonic()
         recent = [at for at in self._done.get(uid, ()) if now - at < _WITHIN_SECONDS]
         if len(recent) >= _MOST:

@@ -1,7 +1,8 @@
-"""Notices when the cluster begins or ceases to serve an API that decides what agents become (Knative, Prometheus).
+"""Detects that the cluster begins or ceases to serve an API on which children depend (Knative, Prometheus).
 
-With rights over the whole cluster by a watch of the CRDs, otherwise by asking for what is served now and then, which
-everybody may. Then nothing else notices our own kind coming (kopf may not look), so that counts as well.
+With rights over the whole cluster the CRDs are watched. Otherwise the served APIs are requested at intervals, which
+every account may do. In that case nothing else detects that the LambdaAgent kind appears (kopf may not scan), so its
+group counts as well.
 """
 
 import asyncio
@@ -27,10 +28,10 @@ ASK_SECONDS = 30.0
 
 
 async def served(client: KubeClient) -> frozenset[str]:
-    """The served group/versions; that of RabbitmqBrokerConfig only if that kind is among it.
+    """Return the served group/versions; that of RabbitmqBrokerConfig only if that kind is among its kinds.
 
-    Knative Eventing alone serves the version too, for other kinds, and a watch of a kind that is not there never lists.
-    Asks until it is told: what cannot be asked now is not absent.
+    Knative Eventing alone serves that version too, for other kinds, and a watch of a missing kind never lists. Retries
+    until the server answers: a failed request does not mean that an API is absent.
     """
     backoff = Backoff()
     while True:
@@ -47,12 +48,12 @@ async def _served(client: KubeClient) -> frozenset[str]:
 
 
 async def other_than(client: KubeClient, known: frozenset[str]) -> None:
-    """Returns once the cluster serves something else of what matters here than `known`."""
+    """Return once the relevant APIs that the cluster serves differ from `known`."""
     watcher = Watcher(client, CRD)
     async with aclosing(watcher.changes()) as changes:
         async for change in changes:
             if watcher.synced.is_set() and change.object["spec"]["group"] in _GROUPS:
-                # Discovery follows the CRD a moment later.
+                # Discovery shows the change of a CRD a moment later.
                 for _ in range(_LOOKS):
                     if _ours(await served(client)) != _ours(known):
                         return
@@ -60,7 +61,7 @@ async def other_than(client: KubeClient, known: frozenset[str]) -> None:
 
 
 async def asked_other_than(client: KubeClient, known: frozenset[str]) -> None:
-    """The same without a right to CRDs, within about ASK_SECONDS."""
+    """Return as `other_than` does, without rights on CRDs and within about ASK_SECONDS."""
     while True:
         await asyncio.sleep(ASK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 -- replicas should not ask together
         if _ours(await served(client), GROUP) != _ours(known, GROUP):

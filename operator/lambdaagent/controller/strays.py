@@ -1,9 +1,9 @@
-"""Fields of a child's spec that others wrote, read from its managed fields, and the patch that removes them. Pure.
+"""Finds fields in a child's spec that others wrote, from its managed fields, and builds the patch to remove them. Pure.
 
-A server-side apply removes only what its own manager wrote before. A field that another added stays for ever: a `uri`
-beside a Trigger's `ref`, traffic that is pinned, a variable of the environment. Defaults and what admission webhooks
-write belong to no manager, so they never count. Left to others on purpose: the scale of a workload, and the labels and
-annotations of its pods, which is where a restart is asked for.
+A server-side apply removes only fields that its own manager wrote before, so a field that another writer added would
+stay for ever: a `uri` beside a Trigger's `ref`, pinned traffic, an environment variable. Defaults and the changes of
+admission webhooks belong to no manager, so they never count. Deliberately left to others: the scale of a workload, and
+the labels and annotations of its pods, by which a restart is requested.
 """
 
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ _LEFT: tuple[Pointer, ...] = (
 
 
 def entries(live: Object) -> list[Object]:
-    """The managed fields that are worth keeping: none, unless others wrote into the spec."""
+    """Return the managed fields to keep: all if others wrote into the spec, else none."""
     found = live["metadata"].get("managedFields", [])
     return found if any(map(_is_other, found)) else []
 
 
 def overwritten(desired: Object, live: Object) -> bool:
-    """Whether a desired field now belongs to another alone, as one that is replaced as a whole does after an edit."""
+    """Whether a desired field belongs to another manager only, such as a list that an edit replaced as a whole."""
     mine: Any = {}
     for entry in live["metadata"].get("managedFields", []):
         if entry["manager"] in _MINE:
@@ -39,7 +39,7 @@ def overwritten(desired: Object, live: Object) -> bool:
 
 
 def added(desired: Object, live: Object) -> list[Pointer]:
-    """What others wrote that is not desired, deepest and last first, so that indices hold while it is removed."""
+    """Return the fields that others added, deepest and last first, so that indices stay valid during the removal."""
     found: set[Pointer] = set()
     for tree in _of_others(live):
         found |= set(_added(tree, desired.get("spec"), live.get("spec"), ("spec",)))
@@ -51,7 +51,7 @@ def managers(live: Object) -> list[str]:
 
 
 def removal(live: Object, pointers: list[Pointer]) -> list[Object]:
-    """A JSON patch that is refused if the object has changed since it was read."""
+    """Return a JSON patch that is refused if the object has changed since it was read."""
     version = {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]}
     return [version, *({"op": "remove", "path": path(pointer)} for pointer in pointers)]
 
@@ -75,7 +75,7 @@ def _merged(one: Any, other: Any) -> Any:
 
 
 def _lost(theirs: Any, mine: Any, desired: Any) -> bool:
-    """Whether a leaf of theirs is desired and not mine."""
+    """Whether a leaf of another manager's fields is desired and not ours."""
     steps = [(key, sub) for key, sub in theirs.items() if key != "."]
     if not steps:
         return desired is not None and mine is None
@@ -101,7 +101,7 @@ def _added(theirs: Any, desired: Any, live: Any, at: Pointer) -> Iterator[Pointe
 
 
 def _step(key: str, value: Any) -> str | int | None:
-    """Where in an object or list the step of a managed field leads; None: nowhere."""
+    """Return the key or index that a step of a managed field leads to; None if it leads nowhere."""
     kind, _, name = key.partition(":")
     if kind == "f":
         return name if isinstance(value, dict) and name in value else None

@@ -1,7 +1,7 @@
-"""Which event types somebody subscribes to on which Broker, and which agents say that they emit them.
+"""Indexes which event types are subscribed to on each Broker, and which agents declare that they emit them.
 
-An agent's status names the emitted types that nobody takes. That changes with other agents, so they must be looked at
-again, but only when the answer changed: a thousand agents on one Broker would otherwise wake each other at each edit.
+An agent's status names the emitted types without a subscriber. These depend on other agents, so the agent must be
+reconciled when they change, and only then: otherwise a thousand agents on a Broker would wake each other at each edit.
 """
 
 from collections import Counter
@@ -32,12 +32,13 @@ class Subscribers:
     _emitters: dict[tuple[AgentKey, str], set[AgentKey]] = field(default_factory=dict, init=False)
 
     def on(self, broker: AgentKey) -> AbstractSet[str]:
-        """The types, in their bare form, that at least one agent on this Broker subscribes to."""
+        """Return the types, in their bare form, that at least one agent on this Broker subscribes to."""
         found = self._taken.get(broker)
         return found.keys() if found else _NOBODY
 
     def put(self, key: AgentKey, agent: LambdaAgent | None) -> set[AgentKey]:
-        """Takes in an agent's present state (None: gone, or not readable); returns whose emitted types it concerns."""
+        """Store an agent's present state (None if it is gone or invalid); return the agents whose emitted types gained
+        their first subscriber or lost their last."""
         before, after = self._parts.pop(key, None), self._part(agent)
         if after:
             self._parts[key] = after

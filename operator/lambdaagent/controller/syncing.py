@@ -1,8 +1,8 @@
-"""Makes the cluster hold what a plan says: applies what differs, prunes what is no longer wanted.
+"""Makes the cluster match a plan: applies children that differ and deletes those that are no longer planned.
 
-One failing child does not keep the others from being applied; what went wrong is returned, not raised. Raised is only
-that the whole namespace is being deleted. Nothing is
-written where nothing differs.
+A failing child does not keep the others from being applied: failures of children are returned and not raised. Raised
+are TerminatingError (the namespace is being deleted) and errors from the deletion of the Service of an agent's former
+backend. Nothing is written where nothing differs.
 """
 
 from collections.abc import Mapping
@@ -30,21 +30,21 @@ log = structlog.get_logger(__name__)
 
 
 class WaitingError(TemporaryError):
-    """Something has to go first; the watches may not see it go."""
+    """Something else has to be deleted first; the watches may not report its deletion."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
     world: World
-    # Something failed that may pass by itself: look again, with back-off.
+    # A failure that may pass: the caller reconciles again, with back-off.
     temporary: TemporaryError | None
-    # Fields that somebody else writes again and again.
+    # Fields that another writer sets again after each removal.
     contested: tuple[FieldWarning, ...] = ()
 
 
 @dataclass
 class Syncer:
-    """One for all agents: what it remembers of children is bounded by their number."""
+    """One instance serves all agents; the memory that it needs is bounded by the number of children."""
 
     client: KubeClient
     child_caches: ChildCaches
@@ -60,11 +60,11 @@ class Syncer:
         for child in plan.children:
             key = (*child.kind, child.name)
             if of(child.obj) == TRIGGER and _broker_failed(plan, failures):
-                continue  # which Broker object it is of would have to be written later
+                continue  # its annotation names the Broker object, which is not known yet
             try:
                 found = await self._one(agent, child, contested, broker=_broker(plan, live))
             except TerminatingError:
-                raise  # no child's fault, and nobody is left to tell
+                raise  # the child is not at fault, and status cannot be kept either
             except ApiError as problem:
                 failures[key] = ApplyFailure(problem.reason, str(problem), not isinstance(problem, TemporaryError))
                 temporary = problem if isinstance(problem, TemporaryError) else temporary
@@ -86,11 +86,11 @@ class Syncer:
     async def _one(
         self, agent: LambdaAgent, child: Child, contested: list[FieldWarning], *, broker: Object | None
     ) -> Object | ApplyFailure:
-        """`broker` is the live Broker that Triggers belong to, where there is one."""
+        """Apply one child. `broker` is the live Broker that Triggers belong to, if there is one."""
         resource, owner = of(child.obj), (agent.namespace, agent.name)
         live = self.child_caches.get(resource, agent.namespace, child.name)
-        # Where the watch sees every object of a kind, absence need not be proved first: an apply that forces nothing is
-        # a conflict if the cache was behind.
+        # Where the watch sees every object of a kind, absence need not be checked first: an apply without force fails
+        # with a conflict if the cache was behind.
         asked = resource not in WHOLE
         if live is None and asked:
             live = await objects.find(self.client, resource, name=child.name, namespace=agent.namespace)
@@ -123,14 +123,14 @@ class Syncer:
     async def _write(
         self, agent: LambdaAgent, child: Child, wanted: Object, live: Object | None, *, asked: bool
     ) -> Object | ApplyFailure:
-        """The object once it holds what is wanted, and nothing that others added to its spec."""
+        """Return the object once it has all that is wanted and nothing that others added to its spec."""
         if live is None or not self._stands(wanted, live):
             try:
                 live = await self._apply(agent, child, wanted, created=live is None, asked=asked)
             except PermanentApiError as problem:
                 if live is None or not _refuses(problem) or not _strays(child, wanted, live):
                     raise
-                # What others added may be what is refused.
+                # The server may have refused the fields that others added.
                 cleared = await self._clear(agent, child, wanted, live)
                 if isinstance(cleared, ApplyFailure):
                     return cleared
@@ -153,8 +153,8 @@ class Syncer:
         return live
 
     async def _clear(self, agent: LambdaAgent, child: Child, wanted: Object, live: Object) -> Object | ApplyFailure:
-        """Removes what others added. Where the server refuses that too, the object is made anew; a workload is not,
-        because it serves."""
+        """Remove fields that others added. If the server refuses the removal, the object is deleted to be made again,
+        unless it is a workload, which is serving requests."""
         pointers = strays.added(wanted, live)
         fields, managers = _named(live, pointers)
         title = f"{child.kind[1]} {child.name}"
@@ -181,7 +181,7 @@ class Syncer:
         return live
 
     async def _make_way(self, agent: LambdaAgent, plan: Plan) -> None:
-        """Both backends need a Service of the agent's name; that of the one it leaves goes before the other's comes."""
+        """Delete the Service of the backend that the agent leaves: both backends need a Service of the agent's name."""
         leaving = SERVICE if plan.backends.serving == "knative" else KNATIVE_SERVICE
         wanted = {(*child.kind, child.name) for child in plan.children}
         live = self.child_caches.get(leaving, agent.namespace, agent.name)
@@ -198,9 +198,9 @@ class Syncer:
                 await self.release(agent.uid, live)
 
     async def release(self, uid: str, live: Object, *, unchanged: bool = False) -> None:
-        """Deletes what is this agent's alone; of a shared object, only the agent's part in it.
+        """Delete an object that this agent owns alone; remove the agent's reference from a shared object.
 
-        `unchanged`: only if it still is what is known of it (else ConflictError).
+        With `unchanged`, only the known version is deleted. Raises ConflictError if the object has changed.
         """
         metadata = live["metadata"]
         if metadata.get("deletionTimestamp"):
@@ -214,7 +214,7 @@ class Syncer:
                 self.client, resource, name=name, namespace=namespace, uid=metadata["uid"], resource_version=version
             )
         elif ownership.shared(live) and not others:
-            # Guarded by the version: another agent may be joining at this moment.
+            # The version guards against an agent that joins at this moment.
             version = metadata["resourceVersion"]
             there = await objects.delete(
                 self.client, resource, name=name, namespace=namespace, resource_version=version
@@ -229,15 +229,15 @@ class Syncer:
             return
         self.settled.forget(live)
         if not there:
-            self.child_caches.drop(live)  # no watch told that it went
+            self.child_caches.drop(live)  # no watch has reported the deletion
         log.info("released", kind=resource.label, namespace=namespace, name=name)
 
     async def remove(self, uid: str, *, ask: bool) -> list[Object]:
-        """Releases all children of an agent that is being deleted; those that are not gone yet.
+        """Release all children of an agent that is being deleted; return those that still exist.
 
-        Garbage collection takes the owner references of those that are to stay (`--cascade=orphan`), so a child without
-        one stays, and one that changed meanwhile is looked at again (ConflictError). The API server is asked for each
-        child that no watch follows; with `ask`, for every one.
+        With `--cascade=orphan` garbage collection removes the owner references of children that are to stay, so a child
+        without one stays. Raises ConflictError if a child has changed meanwhile. The API server is asked for each child
+        that no watch follows; with `ask`, for every child.
         """
         conflict: ConflictError | None = None
         for live in self.child_caches.of_owner(uid):
@@ -266,18 +266,18 @@ def _broker(plan: Plan, live: dict[ChildKey, Object]) -> Object | None:
 
 
 def _broker_failed(plan: Plan, failures: Mapping[ChildKey, ApplyFailure]) -> bool:
-    """For now: it is tried again, and Triggers after it."""
+    """Whether the Broker has failed temporarily: it is applied again, and the Triggers after it."""
     failure = failures.get((BROKER.api_version, BROKER.kind, plan.broker.name)) if plan.broker else None
     return failure is not None and not failure.permanent
 
 
 def _strays(child: Child, wanted: Object, live: Object) -> list[strays.Pointer]:
-    """What others added to the spec of a child; that of a shared or fixed one cannot be changed."""
+    """Return the fields that others added to a child's spec; none for a shared or fixed child, which stays as it is."""
     return [] if child.shared or child.fixed else strays.added(wanted, live)
 
 
 def _named(live: Object, pointers: list[strays.Pointer]) -> tuple[str, str]:
-    """The fields, and who wrote them."""
+    """Return the fields and the managers that wrote them, as text."""
     return ", ".join(map(strays.path, sorted(pointers))), ", ".join(strays.managers(live))
 
 
@@ -288,7 +288,7 @@ def _contested(child: Child, live: Object, pointers: list[strays.Pointer]) -> Fi
 
 
 def _refuses(problem: PermanentApiError) -> bool:
-    """Whether it is the object that is refused (by its schema or a webhook), and not whoever writes it."""
+    """Whether the server refuses the object (by its schema or a webhook) and not the writer."""
     return problem.status in (400, 422)
 
 

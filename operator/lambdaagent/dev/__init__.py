@@ -1,1 +1,1 @@
-"""Everything in one process on a laptop: agents as local processes, the gateway in front, events in between."""
+"""`lambdaagent dev`: the gateway and the broker in one process, and agents as local processes."""

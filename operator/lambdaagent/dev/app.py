@@ -1,7 +1,7 @@
-"""`lambdaagent dev`: the gateway, the broker, the store and the agents in one process, put together and taken apart.
+"""`lambdaagent dev`: starts and stops the gateway, the broker, the store and the agents from one process.
 
-What is started later uses what was started earlier, and is stopped first. Files that become wrong while it runs are
-reported and change nothing.
+What starts later uses what started earlier, and is stopped first. Files that become invalid while it runs are reported
+and change nothing.
 """
 
 import os
@@ -49,7 +49,7 @@ from lambdaagent.tasks.engine import Engine
 
 log = structlog.get_logger(__name__)
 
-# A receiver of push notifications that is tried out is on the same machine.
+# A receiver of push notifications that is being tried out runs on the same machine.
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 BACKENDS = Backends(serving="knative", eventing="rabbitmq", monitoring=True)
 
@@ -63,11 +63,12 @@ class Options:
     amqp: str
     commands: Mapping[AgentKey, tuple[str, ...]]
     settings: GatewaySettings
-    """Those of the gateway that say how it deals with its clients; where things are is dev's own to say."""
+    """The gateway's settings about its clients; addresses and places are decided by `dev` itself."""
 
 
 async def run(options: Options) -> None:
-    """Until cancelled. Raises UsageError for files that are wrong from the start."""
+    """Run until cancelled. Raises PermanentError if the files have errors at the start, UsageError if they contain no
+    agent."""
     found = manifests.load(options.paths)
     for finding in found.errors:
         log.error("invalid", place=str(finding))
@@ -88,7 +89,7 @@ async def run(options: Options) -> None:
 
 
 async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
-    """Everything but the agents, running; `stack` takes it apart."""
+    """Start everything but the agents; `stack` stops it."""
     settings, clock = options.settings, clocks.system()
     signer = signing.signer(settings)
     voucher = signing.voucher(settings, signer, clock)
@@ -128,7 +129,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         **said(settings),
     )
     local = f"http://{_reachable(options.host)}:{serving.port}"
-    # Not from the environment: what is set for a cluster would send the agents' events there.
+    # Not from the environment: settings for a cluster would send the agents' events there.
     installation = Installation(gateway_url=local, events_url=local, event_keys="", eventing="rabbitmq")
     supervisor = Supervisor(
         installation=installation,
@@ -153,7 +154,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
 
 
 async def _store(data: Path) -> SqliteStore:
-    """Raises UsageError where the folder will not do, StoreUnusableError where its database will not."""
+    """Open the store. Raises UsageError if the folder cannot be used, StoreUnusableError if its database cannot."""
     folders.prepare(data)
     try:
         return await SqliteStore.open(folders.database(data))
@@ -166,7 +167,7 @@ async def _store(data: Path) -> SqliteStore:
 
 
 def _reachable(host: str) -> str:
-    """The host that this machine's own processes reach the gateway by."""
+    """Return the host by which processes on this machine reach the gateway."""
     try:
         address = ip_address(host or "0.0.0.0")  # noqa: S104 -- compared, not listened on
     except ValueError:
@@ -189,7 +190,7 @@ async def _broker(options: Options, letters: DeadLetterStore) -> AsyncIterator[B
 
 
 def _burying(letters: DeadLetterStore) -> Bury:
-    """Into the database, where `lambdaagent events dlq` finds them."""
+    """Return a function that stores dead letters in the database, where `lambdaagent events dlq` finds them."""
 
     async def add_dead_letter(event: Event, cause: DeathCause) -> None:
         namespace, _, name = cause.agent.partition("/")
@@ -238,7 +239,7 @@ async def _reload(options: Options, supervisor: Supervisor) -> None:
 
 
 class _Exchanges:
-    """Where events go in `dev`: only to exchanges that some agent listens on."""
+    """Maps Brokers to exchanges; only exchanges that an agent of this `dev` uses exist."""
 
     def __init__(self) -> None:
         self.supervisor: Supervisor | None = None
@@ -259,7 +260,7 @@ class _Exchanges:
         return self.broker(agent.namespace, identity.name if identity else naming.SHARED_BROKER)
 
     def of(self, agent: LambdaAgent) -> str | None:
-        """None: the agent has no eventing."""
+        """Return the agent's exchange; None if the agent has no eventing."""
         identity = self._identity(agent)
         return naming.exchange(*identity.key) if identity else None
 
@@ -269,7 +270,7 @@ class _Exchanges:
 
 @dataclass(frozen=True, slots=True)
 class _Publisher:
-    """Says of an event what agents want: the queue of a pattern takes everything."""
+    """Publishes events, and reports as routed only those that an agent wants: the queue of a pattern takes all."""
 
     broker: Broker
     directory: Directory

@@ -1,11 +1,11 @@
-"""Which files are an agent's code, so that an edit of one restarts the agent. Pure, but for asking which files exist.
+"""Decides which files are an agent's code; an edit of one restarts the agent. Pure, except that it checks which exist.
 
-The annotation `dev.lambda.knative.io/watch` names files and folders, relative to the folder of the agent's file, and
-`none` for nothing. Without it, it is the source files below the folder that the command runs in, and whatever files the
-command names.
+The annotation `dev.lambda.knative.io/watch` names files and folders, relative to the folder of the agent's file, or is
+`none`. Without it, the code is the source files below the command's folder and below the folders of the scripts that
+the command names, and any file below the command's folder that the command names.
 
-Hazard: an agent that writes where it is watched would restart for ever. So only what looks like source counts where
-nobody named it, and dev's own data never does.
+Hazard: an agent that writes files where it is watched would restart without end. Therefore, unless they are named, only
+files with the suffix of a source file count, and dev's own data never does.
 """
 
 import shlex
@@ -28,9 +28,9 @@ SOURCE = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 @dataclass(frozen=True, slots=True)
 class Code:
     sources: frozenset[Path] = frozenset()
-    """Folders: what looks like source below them counts."""
+    """Folders below which files with the suffix of a source file count."""
     named: frozenset[Path] = frozenset()
-    """Files, and folders with all that is below them."""
+    """Files, and folders with everything below them."""
 
     def concerns(self, path: Path) -> bool:
         if any(path == each or each in path.parents for each in self.named):
@@ -39,18 +39,19 @@ class Code:
 
     @property
     def folders(self) -> set[Path]:
-        """What has to be watched. A file is watched by its folder, because editors save by renaming."""
+        """The folders to watch. A file is watched by its folder, because editors save by renaming."""
         return {*self.sources, *(each if each.is_dir() else each.parent for each in self.named)}
 
 
 def code(agent: LambdaAgent, *, command: Sequence[str], folder: Path) -> Code:
-    """`command` is empty where an engine runs an image. Raises UsageError for an annotation that names nothing."""
+    """Return the agent's code. `command` is empty if an engine runs an image. Raises UsageError if the annotation names
+    nothing or a missing file."""
     said = agent.metadata.annotations.get(ANNOTATION_DEV_WATCH)
     if said is not None:
         return _named(agent, said, folder)
     if not command:
         return Code()
-    # The first word without a slash is a program that the system finds.
+    # A first word without a slash is a program on the PATH.
     words = command if "/" in command[0] else command[1:]
     files = [path for word in words if (path := _file(folder, word)) is not None]
     scripts = {path.parent for path in files if path.suffix in SOURCE}
@@ -75,7 +76,7 @@ def _named(agent: LambdaAgent, said: str, folder: Path) -> Code:
 
 
 def _file(folder: Path, word: str) -> Path | None:
-    """A word of a command may be anything, and longer than a name may be."""
+    """Return the word as a file if it is one; a word may be any text, and longer than a file name may be."""
     try:
         path = (folder / word).resolve()
         return path if path.is_file() else None

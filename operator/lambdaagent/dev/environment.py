@@ -1,7 +1,8 @@
-"""The environment of an agent's local process, as a cluster would give it. Pure.
+"""The environment of an agent's local process, corresponding to that in a cluster. Pure.
 
-dev's own environment comes first, then what the container would get, then PORT and K_SINK. `valueFrom` is resolved from
-Secret and ConfigMap documents in the files, else from a variable of dev's own of the same name, else left unset.
+It is dev's own environment, then the container's variables, then PORT and K_SINK; later values win. `valueFrom` is
+resolved from Secret and ConfigMap documents in the files, else from the variable of the same name in dev's own
+environment; otherwise the variable is unset.
 """
 
 import base64
@@ -18,7 +19,7 @@ Sources = Mapping[tuple[str, str, str], Mapping[str, str]]
 
 
 def sources(documents: Iterable[Mapping[str, Any]], *, namespace: str = "default") -> Sources:
-    """What Secrets and ConfigMaps among the documents hold."""
+    """Return the values in the Secrets and ConfigMaps among the documents."""
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for document in documents:
         kind, metadata = document.get("kind"), document.get("metadata") or {}
@@ -26,7 +27,7 @@ def sources(documents: Iterable[Mapping[str, Any]], *, namespace: str = "default
             continue
         values = {key: str(value) for key, value in (document.get("data") or {}).items()}
         if kind == "Secret":
-            # What is not base64 is left unset with a warning, as if the key were missing.
+            # A value that is not base64 is treated as a missing key: the variable is unset, with a warning.
             decoded = {key: _decode(value) for key, value in values.items()}
             values = {key: value for key, value in decoded.items() if value is not None}
             values |= {key: str(value) for key, value in (document.get("stringData") or {}).items()}
@@ -44,7 +45,7 @@ def _decode(text: str) -> str | None:
 def local(
     agent: LambdaAgent, *, sink: str, gateway: str, port: int, own: Mapping[str, str], known: Sources
 ) -> tuple[dict[str, str], list[str]]:
-    """The whole environment, and a warning for each variable that stays unset."""
+    """Return the whole environment, and a warning for each variable that stays unset."""
     variables, warnings = dict(own), []
     for entry in environment(agent, sink=sink, gateway=gateway):
         name, source = entry["name"], entry.get("valueFrom")
@@ -65,7 +66,7 @@ def local(
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """The kubelet's `$(NAME)`: an unknown name stays as it is written, and `$$` is a `$`."""
+    """Expand `$(NAME)` as the kubelet does: an unknown name stays as it is, and `$$` becomes `$`."""
 
     def value(match: re.Match[str]) -> str:
         if match[0] == "$$":

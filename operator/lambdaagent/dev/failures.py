@@ -1,6 +1,6 @@
-"""Failed calls in the terminal of `dev`: whoever tries an agent out sees there what the caller saw.
+"""Prints failed calls in the terminal of `dev`, with the error that the caller received.
 
-Hazard: callers choose paths and texts. What is printed is one line, cut, and nothing that a terminal obeys.
+Hazard: callers choose paths and texts. Each is printed on one line, shortened, and without control characters.
 """
 
 import structlog
@@ -16,13 +16,13 @@ _FAILED = (TaskState.FAILED, TaskState.REJECTED)
 
 
 def of_request(request: web.Request, status: int, why: str) -> None:
-    """Without the query, which may hold a credential."""
+    """Log a failed request, without its query, which may contain a credential."""
     call = f"{request.method} {request.rel_url.raw_path}"
     log.warning("call failed", call=one_line(call), status=status, problem=one_line(why) or "see the answer")
 
 
 def of_task(record: TaskRecord) -> None:
-    """A call over A2A whose answer is a task: it is answered 200, failed or not."""
+    """Log a failed task: the response to an A2A call that returns a task is 200 even if the task has failed."""
     if record.state not in _FAILED:
         return
     parts = (record.task["status"].get("message") or {}).get("parts") or []

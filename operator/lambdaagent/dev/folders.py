@@ -1,6 +1,6 @@
-"""The `--data` folder of a `dev`: its database, and where it listens, for commands that run beside it.
+"""The `--data` folder of a `dev`: its database and its address, for commands that run beside it.
 
-Standard library alone: it is read by commands that start in no time.
+Uses only the standard library, because commands that must start fast use it.
 """
 
 from pathlib import Path
@@ -16,16 +16,16 @@ def database(folder: Path) -> Path:
 
 
 def prepare(folder: Path) -> None:
-    """Raises UsageError naming the folder and why it will not do."""
+    """Create the folder. Raises UsageError, with the folder and the reason, if it cannot be created."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        # What stands in the way may be the folder itself or one above it.
+        # The obstacle may be the folder itself or one above it.
         raise UsageError(f"--data {folder}: cannot be made: {error.strerror}; name another folder") from None
 
 
 def keep_address(folder: Path, url: str) -> None:
-    """Raises UsageError: whatever hinders this hinders the database too."""
+    """Store the address. Raises UsageError if the folder is not writable, which prevents the database too."""
     try:
         (folder / _ADDRESS).write_text(url + "\n")
     except OSError as error:
@@ -33,7 +33,7 @@ def keep_address(folder: Path, url: str) -> None:
 
 
 def address(folder: Path) -> str:
-    """Where the dev of this folder listens, or did; empty where none ever did."""
+    """Return the address of the last `dev` of this folder; empty if there was none."""
     try:
         return (folder / _ADDRESS).read_text().strip()
     except (OSError, ValueError):
@@ -41,5 +41,5 @@ def address(folder: Path) -> str:
 
 
 def default(*, unless: str) -> Path | None:
-    """The folder that `dev` uses by itself, where there is one and nothing else is named."""
+    """Return the default folder of `dev` if it has a database and `unless` is empty, else None."""
     return DEFAULT if not unless and database(DEFAULT).is_file() else None

@@ -1,7 +1,7 @@
-"""Whether an agent may be called, for whoever wants to call it: calls to one that is starting wait, as on Knative.
+"""Holds back calls to an agent that is starting, as Knative does.
 
-A gate outlives the processes of its agent. Invariant: a call that waits goes on when the agent takes connections, fails
-with the cause when its process ended without ever taking one, and waits no longer than it may.
+A gate outlives the processes of its agent. Invariant: a waiting call continues when the agent accepts connections,
+fails with the cause if the agent's process ends without ever accepting one, and waits no longer than its timeout.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from lambdaagent.trust import SYSTEM
 class Gate:
     def __init__(self) -> None:
         self.problem = ""
-        """Why calls fail at once; empty: they go through, or wait."""
+        """Why calls fail at once; empty if they pass or wait."""
         self._up = asyncio.Event()
         self._decided = asyncio.Event()
 
@@ -29,7 +29,7 @@ class Gate:
         return self._up.is_set()
 
     def starting(self) -> None:
-        """Calls wait from now on."""
+        """Let calls wait from now on."""
         self.problem = ""
         self._up.clear()
         self._decided.clear()
@@ -40,17 +40,17 @@ class Gate:
         self._decided.set()
 
     def broken(self, problem: str) -> None:
-        """Calls fail from now on, those that wait too."""
+        """Let calls fail from now on, including those that wait."""
         self.problem = problem
         self._up.clear()
         self._decided.set()
 
     async def up(self) -> None:
-        """Returns once the agent takes connections, however long that takes."""
+        """Wait until the agent accepts connections, without a timeout."""
         await self._up.wait()
 
     async def passed(self, *, within: float) -> None:
-        """Raises UpstreamError where the agent cannot be called, or not in time."""
+        """Wait until the agent can be called. Raises UpstreamError if it cannot, or not `within` this many seconds."""
         try:
             async with asyncio.timeout(within):
                 await self._decided.wait()
@@ -61,7 +61,7 @@ class Gate:
 
 
 class PatientClient(HttpClient):
-    """`gates` by the target that each stands before; another target is called as it is."""
+    """Waits at the gate of a target in `gates` before it calls the target; other targets are called directly."""
 
     def __init__(
         self,

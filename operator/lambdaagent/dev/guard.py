@@ -1,9 +1,9 @@
-"""Stands between `dev` and one agent, so that nothing of the agent outlives dev: `guard.py COMMAND...`.
+"""Runs one agent's command and ends all its processes when `dev` ends: `guard.py COMMAND...`.
 
-dev holds the write end of this process's standard input and never writes. When that end closes, whatever ended dev
-(kill -9 included), all descendants get SIGTERM and after the grace time SIGKILL. As subreaper it inherits orphans, so a
-command that forks away is found too. Runs isolated and on the standard library alone: it starts once per agent and must
-start fast.
+dev holds the write end of this process's standard input and never writes to it. When that end closes, for whatever
+reason dev ended (kill -9 included), all descendants get SIGTERM and, after the grace time, SIGKILL. As a subreaper the
+guard inherits orphans, so a command that forks away is found too. It runs isolated and on the standard library alone,
+because it starts once per agent and must start fast.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ def _prctl(option: int, argument: int) -> None:
 
 
 def family(root: int) -> list[int]:
-    """Every process that descends from this one, from /proc."""
+    """Return every process that descends from this one, from /proc."""
     parents: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            # The command's name stands in parentheses and may hold anything, spaces included.
+            # The command's name is in parentheses and may contain any character, including spaces.
             fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
             parents.setdefault(int(fields[1]), []).append(int(folder.name))
     found, waiting = [], [root]
@@ -43,7 +43,7 @@ def family(root: int) -> list[int]:
 
 
 def _descendants(child: int) -> list[int]:
-    """Children of this process and theirs; where there is no /proc the first one's process group has to do."""
+    """Return the descendants of this process; without /proc, the process group of the child in their place."""
     return family(os.getpid()) if _LINUX else [-child]
 
 
@@ -68,7 +68,7 @@ def _end_all(child: subprocess.Popen[bytes]) -> None:
 
 
 def _asked_to_stop(child: subprocess.Popen[bytes], ended: int) -> bool:
-    """True when dev is gone or lets go; False when the agent ended by itself."""
+    """Return True when dev has ended or closed the pipe, False when the agent has ended on its own."""
     while True:
         ready, _, _ = select.select([0, ended], [], [])
         if 0 in ready and not os.read(0, 1):
@@ -81,7 +81,7 @@ def _asked_to_stop(child: subprocess.Popen[bytes], ended: int) -> bool:
 
 def main() -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    # A terminal's Ctrl-C reaches the whole group; dev decides when its agents go.
+    # A terminal's Ctrl-C reaches the whole process group, but dev decides when its agents end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -92,7 +92,7 @@ def main() -> int:
             sys.argv[1:],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            # Should this guard be killed itself, the agent's first process at least goes with it.
+            # If this guard itself is killed, at least the agent's first process ends with it.
             preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         )
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Waits until an agent takes connections on its port, and says what keeps it from that when it takes long."""
+"""Waits until an agent accepts connections on its port, and logs what prevents it if that takes long."""
 
 import asyncio
 import time
@@ -24,7 +24,8 @@ async def until_listening(
     connects: Callable[[int], Awaitable[bool]] | None = None,
     listeners: Callable[[int], Sequence[str] | None] = ports.listening,
 ) -> None:
-    """Says once, after some seconds, that the agent does not listen there; `process` is whose descendants it is."""
+    """Return when the agent accepts connections. After `PATIENCE_SECONDS` a warning is logged once. The agent's
+    processes are descendants of `process`."""
     begun, said = monotonic(), False
     while not await (connects or _connects)(port):
         if not said and monotonic() - begun >= PATIENCE_SECONDS:
@@ -38,7 +39,7 @@ _NEXT_STEP = "let it listen on $PORT, or say the port in its command: $(PORT); c
 
 
 def problem(port: int, found: Sequence[str] | None) -> str:
-    """`found` is where it listens; None where nobody can tell."""
+    """Return the warning's text. `found` is the addresses on which the agent listens; None if that is not known."""
     begin = f"nothing takes connections on its port {port} (the variable PORT) after {PATIENCE_SECONDS:g} s"
     if found is None:
         return begin

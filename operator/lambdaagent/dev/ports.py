@@ -1,6 +1,6 @@
-"""Where the processes of an agent listen, out of /proc. Elsewhere than on Linux nobody can say.
+"""Finds where the processes of an agent listen, from /proc; on other systems than Linux this is not known.
 
-Invariant: it only reads, and a process that ends meanwhile is as if it had never been.
+Invariant: it only reads, and a process that ends meanwhile is ignored.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _PROC = Path("/proc")
 
 
 def listening(guard: int) -> list[str] | None:
-    """`host:port` of every TCP socket that a descendant of this process listens on; None: it cannot be told here."""
+    """Return `host:port` of every TCP socket on which a descendant of the process listens; None if it is not known."""
     if sys.platform != "linux":
         return None
     pids = family(guard)
@@ -35,7 +35,7 @@ def _sockets(pid: int) -> Iterable[str]:
 
 
 def _addresses(pid: int) -> Iterable[tuple[str, str]]:
-    """Inode and address of what listens in the process's network namespace."""
+    """Yield inode and address of each listening socket in the process's network namespace."""
     for table, kind in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         with contextlib.suppress(OSError):
             for line in (_PROC / str(pid) / "net" / table).read_text().splitlines()[1:]:
@@ -45,7 +45,7 @@ def _addresses(pid: int) -> Iterable[tuple[str, str]]:
 
 
 def readable(written: str, kind: socket.AddressFamily) -> str:
-    """`0100007F:1F90` is 127.0.0.1:8080: words of four bytes, each in the machine's own order."""
+    """Return a readable address: `0100007F:1F90` is 127.0.0.1:8080. Each four-byte word is in the machine's order."""
     host, _, port = written.partition(":")
     raw = bytes.fromhex(host)
     words = struct.unpack(f"={len(raw) // 4}I", raw)

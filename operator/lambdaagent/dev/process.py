@@ -1,4 +1,4 @@
-"""One agent's process under its guard: output line by line, restart with back-off, an end that is waited for."""
+"""Runs one agent's process under its guard: passes on its output by lines, and restarts it with back-off."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ from lambdaagent.errors import PermanentError
 
 log = structlog.get_logger(__name__)
 
-# A process that lasted so long was well; its next failure starts the back-off anew.
+# Seconds after which a process counts as healthy; its next failure resets the back-off.
 HEALTHY_SECONDS = 30.0
 _LINE_LIMIT = 64 * 1024
 
@@ -31,9 +31,9 @@ async def keep_running(
     backoff: Backoff,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Until cancelled; then the process and all its descendants are gone. `output` gets the name and each line.
+    """Run until cancelled; on return the process and all its descendants have ended. `output` gets name and line.
 
-    `started` gets the id of the process whose descendants the agent is, `ended` the agent's exit code.
+    `started` gets the id of the guard, of which the agent's processes are descendants; `ended` gets the exit code.
     """
     while True:
         begun = monotonic()
@@ -58,16 +58,16 @@ async def _run(
     try:
         process = await _guarded(command, environment=environment, folder=folder)
     except (OSError, ValueError) as error:
-        # Such as a folder that went away, or variables that are larger than the system takes.
+        # Such as a folder that no longer exists, or variables that are larger than the system allows.
         raise PermanentError(f"{name}: its process cannot be started: {error}") from None
-    assert process.stdin is not None  # noqa: S101 -- asked for
+    assert process.stdin is not None  # noqa: S101 -- a pipe was requested
     assert process.stdout is not None  # noqa: S101
     started(process.pid)
     try:
         await _copy(process.stdout, lambda line: output(name, line))
         return await process.wait()
     finally:
-        # The guard ends everything when this end closes.
+        # The guard ends all processes when this end closes.
         process.stdin.close()
         await asyncio.shield(process.wait())
 
@@ -86,7 +86,7 @@ async def _guarded(
         env=dict(environment),
         cwd=folder,
         limit=_LINE_LIMIT,
-        # Ctrl-C is dev's to handle.
+        # dev handles Ctrl-C.
         start_new_session=True,
     )
 

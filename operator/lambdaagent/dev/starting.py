@@ -1,6 +1,6 @@
-"""With which command an agent is started: `--command`, else the annotation, else its image, else an error.
+"""Chooses the command that starts an agent: `--command`, else the annotation, else its image, else an error.
 
-Pure, but for `missing`, which looks for a program.
+Pure, except for `missing`, which looks for a program.
 """
 
 import difflib
@@ -17,23 +17,23 @@ from lambdaagent.children.environment import environment as container_environmen
 from lambdaagent.dev.environment import expand
 from lambdaagent.errors import PermanentError, UsageError
 
-# Inside a container, this is where dev's own machine is.
+# The name of dev's own machine inside a container.
 CONTAINER_HOST = "host.docker.internal"
 
 
 class NoCommandError(PermanentError):
-    """Nothing says how to start the agent on this machine."""
+    """No source gives a command to start the agent on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    engine: str = ""  # what runs the agent's image; empty: the command is the agent itself
+    engine: str = ""  # the program that runs the agent's image; empty if the command is the agent itself
 
 
 def overrides(values: Sequence[str]) -> dict[AgentKey, tuple[str, ...]]:
-    """`[NS/]NAME=CMD` options; raises UsageError. An empty namespace stands for any."""
+    """Parse `[NS/]NAME=CMD` options; an empty namespace matches any. Raises UsageError if one is malformed."""
     found: dict[AgentKey, tuple[str, ...]] = {}
     for value in values:
         name, separator, text = value.partition("=")
@@ -52,7 +52,8 @@ def start(
     port: int,
     find: Callable[[str], str | None],
 ) -> Start:
-    """`find` looks a program up as shutil.which does."""
+    """Return how to start the agent. `find` looks up a program as shutil.which does. Raises NoCommandError if there is
+    no command and no engine."""
     command = chosen.get((agent.namespace, agent.name)) or chosen.get(("", agent.name))
     if command is None and (text := agent.metadata.annotations.get(ANNOTATION_DEV_COMMAND)):
         command = _split(text, f"{agent.key}: annotation {ANNOTATION_DEV_COMMAND}")
@@ -69,7 +70,7 @@ def start(
 
 
 def require_known(chosen: Mapping[AgentKey, tuple[str, ...]], agents: Collection[AgentKey]) -> None:
-    """Raises UsageError for a command of an agent that is not there: most likely its name is misspelt."""
+    """Raises UsageError if a command's agent is not in the files, usually because its name is misspelt."""
     names = {f"{namespace}/{name}": name for namespace, name in sorted(agents)}
     for namespace, name in chosen:
         if (namespace, name) in agents or (not namespace and name in names.values()):
@@ -81,7 +82,7 @@ def require_known(chosen: Mapping[AgentKey, tuple[str, ...]], agents: Collection
 
 
 def missing(start: Start, agent: LambdaAgent, folder: Path) -> str:
-    """What to say where the command's program is not on this machine; else nothing."""
+    """Return an error text if the command's program is not on this machine; else an empty string."""
     program = start.command[0]
     if shutil.which(str(folder / program) if "/" in program else program, path=start.environment.get("PATH")):
         return ""
@@ -93,7 +94,7 @@ def missing(start: Start, agent: LambdaAgent, folder: Path) -> str:
 
 
 def remedy(start: Start, code: int) -> str:
-    """What to do about an exit code that a shell or an engine gives itself; nothing where it is the agent's own."""
+    """Return what to do about an exit code of a shell or an engine; empty if the code is the agent's own."""
     if start.engine and code == 125:
         name = PurePath(start.engine).name
         return f"{name} itself failed, see above: does it run, may you use it, and can it find the image?"
@@ -105,7 +106,8 @@ def remedy(start: Start, code: int) -> str:
 
 
 def container(agent: LambdaAgent, *, engine: str, environment: Mapping[str, str], port: int) -> tuple[str, ...]:
-    """The engine's command line. Values are passed by name only: a command line can be read by everybody."""
+    """Return the engine's command line. The agent's variables are passed by name, because every user can read a command
+    line; PORT and the gateway's URLs are passed by value."""
     image = agent.spec.image
     sink, gateway = _from_inside(environment["K_SINK"]), _from_inside(environment.get("GATEWAY_URL", ""))
     ours = {"PORT": str(image.port), "K_SINK": sink, "BROKER_URL": sink}

@@ -1,8 +1,8 @@
-"""The agents of a `dev`: started, attended, replaced when their files change, stopped.
+"""Supervises the agents of a `dev`: starts them, restarts them when their files change, and stops them.
 
-`apply` is level-triggered like the operator: it compares what runs with what is wanted, and an agent whose document did
-not change is not touched. An agent's consumer lives as long as the agent is wanted; while its process is down,
-deliveries and calls wait at its gate instead of failing.
+`apply` is level-triggered like the operator: it compares the running agents with the wanted ones, and an agent whose
+document did not change is not touched. An agent's consumer runs as long as the agent is wanted; while the agent's
+process is down, deliveries and calls wait at its gate instead of failing.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ from lambdaagent.store.records import DeliveryStore
 
 log = structlog.get_logger(__name__)
 
-_LOOK_SECONDS = 2.0  # for a command or engine that is missing
+_LOOK_SECONDS = 2.0  # between two checks for a missing command or engine
 
 
 @dataclass(frozen=True, slots=True)
 class LocalAgent:
-    """An agent, the folder its command runs in, and the values that its references resolve to."""
+    """An agent, the folder of its command, and the values of its references to Secrets and ConfigMaps."""
 
     agent: LambdaAgent
     folder: Path
@@ -65,7 +65,7 @@ class Running:
     gate: Gate
     code: Code = field(default_factory=Code)
     edited: asyncio.Event = field(default_factory=asyncio.Event)
-    served: bool = False  # whether the present process took connections
+    served: bool = False  # whether the present process has accepted connections
     status: AgentStatus = field(default_factory=AgentStatus)
     task: asyncio.Task[None] | None = None
 
@@ -90,13 +90,14 @@ class Supervisor:
     commands: Mapping[AgentKey, tuple[str, ...]]
     gates: dict[Target, Gate]
     bound: bool = False
-    """Whether every binding that the agents want stands."""
+    """Whether every binding of the agents exists."""
     _running: dict[AgentKey, Running] = field(default_factory=dict, init=False)
     _ports: dict[AgentKey, int] = field(default_factory=dict, init=False)
     _exchanges: set[str] = field(default_factory=set, init=False)
 
     async def apply(self, wanted: Sequence[LocalAgent]) -> None:
-        """Raises TemporaryError where the broker cannot be asked; what could be done is done."""
+        """Replace the running agents. Raises TemporaryError if the broker is unavailable; removed and changed agents
+        have been stopped by then."""
         by_key = {(each.agent.namespace, each.agent.name): each for each in wanted}
         old = [key for key, running in self._running.items() if by_key.get(key) != running.wanted]
         await asyncio.gather(*(self._stop(key, forget=key not in by_key) for key in old))
@@ -108,7 +109,7 @@ class Supervisor:
                 self._start(key, each)
 
     def edited(self, files: Collection[Path]) -> None:
-        """Restarts the agents whose code is among the files."""
+        """Restart the agents whose code is among the files."""
         for running in self._running.values():
             changed = sorted(str(file) for file in files if running.code.concerns(file))
             if changed:
@@ -124,11 +125,11 @@ class Supervisor:
 
     @property
     def folders(self) -> set[Path]:
-        """Where agents' code lies."""
+        """The folders of the agents' code."""
         return {folder for running in self._running.values() for folder in running.code.folders}
 
     def _start(self, key: AgentKey, wanted: LocalAgent) -> None:
-        # The port of an agent stays, and with it whatever waits to call it.
+        # An agent keeps its port, and so do the calls that wait for it.
         port = self._ports.get(key) or self._ports.setdefault(key, _free_port())
         target = Target.parse(f"http://127.0.0.1:{port}")
         gate = self.gates.setdefault(target, Gate())
@@ -138,7 +139,7 @@ class Supervisor:
         running.task = asyncio.create_task(self._attend(running), name=f"agent {wanted.agent.key}")
 
     async def _stop(self, key: AgentKey, *, forget: bool) -> None:
-        """`forget`: the agent is gone, and is not just started anew."""
+        """Stop an agent. `forget`: the agent was removed; otherwise it is started again."""
         running = self._running.pop(key)
         if forget:
             self.directory.remove(*key)
@@ -179,7 +180,7 @@ class Supervisor:
             self._show(running)
 
     async def _run(self, running: Running) -> None:
-        """A process after the other: a new one after each edit of the code."""
+        """Run one process after another: a new one after each edit of the code."""
         while True:
             running.edited.clear()
             running.gate.starting()
@@ -232,7 +233,7 @@ class Supervisor:
             group.create_task(self._watch_ports(running, began))
 
     async def _startable(self, running: Running, variables: Mapping[str, str]) -> starting.Start:
-        """Says once what is missing, and waits until it is there."""
+        """Wait until the agent can be started; what is missing is logged once."""
         wanted, agent, said = running.wanted, running.wanted.agent, ""
         while True:
             try:
@@ -254,7 +255,7 @@ class Supervisor:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _watch_ports(self, running: Running, began: "asyncio.Queue[int]") -> None:
-        """Of one process after the other: up once its port takes connections, as a Knative pod is by default."""
+        """Follow one process after another; each is up once its port accepts connections, Knative's default too."""
         process = await began.get()
         while True:
             running.gate.starting()
@@ -277,7 +278,7 @@ class Supervisor:
         await self._read_card(running)
 
     async def _read_card(self, running: Running) -> None:
-        """Of a container that is an A2A server, as the operator reads it after each rollout."""
+        """Read the card of a container that is an A2A server, as the operator does after each rollout."""
         agent, target = running.wanted.agent, Target.parse(running.url)
         if agent.spec.a2a is None or agent.spec.a2a.protocol != "a2a":
             return
@@ -314,7 +315,7 @@ class Supervisor:
 
     def _ended(self, running: Running, code: int) -> None:
         if running.served:
-            # It worked, and is started again in a moment.
+            # The process worked and is restarted after a short wait.
             running.served = False
             running.gate.starting()
         else:
@@ -324,7 +325,7 @@ class Supervisor:
     def _show(self, running: Running) -> None:
         agent = running.wanted.agent.model_copy(update={"status": running.status})
         gate = running.gate
-        # Ready while it starts too: calls wait for it, as for a Knative Service that sleeps.
+        # Also ready while it starts: calls wait for it, as for a Knative Service that is scaled to zero.
         self.directory.upsert(
             agent, url=running.url, ready=not gate.problem, last_modified=datetime.now(UTC), problem=gate.problem
         )

@@ -1,4 +1,4 @@
-"""Says which files changed, as far as anybody asks. Editors save by renaming, so folders are watched and not files."""
+"""Yields the files that changed. Folders are watched and not files, because editors save by renaming."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -16,7 +16,7 @@ Folders = Callable[[], Collection[Path]]
 
 
 class _Filter(DefaultFilter):
-    """What editors, caches and version control write is nobody's edit, and `ignored` are folders of dev's own."""
+    """Ignores files of editors, caches and version control, and the folders in `ignored`, which are dev's own."""
 
     def __init__(self, ignored: Collection[Path]) -> None:
         super().__init__()
@@ -30,9 +30,9 @@ class _Filter(DefaultFilter):
 
 
 async def changes(folders: Folders, *, ignored: Collection[Path] = ()) -> AsyncIterator[set[Path]]:
-    """The files that changed, once they have settled. `folders` is asked again after each.
+    """Yield the files that changed, once they have settled. `folders` is called again after each change.
 
-    An empty set means that other folders are watched from now on: what changed meanwhile is to be looked for.
+    An empty set means that other folders are watched from now on; the consumer must look for changes in between.
     """
     watch_filter = _Filter(ignored)
     while True:
@@ -45,14 +45,14 @@ async def changes(folders: Folders, *, ignored: Collection[Path] = ()) -> AsyncI
             else:
                 return
         except (OSError, RuntimeError) as problem:
-            # Such as too many watches for this user, or a folder that went away.
+            # Such as too many watches for this user, or a folder that no longer exists.
             log.error("edits are not seen", problem=words(problem), next_step="start dev again after an edit")
             await asyncio.Event().wait()
         yield set()
 
 
 def _outermost(folders: Collection[Path]) -> list[Path]:
-    """Watches go deep, so a folder inside another one needs none of its own; one that is not there cannot have any."""
+    """Return the existing folders that are not inside another one: a watch includes the folders below."""
     found: list[Path] = []
     for folder in sorted(folder for folder in folders if folder.is_dir()):
         if not any(each == folder or each in folder.parents for each in found):
@@ -61,7 +61,7 @@ def _outermost(folders: Collection[Path]) -> list[Path]:
 
 
 class ManifestPaths:
-    """The paths on the command line. Standard input does not change."""
+    """The paths on the command line. Standard input is not watched."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._named = [Path(path).resolve() for path in paths if path != "-"]

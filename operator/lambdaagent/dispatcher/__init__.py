@@ -1,1 +1,1 @@
-"""Events from queues to agents, where Knative Eventing does not do it."""
+"""Delivers events from RabbitMQ's queues to agents, where Knative Eventing is absent."""

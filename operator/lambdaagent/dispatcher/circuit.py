@@ -1,7 +1,7 @@
-"""Spares an agent that is broken, and this process the waiting for it: then one call at a time, with pauses between.
+"""A circuit breaker for an agent: while it is open, one call at a time is made, with pauses in between.
 
-Broken means that so many calls in a row got no answer or a 5xx. What waits here is neither tried nor counted as tried,
-so its attempts are there when the agent is. The first call that works lets everybody in again.
+It opens after several calls in a row without a response or with a 5xx. A delivery that waits here has made no attempt,
+so all its attempts are left when the agent recovers. The first call that succeeds closes the circuit.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from lambdaagent.backoff import Backoff
 @dataclass
 class Circuit:
     failures: int = 5
-    """In a row, after which it opens."""
+    """Consecutive failures after which the circuit opens."""
     pause: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=10.0))
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _failed: int = field(default=0, init=False)
@@ -27,7 +27,7 @@ class Circuit:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Held during a call, which then says `worked` or `failed`."""
+        """Hold during a call; the caller then reports `worked` or `failed`."""
         while self.open:
             async with self._one:
                 if self.open:

@@ -1,7 +1,7 @@
-"""EventingReady, which the dispatcher says of each agent on plain RabbitMQ (design section 2).
+"""The condition EventingReady, which the dispatcher writes for each agent on plain RabbitMQ (design section 2).
 
-Written when what it says changes, or when the agent's spec did, and not because somebody else says otherwise: two
-dispatchers that see different things would overwrite each other for ever.
+It is written when this process's own result or the agent's spec changes, and not when another process wrote a different
+value: two dispatchers with different views would overwrite each other for ever.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ class Conditions:
     api: KubeClient
     failed: Callable[[str], None]
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
-    # What is to be said of each agent (None: nothing), with the generation that it is about, and what was said.
+    # By agent: the readiness to write (None: remove it) with the spec's generation, and what was written last.
     _wanted: dict[AgentKey, tuple[Readiness | None, int]] = field(default_factory=dict, init=False)
     _said: dict[AgentKey, tuple[Readiness | None, int]] = field(default_factory=dict, init=False)
     _since: dict[AgentKey, tuple[str, str]] = field(default_factory=dict, init=False)
-    _due: "asyncio.Queue[AgentKey]" = field(default_factory=asyncio.Queue, init=False)  # as many as agents at most
+    _due: "asyncio.Queue[AgentKey]" = field(default_factory=asyncio.Queue, init=False)  # at most one entry per agent
     _queued: set[AgentKey] = field(default_factory=set, init=False)
 
     def say(self, agent: LambdaAgent, readiness: Readiness | None) -> None:
@@ -45,7 +45,7 @@ class Conditions:
         wanted = readiness, agent.metadata.generation
         self._since.setdefault(key, _stands(agent))
         if key not in self._said and readiness is None and not self._since[key][0]:
-            return  # nothing was ever said of it
+            return  # there never was a condition
         self._wanted[key] = wanted
         if self._said.get(key) != wanted and key not in self._queued:
             self._queued.add(key)
@@ -56,7 +56,7 @@ class Conditions:
             known.pop(key, None)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Write conditions until cancelled."""
         async with asyncio.TaskGroup() as writers:
             for number in range(_WRITERS):
                 writers.create_task(self._write(), name=f"conditions {number}")
@@ -111,6 +111,6 @@ class Conditions:
 
 
 def _stands(agent: LambdaAgent) -> tuple[str, str]:
-    """Status and time of the condition as it is there."""
+    """Return status and transition time of the stored condition; empty if there is none."""
     found = agent.status.condition(TYPE)
     return (found.status, found.last_transition_time or "") if found else ("", "")

@@ -1,13 +1,13 @@
-"""Makes RabbitMQ what the agents want, and consumes their queues: level-triggered, from whatever is known by then.
+"""Keeps the exchanges, queues and bindings that the agents need on RabbitMQ, and consumes the queues; level-triggered.
 
-Changes are gathered for a moment, so that a thousand agents at the start are one pass. Each pass declares the exchanges
-that differ from the last one, takes away what nobody wants any more, and starts, replaces or ends consumers. What
-somebody deletes the broker makes again, and what RabbitMQ refuses is tried again with the next resync, not in a loop;
-the agent's condition says both, and what a policy of RabbitMQ took out of the agent's queue.
+Changes are collected for a moment, so that a thousand agents at the start are one pass. Each pass declares the
+exchanges that differ from the last one, removes what no agent needs any more, and starts, replaces or ends consumers.
+The broker makes again what was deleted, and what RabbitMQ refuses is retried with the next resync, not in a loop; the
+agent's condition reports both, and also what a policy of RabbitMQ took out of the agent's queue.
 
 Hazard: another dispatcher may have seen an agent, or a change of one, that this one has not seen yet. To unbind what
-that one bound would lose events that other agents take too, and with its queue those that wait there. So a binding that
-this dispatcher never made itself stays for some seconds; that is decided where nobody can bind in between.
+that dispatcher bound would lose events that other agents take too, and with its queue the events that wait there. So a
+binding that this dispatcher never made stays for some seconds; this is decided while no process can bind in between.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSpec:
-    """What a consumer is made of: another value means another consumer."""
+    """The parameters of a consumer: a different value needs a new consumer."""
 
     topology: Topology
     target: Target
@@ -50,7 +50,7 @@ class ConsumerManager:
     broker: Broker
     installation: Installation
     watched: Callable[[str], bool]
-    """Whether all agents of a namespace are known: only then is what nobody wants there taken away."""
+    """Returns whether all agents of a namespace are known: only then is anything unneeded removed there."""
     handler: Callable[[LambdaAgent, ConsumerSpec], Handler]
     say: Callable[[LambdaAgent, Readiness | None], None]
     failed: Callable[[str], None]
@@ -58,45 +58,48 @@ class ConsumerManager:
     resync: float = 300.0
     look_every: float = 5.0
     patience: float = 30.0
-    """Seconds for which RabbitMQ may be away before every agent's condition says so."""
+    """Seconds for which RabbitMQ may be unavailable before every agent's condition reports it."""
     losses_said: float = 3600.0
-    """Seconds for which the condition says that a queue was deleted and made again, or that a policy took events."""
+    """Seconds for which the condition reports that a queue was deleted and made again, or that a policy took events."""
     grace: float = 10.0
-    """Seconds for which a binding that nobody here knows of stays."""
+    """Seconds for which a binding that this process does not know stays."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=30.0))
     standing: bool = field(default=False, init=False)
-    """Whether everything that is wanted was declared at least once."""
+    """Whether everything that the agents need was declared at least once."""
     _agents: dict[AgentKey, tuple[LambdaAgent, Target | None]] = field(default_factory=dict, init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _unreadable: set[AgentKey] = field(default_factory=set, init=False)
     _declared: dict[str, Exchange] = field(default_factory=dict, init=False)
-    _refused: dict[str, str] = field(default_factory=dict, init=False)  # by exchange or queue
+    _refused: dict[str, str] = field(default_factory=dict, init=False)  # RabbitMQ's reason, by exchange or queue
     _wanted: DesiredTopology | None = field(default=None, init=False)
     _consumers: dict[AgentKey, tuple[ConsumerSpec, asyncio.Task[None]]] = field(default_factory=dict, init=False)
     _ending: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _known_others: bool = field(default=False, init=False)
-    # Queues of agents that were removed, until a pass took them away: another agent may get the name.
+    # Queues of removed agents, until a pass removed them: another agent may get the same name.
     _gone: set[str] = field(default_factory=set, init=False)
-    _made: dict[str, frozenset[Bound]] = field(default_factory=dict, init=False)  # by exchange, the last time
-    # By exchange, when a binding that nobody here knows of was first met.
+    _made: dict[str, frozenset[Bound]] = field(default_factory=dict, init=False)  # by exchange, as last declared
+    # By exchange: when a binding that this process does not know was first seen.
     _strangers: dict[str, dict[Bound, float]] = field(default_factory=dict, init=False)
-    _again: dict[str, float] = field(default_factory=dict, init=False)  # by exchange, when they are old enough there
-    _away: str = field(default="", init=False)  # why RabbitMQ is
+    _again: dict[str, float] = field(default_factory=dict, init=False)  # by exchange, when unknown bindings may go
+    _away: str = field(default="", init=False)  # why RabbitMQ is unavailable
     _lost: dict[str, Loss] = field(default_factory=dict, init=False)
     _died: policies.Recent = field(default_factory=dict, init=False)
 
     def upsert(self, agent: LambdaAgent, target: Target | None) -> None:
-        """`target` is None while the agent has no address: its events wait."""
+        """Add or update an agent. `target` is None while the agent has no address: its events wait."""
         self._agents[agent.namespace, agent.name] = agent, target
         self._gone.discard(naming.queue(agent.namespace, agent.name))
         self._unreadable.discard((agent.namespace, agent.name))
         self._changed.set()
 
     def unreadable(self, key: AgentKey) -> None:
-        """What it has stays: nobody knows what it wants. One that could be read before is served as it was."""
+        """Note an agent that cannot be read: its queue and bindings stay, because its needs are unknown.
+
+        An agent that could be read before is served as it was then.
+        """
         self._unreadable.add(key)
 
     def remove(self, key: AgentKey) -> None:
@@ -104,7 +107,7 @@ class ConsumerManager:
         self._gone.add(naming.queue(*key))
         if key in self._unreadable:
             self._unreadable.discard(key)
-            self._declared.clear()  # its bindings, which nobody declared, are to go
+            self._declared.clear()  # so that the next pass removes its bindings, which this process did not declare
         self._changed.set()
 
     @property
@@ -112,7 +115,7 @@ class ConsumerManager:
         return len(self._consumers)
 
     async def run(self) -> None:
-        """Until cancelled; the consumers may finish what they began."""
+        """Run until cancelled; then the consumers may finish what they began."""
         failures = 0
         looking = asyncio.create_task(self._look(), name="look after RabbitMQ")
         try:
@@ -139,9 +142,9 @@ class ConsumerManager:
                 await asyncio.wait(self._ending)
 
     async def _look(self) -> None:
-        """Says of all agents that RabbitMQ is away, lost or dead-lettered something of theirs, and takes it back.
+        """Report for all agents that RabbitMQ is unavailable, or lost or dead-lettered something, until that is over.
 
-        A restart passes unsaid.
+        A restart of RabbitMQ shorter than `patience` is not reported.
         """
         missed = 0.0
         while True:
@@ -161,7 +164,7 @@ class ConsumerManager:
         return {name: loss for name, loss in self.broker.losses.items() if loss.problem or loss.at >= since}
 
     async def _wait(self, seconds: float, *, doubt: bool = True) -> None:
-        """For a change. Where none came in time, what stands is looked at anew, if it is to be doubted."""
+        """Wait for a change. If none comes in time and `doubt` is set, make the next pass check everything again."""
         try:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
@@ -211,11 +214,11 @@ class ConsumerManager:
         made = self._made.get(exchange, frozenset())
 
         def keep(others: Collection[Bound]) -> set[Bound]:
-            """Of the bindings that this dispatcher does not want: those of whom it knows too little."""
+            """Return those unneeded bindings whose agents this dispatcher does not know well enough."""
             unreadable, now, met = self._kept(), self.monotonic(), self._strangers.get(exchange, {})
             found = {each for each in others if each[0] in unreadable}
             strangers = {each for each in others if each not in made and each[0] not in self._gone} - found
-            # Who left and came again is a stranger anew.
+            # A binding that vanished and came back counts as newly seen.
             self._strangers[exchange] = {each: met.get(each, now) for each in strangers}
             young = self._young(exchange)
             if young:
@@ -238,7 +241,7 @@ class ConsumerManager:
         return frozenset(naming.queue(*key) for key in self._unreadable - self._agents.keys())
 
     async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
-        """The queues that lost their bindings. Raises TemporaryError; what was refused for good is noted."""
+        """Return the queues that lost their bindings. Raises TemporaryError; permanent refusals are noted."""
         stale: set[str] = set()
         for name, exchange in wanted.items():
             if self._declared.get(name) == exchange:
@@ -260,7 +263,7 @@ class ConsumerManager:
                 self._refused[name] = str(problem)
             self._declared[name] = exchange
             self._made[name] = exchange.bound()
-            self._strangers[name] = self._young(name)  # the others were unbound
+            self._strangers[name] = self._young(name)  # the older ones were unbound
         return stale
 
     async def _consume(self, wanted: DesiredTopology) -> None:
@@ -289,7 +292,7 @@ class ConsumerManager:
             await asyncio.Event().wait()
 
     def _end(self, key: AgentKey) -> None:
-        """It may finish what it began, and nobody waits for that: its successor stands by on the queue meanwhile."""
+        """End a consumer without waiting: it may finish what it began while its successor stands by on the queue."""
         _, task = self._consumers.pop(key)
         task.cancel()
         self._ending.add(task)

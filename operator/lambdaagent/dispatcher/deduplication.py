@@ -1,8 +1,9 @@
-"""What was delivered to one agent lately, so that an event which comes again is not delivered again.
+"""Remembers which events one agent received lately, so that a duplicate is not delivered again.
 
-Only one consumer of an agent's queue works at a time (decision 0015), so what it delivered itself it knows from memory,
-and what others delivered before it took over it reads from the store, once. An outcome is recorded when it is durable
-and just before the acknowledgement: who dies in between has the event delivered once more, and nobody loses it.
+Only one consumer of an agent's queue works at a time (decision 0015), so this process knows its own deliveries from
+memory, and reads those of others from the store once, when it takes over. A delivery is recorded when its outcome is
+durable and just before the acknowledgement: if the process is killed in between, the event is delivered once more and
+is not lost.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ WINDOW = 3600.0
 _SKEW = 60.0
 """Seconds by which the clocks of two replicas may differ."""
 _MOST = 2_000
-"""Events remembered in memory, of one agent."""
+"""The number of events of one agent that are remembered in memory."""
 
 
 @dataclass
@@ -30,16 +31,17 @@ class Deduplicator:
     agent: str
     clock: Clock
     _session: int = field(default=-1, init=False)
-    _read: float = field(default=0.0, init=False)  # up to when others' deliveries are known
+    _read: float = field(default=0.0, init=False)  # the time up to which others' deliveries are known
     _known: dict[bytes, None] = field(default_factory=dict, init=False)
     _open: dict[bytes, asyncio.Future[None]] = field(default_factory=dict, init=False)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @asynccontextmanager
     async def claim(self, delivery: BrokerDelivery) -> AsyncIterator[bool]:
-        """False: it was delivered before. Of two copies at once, the second waits for what becomes of the first.
+        """Yield whether the event is to be delivered. False: it was delivered before.
 
-        So does a redelivery whose first delivery is still under way here, because only its channel broke.
+        Of two simultaneous copies, the second waits for the outcome of the first. So does a redelivery whose first
+        delivery still runs here, because only its channel broke.
         """
         if delivery.session != self._session:
             await self._look(delivery.session)
@@ -62,7 +64,7 @@ class Deduplicator:
             del self._known[next(iter(self._known))]
 
     async def record(self, key: Key) -> None:
-        """Durable when it returns. Raises StoreError."""
+        """Write the delivery to the store, durably. Raises StoreError."""
         await self.store.record_delivery(namespace=self.namespace, agent=self.agent, key=key, now=self.clock.now())
 
     async def _look(self, session: int) -> None:

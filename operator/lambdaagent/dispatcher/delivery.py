@@ -1,8 +1,9 @@
-"""What a consumer does with one delivery: the agent is called once, and what came of it decides what is next.
+"""Handles one delivery: the agent is called once, and the result decides how the delivery is settled.
 
-A reply is published, with its own confirm, before the delivery is acknowledged; while that cannot be done, the delivery
-waits and the agent is not called again for it. An event that the agent refuses, or that no attempt delivers, goes to
-the dead letters with its cause, and a task that it called is told.
+A reply is published and confirmed before the delivery is acknowledged. A temporary failure is retried without another
+call of the agent; after ten failures the delivery comes again. An event that the agent refuses, or that no attempt
+delivers, goes to the dead letters with its cause, and if it was a call of an async skill, an event reports the failure
+to its task.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from lambdaagent.httpclient.wire import Target
 
 log = structlog.get_logger(__name__)
 
-# Takes what the agent answered with; returns once it is confirmed, or raises.
+# Sends the agent's reply events; returns once they are confirmed, or raises.
 Reply = Callable[[Sequence[Event]], Awaitable[None]]
 ATTEMPT = "attempt"
 _REPLY_ATTEMPTS = 10
@@ -41,12 +42,12 @@ class DeliveryObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentRoute:
-    """Where an agent's events go: its container, and for calls of its async skills the gateway that knows tasks."""
+    """The target of an agent's events: its container, or for calls of its async skills the gateway."""
 
     target: Target
     path: str = "/"
-    timeout: float | None = None  # seconds; None: the policy's
-    gateway: bool = False  # it calls the agent: what it cannot do now is no attempt of the agent's
+    timeout: float | None = None  # seconds; None: the policy's time-out
+    gateway: bool = False  # the target is the gateway: if it did not call the agent, that is no attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,12 @@ class Deliverer:
     observer: DeliveryObserver
     calls: Calls
     wants: Callable[[Event], bool] = lambda _event: True
-    # Returns once the agent may be called; what waits here is neither an attempt nor a failure.
+    # Returns once the agent may be called; a delivery that waits here has made no attempt.
     up: Callable[[], Awaitable[None]] | None = None
     keep_dead: bool = True
     circuit: Circuit = field(default_factory=Circuit)
     reply_pause: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=10.0))
-    jitter: Callable[[], float] = lambda: uniform(1.0, 1.25)  # noqa: S311 -- spreads load, hides nothing
+    jitter: Callable[[], float] = lambda: uniform(1.0, 1.25)  # noqa: S311 -- spreads load, no cryptographic use
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, delivery: BrokerDelivery) -> DeliveryOutcome:
@@ -128,7 +129,7 @@ class Deliverer:
         return self._settled(event)
 
     async def _reply(self, events: Sequence[Event]) -> None:
-        """Tries for a while. Raises TemporaryError: the delivery comes again."""
+        """Send the replies, with retries. Raises TemporaryError after the last one: the delivery comes again."""
         for attempt in range(1, _REPLY_ATTEMPTS + 1):
             try:
                 await self.reply(events)
@@ -162,7 +163,7 @@ class Deliverer:
             return self._settled(event)
 
         async def settle() -> None:
-            # Not before it is safe among the dead letters: if that fails, the delivery comes again.
+            # Only after the letter is confirmed: if that fails, the delivery comes again.
             self.seen.remember((event.source, event.id))
             await self.seen.record((event.source, event.id))
 

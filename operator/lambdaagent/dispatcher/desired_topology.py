@@ -1,4 +1,4 @@
-"""What RabbitMQ is to look like for a set of agents, and whose queues may be taken away. Pure."""
+"""The RabbitMQ topology that a set of agents needs, and whose exchanges may be removed. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from lambdaagent.settings import Installation
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One Broker's: the queues of its agents, and where its dead letters go."""
+    """The exchange of one Broker: the queues of its agents, and its queue of dead letters."""
 
     dead_letters: str
     queues: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
@@ -53,7 +53,10 @@ def picture(agents: Iterable[LambdaAgent], installation: Installation) -> Desire
 
 
 def is_watched(exchange: str, watched: Callable[[str], bool]) -> bool:
-    """Whether it would be in the picture if an agent used it: others declare exchanges, and see to other namespaces."""
+    """Return whether this dispatcher would declare the exchange if an agent used it.
+
+    Other programs declare exchanges too, and other dispatchers serve other namespaces.
+    """
     try:
         namespace, _ = naming.broker_of_exchange(exchange)
     except ValueError:

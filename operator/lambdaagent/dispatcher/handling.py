@@ -1,4 +1,4 @@
-"""What handles the deliveries of one agent, put together: where they go, and what becomes of the answers."""
+"""Builds the handler of one agent's deliveries: where they are sent, and where replies go."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from lambdaagent.settings import Installation
 from lambdaagent.store.records import DeliveryStore
 
 _CALL_GRACE = 5.0
-"""Seconds that the gateway gets beyond a skill's own time to answer for it."""
+"""Seconds that a call of the gateway may take beyond the skill's own time-out."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Handlers:
         self._made.pop(key, None)
 
     def _reply(self, agent: LambdaAgent, exchange: str) -> Reply:
-        """To the gateway as if the agent had sent it, so that its task is told first; else straight to the broker."""
+        """Send replies to the gateway's URL of the agent, which updates the task first; else to the broker."""
         url = gateway.events_from(agent, self.installation)
         target, path = split(url) if url else (None, "")
 

@@ -1,4 +1,4 @@
-"""What the dispatcher counts: Prometheus metrics with a registry of their own; labels hold outcomes and never names."""
+"""The dispatcher's Prometheus metrics, in a registry of their own. Labels hold outcomes and reasons, never names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class DispatcherMetrics:
         self._errors.labels(where).inc()
 
     def gauge(self, name: str, read: Callable[[], float]) -> None:
-        """Read at each scrape, so that it cannot drift."""
+        """Set the function that returns the gauge's value, which is called at each scrape."""
         self._gauges[name].set_function(read)
 
     def text(self) -> bytes:

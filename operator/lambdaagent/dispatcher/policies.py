@@ -1,7 +1,7 @@
-"""What is said of an agent whose events RabbitMQ dead-letters by itself. Pure.
+"""The text of an agent's condition about events that RabbitMQ dead-letters by itself. Pure.
 
-Counts are rounded down to 1, 2 and 5 times a power of ten: a flood then changes a condition a few times and not every
-few seconds, and replicas that heard of a few more or less say the same.
+Counts are rounded down to 1, 2 and 5 times a power of ten: many events then change a condition a few times and not
+every few seconds, and replicas whose counts differ slightly report the same.
 """
 
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ Recent = Mapping[tuple[str, str], PolicyReport]
 
 
 def recent(deaths: Mapping[tuple[str, str], Deaths], *, since: float) -> Recent:
-    """Those whose latest is no older."""
+    """Return the deaths whose latest is at or after `since`."""
     return {key: PolicyReport(_rounded(found.count), found.since) for key, found in deaths.items() if found.at >= since}
 
 
 def said(topology: Topology, *, namespace: str, name: str, told: Recent) -> str:
-    """Empty where nothing of it died."""
+    """Return the text about the topology's queue; empty if none of its events were dead-lettered."""
     of_it = {reason: told[topology.queue, reason] for _, reason in sorted(told) if (topology.queue, reason) in told}
     if not of_it:
         return ""

@@ -1,4 +1,4 @@
-"""The dispatcher process: agents from the API server, events from RabbitMQ, deliveries remembered in the store."""
+"""The dispatcher process: agents from the API server, events from RabbitMQ, deliveries recorded in the store."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _PRUNE_SECONDS = 600.0
 
 
 async def run(settings: DispatcherSettings) -> None:
-    """Until cancelled."""
+    """Run until cancelled. Raises UsageError."""
     url = settings.amqp_url.get_secret_value()
     if not url:
         raise UsageError("LAMBDAAGENT_AMQP_URL is not set: the dispatcher delivers what is in RabbitMQ's queues")
@@ -89,7 +89,7 @@ async def run(settings: DispatcherSettings) -> None:
                 group.create_task(_follow(watcher, serving, conditions, handlers), name="feed")
             group.create_task(conditions.run(), name="conditions")
             group.create_task(_prune(opened.store, clock, metrics), name="prune")
-            # Not before the agents are known. A namespace that is refused must not keep the others waiting.
+            # Only after the agents are known. A namespace that is refused must not delay the others.
             for watcher in watchers.values():
                 await watcher.settled.wait()
             group.create_task(serving.run(), name="serving")

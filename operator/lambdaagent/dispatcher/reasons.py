@@ -1,4 +1,4 @@
-"""Why the dispatcher says what it says in an agent's condition EventingReady."""
+"""The reasons of the condition EventingReady, which the dispatcher writes."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 class ConditionReason(StrEnum):
     meaning: str
     holds: bool
-    """Whether the condition is true: events go on."""
+    """Whether the condition is True: events are delivered."""
 
     def __new__(cls, value: str, holds: bool, meaning: str) -> "ConditionReason":
         member = str.__new__(cls, value)

@@ -1,9 +1,9 @@
 """CloudEvents in AMQP 0-9-1 messages, as Knative's RabbitMQ broker writes and reads them.
 
 Attributes are message headers under their bare names, because a headers exchange compares them with a Trigger's filter:
-a `ce-` prefix, which the broker's own specification asks for, would match nothing. Values keep their AMQP type, so a
-number does not match a string filter, there as here. Reading is tolerant (prefixes, structured mode, any case), except
-that nothing is made up: a message without an id or source is an error, and who consumes it must put it somewhere.
+with the prefix `ce-`, which the broker's own specification requires, nothing would match. Values keep their AMQP type,
+so a number does not match a string filter. Reading is tolerant (prefixes, structured mode, any case), but nothing is
+filled in: a message without an id or source is an error, and the consumer must keep the message elsewhere.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ Header = str | int | bool
 PERSISTENT = 2
 CONTENT_TYPE = "content-type"
 NO_TIME = "0001-01-01T00:00:00Z"
-"""What Knative writes for an event that has no time."""
+"""The time that Knative writes for an event without one."""
 
 _SHORT_STRING = 255  # bytes
 _PREFIXES = ("ce-", "cloudevents:", "cloudevents_")
@@ -30,7 +30,7 @@ _INT = range(-(2**31), 2**31)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What of an AMQP message says something about its event; `message_id` and content type are properties."""
+    """The parts of an AMQP message that carry an event; `message_id` and `content_type` are AMQP properties."""
 
     body: bytes
     headers: Mapping[str, Any] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Message:
 
 
 def header_name(attribute: str) -> str:
-    """The header that carries an attribute: what a binding must name."""
+    """Return the header that carries an attribute, which a binding must name."""
     return CONTENT_TYPE if attribute == "datacontenttype" else attribute
 
 
@@ -52,19 +52,19 @@ def write(event: Event) -> Message:
     headers.setdefault(CONTENT_TYPE, "")
     headers.setdefault("time", NO_TIME)
     if "traceparent" in headers:
-        # Knative's dispatcher resumes a trace only where both are there; an empty one will do.
+        # Knative's dispatcher resumes a trace only if both are present; `tracestate` may be empty.
         headers.setdefault("tracestate", "")
     return Message(
         body=event.data,
         headers=headers,
-        # These two properties are short strings. Whatever does not fit stands in the headers anyway.
+        # These two properties are short strings. A longer value is in the headers anyway.
         content_type=_short(event.datacontenttype),
         message_id=_short(event.id),
     )
 
 
 def read(message: Message) -> Event:
-    """Raises EventError; then the message is not a CloudEvent that anybody could be given."""
+    """Return the event of a message. Raises EventError if the message is not a valid CloudEvent."""
     content_type = message.content_type or ""
     if http.mode({CONTENT_TYPE: content_type}) is not None:
         events = http.read({CONTENT_TYPE: content_type}, message.body)
@@ -93,7 +93,7 @@ def _attributes(headers: Mapping[str, Any]) -> dict[str, Any]:
             if name.startswith(prefix):
                 name, target = name[len(prefix) :], prefixed
                 break
-        # Other headers are no attributes: x-death and the like, and whatever libraries add.
+        # Other headers, such as x-death and those of client libraries, are not attributes.
         if value is not None and (name == CONTENT_TYPE or (name.isascii() and name.isalnum())):
             target[name] = _value(name, value)
     return prefixed | found

@@ -1,7 +1,7 @@
-"""Texts by the charset that their content type declares, and JSON as UTF-8 whatever it came as.
+"""Decodes texts by the charset that their content type declares, and converts JSON to UTF-8 from any charset.
 
-Only charsets of this list are decoded: other codecs of the language read what is no text, or take time that grows
-faster than the text. A byte order mark decides for JSON (RFC 8259 forbids to write one and allows to read it).
+Only charsets of this list are decoded: Python's other codecs decode what is not text, or take time that grows faster
+than the text. A byte order mark decides for JSON (RFC 8259 forbids writing one and allows reading it).
 """
 
 import codecs
@@ -20,7 +20,7 @@ _KNOWN = frozenset(
         *("big5", "big5hkscs", "euc_kr", "cp949"),
     )
 )
-# The longest first: the mark of UTF-16 begins that of UTF-32.
+# The longest first: the mark of UTF-32 (LE) begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -29,16 +29,16 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FIRST = frozenset(mark[:1] for mark, _ in _MARKS)
-# Without a mark these are big-endian (RFC 2781 4.3); the language's codec would take the machine's order.
+# Without a mark these are big-endian (RFC 2781 4.3); Python's codec would use the machine's order.
 _UNMARKED = {"utf-16": "utf-16-be", "utf-32": "utf-32-be"}
 
 
 class CharsetError(ValueError):
-    """The charset is not known here, or the bytes are not in it."""
+    """The charset is not supported, or the bytes are not valid in it."""
 
 
 def declared(content_type: str) -> str | None:
-    """The codec of the charset that a content type names; None where it names none. Raises CharsetError."""
+    """Return the codec of the charset that a content type names; None if it names none. Raises CharsetError."""
     if ";" not in content_type or (found := _PARAMETER.search(content_type)) is None:
         return None
     label = found[1] if found[1] is not None else found[2]
@@ -53,7 +53,7 @@ def declared(content_type: str) -> str | None:
 
 
 def text(body: bytes, content_type: str) -> str:
-    """By the declared charset, else UTF-8. Raises CharsetError."""
+    """Decode a text by the declared charset, else as UTF-8. Raises CharsetError."""
     name = declared(content_type) or UTF8
     if name in _UNMARKED and _mark(body) is None:
         name = _UNMARKED[name]
@@ -61,7 +61,7 @@ def text(body: bytes, content_type: str) -> str:
 
 
 def json(body: bytes, content_type: str = "") -> bytes:
-    """A JSON text as UTF-8 without a byte order mark. Raises CharsetError."""
+    """Return a JSON text as UTF-8 without a byte order mark. Raises CharsetError."""
     if (mark := _mark(body)) is not None:
         bom, name = mark
         body = body[len(bom) :]
@@ -71,7 +71,7 @@ def json(body: bytes, content_type: str = "") -> bytes:
 
 
 def beginning(body: bytes, content_type: str) -> str:
-    """A part of a text for people to read, whatever it is."""
+    """Decode a part of a text for display, with replacement characters for what is invalid."""
     try:
         name = declared(content_type) or UTF8
     except CharsetError:
@@ -80,14 +80,14 @@ def beginning(body: bytes, content_type: str) -> str:
 
 
 def as_utf8(content_type: str) -> str:
-    """The content type of a text that is now UTF-8: a charset that it names is replaced."""
+    """Return the content type of a text that is now UTF-8: a charset that it names is replaced."""
     if ";" not in content_type or _PARAMETER.search(content_type) is None:
         return content_type
     try:
         if declared(content_type) == UTF8:
             return content_type
     except CharsetError:
-        pass  # It names what nobody knows; the text is UTF-8 all the same.
+        pass  # The charset is unknown, and the text is UTF-8 all the same.
     return _PARAMETER.sub("; charset=utf-8", content_type)
 
 

@@ -1,8 +1,8 @@
 """One CloudEvent, version 1.0, as a plain value.
 
-Not the `cloudevents` library's class: that one invents a missing id and time and re-serialises JSON data, and an
-event that passes through here must come out as it went in, byte for byte. `Event` itself does not validate, so that
-code which made an event does not pay twice; readers of somebody else's bytes go through `from_attributes`.
+The class of the `cloudevents` library is not used: it fills in a missing id and time and re-serialises JSON data, and
+an event that passes through here must leave byte for byte as it came. `Event` itself does not validate, so that events
+made in code are not validated twice; readers of external bytes use `from_attributes`.
 """
 
 import re
@@ -39,10 +39,10 @@ class Event:
     time: str | None = None
     dataschema: str | None = None
     extensions: Mapping[str, Value] = field(default_factory=dict)
-    """Names are [a-z0-9]+; `traceparent` is one of them."""
+    """Names are [a-z0-9]+; `traceparent` is an extension."""
 
     def attributes(self) -> dict[str, Value]:
-        """All context attributes without the data, `specversion` included; absent ones are left out."""
+        """Return all context attributes without the data, `specversion` included; absent ones are left out."""
         attributes: dict[str, Value] = {
             "specversion": SPEC_VERSION,
             "id": self.id,
@@ -62,9 +62,9 @@ class Event:
 
 
 def from_attributes(attributes: Mapping[str, Any], *, data: bytes = b"") -> Event:
-    """A validated event from whatever a carrier held. An attribute that is None counts as absent.
+    """Return a validated event from a carrier's attributes. An attribute that is None counts as absent.
 
-    Raises MissingAttributeError or InvalidAttributeError, naming the attribute.
+    Raises MissingAttributeError or InvalidAttributeError, which name the attribute, or TooManyError.
     """
     version = attributes.get("specversion")
     if version is None or version == "":
@@ -79,7 +79,7 @@ def from_attributes(attributes: Mapping[str, Any], *, data: bytes = b"") -> Even
         core[name] = _string(name, value)
     for name in OPTIONAL:
         value = attributes.get(name)
-        # An empty optional attribute says nothing; senders in the wild write it, AMQP carriers above all.
+        # An empty optional attribute counts as absent; senders write it, above all over AMQP.
         if value is not None and value != "":
             core[name] = _string(name, value)
     if "time" in core:
@@ -93,7 +93,7 @@ def from_attributes(attributes: Mapping[str, Any], *, data: bytes = b"") -> Even
 
 
 def validate(event: Event) -> Event:
-    """The same event, or the same errors: for events made in code from parts that somebody else chose."""
+    """Return the event, or raise as `from_attributes`: for events made in code from external values."""
     from_attributes(event.attributes())
     return event
 
@@ -111,7 +111,7 @@ def _check_time(value: str) -> None:
     if not _TIME.fullmatch(value):
         raise InvalidAttributeError("time", problem)
     try:
-        # Fractions may have any length in RFC 3339; datetime takes six digits, and only the calendar matters here.
+        # Fractions may have any length in RFC 3339; datetime takes six digits, and only the date and time need a check.
         datetime.fromisoformat(value[:19].upper())
     except ValueError:
         raise InvalidAttributeError("time", problem) from None

@@ -1,9 +1,9 @@
-"""Why a message lies among the dead letters, written into its own headers. Pure.
+"""The cause of a dead letter, written into the headers of its message. Pure.
 
-The cause stands in `x-` headers, which no filter compares and no reader of events sees, so that `bare` gives back what
-the agent was to get. An event carries Knative's extensions too, so that whoever consumes the queue as Knative's sinks
-do finds them; in structured mode its attributes are in the body, which stays as it was. A message that the broker
-itself moved (a quorum queue's delivery limit) says so in headers of RabbitMQ.
+The cause is in `x-` headers, which no filter compares and no reader of events reads, so that `bare` restores the
+message for the agent. A binary event gets Knative's extensions too, for consumers that read the queue like Knative's
+sinks; in structured mode its attributes are in the body, which is not changed. For a message that the broker itself
+moved (a quorum queue's delivery limit), RabbitMQ's own headers have the cause.
 """
 
 import base64
@@ -18,47 +18,47 @@ from lambdaagent.events.errors import EventError
 NO_ANSWER = -1
 EXPIRED, TOO_MANY, TOO_OFTEN = "expired", "maxlen", "delivery_limit"
 BY_RABBITMQ = {EXPIRED: "message-ttl", TOO_MANY: "max-length or max-length-bytes", TOO_OFTEN: "delivery-limit"}
-"""RabbitMQ's own reasons, where no consumer rejected the message, and the keys of policies that lead to them."""
+"""RabbitMQ's reasons where no consumer rejected the message, and the policy keys that lead to them."""
 OWN_EXPIRATION = "expiration"
-"""Ours for `expired` where the message itself brought its time to live, and no policy."""
+"""Our reason instead of `expired` where the message itself, and not a policy, set its time to live."""
 _AGENT, REASON, _CODE, _DESTINATION, _ATTEMPTS, _AT = (
     f"x-lambdaagent-{name}" for name in ("agent", "reason", "code", "destination", "attempts", "at")
 )
-"""`REASON` stands at every dead letter of ours."""
+"""Every dead letter written here has `REASON`."""
 _ERROR = "x-lambdaagent-error"
-"""All that releases before this one said of a message that is no event."""
+"""The only header that earlier releases wrote for a message that is not an event."""
 REDRIVE = "x-lambdaagent-redrive"
-"""At a message that was dead and is tried again, although it may have been delivered before."""
+"""Marks a message that is redriven: it is delivered even if it was delivered before."""
 _DEST, _STATUS, _DATA = "knativeerrordest", "knativeerrorcode", "knativeerrordata"
 _OF_KNATIVE = frozenset((_DEST, _STATUS, _DATA))
-# How a message came to where it is, and not what it is. Ours go all: attempts and due times begin anew after a death.
+# Headers about a message's path, not its content. All of ours are removed: attempts and due times begin anew.
 _PASSING = ("x-lambdaagent-", "x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
 _REASON_LIMIT, _DESTINATION_LIMIT = 1000, 2048  # all headers together must fit into one frame
-_DATA_LIMIT = 768  # bytes, 1024 characters in base64: what Knative allows
+_DATA_LIMIT = 768  # bytes, which are 1024 characters in base64: Knative's limit
 
 
 @dataclass(frozen=True, slots=True)
 class DeathCause:
-    agent: str  # "namespace/name"; empty where nobody knows
+    agent: str  # "namespace/name"; empty if unknown
     reason: str
-    at: float  # of its death, seconds since the epoch; 0: unknown
-    code: int = NO_ANSWER  # of the last answer
-    destination: str = ""  # the last URL that was tried
+    at: float  # time of the dead-lettering, seconds since the epoch; 0: unknown
+    code: int = NO_ANSWER  # status of the last response
+    destination: str = ""  # URL of the last attempt
     attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """Why RabbitMQ itself took a message out of a queue."""
+    """RabbitMQ's own removal of a message from a queue."""
 
     queue: str
     reason: str  # one of BY_RABBITMQ, or OWN_EXPIRATION
     at: float  # seconds since the epoch, by RabbitMQ's clock; 0: unknown
-    count: int  # of such deaths of the same message
+    count: int  # number of such removals of the same message
 
 
 def mark(message: amqp.Message, cause: DeathCause) -> amqp.Message:
-    """The message with its cause; of an earlier death nothing is left."""
+    """Return the message with its cause; the headers of an earlier cause are removed."""
     reason, destination = _clean(cause.reason)[:_REASON_LIMIT], _clean(cause.destination)[:_DESTINATION_LIMIT]
     headers: dict[str, Any] = {
         _AGENT: cause.agent,
@@ -76,7 +76,7 @@ def mark(message: amqp.Message, cause: DeathCause) -> amqp.Message:
 
 
 def cause_of(message: amqp.Message) -> DeathCause:
-    """As far as it is written there: others put messages into the queue too, and RabbitMQ itself does."""
+    """Return the cause as far as the headers have it: RabbitMQ and other clients put messages into the queue too."""
     headers = message.headers
     death = _last_death(headers)
     return DeathCause(
@@ -90,9 +90,9 @@ def cause_of(message: amqp.Message) -> DeathCause:
 
 
 def death_by_rabbitmq(headers: Mapping[str, Any]) -> Death | None:
-    """None where nobody but a consumer decided on the message.
+    """Return RabbitMQ's own removal of the message; None if a consumer decided on it.
 
-    The latest death counts: one that waited for its next attempt expired before, in a queue of ours.
+    Only the latest one counts: a message that waited for its next attempt expired in a delay queue before.
     """
     death = _last_death(headers)
     queue, reason = death.get("queue"), death.get("reason")
@@ -104,7 +104,7 @@ def death_by_rabbitmq(headers: Mapping[str, Any]) -> Death | None:
 
 
 def bare(message: amqp.Message) -> amqp.Message:
-    """The message as it was before it died."""
+    """Return the message as it was before it was dead-lettered."""
     kept = {name: value for name, value in message.headers.items() if not _of_death(name.lower())}
     return replace(message, headers=kept)
 
@@ -124,7 +124,7 @@ def _is_binary_event(message: amqp.Message) -> bool:
 
 
 def _clean(text: str) -> str:
-    """Without what no AMQP header can carry."""
+    """Replace what no AMQP header can carry."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -140,7 +140,7 @@ def _int(value: Any, otherwise: int) -> int:
         found = int(value)
     except (TypeError, ValueError, OverflowError):
         return otherwise
-    return found if abs(found) < 2**31 else otherwise  # what a database keeps
+    return found if abs(found) < 2**31 else otherwise  # the range of a database's integer column
 
 
 def _time(value: Any) -> float:
@@ -155,7 +155,7 @@ def _time(value: Any) -> float:
 
 
 def _last_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
-    """RabbitMQ puts the latest one first."""
+    """Return the latest entry of `x-death`, which is its first."""
     deaths = headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else {}
     return latest if isinstance(latest, dict) else {}
@@ -171,7 +171,7 @@ def _by_rabbitmq(death: Mapping[str, Any]) -> str:
 
 
 def agent_of_queue(queue: Any) -> str:
-    """ "namespace/name" of the agent whose queue has this name; empty for any other."""
+    """Return "namespace/name" of the agent whose queue has this name; empty for any other queue."""
     parts = queue.split(".") if isinstance(queue, str) else []
     match parts:
         case ["lambdaagent", namespace, "agent", name, *_]:

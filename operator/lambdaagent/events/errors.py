@@ -1,10 +1,10 @@
-"""What can be wrong with an event that somebody sent: permanent, because the same bytes stay wrong."""
+"""Errors of an event that a client sent. They are permanent, because the same bytes stay invalid."""
 
 from lambdaagent.errors import PermanentError
 
 
 class EventError(PermanentError):
-    """`attribute` names the context attribute at fault, where there is one."""
+    """An event is invalid. `attribute` is the name of the faulty context attribute, if there is one."""
 
     def __init__(self, message: str, *, attribute: str | None = None) -> None:
         super().__init__(message)
@@ -12,7 +12,7 @@ class EventError(PermanentError):
 
 
 class MissingAttributeError(EventError):
-    """A required context attribute is absent or empty; never made up on the sender's behalf."""
+    """A required context attribute is absent or empty; it is never filled in for the sender."""
 
     def __init__(self, attribute: str) -> None:
         super().__init__(
@@ -21,19 +21,19 @@ class MissingAttributeError(EventError):
 
 
 class InvalidAttributeError(EventError):
-    """A context attribute is there and breaks its type's rules."""
+    """A context attribute violates the rules of its type."""
 
     def __init__(self, attribute: str, problem: str) -> None:
         super().__init__(f"the event's attribute '{attribute}' {problem}", attribute=attribute)
 
 
 class MalformedEventError(EventError):
-    """The carrier itself cannot be read: not JSON, not a batch, not a CloudEvent at all."""
+    """The carrier cannot be read: it is not JSON, not a batch, or not a CloudEvent."""
 
 
 class TooManyError(EventError):
-    """The event or the batch is larger than is taken: too many events, attributes or values."""
+    """The event or the batch exceeds a limit of events, attributes or values."""
 
 
 class NotAnEventError(EventError):
-    """Neither binary nor structured nor batch: there is no sign of a CloudEvent."""
+    """The content is not a CloudEvent in binary, structured or batch mode."""

@@ -1,4 +1,4 @@
-"""URLs that events are sent to: whose they are, and how they are shown. Pure.
+"""URLs that events are sent to: which agent they belong to, and how to show them. Pure.
 
 Hazard: an event URL of the gateway is a credential (`capability`), and brokers write it into dead letters.
 """
@@ -15,9 +15,9 @@ _INGRESS = "-broker-ingress"
 
 
 def agent_of(url: str) -> str:
-    """ "namespace/name" of the agent that is reached by this URL in a cluster; empty where it is none's.
+    """Return "namespace/name" of the agent that this URL reaches in a cluster; empty if it belongs to none.
 
-    A host name is taken at its word: whether there is an agent of that name only the gateway knows.
+    The host name is not verified: only the gateway knows whether there is an agent of that name.
     """
     try:
         parts = urlsplit(url)
@@ -29,11 +29,11 @@ def agent_of(url: str) -> str:
     if parts.path.startswith("/events/"):
         return ""
     found = _HOST.fullmatch(host)
-    if found is None or found[1].endswith(_INGRESS):  # a reply that the Broker itself did not take
+    if found is None or found[1].endswith(_INGRESS):  # a reply that the Broker's ingress did not accept
         return ""
     return f"{found[2]}/{found[1]}"
 
 
 def hide(text: str) -> str:
-    """The text without the capabilities and passwords of the URLs in it."""
+    """Return the text without the capabilities and passwords of the URLs in it."""
     return _PASSWORD.sub(r"\1***@", _CAPABILITY.sub(r"\1***", text))

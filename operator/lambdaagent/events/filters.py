@@ -1,7 +1,7 @@
-"""What an agent wants of the events that reach its queue. Pure.
+"""Filters the events that reach an agent's queue. Pure.
 
-A headers exchange compares whole values only. An agent that subscribes to a pattern, or wants none of its own events,
-therefore gets everything into its queue, and what it did not ask for is dropped where it is taken out.
+A headers exchange compares whole values only. So the queue of an agent that subscribes to a pattern, or excludes its
+own events, receives every event, and what the agent did not subscribe to is dropped by the consumer.
 """
 
 import re
@@ -18,14 +18,14 @@ def is_pattern(text: str | None) -> bool:
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """`*` stands for any characters, none and dots included; `?` for one."""
+    """Compile a pattern: `*` matches any characters, none and dots included; `?` matches one."""
     parts = (".*" if each == "*" else "." if each == "?" else re.escape(each) for each in pattern)
     return re.compile("".join(parts), re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """`exact`: type -> sources, None for any. `own`: the source of events that are not wanted."""
+    """What an agent subscribes to. `exact`: type -> sources, None for any. `own`: the source that is excluded."""
 
     exact: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
     patterns: Sequence[tuple[re.Pattern[str], re.Pattern[str] | None]] = ()
@@ -33,7 +33,7 @@ class Interest:
 
     @property
     def filtered(self) -> bool:
-        """Whether more arrives than is wanted."""
+        """Whether the queue receives more events than the agent subscribes to."""
         return bool(self.patterns) or self.own is not None
 
     def wants(self, event: Event) -> bool:
@@ -49,7 +49,7 @@ class Interest:
 
 
 def interest(subscriptions: Sequence[tuple[str, str | None]], *, own: str | None = None) -> Interest:
-    """Of (type, source) pairs, each a whole value or a pattern; an empty source is any."""
+    """Build an interest from (type, source) pairs, each a whole value or a pattern; an empty source matches any."""
     exact: dict[str, set[str | None]] = {}
     patterns = []
     for kind, source in subscriptions:

@@ -1,8 +1,8 @@
-"""CloudEvents over HTTP 1.0.2: binary, structured and batch mode, both ways.
+"""CloudEvents over HTTP 1.0.2: reads and writes binary, structured and batch mode.
 
-In binary mode the data's bytes are kept as they are; in structured mode a JSON value keeps its own text. Nothing is
-made up: an event without an id is an error that says so. Attribute values are percent-encoded in headers per
-section 3.1.3.2 of the HTTP binding, which also makes header injection impossible.
+In binary mode the bytes of the data are kept; in structured mode a JSON value keeps its own text. Nothing is filled in:
+an event without an id is an error. Attribute values are percent-encoded in headers per section 3.1.3.2 of the HTTP
+binding, which also makes header injection impossible.
 """
 
 import re
@@ -29,15 +29,15 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 Headers = list[tuple[str, str]]
 
-# U+0021 to U+007E without the double quote and the percent sign stand for themselves (HTTP binding 3.1.3.2).
+# U+0021 to U+007E except the double quote and the percent sign are not encoded (HTTP binding 3.1.3.2).
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 _PLAIN = re.compile(f"[{re.escape(_SAFE)}]*")
 _QUOTED = re.compile(r"\\(.)")
 
 
 MOST_EVENTS = 1_000
-"""Events that one batch may hold, unless a setting says otherwise."""
-_VALUES = bounded_json.MOST // 2  # the scanner that finds the data's own text is slower than the JSON library
+"""The default limit of events in one batch."""
+_VALUES = bounded_json.MOST // 2  # the scanner that keeps the data's own text is slower than the JSON library
 
 
 class Mode(StrEnum):
@@ -47,7 +47,7 @@ class Mode(StrEnum):
 
 
 def mode(headers: Mapping[str, str]) -> Mode | None:
-    """How these headers carry a CloudEvent; None where nothing says that they do."""
+    """Return how these headers carry a CloudEvent; None if they carry none."""
     content_type = media_type(_get(headers, "content-type") or "")
     if content_type.startswith("application/cloudevents-batch"):
         return Mode.BATCH
@@ -57,12 +57,12 @@ def mode(headers: Mapping[str, str]) -> Mode | None:
 
 
 def read(headers: Mapping[str, str], body: bytes, *, most: int = MOST_EVENTS) -> list[Event]:
-    """The events of one request or response: one, or those of a batch. Raises EventError."""
+    """Return the events of one request or response: one, or those of a batch. Raises EventError."""
     return list(read_each(headers, body, most=most))
 
 
 def read_each(headers: Mapping[str, str], body: bytes, *, most: int = MOST_EVENTS) -> Iterator[Event]:
-    """As `read`, one after the other: reading a large batch takes long, and others can be served in between."""
+    """Yield the events as `read` returns them, so that other work can run while a large batch is read."""
     match mode(headers):
         case Mode.BINARY:
             yield _read_binary(headers, body)
@@ -98,7 +98,7 @@ def batch(events: Iterable[Event]) -> tuple[Headers, bytes]:
 
 
 def encode(value: Value) -> str:
-    """One attribute value as a header value."""
+    """Return an attribute value as a header value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
@@ -106,7 +106,7 @@ def encode(value: Value) -> str:
 
 
 def decode(value: str) -> str:
-    """One header value as an attribute value. Quoted strings are of older senders, and receivers must read them."""
+    """Return a header value as an attribute value. Older senders quote strings, and receivers must accept that."""
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = _QUOTED.sub(r"\1", value[1:-1])
     if "%" not in value:
@@ -119,7 +119,7 @@ def media_type(content_type: str) -> str:
 
 
 def holds_event(content_type: str) -> bool:
-    """Whether a body of this type is an event with attributes of its own, in whatever format and number."""
+    """Return whether a body of this type is a CloudEvent with its own attributes, in any format and number."""
     return media_type(content_type).startswith("application/cloudevents")
 
 
@@ -135,7 +135,7 @@ def _get(headers: Mapping[str, str], name: str) -> str | None:
 
 def _read_binary(headers: Mapping[str, str], body: bytes) -> Event:
     attributes: dict[str, Any] = {}
-    # A multi-dict yields a repeated header twice, and two ids are no id.
+    # A multi-dict yields a repeated header twice, and a repeated attribute is invalid.
     for name, value in headers.items():
         key = name.lower()
         if key.startswith("ce-"):
@@ -192,10 +192,10 @@ def _read_structured(text: str) -> Event:
     value, raw = data
     content_type = attributes.get("datacontenttype")
     if not content_type:
-        # JSON format 3.1.1: with data and without a content type, the data is JSON; said so, for other carriers.
+        # JSON format 3.1.1: data without a content type is JSON; set explicitly for other carriers.
         attributes["datacontenttype"] = "application/json"
     elif isinstance(content_type, str):
-        # The structured form is UTF-8 and says nothing of the bytes that the data once was.
+        # The structured form is UTF-8, whatever charset the data had before.
         attributes["datacontenttype"] = charsets.as_utf8(content_type)
         if isinstance(value, str) and not is_json(content_type):
             return from_attributes(attributes, data=value.encode("utf-8", "surrogatepass"))
@@ -234,7 +234,7 @@ def _json(event: Event) -> bytes:
         return head
     kind = event.datacontenttype or ""
     if charsets.as_utf8(kind) != kind:
-        pass  # Its bytes are not UTF-8, as JSON must be.
+        pass  # Data in another charset cannot be JSON text, which is UTF-8.
     elif is_json(kind):
         try:
             orjson.loads(event.data)

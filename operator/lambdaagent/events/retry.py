@@ -1,7 +1,7 @@
-"""When an event is delivered again, and when it is given up. Pure.
+"""Decides when an event is delivered again, and when it is given up. Pure.
 
-Of a container's answers 2xx is the end of a delivery; 408, 409, 425, 429, 5xx, 404 (a route that is not there yet) and
-no answer at all may be better next time; every other answer is a refusal that no repetition mends.
+A container's 2xx ends a delivery; 408, 409, 425, 429, 5xx, 404 (a route that does not exist yet) and no response at all
+are retried; every other response is a refusal that is not retried.
 """
 
 import re
@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Literal
 
 ATTEMPTED = "LambdaAgent-Attempted"
-"""A header of a gateway's answer to a delivery; `no`: the agent was not called, so that it was no attempt."""
-_LONGEST = 86_400.0  # seconds that a Retry-After may say
+"""A header of the gateway's response to a delivery; `no`: the agent was not called, so this was no attempt."""
+_LONGEST = 86_400.0  # limit of a Retry-After, in seconds
 _AGAIN = frozenset((404, 408, 409, 425, 429))
 _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
@@ -31,7 +31,7 @@ def judge(status: int) -> RetryDecision:
 
 
 def seconds(duration: str) -> float:
-    """Of an ISO 8601 duration as the API takes it (days and smaller)."""
+    """Return the seconds of an ISO 8601 duration in the API's form (days and smaller). Raises ValueError."""
     match = _ISO.fullmatch(duration)
     if match is None:
         raise ValueError(f"{duration!r} is no ISO 8601 duration of days, hours, minutes and seconds")
@@ -40,7 +40,7 @@ def seconds(duration: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`retry` counts the attempts after the first one; times are seconds."""
+    """`retry` is the number of attempts after the first one; times are in seconds."""
 
     retry: int = 3
     backoff: Literal["linear", "exponential"] = "exponential"
@@ -49,10 +49,10 @@ class Policy:
     timeout: float = 300.0
 
     def wait(self, attempt: int, *, retry_after: float | None = None) -> float | None:
-        """Before the attempt that follows the given one (1 is the first); None: give up.
+        """Return the wait after the given attempt (1 is the first), in seconds; None: give up.
 
-        The same times as Knative's (delay x 2^n, delay x n), but capped. A container's Retry-After counts where it is
-        longer than our own time.
+        The formulas are Knative's (delay x 2^n, delay x n), but capped. A container's Retry-After is used if it is
+        longer, up to the cap.
         """
         if attempt > self.retry:
             return None
@@ -61,7 +61,7 @@ class Policy:
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds of a Retry-After header in either form; None where there is none that can be read."""
+    """Return the seconds of a Retry-After header in either form; None if there is no readable one."""
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
         return min(_LONGEST, float(text))
@@ -72,6 +72,6 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def number(value: object, *, otherwise: int) -> int:
-    """What a sender wrote of a whole number, where it is one that a database keeps."""
+    """Return the whole number that a sender wrote, or `otherwise` if it is none or has ten digits or more."""
     text = str(value)
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else otherwise

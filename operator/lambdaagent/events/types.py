@@ -1,4 +1,4 @@
-"""CloudEvents types that this project gives a meaning (`io.knative.lambda.<category>.<entity>.<action>`)."""
+"""The CloudEvents types that this project defines (`io.knative.lambda.<category>.<entity>.<action>`)."""
 
 INVOKE_SYNC = "io.knative.lambda.invoke.sync"
 INVOKE_ASYNC = "io.knative.lambda.invoke.async"

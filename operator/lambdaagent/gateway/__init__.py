@@ -1,1 +1,1 @@
-"""The HTTP edge: discovery, A2A, direct skill calls and event ingress for every agent that the directory knows."""
+"""The HTTP edge: discovery, A2A, direct skill calls and events for every agent in the directory."""

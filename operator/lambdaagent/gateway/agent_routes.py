@@ -1,6 +1,6 @@
 """The routes below one agent, by path prefix or by host: cards, A2A, direct skill calls.
 
-`AgentPaths` cuts the prefix from the path: most requests go there, and no pattern is needed.
+`AgentPaths` splits the path instead of matching a pattern, because most requests pass it.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _ROOT = "/agents"
 
 
 class AgentPaths(AbstractResource):
-    """A resource like the framework's own; `match_info` holds namespace, name and rest (with its slash)."""
+    """An aiohttp resource; `match_info` holds namespace, name and rest (with its leading slash)."""
 
     def __init__(self, handler: Handler) -> None:
         super().__init__(name="agent")
@@ -70,13 +70,13 @@ async def by_path(request: web.Request) -> web.StreamResponse:
 
 
 def is_ours(entry: Entry, path: str) -> bool:
-    """Whether a path on the agent's own host is the gateway's to answer."""
+    """Return whether the gateway, and not the container, serves a path on the agent's own host."""
     base = entry.base_path
     return path == base or path.startswith((f"{base}/", "/.well-known/agent-card.json", "/.well-known/agent.json"))
 
 
 async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResponse:
-    """`path` is what follows the agent's prefix, or the whole path on its own host."""
+    """Serve a request to an agent. `path` is the part after the agent's prefix; on its own host, the whole path."""
     if not entry.enabled:
         request[ROUTE] = "a2a-disabled"
         raise ProblemError(404, "a2a-disabled", f"The agent {entry.agent.key} does not have spec.a2a.enabled.")

@@ -1,7 +1,7 @@
-"""The gateway as one aiohttp application; a process gives it its parts and a socket.
+"""The gateway's aiohttp application, built from parts that the process provides.
 
-The application starts and stops the task engine and closes the client. Store, publisher and the directory's feed
-belong to the process: they begin before and end after it.
+The application starts and stops the task engine and closes the client. The process owns the store, the publisher and
+the directory's feed, which start before the application and end after it.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
 
 MAX_BODY = 10 * 1024 * 1024
-IDLE = 75.0  # seconds; longer than the minute after which proxies give up a connection themselves
+IDLE = 75.0  # seconds; longer than the minute after which proxies close an idle connection
 
 
 def create_app(
@@ -58,9 +58,8 @@ def create_app(
     own_routes: Sequence[web.RouteDef] | None = None,
     failed: Failed = unheard,
 ) -> web.Application:
-    """`ready` says why not, or None. `keys` are the capability keys; none means that event URLs carry none.
-
-    `own_routes` stand in place of the gateway's, where it serves one agent only.
+    """`ready` returns why the gateway is not ready, or None. `keys` are the capability keys; without keys, event URLs
+    carry no capability. `own_routes` replace the gateway's routes in a gateway that serves one agent.
     """
     layers = [middlewares.metrics, middlewares.errors, principals.principals]
     streams = streams or Streams()
@@ -112,10 +111,12 @@ def create_app(
 
 
 def make_runner(app: web.Application, *, shutdown_timeout: float = 15.0, idle: float = IDLE) -> web.AppRunner:
-    """A request whose client went away is cancelled: that closes the connection to the container of a direct call.
+    """Return the runner of the application. A request is cancelled when its client disconnects, which closes the
+    connection to the container of a direct call; tasks continue.
 
-    Tasks are not the request's and go on. Access logs are the proxy's business; the metrics count. `idle` is also how
-    long a request's head may take: from the connection's beginning or the last answer, whatever has come of it.
+    There is no access log: proxies write one, and the metrics count requests. `idle` (seconds) limits an idle
+    connection and also the time in which the whole head of a request must arrive, from the start of the connection or
+    from the last response.
     """
     return ServerRunner(
         app,

@@ -1,7 +1,7 @@
-"""The agents that this gateway serves, as immutable entries made once per change: the hot path parses nothing.
+"""The agents that this gateway serves, as immutable entries that are built once per change.
 
-Fed by a watch or by files; read by every request. An agent that is known and cannot be called is kept, so that the
-answer can say which of the two it is.
+A watch or files feed the directory, and every request reads it, so a request parses no resource. An agent that cannot
+be called keeps its entry, so that a response distinguishes it from an unknown agent.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 Key = tuple[str, str]
 NOT_READY = "it is not ready"
 _HOSTS = 1024
-_CARDS = 32  # bodies kept per agent: the shapes, for a few base URLs
+_CARDS = 32  # cached cards per agent: each shape for a few base URLs
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Entry:
     enabled: bool
     discoverable: bool
     ready: bool
-    why_not: str  # why it cannot be called; empty where it can
+    why_not: str  # why it cannot be called; empty if it can
     offered: tuple[Version, ...]
     pushes: bool
     extensions: tuple[Extension, ...]
@@ -67,7 +67,7 @@ class Entry:
         return self.agent.namespace, self.agent.name
 
     def card(self, shape: cards.Shape, *, url: str, signer: Signer | None = None, jwks_url: str = "") -> Card:
-        """Cached per base URL, which clients choose by their Host header: so the cache is small and may be dropped."""
+        """Return the card for a base URL. Clients choose the URL by their Host header, so the cache is bounded."""
         cached = self._cards.get((shape, url))
         if cached is None:
             card = cards.card(self.agent, shape=shape, url=url)
@@ -79,7 +79,7 @@ class Entry:
 
 
 class MisdirectedError(Exception):
-    """A host name without its namespace: it may mean several agents, and resolves only inside one namespace."""
+    """A host name without its namespace: it is ambiguous, because it resolves only inside one namespace."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__(names)
@@ -87,7 +87,7 @@ class MisdirectedError(Exception):
 
 
 class NotListedError(TemporaryError):
-    """The agents have not been listed yet, so nobody can say that there is no such agent."""
+    """The agents have not been listed yet, so an agent without an entry may exist."""
 
     def __init__(self) -> None:
         super().__init__("the agents are not listed yet")
@@ -95,18 +95,18 @@ class NotListedError(TemporaryError):
 
 class Directory:
     def __init__(self, listed: Callable[[str | None], bool] = lambda _namespace: True) -> None:
-        """`listed` tells whether all agents of a namespace are here; of None: whether those of all namespaces are."""
+        """`listed` returns whether all agents of a namespace, or of all namespaces (None), have been listed."""
         self._listed = listed
         self._entries: dict[Key, Entry] = {}
         self._order: list[Key] = []
-        self._hosts: dict[str, Entry | None] = {}  # what `by_host` found, until something changes
+        self._hosts: dict[str, Entry | None] = {}  # results of `by_host`; each change clears them
         self._services: dict[str, dict[str, Key]] = {}  # A2A Service name -> namespace -> agent
         self._watches: set[Changes] = set()
 
     def upsert(
         self, agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime, problem: str = NOT_READY
     ) -> None:
-        """`problem` says of an agent that is not ready why it is not."""
+        """Add or replace an agent. `problem` is why it cannot be called if `ready` is False."""
         self._hosts.clear()
         entry = make_entry(agent, url=url, ready=ready, last_modified=last_modified, problem=problem)
         known = entry.key in self._entries
@@ -128,24 +128,24 @@ class Directory:
             del self._services[service]
 
     def get(self, namespace: str, name: str) -> Entry | None:
-        """Raises NotListedError."""
+        """Return None if there is no such agent. Raises NotListedError if that is not known yet."""
         entry = self._entries.get((namespace, name))
         if entry is None:
             self.require_listed(namespace)
         return entry
 
     def callee(self, namespace: str, name: str) -> Callee | None:
-        """Raises NotListedError."""
+        """Raises NotListedError, as `get`."""
         entry = self.get(namespace, name)
         return entry.callee if entry is not None else None
 
     def require_listed(self, namespace: str | None = None) -> None:
-        """Raises NotListedError where something may be missing here."""
+        """Raises NotListedError if agents of the namespace may be missing from the directory."""
         if not self._listed(namespace):
             raise NotListedError
 
     def by_host(self, host: str) -> Entry | None:
-        """The agent that `{service}.{namespace}[.svc[.domain]]` names; None for every other host.
+        """Return the agent that `{service}.{namespace}[.svc[.domain]]` names; None for every other host.
 
         Raises MisdirectedError for an agent's bare Service name (design section 5).
         """
@@ -153,7 +153,7 @@ class Directory:
             return self._hosts[host]
         except KeyError:
             found = self._by_host(host)
-            # Clients choose what stands in a Host header, so the cache is small and may be dropped.
+            # Clients choose the Host header, so the cache is bounded.
             if len(self._hosts) >= _HOSTS:
                 self._hosts.clear()
             self._hosts[host] = found
@@ -173,7 +173,7 @@ class Directory:
         return self._entries[key]
 
     def after(self, key: Key | None) -> Iterator[Entry]:
-        """In the order of (namespace, name), from the one after the given key, which may be gone by now."""
+        """Yield the entries after the given key in the order of (namespace, name). The key need not exist any more."""
         order = self._order
         for index in range(bisect_right(order, key) if key is not None else 0, len(order)):
             entry = self._entries.get(order[index])
@@ -198,7 +198,7 @@ class Directory:
 
 
 class Changes:
-    """Which agents changed since somebody last looked: as many as there are at most, however slow the reader is."""
+    """The agents that changed since the last `next`. Each key is held once, so a slow reader costs bounded memory."""
 
     def __init__(self) -> None:
         self._keys: dict[Key, None] = {}
@@ -221,7 +221,7 @@ def _plain(card: Json) -> Card:
 
 
 def _signed(card: Json, signer: Signer, jwks_url: str) -> Card:
-    """Replicas sign the same card differently, so the tag is weak and of what they sign."""
+    """Replicas sign the same card differently, so the ETag is weak and hashes the unsigned card and the key's id."""
     digest = _digest(orjson.dumps(card) + signer.kid.encode())
     return Card(orjson.dumps(signer.signed(card, jwks_url=jwks_url)), f'W/"{digest}"')
 
@@ -245,7 +245,7 @@ def make_entry(
             target = replace(Target.parse(url), connections=connections(agent))
         except BadTargetError as error:
             log.warning("agent.bad_url", agent=agent.key, error=str(error))
-            why_not = "the URL of its Service cannot be called"  # an inner one, and callers are told
+            why_not = "the URL of its Service cannot be called"  # callers read this, and the URL is internal
     called = callee(agent, target=target)
     return Entry(
         agent=agent,

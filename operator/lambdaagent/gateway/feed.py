@@ -1,4 +1,4 @@
-"""Feeds the directory from the API server: a list and a watch for ever, so discovery never wakes a pod."""
+"""Feeds the directory from a list and watch of the API server, so that discovery never starts a pod."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,15 @@ from lambdaagent.kube.watch import Watcher
 
 @dataclass(frozen=True, slots=True)
 class FirstList:
-    """Whether the agents have been listed: until then an agent that is not known here may exist all the same."""
+    """Whether the agents have been listed. Until then an agent without an entry may exist."""
 
     watchers: Sequence[Watcher]
 
     def of(self, namespace: str | None) -> bool:
-        """Of None: of all namespaces. A namespace that refuses to be listed must not hold up the others."""
+        """Return whether the agents of a namespace, or of all (None), are listed.
+
+        A namespace whose list is refused does not delay the others.
+        """
         if namespace is not None:
             return all(each.settled.is_set() for each in self.watchers if each.namespace in (None, namespace))
         return all(each.settled.is_set() for each in self.watchers) and any(
@@ -28,7 +31,7 @@ class FirstList:
 
 
 async def feed(watcher: Watcher, *, directory: Directory, brokers: Brokers) -> None:
-    """Until cancelled. An agent that this release cannot read is left out, or stays as it last could be read."""
+    """Run until cancelled. An agent that this release cannot read is left out, or keeps its last readable state."""
     async for change in watcher.changes():
         obj = change.object
         if change.type == "DELETED":
@@ -43,14 +46,14 @@ def _take(obj: dict[str, Any], directory: Directory) -> None:
     if agent is None:
         return
     service = agent.status.service_status
-    # A revision that was ready once goes on serving while a newer one fails.
+    # A Revision that was ready continues to serve while a newer one fails.
     ready = bool(service and (service.ready or service.latest_revision))
     url = service.url if service else None
     directory.upsert(agent, url=url, ready=ready, last_modified=_modified(obj))
 
 
 def _modified(obj: dict[str, Any]) -> datetime:
-    """When somebody last wrote what a card is made of: anything but what the dispatcher says."""
+    """Return the time of the last write that a card may depend on: any write but the dispatcher's status."""
     metadata = obj["metadata"]
     times = [
         entry["time"]

@@ -1,4 +1,4 @@
-"""Prometheus metrics. Labels take only values of this code's own making: a route's name, never a path or an id."""
+"""Prometheus metrics. Label values are constants of this code, such as a route's name, and never a path or an id."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class _Requests(Collector):
-    """Counted in plain dicts and made into metrics when they are asked for: it is on the way of every request."""
+    """Counts in plain dicts, because every request passes here, and builds the metrics when they are collected."""
 
     def __init__(self) -> None:
         self.codes: dict[tuple[str, int], int] = {}
@@ -42,7 +42,7 @@ class _Requests(Collector):
 
 
 class GatewayMetrics:
-    """One per process, with a registry of its own; also the task engine's observer."""
+    """The metrics of one process, in their own registry. It is also the task engine's observer."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Liveness, readiness, metrics."""
+"""Handlers for liveness, readiness and metrics."""
 
 from aiohttp import web
 

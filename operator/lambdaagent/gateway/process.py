@@ -1,4 +1,4 @@
-"""The gateway process: agents from the API server, tasks in its store, events to the Brokers."""
+"""The gateway process, with agents from the API server, tasks in a store and events published to Brokers."""
 
 import asyncio
 import secrets
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(settings: GatewaySettings) -> None:
-    """Until cancelled."""
+    """Run the gateway until cancelled."""
     signer = signing.signer(settings)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
@@ -84,8 +84,11 @@ async def run(settings: GatewaySettings) -> None:
 
 @dataclass
 class _Once:
-    """Whether something was ever so: a wrong URL holds up a rollout, but a RabbitMQ that goes away for a while must not
-    take cards and calls with it, which need none. Events are refused with 503 meanwhile."""
+    """Whether a condition has held at least once.
+
+    A wrong RabbitMQ URL thus stops a rollout, but a RabbitMQ that is lost later does not make the gateway unready: it
+    still serves cards and calls, which need no RabbitMQ. Events get 503 meanwhile.
+    """
 
     holds: Callable[[], bool]
     held: bool = False

@@ -1,4 +1,4 @@
-"""The routes of the gateway in one table. `agent_routes` has those below one agent, by path or by host."""
+"""The gateway's route table. `agent_routes` has the routes below one agent, by path or by host."""
 
 from aiohttp import web
 
@@ -32,5 +32,5 @@ def routes() -> list[web.RouteDef]:
 
 
 def takes_events(path: str) -> bool:
-    """Whether `ce-*` headers of a request to this path are the attributes of an event."""
+    """Return whether `ce-*` headers of a request to this path are the attributes of an event."""
     return path.startswith("/events/")

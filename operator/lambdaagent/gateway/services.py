@@ -1,4 +1,4 @@
-"""What the handlers stand on, put into the application once and read through one typed key."""
+"""The dependencies of the handlers, stored in the application once and read through one typed key."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,24 +21,27 @@ from lambdaagent.tasks.engine import Engine
 
 class EventPublisher(Protocol):
     async def publish(self, event: Event, *, exchange: str) -> bool:
-        """Returns after the broker's confirm; False where no queue took it. Raises TemporaryError."""
+        """Return after the broker's confirm; False if nothing takes the event. Raises TemporaryError."""
         ...
 
 
 class Exchanges(Protocol):
-    """Where events go. Each raises PermanentError, or gives the name of an exchange."""
+    """Where events go. Each method returns the name of an exchange.
+
+    Raises ProblemError (404) for an unknown Broker, and NotListedError.
+    """
 
     def shared(self, namespace: str) -> str: ...
     def broker(self, namespace: str, broker: str) -> str: ...
     def agent(self, agent: LambdaAgent) -> str: ...
 
 
-# The request, the status that it was answered with, and why; empty where only the client could say.
+# Called with the request, the status of its response, and the cause, which is empty if the gateway does not know it.
 Failed = Callable[[web.Request, int, str], None]
 
 
 def unheard(_request: web.Request, _status: int, _why: str) -> None:
-    """Nobody listens: the client was answered, and the metrics count."""
+    """Ignore the failure: the client has its response, and the metrics count it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,12 @@ class Services:
     errors: Edition
     signer: Signer | None  # of cards
     heads: HeadLimits
-    failed: Failed  # hears of each call that failed
+    failed: Failed  # called for each failed request
     takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to this path are an event's attributes
 
 
 SERVICES = web.AppKey("services", Services)
 ROUTE = web.RequestKey("route", str)
 REQUEST_ID = web.RequestKey("request_id", str)
-WHY = web.RequestKey("why", str)  # of a request that failed, whatever the status of its answer
-ENTRY = web.RequestKey("entry", Entry)  # set where the host names an agent
+WHY = web.RequestKey("why", str)  # the cause of a failure, whatever the status of the response
+ENTRY = web.RequestKey("entry", Entry)  # set if the host names an agent

@@ -1,4 +1,4 @@
-"""A gateway put together and listening; whoever runs one brings the agents, the store and the broker."""
+"""Assembles a gateway and starts its server; the caller provides the agents, the store and the broker."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -46,7 +46,7 @@ class RunningGateway:
 
 
 class ServingOptions(TypedDict):
-    """What settings say of serving."""
+    """The options of `serve` that come from settings."""
 
     public_url: str
     trust_forwarded: bool
@@ -61,7 +61,7 @@ class ServingOptions(TypedDict):
 
 
 def said(settings: GatewaySettings) -> ServingOptions:
-    """The same for the gateway and `dev`, for `serve`."""
+    """Return the options that the gateway and `dev` take from settings alike."""
     return ServingOptions(
         public_url=settings.public_url,
         trust_forwarded=settings.trust_forwarded,
@@ -110,13 +110,13 @@ async def serve(
     failed: Failed = unheard,
     on_state_change: Callable[[TaskRecord], None] | None = None,
 ) -> RunningGateway:
-    """Listens until `stack` is closed; port 0 takes a free one. Raises UsageError where it cannot listen.
+    """Listen until `stack` is closed; port 0 takes a free port. Raises UsageError if it cannot listen.
 
-    `failed` hears of each call that failed, `on_state_change` of each new state of a task.
+    `failed` is called for each failed request, `on_state_change` for each new state of a task.
     """
     metrics = GatewayMetrics()
     bounds = limits or EngineLimits()
-    # A message of the largest body that is taken, its answer and a second turn have room.
+    # A task has room for a message of the maximum body size, its answer and a second turn.
     bounds = replace(bounds, largest=max(bounds.largest, 3 * max_body))
     notifier = HttpPushNotifier(address_check.public(allowed=push_allow), voucher=voucher, trust=trust)
     stack.push_async_callback(notifier.close)
@@ -131,7 +131,7 @@ async def serve(
         try:
             entry = directory.get(record.namespace, record.agent)
         except NotListedError:
-            return  # it went away in this moment, and the task is canceled all the same
+            return  # the agent was removed meanwhile; the task is canceled all the same
         if entry is not None and own_routes is None and hears(entry, cancellation(record)):
             cancellations.tell(record)
 
@@ -194,14 +194,14 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
 
 
 def hears(entry: Entry, event: Event) -> bool:
-    """Whether the agent subscribes to it."""
+    """Return whether the agent subscribes to the event."""
     taking = SubscriptionIndex()
     taking.add(entry)
     return taking.takes(event)
 
 
 def publishing(directory: Directory, exchanges: Exchanges, publisher: EventPublisher) -> Publish:
-    """Gives an event to the Broker of an agent; says whether anything there took it."""
+    """Return a function that publishes an event to an agent's Broker and returns whether an agent there takes it."""
 
     async def publish(namespace: str, name: str, event: Event) -> bool:
         entry = directory.get(namespace, name)
@@ -213,7 +213,7 @@ def publishing(directory: Directory, exchanges: Exchanges, publisher: EventPubli
 
 
 def calling(publish: Publish) -> Send:
-    """Gives a call to the Broker of the agent that is to take it."""
+    """Return a function that publishes a call to the Broker of the called agent."""
 
     async def send(callee: Callee, event: Event) -> None:
         try:

@@ -1,7 +1,7 @@
-"""The gateway in front of one container, in its pod: A2A and cards are answered here, all else is passed through.
+"""The gateway in an agent's own pod: it serves A2A and cards and passes every other request to the container.
 
-It knows one agent, from its environment, and asks no API server. The pod's other traffic (events from Triggers, the
-agent's own pages) comes by this port too and reaches the container as it came. Tasks live in this process's memory.
+It reads its one agent from its environment and never connects to the API server. The pod's other traffic (events from
+Triggers, the agent's own pages) uses the same port and reaches the container unchanged. Tasks are kept in memory.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _SINK = "sink"
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """Hands the agent's events on to where K_SINK would have pointed without the sidecar."""
+    """Forwards the agent's events to the URL that K_SINK would hold without the sidecar."""
 
     url: str
     client: HttpClient
@@ -66,7 +66,7 @@ class Sink:
 
 
 async def run(settings: SidecarSettings) -> None:
-    """Until cancelled. Raises UsageError where LAMBDAAGENT_AGENT is no agent or the port is taken."""
+    """Run the sidecar until cancelled. Raises UsageError if LAMBDAAGENT_AGENT is not an agent or the port is taken."""
     agent = read_agent(settings.agent)
     async with AsyncExitStack() as stack:
         store, directory = MemoryStore(), Directory()
@@ -116,7 +116,9 @@ def read_agent(text: str) -> LambdaAgent:
 
 
 def routes(entry: Entry, *, sink: str) -> list[web.RouteDef]:
-    """The sink's path holds a capability where there are any, so only who was told it speaks for the agent."""
+    """Return the sidecar's routes. Where capabilities are configured, the sink's path holds one, so only a client that
+    knows it can send events as the agent.
+    """
 
     async def ready(request: web.Request) -> web.Response:
         request[ROUTE] = "readyz"
@@ -143,7 +145,10 @@ def routes(entry: Entry, *, sink: str) -> list[web.RouteDef]:
 
 
 async def _why_not_ready(request: web.Request, entry: Entry) -> str | None:
-    """Asks the container's own health path: behind a sidecar Knative lets nobody else ask."""
+    """Return why the container is not ready, by a request to its health path; None if it is ready.
+
+    Knative does not probe a container behind a sidecar.
+    """
     behavior, target = entry.agent.spec.behavior, entry.callee.target
     health = (behavior and behavior.health_check) or HealthCheck()
     probe = health.readiness or Probe()
@@ -162,7 +167,10 @@ async def _why_not_ready(request: web.Request, entry: Entry) -> str | None:
 
 
 async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
-    """Method, path, headers and body as they came; both ways streamed."""
+    """Pass a request to the container and its response to the client, both streamed.
+
+    Method, path, end-to-end headers and body stay the same; Host goes on as X-Forwarded-Host.
+    """
     target, services = entry.callee.target, request.app[SERVICES]
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
@@ -173,7 +181,7 @@ async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
     try:
         response = await services.client.request(
             target,
-            # Answers to HEAD are framed differently; its body is dropped below.
+            # A response to HEAD is framed differently, so GET is sent and the body of its response is dropped below.
             method="GET" if request.method == "HEAD" else request.method,
             path=request.raw_path,
             headers=headers,

@@ -1,4 +1,4 @@
-"""Who signs cards and push notifications, as the settings say; the same for the gateway and `dev`."""
+"""The signers of cards and push notifications, from settings; the gateway and `dev` use them alike."""
 
 from lambdaagent.a2a.signing import KeyUnusableError, Signer
 from lambdaagent.clock import Clock

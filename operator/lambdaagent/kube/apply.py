@@ -1,9 +1,9 @@
-"""Server-side apply: the one way in which this package writes what it wants an object to be.
+"""Server-side apply, the only way in which this package writes an object's desired state.
 
-The field manager is the memory of what we wrote: a field that is left out of the next apply is removed, if nobody else
-owns it. Objects that several agents share therefore need one manager per agent, or the owner reference of one removes
-the others'. Validation is strict, because a mistyped field that the schema prunes would vanish without a word. An
-apply that changes nothing writes nothing: the resourceVersion stays.
+The field manager records what we wrote: a field that is absent from the next apply is removed if no other manager owns
+it. Objects that several agents share are therefore applied without owner references, or the apply for one agent would
+remove those of the others. Validation is strict, because a mistyped field would otherwise be pruned silently. An apply
+that changes nothing writes nothing, and the resourceVersion stays.
 """
 
 import re
@@ -16,16 +16,16 @@ from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import Resource, of
 
-# With a parameter the library takes the body as it is; without, it would escape what `_yaml` must not.
+# With a parameter the library sends the body unchanged; without, it would escape what `_yaml` must not escape.
 _CONTENT_TYPE = "application/apply-patch+yaml; charset=utf-8"
-# What YAML's reader refuses to see raw, or takes for the end of a line (U+0085, U+2028, U+2029), but takes escaped.
+# Characters that YAML's reader refuses raw or takes for a line end (U+0085, U+2028, U+2029), but accepts escaped.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 async def apply(
     client: KubeClient, document: Mapping[str, Any], *, manager: str, force: bool = True, dry_run: bool = False
 ) -> Document:
-    """The object as it then is; without `force`, fields of other managers that differ are a ConflictError."""
+    """Return the applied object. Raises ConflictError if, without `force`, fields of other managers differ."""
     metadata = document["metadata"]
     return await _apply(
         client,
@@ -50,9 +50,9 @@ async def apply_status(
     resource_version: str | None = None,
     force: bool = True,
 ) -> Document:
-    """Applies the status subresource: conditions are merged by type, each writer owns its own.
+    """Apply the status subresource. Conditions are merged by type, and each writer owns its own.
 
-    With a resource_version, only that version is written (else ConflictError); a uid would be ignored by the server.
+    With a `resource_version`, raises ConflictError if the object has another one. The server would ignore a uid.
     """
     metadata = {"name": name, "namespace": namespace, "resourceVersion": resource_version}
     document = {
@@ -100,6 +100,6 @@ async def _apply(
 
 
 def _yaml(document: Mapping[str, Any]) -> bytes:
-    """JSON that is YAML too: the server reads an apply as YAML, which has no surrogate pairs."""
+    """Return JSON that is also YAML: the server reads an apply as YAML, which has no surrogate pairs."""
     text = orjson.dumps(document).decode()
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()

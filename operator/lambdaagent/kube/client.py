@@ -1,8 +1,8 @@
-"""A connection to one API server: who we are, where it is, and one request with one deadline.
+"""A connection to one API server; every request has a deadline.
 
-`kubernetes.aio` brings the configuration (kubeconfig, service account, token refresh, TLS) and the pooled transport.
-Its generated methods are not used: they take no field validation for some verbs, and models would drop fields of kinds
-that they do not know. Every request has a deadline; the library's default is five minutes.
+`kubernetes.aio` provides the configuration (kubeconfig, service account, token refresh, TLS) and the pooled transport.
+Its generated methods are not used: some of them lack field validation, and its models would drop fields of kinds that
+they do not know. Its default timeout is five minutes.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class KubeClient:
-    """Made by `connect`; `namespace` is the one to work in when nobody says another."""
+    """Created by `connect`; `namespace` is the default namespace."""
 
     def __init__(self, api: Any, *, namespace: str, timeout: float) -> None:
         self._api = api
@@ -47,7 +47,7 @@ class KubeClient:
         accept: str = _JSON,
         timeout: float | None = None,
     ) -> Any:
-        """The parsed answer; raises an ApiError that says what could not be done (`action`) to what (`target`)."""
+        """Return the parsed response. Raises an ApiError whose message names the failed `action` and its `target`."""
         limit = self._timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(limit):
@@ -66,7 +66,7 @@ class KubeClient:
     async def lines(
         self, path: str, *, target: str, query: Mapping[str, str], silence: float
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """A streamed answer, line by line; `silence` seconds without a byte are an UnavailableError."""
+        """Yield a streamed response line by line. Raises UnavailableError after `silence` seconds without a byte."""
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._send("GET", path, query, None, _JSON, _JSON, _limits(read=silence))
@@ -78,7 +78,7 @@ class KubeClient:
                 raise errors.error(errors.Refusal.parse(answer.status, refused), action="watch", target=target)
             yield _read_lines(answer, target=target)
         finally:
-            # Not release(): the rest of a watch never comes, the connection is of no more use.
+            # Not release(): the rest of a watch never arrives, so the connection cannot be used again.
             answer.close()
 
     async def _send(
@@ -107,7 +107,7 @@ class KubeClient:
 async def _read_lines(answer: aiohttp.ClientResponse, *, target: str) -> AsyncIterator[bytes]:
     rest = b""
     try:
-        # Not readline(): an object may be larger than the buffer's limit.
+        # Not readline(): an object may be larger than the limit of the buffer.
         async for chunk in answer.content.iter_any():
             *complete, rest = (rest + chunk).split(b"\n")
             for line in complete:
@@ -125,12 +125,15 @@ def _limits(*, total: float | None = None, read: float | None = None) -> aiohttp
 async def connect(
     *, kubeconfig: Path | None = None, context: str | None = None, timeout: float = TIMEOUT
 ) -> AsyncIterator[KubeClient]:
-    """The given kubeconfig, else $KUBECONFIG, else the pod's service account, else ~/.kube/config."""
+    """Connect by the given kubeconfig, else $KUBECONFIG, else the pod's service account, else ~/.kube/config.
+
+    Raises UsageError if the configuration cannot be read.
+    """
     from kubernetes.aio import client as library
 
     configuration: Any = library.Configuration()
     namespace = await _configure(configuration, kubeconfig=kubeconfig, context=context)
-    # Watches keep their connections: a hundred of them (ten namespaces) would be all that the library allows.
+    # Each watch keeps a connection, and the library's limit would be reached by a hundred of them (ten namespaces).
     configuration.connection_pool_maxsize = 0
     configuration.proxy = configuration.proxy or _proxy(configuration.host)
     configuration.client_session_kwargs = {"trust_env": False}
@@ -139,13 +142,14 @@ async def connect(
 
 
 def _proxy(url: str) -> str | None:
-    """What the environment says, asked once: aiohttp asks at every request, and reads ~/.netrc in a thread for it."""
+    """Return the proxy from the environment. It is read once: aiohttp would read it, and ~/.netrc in a thread, at each
+    request."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 async def _configure(configuration: Any, *, kubeconfig: Path | None, context: str | None) -> str:
-    """Fills the configuration; returns the namespace that it names, or an empty string."""
+    """Fill in the configuration; return the namespace that it names, or an empty string."""
     from kubernetes.aio import config
     from kubernetes.aio.config import ConfigException
 

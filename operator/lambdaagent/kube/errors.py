@@ -1,8 +1,8 @@
-"""What an API server's refusal means to us: pass by itself, or wait for a person.
+"""Classifies refusals of the API server as temporary (may pass) or permanent (somebody must change something).
 
-The classification is by cause, not by status class. A server-side apply of a field that the schema does not know is
-answered with 500 although it will fail for ever, and a webhook that is down is a 500 that will pass. Messages name the
-object, the cause and the next step; they end up in conditions, so they hold no timings and no tokens.
+The class follows from the cause and not only from the status. A server-side apply of a field that the schema does not
+know is answered with 500 although it always fails; an unavailable webhook is a 500 that may pass. Messages name the
+object, the cause and the next step. They are written to conditions, so they contain no times and no tokens.
 """
 
 import json
@@ -14,7 +14,7 @@ from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError,
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the server said, or why it could not be asked (status 0)."""
+    """The server's refusal, or why the server could not be reached (status 0)."""
 
     status: int
     reason: str
@@ -23,7 +23,7 @@ class Refusal:
 
     @classmethod
     def parse(cls, status: int, body: bytes) -> "Refusal":
-        """From a `Status` object; proxies and old webhooks answer other things, which are shown as text."""
+        """Parse a `Status` object. Other bodies, as from proxies and old webhooks, are kept as text."""
         try:
             answer: Any = json.loads(body)
         except ValueError:
@@ -40,7 +40,7 @@ class Refusal:
 
 
 class ApiError(LambdaAgentError):
-    """Common to all refusals; `reason` is machine-readable and fit for a condition."""
+    """Base class of all refusals; `reason` is machine-readable and suitable for a condition."""
 
     def __init__(self, message: str, *, reason: str, status: int) -> None:
         super().__init__(message)
@@ -53,15 +53,15 @@ class TemporaryApiError(ApiError, TemporaryError):
 
 
 class ConflictError(TemporaryApiError):
-    """Somebody else wrote it in between, or it exists already: read again and decide anew."""
+    """Another writer changed the object in between, or it exists already: read it and decide again."""
 
 
 class ExpiredError(TemporaryApiError):
-    """410: the version to continue from is gone; list again."""
+    """410: the version to continue from is no longer available; list again."""
 
 
 class UnavailableError(TemporaryApiError):
-    """No answer at all: connection refused, reset or timed out."""
+    """No response: the connection was refused, reset or timed out."""
 
 
 class PermanentApiError(ApiError, PermanentError):
@@ -73,7 +73,7 @@ class ForbiddenError(PermanentApiError):
 
 
 class TerminatingError(ForbiddenError):
-    """The namespace is being deleted and takes nothing new; what is in it goes as well."""
+    """The namespace is being deleted and accepts no new objects; its objects are deleted as well."""
 
 
 class NotFoundError(PermanentApiError):
@@ -103,7 +103,7 @@ _NEXT_STEPS = {
 
 
 def error(refusal: Refusal, *, action: str, target: str) -> ApiError:
-    """`action` reads as 'apply', 'read', 'delete'; `target` names kind, namespace and name."""
+    """Return the error for a refusal. `action` is a verb such as 'apply'; `target` names kind, namespace and name."""
     status, cause = refusal.status, refusal.message.strip().rstrip(".")
     text = f"cannot {action} {target}: {cause}."
     if status == 0:
@@ -136,7 +136,7 @@ def error(refusal: Refusal, *, action: str, target: str) -> ApiError:
 
 
 def unreachable(problem: BaseException, *, action: str, target: str) -> ApiError:
-    """For connection errors and timeouts of the transport."""
+    """Return the error for a connection error or timeout of the transport."""
     timed_out = isinstance(problem, TimeoutError)
     cause = "the API server did not answer in time" if timed_out else words(problem)
     return error(Refusal(0, "Timeout" if timed_out else "", cause), action=action, target=target)

@@ -1,4 +1,4 @@
-"""Writes an Event about an object, for `kubectl describe`. Only transitions deserve one: repeats are not counted."""
+"""Writes an Event about an object, for `kubectl describe`. Only transitions should get one: repeats are not counted."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ def utc_now() -> datetime:
 
 
 def micro_time(moment: datetime) -> str:
-    """The API's MicroTime, always UTC."""
+    """Return the time as the API's MicroTime, always in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -31,7 +31,7 @@ async def emit(
     kind: Literal["Normal", "Warning"] = "Normal",
     now: Callable[[], datetime] = utc_now,
 ) -> None:
-    """`reason` and `action` are UpperCamelCase words; `reporter` is a domain name, `instance` the pod."""
+    """Write an Event. `reason` and `action` are UpperCamelCase words; `reporter` is a domain name, `instance` a pod."""
     metadata = about["metadata"]
     namespace = metadata.get("namespace") or "default"
     document = {

@@ -1,12 +1,15 @@
-"""Leader election on a Lease: at most one process works at a time, whatever the clocks and the network do.
+"""Leader election by a Lease: at most one process works at a time, whatever the clocks and the network do.
 
-Other contenders' clocks are never trusted. A contender judges a lease by when it itself last saw the record change, and
-takes it over only after a whole lease duration without a change. The leader stops on its own: when no renewal has
-succeeded for `renew_deadline`, counted from before the last successful request was sent, the leading coroutine is
-cancelled, and `renew_deadline` is shorter than the duration. What a paused process may still do on waking is what
-`leading` is for: ask it before a write that must not be made twice.
+Clocks of other contenders are never trusted. A contender measures from when it last saw the record change, and takes
+the lease over only after a whole lease duration without a change. The leader stops without being asked: if no renewal
+has succeeded for `renew_deadline` seconds, counted from before the last successful request was sent, the leading
+coroutine is cancelled. `renew_deadline` is shorter than the duration.
 
-The library's own election never creates its Lease and lets the leading task run on after it ended; this replaces it.
+Hazard: a process that was paused may still act when it resumes. Check `leading` before a write that must not be made
+twice.
+
+The library's own election is not used: it never creates its Lease, and its leading task runs on after the election has
+ended.
 """
 
 import asyncio
@@ -32,12 +35,12 @@ log = structlog.get_logger(__name__)
 
 
 class StillLeadingError(PermanentError):
-    """The lease is lost and the work did not stop in time: this process must end before another one starts."""
+    """The lease is lost and the work did not stop in time; this process must end before another one starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """docs/decisions/0010-lease-times.md says why so short."""
+    """Times in seconds; docs/decisions/0010-lease-times.md explains why they are so short."""
 
     duration: float = 8.0
     renew_deadline: float = 16 / 3
@@ -53,14 +56,14 @@ class Lease:
     client: KubeClient
     name: str
     identity: str
-    """Unique per process, not per pod: a restarted container must not inherit the lease of one that still runs."""
+    """Unique per process and not per pod: a restarted container must not inherit the lease of one that still runs."""
     namespace: str
     settings: LeaseSettings = field(default_factory=LeaseSettings)
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     holder: str = field(default="", init=False)
-    """Who leads, as last read."""
+    """The identity of the leader, as last read."""
     _record: Document | None = field(default=None, init=False)
     _seen_at: float = field(default=0.0, init=False)
     _renewed_at: float = field(default=float("-inf"), init=False)
@@ -71,10 +74,10 @@ class Lease:
         return self._mine is not None and self.monotonic() < self._renewed_at + self.settings.renew_deadline
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Waits for the lease, runs `lead()`, and campaigns again whenever the lease was lost.
+        """Wait for the lease, run `lead()`, and wait again whenever the lease was lost.
 
-        Ends when `lead()` ends, with its exception if it raised one; the lease is then given back, as it is when this
-        coroutine is cancelled.
+        Returns when `lead()` returns and raises what it raises. The lease is released then, and when this coroutine is
+        cancelled. Raises StillLeadingError if the work does not stop in time after a loss.
         """
         while True:
             await self._acquire()
@@ -87,7 +90,7 @@ class Lease:
                 log.warning("lease lost", lease=self.name, identity=self.identity, holder=self.holder)
                 await self._stop(work)
             except StillLeadingError:
-                raise  # waiting for the work, as below, is what can no longer be done
+                raise  # the work did not stop, so it cannot be awaited as below
             except BaseException:
                 await cancel(work)
                 raise
@@ -100,7 +103,7 @@ class Lease:
             await self.sleep(self._pause())
 
     async def _keep_while(self, work: asyncio.Task[None]) -> bool:
-        """Renews until the work ends (False) or the lease is lost (True)."""
+        """Renew until the work ends (False) or the lease is lost (True)."""
         while True:
             pause = asyncio.ensure_future(_await(self.sleep(self._pause())))
             try:
@@ -114,7 +117,7 @@ class Lease:
                 return not work.done()
 
     async def _stop(self, work: asyncio.Task[None]) -> None:
-        """Within the time that is left before another contender may take over."""
+        """Stop the work within the time that is left before another contender may take over."""
         work.cancel()
         left = self.settings.duration - self.settings.renew_deadline
         await asyncio.wait([work], timeout=left)
@@ -127,10 +130,10 @@ class Lease:
             log.error("leading failed while stopping", lease=self.name, exc_info=problem)
 
     async def _try(self) -> bool:
-        """One attempt to get or to renew the lease; True if it is ours now."""
+        """Try once to acquire or renew the lease; return whether this process holds it."""
         begun = self.monotonic()
         try:
-            # Bounded, so that a renewal which hangs cannot outlast the deadline that it is there to meet.
+            # Bounded, so that a renewal that hangs cannot outlast the deadline.
             async with asyncio.timeout(self._request_limit(begun)):
                 written = await self._attempt()
         except (TemporaryError, TimeoutError) as problem:
@@ -145,7 +148,7 @@ class Lease:
     async def _attempt(self) -> Document | None:
         path = LEASE.path(namespace=self.namespace, name=self.name)
         if self._mine is not None:
-            # As a rule nobody wrote on it since, and it need not be read.
+            # Usually no other process has written to it, and it need not be read.
             with contextlib.suppress(ConflictError, NotFoundError):
                 return await self._write(self._mine)
         try:
@@ -157,7 +160,7 @@ class Lease:
         if self._record != spec:
             self._record, self._seen_at = spec, self.monotonic()
         if self.holder not in ("", self.identity):
-            # Their duration may be longer than ours; the cautious one counts.
+            # The duration in the record may be longer than ours; the longer one counts.
             duration = max(float(spec.get("leaseDurationSeconds") or 0), self.settings.duration)
             if self.monotonic() < self._seen_at + duration:
                 return None
@@ -181,14 +184,14 @@ class Lease:
         acquired = spec.get("acquireTime") if mine else None
         transitions = int(spec.get("leaseTransitions") or 0) + (0 if mine else 1)
         body = found | {"spec": self._spec(acquired=acquired or micro_time(self.now()), transitions=transitions)}
-        # The version that was read guards the write: of two contenders one gets a ConflictError. For a leader that is
-        # not yet the loss (perhaps somebody only labelled the Lease): it reads who holds it.
+        # The version that was read guards the write: one of two contenders gets a ConflictError. For a leader this is
+        # not yet a loss (the Lease may only have been labelled): it reads who holds the lease.
         written = await self._request("PUT", LEASE.path(namespace=self.namespace, name=self.name), body)
         self._record, self._seen_at, self.holder = written["spec"], self.monotonic(), self.identity
         return written
 
     async def _release(self) -> None:
-        """Best effort: without it the next leader waits for the duration."""
+        """Release the lease if possible; otherwise the next leader waits for the lease duration."""
         mine, self._mine = self._mine, None
         if mine is None:
             return
@@ -217,7 +220,8 @@ class Lease:
         return max(0.01, min(self.settings.renew_deadline / 2, self._renewed_at + self.settings.renew_deadline - begun))
 
     def _pause(self) -> float:
-        """Contenders are jittered; a leader renews in time, and wakes at its deadline at the latest."""
+        """Return the seconds until the next attempt: jittered for a contender; for a leader, at most until its
+        deadline."""
         if self._mine is None:
             return self.settings.retry_period * random.uniform(1.0, 1.2)  # noqa: S311
         left = self._renewed_at + self.settings.renew_deadline - self.monotonic()

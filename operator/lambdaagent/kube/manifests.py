@@ -1,7 +1,7 @@
-"""LambdaAgents out of manifest files: files, directories, standard input.
+"""Reads LambdaAgents from manifest files, directories and standard input.
 
-Everything that is wrong is collected, with its place, before anybody acts on any of it. Documents of other API groups
-are kept apart: `dev` resolves references to Secrets and ConfigMaps among them.
+All errors are collected with their places before any agent is used. Documents of other API groups are kept apart:
+`dev` resolves references to Secrets and ConfigMaps among them.
 """
 
 import sys
@@ -29,7 +29,8 @@ class Manifests:
 
 
 def files(paths: Sequence[str]) -> list[Path]:
-    """The manifest files under the paths, sorted; raises UsageError for a path that is not there or holds none."""
+    """Return the manifest files under the paths; those of a directory are sorted. Raises UsageError if a path does not
+    exist or has no manifest."""
     found: list[Path] = []
     for name in paths:
         path = Path(name)
@@ -48,13 +49,13 @@ def files(paths: Sequence[str]) -> list[Path]:
 
 
 def folder(found: Manifests, agent: LambdaAgent) -> Path:
-    """Where the agent's file lies; the current folder for standard input."""
+    """Return the directory of the agent's file; the current directory for standard input."""
     file = found.places[agent.namespace, agent.name].file
     return Path.cwd() if file == STANDARD_INPUT else Path(file).resolve().parent
 
 
 def load(paths: Sequence[str], *, namespace: str = "default", strict: bool = True) -> Manifests:
-    """`namespace` is for documents that name none. `strict` counts unknown fields as errors."""
+    """Read all documents. `namespace` is for those that name none; with `strict`, unknown fields are errors."""
     out = Manifests()
     for path in files(paths):
         name = STANDARD_INPUT if str(path) == "-" else str(path)

@@ -1,7 +1,7 @@
-"""Reading, deleting and patching objects of any kind: what is the same for all of them.
+"""Reads, deletes and patches objects of any kind.
 
-Nothing here replaces a whole object. The only writes to somebody else's object are its finalizers, guarded by the
-version that was read, because the list is shared with other controllers.
+Nothing here replaces a whole object. The only writes to an object of another owner change its finalizers, and they are
+guarded by the version that was read, because other controllers share the list.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ async def get(client: KubeClient, resource: Resource, *, name: str, namespace: s
 
 
 async def find(client: KubeClient, resource: Resource, *, name: str, namespace: str | None = None) -> Document | None:
-    """None where the object is missing, and also where the cluster does not serve its kind."""
+    """Return the object; None if it is missing or the cluster does not serve its kind."""
     try:
         return await get(client, resource, name=name, namespace=namespace)
     except NotFoundError:
@@ -51,9 +51,9 @@ async def list_objects(
     metadata_only: bool = False,
     keep: Callable[[Document], Document] = lambda item: item,
 ) -> Listing:
-    """All of them, in pages; without a namespace over all namespaces. Items carry apiVersion and kind.
+    """List all objects, in pages; without a namespace, of all namespaces. Items carry apiVersion and kind.
 
-    Of each, what `keep` makes of it: a page at a time, or a large listing would stand in memory twice.
+    `keep` reduces each item while its page is read, so that a large listing is not held in memory twice.
     """
     kind = {"apiVersion": resource.api_version, "kind": resource.kind}
     items: list[Document] = []
@@ -67,8 +67,8 @@ async def list_objects(
             query=query,
             accept=f"{_METADATA},application/json" if metadata_only else "application/json",
         )
-        # The items of a typed list come without them, and metadata alone as of a kind of its own; an empty list of
-        # those is null.
+        # Items of a typed list lack apiVersion and kind, and metadata alone has a kind of its own. An empty list of
+        # metadata is null.
         items += [keep(item | kind) for item in page["items"] or ()]
         more = page["metadata"].get("continue")
         if not more:
@@ -86,7 +86,8 @@ async def delete(
     resource_version: str | None = None,
     propagation: str = "Background",
 ) -> bool:
-    """False if it was gone already. With a uid, another object of that name is not touched (ConflictError)."""
+    """Delete an object; return False if it was already gone. With a `uid` or `resource_version`, raises ConflictError
+    if the object has another one."""
     expected = {"uid": uid, "resourceVersion": resource_version}
     body: Document = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
     if preconditions := {key: value for key, value in expected.items() if value}:
@@ -127,11 +128,11 @@ async def merge_patch(
 
 
 async def add_owner(client: KubeClient, document: Document, reference: Mapping[str, Any], *, manager: str) -> Document:
-    """Appends an owner reference to whatever list the server has by then; asking twice appends twice."""
+    """Append an owner reference to the list that the server has then; a second call appends it a second time."""
     metadata = document["metadata"]
     resource, name, namespace = of(document), metadata["name"], metadata.get("namespace")
     if not metadata.get("ownerReferences"):
-        # There is no list to append to, and the version guards against another who makes it now.
+        # There is no list to append to; the version guards against a writer that creates it now.
         patch = {"metadata": {"ownerReferences": [dict(reference)], "resourceVersion": metadata["resourceVersion"]}}
         try:
             return await merge_patch(client, resource, name=name, namespace=namespace, patch=patch, manager=manager)
@@ -140,7 +141,7 @@ async def add_owner(client: KubeClient, document: Document, reference: Mapping[s
             found = document["metadata"]
             if found["uid"] != metadata["uid"] or not found.get("ownerReferences"):
                 raise
-            # Somebody made the list in between, so now there is one to append to.
+            # Another writer has created the list in between, so the reference can be appended.
             return await add_owner(client, document, reference, manager=manager)
     return await json_patch(
         client,
@@ -181,7 +182,7 @@ async def json_patch(
 async def set_finalizers(
     client: KubeClient, document: Document, finalizers: Sequence[str], *, manager: str
 ) -> Document:
-    """Writes the whole list, only if the object is still the version in `document` (else ConflictError)."""
+    """Write the whole list. Raises ConflictError if the object is no longer the version in `document`."""
     metadata = document["metadata"]
     patch = {"metadata": {"finalizers": list(finalizers), "resourceVersion": metadata["resourceVersion"]}}
     return await merge_patch(

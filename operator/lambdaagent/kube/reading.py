@@ -1,4 +1,4 @@
-"""LambdaAgents as the API server gives them, for processes that only follow them."""
+"""Reads LambdaAgents from the API server's objects, for processes that only follow them."""
 
 import structlog
 
@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 
 def read(obj: Document) -> LambdaAgent | None:
-    """None for one that this release cannot read, which is logged: it stays as it last could be read."""
+    """Return the agent, or None if this release cannot read it. That is logged; the caller keeps the last state."""
     agent = parse_valid(obj)
     if isinstance(agent, LambdaAgent):
         return agent

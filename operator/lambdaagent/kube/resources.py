@@ -1,7 +1,7 @@
-"""The kinds that this package speaks of, and the paths under which an API server serves them.
+"""The kinds that this package uses and the paths under which an API server serves them.
 
-One table: nobody builds a path or guesses a plural anywhere else. A kind that is missing here is a programming error
-and raises at once, instead of a 404 from a guessed plural later.
+No path or plural is built anywhere else. A kind that is missing here is a programming error and raises ValueError at
+once; a guessed plural would cause a 404 later.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ class Resource:
 
     @property
     def root(self) -> str:
-        """The path of the API that serves it."""
+        """The path of the API that serves the kind."""
         return f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"
 
     @property
     def label(self) -> str:
-        """How messages name it: `Service.serving.knative.dev`, `Deployment.apps`, `Secret`."""
+        """The name in messages: `Service.serving.knative.dev`, `Deployment.apps`, `Secret`."""
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
     def path(self, *, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """Without a namespace: the collection over all namespaces."""
+        """Return the path; without a namespace, that of the collection over all namespaces."""
         parts = [self.root]
         if self.namespaced and namespace:
             parts += ["namespaces", quote(namespace, safe="")]
@@ -47,7 +47,7 @@ class Resource:
         return "/".join(parts)
 
     def named(self, *, namespace: str | None = None, name: str | None = None) -> str:
-        """`Trigger.eventing.knative.dev ns/name`, for messages."""
+        """Return the object's name for messages, such as `Trigger.eventing.knative.dev ns/name`."""
         where = "/".join(part for part in (namespace if self.namespaced else None, name) if part)
         return f"{self.label} {where}" if where else self.label
 
@@ -91,5 +91,5 @@ def resource(api_version: str, kind: str) -> Resource:
 
 
 def of(document: Mapping[str, Any]) -> Resource:
-    """The resource of an object with apiVersion and kind."""
+    """Return the resource of an object with apiVersion and kind. Raises ValueError if the kind is unknown."""
     return resource(document["apiVersion"], document["kind"])

@@ -1,11 +1,11 @@
-"""What each process may do at the API server: one table, from which every Role is rendered.
+"""The rights of each process at the API server, as one table from which all Roles are rendered.
 
-The table says what the code does, no more; the integration tests run the operator under exactly these rights, so a
-request that is missing here fails there with 403. An apply needs `patch` and `create` (the server asks for both when
-the object is new); a watch lists first. Nothing here reads a Secret: children refer to Secrets, the kubelet reads them.
+The table contains what the code needs and no more. The integration tests run the operator with exactly these rights, so
+a request without a right fails there with 403. An apply needs `patch` and `create` (the server checks both if the
+object is new); a watch lists first. No process reads a Secret: children refer to Secrets, and the kubelet reads them.
 
-Hazard: whoever may create workloads in a namespace can let them mount its Secrets. No rule can take that away from an
-operator whose purpose are workloads; it does keep the operator itself, its logs and its status free of them.
+Hazard: an account that may create workloads in a namespace can mount its Secrets in them. No rule can prevent this for
+an operator that creates workloads. The rights only keep Secrets out of the operator itself, its logs and its status.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ class Right:
 
 
 _FOLLOW = ("list", "watch")
-# Looked up before it is made, applied, pruned.
+# Children are looked up, followed, applied and deleted.
 _KEEP = ("create", "delete", "get", *_FOLLOW, "patch")
 
 CHILDREN: tuple[Resource, ...] = (
@@ -49,30 +49,30 @@ CHILDREN: tuple[Resource, ...] = (
     kinds.SERVICE,
     kinds.SERVICE_MONITOR,
 )
-# Read to tell why a child does not come up; never written.
+# Read to find why a child is not ready; never written.
 EVIDENCE: tuple[Resource, ...] = (kinds.POD, kinds.REPLICA_SET, kinds.REVISION, kinds.EXCHANGE)
-# In every namespace that holds agents.
+# Granted in every namespace that holds agents.
 OPERATOR_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LAMBDA_AGENT, (*_FOLLOW, "patch")),
     Right(kinds.LAMBDA_AGENT, ("patch",), subresource="status"),
-    # Children block their owner's deletion, which some clusters (OpenShift) let only those set who hold this.
+    # Children block their owner's deletion, and some clusters (OpenShift) require this right to set that.
     Right(kinds.LAMBDA_AGENT, ("update",), subresource="finalizers"),
     *(Right(child, _KEEP) for child in CHILDREN),
     *(Right(kind, _FOLLOW) for kind in EVIDENCE),
-    # An Event stands in the namespace of the agent that it is about.
+    # An Event is created in the namespace of the agent that it is about.
     Right(kinds.EVENT, ("create",)),
 )
-# Where it looks after all namespaces: the CRDs tell what the cluster serves; of schemas only, never of objects.
+# For an operator of all namespaces: CRDs show what the cluster serves. They contain schemas and no objects.
 OPERATOR_CLUSTER_RIGHTS: tuple[Right, ...] = (Right(kinds.CRD, _FOLLOW),)
-# In the operator's own namespace. A creation cannot be limited to a name.
+# Granted in the operator's own namespace. `create` cannot be limited to a name.
 OPERATOR_OWN_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LEASE, ("create",)),
     Right(kinds.LEASE, ("get", "update"), names=(naming.LEASE,)),
-    # Its own, for the image; a Pod's name is not known before.
+    # Its own Pod, for the image; the Pod's name is not known in advance.
     Right(kinds.POD, ("get",)),
 )
 GATEWAY_RIGHTS: tuple[Right, ...] = (Right(kinds.LAMBDA_AGENT, _FOLLOW),)
-# It says EventingReady on plain RabbitMQ.
+# The dispatcher writes EventingReady on plain RabbitMQ.
 DISPATCHER_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LAMBDA_AGENT, _FOLLOW),
     Right(kinds.LAMBDA_AGENT, ("patch",), subresource="status"),
@@ -80,7 +80,7 @@ DISPATCHER_RIGHTS: tuple[Right, ...] = (
 
 _READ = ("get", *_FOLLOW)
 _WRITE = ("create", "delete", "deletecollection", "patch", "update")
-# What people may do, added to the roles that every cluster has. Status is the operator's to write.
+# The rights of users, aggregated to the roles that every cluster has. Only the operator and dispatcher write status.
 TIERS: dict[str, tuple[Right, ...]] = {
     "viewer": (Right(kinds.LAMBDA_AGENT, _READ), Right(kinds.LAMBDA_AGENT, ("get",), subresource="status")),
     "editor": (Right(kinds.LAMBDA_AGENT, (*_READ, *_WRITE)), Right(kinds.LAMBDA_AGENT, ("get",), subresource="status")),
@@ -90,7 +90,7 @@ _AGGREGATES = {"viewer": "view", "editor": "edit", "admin": "admin"}
 
 
 def rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
-    """The rules of a Role: resources of one group with the same verbs and names share a rule."""
+    """Return the rules of a Role; resources of one group with the same verbs and names share a rule."""
     merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for right in rights:
         key = (right.resource.group, tuple(sorted(right.verbs)), right.names)
@@ -104,10 +104,10 @@ def rules(rights: Iterable[Right]) -> list[dict[str, Any]]:
 
 
 def documents(*, namespace: str = NAMESPACE, namespaces: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Accounts, roles and bindings of an installation whose processes run in `namespace`.
+    """Return accounts, roles and bindings of an installation whose processes run in `namespace`.
 
-    It looks after all namespaces, or after `namespaces` alone: then a ClusterRole is only a list of rules, which counts
-    where a RoleBinding names it, and nothing is granted over the cluster.
+    The installation serves all namespaces, or only `namespaces`. In the latter case a ClusterRole is only a list of
+    rules that RoleBindings refer to, and nothing is granted over the whole cluster.
     """
     bindings = [_binding(account, namespace, within=each) for each in namespaces or ("",) for account in ACCOUNTS]
     own = f"{OPERATOR}-own"
@@ -135,7 +135,7 @@ def _tier(tier: str) -> dict[str, Any]:
 
 
 def _binding(account: str, account_namespace: str, within: str = "", own: str = "") -> dict[str, Any]:
-    """Of the account's ClusterRole, over the whole cluster or `within` a namespace; or of the Role `own` there."""
+    """Return the binding of the account's ClusterRole, over the cluster or `within` a namespace; or of Role `own`."""
     kind = "RoleBinding" if within else "ClusterRoleBinding"
     return _object(f"{_RBAC}/v1", kind, own or account, within) | {
         "roleRef": {"apiGroup": _RBAC, "kind": "Role" if own else "ClusterRole", "name": own or account},

@@ -1,12 +1,13 @@
-"""Follows all objects of a kind: a list, then a watch from its version, for ever.
+"""Follows all objects of a kind: a list, then a watch from its version, without end.
 
-A watch fails silently: the connection stays open and nothing comes, or the server forgets the version. So the server
-ends each watch after a while (and it is continued), silence longer than its bookmarks explain is a failure, and after
-any failure everything is listed again and compared with what was known: an object that vanished in the gap is reported
-as DELETED. `fresh_at` is when the server last gave a sign of life; a liveness probe should look at its age. A refusal
-(403) is such a sign: that is how a namespace that is not there (yet) is answered, and no restart would help.
+A watch can fail silently: the connection stays open and nothing arrives, or the server forgets the version. Therefore
+the server ends each watch after a while (and it is continued), a silence that is longer than the interval of bookmarks
+is a failure, and after any failure all objects are listed again and compared with the known ones. An object that
+disappeared in the gap is reported as DELETED. `fresh_at` is the time of the server's last sign of life, and a liveness
+probe should check its age. A refusal (403) is a sign of life: it is the response for a namespace that does not exist
+(yet), and a restart would not help.
 
-The cache (`objects`) changes before the change is yielded, so a handler that looks around sees at least its own change.
+The cache (`objects`) changes before the change is yielded, so a handler that reads the cache sees at least that change.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ class ChangeType(StrEnum):
 class WatchEvent:
     type: ChangeType
     object: Document
-    """As it is now; for DELETED as it last was known."""
+    """The present object; for DELETED, its last known state."""
     old: Document | None = None
 
     @property
@@ -58,9 +59,9 @@ class WatchSettings:
     server_timeout: float = 240.0
     """After about this many seconds the server ends a watch, and it is continued."""
     silence: float = 100.0
-    """The API server sends a bookmark every minute; without a byte for so long the watch is taken for dead."""
+    """Seconds without a byte after which a watch counts as broken; the API server sends a bookmark every minute."""
     steady: float = 10.0
-    """A connection that breaks after the watch worked for so long is no failure: proxies end quiet ones."""
+    """A connection that breaks after this many seconds is no failure: proxies end quiet connections."""
     backoff_first: float = 0.5
     backoff_cap: float = 30.0
 
@@ -72,7 +73,7 @@ def key_of(document: Mapping[str, Any]) -> Key:
 
 @dataclass(eq=False)
 class Watcher:
-    """One consumer iterates `changes()`; any number of readers look at `objects`, `synced` and `fresh_at`."""
+    """One consumer iterates `changes()`; any number of readers may use `objects`, `synced` and `fresh_at`."""
 
     client: KubeClient
     resource: Resource
@@ -81,15 +82,15 @@ class Watcher:
     fields: str = ""
     settings: WatchSettings = field(default_factory=WatchSettings)
     keep: Callable[[Document], Document] = lambda document: document
-    """What is kept of an object and shown of a change: apiVersion, kind and metadata's identity must stay."""
+    """Reduces an object for the cache and for changes; apiVersion, kind and the identity in metadata must stay."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     synced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    """Set once the first list was answered, be it with a refusal."""
+    """Set after the response to the first list, even if it was a refusal."""
     fresh_at: float = field(default=float("-inf"), init=False)
     error: LambdaAgentError | None = field(default=None, init=False)
-    """Why the watch is down at the moment; None while it works."""
+    """Why the watch fails at present; None while it works."""
     _objects: dict[Key, Document] = field(default_factory=dict, init=False)
     _version: str = field(default="", init=False)
     _working_since: float | None = field(default=None, init=False)
@@ -100,7 +101,7 @@ class Watcher:
 
     @property
     def target(self) -> str:
-        """How messages name what is watched."""
+        """The watched collection's name in messages."""
         return self.resource.named(namespace=self.namespace)
 
     @property
@@ -109,7 +110,7 @@ class Watcher:
         return self.monotonic() - self.fresh_at
 
     async def changes(self) -> AsyncGenerator[WatchEvent, None]:
-        """Never ends and raises nothing of the API's: failures are logged, shown in `error`, and tried again."""
+        """Yield changes without end. API errors are not raised: they are logged, kept in `error`, and retried."""
         backoff = Backoff(first=self.settings.backoff_first, cap=self.settings.backoff_cap)
         while True:
             try:
@@ -158,8 +159,8 @@ class Watcher:
                 backoff.reset()
                 if (taken := self._take(event)) is not None:
                     yield taken
-        # The server ended it in time, which is as good as a bookmark. Something between us that ends every watch at
-        # once must not make us ask in a tight loop.
+        # The server ended the watch in time, which counts as a bookmark. A proxy that ends every watch at once must
+        # not cause a tight loop of requests.
         self._is_fresh()
         if self.monotonic() - begun < min(1.0, self.settings.server_timeout / 2):
             await self.sleep(backoff.next())
@@ -169,7 +170,7 @@ class Watcher:
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            # Jittered: replicas that started together should not come back together.
+            # Jittered, so that replicas that started together do not reconnect together.
             "timeoutSeconds": str(max(1, round(self.settings.server_timeout * random.uniform(0.8, 1.2)))),  # noqa: S311
         }
         query |= {k: v for k, v in {"labelSelector": self.labels, "fieldSelector": self.fields}.items() if v}
@@ -210,7 +211,7 @@ class Watcher:
     def _differences(self, items: tuple[Document, ...]) -> Iterator[WatchEvent]:
         uids = {key_of(item): item["metadata"]["uid"] for item in items}
         for key, old in list(self._objects.items()):
-            # Another object under an old name is two changes: whoever keeps state by uid must hear of both.
+            # Another object under a known name is two changes: a consumer that keeps state by UID needs both.
             if uids.get(key) != old["metadata"]["uid"]:
                 del self._objects[key]
                 yield WatchEvent(ChangeType.DELETED, old, old)
@@ -224,7 +225,7 @@ class Watcher:
 
 @asynccontextmanager
 async def followed(watchers: Mapping[Watcher, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Each is consumed by its coroutine while the context is open; entered when each has listed or been refused."""
+    """Run each watcher's coroutine while the context is open. On entry each watcher has listed or was refused."""
     tasks = [asyncio.create_task(work, name=f"watch {watcher.target}") for watcher, work in watchers.items()]
     try:
         await asyncio.gather(*(watcher.settled.wait() for watcher in watchers))
@@ -236,7 +237,7 @@ async def followed(watchers: Mapping[Watcher, Coroutine[Any, Any, None]]) -> Asy
 
 
 def most_silent(watchers: Iterable[Watcher]) -> float:
-    """Seconds since the most silent of them had a sign of life from the server."""
+    """Return the seconds since the server's last sign of life on the watch that has been silent longest."""
     return max((watcher.age for watcher in watchers), default=0.0)
 
 
@@ -244,6 +245,6 @@ def _parse(line: bytes, *, target: str) -> Mapping[str, Any]:
     try:
         event: Mapping[str, Any] = orjson.loads(line)
     except orjson.JSONDecodeError as problem:
-        # Cut off in the middle by whoever stands between: the same as a lost connection.
+        # The line was cut off in the middle, by a proxy for example: treated as a lost connection.
         raise errors.unreachable(problem, action="watch", target=target) from problem
     return event

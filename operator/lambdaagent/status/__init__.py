@@ -1,1 +1,1 @@
-"""What is said of an agent: conditions and phase, decided from its children alone. Pure."""
+"""The status of an agent: conditions and phase, decided from its children alone. Pure."""

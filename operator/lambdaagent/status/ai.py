@@ -1,7 +1,8 @@
-"""Whether an agent's AI endpoint answers and has its model, from what the endpoint said when it was asked. Pure.
+"""Decides whether an agent's AI endpoint answers and has its model, from the last response of the endpoint. Pure.
 
-It informs and never gates: the endpoint is not a child, and an agent may do without it for a while. No key is used,
-because the operator reads no Secret; an endpoint that wants one shows that it is there by refusing.
+The condition informs and does not affect Ready: the endpoint is not a child, and an agent may work without it for a
+while. No key is used, because the operator reads no Secret; an endpoint that requires one shows by its refusal that it
+is reachable.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ _LISTS = {"ollama": "/api/tags", "openai": "/models", "anthropic": "/v1/models"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`models` is None where the endpoint lists none; `problem` is why it could not be asked."""
+    """`models` is None if the endpoint lists none; `problem` is why the request failed."""
 
     status: int = 0
     models: frozenset[str] | None = None
@@ -25,20 +26,20 @@ class Answer:
 
 
 def endpoint(ai: Ai | None) -> Endpoint | None:
-    """Whom to ask for this agent; None: nobody."""
+    """Return the endpoint to probe for this agent; None if there is none."""
     if ai is None or ai.provider == "none" or not ai.endpoint or not ai.endpoint.startswith(("http://", "https://")):
         return None
     return ai.provider, ai.endpoint.rstrip("/") + _LISTS[ai.provider]
 
 
 def shown(url: str) -> str:
-    """As it may stand in status and logs: without a name and password."""
+    """Return the URL for status and logs, without user name and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def ai_ready(ai: Ai | None, answer: Answer | None) -> Readiness | None:
-    """None: the agent has no AI. `answer` is the last one, None if nobody has asked yet."""
+    """Return the condition AIReady; None if the agent has no AI. `answer` is the last result, None if there is none."""
     if ai is None or ai.provider == "none":
         return None
     asked = endpoint(ai)

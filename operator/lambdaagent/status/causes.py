@@ -1,8 +1,8 @@
-"""Why a workload or a Broker does not come up: from pods, ReplicaSets, Revisions and objects of RabbitMQ's operator.
+"""Finds why a workload or a Broker is not ready, from pods, ReplicaSets, Revisions and objects of RabbitMQ's operator.
 
-A Deployment says "no pod is available" and Knative "Deploying" for ten minutes while the kubelet has known the cause
-since the first second. What is told here must stay the same while nothing changes: a crash loop alternates between
-three states and an image pull between two, so each is told as one, without counts, times or ids.
+A Deployment reports "no pod is available" and Knative "Deploying" for ten minutes although the kubelet knows the cause
+at once. A cause must stay the same while nothing changes. A crash loop alternates between three states and an image
+pull between two, so each is reported as one state, without counts, times or ids.
 """
 
 import re
@@ -15,13 +15,13 @@ from lambdaagent.status.readiness import State, condition, without_output
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable"})
 _CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
-# Twice may be a start before what it needs was there.
+# Two failures may be a start before a dependency was available.
 _AGAIN_AND_AGAIN = 3
 TOPOLOGY_OPERATOR = "RabbitMQ's messaging topology operator"
 _SIDECARS = frozenset({"queue-proxy"})
-# The kubelet adds which pod it speaks of; runtimes add ids.
+# The kubelet appends the pod's name; runtimes add ids.
 _NOISE = re.compile(r'\s*\(pod: "[^"]*", container: [^)]*\)|\b[0-9a-f]{32,}\b')
-# Each attempt has a name of its own.
+# Each attempt to create a pod uses another name.
 _ATTEMPT = re.compile(r'^pods "[^"]*" is forbidden: ')
 _WHY = (
     (re.compile("not found|NotFound|manifest unknown|does not exist", re.IGNORECASE), "the registry does not have it"),
@@ -33,7 +33,7 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`status` False: until somebody changes something; Unknown: may pass by itself."""
+    """`status` is False if somebody must change something, Unknown if the cause may pass."""
 
     reason: str
     message: str
@@ -41,7 +41,7 @@ class Cause:
 
 
 def of_pod(pod: Object) -> Cause | None:
-    """What keeps a pod from being ready; None where nothing does, or where it is on its way."""
+    """Return what keeps a pod from being ready; None if nothing does or the pod is still starting."""
     status = pod.get("status") or {}
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") == "Succeeded":
         return None
@@ -80,7 +80,7 @@ def _of_end(container: Object, ended: Object) -> Cause:
         message = f"container {name} used more memory than it may; raise spec.resources.limits.memory"
         return Cause("OOMKilled", message)
     if ended.get("reason") in _NEVER_STARTED:
-        # Here the message is the runtime's; otherwise it is what the container wrote.
+        # Here the message is from the runtime; otherwise the container wrote it.
         why = _clean(ended.get("message") or ended["reason"])
         message = f"container {name} cannot start: {why}; check spec.image.command, spec.image.args and the image"
         return Cause(ended["reason"], message)
@@ -101,7 +101,7 @@ def _with_next_step(message: str) -> str:
 
 
 def of_replica_set(replicas: Object) -> Cause | None:
-    """Why no pod can be made: a missing service account, a quota, a policy. Knative tells it after minutes."""
+    """Return why no pod can be created: missing service account, quota, policy. Knative reports it minutes later."""
     failed = condition(replicas, "ReplicaFailure")
     if failed is None or failed["status"] != "True":
         return None
@@ -113,7 +113,7 @@ def of_replica_set(replicas: Object) -> Cause | None:
 
 
 def of_revision(revision: Object) -> Cause | None:
-    """Knative's own word on a Revision that failed; its reasons say more than the Service's RevisionFailed."""
+    """Return Knative's reason for a failed Revision; it is more precise than the Service's RevisionFailed."""
     ready = condition(revision, "Ready")
     if ready is None or ready["status"] != "False":
         return None
@@ -122,7 +122,7 @@ def of_revision(revision: Object) -> Cause | None:
 
 
 def of_exchange(exchange: Object) -> Cause | None:
-    """Why RabbitMQ's topology operator refuses a Broker's exchange; the Broker only shows that it is not ready."""
+    """Return why RabbitMQ's topology operator refuses a Broker's exchange; the Broker shows no cause."""
     ready, title = condition(exchange, "Ready"), f"Exchange {exchange['metadata']['name']}"
     if ready is None:
         message = f"{title}: no report yet; if this stays, see whether {TOPOLOGY_OPERATOR} runs"

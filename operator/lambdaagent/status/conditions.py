@@ -1,7 +1,7 @@
-"""Each condition of a LambdaAgent, decided from what was planned, applied and observed.
+"""Decides each condition of a LambdaAgent from what was planned, applied and observed.
 
-Ready = SpecValid and ServingReady and EventingReady. The other conditions inform. A condition that has no subject
-(no forwards, no A2A) is left out. Messages name cause and next step and never a time, or status would churn.
+Ready = SpecValid and ServingReady and EventingReady. The other conditions inform. A condition without a subject (no
+forwards, no A2A) is left out. Messages name cause and next step and no time, which would change status again and again.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from lambdaagent.status.causes import TOPOLOGY_OPERATOR, Cause
 from lambdaagent.status.readiness import Readiness, of_deployment, of_knative, serving_meanwhile
 
 NO_BACKEND = "NoEventingBackend"
-# Of a Broker or Trigger that waits for an object which RabbitMQ's topology operator has to carry out.
+# Reasons of a Broker or Trigger that waits for an object of RabbitMQ's topology operator.
 _OF_TOPOLOGY = frozenset(
     {"ExchangeFailure", "DLXFailure", "QueueFailure", "DeadLetterSinkFailure", "BindingFailure", "PolicyFailure"}
 )
@@ -28,7 +28,7 @@ DEPLOYMENT = ("apps/v1", "Deployment")
 
 @dataclass(frozen=True, slots=True)
 class ApplyFailure:
-    """A child that could not be applied. `permanent`: until somebody changes something."""
+    """A child that could not be applied. If `permanent`, it fails until somebody changes something."""
 
     reason: str
     message: str
@@ -37,15 +37,15 @@ class ApplyFailure:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What was seen after applying the plan: the children as they are, and what went wrong."""
+    """The observed state after applying the plan: the live children and the failures."""
 
     live: Mapping[ChildKey, Object] = field(default_factory=dict)
     failures: Mapping[ChildKey, ApplyFailure] = field(default_factory=dict)
-    # Why the workload does not come up, as far as pods and Revisions tell.
+    # Why the workload is not ready, according to pods, ReplicaSets and Revisions.
     workload: Cause | None = None
-    # What the agent's AI endpoint said when it was asked.
+    # The last result of probing the agent's AI endpoint.
     ai: Answer | None = None
-    # Why the Broker does not, as far as RabbitMQ's topology operator tells.
+    # Why the Broker is not ready, according to RabbitMQ's topology operator.
     broker: Cause | None = None
 
 
@@ -70,7 +70,7 @@ def serving_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness:
 
 
 def _explained(found: Readiness, live: Object, cause: Cause | None) -> Readiness:
-    """With the cause below it, unless that speaks of what was there before the last change."""
+    """Return the readiness with the cause from pods or Revisions, unless the report is about an older generation."""
     if found.status == "True" or found.reason == "AwaitingController":
         return found
     serving = serving_meanwhile(live)
@@ -81,7 +81,7 @@ def _explained(found: Readiness, live: Object, cause: Cause | None) -> Readiness
 
 
 def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | None:
-    """None: somebody else says it (the dispatcher, on plain RabbitMQ)."""
+    """Return the condition; None on plain RabbitMQ, where the dispatcher writes it."""
     if plan.broker is None:
         return Readiness("True", "NotRequested", "spec.eventing is absent or disabled")
     if plan.backends.eventing == "rabbitmq":
@@ -103,7 +103,7 @@ def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | 
             states.append(_failed(key, failure))
         elif live is None:
             states.append(Readiness("Unknown", "NotCreated", f"{key[1]} {key[2]} does not exist yet"))
-        elif child.kind != brokers.BROKER_CONFIG:  # which reports nothing
+        elif child.kind != brokers.BROKER_CONFIG:  # it has no status
             state = of_knative(live, controller="the RabbitMQ Broker controller of Knative Eventing")
             if child.kind == brokers.BROKER and state.status != "True" and world.broker:
                 state = Readiness(world.broker.status, world.broker.reason, f"{state.message}; {world.broker.message}")
@@ -131,7 +131,7 @@ def forwards_resolved(plan: Plan) -> Readiness | None:
 def a2a_ready(
     agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness
 ) -> Readiness | None:
-    """`serving` is the agent's ServingReady: a sidecar is in its pods."""
+    """Return the condition. `serving` is the agent's ServingReady, because a sidecar runs in the agent's pods."""
     if not agent.spec.a2a or not agent.spec.a2a.enabled:
         return None
     if sidecar.asked(agent):
@@ -150,7 +150,7 @@ def _sidecar(agent: LambdaAgent, plan: Plan, world: World, installation: Install
     if not installation.gateway_image:
         message = "no image for the sidecar is configured; set LAMBDAAGENT_GATEWAY_IMAGE, or use a2a.mode gateway"
         return Readiness("False", "NoGatewayImage", message)
-    # Without `scaling` others may scale the Deployment.
+    # Without `scaling`, others may scale the Deployment.
     pods = (world.live.get((*DEPLOYMENT, agent.name), {}).get("spec") or {}).get("replicas", 1)
     if pods > 1 or not sidecar.tasks_are_shared(agent, knative=plan.backends.serving == "knative"):
         message = (
@@ -176,7 +176,7 @@ def _failed(key: ChildKey, failure: ApplyFailure) -> Readiness:
 
 
 def _worst(states: list[Readiness]) -> Readiness | None:
-    """What keeps it from being ready: failures before what is unknown, all of one kind named."""
+    """Return the worst state, failures before unknown ones, with the messages of all states of that kind."""
     for status in ("False", "Unknown"):
         found = [state for state in states if state.status == status]
         if found:

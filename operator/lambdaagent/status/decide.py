@@ -1,4 +1,4 @@
-"""The whole status of an agent as one pure function; `None` fields and absent conditions are simply not ours."""
+"""Decides the whole status of an agent as a pure function. An absent condition has no subject or another writer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,14 +22,14 @@ Status = dict[str, Any]
 OPERATOR_CONDITIONS = frozenset(
     {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "AIReady", "MonitoringReady"}
 )
-# Of the operator that was here before; nobody updates them any more.
+# Conditions of an earlier operator, which are no longer updated.
 LEGACY_CONDITIONS = frozenset({"Eventing", "Monitoring"})
 _OF_WHAT_RUNS = ("serviceStatus", "eventingStatus", "a2aStatus")
 GATES = ("SpecValid", "ServingReady", "EventingReady")
 
 
 def invalid(agent_obj: Object, problems: list[Problem], *, now: datetime) -> Status:
-    """Status of an object that breaks the API's rules: nothing is applied, what runs goes on running."""
+    """Return the status of an object that breaks the API's rules: nothing is applied, and what runs is not changed."""
     message = "; ".join(map(str, problems[:10]))
     states = {
         "Ready": Readiness("False", "SpecInvalid", message),
@@ -64,9 +64,9 @@ def status(
     now: datetime,
     dispatcher_spoke: bool = False,
 ) -> Status:
-    """`previous` is the status as it stands: unchanged conditions keep their transition time.
+    """Return the status. `previous` is the present status: unchanged conditions keep their transition time.
 
-    `dispatcher_spoke`: its EventingReady is the dispatcher's, who owns it on plain RabbitMQ.
+    `dispatcher_spoke`: EventingReady in `previous` was written by the dispatcher, which owns it on plain RabbitMQ.
     """
     serving = conditions.serving_ready(agent, plan, world)
     states: dict[str, Readiness | None] = {
@@ -111,7 +111,7 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of Ready that somebody who describes the agent wants to know of."""
+    """A change of Ready that is recorded as an Event, for `kubectl describe`."""
 
     reason: str
     message: str
@@ -119,7 +119,8 @@ class Transition:
 
 
 def transition(before: Status, after: Status) -> Transition | None:
-    """None while Ready keeps its status and reason: being under way is no news, after an edit neither."""
+    """Return the change of Ready to record. None while Ready keeps its status and reason, while a rollout is in
+    progress, and for an edited spec that is not ready yet."""
     old, new = _condition(before, "Ready"), _condition(after, "Ready")
     if new is None or (old and (old["status"], old.get("reason")) == (new["status"], new["reason"])):
         return None
@@ -152,7 +153,7 @@ def _phase(ready: Readiness, said: dict[str, Readiness], plan: Plan, world: Worl
         return "Ready"
     if said["ServingReady"].reason == "AwaitingBroker":
         return "Pending"
-    # Nobody who could mend it works on it.
+    # No controller works on it.
     if "EventingReady" in said and said["EventingReady"].reason == conditions.NO_BACKEND:
         return "Failed"
     if said["ServingReady"].status == "False" or any(failure.permanent for failure in world.failures.values()):
@@ -190,7 +191,7 @@ def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Install
         url = f"http://{agent.name}.{agent.namespace}.svc.{installation.cluster_domain}" if exists else None
         return _without_none({"serviceName": agent.name, "url": url, "ready": ready})
     live = world.live.get(("serving.knative.dev/v1", "Service", agent.name), {}).get("status") or {}
-    # The address inside the cluster: `status.url` is for the outside and need not resolve in here.
+    # The address inside the cluster: `status.url` is for clients outside and may not resolve inside.
     url = (live.get("address") or {}).get("url")
     values = {
         "serviceName": agent.name,
@@ -202,7 +203,7 @@ def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Install
 
 
 def _version(agent: LambdaAgent, previous: Status, serving: Readiness) -> str | None:
-    """Of the last that served; None before anything did."""
+    """Return the version that served last; None if none has served."""
     if serving.status == "True":
         return cards.version_of_spec(agent)
     known: str | None = (previous.get("a2aStatus") or {}).get("version")

@@ -1,4 +1,4 @@
-"""What happened to an agent, told from the status that stood there and the one that is written now. Pure."""
+"""Decides what happened to an agent, from its previous status and the new one. Pure."""
 
 from enum import StrEnum
 from typing import Any
@@ -15,9 +15,9 @@ class Happening(StrEnum):
 
 
 def happened(before: Status, after: Status) -> list[Happening]:
-    """In the order in which it should be told. A change that is rolled out degrades nothing unless it fails."""
+    """Return what happened, in the order of publication. A rollout counts as degraded only if it fails."""
     if after["phase"] == "Deleting":
-        return []  # it is told when it is gone
+        return []  # DELETED is published when the agent is gone
     found = []
     edited = before.get("observedGeneration") != after["observedGeneration"]
     if not before.get("phase"):

@@ -1,7 +1,7 @@
-"""Whether one child does its work, as its own controller reports it.
+"""Decides whether one child is ready, from the report of its own controller.
 
-A report about an older generation says nothing about what was applied, so it counts as unknown. What a container wrote
-before it died is left out: Knative repeats its last lines, and nobody knows which secrets stand in a stack trace.
+A report about an older generation does not cover what was applied, so it counts as unknown. The output of a failed
+container is left out: Knative repeats its last lines, and a stack trace may contain secrets.
 """
 
 import re
@@ -31,7 +31,7 @@ def without_output(message: str) -> str:
 
 
 def of_knative(obj: Object, *, controller: str) -> Readiness:
-    """Of a Knative Service, Broker or Trigger; `controller` is whom to look for when nothing is reported."""
+    """Return the readiness of a Knative Service, Broker or Trigger; `controller` is named if nothing is reported."""
     title = f"{obj['kind']} {obj['metadata']['name']}"
     status = obj.get("status") or {}
     ready = condition(obj, "Ready")
@@ -46,7 +46,7 @@ def of_knative(obj: Object, *, controller: str) -> Readiness:
 
 
 def _cause(obj: Object, ready: Object) -> Object:
-    """Ready itself where it says why, else the first condition that does not hold."""
+    """Return the Ready condition if it has a reason or message, else the first condition that is not True."""
     if ready.get("reason") or ready.get("message"):
         return ready
     others = [entry for entry in obj["status"]["conditions"] if entry["type"] != "Ready" and not entry.get("severity")]
@@ -71,7 +71,7 @@ def of_deployment(obj: Object) -> Readiness:
 
 
 def serving_meanwhile(obj: Object) -> str:
-    """What of an earlier version goes on serving while the present one is not ready; empty: nothing."""
+    """Return which earlier version serves while the present one is not ready; empty if none does."""
     status = obj.get("status") or {}
     latest = status.get("latestReadyRevisionName")
     if latest and latest != status.get("latestCreatedRevisionName"):

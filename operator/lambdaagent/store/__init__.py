@@ -1,1 +1,1 @@
-"""Where tasks and dead letters are kept: one protocol, in memory or in SQLite."""
+"""The storage of tasks and dead letters: one protocol, in memory, in SQLite or in PostgreSQL."""

@@ -1,22 +1,22 @@
-"""What can go wrong with a store.
+"""Errors of a store.
 
 After TaskConflictError, StoreFullError and UnfitError nothing was written. After any other StoreError the write may
-have been committed all the same: its answer was lost.
+have been committed, because only its response may have been lost.
 """
 
 from lambdaagent.errors import PermanentError, TemporaryError
 
 
 class StoreError(TemporaryError):
-    """The store could not read or write now."""
+    """The store cannot read or write at present."""
 
 
 class StoreFullError(StoreError):
-    """Every place is taken by something that has not ended yet."""
+    """Every place is taken by a task that has not ended."""
 
 
 class TaskConflictError(StoreError):
-    """The task moved on since the caller read it; nothing was written."""
+    """The task changed since the caller read it; nothing was written."""
 
 
 class StoreUnusableError(PermanentError):
@@ -28,4 +28,4 @@ class InUseError(StoreUnusableError):
 
 
 class UnfitError(StoreError):
-    """The store can never keep this: it is no JSON, too deep, or not what the database takes. Nothing was written."""
+    """The store can never keep this value (not JSON, too deep, or refused by the database). Nothing was written."""

@@ -1,7 +1,7 @@
-"""The store that LAMBDAAGENT_DATABASE names: nothing is memory, a postgresql:// URL is that, all else is a file.
+"""Opens the store that LAMBDAAGENT_DATABASE names: memory if it is empty, PostgreSQL for its URLs, else a SQLite file.
 
-Each is imported only where it is asked for: PostgreSQL's driver is an extra, and what SQLite takes is half of the
-processor time in which a gateway starts.
+Each store is imported only when it is needed: PostgreSQL's driver is an extra, and the import of SQLite's store takes
+half of the processor time in which a gateway starts.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _MISSING = (
 class Opened:
     store: "MemoryStore | SqliteStore | PostgresStore"
     problem: Callable[[], str | None] = lambda: None
-    """What keeps it from being used yet."""
+    """Returns why the store cannot be used yet, or None."""
 
 
 def is_postgres(database: str) -> bool:
@@ -37,7 +37,7 @@ def is_postgres(database: str) -> bool:
 
 
 async def open_store(database: str, trust: Trust = SYSTEM) -> Opened:
-    """Raises UsageError, StoreUnusableError. A PostgreSQL that cannot be reached yet is no error but a problem."""
+    """Raises UsageError, StoreUnusableError. A PostgreSQL that cannot be reached yet is a `problem`, not an error."""
     if not database:
         return Opened(MemoryStore())
     if not is_postgres(database):
@@ -53,7 +53,7 @@ async def open_store(database: str, trust: Trust = SYSTEM) -> Opened:
 
 
 async def open_letters(database: str, trust: Trust = SYSTEM) -> "SqliteLetters | PostgresStore":
-    """The dead letters alone, beside the processes that work. Raises UsageError, StoreError."""
+    """Open only the dead letters, beside the running processes. Raises UsageError, StoreError."""
     if not is_postgres(database):
         from lambdaagent.store.sqlite.dead_letters import SqliteLetters
 
@@ -62,11 +62,11 @@ async def open_letters(database: str, trust: Trust = SYSTEM) -> "SqliteLetters |
     if (problem := opened.problem()) is not None:
         await opened.store.close()
         raise StoreError(problem)
-    return opened.store  # type: ignore[return-value]  # a PostgreSQL's URL opens that
+    return opened.store  # type: ignore[return-value]  # a PostgreSQL URL opens a PostgresStore
 
 
 async def migrate(database: str, *, check: bool = False, trust: Trust = SYSTEM) -> tuple[str, bool]:
-    """What to say, and whether the database has what this version needs. Raises UsageError, StoreError."""
+    """Return a message, and whether the database has the needed schema. Raises UsageError, StoreError."""
     if not is_postgres(database):
         return "nothing to do: only a PostgreSQL is migrated by this command, a file when it is opened", True
     try:

@@ -1,14 +1,14 @@
-"""Group commit: many callers, one writer, one transaction for all that wait.
+"""Group commit: many callers, one writer, one transaction for all waiting operations.
 
-A database pays per transaction, so the requests that arrive while one is committed become the next. While several
-come at once, a batch waits a moment for more, as PostgreSQL's commit_delay does: most of a commit's cost is the same
-for one row and for thirty. A caller that is alone never waits. The queue is bounded: past it callers wait, and that is
-the back-pressure.
+A database has a cost per transaction, so the operations that arrive during one commit form the next batch. While
+several arrive at once, a batch waits a moment for more, as with PostgreSQL's commit_delay, because most of a commit's
+cost is the same for one row and for thirty. A single caller never waits. The queue is bounded: when it is full, callers
+wait, which is the back-pressure.
 
-Hazard: one write that cannot be kept (nested too deep, no Unicode, too long for an index) must not fail the batch that
-it happens to be in. What is no JSON is refused before it gets into one; a batch that fails, unless because the store is
-away, is halved until only the culprit is left. And a batch of many large writes must not run into the time-out of a
-statement, for all of them would come again together: its bytes are bounded.
+Hazard: an operation that cannot be stored (nested too deep, invalid Unicode, too long for an index) must not fail the
+other operations of its batch. What is not JSON is refused before it enters a batch; a batch that fails, except because
+the store is unreachable, is halved until only the faulty operation is left. The bytes of a batch are bounded, because a
+batch that exceeds a statement's time-out would be retried as a whole.
 """
 
 import asyncio
@@ -27,9 +27,10 @@ from lambdaagent.store.snapshots import Snapshots
 Op = TypeVar("Op")
 Result = TypeVar("Result")
 _MOST_BYTES = 16 * 1024 * 1024
-"""No more is added to a batch that is as large: a statement must be done before its time-out."""
+"""Bytes at which a batch takes no further operation: a statement must end before its time-out."""
 Write = Callable[[Sequence[Op]], Awaitable[Sequence[Result | StoreError]]]
-"""Writes all in one transaction; one outcome for each, an error meaning that this one was left out."""
+"""Writes all operations in one transaction and returns an outcome for each; an error means that this one was left out.
+"""
 log = structlog.get_logger(__name__)
 
 
@@ -50,13 +51,13 @@ class Create:
 
     @classmethod
     def of(cls, record: TaskRecord, *, idempotency_key: str | None, push: Push | None) -> "Create":
-        """Raises UnfitError for what is no JSON: it never gets into a batch."""
+        """Raises UnfitError if the task is not JSON, so that it never enters a batch."""
         return cls(record, idempotency_key, push, _json(record.task))
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """`body` is the task as JSON, None where the snapshot stays as it is; `updates` is its new entry in the log."""
+    """`body` is the task as JSON, None where the snapshot does not change; `updates` is the new log entry."""
 
     record: TaskRecord
     key: Key | None
@@ -65,7 +66,7 @@ class Append:
 
     @classmethod
     def of(cls, record: TaskRecord, *, updates: Sequence[Json], key: Key | None, snapshots: Snapshots) -> "Append":
-        """Raises UnfitError for what is no JSON: it never gets into a batch."""
+        """Raises UnfitError if the updates or the task are not JSON, so that they never enter a batch."""
         entry = _json(updates)
         enough = snapshots.has_enough(record, updates, added=len(entry))
         return cls(record, key, None if enough else _json(record.task), entry)
@@ -80,7 +81,7 @@ class MarkDelivered:
 
 
 def size_of(op: Create | Append | DeadLetter | MarkDelivered) -> int:
-    """Bytes that it adds to a transaction, more or less."""
+    """Return roughly how many bytes the operation adds to a transaction."""
     match op:
         case Create():
             return len(op.body)
@@ -93,7 +94,7 @@ def size_of(op: Create | Append | DeadLetter | MarkDelivered) -> int:
 
 
 async def submit_append(commit: "GroupCommit[Any, Any]", op: Append, snapshots: Snapshots) -> bool:
-    """Whether it was written; `snapshots` is told. Raises StoreError."""
+    """Return whether the change was written, and update `snapshots`. Raises StoreError."""
     written = False
     try:
         written = await commit.submit(op) is True
@@ -118,7 +119,7 @@ class GroupCommit(Generic[Op, Result]):
         self._write = write
         self._size = size
         self._gather = gather
-        self._crowded = False  # the batch before this one had company
+        self._crowded = False  # the previous batch held more than one operation
         self._batch = batch
         self._queue: asyncio.Queue[_Waiting[Op, Result] | None] = asyncio.Queue(queue)
         self._closed = False
@@ -132,11 +133,11 @@ class GroupCommit(Generic[Op, Result]):
             await self._queue.put(waiting)
         else:
             self._queue.put_nowait(waiting)
-        # What is in the queue is written whether or not its caller still waits.
+        # What is in the queue is written even if its caller no longer waits.
         return await waiting.done
 
     async def close(self) -> None:
-        """Everything submitted before is written first."""
+        """Write everything that was submitted before, then end."""
         if not self._closed:
             self._closed = True
             await self._queue.put(None)
@@ -174,11 +175,11 @@ class GroupCommit(Generic[Op, Result]):
                 await self._halve(batch)
                 return
             outcomes = [error] * len(batch)
-        except Exception as error:  # the writer's root: it must outlive whatever a write holds
+        except Exception as error:  # the writer's root: it must survive any failure of a write
             if len(batch) > 1:
                 await self._halve(batch)
                 return
-            # A database's own error may hold the values themselves; those of the serializer do not.
+            # A database error may contain the values themselves; an error of the serializer does not.
             why = f": {str(error)[:200]}" if isinstance(error, (TypeError, ValueError)) else ""
             log.warning("store.write_refused", error=type(error).__name__, reason=why)
             outcomes = [UnfitError(f"the store cannot keep this: {type(error).__name__}{why}")]
@@ -191,7 +192,7 @@ class GroupCommit(Generic[Op, Result]):
 
     def _answer(self, batch: Sequence[_Waiting[Op, Result]], outcomes: Sequence[Result | StoreError]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            if waiting.done.done():  # cancelled
+            if waiting.done.done():  # the caller was cancelled
                 continue
             if isinstance(outcome, StoreError):
                 waiting.done.set_exception(outcome)

@@ -1,11 +1,11 @@
-"""A record that chunks are added to: they are folded into its task when somebody reads that, all at once.
+"""A task record to which chunks are added; they are folded into its task in one step, when the task is read.
 
-Folding each chunk as it comes copies the list of all before it. A stream's task is mostly not read between two chunks:
-its followers read the log, and a store that writes no snapshot needs none.
+To fold each chunk as it arrives would copy the list of all previous chunks. The task of a stream is mostly not read
+between two chunks: its followers read the log, and a store that writes no snapshot does not need the task.
 
-Invariant: nobody can tell such a record from one that was folded at once. What could not be folded is refused when it
-is added. Hazard: the list of chunks is shared by the records of one task, each of which has as many of them as it
-counts; only the one that has all of them may add to it.
+Invariant: such a record behaves like one that was folded at once. What cannot be folded is refused when it is added.
+Hazard: the records of one task share the list of chunks, and each counts how many of them are its own; only the record
+that has all of them may append to the list.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ _FIELDS = tuple(field.name for field in fields(TaskRecord))
 class Growing(TaskRecord):
     _base: Json
     _chunks: list[Json]
-    _count: int  # of the chunks that are this record's
-    # How much can be added for certain without passing a limit of the task.
+    _count: int  # how many of the chunks belong to this record
+    # What can be added without reaching a limit of the task; a lower bound.
     _artifacts_left: int
     _parts_left: int
 
@@ -35,22 +35,22 @@ class Growing(TaskRecord):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TaskRecord) and all(getattr(self, name) == getattr(other, name) for name in _FIELDS)
 
-    __hash__ = None  # type: ignore[assignment]  # as of every record: a task is a dict
+    __hash__ = None  # type: ignore[assignment]  # like every record: a task is a dict
 
 
 def grown(record: TaskRecord, updates: Sequence[Json], **changes: Any) -> TaskRecord:
-    """The record with these fields, and its task after these updates. Raises OverfullError."""
+    """Return the record with these fields and with these updates applied to its task. Raises OverfullError."""
     made = _grown(record, updates) if all("artifactUpdate" in update for update in updates) else None
     if made is None:
         return replace(record, task=fold_all(record.task, updates), **changes)
     columns = record.__dict__ | changes | made.__dict__
-    columns.pop("task", None)  # of the record before
+    columns.pop("task", None)  # of the previous record
     made.__dict__.update(columns)
     return made
 
 
 def _grown(record: TaskRecord, updates: Sequence[Json]) -> Growing | None:
-    """None where a limit may be passed: folding tells."""
+    """Return None where a limit may be exceeded; folding then decides."""
     if isinstance(record, Growing) and "task" not in record.__dict__:
         base, chunks, count = record._base, record._chunks, record._count
         artifacts_left, parts_left = record._artifacts_left, record._parts_left
@@ -67,7 +67,7 @@ def _grown(record: TaskRecord, updates: Sequence[Json]) -> Growing | None:
         parts_left -= len(artifact["parts"])
     if min(artifacts_left, parts_left) < 0:
         return None
-    if len(chunks) != count:  # another record went on from here, such as a change that could not be written
+    if len(chunks) != count:  # another record was extended from here, such as a change that could not be written
         chunks = chunks[:count]
     chunks.extend(updates)
     made = Growing.__new__(Growing)

@@ -1,10 +1,10 @@
-"""Tasks in memory: for trying out, and for benchmarks of everything else. A restart forgets them all.
+"""Tasks in memory, for trying out and for benchmarks of other parts. A restart loses them all.
 
-Bounded by count: the task that ended longest ago makes room. One that has not ended is never dropped; when all places
-are taken by such, a new task is refused.
+The number of tasks is bounded: the task that ended longest ago is dropped for a new one. A task that has not ended is
+never dropped; when such tasks take all places, a new one is refused.
 
-Nothing is kept that the other stores could not write: whoever lists tasks writes all of them as one JSON text, and one
-that is none would keep everybody from the others.
+The store refuses what the other stores could not write: a list of tasks is written as one JSON text, and a single task
+that is not valid JSON would make the whole list fail.
 """
 
 import time
@@ -43,8 +43,8 @@ class MemoryStore:
         self._pushed: dict[str, None] = {}  # tasks with push configurations
         self._living: dict[str, float] = {}
         self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
-        self._freed: set[str] = set()  # ids of letters
-        self._lettered = 0  # how many there ever were
+        self._freed: set[str] = set()  # ids of letters whose key may be used again
+        self._lettered = 0  # letters added since the start; the last one's id
         self._max_deliveries = max_deliveries
         self._delivered: dict[tuple[str, str, Key], float] = {}  # in the order in which they were recorded
 
@@ -79,7 +79,7 @@ class MemoryStore:
             return False
         if entry.record.version + 1 != record.version:
             raise TaskConflictError(f"task {record.id} is at version {entry.record.version}, not {record.version - 1}")
-        # The rest of the snapshot was looked at when it came.
+        # The rest of the snapshot was checked when it was written.
         _require_json(updates if foldable(updates) else [record.task.get("status"), *updates])
         if key is not None:
             entry.keys.add(key)
@@ -99,7 +99,7 @@ class MemoryStore:
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
         entry = self._tasks.get(task_id)
-        # Every version from 1 on has its entry, so the place of one is known.
+        # Every version from 1 on has an entry, so a version is its position.
         return entry.log[after:] if entry is not None else []
 
     async def find(self, listing: TaskQuery) -> Page:
@@ -157,7 +157,7 @@ class MemoryStore:
         return sorted(holders - self._living.keys() - {""})
 
     def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
-        """There are no other replicas."""
+        """Do nothing: there are no other replicas."""
 
     async def put_push(self, push: Push) -> None:
         entry = self._tasks.get(push.task_id)
@@ -246,7 +246,7 @@ class MemoryStore:
         return len(old)
 
     async def close(self) -> None:
-        """Nothing to do: what is in memory goes with it."""
+        """Do nothing."""
 
     def _forget(self, task_id: str) -> None:
         entry = self._tasks.pop(task_id)

@@ -1,6 +1,6 @@
-"""Between records and the rows of a database: tuples in the order of the columns, the same for every database.
+"""Converts between records and database rows: tuples in the order of the columns, the same for every database.
 
-SQLite's rows and asyncpg's are both sequences, and a tuple is the cheapest thing to hand a driver.
+The rows of SQLite and of asyncpg are both sequences, and a driver takes a tuple at the least cost.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ DELIVERY = ("digest", "namespace", "agent", "key", "at")
 
 
 def task_row(record: TaskRecord, idempotency_key: str | None, body: bytes) -> tuple[Any, ...]:
-    """In the order of TASK; `body` is the task as JSON."""
+    """Return a row in the order of TASK; `body` is the task as JSON."""
     version, state, settled, updated, *rest = changing(record, body)
     identity = (record.id, record.context_id, record.namespace, record.agent, record.skill, record.owner)
     return (*identity, version, state, settled, record.created, updated, *rest, idempotency_key)
 
 
 def changing(record: TaskRecord, body: bytes | None) -> tuple[Any, ...]:
-    """In the order of CHANGING; `body` is the task as JSON, or None where it stays as it is."""
+    """Return the columns of CHANGING; `body` is the task as JSON, or None where it does not change."""
     state = record.state
     settled = 2 if state.terminal else int(state.settled)
     place = (record.holder, record.deadline, record.remote)
@@ -46,7 +46,7 @@ def changing(record: TaskRecord, body: bytes | None) -> tuple[Any, ...]:
 
 
 def record_of(row: Sequence[Any], log: Sequence[bytes] = (), *, known: TaskRecord | None = None) -> TaskRecord:
-    """Of TASK. `log` are the entries that are not in the body; it is None where it is that of `known`."""
+    """Read a row of TASK. `log` has the entries that the body lacks; a body of None means the body of `known`."""
     id_, context, namespace, agent, skill, owner, version, state, _, created, updated, body, *place, _ = row
     holder, deadline, remote = place
     updates = [update for entry in log for update in orjson.loads(entry)]
@@ -76,7 +76,7 @@ def change_of(row: Sequence[Any]) -> TaskChange:
 
 
 def push_row(push: Push) -> tuple[Any, ...]:
-    """In the order of PUSH."""
+    """Return a row in the order of PUSH."""
     addressed = (push.task_id, push.id, push.url, push.wire, push.token, push.scheme, push.credentials)
     return (*addressed, push.sent, push.attempts, push.due, push.dead)
 
@@ -86,7 +86,7 @@ def push_of(row: Sequence[Any]) -> Push:
 
 
 def letter_row(letter: DeadLetter) -> tuple[Any, ...]:
-    """In the order of LETTER."""
+    """Return a row in the order of LETTER."""
     key = letter_key(letter)
     source, event_id = (key[2], key[3]) if key else (None, None)
     attributes = orjson.dumps(dict(letter.attributes))
@@ -95,14 +95,14 @@ def letter_row(letter: DeadLetter) -> tuple[Any, ...]:
 
 
 def letter_of(row: Sequence[Any]) -> DeadLetter:
-    """Of its number and LETTER."""
+    """Read a row of a letter's number and LETTER."""
     number, namespace, agent, _, _, reason, received, attributes, data, code, destination, attempts = row
     known = orjson.loads(attributes)
     return DeadLetter(namespace, agent, reason, received, known, data, code, destination, attempts, str(number))
 
 
 def letter_number(letter_id: str) -> int | None:
-    """The number that an id stands for; None: no letter has this one."""
+    """Return the number of the letter with this id; None: no letter can have this id."""
     if not (letter_id.isascii() and letter_id.isdecimal()):
         return None
     number = int(letter_id[:20])
@@ -110,24 +110,25 @@ def letter_number(letter_id: str) -> int | None:
 
 
 def letter_type(wanted: Letters) -> bytes | None:
-    """What stands in the attributes of letters of that type and in no others.
+    """Return the bytes that only the attributes of letters of that type contain.
 
-    They are written as JSON without spaces, in which a quote within a text never stands alone. So there need be no
-    column for it, which a gateway of the version before would leave empty.
+    Attributes are JSON without spaces, in which a quote inside a string is always escaped. So no column is needed,
+    which a gateway of the previous version would leave empty.
     """
     return orjson.dumps({"type": wanted.type})[1:-1] if wanted.type is not None else None
 
 
 def letter_key(letter: DeadLetter) -> tuple[str, str, str, str] | None:
-    """Letters without an id are never the same: there is nothing to tell them by."""
+    """Return what identifies a letter, or None: letters without an id or source are all different."""
     source, id_ = letter.attributes.get("source"), letter.attributes.get("id")
     return (letter.namespace, letter.agent, str(source), str(id_)) if source and id_ else None
 
 
 def delivery_row(namespace: str, agent: str, key: Key, now: float) -> tuple[bytes, str, str, bytes, float]:
-    """In the order of DELIVERY. The digest stands for the whole: a source may be longer than an index takes.
+    """Return a row in the order of DELIVERY. The digest identifies it, because a source may be too long for an index.
 
-    The key is bytes of plain ASCII, so that whatever a sender wrote comes back as it was: NUL, lone surrogates.
+    The key is plain ASCII bytes, so that whatever a sender wrote, such as NUL or lone surrogates, is read back
+    unchanged.
     """
     whole = json.dumps([namespace, agent, *key]).encode()
     return hashlib.sha256(whole).digest()[:16], namespace, agent, json.dumps(key).encode(), now

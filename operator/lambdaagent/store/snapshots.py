@@ -1,12 +1,13 @@
-"""When a task's snapshot is written with a change, and when its entry in the log is enough (decision 0019).
+"""Decides whether a task's snapshot is written with a change, or its log entry is enough (decision 0019).
 
-A long answer comes in many chunks. Writing the whole task with each of them costs the square of its length, so a large
-task's snapshot is written when a half has come to it since the last time, and readers fold the log onto it. Small tasks
-are written whole with each change, and so is every task that settles: most readers find nothing to fold.
+A long response comes in many chunks. To write the whole task with each of them would cost the square of its length, so
+the snapshot of a large task is written only when the log has grown by half the snapshot's size since the last one, and
+readers fold the log onto it. Small tasks, and every task that settles, are written whole with each change, so that most
+readers have nothing to fold.
 
-Invariant: the log's entries after a snapshot's version are `foldable`, so that folding them onto it gives the task as
-its last writer had it. Nothing else here is needed for that: the sizes are only an account of what this process wrote
-itself, and where it has none, or another writer came between, the snapshot is written.
+Invariant: the log's entries after a snapshot's version are `foldable`, so that folding them onto it gives the task that
+its last writer had. Correctness needs nothing else: the sizes only account for what this process wrote, and where it
+has none, or another writer came between, the snapshot is written.
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,9 @@ from lambdaagent.a2a import Json
 from lambdaagent.store.records import TaskRecord
 
 SMALL = 16 * 1024
-"""Bytes of a snapshot that is written with each change."""
+"""Bytes up to which a snapshot is written with each change."""
 SHARE = 2
-"""What is not in the snapshot is at most so large a part of it: a half."""
+"""Divisor: the log's entries after a snapshot take at most this part of its size, a half."""
 _MOST = 10_000
 
 
@@ -31,13 +32,13 @@ class _Written:
 
 class Snapshots:
     def __init__(self, *, most: int = _MOST, allowed: bool = True) -> None:
-        """`allowed`: whoever reads the database folds the log. If not, snapshots are written with each change."""
+        """`allowed`: all readers of the database fold the log. If not, snapshots are written with each change."""
         self.allowed = allowed
         self._most = most
         self._written: dict[str, _Written] = {}
 
     def has_enough(self, record: TaskRecord, updates: Sequence[Json], *, added: int) -> bool:
-        """Whether the change, of so many bytes in the log, may be written without a snapshot."""
+        """Return whether the change, of `added` bytes in the log, may be written without a snapshot."""
         known = self._written.get(record.id)
         return (
             known is not None
@@ -49,7 +50,7 @@ class Snapshots:
         )
 
     def wrote(self, record: TaskRecord, *, size: int | None, added: int) -> None:
-        """The change is in the store, with a snapshot of `size` bytes or without one."""
+        """Account for a stored change, with a snapshot of `size` bytes or without one."""
         known = self._written.pop(record.id, None)
         if record.state.settled or (size is not None and size <= SMALL):
             return
@@ -61,10 +62,10 @@ class Snapshots:
             del self._written[next(iter(self._written))]
 
     def forget(self, task_id: str) -> None:
-        """What became of a change is not known, or it was not written."""
+        """Drop the account of a task whose change was not written, or may not have been."""
         self._written.pop(task_id, None)
 
 
 def foldable(updates: Sequence[Json]) -> bool:
-    """Whether `fold_all` makes of the former snapshot what their writer made of it."""
+    """Return whether `fold_all` onto the previous snapshot gives the task that the writer of the updates had."""
     return bool(updates) and all("artifactUpdate" in update or "statusUpdate" in update for update in updates)

@@ -1,1 +1,1 @@
-"""The broker protocol over RabbitMQ, with pika."""
+"""The broker protocol on RabbitMQ, with pika."""

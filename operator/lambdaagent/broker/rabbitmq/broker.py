@@ -1,9 +1,9 @@
-"""The broker on RabbitMQ. Two connections: one that publishes, one that consumes.
+"""The broker on RabbitMQ, with two connections: one publishes, one consumes.
 
-RabbitMQ stops reading from connections that publish while it is short of memory; acknowledgements on the same
-connection would be stuck behind it. After every reconnection the declared topology is made again before anything is
-published, so that a broker which lost its state does not swallow events as unroutable; in between, `upkeep` looks.
-What RabbitMQ dead-letters by itself, `deaths` hears of.
+While it is short of memory, RabbitMQ stops reading from connections that publish; acknowledgements on the same
+connection would be blocked too. After every reconnection the declared topology is made again before the first publish,
+so that a broker which lost its state does not drop events as unroutable; between reconnections `upkeep` checks it.
+`deaths` counts what RabbitMQ dead-letters by itself.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class RabbitMQBroker:
         self._drain_timeout = drain_timeout
         self._turn_seconds = turn_seconds
         self._wanted: dict[str, DesiredQueue] = {}
-        # What was made on this connection: only what differs from it is made anew.
+        # What was declared on this connection: only differences from it are declared.
         self._standing: dict[str, DesiredQueue] = {}
         self._heads = OrderedHeads(self._in, self._publisher)
         self._delays = Delays(self._in, self._publisher)
@@ -87,7 +87,7 @@ class RabbitMQBroker:
         )
         self._death_watch = DeathWatch(self._in, self._letters, died, self._backoff)
         self._tasks: list[asyncio.Task[None]] = []
-        # The lock on the broker is the connection's, so it does not keep two tasks of this process apart.
+        # The lock on the broker belongs to the connection, so it does not separate two tasks of this process.
         self._declaring = asyncio.Lock()
 
     async def __aenter__(self) -> "RabbitMQBroker":
@@ -158,13 +158,13 @@ class RabbitMQBroker:
             return await self._topology.exchanges()
 
     def doubt(self) -> None:
-        """What stands is looked at anew by the next declaration: somebody may have removed some of it."""
+        """Make the next declaration check everything again, because it may have been removed."""
         self._standing.clear()
 
     async def remove_queue(self, queue: str) -> None:
         async with self._in_time(f"removing {queue}"), self._declaring:
-            # A quorum queue that is deleted and made again at once leaves its consumers deaf, without a cancellation
-            # (seen on 3.10). Ours are detached first; those of other processes need a moment between the two.
+            # After a quorum queue is deleted and made again at once, its consumers receive nothing and no cancellation
+            # (seen on 3.10). Consumers of this process are detached first; those of others need a moment in between.
             for consumer in self._consumers:
                 if consumer.queue == queue:
                     consumer.reset()
@@ -212,7 +212,7 @@ class RabbitMQBroker:
             return consumer
 
         async def take_turns() -> None:
-            """Whoever stands by goes on with the queue, and queues spread over those who consume."""
+            """Replace the consumer at intervals: a standby consumer takes over, and queues spread over processes."""
             while True:
                 await asyncio.sleep(random.uniform(0.5, 1.5) * self._turn_seconds)  # noqa: S311
                 await consumers[-1].stop(patiently=True)
@@ -242,7 +242,7 @@ class RabbitMQBroker:
                         await self._topology.declare(wanted)
                     self._standing[wanted.exchange] = wanted
                 except LambdaAgentError as problem:
-                    # Publishing goes on: the exchange may well be as it was.
+                    # Publishing continues: the exchange may be unchanged.
                     log.error("cannot restore the topology", exchange=wanted.exchange, problem=str(problem))
 
     async def _mend(self, exchange: str) -> dict[str, str] | None:
@@ -267,7 +267,7 @@ class RabbitMQBroker:
         await self._delays.mend()
 
     def _letters(self) -> set[str]:
-        """The exchanges of dead letters that stand."""
+        """Return the declared exchanges of dead letters."""
         return {wanted.dead_letters for wanted in self._standing.values() if wanted.dead_letters is not None}
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
-"""Pika's callbacks as coroutines: one channel, whose calls end with its answer, its closing or a deadline.
+"""Pika's callbacks as coroutines: a channel whose calls end with a response, the channel's closing or a time-out.
 
-Pika forgets the callbacks of a channel that closes, so a caller would wait for ever; here every call also waits for the
-closing. What closed the channel tells what was wrong: a contradiction is permanent, a lost connection is not.
+Pika drops the callbacks of a channel that closes, so a caller would wait for ever; here every call also waits for the
+closing. The reason of the closing decides the error: a contradiction is permanent, a lost connection is temporary.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ _NOT_FOUND, _REFUSED, _LOCKED, _PRECONDITION_FAILED = 404, 403, 405, 406
 
 
 class MissingError(BrokerUnavailableError):
-    """404: a queue or exchange is not there; temporary, because another process may be about to make it."""
+    """404: a queue or exchange does not exist; temporary, because another process may be about to make it."""
 
 
 class Channel:
-    """Around a pika channel, made in the same step as it, so that its closing cannot be missed."""
+    """Wraps a pika channel; made without an await after it, so that its closing cannot be missed."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
@@ -34,7 +34,7 @@ class Channel:
         return bool(self.raw.is_open)
 
     async def call(self, method: Callable[..., Any], timeout: float = CALL_TIMEOUT, **arguments: Any) -> Any:
-        """The method frame that answers `method(**arguments)`, one of the channel's."""
+        """Return the method frame that answers `method(**arguments)`, a method of the raw channel."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def done(frame: Any) -> None:
@@ -55,9 +55,10 @@ class Channel:
         raise BrokerUnavailableError(f"RabbitMQ did not answer {what} within {timeout:g} s; it is tried again")
 
     def shut(self) -> None:
-        """Gives back whatever is unacknowledged, before any other consumer gets more: in its order.
+        """Close the channel so that unacknowledged deliveries are returned in order before another consumer gets more.
 
-        Pika would cancel the consumers first, and RabbitMQ then lets the next one begin behind what this one still has.
+        Pika would cancel the consumers first, and RabbitMQ would let the next consumer begin after the deliveries held
+        here.
         """
         if self.raw.is_open:
             self.raw._cancelled.update(self.raw._consumers)

@@ -1,8 +1,8 @@
-"""A channel in confirm mode: every message gets exactly one answer, correlated by its delivery tag.
+"""A channel in confirm mode: every message gets exactly one confirm, correlated by its delivery tag.
 
-RabbitMQ acknowledges in any order and several at once; an unroutable message is returned before it is acknowledged.
-Returned messages are told apart by the property `correlation_id`, which nobody else uses: headers are the wire contract
-with Knative, and the message id would not do, since an event may be published twice.
+RabbitMQ confirms in any order and several at once; an unroutable message is returned before it is confirmed. Returned
+messages are recognized by the property `correlation_id`, which has no other use here: headers are the wire contract
+with Knative, and the message id is not unique, because an event may be published twice.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.events import amqp
 from lambdaagent.events.dead_letter_headers import REASON
 
-# A header frame must fit into one frame of 128 kB, or the whole connection is closed.
+# A header frame must fit into one frame of 128 kB; otherwise the whole connection is closed.
 _HEADERS_LIMIT = 80_000
-_LETTER_LIMIT = 120_000  # what was carried before must be, with the cause of its death
-# AMQP does not say which queue, nor why; there are these two causes.
+_LETTER_LIMIT = 120_000  # a message within the first limit must fit together with the cause of its dead-lettering
+# AMQP reports neither the queue nor the reason; these two causes exist.
 _REFUSED = (
     "RabbitMQ refused the event for now (nack): a queue that takes it is full by a policy's max-length or "
     "max-length-bytes (see rabbitmqctl list_policies), or has lost its nodes; publish it again"
@@ -48,7 +48,7 @@ class ConfirmChannel:
         return found
 
     def publish(self, message: amqp.Message, *, exchange: str, routing_key: str = "") -> asyncio.Future[bool]:
-        """True once a queue has it, False if no queue wanted it; a TemporaryError if it was not confirmed."""
+        """Return a future: True once a queue has the message, False if none took it, TemporaryError if unconfirmed."""
         _check_size(message)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         properties = BasicProperties(
@@ -67,7 +67,7 @@ class ConfirmChannel:
         return answer
 
     async def drain(self, *, timeout: float) -> None:
-        """Waits for the confirms that are still out."""
+        """Wait for the outstanding confirms."""
         if self._pending:
             await asyncio.wait(list(self._pending.values()), timeout=timeout)
 
@@ -104,7 +104,7 @@ class ConfirmChannel:
                         f"the connection to RabbitMQ was lost before the confirm: {closed.result()!r}; publish it again"
                     )
                 )
-                # Nobody may be waiting any more, which is no error.
+                # Marks the exception as retrieved: that no caller waits any more is not an error.
                 answer.exception()
 
 

@@ -1,8 +1,8 @@
-"""One connection to RabbitMQ that is made again whenever it breaks. Pika has no reconnection of its own.
+"""One connection to RabbitMQ that is made again whenever it breaks. Pika itself does not reconnect.
 
-What lived on a broken connection is gone: whoever needs a channel asks for a new one and sets it up again. Heartbeats
-find a peer that vanished without a word; RabbitMQ may also stop reading from us (`blocked`), which is not an error of
-the connection but must be visible to whoever waits for a confirm.
+Everything on a broken connection is lost: a user of a channel opens a new one and sets it up again. Heartbeats detect a
+peer that vanished silently. RabbitMQ may also stop reading from this client (`blocked`), which is not an error of the
+connection but must be visible to callers that wait for a confirm.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class RabbitMQConnection:
     def __init__(
         self, *, url: str, name: str, heartbeat: int = 20, backoff: Backoff | None = None, trust: Trust = SYSTEM
     ) -> None:
-        """Raises UsageError for what is no URL of RabbitMQ, without repeating it: there is a password in it."""
+        """Raises UsageError if `url` is not a URL of RabbitMQ; the message omits it, because it holds a password."""
         self._parameters = _parameters(url, trust)
         self._parameters.heartbeat = heartbeat
         self._parameters.stack_timeout = self._parameters.socket_timeout = _OPEN_TIMEOUT / 2
@@ -59,7 +59,7 @@ class RabbitMQConnection:
         return self._up.is_set()
 
     def start(self) -> None:
-        # Pika logs every failed attempt six times as an error; the one line that says it is ours.
+        # Pika logs every failed attempt as six errors; this class logs one line.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         properties.take_over()
         self._task = asyncio.create_task(self._keep(), name=f"amqp {self._name}")
@@ -70,7 +70,7 @@ class RabbitMQConnection:
             self._task = None
 
     async def channel(self) -> Channel:
-        """A new channel, as soon as there is a connection. Raises BrokerUnavailableError if that breaks meanwhile."""
+        """Open a channel once there is a connection. Raises BrokerUnavailableError if that breaks meanwhile."""
         await self._up.wait()
         opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -99,7 +99,7 @@ class RabbitMQConnection:
                 self.problem = ""
                 log.info("connected to RabbitMQ", connection=self._name)
                 self._up.set()
-                # Not awaited itself: a cancellation would cancel it, and it says when the socket is gone.
+                # The future is not awaited directly: a cancellation would cancel it, and `_close` needs it.
                 await asyncio.wait([lost])
                 self.problem = "the connection to RabbitMQ was lost"
                 log.warning("connection to RabbitMQ lost", connection=self._name, reason=repr(lost.result()))
@@ -122,7 +122,7 @@ class RabbitMQConnection:
                 opened.set_result(raw)
 
         def on_closed(_: Any, reason: BaseException) -> None:
-            # Called for a connection that could not be opened and for one that broke.
+            # Called both for a connection that could not be opened and for one that broke.
             if not opened.done():
                 opened.set_exception(BrokerUnavailableError(self._why(reason)))
             if not lost.done():
@@ -159,7 +159,7 @@ class RabbitMQConnection:
 
 @dataclass
 class RenewingChannel:
-    """A channel for calls that may be refused, which closes it: the next call then gets another one."""
+    """A channel for calls that RabbitMQ may refuse, which closes the channel: the next call then gets a new one."""
 
     link: RabbitMQConnection
     _channel: Channel | None = None
@@ -178,7 +178,7 @@ class RenewingChannel:
 
 
 async def _close(raw: Any, lost: asyncio.Future[BaseException]) -> None:
-    """Waits until the socket is gone; closes it hard if the broker does not take part."""
+    """Close and wait until the socket is closed; terminate it if the broker does not answer."""
     if raw is None or lost.done():
         return
     if not (raw.is_closing or raw.is_closed):
@@ -204,7 +204,7 @@ def _parameters(url: str, trust: Trust) -> URLParameters:
 
 
 def _causes(reason: BaseException) -> Iterator[BaseException]:
-    """It and what pika nested in it, outermost first."""
+    """Yield the exception and those that pika nested in it, outermost first."""
     yield reason
     for inner in (getattr(reason, "exceptions", None) or [])[-1:]:
         yield from _causes(inner)
@@ -214,6 +214,6 @@ def _causes(reason: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(reason: BaseException) -> str:
-    """The innermost of pika's nested exceptions says what happened; the outer ones only that something did."""
+    """Return the text of the innermost exception: the outer ones only state that something failed."""
     *_, last = _causes(reason)
     return str(last) or repr(last)

@@ -1,8 +1,8 @@
-"""Takes deliveries from one queue and settles each of them explicitly, after its handler said how.
+"""Takes deliveries from one queue and settles each of them explicitly, as its handler decided.
 
-A delivery belongs to the channel that it came on: when that breaks, the broker delivers it again, and whatever the
-handler then says goes nowhere. What is common to keeping the order (`ordered`) and not keeping it (`parallel`): one
-channel at a time, set up again whenever it breaks, and how a delivery ends.
+A delivery belongs to the channel on which it came: when that breaks, the broker delivers it again, and the handler's
+outcome is discarded. This class has what ordered (`ordered`) and unordered (`parallel`) consumption share: one channel
+at a time, set up again whenever it breaks, and the settlement of deliveries.
 """
 
 import asyncio
@@ -31,16 +31,16 @@ from lambdaagent.events.errors import EventError
 log = structlog.get_logger(__name__)
 
 _AHEAD = 31
-"""Deliveries fetched beyond those that are handled: without them each acknowledgement would cost a round trip."""
+"""Deliveries prefetched beyond `parallelism`: without them each acknowledgement would cost a round trip."""
 LONGEST = 120.0
-"""Seconds that a wait between two attempts can take."""
+"""The longest wait between two attempts, in seconds."""
 Bury = Callable[[amqp.Message], Awaitable[None]]
-"""Puts a message among the dead letters; returns when it is safe there, else raises a TemporaryError."""
+"""Puts a message among the dead letters; returns after the confirm, or raises a TemporaryError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A delivery and the channel that it must be settled on."""
+    """A delivery and the channel on which it must be settled."""
 
     channel: Channel
     tag: int
@@ -64,14 +64,14 @@ class Consumer(ABC):
     heads: OrderedHeads
     delays: Delays
     lost: Callable[[], None]
-    """The queue is not there, or went while it was consumed."""
+    """Called when the queue is missing, or was deleted while it was consumed."""
     drain_timeout: float = 30.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=15.0))
     now: Callable[[], float] = time.time
     logged: LogLimit = field(default_factory=LogLimit)
     session: int = field(default=0, init=False)
     stopping: bool = field(default=False, init=False)
-    # When the next channel is opened: a queue that pauses is nobody's meanwhile.
+    # When the next channel is opened; no consumer of this process holds the queue during a pause.
     pause_until: float = field(default=0.0, init=False)
     _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _channel: Channel | None = field(default=None, init=False)
@@ -79,7 +79,7 @@ class Consumer(ABC):
 
     @abstractmethod
     def begin(self, channel: Channel) -> None:
-        """Before the first delivery of a new channel."""
+        """Prepare for the deliveries of a new channel."""
 
     @abstractmethod
     def take(self, taken: Taken) -> None: ...
@@ -88,9 +88,9 @@ class Consumer(ABC):
         self._task = asyncio.create_task(self._keep(), name=f"amqp consumer {self.queue}")
 
     async def stop(self, *, patiently: bool = False) -> None:
-        """Begins nothing more; running handlers may finish, for a while or however long; the rest is delivered again.
+        """Stop: running handlers may finish, up to `drain_timeout` or without limit; the rest is delivered again.
 
-        The channel stays until then: whoever consumes next must not begin while something is still running here.
+        The channel stays open until then: the next consumer must not begin while a handler still runs here.
         """
         self.stopping = True
         self.halt()
@@ -103,10 +103,10 @@ class Consumer(ABC):
 
     @abstractmethod
     def halt(self) -> None:
-        """Wakes what waits for a delivery and should not, now that it is stopping."""
+        """Wake tasks that wait for a delivery, because the consumer is stopping."""
 
     def reset(self) -> None:
-        """Consumes on a new channel; what is unsettled is delivered again, in its order."""
+        """Close the channel and consume on a new one; unsettled deliveries come again, in their order."""
         if self._channel is not None:
             self._channel.shut()
 
@@ -119,7 +119,7 @@ class Consumer(ABC):
     async def _keep(self) -> None:
         attempt = 1
         while True:
-            # Bounded, because other processes' clocks, and this one's some day, are wrong.
+            # Bounded, because the clock of this or another process may be wrong.
             await asyncio.sleep(min(LONGEST, max(0.0, self.pause_until - self.now())))
             paused = False
             try:
@@ -153,7 +153,7 @@ class Consumer(ABC):
         self.session += 1
 
         def on_cancel(_frame: Any) -> None:
-            # The broker ends a consumer when its queue goes; then everything is set up again.
+            # The broker cancels a consumer when its queue is deleted; then everything is set up again.
             channel.shut()
             self.lost()
 
@@ -165,10 +165,10 @@ class Consumer(ABC):
         await channel.call(channel.raw.basic_consume, queue=self.queue, on_message_callback=on_message)
         log.info("consuming", queue=self.queue, parallelism=self.parallelism)
 
-    # How a delivery ends
+    # Settlement
 
     async def decide(self, taken: Taken, *, attempt: int) -> DeliveryOutcome:
-        """What the handler says, with dead letters buried; REQUEUE for whatever could not be done now."""
+        """Return the handler's outcome, with dead letters published; REQUEUE if one of the two failed."""
         try:
             try:
                 event = amqp.read(taken.message)
@@ -205,7 +205,7 @@ class Consumer(ABC):
             return REQUEUE
 
     async def settle(self, taken: Taken, outcome: DeliveryOutcome) -> None:
-        """Acknowledges once the outcome is durable. While it cannot be made so, the delivery is kept."""
+        """Acknowledge once the outcome is durable. Until then the delivery stays unacknowledged."""
         attempt = 1
         while outcome.settle is not None:
             try:
@@ -221,6 +221,6 @@ class Consumer(ABC):
 
 
 def buried(routed: bool, *, queue: str) -> None:
-    """A dead letter that no queue took is not safe."""
+    """Raise BrokerUnavailableError if no queue took the dead letter."""
     if not routed:
         raise BrokerUnavailableError(f"the queue of dead letters {queue} is not there; it is tried again")

@@ -1,9 +1,10 @@
-"""The dead letters of a namespace, looked through where they lie: in a queue, which AMQP cannot read without taking.
+"""Reads the dead letters of a namespace in their queue, which AMQP can read only by taking the messages.
 
-Every message is taken unacknowledged over one channel; those that are done with are acknowledged, and the closing of
-the channel gives the others back, in their order. A process that dies does the same. So nothing is lost, and what was
-redriven just before a connection broke may be redriven again. Meanwhile others find the queue empty or shorter. At most
-as many are visited as lay there at the beginning: what is redriven and dies at once comes back behind them.
+Every message is taken unacknowledged over one channel. Letters that are done with are acknowledged, and the closing of
+the channel returns the others in their order, also when the process is killed. So nothing is lost, but what was
+redriven just before a connection broke may be redriven again. Meanwhile other readers find the queue empty or shorter.
+At most as many letters are visited as were there at the beginning, because a redriven event that fails at once returns
+to the end of the queue.
 """
 
 import asyncio
@@ -23,25 +24,25 @@ from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.dead_letter_headers import DeathCause
 
 _IDLE_SECONDS = 5.0
-"""Letters that others hold at the moment do not come: nothing for so long is the end."""
+"""Seconds without a letter after which the walk ends: letters that other readers hold do not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    id: str  # follows from what the letter is: the same whenever it is looked at
+    id: str  # derived from the contents, so that it is always the same
     namespace: str
-    message: amqp.Message  # as it was before it died
+    message: amqp.Message  # the message before it was dead-lettered
     cause: DeathCause
 
 
 class DeadLetterQueue:
-    """Within `walk`."""
+    """The queue of dead letters during a `walk`."""
 
     def __init__(self, confirmed: ConfirmChannel) -> None:
         self._confirmed = confirmed
 
     async def redrive(self, letter: Letter) -> str:
-        """Puts it into its agent's queue again; says why it could not, else nothing. The letter still lies here."""
+        """Put the letter into its agent's queue again; return why it failed, or "". The letter stays here too."""
         namespace, _, name = letter.cause.agent.partition("/")
         if not name:
             return "it does not say which agent it was for"
@@ -52,11 +53,14 @@ class DeadLetterQueue:
 
 
 Visit = Callable[[Letter, DeadLetterQueue], Awaitable[bool]]
-"""Whether the letter is done with and goes."""
+"""Returns whether the letter is done with and can be removed."""
 
 
 async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within: float = 15.0) -> None:
-    """Visits the letters, oldest first. Raises LambdaAgentError; then those that were done with may lie there still."""
+    """Visit the letters, oldest first. Raises LambdaAgentError.
+
+    After an error, letters that were done with may still be in the queue.
+    """
     try:
         async with asyncio.timeout(within):
             confirmed = await ConfirmChannel.open(link)
@@ -69,7 +73,7 @@ async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within
         try:
             declared = await channel.call(channel.raw.queue_declare, queue=queue, passive=True)
         except MissingError:
-            return  # nothing ever died here
+            return  # there never was a dead letter here
         taking = _Taking(channel, queue)
         for _ in range(declared.method.message_count):
             taken = await taking.next()
@@ -95,10 +99,10 @@ class _Taken:
 
 
 class _Taking:
-    """By consumers, since fetching one by one takes ten times as long on a quorum queue.
+    """Takes messages through consumers, because to get them one by one takes ten times as long on a quorum queue.
 
-    A window bounds what is in memory. What is kept takes a place in it for good, so a consumer whose window is full of
-    kept letters gets no more, and another one goes on on the same channel.
+    A window bounds the messages in memory. A letter that is kept occupies its place in the window, so when kept letters
+    fill the window of a consumer, another consumer is started on the same channel.
     """
 
     def __init__(self, channel: Channel, queue: str, *, window: int = 200) -> None:
@@ -107,13 +111,13 @@ class _Taking:
         self._window = window
         self._arrived: asyncio.Queue[_Taken] = asyncio.Queue()
         self._consumers = 0
-        self._kept = window  # of the present consumer: there is none yet
+        self._kept = window  # letters kept by the present consumer; initially there is none
 
     def keep(self, taken: _Taken) -> None:
         self._kept += taken.consumer == self._consumers
 
     async def next(self) -> _Taken | None:
-        """None: others have taken the rest. Raises LambdaAgentError."""
+        """Return the next message; None: other readers have taken the rest. Raises LambdaAgentError."""
         if self._arrived.empty() and self._kept >= self._window:
             await self._consume()
         if not self._arrived.empty():
@@ -140,7 +144,7 @@ class _Taking:
             self._arrived.put_nowait(_Taken(number, method.delivery_tag, message))
 
         await self._channel.call(raw.basic_qos, prefetch_count=self._window)
-        # What a channel gives back comes in the order of its consumers' tags.
+        # A channel returns its messages in the order of its consumers' tags.
         tag = f"dead-letters-{number:04}"
         await self._channel.call(raw.basic_consume, queue=self._queue, on_message_callback=arrived, consumer_tag=tag)
 

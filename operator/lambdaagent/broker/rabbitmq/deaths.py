@@ -1,13 +1,14 @@
-"""Hears of messages that RabbitMQ dead-letters by itself, because a policy limits the agents' queues.
+"""Counts messages that RabbitMQ dead-letters by itself, because a policy limits the agents' queues.
 
-Copies of them come to an exclusive queue of this process, bound to the exchanges of dead letters by the header that
-RabbitMQ writes at a death: what a handler gave up has none and is not copied. Every process hears of everything, so all
-replicas say the same. A durable queue keeps the copies of the last hour, which a process that starts reads and gives
-back: events expire above all while no dispatcher runs. Both queues drop their oldest, so every number is a least one.
+Copies of them arrive in an exclusive queue of this process, bound to the exchanges of dead letters by the header that
+RabbitMQ writes when it dead-letters; a letter that a handler gave up lacks the header and is not copied. Every process
+receives all copies, so all replicas report the same. A durable queue keeps the copies of the last hour, which a
+starting process reads and returns, because events expire above all while no dispatcher runs. Both queues drop their
+oldest messages, so every count is a lower bound.
 
 Hazard: for RabbitMQ a dead letter is safe once any queue took it. While the queue of dead letters is missing, a letter
-that only came here would be lost; so nothing is bound where that queue cannot be made, and `upkeep` makes it again
-within seconds where somebody deleted it.
+that only came here would be lost; so nothing is bound while that queue cannot be made, and `upkeep` makes a deleted one
+again within seconds.
 """
 
 import asyncio
@@ -31,38 +32,38 @@ from lambdaagent.events import dead_letter_headers
 log = structlog.get_logger(__name__)
 HISTORY = "lambdaagent.deaths"
 QUIET_SECONDS = 3600.0
-"""After so long without any, the next one begins a new count."""
+"""Seconds without such a message after which the next one begins a new count."""
 _LENGTH = 1000
 _BOUNDS: Mapping[str, Any] = {"max_length": _LENGTH, "max_length_bytes": 32 * 2**20, "overflow": "drop-head"}
 _PREFETCH = 100
 _KEPT = 1000
-"""Queues with reasons that are remembered at most; the oldest go first."""
+"""The number of (queue, reason) pairs that are remembered; the oldest are dropped."""
 _RECALL_SECONDS = 5.0
 _REFUSED_SECONDS = 600.0
 _NEEDED = "RabbitMQ 3.10 or newer is needed, and its user's rights on lambdaagent.*"
 _MATCH = "all-with-x"
-"""Compares `x-` headers too: since RabbitMQ 3.10, and refused before."""
+"""Compares `x-` headers too; RabbitMQ supports it since 3.10 and refuses it before."""
 
 
 @dataclass
 class DeathWatch:
     link: RabbitMQConnection
     exchanges: Callable[[], Collection[str]]
-    """Those of dead letters."""
+    """Returns the exchanges of dead letters."""
     died: Callable[[str], None]
-    """Called with the reason of each message that is heard of when it dies."""
+    """Called with the reason of each message that arrives while this process watches."""
     backoff: Backoff
     now: Callable[[], float] = time.time
     counted: dict[tuple[str, str], Deaths] = field(default_factory=dict, init=False)
-    """By queue and reason."""
+    """Counts by queue and reason."""
     bound: frozenset[str] = field(default=frozenset(), init=False)
     """The exchanges that are watched."""
     _doubted: set[str] = field(default_factory=set, init=False)
     _due: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _known: dict[Any, None] = field(default_factory=dict, init=False)  # one death comes by both queues
+    _known: dict[Any, None] = field(default_factory=dict, init=False)  # the same death arrives in both queues
 
     async def run(self) -> None:
-        """Until cancelled. Events are delivered without it too."""
+        """Watch until cancelled. The delivery of events does not depend on it."""
         attempt = 1
         while True:
             while not self.exchanges():
@@ -85,11 +86,11 @@ class DeathWatch:
             attempt += 1
 
     def look(self) -> None:
-        """Binds what there is by now, also once more: somebody may have deleted an exchange with its bindings."""
+        """Bind to all present exchanges, again where need be: an exchange may have been deleted with its bindings."""
         self._due.set()
 
     def doubt(self, exchange: str) -> None:
-        """Its queue of dead letters is not there: no letter may count as safe for having come here."""
+        """Unbind from the exchange: its queue of dead letters is missing, and a copy here must not count as safe."""
         self._doubted.add(exchange)
         self.look()
 
@@ -129,8 +130,8 @@ class DeathWatch:
             due.cancel()
 
     async def _bind(self, exchanges: Collection[str], to: Collection[str]) -> frozenset[str]:
-        """Those that it could be bound to, and that are not doubted."""
-        # No value: the header is there, whatever it says.
+        """Bind the queues; return the exchanges that were bound and are not doubted."""
+        # No value: the header must exist, with any value.
         arguments = {"x-match": _MATCH, "x-first-death-reason": None}
         missing: set[str] = set()
         async with RenewingChannel(self.link) as renewed:
@@ -141,11 +142,11 @@ class DeathWatch:
                     try:
                         await channel.call(method, queue=queue, exchange=exchange, routing_key="", arguments=arguments)
                     except MissingError:
-                        missing.add(exchange)  # it is made again, and bound at the next look
+                        missing.add(exchange)  # it is made again, and bound at the next check
         return frozenset(exchanges) - missing - self._doubted
 
     async def _recall(self) -> None:
-        """Counts what the durable queue has, and leaves it there."""
+        """Count what the durable queue has, and leave it there."""
         channel = await self.link.channel()
         try:
             declared = await channel.call(channel.raw.queue_declare, queue=HISTORY, passive=True)
@@ -165,12 +166,12 @@ class DeathWatch:
                     async with asyncio.timeout(_RECALL_SECONDS):
                         await all_here.wait()
                 except TimeoutError:
-                    log.info("deaths.not_all_recalled", missing=left)  # another process reads them at this moment
+                    log.info("deaths.not_all_recalled", missing=left)  # another process is reading them
         finally:
             await channel.close()
 
     def _add(self, properties: Any) -> dead_letter_headers.Death | None:
-        """None where it is none of RabbitMQ's, or is known."""
+        """Count a death; None if RabbitMQ did not decide it, or if it is known."""
         headers = properties.headers or {}
         death = dead_letter_headers.death_by_rabbitmq(headers)
         if death is None:

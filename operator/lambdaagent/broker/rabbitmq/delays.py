@@ -1,9 +1,9 @@
-"""Deliveries that wait for their next attempt, in queues and not in a process: who dies meanwhile forgets nothing.
+"""Deliveries that wait for their next attempt in queues of the broker, so that the wait survives this process.
 
-One queue per step with one fixed time to live, for all agents together, so that its head always expires first. What
-expires goes by its routing key, which is the agent's queue, to the exchange `DUE` and back to where it came from; a
-wait is a few steps, the largest that fits each time. Hazard: a dead letter that no queue takes would stay at the head
-and hold up everybody behind it, so `DUE` has another way out for those of agents that are gone.
+There is one queue per step with one fixed time to live, for all agents together, so that its head always expires first.
+An expired message goes by its routing key, which is the agent's queue, to the exchange `DUE` and back to that queue; a
+wait is several steps, each time the largest that fits. Hazard: an expired message that no queue takes would stay at the
+head and block those behind it, so `DUE` has an alternate exchange for the messages of deleted agents.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,12 @@ from lambdaagent.events import amqp
 
 ATTEMPT_HEADER = "x-lambdaagent-attempt"
 DUE_HEADER = "x-lambdaagent-due"
-"""When the next attempt is to be, in milliseconds since the epoch."""
+"""The time of the next attempt, in milliseconds since the epoch."""
 STEPS = (64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 DUE = "lambdaagent.due"
 ORPHANS = "lambdaagent.orphans"
 _ORPHANS_KEPT = 10_000
-# RabbitMQ drops what seems to go in a circle, and tells that from headers that it wrote itself.
+# RabbitMQ drops messages that seem to cycle, which it recognizes by headers that it wrote itself.
 _BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
 
 
@@ -34,7 +34,7 @@ class Delays:
     _bound: set[str] = field(default_factory=set, init=False)
 
     async def put(self, message: amqp.Message, *, queue: str, attempts: int, due: float, now: float) -> None:
-        """Safe when it returns; it comes back to `queue` by `due`, or earlier, to be put again."""
+        """Put the message into a delay queue, confirmed. It returns to `queue` by `due`, or earlier to be put again."""
         step = next((each for each in STEPS if each <= due - now), STEPS[-1])
         name = _name(step)
         await self._ensure(queue)
@@ -46,17 +46,17 @@ class Delays:
             raise BrokerUnavailableError(f"the queue {name} is not there; it is tried again")
 
     def forget(self) -> None:
-        """On a new connection the broker may have lost what was made."""
+        """Declare everything again at the next use: the broker may have lost it before this new connection."""
         self._made = False
         self._bound.clear()
 
     async def rebind(self, channel: Channel, queue: str) -> None:
-        """The queue may have been deleted and made again meanwhile: what waits for it must find its way back."""
+        """Bind the queue again, so that waiting messages return to it even if it was deleted and made again."""
         if queue in self._bound:
             await queues.bind(channel, queue=queue, exchange=DUE, routing_key=queue)
 
     async def mend(self) -> None:
-        """Makes again what somebody deleted of it: else what waits there would wait for ever."""
+        """Make again what was deleted; without it the waiting messages would wait for ever."""
         if not self._made:
             return
         async with RenewingChannel(self.link) as renewed:
@@ -68,7 +68,7 @@ class Delays:
                     self._bound.discard(queue)
 
     async def _ensure(self, queue: str) -> None:
-        """All steps at once: RabbitMQ 3.10 may lose a quorum queue that it made in the second before it was killed."""
+        """Make all steps at once: RabbitMQ 3.10 may lose a quorum queue made in the second before a kill."""
         if self._made and queue in self._bound:
             return
         channel = await self.link.channel()
@@ -103,12 +103,12 @@ def _name(step: float) -> str:
 
 
 def attempts(message: amqp.Message) -> int:
-    """How many there were."""
+    """Return the number of attempts so far."""
     return _whole(message, ATTEMPT_HEADER)
 
 
 def due(message: amqp.Message) -> float:
-    """Seconds since the epoch; 0: at once."""
+    """Return the time of the next attempt, seconds since the epoch; 0: at once."""
     return _whole(message, DUE_HEADER) / 1000
 
 

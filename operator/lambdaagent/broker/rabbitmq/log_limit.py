@@ -1,4 +1,4 @@
-"""Keeps a log readable while something fails again and again: a cause is news once, and then every ten minutes."""
+"""Limits repeated log lines: the same problem is logged once, and then every ten minutes."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class LogLimit:
     _known: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
 
     def news(self, name: str, problem: str) -> bool:
-        """Whether to log it."""
+        """Return whether to log the problem."""
         known = self._known.get(name)
         if known is not None and known[0] == problem and self.now() - known[1] < self.every:
             return False
@@ -25,5 +25,5 @@ class LogLimit:
         return True
 
     def over(self, name: str) -> None:
-        """The same problem is news when it comes back."""
+        """Mark the problem as over, so that it is logged when it occurs again."""
         self._known.pop(name, None)

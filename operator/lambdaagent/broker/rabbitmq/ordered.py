@@ -1,10 +1,10 @@
-"""One delivery after the other: nothing overtakes a delivery that waits for its next attempt, whoever dies meanwhile.
+"""Delivers one after the other: none overtakes a delivery that waits for its next attempt, even if a process is killed.
 
-Several are fetched ahead, but each is begun only after the one before it was decided; what it then takes to make that
-durable may go on behind. While the head waits, the channel is closed: that gives everything back in its order at once
-(single acknowledgements could not), keeps nothing unacknowledged for longer than RabbitMQ allows, and leaves the queue
-to whatever other process looks, which finds the same record and waits as well. Leaving works the same way: the channel
-closes after the running delivery ended, so that no other process begins the next one before.
+Several deliveries are prefetched, but each is begun only after the previous one was decided; `settle` of the previous
+one may still run. While the head waits, the channel is closed: that returns everything in order at once (single
+acknowledgements could not), keeps nothing unacknowledged for longer than RabbitMQ allows, and frees the queue for
+another process, which reads the same record and waits as well. Stopping works the same way: the channel closes after
+the running delivery has ended, so that no other process begins the next one before.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class OrderedConsumer(Consumer):
             await asyncio.wait(self._settling)
 
     async def _one(self, taken: Taken) -> DeliveryOutcome:
-        """With RETRY, the attempt and its time are durable."""
+        """Decide one delivery. With RETRY, the attempt and its time are durable on return."""
         head = self._head if self._head is not None and _is_of(self._head, taken.message) else None
         if head is not None and 0 < (left := head.due - self.now()) < LONGEST:
             return DeliveryOutcome(Settlement.RETRY, after=left)
@@ -78,12 +78,12 @@ class OrderedConsumer(Consumer):
         return outcome
 
     async def _forget(self, head: Head) -> None:
-        """The same event may come once more some day, and is then to have all its attempts."""
+        """Clear the record of the head: if the same event comes again later, it has all its attempts."""
         self._head = None
         try:
             await self.heads.write(self.queue, None)
         except BrokerUnavailableError:
-            self._head = head  # its delivery goes on all the same
+            self._head = head  # its delivery continues all the same
 
     def _settle(self, taken: Taken, outcome: DeliveryOutcome) -> None:
         if outcome.settle is None:

@@ -1,7 +1,7 @@
-"""How often the head of an ordered queue was tried, and when it is due: kept on the broker beside the queue.
+"""The attempts of an ordered queue's head and the time of its next one, kept on the broker beside the queue.
 
-The message itself cannot carry it, since to publish it again would put it behind the others. The record names its
-event, so an old one says nothing of another event; it is read only by who got a delivery that somebody had before.
+The message itself cannot carry them, because to publish it again would put it behind the others. The record names its
+event, so an old record has no effect on another event; it is read only on a delivery that was delivered before.
 """
 
 import json
@@ -36,14 +36,14 @@ class OrderedHeads:
     publisher: Publisher
 
     async def write(self, queue: str, head: Head | None) -> None:
-        """Safe when it returns. None: there is nothing to say of the head any more."""
+        """Write the record, confirmed. None: clear it."""
         name = record_of(queue)
         fields = [head.source, head.id, head.attempts, head.due] if head is not None else []
         message = amqp.Message(json.dumps(fields).encode())
         if not await self.publisher.publish(message, exchange="", routing_key=name):
             channel = await self.link.channel()
             try:
-                # A new one pushes the old one out.
+                # The new message replaces the old one.
                 await queues.ensure(channel, name, max_length=1, overflow="drop-head")
             finally:
                 await channel.close()
@@ -52,7 +52,7 @@ class OrderedHeads:
     async def read(self, queue: str) -> Head | None:
         channel = await self.link.channel()
         try:
-            # Not acknowledged: it goes back when the channel closes.
+            # Not acknowledged: the message returns to the queue when the channel closes.
             found = await record.get(channel, record_of(queue))
         except MissingError:
             return None

@@ -1,7 +1,7 @@
-"""Up to `parallelism` deliveries at once, in no order: one that waits for its next attempt is put into a delay queue.
+"""Up to `parallelism` deliveries at once, in no order; one that waits for its next attempt goes to a delay queue.
 
-It is published there with its count and time, with a confirm, and acknowledged only then. A death in between leaves
-two copies; the handler knows the second one for a duplicate once the first one was delivered.
+It is published there with its count and time, and acknowledged only after the confirm. If the process is killed in
+between, there are two copies; the handler recognizes the second as a duplicate once the first was delivered.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from lambdaagent.errors import LambdaAgentError
 
 log = structlog.get_logger(__name__)
 _EARLY = 0.2
-"""Seconds before its time that a delivery may be begun: less than the shortest step."""
+"""Seconds before its time at which a delivery may begin: less than the shortest step."""
 
 
 @dataclass(eq=False)
@@ -64,7 +64,7 @@ class ParallelConsumer(Consumer):
         taken.ack()
 
     async def _requeue(self, taken: Taken) -> None:
-        """After a while, in which it keeps its place: a handler that fails slows its queue down instead of spinning."""
+        """Requeue after a pause that keeps its place in the prefetch, so that a failing handler does not spin."""
         wait = 0.0 if self.stopping else self.backoff.delay(2)
         await asyncio.wait([taken.channel.closed], timeout=wait)
         if taken.channel.is_open:

@@ -1,9 +1,9 @@
-"""Reads the properties and headers of messages, whoever wrote them, into values that pika writes again.
+"""Reads the properties and headers of messages from any client into values that pika can write again.
 
-Pika's own reader raises at a time after the year 9999 (a client that took milliseconds for seconds) and at tables in
-tables in tables; that ends the connection, which delivers for every agent, and the message comes again. It leaves bytes
-where a name is no UTF-8, and cuts the fraction off a number. Invariant: whatever RabbitMQ let in can be read, written
-again, and is no longer than before.
+Pika's own reader raises at a time after the year 9999 (a client that confused milliseconds and seconds) and at deeply
+nested tables; that closes the connection, which serves every agent, and the message is delivered again. It leaves bytes
+where a name is not UTF-8, and drops the fraction of a number. Invariant: whatever RabbitMQ accepted can be read and
+written again, and does not grow.
 """
 
 import struct
@@ -15,8 +15,8 @@ from pika import BasicProperties, spec
 from pika.exceptions import InvalidFieldTypeException
 
 _DEEPEST = 32
-"""Tables and lists deeper than this stay bytes."""
-# As RabbitMQ reads them: it deviates from AMQP's own table of letters.
+"""The depth below which tables and lists stay bytes."""
+# As RabbitMQ reads them, which deviates from AMQP's own table of type letters.
 _NUMBERS = {
     kind: struct.Struct(f">{form}")
     for kind, form in {"b": "b", "B": "B", "s": "h", "U": "h", "u": "H", "I": "i", "i": "I", "l": "q", "L": "q"}.items()
@@ -40,11 +40,11 @@ _NAMES = (
     "app_id",
     "cluster_id",
 )
-"""In the order of their flags."""
+"""The properties in the order of their flags."""
 
 
 def take_over() -> None:
-    """From now on pika reads properties so."""
+    """Make pika read properties with `Properties`, in the whole process."""
     spec.props[BasicProperties.INDEX] = Properties
 
 
@@ -103,7 +103,7 @@ class _Reader:
         if kind in _NUMBERS:
             return self._take(_NUMBERS[kind])[0]
         if kind in _FRACTIONS:
-            return str(self._take(_FRACTIONS[kind])[0])  # no attribute can be a fraction, and pika writes none
+            return str(self._take(_FRACTIONS[kind])[0])  # no attribute can be a fraction, and pika cannot write one
         if kind in "FA" and depth < _DEEPEST:
             return self._table(depth + 1) if kind == "F" else self._list(depth + 1)
         match kind:
@@ -119,14 +119,14 @@ class _Reader:
                 return _decimal(decimals, digits)
             case "V":
                 return None
-        raise InvalidFieldTypeException(kind)  # RabbitMQ lets no other in
+        raise InvalidFieldTypeException(kind)  # RabbitMQ accepts no other type
 
 
 def _name(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        # One for one: a replacement of several bytes might not fit into a short string any more.
+        # One byte for each byte: a longer replacement might not fit into a short string.
         return data.decode("ascii", "replace").replace("\ufffd", "?")
 
 

@@ -1,9 +1,9 @@
-"""Publishes with confirms on one channel, many messages in flight, and says of each whether it is safe.
+"""Publishes with confirms on one channel, with many messages in flight.
 
-The window bounds what is in flight, and a place in it is given back only when the broker has answered or the connection
-is lost, not when a caller gives up: a broker that has stopped reading must not be fed without end. An exchange is
-declared before its first message on a connection, because publishing to a missing one closes the channel and takes
-everybody else's messages with it.
+The window bounds the messages in flight. A place in it is released only when the broker has answered or the connection
+is lost, not when a caller gives up: a broker that has stopped reading must not be sent messages without limit. An
+exchange is declared before its first message on a connection, because a publish to a missing exchange closes the
+channel, and all messages in flight on it fail.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Publisher:
         timeout: float = 10.0,
         backoff: Backoff | None = None,
     ) -> None:
-        """`restore` is awaited on every new connection before anything is published on it."""
+        """`restore` is awaited on every new connection before the first publish on it."""
         self._link = link
         self._restore = restore
         self._window = asyncio.Semaphore(window)
@@ -56,7 +56,7 @@ class Publisher:
         self._task = asyncio.create_task(self._keep(), name="amqp publisher")
 
     async def stop(self) -> None:
-        """Waits for outstanding confirms, for as long as one publish may take."""
+        """Wait for outstanding confirms, at most for the time-out of one publish, then stop."""
         if self._task is None:
             return
         if self._channel is not None:
@@ -79,7 +79,7 @@ class Publisher:
             raise self._too_late() from None
 
     def forget(self, exchange: str) -> None:
-        """It was removed: the next message to it declares it anew."""
+        """Forget a removed exchange: the next message to it declares it again."""
         self._known.pop(exchange, None)
 
     async def _send(self, message: amqp.Message, *, exchange: str, routing_key: str) -> asyncio.Future[bool]:
@@ -88,7 +88,7 @@ class Publisher:
             await self._link.unblocked.wait()
             if exchange:
                 await self._ensure(exchange)
-            # The last await lies behind us: from here on nothing can have closed in between.
+            # There is no await after this point, so nothing can have closed in between.
             if self._channel is not None and self._channel.channel.is_open and self._link.unblocked.is_set():
                 return self._channel.publish(message, exchange=exchange, routing_key=routing_key)
             await asyncio.sleep(0)
@@ -99,7 +99,7 @@ class Publisher:
             return
         if known is None:
             known = self._known[exchange] = asyncio.create_task(self._declare(exchange))
-        # Not awaited itself: it is cancelled with its connection, and that is not the caller's cancellation.
+        # The task is not awaited directly: its cancellation with the connection is not the caller's.
         await asyncio.wait([known])
         if known.cancelled() or known.exception() is not None:
             if self._known.get(exchange) is known:
@@ -108,7 +108,7 @@ class Publisher:
                 await known
 
     async def _declare(self, exchange: str) -> None:
-        # On a channel of its own: a refusal closes it.
+        # On a separate channel, because a refusal closes it.
         channel = await self._link.channel()
         try:
             await channel.call(channel.raw.exchange_declare, exchange=exchange, exchange_type="headers", durable=True)
@@ -145,7 +145,7 @@ class Publisher:
     def _settled(self, answer: asyncio.Future[bool]) -> None:
         self._window.release()
         if not answer.cancelled():
-            answer.exception()  # whoever waited has it; nobody may be waiting any more
+            answer.exception()  # marks it as retrieved: a waiting caller has it through `shield`
 
     def _too_late(self) -> LambdaAgentError:
         after = f"within {self._timeout:g} s; publish it again"

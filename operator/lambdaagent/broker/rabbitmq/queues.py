@@ -1,8 +1,8 @@
-"""The arguments of every queue that we declare: one place, because a declaration that differs is refused for ever.
+"""The arguments of every queue that is declared here, in one place: a declaration that differs is refused for ever.
 
-`x-delivery-limit` is set high on quorum queues for two reasons. Without a limit RabbitMQ puts what comes back at the
-end of the queue instead of its head, which would break the order; and RabbitMQ 4 sets one of 20, after which it drops.
-What is tried how often is decided here and not there.
+`x-delivery-limit` is set high on quorum queues for two reasons. Without a limit RabbitMQ returns a message to the end
+of the queue and not to its head, which would break the order; and RabbitMQ 4 has a default of 20, after which it drops.
+The number of attempts is decided here and not by RabbitMQ.
 """
 
 from typing import Any
@@ -14,33 +14,33 @@ QUORUM = "quorum"
 
 
 async def ensure(channel: Channel, queue: str, *, queue_type: str = QUORUM, **arguments: Any) -> None:
-    """Raises TopologyError where it exists otherwise."""
+    """Declare a durable queue. Raises TopologyError if it exists with other arguments."""
     await channel.call(
         channel.raw.queue_declare, queue=queue, durable=True, arguments=_plain(queue_type) | _named(arguments)
     )
 
 
 async def ensure_exclusive(channel: Channel, queue: str, **arguments: Any) -> None:
-    """Of this connection alone, and gone with it. Always classic: a virtual host's default may be another type."""
+    """Declare a queue that ends with this connection. Always classic: a virtual host may default to another type."""
     kind = {"x-queue-type": "classic"}
     await channel.call(channel.raw.queue_declare, queue=queue, exclusive=True, arguments=kind | _named(arguments))
 
 
 async def ensure_agent(channel: Channel, queue: str, *, queue_type: str, dead_letters: str | None) -> None:
-    """One consumer at a time, so that an agent's parallelism and order hold across processes (decision 0015)."""
+    """Declare a queue with one active consumer: parallelism and order hold across processes (decision 0015)."""
     letters = {"dead_letter_exchange": dead_letters} if dead_letters is not None else {}
     await ensure(channel, queue, queue_type=queue_type, single_active_consumer=True, **letters, **safely(queue_type))
 
 
 async def ensure_dead_letters(channel: Channel, name: str, *, queue_type: str) -> None:
-    """An exchange and a queue of the same name: whoever wants to hear of dead letters binds a queue of his own."""
+    """Declare an exchange and a queue of the same name, so that other readers can bind queues of their own."""
     await channel.call(channel.raw.exchange_declare, exchange=name, exchange_type="headers", durable=True)
     await ensure(channel, name, queue_type=queue_type)
     await bind(channel, queue=name, exchange=name)
 
 
 async def bind(channel: Channel, *, queue: str, exchange: str, routing_key: str = "") -> None:
-    """To a headers exchange for everything, to a direct one by key."""
+    """Bind to a headers exchange for everything, or to a direct exchange by key."""
     arguments = {} if routing_key else {"x-match": "all"}
     await channel.call(
         channel.raw.queue_bind, queue=queue, exchange=exchange, routing_key=routing_key, arguments=arguments
@@ -48,7 +48,7 @@ async def bind(channel: Channel, *, queue: str, exchange: str, routing_key: str 
 
 
 def safely(queue_type: str = QUORUM) -> dict[str, Any]:
-    """Dead-lettering with confirms, which RabbitMQ has for quorum queues that refuse instead of dropping."""
+    """Return arguments for dead-lettering with confirms: RabbitMQ has it for quorum queues that refuse when full."""
     return {"dead_letter_strategy": "at-least-once", "overflow": "reject-publish"} if queue_type == QUORUM else {}
 
 

@@ -1,8 +1,8 @@
-"""A value that several processes read and change, kept on the broker itself as the one message of a queue.
+"""A value that several processes read and change, kept on the broker as the single message of a queue.
 
-AMQP can neither list nor replace what exists, so who starts cannot see what an earlier process made; it must be written
-down where it is made. The old message goes only after the new one is safe: for a moment there are two, and a reader
-takes both. Hazard: only one process may change a record at a time (`Topology` holds a lock for that).
+AMQP can neither list nor replace what exists, so a process that starts cannot see what an earlier one made; it must be
+recorded when it is made. The old message is removed only after the new one is confirmed: for a moment there are two,
+and a reader merges both. Hazard: only one process may change a record at a time (`QueueTopology` holds a lock for it).
 """
 
 import asyncio
@@ -19,9 +19,9 @@ _WRITE_SECONDS = 30.0
 
 
 async def read(channel: Channel, name: str, *, wait: bool) -> tuple[list[int], list[Any]]:
-    """The delivery tags of the messages, unacknowledged, and all their entries.
+    """Return the delivery tags of the messages, unacknowledged, and all their entries.
 
-    With `wait`, one is known to be there: the message of a process that was just killed comes back a moment later.
+    With `wait`, a message is known to exist: one held by a process that was just killed returns a moment later.
     """
     tags: list[int] = []
     entries: list[Any] = []
@@ -46,7 +46,7 @@ async def write(confirmed: ConfirmChannel, name: str, entries: list[Any], *, rep
 
 
 async def get(channel: Channel, queue: str) -> tuple[int, bytes] | None:
-    """One message, unacknowledged; pika tells of an empty queue through another callback."""
+    """Get one message, unacknowledged; None: empty, which pika reports through another callback."""
 
     def ask(*, callback: Any) -> None:
         def got(_channel: Any, method: Any, _properties: BasicProperties, body: bytes) -> None:

@@ -1,13 +1,13 @@
-"""Exchanges, queues and bindings on RabbitMQ, made exactly what is wanted, also after a kill.
+"""Exchanges, queues and bindings on RabbitMQ, made exactly as declared, also after a kill.
 
-What was bound is kept in the record `<exchange>.bindings`, written ahead: first it says old and new, then the new is
-bound, then the stale is unbound, then it says new. A process that dies anywhere in between leaves a record of at least
-everything that is bound, and the next one cleans up. At no time is a binding missing that both the old and the new set
-have. (Intermediate exchanges named by a hash, or queues with a version in their names, would need a record of the old
-names just the same.) Which exchanges were made stands in a record of its own, so that a process which starts after its
-last agent went knows what to remove.
+The record `<exchange>.bindings` lists what is bound, and is written ahead: first the record gets old and new, then the
+new is bound, then the stale is unbound, then the record gets only the new. A process that is killed in between leaves a
+record of at least everything that is bound, and the next process cleans up. A binding that is in both the old and the
+new set is never missing. (Intermediate exchanges named by a hash, or queues with a version in their names, would need a
+record of the old names as well.) A separate record lists the exchanges, so that a process which starts after its last
+agent was deleted knows what to remove.
 
-An exclusive queue is the lock: it exists on one connection only and vanishes with it.
+An exclusive queue is the lock: it belongs to one connection and vanishes with it.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class DesiredQueue:
     keep: Keep = field(default=keep_none, compare=False)
 
     def bound(self, *, but: Container[str] = ()) -> frozenset[Bound]:
-        """All bindings, without those of some queues."""
+        """Return all bindings, except those of the queues in `but`."""
         return all_bound({name: each for name, each in self.queues.items() if name not in but}, self.forwards)
 
 
@@ -48,18 +48,18 @@ class QueueTopology:
     lock_timeout: float = 30.0
 
     async def declare(self, wanted: DesiredQueue, *, before: DesiredQueue | None = None) -> frozenset[str]:
-        """The queues that lost all their bindings. What stood `before` on this connection is not made again."""
+        """Declare, without what was declared `before` on this connection; return the queues that lost all bindings."""
         if before is None:
             await self._register(wanted.exchange)
         async with self._alone(f"{wanted.exchange}.bindings") as (confirmed, existed):
             return await self._declare(confirmed, wanted, before=before, existed=existed)
 
     async def mend(self, wanted: DesiredQueue) -> dict[str, str]:
-        """Makes again what somebody deleted of what the record says was made. Raises TemporaryError.
+        """Make again what was deleted of the recorded objects. Raises TemporaryError, TopologyError.
 
-        What was missing by name, and with it what RabbitMQ has against making it, or nothing. Nothing is unbound, and
-        what another process has unbound since stays so: it may know more than this one. AMQP cannot tell whether a
-        binding is there, so all are made once more.
+        Returns what was missing by name, with RabbitMQ's refusal, or "" if it was made again. Nothing is unbound, and
+        what another process has unbound since stays unbound: its knowledge may be newer. AMQP cannot report whether a
+        binding exists, so all are bound again.
         """
         name = f"{wanted.exchange}.bindings"
         async with self._alone(name) as (confirmed, existed):
@@ -74,7 +74,8 @@ class QueueTopology:
             if not tags:
                 await self._register(wanted.exchange)
                 await self._declare(confirmed, wanted, before=None, existed=False)
-                # Alone, the record was not deleted with the exchange: a policy may have made its message expire.
+                # If only the record is missing, it was not deleted with the exchange: a policy may have expired its
+                # message.
                 return dict.fromkeys({*missing, wanted.exchange} if missing else {name}, "")
             found = dict.fromkeys(missing, "")
             for exchange in exchanges:
@@ -90,7 +91,7 @@ class QueueTopology:
             return found
 
     async def exchanges(self) -> frozenset[str]:
-        """Those that were declared and not removed, by whatever process."""
+        """Return the exchanges that any process declared and none removed."""
         async with self._alone(EXCHANGES) as (confirmed, existed):
             _, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
             return frozenset(entries)
@@ -104,7 +105,7 @@ class QueueTopology:
             await channel.close()
 
     async def remove_exchange(self, exchange: str, *, keep: Keep = keep_none) -> frozenset[str] | None:
-        """The queues that were bound to it. None: some of it is to be kept, and nothing was done."""
+        """Remove the exchange; return the queues that were bound to it. None: `keep` keeps some, nothing was done."""
         name = f"{exchange}.bindings"
         async with self._alone(name) as (confirmed, existed):
             channel = confirmed.channel
@@ -112,7 +113,8 @@ class QueueTopology:
             found = frozenset(read(entry) for entry in entries)
             if keep(found):
                 return None
-            # The bindings go with the exchange; the records last, so that a death in between leaves one too many.
+            # The bindings are deleted with the exchange; the records last, so that a kill in between leaves one too
+            # many.
             await channel.call(channel.raw.exchange_delete, exchange=exchange)
             await channel.call(channel.raw.queue_delete, queue=name)
         async with self._alone(EXCHANGES) as (confirmed, existed):
@@ -128,7 +130,7 @@ class QueueTopology:
 
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[tuple[ConfirmChannel, bool]]:
-        """Nobody else changes the record meanwhile; whether there was one before."""
+        """Lock the record against other processes; yield a channel and whether the record existed."""
         lock = await self._lock(f"{name}.lock")
         try:
             confirmed = await ConfirmChannel.open(self.link)
@@ -159,7 +161,7 @@ class QueueTopology:
         tags, entries = await record.read(channel, name, wait=existed)
         old = {read(entry) for entry in entries}
         named = wanted.bound(but=refused)
-        # Asked only now that nobody else can change it: what another process made meanwhile is among it.
+        # Called only now that no other process can change the record: it includes what others made meanwhile.
         kept = old.intersection(wanted.keep(old - named))
         new = named | kept
         stands = old & before.bound() if before is not None else set()
@@ -180,7 +182,7 @@ class QueueTopology:
         return stale
 
     async def _ensure(self, names: Iterable[str], *, dead_letters: str | None) -> dict[str, str]:
-        """Makes the queues that are not there; those that RabbitMQ refuses, with its reason."""
+        """Make the queues that are missing; return RabbitMQ's reason for each that it refuses."""
         refused: dict[str, str] = {}
         async with RenewingChannel(self.link) as renewed:
             for name in names:
@@ -195,7 +197,7 @@ class QueueTopology:
         return not await self._missing("queue_declare", queue=[queue])
 
     async def _missing(self, method: str, **named: Iterable[str]) -> set[str]:
-        """The names that nothing bears, by a method that declares and the parameter that it takes a name by."""
+        """Return the names that do not exist, by a declaring method and the parameter that takes the name."""
         ((parameter, names),) = named.items()
         missing: set[str] = set()
         async with RenewingChannel(self.link) as renewed:
@@ -230,7 +232,7 @@ async def _exchange(channel: Channel, name: str) -> None:
 
 async def _bind(channel: Channel, exchange: str, bound: Bound, *, undo: bool = False) -> None:
     name, headers = bound
-    # `x-` headers are not compared under x-match; this one keeps bindings of different queues apart in listings.
+    # With `all`, `x-` headers are not compared; this one distinguishes the bindings of queues in listings.
     arguments = {**dict(headers), "x-match": "all", QUEUE_HEADER: name}
     ends: dict[str, Any]
     if (destination := exchange_of(name)) is not None:

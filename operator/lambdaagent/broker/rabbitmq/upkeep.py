@@ -1,12 +1,12 @@
-"""Notices what somebody deleted on RabbitMQ of what was declared here, and makes it again.
+"""Detects declared objects that were deleted on RabbitMQ, and makes them again.
 
-Three things notice: the broker cancels the consumers of a queue that goes, a publish to a missing exchange fails, and
-every few seconds everything is looked at. A round takes its time from a share of a second that stays small, so a
-broker with thousands of queues is looked at less often.
+There are three signs: the broker cancels the consumers of a deleted queue, a publish to a missing exchange fails, and
+every few seconds everything is checked. The interval grows with the duration of a round, so that the checks take a
+small share of the time: a broker with thousands of queues is checked less often.
 
-Hazard: a quorum queue that is deleted and made again at once leaves its consumers deaf, without a cancellation (seen
-on 3.10); no AMQP method shows it, and the consumers' turns end it. So a deletion that was told is left alone for a
-second, in which the consumers of every process detach.
+Hazard: after a quorum queue is deleted and made again at once, its consumers receive nothing and no cancellation (seen
+on 3.10); no AMQP method shows it, and only the replacement of consumers at intervals ends it. So after a reported
+deletion nothing is made for a second, in which the consumers of every process detach.
 """
 
 import asyncio
@@ -21,34 +21,34 @@ from lambdaagent.broker.rabbitmq.log_limit import LogLimit
 from lambdaagent.errors import LambdaAgentError
 
 log = structlog.get_logger(__name__)
-_SHARE = 0.1  # of the time may go into looking
+_SHARE = 0.1  # the part of the time that checks may take
 _DETACH_SECONDS = 1.0
 _KEPT = 1000
-"""Losses that are remembered at most; the oldest go first."""
+"""The number of losses that are remembered; the oldest are dropped."""
 
 
 @dataclass
 class Upkeep:
     standing: Callable[[], Iterable[str]]
-    """The exchanges that were declared."""
+    """Returns the exchanges that were declared."""
     mend: Callable[[str], Awaitable[dict[str, str] | None]]
-    """None: nobody wants the exchange any more."""
+    """Returns what was missing and its problem; None: the exchange is no longer wanted."""
     mend_shared: Callable[[], Awaitable[None]]
-    """What belongs to no exchange."""
+    """Makes again what belongs to no exchange."""
     ready: Callable[[], bool]
     every: float = 5.0
     now: Callable[[], float] = time.time
     logged: LogLimit = field(default_factory=LogLimit)
     losses: dict[str, Loss] = field(default_factory=dict, init=False)
-    _refused: dict[str, frozenset[str]] = field(default_factory=dict, init=False)  # by exchange
+    _refused: dict[str, frozenset[str]] = field(default_factory=dict, init=False)  # refused names by exchange
     _told: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def tell(self) -> None:
-        """Something may be gone: look soon."""
+        """Request a check soon, because something may have been deleted."""
         self._told.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Check until cancelled."""
         pause = self.every
         while True:
             try:
@@ -83,7 +83,7 @@ class Upkeep:
             self.logged.over("delays")
 
     def note(self, exchange: str, found: dict[str, str]) -> None:
-        """What was missing of the exchange, with what RabbitMQ has against it, or nothing where it was made again."""
+        """Note what was missing of the exchange, with RabbitMQ's refusal, or "" where it was made again."""
         for name, problem in found.items():
             if problem:
                 if self.logged.news(name, problem):
@@ -92,7 +92,7 @@ class Upkeep:
                 self.logged.over(name)
                 next_step = "find out who deletes it, or which policy expires it; what it held is lost"
                 log.warning("topology.made_again", name=name, next_step=next_step)
-            # While it is refused, it has been missing since it was first seen to be.
+            # A refused object keeps the time at which it was first seen to be missing.
             known = self.losses.pop(name, None)
             self.losses[name] = Loss(known.at if known and problem else self.now(), problem)
         for name in self._refused.get(exchange, frozenset()) - found.keys():

@@ -1,1 +1,1 @@
-"""Dead letters on the command line: the commands, and the two places where letters lie."""
+"""Dead letters on the command line: the commands, and access to the two places where dead letters are kept."""

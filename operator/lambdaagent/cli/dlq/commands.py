@@ -1,7 +1,7 @@
-"""`lambdaagent events dlq`: what could not be delivered, looked at, tried again, or dropped.
+"""`lambdaagent events dlq`: lists, shows, redrives and drops events that could not be delivered.
 
-It reads RabbitMQ and the database with the processes' own settings and is no part of the gateway's HTTP: who may run it
-is decided by who may enter the pod (decision 0014). The commands are declared here; `work` does what they ask for.
+It reads RabbitMQ and the database with the settings of the processes and is no part of the gateway's HTTP API: whoever
+may enter the pod may run it (decision 0014). The commands are declared here and implemented in `work`.
 """
 
 from pathlib import Path

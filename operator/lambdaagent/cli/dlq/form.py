@@ -1,4 +1,4 @@
-"""The forms in which letters are printed."""
+"""The output formats of dead letters."""
 
 from enum import StrEnum
 

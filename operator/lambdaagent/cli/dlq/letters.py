@@ -1,4 +1,4 @@
-"""Dead letters as the command line sees them, wherever they lie: in RabbitMQ's queues, in the gateways' database."""
+"""Dead letters in one form for the command line, from RabbitMQ's queues and from the gateways' database."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from lambdaagent.events.event_urls import hide
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    id: str  # its first letter says where it lies: q in a queue, s in the store
+    id: str  # the first letter is its place: q for a queue, s for the store
     namespace: str
-    agent: str  # "namespace/name"; empty where nobody knows
+    agent: str  # "namespace/name"; empty if not known
     reason: str
-    at: float  # of its death; 0 where nobody knows
-    attributes: Mapping[str, Any]  # of the event, or whatever stood where they should
+    at: float  # when it was dead-lettered; 0 if not known
+    attributes: Mapping[str, Any]  # of the event, or the headers in their place if it is no event
     code: int = -1
     destination: str = ""
     attempts: int = 0
@@ -28,7 +28,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
-    """Which letters; empty and None: any."""
+    """Selects letters; an empty field or None matches any."""
 
     namespace: str = ""
     agent: str = ""  # a name, or "namespace/name"
@@ -49,23 +49,23 @@ class LetterFilter:
 
 
 Redrive = Callable[[], Awaitable[str]]
-"""Brings the letter to its agent again; says why it could not, else nothing."""
+"""Delivers the letter to its agent again; returns the reason if that failed, else an empty string."""
 Visit = Callable[[Found, Redrive], Awaitable[bool]]
-"""Whether the letter is done with and goes."""
+"""Returns whether the letter is done and is to be removed."""
 
 
 class Source(Protocol):
     async def newest(self, wanted: LetterFilter, *, limit: int | None) -> list[Found]:
-        """Without their data."""
+        """Return the newest letters, without their data."""
         ...
 
     async def walk(self, wanted: LetterFilter, visit: Visit) -> None:
-        """Oldest first."""
+        """Visit the letters, oldest first."""
         ...
 
 
 def shown(letter: Found) -> dict[str, Any]:
-    """For output: without what is a credential."""
+    """Return the letter for output, without credentials."""
     return {
         "id": letter.id,
         "namespace": letter.namespace,

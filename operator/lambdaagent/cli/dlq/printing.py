@@ -1,4 +1,4 @@
-"""Letters for people and programs. Columns are as kubectl's, so that they can be cut and sorted."""
+"""Prints dead letters as a table, JSON or YAML. The table has kubectl's form, so that it can be cut and sorted."""
 
 import json
 import time
@@ -37,7 +37,7 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    """Senders choose these: no line of theirs, and nothing that a terminal obeys."""
+    """Return the text on one line without control characters: senders choose it, and a terminal would obey them."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
@@ -50,7 +50,7 @@ def _age(at: str) -> str:
 
 
 def data_of(data: bytes) -> dict[str, Any]:
-    """As JSON and text where it is that, else in base64 as CloudEvents write it."""
+    """Return the data as JSON or text if possible, else in base64 as in CloudEvents."""
     try:
         text = data.decode()
     except UnicodeDecodeError:

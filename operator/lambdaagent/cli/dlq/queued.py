@@ -41,7 +41,7 @@ class QueuedLetters:
                 try:
                     return await box.redrive(letter)
                 except (LambdaAgentError, TimeoutError) as problem:
-                    return str(problem) or "RabbitMQ did not confirm it in time"  # a TimeoutError says nothing
+                    return str(problem) or "RabbitMQ did not confirm it in time"  # a TimeoutError has no text
 
             return seen in wanted and await visit(seen, redrive)
 
@@ -54,7 +54,7 @@ class QueuedLetters:
 
 @contextlib.asynccontextmanager
 async def opened(url: str, namespaces: Sequence[str], trust: Trust) -> AsyncIterator[QueuedLetters]:
-    """Raises UsageError, which does not repeat the URL: there is a password in it."""
+    """Yield the letters in RabbitMQ. Raises UsageError; its message omits the URL, which contains a password."""
     link = RabbitMQConnection(url=url, name="lambdaagent events dlq", trust=trust)
     link.start()
     try:
@@ -83,5 +83,5 @@ def _found(letter: boxes.Letter) -> Found:
 
 
 def _plain(value: Any) -> str | int | bool:
-    """Headers may hold anything: bytes, times, tables."""
+    """Return a header's value as attribute; headers may contain any type: bytes, times, tables."""
     return value if isinstance(value, str | int | bool) else str(value)

@@ -1,4 +1,4 @@
-"""Where letters lie, by the settings of the processes."""
+"""Opens the places where dead letters are kept, according to the settings of the processes."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -31,9 +31,9 @@ async def walk(wanted: LetterFilter, visit: Visit, *, data: Path | None) -> None
 
 @contextlib.asynccontextmanager
 async def _sources(wanted: LetterFilter, data: Path | None) -> AsyncIterator[list[Source]]:
-    """Where letters of these ids may lie, or any. Raises UsageError where that is not configured.
+    """Yield the places where letters with the wanted ids may be. Raises UsageError if a place is not configured.
 
-    `data` is the folder of a `dev`, which is looked at too where the settings name nothing.
+    `data` is the folder of a `dev`. Without it, the default folder is used if the settings name no place.
     """
     settings = read_settings(EventsSettings)
     folder = data or folders.default(

@@ -1,4 +1,4 @@
-"""Dead letters in the gateways' database. They are redriven through the gateway, which alone knows where agents are."""
+"""Dead letters in the gateways' database. They are redriven through the gateway, which knows the agents' addresses."""
 
 import contextlib
 from collections.abc import AsyncIterator, Collection
@@ -21,7 +21,7 @@ from lambdaagent.store.factory import open_letters
 from lambdaagent.store.records import DeadLetter, Letters
 
 _PAGE = 200
-_TIMEOUT = 330.0  # longer than a gateway waits for a container
+_TIMEOUT = 330.0  # seconds; longer than a gateway waits for a container
 _OF_DEATH = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
 
 
@@ -76,7 +76,7 @@ class StoredLetters:
             headers, body = http.binary(from_attributes(alive, data=found.data))
         except EventError as error:
             return f"it is no event: {error}"
-        # From now on it may die again beside itself, should the agent refuse it.
+        # From now on the event may be dead-lettered again as another letter, should the agent refuse it.
         await self.store.free_letter(found.id.removeprefix("s-"))
         return await self._answer(namespace, name, [*headers, (REDRIVE, "true")], body)
 
@@ -95,7 +95,7 @@ class StoredLetters:
                 said = (await answer.content.read(1000)).decode("utf-8", "replace")
                 return "" if 200 <= answer.status < 300 else hide(f"the gateway answered {answer.status}: {said}")
         except aiohttp.ClientConnectorError as error:
-            # The next one would fare no better.
+            # Further letters would fail in the same way.
             raise TemporaryError(
                 f"the gateway at {base} cannot be reached ({error.os_error.strerror or error.os_error}): check "
                 f"LAMBDAAGENT_EVENTS_URL"

@@ -1,4 +1,4 @@
-"""What the commands of `lambdaagent events dlq` do, once they are asked."""
+"""Implements the commands of `lambdaagent events dlq`."""
 
 import asyncio
 import re
@@ -75,7 +75,7 @@ def drop(wanted: LetterFilter, data: Path | None, *, ask: bool) -> None:
 
 
 def _agreed(question: str) -> bool:
-    """Asked on standard error, so that standard output holds the outcome alone."""
+    """Ask on standard error, so that standard output contains only the result."""
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

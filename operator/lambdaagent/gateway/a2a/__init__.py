@@ -1,1 +1,1 @@
-"""The A2A endpoint of an agent: JSON-RPC and HTTP+JSON, both versions, over one set of operations."""
+"""The A2A endpoint of an agent: one set of operations for JSON-RPC and HTTP+JSON, and for both versions."""

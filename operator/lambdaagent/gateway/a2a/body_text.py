@@ -1,4 +1,4 @@
-"""The JSON body of an A2A request as UTF-8: by its byte order mark, else by the charset that it declares."""
+"""Reads the JSON body of an A2A request as UTF-8, by its byte order mark or else by its declared charset."""
 
 from aiohttp import web
 
@@ -8,7 +8,7 @@ from lambdaagent.gateway.http import bodies
 
 
 async def json(request: web.Request) -> bytes:
-    """Raises A2AError for a charset that is not known or not the body's, and as `bodies.whole`."""
+    """Return the body. Raises A2AError if the charset is unknown or does not match the body, and as `bodies.whole`."""
     body = await bodies.whole(request)
     try:
         return charsets.json(body, request.headers.get("Content-Type", ""))

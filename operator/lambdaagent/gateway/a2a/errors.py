@@ -1,4 +1,4 @@
-"""Why an A2A call failed, in the protocol's words, whatever was raised; the bindings put it into their form."""
+"""Maps an exception to an A2A error, which each binding writes in its own form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class A2aFailure:
-    """`again` is the HTTP status, in both bindings, of what the client should simply send again; 0: it should not."""
+    """A failed A2A call. `again` is the HTTP status, in both bindings, of a failure after which the client should send
+    the same request again; 0 for every other failure.
+    """
 
     error: A2AError
     again: int = 0
@@ -32,12 +34,14 @@ class A2aFailure:
 
     @property
     def status(self) -> str:
-        """google.rpc.Code where it is not the error's own."""
+        """The google.rpc.Code that replaces the one of the error; empty if none does."""
         return {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(self.again, "")
 
 
 def of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
-    """Raises what is not the protocol's to answer: 413, 405, and a client that went away."""
+    """Return the failure for an exception. Raises those that have no A2A error: aiohttp's HTTP errors (413, 408), and
+    ConnectionError for a client that disconnected.
+    """
     failure = _of(request, entry, error)
     request[WHY] = str(failure.error)
     return failure

@@ -1,7 +1,7 @@
-"""The A2A JSON-RPC endpoint: 1.0 and 0.3 by method name, errors in the protocol's own form.
+"""The A2A JSON-RPC endpoint. The method name selects version 1.0 or 0.3; errors are JSON-RPC errors.
 
-JSON-RPC errors are HTTP 200 (facts 1.2); only what a client should simply send again is a 429 or 503 with the same
-body, so that proxies and HTTP clients see it too.
+They have HTTP status 200 (facts 1.2), except those after which the client should send the same request again: these
+have 429 or 503 with a JSON-RPC error in the body, so that proxies and HTTP clients recognize them.
 """
 
 from collections.abc import AsyncGenerator
@@ -28,7 +28,8 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
     problems.require_method(request, "POST")
     asked: Request | None = None
     try:
-        # Before the body is parsed: it is then not JSON, and the client is to learn why (facts 2.4).
+        # Checked before the body is parsed, so that the client gets this error and not that of a body that is not JSON
+        # (facts 2.4).
         if "Content-Type" in request.headers and request.content_type != _JSON:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {_JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
@@ -42,7 +43,7 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
     except RequestError as error:
         request[WHY] = str(error)
         return _answer(error.id, A2aFailure(error))
-    except Exception as error:  # the root of the call
+    except Exception as error:  # every error of the call is answered here
         failure = errors.of(request, entry, error)
         if asked is not None and _wants_events(request, asked) and not failure.again:
             return sse.single(request, jsonrpc.error(asked.id, failure.error))
@@ -65,7 +66,9 @@ async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) ->
 
 
 def _wants_events(request: web.Request, asked: Request) -> bool:
-    """0.3's clients take nothing but events as the answer to a streaming method, errors included (facts 2.10)."""
+    """Return whether the response must be events. Clients of 0.3 accept only events from a streaming method, also for
+    an error (facts 2.10).
+    """
     accepted = request.headers.get("Accept", "")
     return asked.version is Version.V03 and asked.operation.streamed and sse.CONTENT_TYPE in accepted
 

@@ -1,7 +1,7 @@
-"""What A2A's operations do, once for both bindings: parameters in, the answer in the client's dialect out.
+"""The A2A operations, shared by both bindings: they take parameters and return a response in the client's dialect.
 
-A binding finds the operation and frames what comes of it. Operations of the first table give one answer, those of the
-second a stream of events whose first one may raise instead.
+A binding finds the operation and frames its result. The operations in UNARY return one response, those in STREAMED a
+stream of events, which may raise before its first event.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -29,12 +29,12 @@ _MESSAGES = (Operation.SEND, Operation.STREAM)
 
 
 class NotReadyError(TemporaryError):
-    """No container to call yet."""
+    """The agent's container cannot be called yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationCall:
-    """`params` are in the 1.0 form."""
+    """One call of an operation. `params` are in the 1.0 form."""
 
     operation: Operation
     entry: Entry
@@ -43,14 +43,16 @@ class OperationCall:
     client: Requester
     params: Json
     last_event_id: str | None = None
-    extensions: tuple[str, ...] = ()  # URIs of those that the client asks for
+    extensions: tuple[str, ...] = ()  # URIs of the extensions that the client requests
 
     def event(self, event: StreamEvent) -> Json:
         return self.dialect.event(event.event, self.operation is Operation.STREAM)
 
 
 def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Operation, given: Json) -> OperationCall:
-    """Raises A2AError for a version or an operation that the agent does not offer."""
+    """Return the call. Raises A2AError if the agent does not offer the version or the operation, or if the parameters
+    or headers are invalid.
+    """
     said = request.headers.get(versions.HEADER)
     if said is None and versions.HEADER in request.query_string:
         said = request.query.get(versions.HEADER)
@@ -145,7 +147,9 @@ async def _drop_push(call: OperationCall) -> Any:
 
 
 async def _extended_card(call: OperationCall) -> Json:
-    """No card declares one, so it is unsupported and not merely missing (1.0 section 3.1.11). 0.3 has one error."""
+    """Raises A2AError: no card declares an extended card, so the operation is unsupported and the card is not merely
+    missing (1.0 section 3.1.11). 0.3 has one error for both.
+    """
     if call.dialect.version is Version.V03:
         raise A2AError(Problem.NO_EXTENDED_CARD)
     raise unsupported(call.operation)

@@ -1,4 +1,4 @@
-"""The A2A HTTP+JSON binding: 1.0 below the agent's endpoint, 0.3 below its `/v1`, errors with their HTTP status."""
+"""The A2A HTTP+JSON binding: 1.0 below the agent's endpoint, 0.3 below its `/v1`. Errors have their own HTTP status."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -22,7 +22,7 @@ _TYPES = (rest.JSON, rest.A2A_JSON)
 
 
 async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResponse:
-    """`path` is what follows the agent's endpoint."""
+    """Serve a request. `path` is the part after the agent's endpoint."""
     version = Version.V1
     try:
         route = rest.match(path)
@@ -36,18 +36,18 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
             return web.Response(body=orjson.dumps(await run(call)), content_type=_media_type(request))
         request[ROUTE] = "a2a-stream"
         return await _stream(request, call)
-    except Exception as error:  # the root of the call
+    except Exception as error:  # every error of the call is answered here
         return _answer(request, errors.of(request, entry, error), version=version)
 
 
 async def _params(request: web.Request, route: RestRoute) -> Json:
-    """Of the query or the body; what the path says counts."""
+    """Return the parameters from the query or the body; those in the path take precedence."""
     given: Json = dict(request.query)
     if request.method == "POST" and request.body_exists:
         if "Content-Type" in request.headers and request.content_type not in _TYPES:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {rest.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
-        # Some clients send nothing where the operation needs nothing (facts 1.1).
+        # Some clients send an empty body if the operation needs no parameters (facts 1.1).
         if body := await body_text.json(request):
             value = parsing.parse(body)
             if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Finding agents: cards, the keys of their signatures, the API catalogue (RFC 9727). No pod is woken for any of it."""
+"""Handlers for agent cards, the keys of their signatures and the API catalogue (RFC 9727). None starts a pod."""
 
 from email.utils import parsedate_to_datetime
 
@@ -46,7 +46,7 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
 
 
 async def jwks(request: web.Request) -> web.Response:
-    """The public keys of what the gateway signs (RFC 7517); none where that is nothing."""
+    """Answer with the public key that the gateway signs with (RFC 7517); an empty set if it signs nothing."""
     request[ROUTE] = "jwks"
     signer = request.app[SERVICES].signer
     body = orjson.dumps({"keys": [signer.public] if signer is not None else []})
@@ -65,13 +65,13 @@ async def api_catalog(request: web.Request) -> web.Response:
             linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": _JSON}]})
     response = web.Response(body=orjson.dumps({"linkset": linkset}), content_type="application/linkset+json")
     response.headers["Content-Type"] = f'application/linkset+json; profile="{CATALOG_PROFILE}"'
-    # RFC 9727 section 2: a HEAD tells where the catalogue is.
+    # RFC 9727 section 2: the response to HEAD links to the catalogue.
     response.headers["Link"] = f'<{own}>; rel="api-catalog"'
     return response
 
 
 def _version(request: web.Request) -> Version | None:
-    """A card is how a client learns the versions, so one that is unknown here is no error."""
+    """Return the requested version. An unknown one is no error, because a client learns the versions from the card."""
     try:
         return versions.parse(request.headers.get(versions.HEADER))
     except A2AError:
@@ -79,7 +79,10 @@ def _version(request: web.Request) -> Version | None:
 
 
 def _fresh(request: web.Request, *, etag: str, last_modified: str) -> bool:
-    """RFC 9110 13.1: If-None-Match compares weakly and beats If-Modified-Since."""
+    """Return whether the client's copy is current (RFC 9110 13.1).
+
+    If-None-Match compares weakly and takes precedence over If-Modified-Since.
+    """
     given = request.headers.get("If-None-Match")
     if given is not None:
         bare = etag.removeprefix("W/")

@@ -1,8 +1,9 @@
-"""`/agents`: which agents there are, as pages, or as a stream that goes on with what changes.
+"""`/agents`: the list of agents, as pages or as a stream that continues with changes.
 
-The stream begins with everything that matches (`snapshot`, in batches, the last one says so) and then tells of each
-agent that came, changed or went (`upsert`, `remove`). Changes of one agent between two looks are one, so a slow reader
-costs no more than the list of agents; it is not resumed but begun anew.
+The stream starts with all matching agents (`snapshot` events in batches, the last one with `"last": true`), followed by
+an event for each agent that is added, changed or removed (`upsert`, `remove`). Several changes of one agent between two
+reads are one event, so a slow reader costs no more memory than the list of agents. A client cannot resume a stream; it
+starts a new one.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -31,7 +32,7 @@ class Filter:
     namespace: str | None
     skill: str | None
     tag: str | None
-    q: str  # folded once: it may be as long as a request line
+    q: str  # casefolded once, because it may be as long as a request line
 
     @classmethod
     def of(cls, request: web.Request) -> "Filter":
@@ -110,7 +111,7 @@ async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:
                 found = directory.get(*key)
                 if found is not None and wanted.takes(found):
                     body = orjson.dumps(_listed(request, found))
-                    # A resource changes more often than what is shown of it.
+                    # Many changes of a resource do not change its entry in the list.
                     if told.get(key) != hash(body):
                         told[key] = hash(body)
                         yield sse.frame(body, event="upsert")

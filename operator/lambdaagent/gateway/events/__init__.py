@@ -1,1 +1,1 @@
-"""The event paths of the gateway: ingress, delivery to containers, and publishing."""
+"""Events in the gateway: ingress, delivery to containers, and publishing."""

@@ -1,4 +1,4 @@
-"""Who may use an event URL: whoever holds its last segment, where keys are configured (design section 4)."""
+"""Access to event URLs: if keys are configured, the last segment of the URL must be a capability (design section 4)."""
 
 from aiohttp import web
 
@@ -8,7 +8,10 @@ from lambdaagent.gateway.services import SERVICES
 
 
 def require(request: web.Request, *, use: capability.Use, agent: str) -> None:
-    """The same answer for a missing, a wrong and another agent's segment, and it does not repeat what was sent."""
+    """Raises ProblemError (403), the same for a missing, an invalid and another agent's capability.
+
+    The response does not repeat the segment.
+    """
     keys = request.app[SERVICES].keys
     if not keys:
         return

@@ -1,8 +1,9 @@
-"""Events out: a Trigger's delivery to an agent's container, and the sink for what nobody could take.
+"""Handlers for a Trigger's delivery of an event to an agent's container, and for the sink of dead letters.
 
-The senders are brokers. Theirs is: 2xx and other 4xx are the end of an event, 5xx and 429 mean again (facts on
-Knative, section 6). So an event that cannot ever be delivered is buried here and answered 202, and only what may work
-later is a 503. Never a 400: the broker would drop the event without a word.
+The senders are brokers. They deliver an event again after a 5xx or 429 response, and drop it after a 2xx or any other
+4xx (facts on Knative, section 6). So an event that can never be delivered is stored as a dead letter and answered with
+202, and one that may be delivered later is answered with 503. An event is not refused with 400, because the broker
+would drop it silently.
 """
 
 from math import ceil
@@ -30,7 +31,7 @@ from lambdaagent.httpclient.codings import UnknownCodingError
 from lambdaagent.store.records import DeadLetter
 from lambdaagent.tasks.active_task import EventOutcome
 
-_ATTRIBUTES, _VALUE = 64, 4096  # kept of a letter that is no event
+_ATTRIBUTES, _VALUE = 64, 4096  # headers, and characters of a value, that are kept of an unreadable event
 
 
 async def to_agent(request: web.Request) -> web.Response:
@@ -63,7 +64,7 @@ async def dead_letters(request: web.Request) -> web.Response:
         where = str(event.extensions.get("knativeerrordest", ""))
         reason = f"not delivered to {hide(where)} (last answer: {code})" if where else "not delivered"
         owner, _, agent = agent_of(where).partition("/")
-        # The letter first: it is the task's that can be told again.
+        # The dead letter is stored first. If the task cannot advance, the broker delivers again, and both are repeated.
         await _bury(
             services,
             event,
@@ -79,7 +80,7 @@ async def dead_letters(request: web.Request) -> web.Response:
 
 
 async def _events(request: web.Request, services: Services, *, agent: str) -> list[Event]:
-    """What was delivered; nothing where it cannot be read: that is buried as it came."""
+    """Return the delivered events. A body that cannot be read is stored as a dead letter, and the list is empty."""
     sent = await bodies.as_sent(request)
     try:
         return await ingress.parse(request, await bodies.decoded(request, sent))
@@ -92,7 +93,10 @@ async def _events(request: web.Request, services: Services, *, agent: str) -> li
 
 
 async def _call(services: Services, entry: Entry, event: Event, skill: Skill) -> EventOutcome:
-    """A call of a skill that travelled as an event: what comes of it is the task's. FOREIGN: it is no call."""
+    """Call a skill for an event; the task gets the result. FOREIGN: the event is not a call.
+
+    Raises ProblemError (503) if the broker should deliver the call again.
+    """
     try:
         outcome = await services.tasks.take(event, callee=entry.callee, skill=skill)
     except NotTakenError as error:
@@ -113,7 +117,10 @@ async def _call(services: Services, entry: Entry, event: Event, skill: Skill) ->
 
 
 async def _deliver(services: Services, entry: Entry, event: Event) -> None:
-    """Returns once the event is delivered or buried; raises ProblemError where it is worth another try."""
+    """Return when the event is delivered or stored as a dead letter.
+
+    Raises ProblemError (503) if the broker should deliver it again.
+    """
     namespace, name = entry.key
     if entry.callee.target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
@@ -138,7 +145,7 @@ async def _deliver(services: Services, entry: Entry, event: Event) -> None:
     services.metrics.ingress("delivered")
     if done.bad_reply:
         services.metrics.ingress("bad-reply")
-    # An event in the answer is the agent's own, as if it had come through its K_SINK.
+    # An event in the response is treated like one that the agent posts to its K_SINK.
     replies = [correlated(reply, event) for reply in done.replies]
     for reply in replies:
         await services.tasks.advance(reply, namespace=namespace, agent=name)
@@ -172,7 +179,7 @@ async def _bury(
 
 
 async def _bury_raw(request: web.Request, services: Services, body: bytes, *, agent: str, reason: str) -> None:
-    """What is not even an event: the headers that wanted to make it one, and the bytes."""
+    """Store a request that is not a readable event, as a dead letter of its event headers and its body."""
     kept = [(name.lower(), value) for name, value in request.headers.items()]
     attributes = {
         name.removeprefix("ce-")[:64]: value.encode("utf-8", "replace").decode()[:_VALUE]

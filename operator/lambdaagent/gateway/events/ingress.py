@@ -1,7 +1,7 @@
-"""Events in: from anybody to a namespace, from an agent's container, and to one broker.
+"""Handlers that accept events: from any producer to a namespace, to one Broker, and from an agent's container.
 
-202 is said after the broker's confirm and never before. An event of an agent that carries a task's id advances the
-task first and is published then, so that a sender which repeats after a failure finds both done once (design
+Invariant: the response 202 follows the broker's confirm. An event of an agent that carries a task's id first advances
+the task and is then published, so that a sender that repeats it after a failure advances the task only once (design
 section 4: store first).
 """
 
@@ -21,7 +21,7 @@ from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
 from lambdaagent.gateway.services import ROUTE, SERVICES, Services
 
 ROUTED = "LambdaAgent-Routed"
-_SLICE = 0.01  # seconds
+_SLICE = 0.01  # seconds of parsing after which other requests are served
 _AT_ONCE = 100
 
 
@@ -51,7 +51,7 @@ async def from_agent(request: web.Request) -> web.Response:
 
 
 async def take(request: web.Request, entry: Entry) -> web.Response:
-    """What this agent sent, whose right to speak for it is established."""
+    """Accept events from an agent. The caller has checked that the sender may act as the agent."""
     services, agent = request.app[SERVICES], entry.agent
     events = await read(request)
     for event in events:
@@ -65,7 +65,7 @@ async def read(request: web.Request) -> list[Event]:
 
 
 async def parse(request: web.Request, body: bytes) -> list[Event]:
-    """A large batch is read in slices, between which other requests are served. Raises EventError."""
+    """Return the events of a body. Other requests are served while a large batch is parsed. Raises EventError."""
     events: list[Event] = []
     began = time.perf_counter()
     for event in http.read_each(request.headers, body, most=request.app[SERVICES].max_batch):
@@ -77,7 +77,10 @@ async def parse(request: web.Request, body: bytes) -> list[Event]:
 
 
 async def accepted(services: Services, events: Sequence[Event], *, exchange: str, refuse: bool = False) -> web.Response:
-    """All or an error: a batch that is sent again repeats some, and delivery is at least once anyway."""
+    """Publish all events and answer 202, or raise an error.
+
+    A batch that is sent again repeats some of its events, which delivery at least once permits.
+    """
     routed = await publish(services, events, exchange=exchange)
     if refuse and not routed:
         services.directory.require_listed()
@@ -91,7 +94,7 @@ async def publish(services: Services, events: Sequence[Event], *, exchange: str)
     if len(events) == 1:
         routed = int(await services.publisher.publish(events[0], exchange=exchange))
     else:
-        # Every confirm is awaited, and then the first failure told: none is left running behind the answer.
+        # Every confirm is awaited before the first failure is raised, so that no publish outlives the request.
         routed = 0
         for first in range(0, len(events), _AT_ONCE):
             outcomes = await asyncio.gather(

@@ -1,10 +1,11 @@
-"""CloudEvents about tasks' lives, on the Broker of the agent, for whoever subscribed to them.
+"""Publishes CloudEvents about the lifecycle of tasks to the Broker of their agent.
 
-Nobody waits for them: a bounded queue, one after the other, a few attempts each, then it is logged and counted. The id
-is made of the task and its version, so what is told twice is the same event.
+No request waits for them. A bounded queue is published one event at a time with a few attempts each; an event that is
+lost is logged and counted. The id of an event is made of the task and its version, so a repetition has the same id.
 
-Events about states carry no `a2ataskid`: a reply to one must not be taken for the task's own. The one that tells an
-agent of a cancellation does, because the agent knows its work by that id; the task has ended, so nothing advances it.
+Events about states carry no `a2ataskid`, because a reply to one must not advance the task. The event that tells an
+agent about a cancellation carries it, because the agent knows its work by that id; the task has ended, so a reply does
+not advance it.
 """
 
 import asyncio
@@ -27,17 +28,17 @@ log = structlog.get_logger(__name__)
 
 TYPE = "io.knative.lambda.lifecycle.task"
 _WAITING, _ATTEMPTS, _LAST_SECONDS = 1000, 5, 3.0
-# Gives the event to the Broker of the agent (namespace, name).
+# Publishes the event to the Broker of the agent (namespace, name).
 Publish = Callable[[str, str, Event], Awaitable[object]]
 
 
 def event_of(record: TaskRecord) -> Event:
-    """Of the task's new state."""
+    """Return the event about the task's new state."""
     return _event(record, f"{TYPE}.{record.state.v03}", extensions={})
 
 
 def cancellation(record: TaskRecord) -> Event:
-    """For the agent that works on the task: it may stop."""
+    """Return the event that tells the agent that it may stop its work on the task."""
     ids = {"a2ataskid": record.id, "a2acontextid": record.context_id, "a2askillid": record.skill}
     known = {name: value for name, value in ids.items() if value}
     return _event(record, TASK_CANCELED, extensions=known)
@@ -73,7 +74,7 @@ class TaskLifecyclePublisher:
     _waiting: asyncio.Queue[TaskRecord] = field(default_factory=lambda: asyncio.Queue(_WAITING), init=False)
 
     def tell(self, record: TaskRecord) -> None:
-        """Its state is new."""
+        """Queue the event about a record. If the queue is full, the event is lost, logged and counted."""
         try:
             self._waiting.put_nowait(record)
         except asyncio.QueueFull:
@@ -94,7 +95,7 @@ class TaskLifecyclePublisher:
             record = await self._waiting.get()
             try:
                 await self._publish(record)
-            except Exception:  # the root of this work: one event must not end the telling
+            except Exception:  # the root of this work: a failure of one event must not stop the publisher
                 log.exception("task event broke", task=record.id)
                 self.count("task-event-lost")
             finally:

@@ -1,7 +1,8 @@
-"""Where events go in a cluster: to a Broker's ingress under Knative, to an exchange on plain RabbitMQ.
+"""Publishes events in a cluster: to a Broker's ingress under Knative, to an exchange on plain RabbitMQ.
 
-The addresses of Knative's Brokers come from the agents' status, where the operator wrote what the Brokers report: they
-are never guessed. A Broker confirms (202) also what nobody takes, so what is routed is told from the subscriptions.
+The addresses of Knative's Brokers come from the agents' status, where the operator writes what the Brokers report; they
+are never guessed. A Knative Broker answers 202 to every event, so the subscriptions of the agents decide whether an
+event counts as routed.
 """
 
 from dataclasses import dataclass, field
@@ -24,9 +25,11 @@ BrokerKey = tuple[str, str]  # namespace, Broker
 
 @dataclass
 class SubscriptionIndex:
-    """What the agents on one Broker take: whole types and sources (None: any), patterns, and calls of their skills.
+    """The events that the agents on one Broker take: exact types with their sources (None: any source), patterns, and
+    calls of their skills.
 
-    What they forward counts as taken: who takes it there is the other Broker's to know. It is in no queue of this one.
+    A type that an agent forwards counts as taken, although no queue of this Broker takes it: only the other Broker has
+    the subscriptions to it.
     """
 
     exact: dict[str, set[str | None]] = field(default_factory=dict)
@@ -52,7 +55,7 @@ class SubscriptionIndex:
         return event.type in self.forwarded or self.queues(event)
 
     def queues(self, event: Event) -> bool:
-        """Whether a queue of an agent on this Broker is to take it."""
+        """Return whether a queue of an agent on this Broker should take the event."""
         sources = self.exact.get(event.type, ())
         return (
             None in sources
@@ -64,7 +67,7 @@ class SubscriptionIndex:
 
 @dataclass
 class Brokers:
-    """The Brokers that agents use; fed with each change of an agent, together with the directory."""
+    """The Brokers that agents use, derived from the directory; `changed` must follow each change of it."""
 
     directory: Directory
     _stale: bool = field(default=True, init=False)
@@ -72,7 +75,7 @@ class Brokers:
     _taking: dict[BrokerKey, SubscriptionIndex] = field(default_factory=dict, init=False)
 
     def changed(self) -> None:
-        """The directory did. Rebuilt on the next look only: a list of a thousand agents is a thousand changes."""
+        """Mark the result as stale. The next read rebuilds it: a list of a thousand agents is a thousand changes."""
         self._stale = True
 
     def _refresh(self) -> None:
@@ -109,14 +112,14 @@ class Brokers:
 
 
 def broker_of(agent: LambdaAgent) -> BrokerKey | None:
-    """As the operator reported it; None for an agent without eventing."""
+    """Return the Broker that the operator reports in the agent's status; None for an agent without eventing."""
     status = agent.status.eventing_status
     return (agent.namespace, status.broker_name) if status and status.broker_name else None
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerExchanges:
-    """Names the exchange of a Broker; the publishers below turn it into an address."""
+    """Returns the name of a Broker's exchange, which the publishers below resolve to an address."""
 
     brokers: Brokers
 
@@ -154,7 +157,7 @@ class KnativePublisher:
 
 @dataclass(frozen=True, slots=True)
 class RabbitMQPublisher:
-    """Gives events to RabbitMQ, and says of them what agents want: a pattern's queue takes everything."""
+    """Publishes events to RabbitMQ. The result follows the agents' subscriptions (`judged`)."""
 
     brokers: Brokers
     broker: Broker
@@ -165,10 +168,10 @@ class RabbitMQPublisher:
 
 
 def judged(event: Event, routed: bool, taking: SubscriptionIndex) -> bool:
-    """Whether an agent gets it, of what the broker says and the agents want. Raises NoQueueError: it is lost now.
+    """Return whether an agent takes the event, given whether RabbitMQ routed it and what the agents subscribe to.
 
-    The broker's word is too good where a pattern's queue takes everything, and says of an exchange whose queues or
-    bindings somebody deleted only that nobody is there.
+    The queue of an agent with patterns takes every event, so RabbitMQ's result alone would be too optimistic. Raises
+    NoQueueError if no queue took an event that an agent subscribes to: its queue or binding is missing.
     """
     if not routed and taking.queues(event):
         raise NoQueueError(

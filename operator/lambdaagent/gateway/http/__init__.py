@@ -1,1 +1,1 @@
-"""HTTP plumbing below the protocols: bodies, streams, problem documents, request ids, tracing."""
+"""HTTP functions that all protocols share: bodies, streams, problem documents, request ids, tracing."""

@@ -1,11 +1,12 @@
-"""Request bodies, of so many bytes at most and not for ever.
+"""Reads request bodies within a limit of size and a limit of time.
 
-aiohttp closes a connection on which no whole request head comes within the keep-alive time, but waits for a body for
-as long as its client likes. Here only waiting for the client counts: a container that takes a streamed body slowly
-holds the reader up and costs its client nothing. A body that came with its head, as most do, is taken without a timer.
+aiohttp closes a connection on which no whole request head arrives within the keep-alive time, but waits for a body
+without a limit. The limit here counts only the time in which the gateway waits for the client: a slow container that
+delays the reading of a streamed body costs its client nothing. A body that arrived with its head, as most do, needs no
+timer.
 
 The server decompresses nothing. `whole` decodes a body for the gateway's own use; `as_sent` and `passed_on` give the
-bytes that came, which go on with the length and the Content-Encoding that came with them.
+received bytes, which match the received Content-Length and Content-Encoding.
 """
 
 import asyncio
@@ -20,8 +21,10 @@ from lambdaagent.httpclient import codings
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A body that is kept until it is whole must come at the rate, after so much patience. One that is passed on as it
-    comes may be made as slowly as it is sent; it must go on, and the call that it belongs to has a limit of its own.
+    """The minimum pace of a request body.
+
+    For a body that is read whole, the gateway waits at most `patience` plus the time that the received bytes take at
+    `rate`. For a body that is passed on, it waits at most `patience` for each chunk, and the call has its own timeout.
     """
 
     patience: float = 30.0  # seconds
@@ -32,7 +35,7 @@ PACE = web.AppKey("pace", Pace)
 
 
 class TooSlowError(web.HTTPRequestTimeout):
-    """The client does not send its body."""
+    """The client does not send its body in time (408)."""
 
 
 class BrokenError(Exception):
@@ -40,7 +43,7 @@ class BrokenError(Exception):
 
 
 async def whole(request: web.Request) -> bytes:
-    """Decoded; the limit is on the decoded bytes. Once per request.
+    """Return the decoded body; the limit applies to the decoded bytes. Call it once per request.
 
     Raises HTTPRequestEntityTooLarge, TooSlowError, BrokenError, UnknownCodingError.
     """
@@ -54,7 +57,7 @@ async def whole(request: web.Request) -> bytes:
 
 
 async def decoded(request: web.Request, sent: bytes) -> bytes:
-    """What `as_sent` gave, decoded. Raises as `whole`."""
+    """Decode the result of `as_sent`. Raises as `whole`."""
     names = codings.listed(request.headers.getall("Content-Encoding", ()))
     return await _decoded(request, _once(sent), names) if names else sent
 
@@ -74,7 +77,10 @@ async def _once(chunk: bytes) -> AsyncIterator[bytes]:
 
 
 async def as_sent(request: web.Request) -> bytes:
-    """As it came. Once per request. Raises HTTPRequestEntityTooLarge, TooSlowError, BrokenError."""
+    """Return the body as received. Call it once per request.
+
+    Raises HTTPRequestEntityTooLarge, TooSlowError, BrokenError.
+    """
     if request.content.is_eof():
         try:
             return await request.read()
@@ -85,7 +91,7 @@ async def as_sent(request: web.Request) -> bytes:
 
 
 def passed_on(request: web.Request, *, limit: int | None = None) -> AsyncIterator[bytes]:
-    """As it comes. Raises as `as_sent`, in between."""
+    """Yield the body in chunks as they arrive. The iteration raises as `as_sent`."""
     return _chunks(request, limit, None)
 
 
@@ -99,7 +105,7 @@ async def _chunks(request: web.Request, limit: int | None, rate: float | None) -
             async with asyncio.timeout(left):
                 chunk = await content.readany()
         except TimeoutError as error:
-            # Otherwise the server would read on for a while after the answer, in case that the rest comes.
+            # Without the exception the server would wait for the rest of the body after the response.
             content.set_exception(error)
             raise TooSlowError from None
         except web.RequestPayloadError as error:

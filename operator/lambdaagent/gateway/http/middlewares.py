@@ -1,4 +1,4 @@
-"""What every request goes through. Outermost first: metrics, errors, host routing."""
+"""The middlewares of every request. Outermost first: metrics, errors, host routing."""
 
 import time
 
@@ -18,7 +18,7 @@ from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES, WHY
 from lambdaagent.httpclient.codings import UnknownCodingError
 
 log = structlog.get_logger(__name__)
-CLIENT_GONE = 499  # in the metrics only: nobody is there to be answered
+CLIENT_GONE = 499  # for metrics and failure reports; it is never sent
 
 
 @web.middleware
@@ -42,7 +42,7 @@ async def metrics(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error becomes a problem document; what was not foreseen is logged and told apart by the request's id."""
+    """Answer every error with a problem document. An unexpected error is logged under the request's id."""
     try:
         return await handler(request)
     except ProblemError as problem:
@@ -51,7 +51,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         limit = request.app[SERVICES].max_body
         answer = ProblemError(413, "body-too-large", f"The body is over the limit of {limit} bytes.")
     except bodies.TooSlowError:
-        # Nothing more is read from this connection, so it is not to be used again.
+        # The rest of the body is not read, so the connection cannot be reused.
         answer = ProblemError(408, "body-too-slow", "The body did not come in time.", headers={"Connection": "close"})
     except bodies.BrokenError as error:
         answer = problems.broken_body(error)
@@ -77,8 +77,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.warning("request.failed", route=request.get(ROUTE), reason=str(error))
         answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
     except ConnectionError:
-        raise  # The client went away; aiohttp closes what is left.
-    except Exception:  # the root of every request
+        raise  # The client disconnected; aiohttp closes the connection.
+    except Exception:  # an unexpected error of any handler
         request.app[SERVICES].metrics.error("request")
         log.exception("request.crashed", route=request.get(ROUTE))
         answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
@@ -104,7 +104,7 @@ async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            services.directory.require_listed()  # the host may be an agent's
+            services.directory.require_listed()  # the host may name an agent that is not listed yet
             raise
     request[ENTRY] = entry
     return await agent_routes.serve(request, entry, request.path)

@@ -1,4 +1,4 @@
-"""An answer of a container, chunk by chunk to the client, when it is not the short kind that is here already."""
+"""Streams a container's response to the client in chunks."""
 
 import structlog
 from aiohttp import web
@@ -20,11 +20,11 @@ async def stream(request: web.Request, response: Response, *, agent: str) -> web
         async for chunk in response:
             await streamed.write(chunk)
     except ConnectionError:
-        raise  # of the client's own
+        raise  # the client disconnected
     except Exception as error:
-        # The container's end, or the client's own body that is broken or too long while its answer has begun. The
-        # status is out, and another answer would stand in the middle of this one. Ending the connection is the only
-        # way left to say that this is not the whole.
+        # The container ended its response early, or the rest of the request's body is broken or too long. The status is
+        # already sent, and a second response would be read as part of this one. Only an aborted connection shows the
+        # client that the response is incomplete.
         request.app[SERVICES].metrics.error("truncated-answer")
         request[WHY] = f"The answer of {agent} was cut: {words(error)}."
         log.warning("answer truncated", agent=agent, reason=words(error))

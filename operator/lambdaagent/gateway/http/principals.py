@@ -1,4 +1,4 @@
-"""Who asks: decided once per request, read by every handler that makes or looks for what belongs to somebody."""
+"""The principal of a request: set once per request, and read by handlers that create or look up owned objects."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -15,13 +15,13 @@ _ONCE_LIMIT = 255
 
 @web.middleware
 async def principals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Nobody is told apart yet."""
+    """Set the principal, which is anonymous for every request: clients are not distinguished yet."""
     request[PRINCIPAL] = ANONYMOUS
     return await handler(request)
 
 
 def client(request: web.Request) -> Requester:
-    """Raises A2AError for a key that no store could keep."""
+    """Return the requester. Raises A2AError for an idempotency key that is too long or not printable."""
     idempotency_key = request.headers.get(ONCE) or None
     if idempotency_key is not None and (len(idempotency_key) > _ONCE_LIMIT or not idempotency_key.isprintable()):
         raise invalid(Violation(ONCE, f"must be at most {_ONCE_LIMIT} printable characters"))

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): what everything outside the A2A endpoint answers when it cannot do as asked."""
+"""Problem documents (RFC 9457): the error responses of every endpoint except A2A."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from lambdaagent.httpclient.errors import BusyError, ConnectError, UpstreamError
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
-CODINGS = {"Accept-Encoding": TAKEN}  # of a refusal (RFC 9110 12.5.3)
+CODINGS = {"Accept-Encoding": TAKEN}  # sent when a content coding is refused (RFC 9110 12.5.3)
 _PREFIX = "urn:lambdaagent:problem:"
 
 
 class ProblemError(Exception):
-    """Raised anywhere under a request; the errors middleware answers it. The detail is read by people."""
+    """An error that the errors middleware answers with a problem document. `detail` is for people."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ def not_ready(key: str, *, why: str) -> ProblemError:
 
 
 def broken_body(error: Exception) -> ProblemError:
-    """Nothing more is read from the connection, so it is not to be used again."""
+    """The rest of the body is not read, so the connection cannot be reused."""
     return ProblemError(400, "broken-body", f"The body cannot be read: {error}.", headers={"Connection": "close"})
 
 
@@ -65,7 +65,7 @@ def unknown_coding(error: UnknownCodingError) -> ProblemError:
 
 
 def upstream(key: str, error: UpstreamError) -> ProblemError:
-    """429 at the gateway's limit, 502 for an agent that is down or answers nonsense, 504 for a slow one."""
+    """429 at the gateway's connection limit, 504 for a timeout, 502 if the agent is down or its response is invalid."""
     if isinstance(error, BusyError):
         detail = f"The gateway's limit of {error.limit} connections to the agent {key} is reached: {error}."
         return ProblemError(429, "agent-busy", detail, headers=RETRY_AFTER)

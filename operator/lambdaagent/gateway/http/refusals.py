@@ -1,7 +1,7 @@
-"""Requests that are refused before a handler sees them, as problem documents.
+"""Problem documents for requests that the server refuses before a handler gets them.
 
-An attribute of an event that is too large is a 413, as of every event that is too large (docs/guides/events.md); any
-other header that is too large is a 431. Neither repeats anything of the request.
+An attribute of an event that is too large gets 413, as every event that is too large (docs/guides/events.md); any other
+header that is too large gets 431. Neither response repeats a part of the request.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The request's id: in the answer, in the logs, and on the way to the container."""
+"""The id of a request, which its response, its log lines and the request to the container carry."""
 
 import re
 
@@ -10,7 +10,7 @@ _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def request_id(request: web.Request) -> str:
-    """The client's own where it can stand in a header and a log, else a new one."""
+    """Return the client's id if it is safe in a header and a log, else a new one."""
     known = request.get(REQUEST_ID)
     if known is None:
         given = request.headers.get("X-Request-Id", "")
@@ -21,5 +21,8 @@ def request_id(request: web.Request) -> str:
 
 
 def say(request: web.Request, response: web.StreamResponse) -> None:
-    """Before the head goes out: of a streamed answer its handler does it, of any other the outermost middleware."""
+    """Write the id to the response before its head is sent.
+
+    The handler of a streamed response calls this itself; the outermost middleware does so for the others.
+    """
     response.headers["X-Request-Id"] = request_id(request)

@@ -1,8 +1,8 @@
-"""Server-sent events to a client: back-pressure by awaiting each write, a comment now and then to keep proxies calm.
+"""Writes server-sent events to a client, with back-pressure (each write is awaited) and regular comments as pings.
 
-A client that goes away ends its own reading and nothing else: aiohttp cancels the handler, which closes the generator
-that it reads from. When the gateway stops, streams end properly and at once, so that clients go on elsewhere with
-their Last-Event-ID instead of holding up the shutdown.
+A client that disconnects ends only its own subscription: aiohttp cancels the handler, which closes the generator of its
+frames. When the gateway stops, streams end at once and completely, so that clients continue at another replica with
+their Last-Event-ID and do not delay the shutdown.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.gateway.http import request_id
 
 CONTENT_TYPE = "text/event-stream"
-PING_SECONDS = 15.0  # proxies end a connection that is silent for a minute, some for half of one
-# nginx buffers what it proxies unless it is told.
+PING_SECONDS = 15.0  # proxies close a connection that is silent for a minute, some after half a minute
+# nginx buffers a proxied response unless X-Accel-Buffering is "no".
 _HEADERS = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _PING = b": ping\n\n"
 NOTHING = b": nothing\n\n"
-"""For a reader that has everything already."""
+"""The first frame of a stream that has no event to send yet, so that the client gets the head of the response."""
 
 
 class Streams:
-    """The streams that this process writes, each in the task of its request.
+    """The open streams of this process, each written by the asyncio task of its request.
 
-    They end at once when the gateway stops. Otherwise each would hold up the shutdown until it is cut.
+    They end at once when the gateway stops; otherwise each would delay the shutdown until its timeout.
     """
 
     def __init__(self, *, ping: float = PING_SECONDS) -> None:
@@ -59,13 +59,13 @@ STREAMS = web.AppKey("streams", Streams)
 
 
 def frame(data: bytes, *, id_: str = "", event: str = "") -> bytes:
-    """`data` is JSON, so it has no line breaks."""
+    """Return one event. `data` must not contain line breaks; JSON has none."""
     head = (f"event: {event}\n" if event else "") + (f"id: {id_}\n" if id_ else "")
     return b"%bdata: %b\n\n" % (head.encode(), data)
 
 
 def single(request: web.Request, data: bytes) -> web.Response:
-    """A stream of one event that is over already."""
+    """Return a complete stream of one event."""
     return web.Response(body=frame(data), headers=_HEADERS)
 
 
@@ -75,7 +75,7 @@ async def write(
     *,
     broken: Callable[[Exception], bytes],
 ) -> web.StreamResponse:
-    """What the first frame raises is the caller's; `broken` puts a later error into the stream, whose end it is."""
+    """Write the frames as a stream. Raises the error of the first frame; `broken` turns a later one into a frame."""
     streams = request.app[STREAMS]
     with streams.one() as task:
         async with aclosing(frames):
@@ -94,7 +94,7 @@ async def write(
                 task.uncancel()
             except ConnectionError:
                 raise
-            except Exception as error:  # the status is out; the stream is the only place left to tell
+            except Exception as error:  # the status is already sent, so the stream carries the error
                 await response.write(broken(error))
             finally:
                 await cancel(pinger)
@@ -108,4 +108,4 @@ async def _keep_calm(response: web.StreamResponse, *, every: float) -> None:
         try:
             await response.write(_PING)
         except ConnectionError:
-            return  # the reader's own write, or its cancellation, sees to that
+            return  # the write of the next frame, or the cancellation of the request, handles the lost connection

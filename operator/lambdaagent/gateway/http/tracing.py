@@ -1,4 +1,4 @@
-"""W3C trace context, carried on and never made up."""
+"""W3C trace context: the gateway propagates it and never creates one."""
 
 import re
 from dataclasses import replace
@@ -11,13 +11,13 @@ _PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]*
 
 
 def parent(request: web.Request) -> str | None:
-    """The request's traceparent; one that is malformed is dropped, as Trace Context 1, section 4.3 asks."""
+    """Return the request's traceparent. A malformed one is dropped, as Trace Context 1, section 4.3 requires."""
     given = request.headers.get("traceparent")
     return given if given is not None and _PARENT.fullmatch(given) else None
 
 
 def traced(event: Event, request: web.Request) -> Event:
-    """The event with its carrier's trace, unless it has one of its own (CloudEvents' distributed tracing extension)."""
+    """Return the event with the request's trace, unless it has its own (CloudEvents' distributed tracing extension)."""
     if "traceparent" in event.extensions or (found := parent(request)) is None:
         return event
     return replace(event, extensions={**event.extensions, "traceparent": found})

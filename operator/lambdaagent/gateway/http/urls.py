@@ -1,7 +1,7 @@
-"""The URLs that clients are told: the configured public base, else the host by which they came.
+"""The URLs in responses: below the configured public base, else below the host of the request.
 
-A Host header is the client's to choose and ends up in cards, so it must look like a host. X-Forwarded-* is believed
-only where the installation says that a proxy of its own sets it.
+Clients choose the Host header, and it appears in cards, so it must have the form of a host. X-Forwarded-* is used only
+if the settings state that a trusted proxy sets it.
 """
 
 import re
@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 
 
 def said_host(request: web.Request, services: Services) -> str:
-    """As the client said it, or as the trusted proxy says that it did; to be looked up, not to be repeated."""
+    """Return the Host header, or the one that a trusted proxy reports. It is unchecked: use it for look-ups only."""
     found = request.headers.get("Host", "")
     if services.trust_forwarded:
         found = request.headers.get("X-Forwarded-Host", found).partition(",")[0].strip()
@@ -32,7 +32,7 @@ def host(request: web.Request) -> str:
 
 
 def base(request: web.Request) -> str:
-    """Without a slash at its end."""
+    """Return the base of all URLs, without a slash at its end."""
     services = request.app[SERVICES]
     if services.public_url:
         return services.public_url
@@ -46,7 +46,7 @@ def base(request: web.Request) -> str:
 
 
 def agent(request: web.Request, entry: Entry) -> str:
-    """The agent's own base: cards are below it. On its own host there is no prefix."""
+    """Return the base of the agent's URLs, which its card is below. On the agent's own host it has no prefix."""
     own_host = request.get(ENTRY) is entry and not request.app[SERVICES].public_url
     return base(request) + ("" if own_host else entry.prefix)
 

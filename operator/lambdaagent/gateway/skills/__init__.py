@@ -1,1 +1,1 @@
-"""Direct skill calls: `POST .../skills/{id}` with the container's own request and response bodies."""
+"""Direct skill calls: `POST .../skills/{id}` with the request and response bodies of the container."""

@@ -1,4 +1,4 @@
-"""The artifacts of a task as the answer to a direct skill call: one as it is, several as multipart/mixed (RFC 2046)."""
+"""The artifacts of a task as the response to a direct call: one as it is, several as multipart/mixed (RFC 2046)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class _Item:
     kind: str
     body: bytes
     filename: str = ""
-    location: str = ""  # where it is instead
+    location: str = ""  # a URL to redirect to instead of sending the body
 
     @property
     def headers(self) -> dict[str, str]:
@@ -31,7 +31,7 @@ class _Item:
 
 
 def response(task: Json, *, accept: str) -> web.Response:
-    """A client that does not accept multipart gets the first one, and is told how many there are."""
+    """A client that does not accept multipart gets the first artifact, and a header with the number of artifacts."""
     found = list(_items(task))
     if not found:
         return web.Response(text="")
@@ -54,7 +54,7 @@ def _single(item: _Item) -> web.Response:
 
 
 def _items(task: Json) -> Iterator[_Item]:
-    """Neighbouring texts of one artifact are the pieces of a stream, and so one text."""
+    """Yield the results of a task. Adjacent texts of one artifact are pieces of a stream, so they become one text."""
     artifacts = task.get("artifacts") or [task["status"].get("message") or _last_word(task)]
     for artifact in artifacts:
         texts: list[str] = []
@@ -71,7 +71,7 @@ def _items(task: Json) -> Iterator[_Item]:
 
 
 def _last_word(task: Json) -> Json:
-    """Of an agent that says its answer on the way and then only that it is done."""
+    """Return the last message of an agent that sends its answer before a final status without a message."""
     last = task.get("history", [{}])[-1]
     return last if parse_role(last.get("role")) is Role.AGENT else {}
 
@@ -93,9 +93,9 @@ def _item(part: Json) -> _Item:
 
 
 def _takes_multipart(accept: str) -> bool:
-    """RFC 9110 section 12.5.1: nothing said is everything accepted; a quality of zero is a refusal.
+    """Return whether an Accept header allows multipart/mixed (RFC 9110 section 12.5.1).
 
-    The range that names it most exactly counts.
+    An absent header accepts everything; a quality of zero refuses. The most specific range decides.
     """
     if not accept.strip():
         return True
@@ -110,5 +110,5 @@ _REFUSED = frozenset(("q=0", "q=0.0", "q=0.00", "q=0.000"))
 
 
 def _stands_in_a_header(value: str) -> bool:
-    """A container may say anything, and a line break would end the answer's head."""
+    """Return whether a value from a container is safe in a header: a line break would start another header."""
     return bool(value) and value.isascii() and value.isprintable()

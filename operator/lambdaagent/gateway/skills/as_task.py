@@ -1,6 +1,7 @@
-"""Direct skill calls that are not passed through: wanted as a task, or meant for a container that speaks A2A itself.
+"""Direct skill calls that are not passed through: those that become tasks, and those to a container with A2A.
 
-The body becomes a message of one part and back; nothing is lost on the way, because its content type goes with it.
+The body becomes a message of one part and is restored from it. The message carries the content type, so nothing is
+lost.
 """
 
 from base64 import b64encode
@@ -26,11 +27,11 @@ from lambdaagent.httpclient.client import Response
 from lambdaagent.httpclient.errors import UpstreamError
 from lambdaagent.tasks.direct_calls import DirectCall
 
-_SAID = 2_000  # characters of a container's words that an error repeats
+_SAID = 2_000  # characters of a container's error text that an error repeats
 
 
 def wants_task(request: web.Request) -> bool:
-    """RFC 7240 section 4.1."""
+    """Return whether the client prefers an asynchronous response (RFC 7240 section 4.1)."""
     return any(
         preference.strip().lower() == "respond-async"
         for value in request.headers.getall("Prefer", ())
@@ -39,7 +40,7 @@ def wants_task(request: web.Request) -> bool:
 
 
 async def as_task(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
-    """202 and the task, which goes on by itself."""
+    """Start a task and answer 202 with it; the task continues after the response."""
     message = await _message(request, skill)
     with _refused():
         sent = Send(message, return_immediately=True)
@@ -53,22 +54,22 @@ def _accepted(request: web.Request, entry: Entry, task: Json, **headers: str) ->
 
 
 async def accepted(request: web.Request, entry: Entry, call: DirectCall, response: Response) -> web.Response:
-    """202 and the task, for a container that answers 202: it goes on by itself, and an event of its ends the task."""
+    """Answer 202 with the task of a call that the container answered with 202. A later event ends the task."""
     services = request.app[SERVICES]
     headers = {name.lower(): value for name, value in response.headers}
     try:
         body = await response.read(limit=services.max_body)
         said = responses.parts_of(headers.get("content-type", ""), body)
     except (UpstreamError, ValueError):
-        said = []  # It accepts the call; what else it says is not needed.
+        said = []  # The container accepted the call; the body of its response is optional.
     record = await services.tasks.direct_calls.accepted(call, said)
     return _accepted(request, entry, record.task)
 
 
 def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Json:
-    """The message of a direct call; None: the body was passed on in pieces, and is not here any more."""
+    """Return the message of a direct call. `body` is None if it was streamed to the container and not kept."""
     if body is None:
-        # Whatever bytes a header holds, the text must be one that can be stored.
+        # A header may hold any bytes, and the text must be storable.
         what = request.headers.get("Content-Type", "no type")[:100].encode(errors="replace").decode()
         size = f" of {request.content_length} bytes" if request.content_length is not None else ""
         text = f"The body{size} ({what}) was passed on to the agent and not kept."
@@ -76,16 +77,16 @@ def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Jso
     try:
         return _message_of(request, skill, body)
     except ProblemError:
-        # The container has taken it as it is, whatever its type says.
+        # The container has received the body unchanged, even if it does not match its content type.
         raw = {"raw": b64encode(body).decode(), "mediaType": "application/octet-stream"}
         return _of_caller(request, skill, [raw])
 
 
 async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
-    """The artifacts are the answer; the task is the container's and none of ours."""
+    """Answer with the artifacts of the container's task; the gateway does not store the task."""
     message = await _message(request, skill)
     with _refused():
-        # Streamed where the container can: a long answer is then not cut for being silent.
+        # Stream if the container supports it, so that a long answer is not cut for being silent.
         sent = Send(message, extensions=extensions.asked(request.headers), streamed=entry.callee.streams)
         task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=principals.client(request))
     state = state_of(task)
@@ -100,13 +101,13 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
 
 @contextmanager
 def _refused() -> Iterator[None]:
-    """What the protocol refuses, as the problem that callers of a skill are told."""
+    """Turn an A2AError into the ProblemError that a direct skill call answers with."""
     try:
         yield
     except A2AError as error:
         kind = error.problem.value
         if error.problem is Problem.INTERNAL:
-            raise ProblemError(502, "agent-error", str(error)) from error  # the agent's, not the gateway's
+            raise ProblemError(502, "agent-error", str(error)) from error  # an error of the agent, not of the gateway
         raise ProblemError(kind.http, kind.reason.lower().replace("_", "-"), str(error)) from error
 
 
@@ -115,7 +116,7 @@ async def _message(request: web.Request, skill: Skill) -> Json:
 
 
 def _message_of(request: web.Request, skill: Skill, body: bytes) -> Json:
-    """The body as a message. Raises ProblemError where it is not what its type says."""
+    """Return the body as a message. Raises ProblemError (400) if the body does not match its content type."""
     content_type = request.headers.get("Content-Type", "")
     try:
         content_type.encode()

@@ -1,8 +1,8 @@
-"""The direct skill call: the body goes to the container, its answer comes back, and no task is made unless it is a 202.
+"""The direct skill call: the body goes to the container and its response to the client; only a 202 makes a task.
 
-Both ways are streamed; what is small and here already takes the short path, which is most calls. The client's own
-headers stay here, but for those that describe the body or follow the request: credentials meant for the gateway and
-attributes that the gateway vouches for (`ce-*`) must not reach a container from outside.
+Both directions are streamed; most bodies are small and complete, and take a shorter path. Of the client's headers only
+those that describe the body or trace the request reach the container. Credentials for the gateway and attributes that
+the gateway vouches for (`ce-*`) must not reach a container from outside.
 """
 
 from aiohttp import web
@@ -45,7 +45,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         )
     problems.require_method(request, "POST")
     if holds_event(request.headers.get("Content-Type", "")):
-        # The container would take its attributes for the gateway's.
+        # The container would take the event's attributes for the gateway's.
         where = f"/events/{entry.agent.namespace}"
         raise ProblemError(415, "event-in-a-call", f"The body of a skill call is no event; send events to {where}.")
     if is_async(skill):
@@ -128,7 +128,7 @@ def _require_callable(entry: Entry) -> None:
 
 
 async def _whole(request: web.Request, length: int | None) -> bytes:
-    """What has arrived with its head is taken without waiting."""
+    """Return the whole body, without waiting if it arrived together with the head."""
     content = request.content
     return content.read_nowait() if content.total_bytes == length else await bodies.as_sent(request)
 

@@ -1,1 +1,1 @@
-"""Tasks in PostgreSQL: for several replicas. Imported only where a postgresql:// URL is configured."""
+"""Tasks in PostgreSQL, for several replicas. Imported only where a postgresql:// URL is configured."""

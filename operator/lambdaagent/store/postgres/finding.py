@@ -1,4 +1,4 @@
-"""Pages of tasks: by keyset, each along one index, so that the last page of a million costs what the first one does."""
+"""Pages of tasks by keyset, each along one index, so that the last page of a million costs the same as the first."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.records import COUNTED, PAGE_BYTES, Page, TaskQuery, TaskRecord
 from lambdaagent.store.snapshots import SHARE
 
-# With the entries of the log that are not in the body: no more than a part of it.
+# Includes the log entries that the body lacks, which take at most this part of its size.
 _SIZE = f"(octet_length(body) + CASE WHEN body_noted = version THEN octet_length(body) / {SHARE} ELSE 0 END)"
 
 
 def record_of(row: Sequence[Any], *, known: TaskRecord | None = None) -> TaskRecord:
-    """Of the columns of a task and `sql.TAIL`."""
+    """Read a row of a task's columns and `sql.TAIL`."""
     *columns, tail = row
     return rows.record_of(columns, tail or (), known=known)
 
@@ -50,5 +50,5 @@ async def find(connection: PostgresConnection, listing: TaskQuery) -> Page:
     records = []
     for row in found[: listing.limit]:
         records.append(record_of(tuple(row)[:-1]))
-        await asyncio.sleep(0)  # A large one takes a while to be read.
+        await asyncio.sleep(0)  # Parsing a large record takes time; let other coroutines run.
     return Page(records, total=total, more=bool(found) and found[0]["matching"] > len(records))

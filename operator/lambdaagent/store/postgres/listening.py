@@ -1,7 +1,7 @@
-"""Who else changes tasks: notifications on a connection of their own, for as long as the store is open.
+"""Notifications of changes by other replicas, on a separate connection that stays open as long as the store.
 
-What happens while the connection is down is missed; whoever listens is told so when it is back. A
-connection that died without a word is noticed by asking it something.
+Notifications during a lost connection are missed; the listeners are informed when it is back. A connection that broke
+silently is detected by a query at an interval.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 
 log = structlog.get_logger(__name__)
 
-_ALIVE = 15.0  # seconds between questions
+_ALIVE = 15.0  # seconds between queries that check the connection
 
 
 class Listening:
@@ -31,7 +31,7 @@ class Listening:
         self.listening = asyncio.Event()
 
     def add(self, listener: Callable[[str], None], missed: Callable[[], None]) -> None:
-        """`missed` is called each time that it begins to listen: what happened before was not heard."""
+        """`missed` is called each time that listening begins: earlier notifications may have been lost."""
         self._listeners.append(listener)
         self._missed.append(missed)
         if self._task is None:
@@ -53,7 +53,7 @@ class Listening:
             await asyncio.sleep(self._backoff.next())
 
     async def _listen(self) -> None:
-        """Until the connection ends."""
+        """Listen until the connection ends. Raises ConnectionResetError then."""
         connection = await self._pool.connect()
         ended = asyncio.Event()
         try:

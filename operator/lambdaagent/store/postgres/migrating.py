@@ -1,7 +1,8 @@
-"""`lambdaagent migrate`: brings a database to the newest schema, by Alembic, without a configuration file.
+"""`lambdaagent migrate`: brings a database to the newest schema with Alembic, without a configuration file.
 
-One at a time: an advisory lock makes a second one wait, and then find nothing to do. A migration that waits for a lock
-on a table gives up after some seconds instead of queueing in front of everybody who works; run again, it goes on.
+An advisory lock lets one migration run at a time; a second one waits and then finds nothing to do. A migration that
+waits for a lock on a table fails after some seconds, so that it does not block the queries queued behind it; when it is
+run again, it continues.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from lambdaagent.store.postgres.schema import TABLE, parse
 from lambdaagent.store.postgres.urls import DatabaseUrl
 
 Found = TypeVar("Found")
-_LOCK = 0x1A3B_DAA6  # any number that nobody else in the database uses
+_LOCK = 0x1A3B_DAA6  # any number that nothing else in the database uses
 _WAIT, _TABLE_WAIT = "300s", "15s"
 
 
@@ -39,7 +40,7 @@ async def current(url: DatabaseUrl) -> str | None:
 
 
 async def migrate(url: DatabaseUrl, *, to: str = "head") -> list[str]:
-    """The revisions that were applied, oldest first."""
+    """Return the revisions that were applied, oldest first."""
     return await _run(url, lambda connection: _upgrade(connection, to))
 
 
@@ -62,14 +63,14 @@ async def _run(url: DatabaseUrl, work: Callable[[sa.Connection], Found]) -> Foun
 
 def _upgrade(connection: sa.Connection, to: str) -> list[str]:
     connection.execute(sa.text(f"SET lock_timeout = '{_WAIT}'"))
-    connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))  # ends with the connection
+    connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))  # released when the connection ends
     connection.execute(sa.text(f"SET lock_timeout = '{_TABLE_WAIT}'"))
     scripts = _scripts()
     applied: list[str] = []
     found = parse(_current(connection) or "")
     if found is not None and found > (parse(newest()) or (0, 0)):
-        return applied  # by a later version: what it added does not disturb this one, or the gateway says so
-    connection.commit()  # else Alembic would leave the commit to us; the lock is the session's and stays
+        return applied  # migrated by a later version: compatible, or the gateway reports that it is not
+    connection.commit()  # else Alembic would leave the commit to its caller; the lock belongs to the session and stays
 
     def steps(revision: Any, _: MigrationContext) -> Any:
         found = scripts._upgrade_revs(to, revision)

@@ -1,8 +1,8 @@
-"""Connections to one PostgreSQL: a call that cannot be answered fails in time, and the next one connects anew.
+"""Connections to one PostgreSQL: a call without a response fails in time, and the next one connects anew.
 
-Hazards: a peer that is gone without a word leaves a connection that looks alive, so every call has a deadline, and a
-connection on which one passed is thrown away. A failed write may have been written all the same: nothing here sends
-one twice, but where the server itself says that it did nothing (a deadlock, a serialization failure).
+Hazard: a peer that vanishes without closing leaves a connection that looks alive, so every call has a deadline, and a
+connection on which one passed is terminated. A failed write may have been committed: no write is repeated here, unless
+the server itself reports that it did nothing (a deadlock, a serialization failure).
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 Work = Callable[["PostgresConnection"], Awaitable[Found]]
 _CONNECT, _STATEMENT, _CALL = 5.0, 10.0, 15.0
 _AGAIN = ("40001", "40P01")
-# SQLSTATE classes that speak of the values: data exceptions, constraints, values too long for an index.
+# SQLSTATE classes about the values: data exceptions, constraints, values too long for an index.
 _UNFIT = ("22", "23", "54")
 _ATTEMPTS = 5
 _SETTINGS = {
@@ -28,13 +28,13 @@ _SETTINGS = {
     "statement_timeout": str(int(_STATEMENT * 1000)),
     "idle_in_transaction_session_timeout": "30000",
     "tcp_user_timeout": "10000",
-    "jit": "off",  # it would compile for a second what runs for a millisecond
+    "jit": "off",  # compilation would take a second for statements of a millisecond
 }
 
 
-class PostgresConnection(asyncpg.Connection):  # type: ignore[misc]  # it has no types
+class PostgresConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     def get_reset_query(self) -> str:
-        """Nothing of ours leaves a trace in a session: no round trip to wipe one."""
+        """Return no query: nothing here changes the session's state, so no round trip is needed to reset it."""
         return ""
 
 
@@ -49,7 +49,7 @@ class PostgresPool:
         self._opening = asyncio.Lock()
 
     async def run(self, work: Work[Found], *, within: float = _CALL) -> Found:
-        """`within` so many seconds. Raises StoreError; UnfitError for what PostgreSQL would never take."""
+        """Run `work` within so many seconds. Raises StoreError; UnfitError for values that PostgreSQL never accepts."""
         if self._closed:
             raise StoreError("the store is closed")
         for attempt in range(_ATTEMPTS):
@@ -65,12 +65,12 @@ class PostgresPool:
         raise AssertionError("the last attempt raises or returns")
 
     async def look(self) -> None:
-        """Reaches the database and sees whether it can be used; `problem` says why it cannot."""
+        """Connect and check whether the database can be used; `problem` holds why it cannot."""
         with contextlib.suppress(StoreError):
             await self.run(_nothing)
 
     async def connect(self) -> PostgresConnection:
-        """One of its own, beside the pool."""
+        """Open a connection outside the pool."""
         connection: PostgresConnection = await asyncpg.connect(
             self.url.secret,
             ssl=self.url.tls,
@@ -106,7 +106,7 @@ class PostgresPool:
             raise
         finally:
             if not healthy:
-                # Whatever is still under way on it is nobody's to wait for.
+                # A statement may still be running on it, and no caller waits for its result.
                 connection.terminate()
             await pool.release(connection, timeout=1)
 

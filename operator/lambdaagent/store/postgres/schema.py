@@ -1,8 +1,9 @@
-"""Which schema this code needs, and whether a database has one that will do.
+"""Which schema this code needs, and whether a database's schema is compatible with it.
 
-Revisions are called `v<major>_<minor>`. A minor one only adds, so that gateways of the version before go on working
-while it is there (expand). What they would trip over, such as a column that goes, waits for a major one, which is
-released only after no supported version uses it (contract). So a gateway runs on its own major and any later minor.
+Revisions are named `v<major>_<minor>`. A minor revision only adds, so that gateways of the previous version continue to
+work with it (expand). An incompatible change, such as the removal of a column, waits for a major revision, which is
+released only after no supported version uses what it removes (contract). So a gateway runs on its own major revision
+and any later minor one.
 """
 
 import re
@@ -17,7 +18,7 @@ def parse(revision: str) -> tuple[int, int] | None:
 
 
 def problem(revision: str | None) -> str | None:
-    """What keeps a gateway of this version from using a database of that revision; None: nothing."""
+    """Return why a gateway of this version cannot use a database of that revision; None: it can."""
     needed = f"v{NEEDED[0]}_{NEEDED[1]}"
     found = parse(revision) if revision is not None else None
     if revision is None or (found is not None and found < NEEDED):

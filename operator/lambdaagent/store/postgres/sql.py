@@ -1,7 +1,7 @@
-"""The statements, each of which writes a whole batch: columns go as arrays, so that a hundred rows are one round trip.
+"""The SQL statements. Those of the hot path write a batch: columns are arrays, so a hundred rows are one round trip.
 
-A statement that stands alone is a transaction of its own, and one flush of the server's log. Versions are compared in
-the statement that writes, so no read before it can be out of date.
+A single statement is its own transaction, with one flush of the server's log. The statement that writes also compares
+the versions, so no earlier read can be out of date.
 """
 
 from lambdaagent.store import rows
@@ -26,7 +26,7 @@ TASK_COLUMNS = ", ".join(rows.TASK)
 
 
 def _tail(after: str) -> str:
-    """Of a task t: the log's entries that its body does not have, where there may be some."""
+    """Select, for a task t, the log's entries that its body lacks, where there may be some."""
     entries = f"SELECT c.updates FROM {CHANGES} c WHERE c.task_id = t.id AND c.version > {after} ORDER BY c.version"
     return f"CASE WHEN t.body_noted = t.version THEN ARRAY({entries}) END AS tail"
 
@@ -46,7 +46,7 @@ JOIN {TASKS} t ON (t.namespace, t.agent, t.owner, t.once) = (g.namespace, g.agen
 WHERE t.once IS NOT NULL"""
 
 APPENDED = ("id", *rows.CHANGING, *_LOGGED)
-# What is kept out of line stays where it is.
+# A body that does not change keeps its out-of-line (TOAST) value.
 _SET = (
     ", ".join(f"{name} = g.{name}" for name in rows.CHANGING if name != "body")
     + """,
@@ -79,7 +79,8 @@ INSERT INTO {LETTERS} ({LETTER_COLUMNS}) SELECT * FROM unnest({_arrays(rows.LETT
 ON CONFLICT DO NOTHING RETURNING namespace, agent, source, event_id"""
 
 CHANGED_BY = f"SELECT FROM {CHANGES} WHERE task_id = $1 AND source = $2 AND event_id = $3"
-# The caller has the task at version $2, or -1: no body where that one and the log will do.
+# $2 is the version of the task that the caller has, or -1. The body is omitted where that version and the log are
+# enough.
 _BODY = """
 CASE WHEN version = $2::int OR (version > $2 AND body_noted = version AND body_version <= $2) THEN NULL
 ELSE body END"""
@@ -94,7 +95,7 @@ BEHIND = f"SELECT id FROM {TASKS} WHERE settled = 0 AND body_version IS NOT NULL
 HELD = f"SELECT id FROM {TASKS} WHERE settled = 0 AND holder = $1"
 OVERDUE = f"{UNSETTLED} AND deadline < CASE holder WHEN '' THEN $1::float8 ELSE $2::float8 END"
 
-# One transaction per so many, so that no lock is held and no log grown for long; other replicas take other ones.
+# Rows per transaction: bounds how long locks are held and the log grows; other replicas delete other rows.
 PRUNED_AT_ONCE = 500
 _PRUNE = f"""
 WITH gone AS (

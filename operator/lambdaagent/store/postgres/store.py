@@ -1,8 +1,8 @@
 """Tasks, push configurations and dead letters in PostgreSQL, shared by any number of replicas.
 
-Creations and changes are written in batches, each by one statement (`writing`), and asyncpg is used as it is: at the
-rates of the hot path SQLAlchemy's asynchronous layer would cost more than the server's work. Nothing is cached here,
-because other replicas write too.
+Creations and changes are written in batches, each by one statement (`writing`). asyncpg is used directly: at the rates
+of the hot path SQLAlchemy's asynchronous layer would cost more than the server's work. Nothing is cached here, because
+other replicas write too.
 """
 
 import contextlib
@@ -29,33 +29,33 @@ from lambdaagent.trust import SYSTEM, Trust
 
 
 class PostgresStore:
-    """Open with `await PostgresStore.open(url)`; a database that is not there yet, or not migrated, is waited for."""
+    """Open with `await PostgresStore.open(url)`. A database that is unreachable or not migrated yet is no error."""
 
     shared = True
 
     def __init__(self, pool: PostgresPool) -> None:
         sender = secrets.token_hex(8)
         self._pool = pool
-        # A connection of its own: a sign of life does not queue behind what clients ask for.
+        # A separate connection: a sign of life must not queue behind the requests of clients.
         self._signs = PostgresPool(pool.url, size=1)
         self._writing = Writing(pool, sender=sender)
         self._creating: GroupCommit[Create, str | None] = GroupCommit(self._writing.create, size=size_of)
         self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append, size=size_of)
         self._delivering: GroupCommit[MarkDelivered, bool] = GroupCommit(self._writing.deliver)
         self._listening = Listening(pool, sender=sender)
-        # Until a beat has told who else lives.
+        # Not allowed until the first beat has found which other gateways are alive.
         self._snapshots = Snapshots(allowed=False)
 
     @classmethod
     async def open(cls, url: str, trust: Trust = SYSTEM) -> "PostgresStore":
-        """Raises UsageError for what is no URL of a PostgreSQL."""
+        """Raises UsageError if `url` is not the URL of a PostgreSQL."""
         store = cls(PostgresPool(DatabaseUrl(url, trust)))
         await store.look()
         return store
 
     @property
     def problem(self) -> str | None:
-        """Why it could not be used so far; None from the first time on that it could."""
+        """Why the store could not be used so far; None since the first time that it could."""
         return self._pool.problem
 
     async def look(self) -> None:
@@ -113,7 +113,7 @@ class PostgresStore:
                 return gone
 
     async def beat(self, holder: str, *, seconds: float) -> None:
-        # A late one is worth no more than none, and the next one may get through.
+        # A late sign of life is worth nothing, and the next one may succeed.
         within = max(1.0, seconds / 4)
         [(all_fold,)] = await self._signs.run(lambda each: each.fetch(sql.BEAT, text(holder), seconds), within=within)
         self._snapshots.allowed = all_fold
@@ -121,14 +121,15 @@ class PostgresStore:
             await self._make_whole()
 
     async def _make_whole(self) -> None:
-        """A gateway of the version before lives: it takes a snapshot for the whole task, and cannot write onto less.
+        """Write the snapshots of unsettled tasks, because a gateway of the previous version is alive.
 
-        As versions of their own: what it read before must not fit the row once it has all.
+        It takes a snapshot for the whole task, and cannot append to an older one. Each snapshot is a version of its
+        own, so that a write based on what that gateway read before conflicts.
         """
         for (task_id,) in await self._fetch(sql.BEHIND):
             record = await self.get(task_id)
             if record is not None and not record.state.settled:
-                with contextlib.suppress(TaskConflictError):  # somebody else has written it, with its snapshot
+                with contextlib.suppress(TaskConflictError):  # another replica wrote a version, with its snapshot
                     await self.append(replace(record, version=record.version + 1), updates=[])
 
     async def expired_replicas(self) -> list[str]:
@@ -138,7 +139,7 @@ class PostgresStore:
         self._listening.add(listener, missed)
 
     async def listening(self) -> None:
-        """Until changes by others are heard."""
+        """Wait until notifications of other replicas are received."""
         await self._listening.listening.wait()
 
     async def put_push(self, push: Push) -> None:

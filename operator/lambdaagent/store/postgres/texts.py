@@ -1,4 +1,4 @@
-"""PostgreSQL's texts hold no NUL, which clients may well send: they hold its picture instead."""
+"""Replaces NUL, which PostgreSQL's text type cannot hold and clients may send, by its control picture U+2400."""
 
 
 def text(value: object) -> object:

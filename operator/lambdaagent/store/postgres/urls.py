@@ -1,7 +1,8 @@
-"""The URL of a PostgreSQL, checked before anybody connects, and kept out of everything that is said.
+"""The URL of a PostgreSQL: checked before the first connection, and kept out of messages and logs.
 
-Hazard: only `sslmode` `verify-ca` and `verify-full` look at the server's certificate. As PostgreSQL's own clients do,
-`require` encrypts for whoever answers, and without an `sslmode` a connection may not be encrypted at all.
+Hazard: only the `sslmode` values `verify-ca` and `verify-full` verify the server's certificate. As with PostgreSQL's
+own clients, `require` encrypts without verifying the server, and without an `sslmode` the connection may not be
+encrypted at all.
 """
 
 import os
@@ -14,20 +15,20 @@ from lambdaagent.trust import SYSTEM, Trust, explain
 
 _VARIABLE = "LAMBDAAGENT_DATABASE"
 _SCHEMES = ("postgresql", "postgres")
-# Whoever says more about TLS than this says all of it: the driver reads those, and what it does by itself.
+# If the URL sets any other TLS option, or the environment does, the driver alone configures TLS.
 _OURS = {"sslmode", "sslcert", "sslkey", "sslpassword"}
 
 
 class DatabaseUrl:
-    """`str()` of it is safe to log; only `secret` holds the password."""
+    """A database URL. `str()` of it is safe to log; only `secret` holds the password."""
 
     def __init__(self, secret: str, trust: Trust = SYSTEM) -> None:
-        """Raises UsageError, which does not repeat what was given: the parser's own message would."""
+        """Raises UsageError, whose message does not repeat the URL as the parser's own would."""
         example = "postgresql://user:password@host:5432/name"
         parts = service_urls.checked(secret, variable=_VARIABLE, schemes=_SCHEMES, example=example)
         self.secret = secret
         self.tls = _tls(parse_qs(parts.query), trust)
-        """None: the driver decides, by the URL."""
+        """None: the driver configures TLS from the URL."""
         self._password = unquote(parts.password or "")
         self._shown = f"postgresql://{parts.hostname or ''}:{parts.port or 5432}{parts.path}"
 
@@ -35,7 +36,7 @@ class DatabaseUrl:
         return self._shown
 
     def reason(self, error: BaseException) -> str:
-        """What went wrong, in one line without the password."""
+        """Return the cause of the error in one line without the password."""
         if isinstance(error, ssl.SSLCertVerificationError):
             return explain(error)
         text = " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,7 @@
-"""Batches of creations and of changes, and what became of each one in them.
+"""Writes batches of creations and of changes, and returns the outcome of each operation.
 
-Rows go sorted by id: replicas that write the same tasks then wait for each other instead of in a circle. A task that
-stands twice in a batch is written in two statements, in the order of arrival.
+Rows are sorted by id, so that replicas that write the same tasks wait for each other and do not deadlock. If a task
+occurs twice in a batch of changes, they are written by two statements, in the order of arrival.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from lambdaagent.store.records import DeadLetter, TaskRecord
 
 class Writing:
     def __init__(self, pool: PostgresPool, *, sender: str) -> None:
-        """`sender` goes before each notification, so that one's own are known."""
+        """`sender` precedes the task's id in each notification, so that a replica can ignore its own."""
         self._pool = pool
         self._sender = sender
 
     async def create(self, ops: Sequence[Create]) -> list[str | StoreError | None]:
-        """None, or the id of the task that was made for the same request before."""
+        """Return for each operation None, or the id of the task that was created for the same request before."""
         made = [rows.task_row(op.record, op.idempotency_key, op.body) for op in ops]
         columns = [
             [text(value) for value in column] for column in zip(*sorted(made, key=lambda row: str(row[0])), strict=True)
@@ -101,7 +101,7 @@ class Writing:
         outcomes = []
         for digest, *_ in made:
             outcomes.append(digest in new)
-            new.discard(digest)  # what stands twice in a batch was recorded by the first
+            new.discard(digest)  # of two equal ones in a batch, the first recorded it
         return outcomes
 
     async def add_dead_letter(self, letter: DeadLetter) -> bool:
@@ -110,7 +110,7 @@ class Writing:
 
 
 def _appended(op: Append) -> tuple[object, ...]:
-    """In the order of sql.APPENDED."""
+    """Return a row in the order of sql.APPENDED."""
     source, event_id = op.key or (None, None)
     return (op.record.id, *rows.changing(op.record, op.body), source, event_id, op.updates)
 

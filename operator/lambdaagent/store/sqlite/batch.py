@@ -1,7 +1,7 @@
-"""What one SQLite transaction writes for a whole batch: decided in the order of arrival, then handed over as tuples.
+"""Writes a whole batch in one SQLite transaction: decides in the order of arrival, then passes the rows as tuples.
 
-One process holds the file and one thread writes to it, so that reading versions and duplicates before the write is no
-race. Statements are compiled once to the driver's own SQL: a row then costs a tuple and not a dict of parameters.
+One process holds the file and one thread writes to it, so that reading versions and duplicates before the write is not
+a race. Statements are compiled once to the driver's own SQL, so that each row is a tuple and not a dict of parameters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ _UPDATE_TASK = str(
         dialect=sqlite.dialect()
     )
 )
-# What its snapshot is of stays true: the version before this one, where the row itself had all of it.
+# Keep the snapshot's version: if the row itself held the whole task, that is the row's previous version.
 _EXTEND_TASK = str(
     _CHANGED.values({name: bindparam(f"new_{name}") for name in rows.CHANGING if name != "body"})
     .values(body_version=func.coalesce(tasks.c.body_version, tasks.c.version))
@@ -39,15 +39,15 @@ _PUT_SNAPSHOT = "INSERT OR REPLACE INTO snapshots (task_id, version, body) VALUE
 
 Op = Create | Append | DeadLetter | MarkDelivered
 Outcome = bool | str | None
-"""Of a Create: None, or the id of the task that was there before; of the others: whether it was new."""
+"""For a Create: None, or the id of the existing task; for the others: whether the operation was new."""
 _Once = tuple[str, str, str, str]
 
 
 class WriteBatch:
-    """Of one transaction; `changed` is true only after it was committed."""
+    """The operations of one transaction; `changed` is valid only after the commit."""
 
     def __init__(self, connection: Connection, ops: Sequence[Op], *, known: Mapping[str, int], careful: bool) -> None:
-        """`known`: versions that need no query. Carefully: ids of new tasks are looked up first too."""
+        """`known`: versions that need no query. `careful`: the ids of new tasks are looked up too."""
         self._connection = connection
         self._versions = _versions(connection, ops, known=known, careful=careful)
         self._keys = _keys(connection, ops)

@@ -1,6 +1,6 @@
-"""Dead letters in SQLite. `SqliteLetters` is for a command beside the process that holds the file.
+"""Dead letters in SQLite. `SqliteLetters` is for a command that runs beside the process that holds the file.
 
-Letters alone can be shared so: nobody keeps them in memory, and SQLite itself lets one write at a time.
+Only dead letters can be shared like this: no process caches them, and SQLite itself admits one writer at a time.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ def drop(connection: Connection, letter_ids: Collection[str]) -> int:
 
 
 class SqliteLetters:
-    """Raises StoreUnusableError for what is no file of this version's schema: it is not migrated from here."""
+    """Raises StoreUnusableError if the file does not have this version's schema: it is not migrated from here."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():

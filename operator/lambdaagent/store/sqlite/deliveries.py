@@ -1,4 +1,4 @@
-"""Which events were delivered, in SQLite. All that write run in the one writing thread."""
+"""Deliveries of events in SQLite. All functions that write run in the single writing thread."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _INSERT = str(insert(deliveries).compile(dialect=sqlite.dialect()))
 
 
 class DeliveryBatch:
-    """Of one transaction: what is known is read first, what is new is written by one statement."""
+    """The deliveries of one transaction: known ones are read first, new ones are written by one statement."""
 
     def __init__(self, connection: Connection, ops: Sequence[MarkDelivered]) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""One process per database file. The kernel drops the lock with the process, kill -9 included."""
+"""A lock that lets one process open a database file. The kernel releases it with the process, also after kill -9."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from lambdaagent.store.errors import InUseError, StoreUnusableError
 
 class FileLock:
     def __init__(self, path: Path) -> None:
-        """Beside the database: SQLite's own locks live inside it. Raises InUseError where another has it."""
+        """Lock a file beside the database, which holds SQLite's own locks. Raises InUseError, StoreUnusableError."""
         lock = path.with_name(f"{path.name}.lock")
         try:
             self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""Push configurations in SQLite. All that write run in the one writing thread."""
+"""Push configurations in SQLite. All functions that write run in the single writing thread."""
 
 from sqlalchemy import Connection, case, delete, select, text, update
 from sqlalchemy.dialects.sqlite import insert
@@ -9,12 +9,12 @@ from lambdaagent.store.records import Push
 from lambdaagent.store.sqlite.schema import pushes, tasks
 
 _COLUMNS = tuple(pushes.c[name] for name in rows.PUSH)
-# Not asked for again: everything that the task will ever do has arrived.
+# Never claimed again: the task has ended and all its updates have arrived.
 _DONE = case((tasks.c.settled == 2, 1), else_=0)
 
 
 def put(connection: Connection, push: Push) -> None:
-    """Raises TaskConflictError: no such task."""
+    """Write or replace a configuration, but keep `sent`. Raises TaskConflictError if there is no such task."""
     if connection.execute(select(tasks.c.id).where(tasks.c.id == push.task_id)).first() is None:
         raise TaskConflictError(f"there is no task {push.task_id} any more")
     values = dict(zip(rows.PUSH, rows.push_row(push), strict=True))

@@ -1,7 +1,8 @@
-"""Tasks as SQLite has them: a row, the snapshot that stands elsewhere while a large task grows, and the log since then.
+"""Reads tasks from SQLite: a row, the separate snapshot of a large task that grows, and the log since then.
 
-Row and snapshot come by one statement. The log's entries up to the row's version are never changed and go only with
-their task, so they are read by another one, and need no transaction with it: where some are missing, the task is gone.
+One statement reads the row and the snapshot. The log's entries up to the row's version never change and are deleted
+only with their task, so a second statement reads them without a common transaction: if some are missing, the task was
+deleted.
 """
 
 from collections.abc import Sequence
@@ -30,12 +31,12 @@ _ATTEMPTS = 3
 
 
 def records(connection: Connection, wanted: Select[Any], **values: object) -> list[TaskRecord]:
-    """`wanted` selects from TASKS. Raises StoreError."""
+    """Return the records that `wanted` selects from TASKS. Raises StoreError."""
     return [record for record, _ in _read(connection, wanted, **values)]
 
 
 def page(connection: Connection, first: Select[Any], counted: Select[Any], *, limit: int) -> Page:
-    """As many of the first ones as are within PAGE_BYTES. Raises StoreError."""
+    """Return as many of the first tasks as fit into PAGE_BYTES. Raises StoreError."""
     found = _read(connection, _sized(first))
     more = bool(found) and found[0][1].matching > min(len(found), limit)
     total = connection.execute(counted).scalar_one()
@@ -54,7 +55,7 @@ def _read(connection: Connection, wanted: Select[Any], **values: object) -> list
 
 
 def _log(connection: Connection, row: Row[Any]) -> Sequence[bytes] | None:
-    """The entries that are not in the snapshot; None where they are not all there."""
+    """Return the log's entries after the snapshot; None if some are missing."""
     if row.body_version is None or row.body_version == row.version:
         return ()
     values = {"id": row.id, "after": row.body_version, "last": row.version}
@@ -63,10 +64,10 @@ def _log(connection: Connection, row: Row[Any]) -> Sequence[bytes] | None:
 
 
 def _sized(found: Select[Any]) -> Select[Any]:
-    """Those of a page that are within PAGE_BYTES, each with the number of all that were found."""
+    """Select the tasks of a page that fit into PAGE_BYTES, each with the number of all that were found."""
     first = found.subquery()
     newest = [first.c.updated.desc(), first.c.id.desc()]
-    # With the entries of the log that are not in the body: no more than a part of it.
+    # Includes the log entries that the body lacks, which take at most this part of its size.
     length = func.length(first.c.body)
     size = length + case((first.c.body_version < first.c.version, length / SHARE), else_=0)
     before = (func.sum(size).over(order_by=newest) - size).label("before")

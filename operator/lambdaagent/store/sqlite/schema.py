@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
-VERSION = 5  # PRAGMA user_version of a file that this code wrote
+VERSION = 5  # PRAGMA user_version of the files that this code writes
 
 metadata = MetaData()
 
@@ -39,10 +39,10 @@ tasks = Table(
     Column("deadline", Float, nullable=False, server_default="0"),
     Column("remote", String, nullable=False, server_default=""),
     Column("once", String),
-    Column("body_version", Integer),  # null: `body` is the whole task; else of which version the snapshot is
+    Column("body_version", Integer),  # null: `body` is the whole task; else the version of its snapshot
     sqlite_with_rowid=False,
 )
-# Of large tasks under way: a row is written whole whatever changes in it, so their snapshots are no part of it.
+# Snapshots of large unsettled tasks, kept apart because SQLite rewrites a whole row at any change of it.
 snapshots = Table(
     "snapshots",
     metadata,
@@ -50,7 +50,7 @@ snapshots = Table(
     Column("version", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-# Only what is asked for after a restart and by retention; most rows are in neither set for long.
+# Partial: for recovery after a restart and for retention; most rows are in neither set for long.
 Index("tasks_working", tasks.c.holder, tasks.c.deadline, sqlite_where=text("settled = 0"))
 Index("tasks_ended", tasks.c.updated, sqlite_where=text("settled = 2"))
 Index("tasks_listed", tasks.c.namespace, tasks.c.agent, tasks.c.owner, tasks.c.updated, tasks.c.id)
@@ -99,7 +99,7 @@ pushes = Table(
     Column("attempts", Integer, nullable=False),
     Column("due", Float, nullable=False),
     Column("dead", String, nullable=False),
-    Column("done", Integer, nullable=False),  # the task has ended and all of it has arrived: never looked at again
+    Column("done", Integer, nullable=False),  # the task has ended and all its updates have arrived: never read again
     UniqueConstraint("task_id", "id"),
 )
 Index("pushes_due", pushes.c.due, sqlite_where=text("dead = '' AND done = 0"))
@@ -110,7 +110,7 @@ letters = Table(
     Column("number", Integer, primary_key=True),
     Column("namespace", String, nullable=False),
     Column("agent", String, nullable=False),
-    Column("source", String),  # null where the letter is no CloudEvent: then nothing is the same as it
+    Column("source", String),  # null where the letter is not a CloudEvent: it then equals no other
     Column("event_id", String),
     Column("reason", String, nullable=False),
     Column("received", Float, nullable=False),
@@ -120,7 +120,7 @@ letters = Table(
     Column("destination", String, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False, server_default="0"),
     UniqueConstraint("namespace", "agent", "source", "event_id"),
-    sqlite_autoincrement=True,  # a number is a letter's id, and never given again
+    sqlite_autoincrement=True,  # a number is a letter's id and is never reused
 )
 
 deliveries = Table(
@@ -138,16 +138,16 @@ Index("deliveries_at", deliveries.c.at)
 
 
 def migrate(connection: Connection, *, found: int) -> None:
-    """From schema `found` (0: an empty file) to this one, in the caller's transaction."""
+    """Migrate from schema `found` (0: an empty file) to this one, in the caller's transaction."""
     added = ["holder", "deadline", "remote", "once"] if found == 1 else []
     for name in [*added, "body_version"] if found else []:
         column = CreateColumn(tasks.c[name]).compile(dialect=connection.dialect)
         connection.execute(text(f"ALTER TABLE tasks ADD COLUMN {column}"))
     if found == 1:
         connection.execute(text("DROP INDEX tasks_running"))
-        # Whoever works on a task of that schema has ended: they are found by `expired_replicas`.
+        # The holders of tasks of that schema have ended: `expired_replicas` finds the tasks by this name.
         connection.execute(text("UPDATE tasks SET holder = 'schema 1' WHERE settled = 0"))
-    # What numbers are taken from cannot be changed in place.
+    # AUTOINCREMENT cannot be added to an existing table.
     renewed = found < 4 and inspect(connection).has_table("dead_letters")
     if renewed:
         connection.execute(text("ALTER TABLE dead_letters RENAME TO dead_letters_before"))

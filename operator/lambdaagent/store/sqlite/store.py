@@ -1,9 +1,9 @@
-"""Tasks and dead letters in one SQLite file: what was confirmed survives kill -9.
+"""Tasks and dead letters in one SQLite file. What was confirmed survives kill -9.
 
-SQLAlchemy runs synchronously in two small thread pools, one thread for writing: a whole batch is then one hop between
-threads, where an async driver makes one per statement. WAL with synchronous=NORMAL: a dead process loses nothing, a
-power cut may lose the last commits (never the file's soundness); `durable=True` syncs each commit for those who need
-that too. One process holds the file (`FileLock`): whoever else is named as a task's holder is dead.
+SQLAlchemy runs synchronously in two small thread pools, with one thread for writing: a whole batch is one hop between
+threads, where an async driver needs one per statement. With WAL and synchronous=NORMAL a killed process loses nothing,
+but a power cut may lose the last commits (it never corrupts the file); `durable=True` syncs each commit. One process
+holds the file (`FileLock`), so any other holder of a task is dead.
 """
 
 import asyncio
@@ -51,12 +51,12 @@ from lambdaagent.store.sqlite.schema import changes, pushes, snapshots, tasks
 
 Found = TypeVar("Found")
 _BY_ID = reading.TASKS.where(tasks.c.id == bindparam("task_id"))
-# Written out, because a bound parameter would keep SQLite from its partial indexes.
+# Literal SQL, because SQLite does not use a partial index with a bound parameter.
 _WORKING, _ENDED = text("settled = 0"), text("settled = 2")
 
 
 class SqliteStore:
-    """Open with `await SqliteStore.open(path)`; close it, or the last batch may be cut short with the process."""
+    """Open with `await SqliteStore.open(path)`, and close: else the last batch may be cut off when the process ends."""
 
     shared = False
 
@@ -64,7 +64,7 @@ class SqliteStore:
         self._engine = engine
         self._lock = lock
         self._writing = writing
-        # Of tasks under way, which only this process changes: what is here need not be asked for.
+        # Versions of tasks that have not ended, which only this process changes: they need no query.
         self._versions: dict[str, int] = {}
         self._snapshots = Snapshots()
         self._living = ""
@@ -73,7 +73,7 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path, *, durable: bool = False) -> "SqliteStore":
-        """Raises StoreUnusableError, naming the file."""
+        """Open and migrate the file. Raises StoreUnusableError, which names the file."""
         lock = FileLock(path)
         writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         engine = _engine(path, synchronous="FULL" if durable else "NORMAL")
@@ -163,7 +163,7 @@ class SqliteStore:
         return [holder for (holder,) in found]
 
     def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
-        """There are no other replicas."""
+        """Do nothing: there are no other replicas."""
 
     async def put_push(self, push: Push) -> None:
         await self._alone(lambda connection: push_configs.put(connection, push))
@@ -175,7 +175,7 @@ class SqliteStore:
         return await self._alone(lambda connection: push_configs.drop(connection, task_id, push_id))
 
     async def claim_pushes(self, *, now: float, until: float, limit: int) -> list[Push]:
-        # Asked every few seconds, mostly for nothing: that is no reason to wait for the writer.
+        # Called every few seconds, mostly without result: the read avoids a wait for the writer.
         if not await self._read(lambda connection: push_configs.due(connection, now, limit=1)):
             return []
         return await self._alone(lambda connection: push_configs.claim(connection, now, until=until, limit=limit))
@@ -227,7 +227,7 @@ class SqliteStore:
             raise StoreError(f"the store could not be read: {error.orig}") from error
 
     async def _alone(self, change: Callable[[Connection], Found]) -> Found:
-        """A write that is rare: in the writer's thread, in a transaction of its own."""
+        """Run a rare write in the writer's thread, in its own transaction."""
 
         def run() -> Found:
             with self._engine.begin() as connection:
@@ -241,21 +241,21 @@ class SqliteStore:
     async def _write(self, ops: Sequence[Op]) -> list[Outcome | StoreError]:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._writing, self._commit, ops)
-        except OperationalError as error:  # a full disk, a locked file: not what was written
+        except OperationalError as error:  # a full disk, a locked file: not the fault of the values
             raise StoreError(f"the store could not write: {error.orig}") from error
 
     def _commit(self, ops: Sequence[Op]) -> list[Outcome | StoreError]:
         try:
             return self._transaction(ops, careful=False)
         except IntegrityError:
-            # An id was taken after all. One in a great many, so that looking each up before was not worth it.
+            # An id was taken. This is so rare that a lookup of each id beforehand does not pay.
             return self._transaction(ops, careful=True)
 
     def _transaction(self, ops: Sequence[Op], *, careful: bool) -> list[Outcome | StoreError]:
         with self._engine.begin() as connection:
             batch = WriteBatch(connection, ops, known=self._versions, careful=careful)
             outcomes = batch.write()
-        # Committed: only now is it true.
+        # Committed: only now are the versions valid.
         for task_id, (version, ended) in batch.changed.items():
             if ended:
                 self._versions.pop(task_id, None)
@@ -298,7 +298,8 @@ def _migrate(engine: Engine, path: Path) -> None:
                 known = schema.VERSION
                 raise StoreUnusableError(f"{path} was written by a newer version (schema {found}, known is {known})")
             if found < schema.VERSION:
-                # The driver would begin only at the first change of rows, and leave half a schema behind.
+                # The driver would begin a transaction only at the first change of rows, and a failure would leave half
+                # a schema.
                 connection.execute(text("BEGIN IMMEDIATE"))
                 schema.migrate(connection, found=found)
     except DatabaseError as error:

@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    # Bytes in the order of their values: the same everywhere, and half the cost of a locale's order.
+    # The order of byte values: the same everywhere, and half the cost of a locale's order.
     word = sa.Text(collation="C")
     op.create_table(
         "lambdaagent_tasks",
@@ -31,9 +31,9 @@ def upgrade() -> None:
     )
     listed = ["namespace", "agent", "owner"]
     op.create_index("lambdaagent_tasks_listed", "lambdaagent_tasks", [*listed, "updated", "id"])
-    # A rare state among a million must be found, and counted, without reading the million.
+    # A rare state among a million tasks must be found, and counted, without reading all of them.
     op.create_index("lambdaagent_tasks_state", "lambdaagent_tasks", [*listed, "state", "updated", "id"])
-    # Hashed: a context's id is the client's, and a B-tree refuses long ones.
+    # Hash index: the client chooses a context's id, and a B-tree refuses long values.
     op.create_index("lambdaagent_tasks_context", "lambdaagent_tasks", ["context_id"], postgresql_using="hash")
     op.create_index(
         "lambdaagent_tasks_working",
@@ -80,7 +80,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("due", sa.Double, nullable=False),
         sa.Column("dead", word, nullable=False),
-        # The task has ended and all of it has arrived: never looked at again.
+        # The task has ended and all its updates have arrived: never read again.
         sa.Column("done", sa.Boolean, nullable=False, server_default=sa.false()),
     )
     op.create_index(

@@ -1,4 +1,4 @@
-"""Which events were delivered to which agent: a table of its own, so that nothing that is there is touched."""
+"""The deliveries of events to agents, in a new table, so that no existing table changes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ def upgrade() -> None:
     word = sa.Text(collation="C")
     op.create_table(
         "lambdaagent_deliveries",
-        # Of namespace, agent, source and id: a B-tree refuses long texts, and a source may be one.
+        # Digest of namespace, agent, source and id: a B-tree refuses long texts, and a source may be long.
         sa.Column("digest", sa.LargeBinary, primary_key=True),
         sa.Column("namespace", word, nullable=False),
         sa.Column("agent", word, nullable=False),

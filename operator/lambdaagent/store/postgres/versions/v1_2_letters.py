@@ -1,4 +1,4 @@
-"""What is known of a dead letter's death. By constant defaults: no row is rewritten, older gateways may insert."""
+"""The cause of a dead letter. The defaults are constants: no row is rewritten, and older gateways can still insert."""
 
 import sqlalchemy as sa
 from alembic import op

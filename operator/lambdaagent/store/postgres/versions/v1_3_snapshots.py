@@ -1,16 +1,16 @@
-"""Snapshots of tasks that may be older than the tasks (decision 0019). No row is rewritten.
+"""Snapshots that may be older than their tasks (decision 0019). No row is rewritten.
 
-Where `body_noted` is the task's version, `body` is the task as it was at `body_version`, and the log's entries after
-that are to be folded onto it. Everywhere else `body` is the whole task.
+Where `body_noted` is the task's version, `body` is the task at `body_version`, and the log's later entries are to be
+folded onto it. Everywhere else `body` is the whole task.
 
-Hazard: a gateway of the version before knows nothing of this. It leaves both columns as they are and writes a body made
-of the one that it read. Onto a whole one that is right. Onto an older one it would lose chunks for ever: there the
-version grows past `body_noted`, and the check refuses the row. Only where no gateway lives that folds (all were killed,
-and the version before was started again) is there nobody to do better: then the check lets it pass, what that gateway
-saw is the task, and the rest of it stays in the log. A trigger would lock each row before it is written, which costs a
-tenth of all writes; the check asks who lives only where it would refuse.
+Hazard: a gateway of the previous version does not know these columns. It leaves them unchanged and writes a body made
+from the one that it read. Where that was the whole task, the result is right. Where it was older, chunks would be lost
+for ever; there the version exceeds `body_noted`, and the check refuses the row. The check accepts the row only while no
+gateway that folds is alive (all were killed, and the previous version was started again): then the task is what that
+gateway read, and the rest stays in the log. A trigger would lock each row before the write, which costs a tenth of all
+writes; the check looks for live gateways only where it would refuse.
 
-`folds` tells gateways that fold from those that do not: while one of the latter lives, no snapshot is left older.
+`folds` marks the gateways that fold: while one that does not is alive, no snapshot is left older than its task.
 """
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ CREATE FUNCTION lambdaagent_some_gateway_folds() RETURNS boolean LANGUAGE plpgsq
 BEGIN
   RETURN EXISTS (SELECT FROM lambdaagent_replicas WHERE folds AND until > clock_timestamp());
 END $$"""
-# Not compared with the rows that are there, which would keep everybody waiting: the new columns are null in all.
+# NOT VALID: a check of the existing rows would block all writers, and the new columns are null in all of them.
 _CHECK = """
 ALTER TABLE lambdaagent_tasks ADD CONSTRAINT lambdaagent_tasks_body_noted
 CHECK (body_version IS NULL OR body_noted = version OR NOT lambdaagent_some_gateway_folds()) NOT VALID"""
