@@ -1,8 +1,8 @@
-"""Agent cards from the custom resource alone: showing one never wakes a pod.
+"""Agent cards, built from the custom resource alone: showing one never starts a pod.
 
-Four shapes (facts 1.3): the 1.0 card, the 0.3 card, the hybrid of both for clients that do not say their version,
-and ADR-005's `agent.json`, which keeps modes as written and adds 0.3's keys. Both bindings are at one URL: HTTP+JSON
-appends its paths to it. There is no extended card to offer before clients are told apart (1.0 section 3.1.11).
+There are four shapes (facts 1.3): the 1.0 card, the 0.3 card, a hybrid of both for clients that do not name their
+version, and ADR-005's `agent.json`, which keeps modes as written and adds 0.3's keys. Both bindings have one URL:
+HTTP+JSON appends its paths to it. No extended card is offered until clients can be distinguished (1.0 section 3.1.11).
 """
 
 from enum import StrEnum
@@ -23,7 +23,7 @@ class Shape(StrEnum):
 
 
 def choose(version: Version | None, *, offered: list[Version]) -> Shape:
-    """The shape for a GET of agent-card.json, by its A2A-Version header."""
+    """Return the shape for a GET of agent-card.json, by its A2A-Version header."""
     if version is Version.V1:
         return Shape.V1
     if version is Version.V03:
@@ -32,12 +32,12 @@ def choose(version: Version | None, *, offered: list[Version]) -> Shape:
 
 
 def offered(a2a: A2a) -> list[Version]:
-    """1.0 first: clients take the first interface that they understand."""
+    """Return the versions, 1.0 first: clients use the first interface that they understand."""
     return [version for version in Version if version in a2a.protocol_versions]
 
 
 def card(agent: LambdaAgent, *, shape: Shape, url: str) -> Json:
-    """`url` is the agent's JSON-RPC endpoint as the asking client reaches it."""
+    """Return the card; `url` is the agent's JSON-RPC endpoint as the client reaches it."""
     a2a = agent.spec.a2a or A2a()
     if shape is Shape.V1:
         return _common(agent, a2a) | _v1(a2a, url)
@@ -55,17 +55,20 @@ def description(agent: LambdaAgent) -> str:
 
 
 def version(agent: LambdaAgent) -> str:
-    """Of what serves, where that is known: the newest may not come up."""
+    """Return the version that is being served, if it is known: the newest one may fail to start."""
     status = agent.status.a2a_status
     return (status.version if status else None) or version_of_spec(agent)
 
 
 def version_of_spec(agent: LambdaAgent) -> str:
-    """As the user says, else the image's tag, else the beginning of its digest."""
+    """Return the user's version, else the image's tag, else the beginning of its digest.
+
+    The digest comes before a tag that is only the default.
+    """
     image = agent.spec.image
     if agent.spec.a2a is not None and agent.spec.a2a.version:
         return agent.spec.a2a.version
-    # A digest wins over the tag in what runs; the tag is a default then, unless somebody wrote it.
+    # The digest decides which image runs; the tag is then a default, unless the user set it.
     if image.digest and "tag" not in image.model_fields_set:
         return image.digest.removeprefix("sha256:")[:12]
     return image.tag
@@ -96,7 +99,7 @@ def _common(agent: LambdaAgent, a2a: A2a, *, as_written: bool = False) -> Json:
 
 
 def _default_modes(agent: LambdaAgent, a2a: A2a) -> tuple[list[str], list[str]]:
-    """Those of the container's card where there are any, else what the skills take and give."""
+    """Return the modes of the container's card, if it has any, else those of the skills."""
     status = agent.status.a2a_status
     theirs = status.container_card if status is not None and a2a.protocol == "a2a" else None
     inputs = modes.union([skill.input_modes for skill in a2a.skills], default="text")
@@ -129,7 +132,7 @@ def _skill(skill: Skill, *, as_written: bool) -> Json:
     fields: Json = {
         "id": skill.id,
         "name": skill.name,
-        # Required in both versions; the name says more than an empty string.
+        # Required in both versions; the name is more useful than an empty string.
         "description": skill.description or skill.name,
         "tags": list(skill.tags),
         "inputModes": _modes(skill.input_modes, as_written=as_written),

@@ -1,6 +1,6 @@
-"""The card of a container that is an A2A server: what of it is kept, and what it adds to what the agent says. Pure.
+"""The card of a container that is an A2A server: what of it is stored, and what it adds to the agent. Pure.
 
-What a LambdaAgent says itself always counts; the container's card fills in what it leaves out.
+What a LambdaAgent specifies takes precedence; the container's card supplies what is missing.
 """
 
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ from lambdaagent.api.container_card import MOST_EXTENSIONS, MOST_SKILLS, Contain
 _LONGEST = 1024  # characters of one text
 _MOST_TEXTS = 16
 _MOST_BYTES = 64 * 1024
-"""Of the skills together: they stand in the status of an object that every watcher is sent."""
+"""Of all skills, and of all extensions: they are in the status of an object that every watcher receives."""
 _FILLED = ("description", "tags", "examples", "input_modes", "output_modes")
 
 
 def kept(card: Any, *, revision: str) -> Json:
-    """What status keeps of a card of either version; what is not as the protocol has it is left out."""
+    """Return what status keeps of a card of either version; fields that violate the protocol are left out."""
     if not isinstance(card, dict):
         return {"revision": revision, "error": "the card is not an object"}
     capabilities = card.get("capabilities")
@@ -40,7 +40,7 @@ def kept(card: Any, *, revision: str) -> Json:
 
 
 def with_card(agent: LambdaAgent) -> LambdaAgent:
-    """The agent with what its container's card says where the resource says nothing."""
+    """Return the agent, completed from its container's card where the resource has no value."""
     a2a, status = agent.spec.a2a, agent.status.a2a_status
     if a2a is None or a2a.protocol != "a2a" or status is None:
         return agent
@@ -56,9 +56,9 @@ def with_card(agent: LambdaAgent) -> LambdaAgent:
         }
     )
     shown: dict[str, Any] = {}
-    if card.version and not a2a.version:  # the container knows better than the image's tag
+    if card.version and not a2a.version:  # the container's version is more exact than the image's tag
         shown["version"] = None
-    if a2a.skills:  # whose modes count
+    if a2a.skills:  # their modes take precedence
         shown["container_card"] = card.model_copy(update={"default_input_modes": [], "default_output_modes": []})
     update: dict[str, Any] = {"spec": agent.spec.model_copy(update={"a2a": filled})}
     if shown:
@@ -67,7 +67,7 @@ def with_card(agent: LambdaAgent) -> LambdaAgent:
 
 
 def _filled(a2a: A2a, card: ContainerCard) -> list[Skill]:
-    """The container's skills where the resource names none; else what it leaves out of those that both name."""
+    """Return the container's skills if the resource has none; else its own, completed where both name a skill."""
     if not a2a.skills:
         return [Skill.model_construct(**_fields(each)) for each in card.skills]
     theirs = {skill.id: skill for skill in card.skills}
@@ -80,7 +80,7 @@ def _completed(own: Skill, theirs: ContainerSkill) -> Skill:
 
 
 def _fields(skill: ContainerSkill) -> dict[str, Any]:
-    """Without the lists that are empty, whose default is the resource's."""
+    """Return the fields without empty values, for which the resource's defaults apply."""
     return {name: value for name, value in dict(skill).items() if value or name in ("id", "name")}
 
 
@@ -117,7 +117,7 @@ def _objects(value: Any, most: int) -> list[Json]:
 
 
 def _within(found: Iterable[Json | None]) -> list[Json]:
-    """The first ones that fit, each once."""
+    """Return the first objects that fit into the limit, each once."""
     taken: dict[str, Json] = {}
     left = _MOST_BYTES
     for each in found:
@@ -131,7 +131,7 @@ def _within(found: Iterable[Json | None]) -> list[Json]:
 
 
 def _text(value: Any) -> str:
-    """Without what no JSON can be written with."""
+    """Return the text, shortened and without characters that JSON cannot hold."""
     return value[:_LONGEST].encode(errors="ignore").decode() if isinstance(value, str) else ""
 
 

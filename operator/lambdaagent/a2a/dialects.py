@@ -1,7 +1,7 @@
-"""What a client speaks: how its parameters are read into the 1.0 form, and how that is written for it.
+"""The dialects of clients: how parameters are read into the 1.0 form, and how results are written from it.
 
-Three of them: 1.0 is the same in both bindings, 0.3 is not (`v03`, `v03rest`). The bindings run the same operations
-and differ by their dialect and their framing alone.
+There are three: 1.0 is the same in both bindings, 0.3 is not (`v03`, `v03rest`). The bindings run the same operations
+and differ only by their dialect and their framing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +17,13 @@ from lambdaagent.a2a.versions import Version
 @dataclass(frozen=True, slots=True)
 class Dialect:
     version: Version
-    readers: Mapping[Operation, Callable[[Json], Json]]  # none: the parameters are in the 1.0 form already
+    readers: Mapping[Operation, Callable[[Json], Json]]  # without an entry, the parameters are in the 1.0 form already
     sent: Callable[[Json], Json]  # the answer to a message: a task or a direct Message, as a StreamResponse
     task: Callable[[Json], Json]
-    event: Callable[[Json, bool], Json]  # of a stream, and whether it ends where the task waits for its client
+    event: Callable[[Json, bool], Json]  # of a stream; the flag: it ends when the task waits for its client
     push: Callable[[PushConfig], Json]
     pushes: Callable[[Sequence[PushConfig]], Any]
-    dropped: Any  # the answer when a configuration has been deleted
+    dropped: Any  # the result after a configuration was deleted
 
 
 def _same(value: Json) -> Json:

@@ -1,8 +1,8 @@
 """The protocol's errors: one table, from which every binding takes its code, status and reason (1.0.1 section 5.4).
 
-1.0 wants `data` to be a list of ProtoJSON Any with a google.rpc.ErrorInfo; 0.3 leaves it free, so that old clients
-get the same list and a reader of either version finds the reason in one place. Three HTTP statuses differ between
-1.0.0, which conformance kits still hold servers to, and 1.0.1; the rest of the table is the same.
+1.0 requires `data` to be a list of ProtoJSON Any with a google.rpc.ErrorInfo; 0.3 leaves it open, so its clients get
+the same list and a reader of either version finds the reason in one place. Three HTTP statuses differ between 1.0.0,
+which conformance kits still require, and 1.0.1; the rest of the table is the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ DOMAIN = "a2a-protocol.org"
 
 
 class Edition(StrEnum):
-    """Whose HTTP statuses are used."""
+    """The edition of the specification whose HTTP statuses are used."""
 
     LATEST = "1.0.1"
     FIRST = "1.0.0"
@@ -29,14 +29,14 @@ class Kind:
     status: str  # google.rpc.Code
     reason: str
     message: str
-    http_at_first: int = 0  # 1.0.0; 0: the same
+    http_at_first: int = 0  # in 1.0.0; 0: the same as `http`
 
     def http_of(self, edition: Edition) -> int:
         return self.http_at_first or self.http if edition is Edition.FIRST else self.http
 
     @property
     def name(self) -> str:
-        """As 0.3's SDKs call the error's class, and look for it in a REST answer."""
+        """The name of the error's class in 0.3's SDKs, which look for it in a REST response."""
         return self.reason.removesuffix("_ERROR").title().replace("_", "") + "Error"
 
 
@@ -129,23 +129,26 @@ class A2AError(PermanentError):
 
 
 def not_found(detail: str, *, task_id: str) -> A2AError:
-    """The words that clients of 0.3 look for in the message, and what was not found."""
+    """Return the error with the words that clients of 0.3 look for in the message, and the task's id."""
     shown = task_id[:64]
     return A2AError(Problem.TASK_NOT_FOUND, f"Task not found: {detail}", metadata={"taskId": shown})
 
 
 SHOWN = 20
-"""Violations that are named; of the others only their number is."""
+"""How many violations an error names; the others are only counted."""
 
 
 def summary(violations: Sequence[Violation], *, between: str = ": ") -> str:
-    """The first violations in one line, and how many more there are."""
+    """Return the first violations in one line, with the number of the others."""
     said = "; ".join(f"{each.field}{between}{each.description}" for each in violations[:SHOWN])
     more = len(violations) - SHOWN
     return f"{said}; and {more} more" if more > 0 else said
 
 
 def invalid(*violations: Violation) -> A2AError:
-    """Invalid parameters. The message names the violations too, because many clients show nothing else."""
+    """Return the error for invalid parameters.
+
+    Its message names the violations too, because many clients show only that.
+    """
     text = f"Invalid parameters: {summary(violations)}"
     return A2AError(Problem.INVALID_PARAMS, text, violations=violations[:SHOWN])

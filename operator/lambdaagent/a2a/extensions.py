@@ -1,4 +1,4 @@
-"""Extensions of the protocol that a client asks for by their URIs (1.0 section 3.2.6; 0.3's header has an X-)."""
+"""Protocol extensions that a client requests by their URIs (1.0 section 3.2.6; 0.3's header begins with X-)."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -22,7 +22,7 @@ class Headers(Protocol):
 
 
 def asked(headers: Headers) -> tuple[str, ...]:
-    """In the order of the client, each once. Raises A2AError for what no header of ours could hold."""
+    """Return the URIs in the client's order, each once. Raises A2AError for what a header cannot hold."""
     found = [uri.strip() for name in HEADERS for value in headers.getall(name, ()) for uri in value.split(",")]
     uris = tuple(dict.fromkeys(uri for uri in found if uri))
     if len(uris) > _MOST or any(len(uri) > _LONGEST or not (uri.isascii() and uri.isprintable()) for uri in uris):
@@ -32,7 +32,7 @@ def asked(headers: Headers) -> tuple[str, ...]:
 
 
 def require(declared: Iterable[Declared], uris: Sequence[str]) -> None:
-    """Raises A2AError where the agent requires an extension that the client does not ask for (1.0 section 3.3.4)."""
+    """Raise A2AError if the agent requires an extension that the client does not request (1.0 section 3.3.4)."""
     missing = [each.uri for each in declared if each.required and each.uri not in uris]
     if missing:
         text = f"The agent requires {', '.join(missing)}; name it in the header {HEADERS[0]}."

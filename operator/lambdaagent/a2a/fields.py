@@ -1,7 +1,7 @@
 """Fields of a request as ProtoJSON writes them: two spellings of a name, null for unset, integers as strings.
 
-Each reader gives the value, or what stands for "unset", and appends what is wrong to `found`: all violations of a
-request are told at once.
+Each reader returns the value, or a default if it is unset, and appends violations to `found`, so that all violations of
+a request are reported at once.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ _INT32 = 2**31 - 1
 
 
 def renamed(value: Json, names: Mapping[str, str]) -> Json:
-    """A copy without what is null; a camelCase name that is there too wins."""
-    if names.keys().isdisjoint(value):  # most of the time, and much cheaper
+    """Return a copy without nulls and with camelCase names; a camelCase name that is there already takes precedence."""
+    if names.keys().isdisjoint(value):  # the common case, and much cheaper
         return {key: each for key, each in value.items() if each is not None}
     return {
         names[key] if key in names and value.get(names[key]) is None else key: each
@@ -28,12 +28,12 @@ def renamed(value: Json, names: Mapping[str, str]) -> Json:
 
 
 def identifier(value: Any, found: Found, *, at: str, required: bool = True) -> str:
-    """An empty string is ProtoJSON's "unset"."""
+    """Return the id; an empty string is ProtoJSON's "unset"."""
     if value in (None, ""):
         if required:
             found.append(Violation(at, "is required and must be a string"))
         return ""
-    # No store can be asked for a text with NUL in it, so nothing can have such an id.
+    # No store can be queried for text with NUL, so no object has such an id.
     if not isinstance(value, str) or len(value) > ID_LIMIT or "\0" in value:
         found.append(Violation(at, f"must be a string of at most {ID_LIMIT} characters without NUL"))
         return ""
@@ -52,7 +52,7 @@ def integer(value: Any, found: Found, *, at: str, least: int = 0, most: int = _I
 
 
 def boolean(value: Any, found: Found, *, at: str) -> bool:
-    """Also as a query string says it."""
+    """Return the flag, which may be a query string's text."""
     if value in (None, False, "false"):
         return False
     if value in (True, "true"):

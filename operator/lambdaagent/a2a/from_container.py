@@ -1,8 +1,8 @@
-"""What an A2A server in a container answers, read as a 1.0 StreamResponse. Pure.
+"""Reads the answers of an A2A server in a container as 1.0 StreamResponses. Pure.
 
 Servers of both versions mix the forms: 0.3's `kind` under 1.0, 1.0's wrapper under 0.3, parts without a kind, tasks
-without either. The form decides and not the version, so each value is read as what it plainly is. Ids, parts and states
-are checked later, where the value becomes an update of a task.
+without either. So a value is read by its form, whatever the version. Ids, parts and states are checked later, when the
+value becomes an update of a task.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ _KINDS = {
     "status-update": "statusUpdate",
     "artifact-update": "artifactUpdate",
 }
-# Members of which an object of A2A has one at least.
+# Members of which an A2A object has at least one.
 _MARKS = {
     "task": frozenset(("status",)),
     "message": frozenset(("messageId", "message_id", "role", "parts")),
@@ -41,13 +41,16 @@ _PART_KINDS = ("text", "file", "data")
 
 
 def is_event(value: Any) -> bool:
-    """Whether an event of any stream is A2A's, and not JSON of the container's own with a member of such a name."""
+    """Whether a stream's event is A2A's, and not the container's own JSON with a member of that name."""
     found = _wrapped(value) or _of_kind(value)
     return found is not None and not _MARKS[found[0]].isdisjoint(found[1])
 
 
 def stream_response(value: Any) -> Json:
-    """`{task}`, `{message}`, `{statusUpdate}` or `{artifactUpdate}`. Raises ValueError for what is none of them."""
+    """Return `{task}`, `{message}`, `{statusUpdate}` or `{artifactUpdate}`.
+
+    Raises ValueError if the value is none of them.
+    """
     if not isinstance(value, dict):
         raise ValueError("an A2A answer is an object with one of task, message, statusUpdate, artifactUpdate")
     found = _wrapped(value) or _of_kind(value) or _bare(value)
@@ -59,7 +62,7 @@ def stream_response(value: Any) -> Json:
 
 
 def task(value: Any) -> Json:
-    """The answer to GetTask or CancelTask. Raises ValueError for what is no task."""
+    """Return the task in the answer to GetTask or CancelTask. Raises ValueError if it is not a task."""
     event = stream_response(value)
     if "task" not in event:
         raise ValueError("the answer is not a task")
@@ -82,7 +85,7 @@ def _of_kind(value: Any) -> tuple[str, Json] | None:
 
 
 def _bare(value: Json) -> tuple[str, Json] | None:
-    """An object without wrapper and kind, told by its members."""
+    """Recognise an object without wrapper and kind by its members."""
     if isinstance(value.get("artifact"), dict):
         return "artifactUpdate", value
     if isinstance(value.get("status"), dict):
@@ -91,7 +94,7 @@ def _bare(value: Json) -> tuple[str, Json] | None:
 
 
 def _task(value: Json) -> Json:
-    """Of the history only the newest message is read: nothing else of it becomes an update."""
+    """Read a task. Only the newest message of its history is read, because no other one becomes an update."""
     found = {**renamed(_without_kind(value), _UPDATE), "status": _status(value.get("status"))}
     artifacts, history = value.get("artifacts"), value.get("history")
     if isinstance(artifacts, list):
@@ -125,7 +128,7 @@ def _artifact(value: Json) -> Json:
 
 
 def _status(value: Any) -> Json:
-    """ProtoJSON leaves out a state that is unspecified, and a status with nothing in it."""
+    """Read a status; ProtoJSON omits an unspecified state and an empty status."""
     if value is not None and not isinstance(value, dict):
         raise ValueError("status must be an object")
     status = {key: each for key, each in (value or {}).items() if each is not None}
@@ -138,7 +141,10 @@ def _status(value: Any) -> Json:
 
 
 def _parts(value: Any, *, at: str) -> Any:
-    """A list that is absent is empty; what is no list, or too long, stays as it is and is refused later."""
+    """Read the parts.
+
+    An absent list is empty; what is not a list, or is too long, is returned as it is and refused later.
+    """
     if value is None:
         return []
     if not isinstance(value, list) or len(value) > MOST_PARTS:

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as A2A uses it: one request, one answer, HTTP 200 for errors too; batches are refused (facts 1.2)."""
+"""JSON-RPC 2.0 as A2A uses it: one request, one response, HTTP 200 for errors too; batches are refused (facts 1.2)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.versions import Version
 
 Id = str | int | float | orjson.Fragment | None
-"""A Fragment is a number as the client wrote it: one that no machine's number holds."""
+"""A Fragment is the text of a number as the client wrote it: a decimal, or an integer over 64 bits."""
 
 METHODS: dict[str, tuple[Version, Operation]] = {
     "SendMessage": (Version.V1, Operation.SEND),
@@ -49,7 +49,7 @@ class Request:
 
 
 class RequestError(A2AError):
-    """Carries the request's id as far as it could be read, for the answer."""
+    """An error with the request's id for the response, as far as the id could be read."""
 
     id: Id = None
 
@@ -90,7 +90,7 @@ def error(id_: Id, problem: A2AError) -> bytes:
 
 
 def _as_written(body: bytes) -> orjson.Fragment:
-    """The id's own text: the JSON library reads an integer over 64 bits as the nearest float."""
+    """Return the id's own text: the JSON library reads an integer over 64 bits as the nearest float."""
     texts = [text for name, _, text in jsonslices.members(body.decode()) if name == "id"]
     return orjson.Fragment(texts[-1].encode())
 

@@ -1,4 +1,4 @@
-"""ListTasks: which tasks, and a page of them (1.0 section 3.1.4)."""
+"""ListTasks: reads its parameters and writes a page (1.0 section 3.1.4)."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ LARGEST_PAGE = 100
 
 
 def find(params: Json) -> Find:
-    """Raises A2AError with every violation."""
+    """Return the query. Raises A2AError with every violation."""
     found: Found = []
     asked = renamed(params, _NAMES)
     size = integer(asked.get("pageSize"), found, at="pageSize", least=1, most=LARGEST_PAGE)
@@ -40,15 +40,15 @@ def find(params: Json) -> Find:
 
 
 def page(tasks: list[Json], *, size: int, total: int, next_token: str) -> Json:
-    """All four are always there; an empty token says that this was the last page."""
+    """Return a page. All four fields are always present; an empty token means the last page."""
     return {"tasks": tasks, "nextPageToken": next_token, "pageSize": size, "totalSize": total}
 
 
 def _state(value: Any, found: Found) -> TaskState | None:
-    # The last is how the JavaScript SDK writes a state that was not given.
+    # The JavaScript SDK writes a state that was not given as UNRECOGNIZED.
     if value in (None, "", "UNRECOGNIZED"):
         return None
-    # A query string has the enum's number as a text.
+    # In a query string the enum's number is text.
     number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 3
     state = parse_state(int(value) if number else value)
     if state is None:

@@ -1,4 +1,4 @@
-"""Input and output modes: shorthand and media types, and what a part counts as."""
+"""Input and output modes: short names and media types, and the media type of a part."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def as_media_type(mode: str) -> str:
 
 
 def union(modes: Iterable[Iterable[str]], *, default: str) -> list[str]:
-    """Each once, in the order in which they were first written."""
+    """Return the modes, each once, in the order of their first appearance."""
     return list(dict.fromkeys(mode for each in modes for mode in each)) or [default]
 
 

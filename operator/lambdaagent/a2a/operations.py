@@ -1,4 +1,4 @@
-"""What a client can ask for, whatever the version and binding (1.0 section 3.1)."""
+"""The operations that a client can request, in every version and binding (1.0 section 3.1)."""
 
 from enum import StrEnum
 
@@ -32,7 +32,7 @@ _PUSH = frozenset((Operation.PUSH_PUT, Operation.PUSH_GET, Operation.PUSH_LIST, 
 
 
 def unsupported(operation: Operation) -> A2AError:
-    """For what the protocol has and the card does not advertise (1.0 section 3.3.4)."""
+    """Return the error for an operation of the protocol that the card does not advertise (1.0 section 3.3.4)."""
     if operation.push:
         return A2AError(Problem.PUSH_NOT_SUPPORTED)
     return A2AError(Problem.UNSUPPORTED_OPERATION, f"The operation {operation} is not supported; see the agent's card.")

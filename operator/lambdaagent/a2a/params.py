@@ -1,8 +1,7 @@
-"""Requests in the 1.0 form: names normalised, what the protocol requires checked, everything else left alone.
+"""Requests in the 1.0 form: names are normalised and the protocol's requirements checked; everything else is unchanged.
 
-ProtoJSON takes camelCase and snake_case (facts 2.2), so the known snake_case names are renamed at the places where
-the protocol defines them; metadata and data are the user's and are not looked into. All violations are reported at
-once.
+ProtoJSON accepts camelCase and snake_case (facts 2.2), so the known snake_case names are renamed at the places where
+the protocol defines them; metadata and data are the user's and are not changed. All violations are reported at once.
 """
 
 from base64 import b64decode
@@ -32,7 +31,7 @@ _MESSAGE = {
 _PART = {"media_type": "mediaType"}
 CONTENT = ("text", "raw", "url", "data")
 PARTS = 1_000
-"""Parts that a client's message may have, unless a setting says otherwise."""
+"""Maximum number of parts of a client's message, unless a setting changes it."""
 MOST_PARTS = 5_000
 PAGE_SIZE = 50
 
@@ -44,9 +43,9 @@ class Send:
     history_length: int | None = None
     accepted_output_modes: tuple[str, ...] = ()
     push: PushConfig | None = None
-    wire: Version = Version.V1  # what the client speaks, and so the receiver of its notifications
+    wire: Version = Version.V1  # the version of the client, and so of its push receiver
     metadata: Json = field(default_factory=dict)
-    extensions: tuple[str, ...] = ()  # URIs of those that the client asks for
+    extensions: tuple[str, ...] = ()  # URIs that the client requests
     streamed: bool = False  # the client follows the task instead of waiting for its end
 
     @property
@@ -62,7 +61,7 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """Which of an agent's tasks to list; `page_token` is what an earlier page gave."""
+    """Which of an agent's tasks to list; `page_token` is from an earlier page."""
 
     context_id: str | None = None
     state: TaskState | None = None
@@ -74,7 +73,7 @@ class Find:
 
 
 def send(params: Json, *, wire: Version = Version.V1, extensions: tuple[str, ...] = (), streamed: bool = False) -> Send:
-    """Raises A2AError with every violation."""
+    """Return the request. Raises A2AError with every violation."""
     found: Found = []
     message = check_message(params.get("message"), found, at="message")
     metadata = mapping(params.get("metadata"), found, at="metadata")
@@ -91,7 +90,7 @@ def send(params: Json, *, wire: Version = Version.V1, extensions: tuple[str, ...
         accepted_output_modes=texts(
             configuration.get("acceptedOutputModes"), found, at="configuration.acceptedOutputModes"
         ),
-        # ProtoJSON's empty object is one that is not set.
+        # In ProtoJSON an empty object is unset.
         push=push.read(config, found, at=at, of_task=False) if config not in (None, {}) else None,
         wire=wire,
         metadata=metadata,
@@ -114,7 +113,7 @@ def get(params: Json) -> Get:
 
 
 def task_id(params: Json) -> str:
-    """Of a request that is about one task: cancel, subscribe."""
+    """Return the task's id in a request about one task: cancel, subscribe."""
     found: Found = []
     named = identifier(params.get("id"), found, at="id")
     if found:
@@ -123,7 +122,7 @@ def task_id(params: Json) -> str:
 
 
 def require_few_parts(params: Json, *, most: int) -> None:
-    """Before anything is done for each part, whatever the dialect. Raises A2AError."""
+    """Raise A2AError for too many parts, in any dialect, before anything is done for each of them."""
     message = params.get("message") or params.get("request")
     for name in ("parts", "content"):
         parts = message.get(name) if isinstance(message, dict) else None
@@ -132,7 +131,7 @@ def require_few_parts(params: Json, *, most: int) -> None:
 
 
 def check_message(value: Any, found: Found, *, at: str, empty: bool = False) -> Json | None:
-    """The message in the 1.0 form, or None with what is wrong appended to `found`; for `empty` see `check_parts`."""
+    """Return the message in the 1.0 form, or None and violations in `found`; for `empty` see `check_parts`."""
     if not isinstance(value, dict):
         found.append(Violation(at, "is required and must be an object"))
         return None
@@ -157,7 +156,7 @@ def check_message(value: Any, found: Found, *, at: str, empty: bool = False) -> 
 
 
 def check_parts(value: Any, found: Found, *, at: str, empty: bool = False) -> list[Json]:
-    """The parts in the 1.0 form. `empty`: there may be none, and ProtoJSON leaves an empty list out."""
+    """Return the parts in the 1.0 form. `empty`: there may be none, and ProtoJSON omits an empty list."""
     if empty and (value is None or value == []):
         return []
     if not isinstance(value, list) or not value:
@@ -176,7 +175,7 @@ def _part(value: Any, found: Found, *, at: str) -> Json | None:
     part = renamed(value, _PART)
     content = [name for name in CONTENT if name in part]
     if not content and "data" in value:
-        # The only field whose null is a value (google.protobuf.Value).
+        # The only field in which null is a value (google.protobuf.Value).
         part["data"], content = None, ["data"]
     if len(content) != 1:
         found.append(Violation(at, f"must hold exactly one of {', '.join(CONTENT)}"))
@@ -195,7 +194,10 @@ def _part(value: Any, found: Found, *, at: str) -> Json | None:
 
 
 def raw_bytes(value: str) -> bytes:
-    """Of a part's `raw`; ProtoJSON takes the URL-safe alphabet and missing padding too. Raises ValueError."""
+    """Return the bytes of a part's `raw`. Raises ValueError.
+
+    ProtoJSON accepts the URL-safe alphabet and missing padding too.
+    """
     return b64decode(value.replace("-", "+").replace("_", "/") + "=" * (-len(value) % 4), validate=True)
 
 

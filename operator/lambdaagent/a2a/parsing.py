@@ -1,4 +1,4 @@
-"""A request's body as JSON, bounded in depth and in the number of its values."""
+"""Parses a request's body as JSON, limited in depth and in the number of its values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where a client wants a task's changes posted to: 1.0's flat form, read and shown (1.0 section 4.3.1)."""
+"""Push notification configurations: where a task's changes are posted, in 1.0's flat form (1.0 section 4.3.1)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ _URL_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class PushConfig:
-    """`task_id` is empty where it comes with the message that makes the task; `id` where the client gave none."""
+    """`task_id` is empty in a message that creates the task; `id` is empty if the client gave none."""
 
     url: str
     id: str = ""
@@ -25,7 +25,7 @@ class PushConfig:
 
 
 def read(value: Any, found: Found, *, at: str = "", of_task: bool) -> PushConfig:
-    """`of_task`: the configuration must name its task."""
+    """Return the configuration; `of_task`: it must name its task."""
     prefix = f"{at}." if at else ""
     config = renamed(mapping(value, found, at=at or "params"), _NAMES)
     authentication = mapping(config.get("authentication"), found, at=f"{prefix}authentication")
@@ -48,7 +48,10 @@ def create(params: Json) -> PushConfig:
 
 
 def reference(params: Json, *, whole: bool = True) -> tuple[str, str]:
-    """Task and configuration; without `whole`, the second may be missing (0.3: the only one)."""
+    """Return the ids of the task and the configuration.
+
+    Without `whole`, the second may be missing (0.3: the only configuration).
+    """
     found: Found = []
     named = renamed(params, _NAMES)
     task_id = identifier(named.get("taskId"), found, at="taskId")
@@ -68,20 +71,20 @@ def shown(config: PushConfig) -> Json:
 
 
 def _url(value: Any, found: Found, *, at: str) -> str:
-    """Whether it may be called is decided where it is called; here only whether it is one."""
+    """Return a well-formed URL. Whether it may be called is decided elsewhere."""
     if isinstance(value, str) and 0 < len(value) <= _URL_LIMIT and value.isprintable() and " " not in value:
         try:
             parts = urlsplit(value)
             if parts.scheme.lower() in ("http", "https") and parts.hostname and (parts.port is None or parts.port):
                 return value
         except ValueError:
-            pass  # a port or an address that is none
+            pass  # an invalid port or address
     found.append(Violation(at, "is required and must be an http or https URL"))
     return ""
 
 
 def _line(value: Any, found: Found, *, at: str) -> str:
-    """It will stand in a header of the delivery."""
+    """Return a text that can be a header's value in the delivery."""
     line = text(value, found, at=at)
     if line and not (line.isprintable() and line.isascii() and len(line) <= 16_384):
         found.append(Violation(at, "must be printable ASCII"))

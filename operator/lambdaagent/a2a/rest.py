@@ -1,7 +1,7 @@
-"""HTTP+JSON as A2A uses it: paths, media types and the form of errors, both versions (1.0 section 11).
+"""HTTP+JSON as A2A uses it: paths, media types and the form of errors, in both versions (1.0 section 11).
 
-Paths are relative to an interface's URL: 1.0's as they are, with an optional tenant in front, 0.3's below `/v1`. The
-path decides the version, as the method's name does in JSON-RPC.
+Paths are relative to an interface's URL: 1.0's directly, with an optional tenant in front, 0.3's below `/v1`. The path
+decides the version, as the method's name does in JSON-RPC.
 """
 
 from collections.abc import Mapping
@@ -16,18 +16,21 @@ from lambdaagent.a2a.versions import Version
 JSON = "application/json"
 A2A_JSON = "application/a2a+json"
 _V03 = "v1"
-_BOTH = ("POST", "GET")  # 1.0's text has POST, its proto GET; 0.3 likewise (facts 1.1)
+_BOTH = ("POST", "GET")  # 1.0's text has POST, its proto has GET; so has 0.3 (facts 1.1)
 
 
 @dataclass(frozen=True, slots=True)
 class RestRoute:
     version: Version
     operations: Mapping[str, Operation]  # by HTTP method
-    ids: Mapping[str, str]  # of the path, named as the parameters of 1.0
+    ids: Mapping[str, str]  # from the path, named like 1.0's parameters
 
 
 def match(path: str) -> RestRoute:
-    """`path` without the interface's own and with its first slash. Raises A2AError where nothing is served."""
+    """Return the route of a path, which is relative to the interface's and begins with a slash.
+
+    Raises A2AError if nothing is served there.
+    """
     segments = path.strip("/").split("/")
     old = segments[0] == _V03
     if old:
@@ -35,7 +38,7 @@ def match(path: str) -> RestRoute:
     version = Version.V03 if old else Version.V1
     found = _match(segments, version)
     if found is None and not old and len(segments) > 1:
-        found = _match(segments[1:], version)  # the first one is a tenant
+        found = _match(segments[1:], version)  # the first segment is a tenant
     if found is None:
         raise A2AError(
             Problem.METHOD_NOT_FOUND,
@@ -78,12 +81,15 @@ def _task(name: str, version: Version) -> RestRoute | None:
 
 
 def media_type(*, accept: str, sent: str) -> str:
-    """1.0.1's own type where the client shows that it knows it: 1.0.0's clients look for application/json."""
+    """Return 1.0.1's own type for a client that uses it: 1.0.0's clients look for application/json."""
     return A2A_JSON if A2A_JSON in accept or sent == A2A_JSON else JSON
 
 
 def error(problem: A2AError, *, http: int, version: Version, status: str = "") -> Json:
-    """google.rpc.Status in an envelope (1.0 section 11.6); 0.3's SDKs look for the error's class and text beside it."""
+    """Return a google.rpc.Status in an envelope (1.0 section 11.6).
+
+    For 0.3's SDKs the error's class and text are beside it.
+    """
     kind = problem.problem.value
     body: dict[str, Any] = {
         "code": http,

@@ -1,10 +1,10 @@
-"""Signatures, of cards above all: JWS, detached, over a card's canonical form (1.0 section 8.4; RFC 7515, RFC 8785).
+"""Signatures, mainly of cards: JWS, detached, over a card's canonical form (1.0 section 8.4; RFC 7515, RFC 8785).
 
-Readers do not agree on that form. The specification drops what has its default value and keeps what is required; the
-public SDK drops everything that is empty, and reads of a hybrid card only the 1.0 fields. So a card whose forms differ
-gets one signature for each: a reader accepts a card if one of them is good.
+Readers disagree on that form. The specification omits fields with their default value and keeps required ones; the
+public SDK omits every empty field, and reads only the 1.0 fields of a hybrid card. So a card whose forms differ gets
+one signature for each: a reader accepts a card if one of them is valid.
 
-Hazard: `_canonical` is RFC 8785 only for what stands in our cards: names in ASCII, and no numbers.
+Hazard: `_canonical` conforms to RFC 8785 only for the content of our cards: names in ASCII, and no numbers.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from lambdaagent.a2a import Json
 
 JWKS_PATH = "/.well-known/jwks.json"
 _JWK = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
-# What 1.0's AgentCard has, and the fields that both versions have with the same meaning.
+# The fields of 1.0's AgentCard, including those that both versions have with the same meaning.
 _V1_FIELDS = frozenset(
     (
         "name", "description", "supportedInterfaces", "provider", "version", "documentationUrl", "capabilities",
@@ -37,7 +37,7 @@ _REQUIRED = frozenset(
 
 
 class KeyUnusableError(ValueError):
-    """Never holds any of the key."""
+    """The key cannot be used. The message never holds any of the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Signer:
 
     @classmethod
     def from_pem(cls, pem: str) -> "Signer":
-        """ES256, EdDSA or RS256, as the key's type has it. Raises KeyUnusableError."""
+        """Return a signer for ES256, EdDSA or RS256, by the key's type. Raises KeyUnusableError."""
         try:
             key = load_pem_private_key(pem.encode(), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -67,7 +67,7 @@ class Signer:
         return cls(algorithm, kid, {**named, "kid": kid, "alg": algorithm, "use": "sig"}, key)
 
     def token(self, claims: Json, *, jwks_url: str) -> str:
-        """A JWT (RFC 7519)."""
+        """Return a JWT (RFC 7519)."""
         headers = {"kid": self.kid, "jku": jwks_url}
         return jwt.encode(claims, self._key, algorithm=self.algorithm, headers=headers)
 
@@ -82,12 +82,12 @@ class Signer:
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
-    """RFC 7638: it says which key by the key itself, so a rotation cannot forget to change it."""
+    """Return the thumbprint (RFC 7638). It depends on the key alone, so it changes with every rotation."""
     return urlsafe_b64encode(hashlib.sha256(_canonical(dict(jwk))).digest()).decode().rstrip("=")
 
 
 def forms(card: Json) -> list[bytes]:
-    """Every canonical form that a reader may make of the card, each once."""
+    """Return every canonical form that a reader may make of the card, each once."""
     found = [card]
     if "supportedInterfaces" in card:
         found.append({name: value for name, value in card.items() if name in _V1_FIELDS})

@@ -1,4 +1,4 @@
-"""Task states and roles in both versions' spellings (1.0 section 4.1.3; 0.3 section 6.3)."""
+"""Task states and roles in the spellings of both versions (1.0 section 4.1.3; 0.3 section 6.3)."""
 
 from enum import StrEnum
 
@@ -20,7 +20,7 @@ class TaskState(StrEnum):
 
     @property
     def settled(self) -> bool:
-        """Nothing more happens without the client: terminal, or waiting for its input."""
+        """Whether nothing more happens without the client: the state is terminal, or the task waits for input."""
         return self in _TERMINAL or self in _INTERRUPTED
 
     @property
@@ -33,7 +33,7 @@ _INTERRUPTED = frozenset((TaskState.INPUT_REQUIRED, TaskState.AUTH_REQUIRED))
 _V03 = {state: state.removeprefix("TASK_STATE_").lower().replace("_", "-") for state in TaskState} | {
     TaskState.UNSPECIFIED: "unknown"
 }
-# ProtoJSON takes an enum's number too, and two spellings of "canceled" are on the wire (facts 1.1).
+# ProtoJSON accepts an enum's number too, and two spellings of "canceled" are in use (facts 1.1).
 _ANY: dict[str | int, TaskState] = (
     {str(state): state for state in TaskState}
     | {state.removeprefix("TASK_STATE_").lower(): state for state in TaskState}
@@ -44,7 +44,7 @@ _ANY: dict[str | int, TaskState] = (
 
 
 def parse_state(value: object) -> TaskState | None:
-    """From any spelling of any version; None where it is not a state."""
+    """Return the state of any spelling of any version; None if it is not a state."""
     return _ANY.get(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
 
 

@@ -1,7 +1,7 @@
-"""A task as its updates make it: the one place that folds a stream event into a task (1.0 sections 4.1 and 4.2).
+"""How updates change a task: the one place that folds a stream event into a task (1.0 sections 4.1 and 4.2).
 
-Tasks are plain dicts in the 1.0 form and are never changed in place, so that a stored snapshot can be handed out
-without a copy. A terminal task stays as it is: what arrives later is refused here, whoever sends it.
+Tasks are plain dicts in the 1.0 form and are never changed in place, so that a stored snapshot can be returned without
+a copy. A terminal task does not change: later updates are refused here, whatever their source.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from lambdaagent.errors import PermanentError
 
 MOST_ARTIFACTS = 1_000
 MOST_PARTS = 100_000
-"""Of one artifact; each chunk of a stream adds one."""
+"""Of one artifact; each chunk of a stream adds its parts."""
 
 
 class OverfullError(PermanentError):
-    """The task would hold more than can be kept and shown."""
+    """The task would hold more than can be stored and shown."""
 
 
 class TerminalTaskError(Exception):
-    """The task has ended and takes no more updates."""
+    """The task has ended and accepts no more updates."""
 
 
 def timestamp(seconds: float) -> str:
-    """ISO 8601 in UTC with milliseconds, as the protocol writes it."""
-    # Four times as fast as formatting the fields; the end is the offset of UTC.
+    """Return the time as the protocol writes it: ISO 8601 in UTC with milliseconds."""
+    # Four times as fast as formatting the fields; the part cut off is the UTC offset.
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -56,7 +56,7 @@ def status_update(
     metadata: Json | None = None,
     direct: bool = False,
 ) -> Json:
-    """`direct`: the message is the whole answer, and the agent made no task; see `answer`."""
+    """Return the update. `direct`: the message is the whole answer, and the agent made no task; see `answer`."""
     status: Json = {"state": str(state), "timestamp": timestamp(now)}
     if message is not None:
         status["message"] = message
@@ -78,7 +78,10 @@ def agent_message(parts: list[Json], *, message_id: str) -> Json:
 
 
 def with_message(task: Json, message: Json, *, now: float) -> Json:
-    """The client's next turn: the task works again, and what the agent said before is history."""
+    """Return the task with the client's next message: it works again, and the former status message joins the history.
+
+    Raises TerminalTaskError.
+    """
     if state_of(task).terminal:
         raise TerminalTaskError
     turn = addressed(message, task_id=task["id"], context_id=task["contextId"])
@@ -87,9 +90,9 @@ def with_message(task: Json, message: Json, *, now: float) -> Json:
 
 
 def refused(waited: Json, *, now: float) -> Json:
-    """The update by which a task waits again as in this status, because the agent refused its client's newest message.
+    """Return the update that restores the status `waited`, because the agent refused the client's newest message.
 
-    What the agent asked went into the history with that message, and only that: it may have asked without a word.
+    Only the message of that status, if it had one, joined the history with the client's message.
     """
     state = parse_state(waited.get("state")) or TaskState.INPUT_REQUIRED
     return {**status_update(state, now=now, message=waited.get("message")), "refused": True}
@@ -100,7 +103,7 @@ def fold(task: Json, update: Json) -> Json:
 
 
 def fold_all(task: Json, updates: Sequence[Json]) -> Json:
-    """The task after all of them, in their order. The parts of an artifact are copied once, however many are added."""
+    """Return the task after all updates, in order. An artifact's parts are copied once, however many are added."""
     for adds, group in groupby(updates, key=_is_of_artifact):
         if state_of(task).terminal:
             raise TerminalTaskError
@@ -138,9 +141,9 @@ def _with_status(task: Json, update: Json) -> Json:
 
 
 def answer(task: Json) -> Json:
-    """What a message came to, as a StreamResponse: the task, or the agent's direct Message (1.0 section 3.1.1).
+    """Return the answer to a message as a StreamResponse: the task, or the agent's direct Message (1.0 section 3.1.1).
 
-    A direct Message names no task, and the gateway keeps it as the status of one: so it survives, and a repeated
+    A direct Message names no task. The gateway stores it as the status of one, so that it is not lost and a repeated
     request gets the same answer.
     """
     message = task["status"].get("message")
@@ -149,7 +152,7 @@ def answer(task: Json) -> Json:
 
 
 def shown(task: Json, *, history_length: int | None) -> Json:
-    """With at most so many of the newest messages; none at all for 0 (1.0 section 3.2.4)."""
+    """Return the task with at most this number of its newest messages; none for 0 (1.0 section 3.2.4)."""
     if history_length is None:
         return task
     history = task.get("history", [])[-history_length:] if history_length else []
@@ -163,13 +166,15 @@ def _with_former_status(task: Json) -> list[Json]:
 
 
 def _artifacts(artifacts: Sequence[Json], changes: Sequence[Json]) -> list[Json]:
-    """An append to an unknown artifact begins it: the first chunk may be lost, the rest is still worth showing.
+    """Fold changes into artifacts.
 
-    Invariant: nothing is changed in place but what was made here.
+    An append to an unknown one creates it: its first chunk may be lost, the rest is useful.
+
+    Invariant: only copies that were made here are changed in place.
     """
     folded = list(artifacts)
     places = {artifact["artifactId"]: place for place, artifact in enumerate(folded)}
-    made: set[int] = set()  # places of artifacts that are a copy already
+    made: set[int] = set()  # places of artifacts that are copied already
     for change in changes:
         given: Json = change["artifact"]
         place = places.setdefault(given["artifactId"], len(folded))

@@ -1,7 +1,7 @@
-"""0.3's JSON-RPC dialect to the 1.0 form and back: `kind` discriminators, other enum spellings, files nested.
+"""0.3's JSON-RPC dialect to the 1.0 form and back: `kind` discriminators, other enum spellings, nested files.
 
-Ports the mapping that the public SDK's compatibility layer fixed (facts 1.4). What 0.3 cannot say is carried in a
-form that it can: data that is not an object is wrapped in one, a text with a file name is a file.
+Follows the mapping that the public SDK's compatibility layer defined (facts 1.4). What 0.3 cannot express is carried in
+a form that it can: data that is not an object is wrapped in one, a text with a file name becomes a file.
 """
 
 from base64 import b64encode
@@ -16,7 +16,10 @@ _WRAPPED = "value"
 
 
 def upgrade_send(params: Json) -> Json:
-    """message/send's parameters as SendMessage's. What is not an object stays as it is: `params` says what is wrong."""
+    """Return message/send's parameters as SendMessage's.
+
+    What is not an object is unchanged, and `params` reports it.
+    """
     upgraded = dict(params)
     message = params.get("message")
     if isinstance(message, dict):
@@ -64,24 +67,24 @@ def upgrade_part(part: Any, *, at: str) -> Any:
 
 
 def _is_one(first: Any, second: Any) -> bool:
-    """A null is as good as absent."""
+    """Whether exactly one is given; null counts as absent."""
     return (first is None) != (second is None)
 
 
 def file_labels(file: Json) -> Json:
-    """A file's type and name, which 0.3 keeps within it."""
+    """Return a file's type and name, which 0.3 keeps within the file."""
     named = (("mediaType", file.get("mimeType")), ("filename", file.get("name")))
     return {name: value for name, value in named if value}
 
 
 def upgrade_push(params: Json) -> Json:
-    """tasks/pushNotificationConfig/set: the configuration stands beside its task."""
+    """Read the parameters of tasks/pushNotificationConfig/set: the configuration is beside its task's id."""
     config = upgrade_push_config(params.get("pushNotificationConfig") or {})
     return {**config, "taskId": params.get("taskId")} if isinstance(config, dict) else {"taskId": params.get("taskId")}
 
 
 def upgrade_push_config(config: Any) -> Any:
-    """0.3 names several schemes and one credential; the first is the one that it is for."""
+    """Read a configuration. 0.3 names several schemes and one credential, which belongs to the first scheme."""
     authentication = config.get("authentication") if isinstance(config, dict) else None
     if not isinstance(authentication, dict):
         return dict(config) if isinstance(config, dict) else config
@@ -93,12 +96,12 @@ def upgrade_push_config(config: Any) -> Any:
 
 
 def upgrade_push_reference(params: Json) -> Json:
-    """get, list and delete: `id` is the task's."""
+    """Read the parameters of get, list and delete, where `id` is the task's."""
     return {"taskId": params.get("id"), "id": params.get("pushNotificationConfigId")}
 
 
 def downgrade_send(message: Json, *, configuration: Json, metadata: Json) -> Json:
-    """Parameters of message/send and message/stream for an agent of 0.3."""
+    """Return the parameters of message/send and message/stream for an agent of 0.3."""
     params: Json = {"message": downgrade_message(message), "configuration": configuration}
     return {**params, "metadata": metadata} if metadata else params
 
@@ -108,7 +111,7 @@ def downgrade_push(config: PushConfig) -> Json:
 
 
 def downgrade_push_config(config: Json) -> Json:
-    """Of the 1.0 form; what its surroundings say already is left out."""
+    """Write a configuration of the 1.0 form, without the task's id, which its surroundings hold."""
     old = {key: value for key, value in config.items() if key != "taskId"}
     if "authentication" in config:
         authentication = {key: value for key, value in config["authentication"].items() if key != "scheme"}
@@ -117,7 +120,7 @@ def downgrade_push_config(config: Json) -> Json:
 
 
 def downgrade_event(event: Json, *, until_input: bool = True) -> Json:
-    """A StreamResponse as 0.3's bare event."""
+    """Return a StreamResponse as 0.3's bare event."""
     if "statusUpdate" in event:
         update = event["statusUpdate"]
         final = is_final(update, until_input=until_input)
@@ -131,7 +134,7 @@ def downgrade_event(event: Json, *, until_input: bool = True) -> Json:
 
 
 def is_final(update: Json, *, until_input: bool) -> bool:
-    """Whether nothing follows (0.3 section 7.2.2); `until_input`: nothing before the client's next message either."""
+    """Whether no event follows (0.3 section 7.2.2); `until_input`: or none before the client's next message."""
     state = parse_state(update["status"].get("state")) or TaskState.UNSPECIFIED
     return state.settled if until_input else state.terminal
 

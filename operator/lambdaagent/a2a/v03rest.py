@@ -1,8 +1,8 @@
-"""0.3's HTTP+JSON dialect to the 1.0 form and back: ProtoJSON of the old proto, a third way to write the same.
+"""0.3's HTTP+JSON dialect to the 1.0 form and back: ProtoJSON of the old proto, a third notation of the same content.
 
-A message's parts are its `content`, files say `fileWithUri` or `fileWithBytes`, data is boxed twice, states have 1.0's
-names but for CANCELLED, a push configuration has a resource name (facts 1.1). Some clients of 0.3 send the JSON-RPC
-form over HTTP; it is told by its `parts` and read as such.
+A message's parts are its `content`, files have `fileWithUri` or `fileWithBytes`, data is nested twice, states have
+1.0's names except CANCELLED, a push configuration has a resource name (facts 1.1). Some clients of 0.3 send the
+JSON-RPC form over HTTP; it is recognised by its `parts` and read as such.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _CONFIGURATION = {
     "accepted_output_modes": "acceptedOutputModes",
     "history_length": "historyLength",
     "push_notification": "pushNotification",
-    # The message's name in JSON-RPC's dialect; both are seen.
+    # The field's name in the JSON-RPC dialect; clients use both.
     "pushNotificationConfig": "pushNotification",
     "push_notification_config": "pushNotification",
 }
@@ -41,7 +41,7 @@ def upgrade_send(params: Json) -> Json:
     configuration = upgraded.get("configuration")
     if isinstance(configuration, dict):
         named = renamed(configuration, _CONFIGURATION)
-        # As everywhere in ProtoJSON, what is not said is false; so says 0.3's proto, unlike its JSON-RPC.
+        # As everywhere in ProtoJSON, an absent flag is false: so it is in 0.3's proto, unlike in its JSON-RPC.
         blocking = named.pop("blocking", False)
         config = named.pop("pushNotification", None)
         named["returnImmediately"] = not blocking if isinstance(blocking, bool) else blocking
@@ -70,7 +70,7 @@ def upgrade_part(part: Any, *, at: str) -> Any:
 
 
 def upgrade_push(params: Json) -> Json:
-    """A configuration by itself, or within the request that makes it, whose task is in the path."""
+    """Read a configuration alone, or within the request that creates it, whose task is in the path."""
     request = renamed(params, _CREATE)
     outer = request.get("config")
     inner = renamed(outer, _CREATE) if isinstance(outer, dict) else request

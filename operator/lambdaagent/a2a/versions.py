@@ -1,8 +1,8 @@
-"""Which protocol version a request speaks (1.0 section 3.6).
+"""Which protocol version a request uses (1.0 section 3.6).
 
-An absent or empty `A2A-Version` means 0.3 by the specification, but the method names of the two versions do not
-overlap, so the name decides and the header is only checked: a client that says a version which the agent does not
-offer is told so, a client that says nothing is served.
+An absent or empty `A2A-Version` means 0.3 by the specification. But the method names of the two versions do not
+overlap, so the name decides and the header is only checked: a client that names a version which the agent does not
+offer gets an error, a client that names none is served.
 """
 
 import re
@@ -21,7 +21,10 @@ class Version(StrEnum):
 
 
 def parse(value: str | None) -> Version | None:
-    """None where nothing was said. Patch digits are ignored. Raises VersionNotSupported for any other version."""
+    """Return the version; None if the value is empty. Patch digits are ignored.
+
+    Raises A2AError for any other version.
+    """
     text = (value or "").strip()
     if not text:
         return None

@@ -1,1 +1,1 @@
-"""Requests to an agent's container and its responses, by the container's protocol."""
+"""Requests to agents' containers and their responses, by the container's protocol."""

@@ -1,10 +1,10 @@
-"""A task at a container that is an A2A server itself, of either version: what is sent, and what comes back as updates.
+"""A task at a container that is an A2A server, of either version: its requests, and its responses as updates.
 
-The container gives its task an id of its own, which is stored with ours (`remote`) and never shown. A client that waits
-for the end of its task is a blocking send to the container too. Otherwise the task is streamed where the card and the
-resource allow it; where the answer ends before the task does, the task is asked for until it has.
+The container gives its task its own id, which is stored with our task (`remote`) and never shown. If the client waits
+for the end of its task, the container gets a blocking send too. Otherwise the task is streamed if the card and the
+resource allow it; if the response ends before the task does, the task is polled until it settles.
 
-Hazard: a task that is given up here must be cancelled there, also if the container has not yet said what it calls it.
+Hazard: a task that is given up here must be cancelled at the container, even if the container has not yet sent its id.
 """
 
 import asyncio
@@ -43,14 +43,14 @@ from lambdaagent.httpclient.wire import Target
 
 log = structlog.get_logger(__name__)
 
-_GIVEN_UP_SECONDS = 3.0  # for the cancellation of a task that nobody waits for any more
-_CANCEL_SECONDS = 10.0  # for one whose client waits for the answer
+_GIVEN_UP_SECONDS = 3.0  # for the cancellation of a task without a waiting client
+_CANCEL_SECONDS = 10.0  # for a cancellation whose client waits for the answer
 _LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Whoever has it leaves the response's context."""
+    """The beginning of a response; its owner must leave the response's context."""
 
     response: Response
     first: Any
@@ -69,12 +69,15 @@ class A2aContainer:
         self._client = client
         self._clock = clock
         self._calls = A2aRequests(client=client, clock=clock)
-        # Tasks that are streamed or asked for here, and of those the ones that `cancel` has cancelled already.
+        # Container tasks that are streamed or polled here, and those among them that `cancel` has cancelled.
         self._running: set[tuple[str, str]] = set()
         self._canceled: set[tuple[str, str]] = set()
 
     async def stream(self, turn: Turn, target: Target) -> AsyncGenerator[list[Json], None]:
-        """Raises UpstreamError where the container cannot be asked, RefusedMessageError where it refuses."""
+        """Yield the task's updates.
+
+        Raises UpstreamError if the container cannot be asked, RefusedMessageError if it refuses.
+        """
         endpoint = await until_connected(
             lambda _: a2a_endpoint.find(self._client, turn.callee, target),
             seconds=turn.timeout,
@@ -89,9 +92,9 @@ class A2aContainer:
                 async for result in answer.results():
                     before = reading.remote
                     updates = reading.updates(from_container.stream_response(result))
-                    self._note(turn, reading.remote, before)  # before whoever reads this may have had enough
+                    self._note(turn, reading.remote, before)  # before the yield, at which the reader may stop
                     yield updates
-                    await asyncio.sleep(0)  # Many may have come at once, and others are to be served.
+                    await asyncio.sleep(0)  # Many results may arrive at once, and other tasks must run.
             if last := reading.end():
                 yield last
             backoff = Backoff(first=0.5, cap=5.0)
@@ -118,9 +121,9 @@ class A2aContainer:
                 await self._forget(turn, target, endpoint, reading.remote)
 
     async def cancel(self, callee: Callee, target: Target, remote: str, context_id: str) -> None:
-        """Returns where the task is cancelled, or nobody at the container knows it or can be asked any more.
+        """Return if the task is cancelled, or if the container does not know it or cannot be asked.
 
-        Raises RefusedMessageError where the container says that it is not cancelled.
+        Raises RefusedMessageError if the container answers that the task is not cancelled.
         """
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
@@ -141,7 +144,7 @@ class A2aContainer:
             self._canceled.add((callee.key, remote))
 
     async def _begin(self, turn: Turn, target: Target, endpoint: A2aEndpoint) -> "_Answer":
-        """Up to the container's first word, which names its task."""
+        """Send the message and wait for the first result, which names the container's task."""
         waits = turn.request is not None and turn.request.blocking
         kind = "stream" if endpoint.streaming and turn.callee.streams and not waits else "send"
         params = send_params(turn, endpoint.version, blocking=waits or kind == "stream")
@@ -158,7 +161,10 @@ class A2aContainer:
                 raise
 
     def _note(self, turn: Turn, remote: str, before: str) -> None:
-        """A container may call its task something else with every word; only the newest counts, and is let go."""
+        """Note the id of the container's task.
+
+        It may change with every result; only the newest is kept, and removed at the end.
+        """
         if remote != before:
             self._running.discard((turn.callee.key, before))
             self._canceled.discard((turn.callee.key, before))
@@ -166,7 +172,7 @@ class A2aContainer:
             self._running.add((turn.callee.key, remote))
 
     async def _give_up(self, begun: "asyncio.Task[_Answer]", reading: A2aResponses) -> None:
-        """Before the container's first word, which may name the task: it works on it all the same."""
+        """Wait a short time for the first result, which may name the task: the container works on it in any case."""
         if reading.remote:
             begun.cancel()
         await asyncio.wait([begun], timeout=_GIVEN_UP_SECONDS)
@@ -182,7 +188,7 @@ class A2aContainer:
                 return
 
     async def _forget(self, turn: Turn, target: Target, endpoint: A2aEndpoint, remote: str) -> None:
-        """Cancels the task of a call that was given up. Nobody waits for the answer."""
+        """Cancel the container's task of a call that was given up. No client waits for the answer."""
         try:
             async with asyncio.timeout(_GIVEN_UP_SECONDS):
                 named = [remote] if remote else await self._unnamed(turn, target, endpoint)
@@ -190,10 +196,10 @@ class A2aContainer:
                     params = endpoint.of_task(each, turn.context_id)
                     await self._calls.one(target, endpoint, "cancel", params, seconds=_GIVEN_UP_SECONDS)
         except (UpstreamError, TimeoutError, ValueError):
-            pass  # it was told, or it is gone: the task has ended here either way
+            pass  # the task has ended here, whether the container got the request or not
 
     async def _unnamed(self, turn: Turn, target: Target, endpoint: A2aEndpoint) -> list[str]:
-        """The ids of what works on the turn's message, at a container that names a task only when it has ended.
+        """Return the ids of the message's tasks at a container that sends an id only when a task has ended.
 
         0.3 cannot list tasks over JSON-RPC.
         """
@@ -219,5 +225,5 @@ def _works_on(task: Json, message_id: Any) -> bool:
 
 
 def _knows_nothing(begun: "asyncio.Task[_Answer]") -> bool:
-    """The container refused the message or was never reached, so it has no task of it."""
+    """Whether the container has no task for the message, because it refused the message or was never reached."""
     return not begun.cancelled() and isinstance(begun.exception(), _NO_TASK)

@@ -1,6 +1,6 @@
-"""Where and how a container that is an A2A server itself is spoken to: as its card says, or as the resource does.
+"""The endpoint of a container that is an A2A server: path, version and streaming, from its card or from the resource.
 
-Only the path of a card's URL counts: containers name themselves by whatever address they believe to have.
+Only the path of a card's URL is used: its host may not be the one at which the gateway reaches the container.
 """
 
 from dataclasses import dataclass
@@ -33,22 +33,22 @@ class A2aEndpoint:
 
     @property
     def per_operation(self) -> bool:
-        """Some servers take JSON-RPC at a path for each operation, and ask for the context of a task too."""
+        """Whether JSON-RPC has one path per operation; such servers also require the context of a task."""
         return self.path.endswith(_OPERATIONS)
 
     def path_of(self, kind: str) -> str:
-        """`kind` is stream, send, get, cancel or list."""
+        """Return the path for `kind`: stream, send, get, cancel or list."""
         if not self.per_operation:
             return self.path
         return self.path.removesuffix(_SEND).removesuffix(_STREAM) + _OPERATION_PATHS.get(kind, _SEND)
 
     def of_task(self, remote: str, context_id: str) -> Json:
-        """Parameters that name a task."""
+        """Return the parameters that name a task."""
         return {"id": remote, "contextId": context_id} if self.per_operation else {"id": remote}
 
 
 class NoCardError(BadAnswerError):
-    """None of the places where a card may be has one. `for_now`: one of them may have it later."""
+    """None of the possible paths has a card. `for_now`: one of them may have it later."""
 
     def __init__(self, text: str, *, for_now: bool) -> None:
         super().__init__(text)
@@ -56,9 +56,9 @@ class NoCardError(BadAnswerError):
 
 
 async def find(client: HttpClient, callee: Callee, target: Target) -> A2aEndpoint:
-    """From the card, once per change of the agent. Raises UpstreamError.
+    """Return the endpoint from the card, which is read once per change of the agent. Raises UpstreamError.
 
-    Where the resource names both path and version, a card is read for what else it says, and may be missing.
+    If the resource names both path and version, the card is read only for streaming, and may be missing.
     """
     known = callee.prepared.get(_CARDS[0])
     if isinstance(known, A2aEndpoint):
@@ -79,9 +79,9 @@ async def find(client: HttpClient, callee: Callee, target: Target) -> A2aEndpoin
 
 
 def card_paths(callee: Callee) -> list[str]:
-    """Where the container's card may be, in the order in which the paths are tried.
+    """Return the paths at which the container's card may be, in the order in which they are tried.
 
-    Below the container's endpoint first: a server of several agents has another card, or none, at its root.
+    Paths below the container's endpoint come first: a server of several agents has another card, or none, at its root.
     """
     if callee.container_card_path:
         return [callee.container_card_path]
@@ -90,7 +90,10 @@ def card_paths(callee: Callee) -> list[str]:
 
 
 async def read_card(client: HttpClient, target: Target, callee: Callee) -> Any:
-    """The container's card as it says it. Raises UpstreamError; NoCardError names every path with its answer."""
+    """Return the container's card, parsed and unchecked.
+
+    Raises UpstreamError; NoCardError names each path and its response.
+    """
     answers: list[str] = []
     for_now = False
     for path in card_paths(callee):
@@ -117,7 +120,7 @@ async def read_card(client: HttpClient, target: Target, callee: Callee) -> Any:
 
 
 def _read(card: Any, *, wanted: str) -> A2aEndpoint:
-    """1.0 first where both are offered; `wanted` is a version, or auto."""
+    """Return the endpoint of the version `wanted`; with auto, 1.0 is preferred to 0.3. Raises BadAnswerError."""
     if not isinstance(card, dict):
         raise BadAnswerError("its card is not an object")
     capabilities = card.get("capabilities")
@@ -128,7 +131,7 @@ def _read(card: Any, *, wanted: str) -> A2aEndpoint:
         if isinstance(each, dict) and each.get("protocolBinding") == "JSONRPC":
             version = Version.V03 if str(each.get("protocolVersion", "")).startswith("0.") else Version.V1
             offered.setdefault(version, _path(each.get("url")))
-    # 0.3's own form: the preferred transport at the card's URL, the others beside it.
+    # 0.3's form: the preferred transport is at the card's URL, the others are listed separately.
     preferred = {"transport": card.get("preferredTransport", "JSONRPC"), "url": card.get("url")}
     others = card.get("additionalInterfaces")
     for each in [preferred, *(others if isinstance(others, list) else [])]:
@@ -144,7 +147,7 @@ def _read(card: Any, *, wanted: str) -> A2aEndpoint:
 
 
 def _path(url: Any) -> str:
-    """With its query, by which some servers of several agents tell them apart."""
+    """Return the URL's path with its query, by which some servers of several agents distinguish them."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""JSON-RPC with a container that is an A2A server: what its own SDK would send, and what the answer says.
+"""JSON-RPC requests to a container that is an A2A server, as its version's SDK would send them, and their results.
 
-Every answer is bounded in size and time, and what the container says of a failure is shortened and freed of what looks
-like a credential before it is repeated.
+Every response is limited in size and time. A container's error text is shortened and stripped of likely credentials
+before it is passed on.
 """
 
 from collections.abc import AsyncGenerator
@@ -37,7 +37,7 @@ _EXTENSIONS = {Version.V1: "A2A-Extensions", Version.V03: "X-A2A-Extensions"}
 
 
 class RemoteError(BadAnswerError):
-    """The container answers with a JSON-RPC error; `said` is its message."""
+    """The container answered with a JSON-RPC error; `said` is its message."""
 
     def __init__(self, code: int, said: str) -> None:
         super().__init__(f"it answers with the error {code}: {said}")
@@ -60,7 +60,10 @@ class A2aRequests:
         seconds: float,
         turn: Turn | None = None,
     ) -> Response:
-        """`kind` is stream, send, get, cancel or list; of a turn the container gets what goes in headers."""
+        """Send a request; `kind` is stream, send, get, cancel or list.
+
+        `turn` gives the headers for tracing and extensions.
+        """
         body = {
             "jsonrpc": "2.0",
             "id": self._clock.new_mark(),
@@ -87,12 +90,12 @@ class A2aRequests:
         )
 
     async def one(self, target: Target, endpoint: A2aEndpoint, kind: str, params: Json, *, seconds: float) -> Any:
-        """The result of a request that has one. Raises UpstreamError."""
+        """Return the result of a request that has a single one. Raises UpstreamError."""
         async with await self.ask(target, endpoint, kind, params, seconds=seconds) as response:
             return await anext(self.results(response), None)
 
     async def results(self, response: Response) -> AsyncGenerator[Any, None]:
-        """One result, or those of a stream as they come. Raises UpstreamError, ValueError."""
+        """Yield the result, or those of a stream as they arrive. Raises UpstreamError, ValueError."""
         limit, content_type = self._client.limits.body_bytes, response.header("content-type") or ""
         if media_type(content_type) == responses.EVENT_STREAM:
             decoder = sse_decoder.SseDecoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
@@ -106,7 +109,10 @@ class A2aRequests:
 
 
 def send_params(turn: Turn, version: Version, *, blocking: bool) -> Json:
-    """Of send and stream. 0.3's servers take a configuration without acceptedOutputModes for none at all, or fail."""
+    """Return the parameters of send and stream.
+
+    Servers of 0.3 ignore a configuration without acceptedOutputModes, or fail.
+    """
     message = {key: value for key, value in turn.message.items() if key != "taskId"} | {"contextId": turn.context_id}
     if turn.remote:
         message["taskId"] = turn.remote
@@ -125,7 +131,7 @@ def send_params(turn: Turn, version: Version, *, blocking: bool) -> Json:
 
 
 def _result(body: bytes, status: int) -> Any:
-    """Raises BadAnswerError; RemoteError with what the container says of its refusal."""
+    """Return the JSON-RPC result. Raises BadAnswerError, or RemoteError with the container's error."""
     try:
         answer = bounded_json.loads(body)
     except bounded_json.BoundError as bound:

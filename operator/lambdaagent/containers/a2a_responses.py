@@ -1,6 +1,6 @@
-"""What a container's own A2A server says of one message, in however many answers, as updates of our task. Pure.
+"""Converts a container's A2A answers to one message, in one or more responses, into updates of our task. Pure.
 
-A task is answered whole each time that it is asked for: only what is new in it is an update.
+Each response to a request for the task holds the whole task: only what is new in it is an update.
 """
 
 from lambdaagent.a2a import Json
@@ -13,12 +13,12 @@ from lambdaagent.containers import responses
 
 
 class A2aResponses:
-    """What the answers to one message have said so far. What a task says again is no update."""
+    """The content of the answers to one message so far. What a task repeats is not an update."""
 
     def __init__(self, clock: Clock, remote: str) -> None:
         self._clock = clock
         self._messages = responses.MessageReader(clock)
-        self.remote = remote  # the task's id at the container
+        self.remote = remote  # the task's id at the container; empty: not yet known
         self.begun = False
         self.settled = False
         self._artifacts: dict[str, Json] = {}
@@ -26,7 +26,7 @@ class A2aResponses:
         self._status: Json | None = None
 
     def updates(self, event: Json) -> list[Json]:
-        """Raises ValueError for what is wrong in it."""
+        """Return the updates of an event. Raises ValueError if it is not valid."""
         self.begun = True
         updates = self._messages.updates(_own_ids(event))
         if "task" in event:
@@ -39,7 +39,10 @@ class A2aResponses:
         return updates
 
     def end(self) -> list[Json]:
-        """What the end of the answer means. Raises ValueError where nobody knows what became of the message."""
+        """Return the updates that the end of the response means.
+
+        Raises ValueError if the result of the message is unknown.
+        """
         updates = self._messages.end()
         if not updates and not self.settled and not self.remote:
             if not self._has_artifacts:
@@ -49,7 +52,7 @@ class A2aResponses:
         return updates
 
     def _is_news(self, update: Json) -> bool:
-        """Of a task: it is answered whole each time, and goes on where its state alone says so."""
+        """Whether an update of a whole task is new; a status must settle the task or have a new message or metadata."""
         if "artifactUpdate" in update:
             artifact = update["artifactUpdate"]["artifact"]
             known = self._artifacts.get(artifact["artifactId"])
@@ -63,7 +66,7 @@ class A2aResponses:
 
 
 def _own_ids(event: Json) -> Json:
-    """Without ids of the container's other tasks, which mean nothing to a client of ours."""
+    """Return the event without ids of the container's other tasks, which mean nothing to our clients."""
     ((name, content),) = event.items()
     if name == "message":
         return {"message": _without_references(content)}
@@ -81,7 +84,10 @@ def _without_references(message: Json) -> Json:
 
 
 def _task_id(event: Json) -> str:
-    """Also of a task that has ended: another message may refer to it. Raises ValueError for one that cannot be kept."""
+    """Return the task's id at the container, also if the task has ended: another message may refer to it.
+
+    Raises ValueError for an id that cannot be stored.
+    """
     ((name, content),) = event.items()
     found: list[Violation] = []
     value = content.get("id" if name == "task" else "taskId") if name != "message" else None

@@ -1,7 +1,7 @@
-"""One call to a container for a task: request, answer as it comes, and what it does to the task.
+"""One call to a container for a task: the request, the response as it arrives, and the updates that it means.
 
-Nothing was sent where there was no connection, so that is tried again for a while: a pod may be starting. Whatever
-happens later happens once.
+Without a connection nothing was sent, so connecting is repeated for a while: a pod may be starting. Everything after
+that happens once.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ from lambdaagent.httpclient.errors import (
 )
 from lambdaagent.httpclient.wire import Target
 
-_BATCH = 64  # updates of one answer that are taken in one go
+_BATCH = 64  # updates of one response that are yielded at a time
 
 
 class NotTakenError(TemporaryError):
-    """The container did nothing with the call that a repetition could do twice; `after` is its Retry-After."""
+    """The call may be repeated without a double effect at the container; `after` is its Retry-After in seconds."""
 
     def __init__(self, text: str, *, after: float | None = None) -> None:
         super().__init__(text)
@@ -44,19 +44,22 @@ class NotTakenError(TemporaryError):
 
 class Caller(Protocol):
     def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
-        """The updates that the answer means, as they come; closing the generator ends the call.
+        """Yield the updates of the response as it arrives; closing the generator ends the call.
 
-        Raises RefusedMessageError where a container that is an A2A server refuses the message.
+        Raises RefusedMessageError if a container that is an A2A server refuses the message.
         """
         ...
 
     async def cancel(self, callee: Callee, remote: str, context_id: str) -> None:
-        """Cancels a task at a container that is an A2A server. Raises RefusedMessageError where it does not."""
+        """Cancel a task at a container that is an A2A server. Raises RefusedMessageError if it refuses."""
         ...
 
 
 class HttpCaller:
-    """Never raises for what the container does: a failure is an update that says why."""
+    """Yields a failure of the container as an update with the reason.
+
+    If `turn.again` is set, a failure that a repetition may avoid raises NotTakenError instead.
+    """
 
     def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float = COLD_START_SECONDS) -> None:
         self._client = client
@@ -139,7 +142,7 @@ class HttpCaller:
         )
 
     async def _body(self, response: Response) -> bytes:
-        """Decoded. What cannot be decoded matters only where the answer is a result."""
+        """Return the decoded body. An undecodable one is an error only if the response is a result."""
         try:
             return await response.read(limit=self._client.limits.body_bytes)
         except UndecodableError:

@@ -1,4 +1,4 @@
-"""What a call needs to know of an agent, derived once per change of its resource."""
+"""What a call needs to know about an agent, derived once per change of its resource."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.httpclient.wire import Target
 
 DEFAULT_TIMEOUT = 300.0
-MOST_CONNECTIONS = 4096  # of one gateway to one agent: each takes a descriptor
+MOST_CONNECTIONS = 4096  # of one gateway to one agent: each uses a file descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +21,21 @@ class Callee:
     base_path: str
     skills: Mapping[str, Skill]
     target: Target | None
-    forwards: frozenset[tuple[str, str]] = frozenset()  # agents that it hands events on to
+    forwards: frozenset[tuple[str, str]] = frozenset()  # agents to which it forwards events
     enforce_modes: bool = False
-    answer_limit: float = DEFAULT_TIMEOUT  # seconds after which the serving layer cuts an answer
+    answer_limit: float = DEFAULT_TIMEOUT  # seconds after which the serving layer cuts off a response
     running: int | None = None  # tasks at once; None: no limit of its own
-    container_path: str = ""  # of a container that is an A2A server itself; empty: as its card says
-    container_card_path: str = ""  # empty: where the protocol puts it
+    container_path: str = ""  # of a container that is an A2A server; empty: as in its card
+    container_card_path: str = ""  # empty: the protocol's paths
     container_version: str = "auto"
-    streams: bool = True  # false: neither its clients nor it are streamed to
-    once_by_message: bool = False  # a messageId that comes again is the same request
+    streams: bool = True  # false: neither its clients nor its container use streams
+    once_by_message: bool = False  # a repeated messageId is the same request
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
-    """Per skill, what of a request is always the same; `invoke` makes it at the first call."""
+    """By skill id, the constant part of a request; also the container's A2A endpoint. Filled at the first call."""
 
     @property
     def source(self) -> str:
-        """The CloudEvents source of calls to it (design section 4)."""
+        """The CloudEvents source of calls to the agent (design section 4)."""
         return f"/a2a/{self.namespace}/{self.name}"
 
     @property
@@ -67,9 +67,9 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
 
 
 def connections(agent: LambdaAgent) -> int | None:
-    """How many calls the agent's pods take at once: containerConcurrency of each, times as many as there may be.
+    """Return how many calls the agent's pods take at once: containerConcurrency times maxReplicas.
 
-    None where one of the two has no limit.
+    At most MOST_CONNECTIONS; None if one of the two has no limit.
     """
     serving, scaling = agent.spec.serving, agent.spec.scaling
     each = serving.container_concurrency if serving else None

@@ -1,4 +1,4 @@
-"""Connecting to a container that may be starting: without a connection nothing was sent, so it is tried again."""
+"""Repeats connecting to a container that may be starting; without a connection nothing was sent."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 async def until_connected(
     attempt: Callable[[float], Awaitable[Result]], *, seconds: float, patience: float = COLD_START_SECONDS
 ) -> Result:
-    """`attempt` gets how many of the call's seconds are left. Raises ConnectError when `patience` seconds are over."""
+    """Call `attempt` with the seconds left until it connects. Raises ConnectError after `patience` seconds."""
     backoff, begun, left = Backoff(first=0.1, cap=2.0), time.monotonic(), seconds
     while True:
         try:

@@ -1,4 +1,4 @@
-"""One event to one container, once: what came of it, and the events that the container answered with."""
+"""One attempt to deliver an event to a container: its result, and the events in the response."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from lambdaagent.httpclient.wire import Target
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """`status` is None where there was no answer; `reason` says what is wrong, for a dead letter."""
+    """`status` is None if there was no response; `reason` is the error for a dead letter."""
 
     verdict: RetryDecision
     status: int | None = None
     reason: str = ""
     retry_after: float | None = None
-    attempted: bool = True  # False: there was no answer, or a gateway says that it did not call the agent
+    attempted: bool = True  # False: there was no response, or a gateway reports that it did not call the agent
     replies: tuple[Event, ...] = ()
     bad_reply: bool = False
 
@@ -28,7 +28,7 @@ class DeliveryResult:
 async def deliver(
     client: HttpClient, target: Target, event: Event, *, timeout: float, now: float, path: str = "/"
 ) -> DeliveryResult:
-    """Never raises for what the container does. `now` is the time that a Retry-After date is counted from."""
+    """Return the result of one attempt, also if the container fails. A date in Retry-After is relative to `now`."""
     call = requests.for_event(event)
     try:
         response = await client.request(
@@ -42,7 +42,7 @@ async def deliver(
             else:
                 await response.discard(limit=client.limits.body_bytes)
     except UndecodableError:
-        # The container has the event; only its own is lost.
+        # The container has the event; only its reply is lost.
         return DeliveryResult(verdict, response.status, bad_reply=True)
     except UpstreamError as error:
         return DeliveryResult(RetryDecision.AGAIN, reason=str(error), attempted=False)

@@ -1,4 +1,4 @@
-"""The name of a file in a Content-Disposition header (RFC 6266): read, and written so that it cannot break the head."""
+"""File names in Content-Disposition headers (RFC 6266): read, and written so that they cannot break the head."""
 
 from email.errors import HeaderParseError
 from email.message import Message
@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 _LONGEST = 255
 _LONGEST_HEADER = 2048
-"""The reader takes time by the square of its length, and a container's head may be much longer."""
+"""Characters. The parser's time grows with the square of the length, and a container's head may be much longer."""
 _PLAIN = frozenset("!#$&+-.^_`|~ ()[]{}@=,;'")
 
 
 def read(header: str | None) -> str:
-    """The file's name without a path; empty where the header names none or cannot be read."""
+    """Return the file's name without a path; empty if the header names none or cannot be read."""
     if not header or len(header) > _LONGEST_HEADER:
         return ""
     message = Message()
@@ -25,7 +25,10 @@ def read(header: str | None) -> str:
 
 
 def header(name: str) -> str:
-    """A name that is not plain ASCII is given in the extended form alone, which every client of today reads."""
+    """Return the header for a name. One that is not plain ASCII is given only in the extended form.
+
+    Every current client reads that form.
+    """
     name = name[:_LONGEST]
     if all((character.isascii() and character.isalnum()) or character in _PLAIN for character in name):
         return f'attachment; filename="{name}"'

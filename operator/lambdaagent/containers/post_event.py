@@ -1,4 +1,4 @@
-"""An event to whoever must confirm it: a Broker's ingress, a sidecar's sink, the gateway."""
+"""Posts an event to a receiver that must confirm it: a Broker's ingress, a sidecar's sink, the gateway."""
 
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.events.cloudevents import Event
@@ -12,17 +12,17 @@ _TIMEOUT = 30.0
 
 
 class NotAcceptedError(TemporaryError):
-    """Nobody confirmed the event; the sender may try again."""
+    """The event was not confirmed; the sender may try again."""
 
 
 class EventRefusedError(PermanentError):
-    """It will not be taken as it is."""
+    """The receiver does not accept the event as it is."""
 
 
 async def post(client: HttpClient, target: Target, event: Event, *, path: str, title: str) -> Response:
-    """The answer of whoever confirmed the event, read. Errors say with `title` who did not.
+    """Return the response of the receiver, after it confirmed the event; `title` names the receiver in errors.
 
-    Raises NotAcceptedError, RefusedError.
+    Raises NotAcceptedError, EventRefusedError.
     """
     headers, body = binary(event)
     try:

@@ -1,7 +1,7 @@
 """The request that a container gets, by its protocol (design section 4). Pure.
 
-Every attribute that somebody else chose (ids, skill) is percent-encoded like any CloudEvents attribute; over plain
-http the ids are encoded the same way, because a client may put anything into a context id.
+Attributes that others choose (ids, skill) are percent-encoded like any CloudEvents attribute; over plain HTTP the ids
+are encoded in the same way, because a client may put any text into a context id.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from lambdaagent.httpclient.codings import ACCEPT_ENCODING
 from lambdaagent.httpclient.wire import lines
 
 JSON = "application/json"
-# In a message's metadata: it was the body of a direct call, of this content type, and reaches the container as such.
+# In a message's metadata: the message was the body of a direct call, with this content type, and is sent as that body.
 DIRECT = "directContentType"
-# What a container may answer, the richest first.
+# Content types of a container's response, the richest first.
 ACCEPT = "application/a2a+json, application/cloudevents+json, application/json, text/event-stream, */*"
 
 
@@ -31,7 +31,7 @@ class ContainerRequest:
     path: str
     headers: list[tuple[str, str]]
     body: bytes = b""
-    fixed: str = ""  # further header lines, made once
+    fixed: str = ""  # further header lines, built once per skill
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def for_message(
     traceparent: str | None,
     attempt: int = 0,
 ) -> ContainerRequest:
-    """`attempt` is said where the call was delivered as an event."""
+    """Return the request for a message; `attempt` is the attempt of a call that was delivered as an event."""
     prepared = _prepared(callee, skill)
     kind, body = _direct(message) or (JSON, data(skill, message))
     headers = [("content-type", kind), ("accept", ACCEPT), ACCEPT_ENCODING]
@@ -76,7 +76,7 @@ def event_for(
     event_id: str,
     traceparent: str | None,
 ) -> Event:
-    """The call as an event, for the way through a broker."""
+    """Return the call as an event for the broker."""
     kind, body = _direct(message) or (JSON, data(skill, message))
     ids = {"a2ataskid": task_id, "a2acontextid": context_id, "a2askillid": skill.id, "a2aagent": callee.name}
     return Event(
@@ -99,7 +99,10 @@ def for_direct(
     traceparent: str | None,
     task_id: str,
 ) -> ContainerRequest:
-    """Of a direct skill call: the body goes as it comes. The id is of the task, and its context, if it answers 202."""
+    """Return the request of a direct skill call; the caller adds the body as it arrives.
+
+    `task_id` is the id of the task, and of its context, that a 202 creates.
+    """
     prepared = _prepared(callee, skill)
     headers = _trace(callee, traceparent) if traceparent else []
     if callee.protocol == "http":
@@ -112,7 +115,7 @@ def for_direct(
 
 
 def for_event(event: Event) -> ContainerRequest:
-    """Of an event that a Trigger delivers: as it is."""
+    """Return the request for an event that a Trigger delivers, unchanged."""
     headers, body = binary(event)
     return ContainerRequest("/", [*headers, ACCEPT_ENCODING], body)
 
@@ -122,24 +125,27 @@ def _direct(message: Json) -> tuple[str, bytes] | None:
     if not isinstance(kind, str) or len(message["parts"]) != 1 or not kind.isprintable():
         return None
     if holds_event(kind):
-        return None  # Its attributes would be the client's, where those of a call are the gateway's.
+        return None  # Its attributes would be the client's, but those of a call must be the gateway's.
     (part,) = message["parts"]
     if "raw" in part:
         return kind, raw_bytes(part["raw"])
-    # Of a text and of JSON the charset is the gateway's from here on, whatever they came in.
+    # Text and JSON are encoded anew as UTF-8, whatever their charset was.
     if "text" in part:
         return charsets.as_utf8(kind), part["text"].encode()
     return (charsets.as_utf8(kind), orjson.dumps(part["data"])) if "data" in part else None
 
 
 def data(skill: Skill | None, message: Json) -> bytes:
-    """One data part is the container's own JSON; anything else is wrapped, with the text where today's agents look."""
+    """Return the body: a single data part as the container's own JSON, or a wrapper with the text in a field.
+
+    The field is `text`, where existing agents look, or the skill's text field.
+    """
     parts = message["parts"]
     if len(parts) == 1 and "data" in parts[0]:
         return orjson.dumps(parts[0]["data"])
     field = skill.invoke.text_field if skill is not None and skill.invoke is not None else None
     text = "\n".join(part["text"] for part in parts if "text" in part)
-    # The user's name for the text comes first, so that a clash with `message` or `skill` cannot hide either.
+    # The configured field comes first, so that one named `message` or `skill` cannot replace either.
     wrapped = {field or "text": text, "message": message, "skill": skill.id if skill is not None else None}
     return orjson.dumps(wrapped)
 
@@ -152,7 +158,7 @@ def _trace(callee: Callee, traceparent: str | None) -> list[tuple[str, str]]:
 
 
 def _prepared(callee: Callee, skill: Skill | None) -> _Prepared:
-    """What the skill alone decides. An agent's entry is made anew when it changes, and this with it."""
+    """Return the part of the request that depends only on the skill. It is discarded when the agent changes."""
     key = skill.id if skill is not None else None
     known: _Prepared | None = callee.prepared.get(key)
     if known is None:

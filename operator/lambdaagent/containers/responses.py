@@ -1,8 +1,9 @@
-"""What a container's answer does to its task: updates in the 1.0 form. Pure, and never raises for a bad answer.
+"""Converts a container's response into updates of its task in the 1.0 form. Pure; `interpret` never raises.
 
-An unchanged container answers JSON, text or a CloudEvent: that is one artifact and the end. A container that knows
-A2A may answer `application/a2a+json` and thereby ask for input, refuse, or give several artifacts. What cannot be
-understood fails the task with a message that says why, with a short excerpt that hides what looks like a credential.
+An ordinary container answers with JSON, text or a CloudEvent: that is one artifact and the end of the task. A container
+that knows A2A may answer with `application/a2a+json` and so ask for input, refuse, or return several artifacts. A
+response that cannot be understood fails the task with a message that holds the reason and a short excerpt without
+likely credentials.
 """
 
 import re
@@ -32,7 +33,7 @@ RESPONSES = {
     types.RESPONSE_TIMEOUT: TaskState.FAILED,
 }
 _EXCERPT = 300
-_SLICE = 16 * 1024  # bytes of a stream that are looked at in one go
+_SLICE = 16 * 1024  # bytes of a stream that are parsed at a time
 _BATCH = 64
 _SECRET = re.compile(
     r"(?i)(bearer|basic|authorization|api[-_ ]?key|token|secret|password|passwd)"
@@ -42,14 +43,14 @@ _SECRET = re.compile(
 
 
 def is_result(status: int) -> bool:
-    """Whether the body says what came of the call."""
+    """Whether the body of a response with this status is the result of the call."""
     return 200 <= status < 300 and status not in (202, 204)
 
 
 def interpret(
     *, status: int, headers: Mapping[str, str], body: bytes, clock: Clock, reply_type: str | None = None
 ) -> list[Json]:
-    """The updates that an answer means. No update that settles the task: the task goes on."""
+    """Return the updates that a response means. If none of them settles the task, the task continues."""
     if status in (202, 204):
         return []
     if not 200 <= status < 300:
@@ -78,7 +79,7 @@ def interpret(
 
 
 def _of_stream(body: bytes, content_type: str, *, clock: Clock) -> list[Json]:
-    """Raises ValueError, unless what came before already settles the task."""
+    """Return the updates of a whole stream. Raises ValueError, unless earlier updates settle the task."""
     stream = Stream(clock=clock, limit=len(body) + 1, content_type=content_type)
     updates: list[Json] = []
     try:
@@ -92,9 +93,9 @@ def _of_stream(body: bytes, content_type: str, *, clock: Clock) -> list[Json]:
 
 
 def from_event(event: Event, *, clock: Clock, reply_type: str | None = None, filename: str = "") -> list[Json]:
-    """What an event does to the task whose id it carries (design section 4, Events and tasks).
+    """Return the updates of the task whose id the event carries (design section 4, Events and tasks).
 
-    `filename` is the name of its data, where the answer that it came in gives one.
+    `filename` is the name of its data, if the response that carried the event gives one.
     """
     state = parse_state(event.extensions.get("a2astate"))
     if state is None:
@@ -131,9 +132,9 @@ def settles(updates: list[Json]) -> bool:
 
 
 def parts_of(content_type: str, body: bytes, *, filename: str = "") -> list[Json]:
-    """One part of any bytes; none of none. A text is decoded by its charset.
+    """Return one part for a body, or none for an empty one. Text is decoded by its charset.
 
-    Raises ValueError where the bytes are not what their type says.
+    Raises ValueError if the bytes do not match their content type.
     """
     if not body:
         return []
@@ -154,13 +155,13 @@ def _part(content_type: str, body: bytes) -> Json:
                 raise ValueError(f"it is {kind}, and {error}") from None
         else:
             return {"text": text} if kind in ("", "text/plain") else {"text": text, "mediaType": kind}
-    # Bytes keep the parameters of their type, such as a charset: nobody can read them without.
+    # Bytes keep the parameters of their type, such as a charset, which a reader needs.
     whole = content_type.strip() if ";" in content_type else kind
     return {"raw": b64encode(body).decode(), "mediaType": whole or "application/octet-stream"}
 
 
 def excerpt(body: bytes, content_type: str = "") -> str:
-    """The beginning of an answer as one line without what looks like a credential."""
+    """Return the beginning of a response as one line, with likely credentials masked."""
     text = " ".join(charsets.beginning(body[: _EXCERPT * 4], content_type).split())
     text = "".join(character if character.isprintable() else "?" for character in text)
     text = _SECRET.sub(lambda found: f"{found[1] or found[3]} ***", text)
@@ -180,7 +181,10 @@ def _artifact(parts: list[Json], *, clock: Clock) -> Json:
 
 
 def _ended(updates: list[Json], *, clock: Clock) -> list[Json]:
-    """The answer is over. A result without a word on the state is a success; 'working' alone means what it says."""
+    """Return the updates of a complete response.
+
+    A result without a status is a success; 'working' alone is kept as it is.
+    """
     if settles(updates):
         return updates
     going_on = any(_state(update) is not None for update in updates) and not any("artifactUpdate" in u for u in updates)
@@ -192,10 +196,10 @@ def _state(update: Json) -> TaskState | None:
 
 
 class Stream:
-    """An answer of type text/event-stream, read as it comes: A2A updates, or lines of text that are one artifact."""
+    """A response of type text/event-stream, read as it arrives: A2A events, or text events that form one artifact."""
 
     def __init__(self, *, clock: Clock, limit: int, content_type: str = "") -> None:
-        """Raises ValueError for a charset that is not known."""
+        """Raises ValueError for an unknown charset."""
         self._clock = clock
         self._decoder = sse_decoder.SseDecoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
         self._text_id = clock.new_id()
@@ -203,9 +207,9 @@ class Stream:
         self._messages = MessageReader(clock)
 
     def feed(self, chunk: bytes) -> Iterator[list[Json]]:
-        """The updates that are complete with this chunk, a few at a time or none: between them others can be served.
+        """Yield the updates that this chunk completes, in small or empty batches, between which other tasks can run.
 
-        Raises ValueError for what cannot be understood.
+        Raises ValueError for data that cannot be understood.
         """
         for at in range(0, len(chunk), _SLICE):
             batch: list[Json] = []
@@ -216,12 +220,12 @@ class Stream:
                         yield batch
                         batch = []
             except ValueError:
-                yield batch  # What came before is not lost with it: it may say why the agent failed.
+                yield batch  # Earlier updates are kept: they may hold the reason why the agent failed.
                 raise
             yield batch
 
     def end(self) -> list[Json]:
-        """What the end of the answer means: a result without a word on the state is a success."""
+        """Return the updates that the end of the stream means: a result without a status is a success."""
         updates = [update for data in self._decoder.end() for update in self._updates(data)]
         if not self._settled:
             updates += self._messages.end()
@@ -247,9 +251,9 @@ class Stream:
 
 
 class MessageReader:
-    """Reads the events of one answer. A message ends the task only where nothing follows it (1.0 section 3.1.2).
+    """Reads the events of one response. A message ends the task only if no event follows it (1.0 section 3.1.2).
 
-    One that is the whole answer is a direct Message: the agent made no task.
+    A message that is the whole response is a direct Message: the agent made no task.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -258,7 +262,7 @@ class MessageReader:
         self._events = 0
 
     def updates(self, event: Json) -> list[Json]:
-        """Of a StreamResponse as `from_container` reads it. Raises ValueError for what is wrong in it."""
+        """Return the updates of a StreamResponse as `from_container` reads it. Raises ValueError if it is not valid."""
         self._events += 1
         if "message" in event:
             message = _checked_message(event["message"], self._clock)
@@ -268,25 +272,28 @@ class MessageReader:
         return [*self._passed(), *updates]
 
     def end(self) -> list[Json]:
-        """The last message is the answer."""
+        """Return the update of the last message, which is the answer."""
         last, self._last = self._last, None
         if last is None:
             return []
         return [status_update(TaskState.COMPLETED, now=self._clock.now(), message=last, direct=self._events == 1)]
 
     def _passed(self) -> list[Json]:
-        """A message that something follows was said on the way."""
+        """Return a held message as a 'working' status, because another event follows it."""
         last, self._last = self._last, None
         return [status_update(TaskState.WORKING, now=self._clock.now(), message=last)] if last is not None else []
 
 
 def from_a2a(value: Any, *, clock: Clock) -> list[Json]:
-    """The updates of an answer that is over: a StreamResponse or its content. Raises ValueError for what it is not."""
+    """Return the updates of a complete response: a StreamResponse or its content.
+
+    Raises ValueError if it is neither.
+    """
     return _updates(from_container.stream_response(value), clock, last=True)
 
 
 def _updates(event: Json, clock: Clock, *, last: bool) -> list[Json]:
-    """`last` is what an artifact is that does not say: in a stream both versions leave out a flag that is false."""
+    """`last` is the default of an artifact's lastChunk: in a stream, both versions omit a flag that is false."""
     if "artifactUpdate" in event:
         update = event["artifactUpdate"]
         return _artifact_update({"lastChunk": last, **update}, clock)
@@ -305,7 +312,10 @@ def _task(value: Json, clock: Clock) -> list[Json]:
 
 
 def _with_answer(task: Json) -> Json:
-    """Some containers answer only in the task's history: the agent's last word since the client's is the answer."""
+    """Return the task with the last message of its history as the answer, if it is the agent's.
+
+    Some containers answer only in the history.
+    """
     status, history = task.get("status"), task.get("history")
     if not isinstance(status, dict) or status.get("message") is not None or not isinstance(history, list):
         return task
@@ -326,7 +336,7 @@ def _status_update(value: Json, clock: Clock) -> list[Json]:
     if not isinstance(status, dict) or state is None:
         raise ValueError("status.state is not a task state")
     if state is TaskState.UNSPECIFIED:
-        state = TaskState.WORKING  # 0.3's "unknown" says no more than that the task has not ended
+        state = TaskState.WORKING  # 0.3's "unknown" means only that the task has not ended
     message = _checked_message(status["message"], clock) if isinstance(status.get("message"), dict) else None
     metadata = value.get("metadata")
     return [
@@ -361,7 +371,7 @@ def _artifact_update(value: Json, clock: Clock) -> list[Json]:
 
 
 def _checked_message(value: Json, clock: Clock) -> Json:
-    """Whatever role it names, it is the agent's; ids are the gateway's to give."""
+    """Return the message as the agent's, whatever role it names, without the ids that the gateway assigns."""
     kept = {key: each for key, each in value.items() if key not in ("taskId", "contextId", "task_id", "context_id")}
     if not kept.get("messageId") and not kept.get("message_id"):
         kept["messageId"] = clock.new_id()

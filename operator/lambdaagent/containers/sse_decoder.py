@@ -1,6 +1,6 @@
-"""Server-sent events, read as they come (WHATWG HTML, 9.2.6). One event is bounded, the stream is not.
+"""Decodes server-sent events as they arrive (WHATWG HTML, 9.2.6). An event is limited in size, the stream is not.
 
-Hazard: a line may come in very many pieces. They are looked at once each and joined when the line ends, not every time.
+Hazard: a line may arrive in very many pieces. Each piece is scanned once, and they are joined only when the line ends.
 """
 
 import codecs
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 
 class SseDecoder:
-    """Takes bytes in any pieces; comments and other fields than data are passed over."""
+    """Accepts bytes in pieces of any size; comments and fields other than data are ignored."""
 
     def __init__(self, *, limit: int, charset: str = "utf-8") -> None:
         self._limit = limit
         self._decoder = codecs.getincrementaldecoder(charset)("replace")
-        self._rest: list[str] = []  # of a line that has not ended
+        self._rest: list[str] = []  # pieces of a line that has not ended
         self._held = ""  # a carriage return, after which a line feed may follow
         self._length = 0
         self._data: list[str] = []
@@ -21,7 +21,10 @@ class SseDecoder:
         self._begun = False
 
     def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[str]:
-        """The data of each event that is complete now. Raises ValueError where one is longer than the limit."""
+        """Yield the data of each event that is now complete.
+
+        Raises ValueError if an event or a line exceeds the limit.
+        """
         text, self._held = self._held + self._decoder.decode(chunk, last), ""
         if not self._begun and text:
             text, self._begun = text.removeprefix("\ufeff"), True
@@ -46,7 +49,7 @@ class SseDecoder:
             raise ValueError(f"a line of its stream is longer than {self._limit} characters")
 
     def end(self) -> Iterator[str]:
-        """A stream cut before its last blank line still said what it said."""
+        """Yield the last event, even if the stream was cut before its final blank line."""
         yield from self.feed(b"\n", last=True)
         yield from self._event()
 

@@ -1,4 +1,4 @@
-"""One message to one container: what is called, with what, and for how long."""
+"""One message to one container: the agent, the message and the timeout in seconds."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class Turn:
     context_id: str
     timeout: float
     traceparent: str | None = None
-    remote: str = ""  # the id of the task at a container that is an A2A server itself
-    event_id: str = ""  # of the event that this call is; empty: a new one
+    remote: str = ""  # the id of the task at a container that is an A2A server
+    event_id: str = ""  # of the event that delivered this call; empty: a new id
     attempt: int = 0
-    again: bool = False  # whoever asks will ask again: what may be better next time raises NotTakenError
-    request: Send | None = None  # the client's; None where an event or another replica makes the call
+    again: bool = False  # the caller repeats: a failure that a repetition may avoid raises NotTakenError
+    request: Send | None = None  # the client's; None if an event or another replica makes the call

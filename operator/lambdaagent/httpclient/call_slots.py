@@ -1,7 +1,7 @@
-"""What a caller holds of the whole process while its call runs, and gives back while it waits for a connection.
+"""A call's slot in the limit of the whole process: held while it runs, released while it waits for a connection.
 
-Whoever bounds the calls of a process puts a Place into the context of each. A call that waits for one busy agent must
-not keep those to other agents from running.
+The limiter of calls puts a CallSlot into the context of each call (`HELD`). A call that waits for one busy agent must
+not block calls to other agents.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""Requests to containers. Small on purpose: it does what the gateway needs and measures 2.4 times a general client.
+"""HTTP requests to containers. Small on purpose: it has what the gateway needs and measures 2.4 times a general client.
 
-Retrying is strict, because almost every call is a POST that may cost money: a request is sent a second time only if
-it went out on a kept connection that ended without a byte of answer, its body is still in hand, and nothing of it can
-have reached the container (`Connection.untouched`). Every other failure is the caller's to judge.
+Retries are strict, because almost every call is a POST that may cost money: a request is sent a second time only if it
+went out on a reused connection that ended without a byte of response, its body is still in memory, and none of it can
+have reached the container (`Connection.untouched`). Every other failure is left to the caller.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _SWEEP = 10.0
 
 
 class Response:
-    """An answer whose head is here. Leave its context and the connection is reused or closed, as it deserves."""
+    """A response whose head has arrived. Leaving its context returns the connection to the pool or closes it."""
 
     __slots__ = ("_connection", "_pool", "_sender", "headers", "status")
 
@@ -37,15 +37,18 @@ class Response:
 
     @property
     def complete(self) -> bool:
-        """The whole answer is here already: it can be taken without waiting."""
+        """Whether the whole response has arrived and can be taken without waiting."""
         return self._connection.complete
 
     def take(self) -> bytes:
-        """What is buffered now: the rest of the body, where the answer is complete."""
+        """Return the buffered data, which is the rest of the body if the response is complete."""
         return self._connection.take()
 
     async def read(self, *, limit: int) -> bytes:
-        """The rest of the body, decoded. Raises BadAnswerError where it is longer than `limit`; UndecodableError."""
+        """Return the rest of the body, decoded.
+
+        Raises BadAnswerError if it is longer than `limit`, UndecodableError.
+        """
         parts: list[bytes] = []
         if self._connection.coded:
             parts = [chunk async for chunk in self.decoded(limit=limit)]
@@ -59,12 +62,15 @@ class Response:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def discard(self, *, limit: int) -> None:
-        """Reads what nobody needs, so that the connection can be used again. Raises BadAnswerError where it is long."""
+        """Read and drop the body, so that the connection can be reused.
+
+        Raises BadAnswerError if it is longer than `limit`.
+        """
         async for _ in self._bounded(limit):
             pass
 
     async def decoded(self, *, limit: int | None) -> AsyncIterator[bytes]:
-        """The body as it was before its content codings; without a limit, for a stream that its reader bounds."""
+        """Yield the body without its content codings; `limit` is None for a stream that its reader limits."""
         labels = [value for name, value in self.headers if name.lower() == "content-encoding"]
         try:
             names = codings.listed(labels) if labels else ()
@@ -89,7 +95,7 @@ class Response:
             yield chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body as it comes, with the coding that its label says: for whoever passes both on."""
+        """Yield the body as it arrives, coded as its Content-Encoding says, for callers that pass both on."""
         while chunk := await self._connection.read():
             yield chunk
 
@@ -126,10 +132,10 @@ class HttpClient:
         first_byte: float,
         total: float,
     ) -> Response:
-        """Sends the request and waits for the answer's head; `length` is that of a streamed body, None if unknown.
+        """Send the request and wait for the head of the response; `length` is that of a streamed body, None if unknown.
 
-        `first_byte` and `total` are seconds from now, and waiting for a free connection counts. Cancelling closes the
-        connection. Raises UpstreamError.
+        `first_byte` and `total` are seconds from now and include the wait for a free connection. Cancelling closes the
+        connection. Raises UpstreamError, BadTargetError.
         """
         if method == "HEAD":
             raise ValueError("HEAD answers are framed differently and nothing here asks for one")
@@ -150,7 +156,7 @@ class HttpClient:
             left, connection = within, None if fresh else pool.idle()
             if connection is None:
                 connection = await pool.acquire(until=asked + within, fresh=fresh)
-                left = round(asked + within - loop.time(), 2)  # less what it waited for the connection
+                left = round(asked + within - loop.time(), 2)  # minus the wait for the connection
             again = connection.used > 0
             sender: asyncio.Task[None] | None = None
             began = False
@@ -180,7 +186,7 @@ class HttpClient:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
-        # Aborted transports tell their protocols in the next turn of the loop; leave nothing half closed behind.
+        # Aborted transports report the loss in the next iteration of the loop; wait for it.
         await asyncio.sleep(0)
 
     def _pool(self, target: Target) -> Pool:
@@ -192,7 +198,7 @@ class HttpClient:
             if self._sweeper is None:
                 self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
         elif pool.target is not target:
-            pool.follow(target)  # The agent changed, and its number of connections may have.
+            pool.follow(target)  # The agent changed, and its limit of connections may have too.
         return pool
 
     def _tls_once(self) -> ssl.SSLContext:
@@ -213,14 +219,14 @@ async def _send(connection: Connection, body: AsyncIterable[bytes], *, length: i
     try:
         await connection.stream(body, length=length)
     except UpstreamError:
-        return  # The connection ended; the reader of the answer says how.
+        return  # The connection ended; reading the response raises the reason.
     except Exception as error:
-        # The caller's own source failed (its client went away, or sent too much), or is not as long as was said.
+        # The caller's body failed (its client disconnected, or sent too much), or has another length than given.
         connection.refuse(error)
 
 
 async def _settle(sender: "asyncio.Task[None] | None", connection: Connection) -> None:
-    """An answer that came before the request was sent ends the request too; the connection is then not fit for more."""
+    """Stop a sender whose request was answered before it was sent; the connection is then closed."""
     if sender is None:
         return
     if not sender.done():

@@ -1,8 +1,8 @@
 """Content codings (RFC 9110 8.4): a body that is read here is decoded, in slices and never beyond a limit.
 
-A small body may decode to a very large one. So each coding in turn gives at most one slice at a time, every stage of
-stacked codings is bounded, and `decoded` lets the event loop go on between slices. gzip and deflate are decoded;
-brotli and zstd are not, because no library of theirs is installed.
+A small body may decode to a very large one. So each coding yields at most one slice at a time, every stage of stacked
+codings is limited, and `decoded` lets the event loop run between slices. gzip and deflate are decoded; brotli and zstd
+are not, because no library for them is installed.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 
 TAKEN = "gzip, deflate"
-# Of requests whose answer is read here. Both codings would be decoded; a container beside the gateway saves nothing by
-# them, and one that compresses a stream holds it back.
+# For requests whose response is read here. Both codings would be decoded, but a container near the gateway gains
+# nothing from them, and one that compresses a stream delays it.
 ACCEPT_ENCODING = ("accept-encoding", "identity")
 _GZIP = frozenset(("gzip", "x-gzip"))
 _DEPTH = 4  # codings on one body
-_MEMBERS = 10_000  # of one gzip body that is bounded
+_MEMBERS = 10_000  # of one gzip body with a limit
 _SLICE = 64 * 1024
-_BUSY = 0.01  # seconds of decoding after which others get their turn
+_BUSY = 0.01  # seconds of decoding after which other tasks run
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -28,15 +28,15 @@ class CodingError(ValueError):
 
 
 class UnknownCodingError(CodingError):
-    """It has a coding that is not taken here."""
+    """The body has a coding that is not supported."""
 
 
 class BrokenCodingError(CodingError):
-    """Its bytes are not what its coding says."""
+    """The body's bytes do not match its coding."""
 
 
 class TooLongError(Exception):
-    """It is longer than its reader takes."""
+    """The decoded body exceeds the limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the decoded body is over the limit of {limit} bytes")
@@ -44,7 +44,7 @@ class TooLongError(Exception):
 
 
 def listed(values: Iterable[str]) -> tuple[str, ...]:
-    """The codings of one body, in the order in which they were applied; `identity` is none.
+    """Return the codings of one body, in the order in which they were applied, without `identity`.
 
     `values` are those of every Content-Encoding header. Raises UnknownCodingError.
     """
@@ -60,12 +60,12 @@ def listed(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def room(limit: int) -> int:
-    """Bytes that a body of at most `limit` may have while it is coded: what cannot be compressed becomes longer."""
+    """Return the limit in bytes of a coded body that decodes to at most `limit`: incompressible data grows."""
     return limit + limit // 64 + 1024
 
 
 class ContentDecoder:
-    """Bytes in, bytes out; slices may be empty. Without a limit, the stream may be endless."""
+    """Decodes a body piece by piece; slices may be empty. Without a limit, the body may be endless."""
 
     def __init__(self, codings: Iterable[str], *, limit: int | None = None) -> None:
         self._stages = [_Stage(name, limit=None if limit is None else room(limit)) for name in reversed([*codings])]
@@ -73,12 +73,12 @@ class ContentDecoder:
         self._size = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Raises BrokenCodingError, TooLongError."""
+        """Yield decoded slices. Raises BrokenCodingError, TooLongError."""
         for at in range(0, len(data), _SLICE):
             yield from self._through(0, data[at : at + _SLICE])
 
     def end(self) -> None:
-        """Raises BrokenCodingError where the body was cut."""
+        """Raises BrokenCodingError if the body was cut."""
         for stage in self._stages:
             stage.end()
 
@@ -94,7 +94,7 @@ class ContentDecoder:
 
 
 class _Stage:
-    """One coding. A gzip body may have several members (RFC 1952 2.2); deflate comes with and without zlib's frame."""
+    """One coding. A gzip body may have several members (RFC 1952 2.2); deflate may have a zlib frame or not."""
 
     def __init__(self, name: str, *, limit: int | None) -> None:
         self._name = name
@@ -114,7 +114,7 @@ class _Stage:
             framed = self._start[0] & 0x0F == 8 and int.from_bytes(self._start[:2]) % 31 == 0
             self._work = zlib.decompressobj(15 if framed else -15)
             data, self._start = self._start, b""
-        more = False  # A full slice may have left output inside, which comes without further input.
+        more = False  # After a full slice the decompressor may hold output that needs no further input.
         while data or more:
             if self._work.eof:
                 self._next()
@@ -131,7 +131,7 @@ class _Stage:
             yield piece
 
     def _next(self) -> None:
-        """Another member of a gzip body. Empty ones cost time and add no bytes, so they are counted too."""
+        """Begin another member of a gzip body. They are limited too, because empty ones cost time and add no bytes."""
         self._members += 1
         if self._name != "gzip":
             raise BrokenCodingError(f"bytes follow the end of its {self._name} stream")
@@ -145,7 +145,7 @@ class _Stage:
 
 
 async def decoded(chunks: AsyncIterable[bytes], codings: Iterable[str], *, limit: int | None) -> AsyncIterator[bytes]:
-    """The body as it was before it was coded. Raises BrokenCodingError, TooLongError."""
+    """Yield the decoded body. Raises BrokenCodingError, TooLongError."""
     decoder = ContentDecoder(codings, limit=limit)
     async for chunk in chunks:
         since = time.perf_counter()

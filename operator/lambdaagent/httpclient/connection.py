@@ -1,9 +1,9 @@
-"""One HTTP/1.1 connection to a container: httptools parses, flow control goes both ways.
+"""One HTTP/1.1 connection to a container, parsed by httptools, with flow control in both directions.
 
-A connection is used by one exchange at a time. Its answer streams: when the reader falls behind, the socket is
-paused, so a slow client slows the container and not this process's memory. Time is bounded by one lazily re-armed
-timer per connection, because a timer per request costs more than the parsing. Anything unexpected ends the
-connection; only an exchange that ended exactly where HTTP says leaves it fit for another.
+One exchange uses a connection at a time. Its response is streamed: if the reader is slower, the socket is paused, so
+that a slow client slows the container and does not fill this process's memory. Deadlines use one lazily re-armed timer
+per connection, because a timer per request costs more than the parsing. Anything unexpected closes the connection; only
+an exchange that ended exactly as HTTP defines leaves it reusable.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ class Connection(asyncio.Protocol):
         self.used = 0  # exchanges begun
         self.idle_since = 0.0
         self.closed = False
-        self.heard = False  # a byte of the current answer arrived
+        self.heard = False  # a byte of the current response has arrived
         self.status = 0
         self.headers: list[tuple[str, str]] = []
-        self.complete = False  # the answer is wholly here
-        self.coded = False  # the answer has a content coding
+        self.complete = False  # the whole response has arrived
+        self.coded = False  # the response has a content coding
         self._loop = loop
         self._header_limit = header_limit
         self._transport: asyncio.Transport | None = None
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._why_late, self._time = "", 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._sent = 0
-        # The peer's kernel took not one byte of this request, so the container cannot have seen any of it.
+        # The peer's kernel accepted no byte of this request, so the container cannot have seen any of it.
         self.untouched = False
 
     # The exchange
@@ -71,9 +71,9 @@ class Connection(asyncio.Protocol):
         transport.write(head + body if body else head)
 
     async def stream(self, body: AsyncIterable[bytes], *, length: int | None) -> None:
-        """The rest of the request, as fast as the container takes it; `length` None means chunked.
+        """Send the body as fast as the container reads it; `length` None means chunked.
 
-        Raises BodyLengthError before a byte more than `length` is sent, and where the body ends with fewer.
+        Raises BodyLengthError before a byte beyond `length` is sent, and if the body ends with fewer.
         """
         chunked = length is None
         left = 0 if length is None else length
@@ -95,14 +95,14 @@ class Connection(asyncio.Protocol):
             raise BodyLengthError(f"the body ended {left} bytes before its length of {length}")
 
     async def answered(self) -> None:
-        """Until the answer's head is here."""
+        """Wait for the head of the response."""
         while not self.status and self._error is None:
             await self._wait()
         if self._error is not None and not self.status:
             raise self._error
 
     async def read(self) -> bytes:
-        """The next piece of the answer's body; empty at its end."""
+        """Return the next piece of the body; empty at its end."""
         while not self._chunks:
             if self.complete:
                 return b""
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         return self.take()
 
     def take(self) -> bytes:
-        """All that is buffered."""
+        """Return all buffered data."""
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._buffered = 0
@@ -122,13 +122,13 @@ class Connection(asyncio.Protocol):
         return data
 
     def expire(self, at: float | None, why: str = "", seconds: float = 0.0) -> None:
-        """Fails the exchange at this loop time and says what did not happen in so many seconds; None lifts it."""
+        """Fail the exchange at this loop time; `why` and `seconds` form the error. None removes the deadline."""
         self._deadline = at
         self._why_late, self._time = why, seconds
         if at is None:
             return
         if self._timer is not None and self._timer.when() <= at:
-            return  # It fires early, looks again, and is armed anew: the common exchange ends before.
+            return  # It fires early and is armed again for the deadline: most exchanges end before that.
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._late)
@@ -138,13 +138,13 @@ class Connection(asyncio.Protocol):
         return self.complete and self._keep_alive and not self.closed and not self._chunks and not self._write_paused
 
     def rest(self) -> None:
-        """Into the pool: no exchange, no deadline."""
+        """Prepare for the pool: no exchange, no deadline."""
         self._active = False
         self.idle_since = self.now()
         self._deadline = None
 
     def refuse(self, error: Exception) -> None:
-        """The request cannot be finished: its sender's error is what the exchange ends with."""
+        """End the exchange with the sender's error, because the request cannot be finished."""
         self._fail(error)
         self._abort()
 
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not asserted: uvloop's transports are of a class of their own.
+        # Not asserted: uvloop's transports have another class.
         self._transport = cast("asyncio.Transport", transport)
         sock = transport.get_extra_info("socket")
         if sock is not None:
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(BadAnswerError(f"it answered what is not HTTP/1.1: {str(error)[:200]}"))
             self._abort()
-        # What arrived before the head was complete, and the headers that came all at once.
+        # Bytes that arrived before the head was complete, or the headers of a head that arrived at once.
         if (not self.status and self._head_size > self._header_limit) or self._header_size > self._header_limit:
             self.status = 0
             self._fail(BadAnswerError(f"it sent headers over {self._header_limit} bytes"))
@@ -212,13 +212,13 @@ class Connection(asyncio.Protocol):
     # httptools callbacks
 
     def on_message_begin(self) -> None:
-        # A second answer behind the first belongs to nobody. It is not read, and the connection is not used again.
+        # A second response belongs to no request. It is not read, and the connection is not reused.
         if self.complete:
             self._keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.status:
-            return  # A trailer: nobody here asked for one.
+            return  # A trailer, which is not used.
         self._header_size += len(name) + len(value)
         self.headers.append((name.decode("latin-1"), value.decode("utf-8", "replace")))
 
@@ -227,12 +227,12 @@ class Connection(asyncio.Protocol):
             return
         status = self._parser.get_status_code()
         if 100 <= status < 200:
-            self.headers = []  # Interim (RFC 9110 15.2); the answer itself is still to come.
+            self.headers = []  # Interim (RFC 9110 15.2); the final response follows.
             return
         names = {name.lower() for name, _ in self.headers}
         self.coded = "content-encoding" in names
         if "transfer-encoding" in names and not self._is_only_chunked():
-            # The parser undoes chunks and leaves another coding where it is, without a label.
+            # The parser decodes chunks only; another coding would remain, without a label.
             self._fail(BadAnswerError("it answered with a transfer coding other than chunked"))
             self._abort()
             return
@@ -253,7 +253,7 @@ class Connection(asyncio.Protocol):
         if self.status:
             self.complete = True
 
-    # Inside
+    # Internals
 
     def _is_only_chunked(self) -> bool:
         codings = [value for name, value in self.headers if name.lower() == "transfer-encoding"]
@@ -281,7 +281,7 @@ class Connection(asyncio.Protocol):
         self._drain = None
 
     def _ended(self) -> None:
-        """The peer is gone. Without a length the end of the connection is the end of the body (RFC 9112 6.3)."""
+        """Handle the loss of the peer. Without a length, the end of the connection ends the body (RFC 9112 6.3)."""
         self.closed = True
         if self._active and not self.complete and self._error is None:
             if self.status and not self._framed:
@@ -313,9 +313,11 @@ class Connection(asyncio.Protocol):
         self._abort()
 
     def _note_untouched(self) -> None:
-        """Asked when a connection ends without an answer, which may be a kept one that the container closed as idle
-        while the request was on its way. The unacknowledged bytes of the send queue (SIOCOUTQ) tell: the peer's FIN
-        acknowledges all that it had received. Under TLS the count is of other bytes; then nothing is known.
+        """Set `untouched` when a connection ends without a response.
+
+        It may be a kept connection that the container closed as idle while the request was in transit. The
+        unacknowledged bytes of the send queue (SIOCOUTQ) show this: the peer's FIN acknowledges all that it had
+        received. Under TLS the count is of other bytes, so nothing is known.
         """
         if self.untouched or self.heard or not self._active or self.target.secure or self._transport is None:
             return

@@ -1,24 +1,24 @@
-"""How a call to a container fails.
+"""Errors of calls to containers.
 
-Each message says why, with the container as "it". It names no address, which is an inner one, and holds nothing of the
-request: the message may reach callers.
+Each message gives the reason, with the container as "it". It holds no address, which is an internal one, and nothing of
+the request: the message may reach callers.
 """
 
 from lambdaagent.errors import PermanentError, TemporaryError
 
 
 class UpstreamError(TemporaryError):
-    """The container could not be asked or did not answer properly."""
+    """The container could not be asked or did not respond properly."""
 
 
 class ConnectError(UpstreamError):
-    """No connection: refused, unknown host, TLS. Nothing was sent."""
+    """No connection was made: refused, unknown host, TLS. Nothing was sent."""
 
 
 class BusyError(UpstreamError):
-    """Every connection to the target stayed in use for as long as the call may take. Nothing was sent.
+    """No connection became free within the time of the call, or too many calls wait for one. Nothing was sent.
 
-    It is the limit of this process, and no failure of the container.
+    The limit is this process's; the container has not failed.
     """
 
     def __init__(self, text: str, *, limit: int) -> None:
@@ -27,26 +27,26 @@ class BusyError(UpstreamError):
 
 
 class UpstreamTimeoutError(UpstreamError):
-    """No answer, or not the whole of it, in time."""
+    """The response did not begin or end in time."""
 
 
 class DroppedError(UpstreamError):
-    """The connection ended before the answer did; whether the container acted is unknown."""
+    """The connection ended before the response did; it is unknown whether the container acted."""
 
 
 class BadAnswerError(UpstreamError):
-    """The answer is not HTTP/1.x, or breaks a limit."""
+    """The response is not valid in its protocol (HTTP/1.x, A2A), or exceeds a limit."""
 
 
 class UndecodableError(BadAnswerError):
-    """The answer has a content coding that is not taken, or its bytes are not what the coding says."""
+    """The response has a content coding that is not supported, or its bytes do not match the coding."""
 
 
 class BodyLengthError(PermanentError):
     """The body of a request has more or fewer bytes than its Content-Length; the connection is closed.
 
-    Hazard: the container would read the bytes beyond it as a request of its own, and its answer would go to whoever
-    uses the connection next.
+    Hazard: the container would read the excess bytes as another request, and its response would go to the next user of
+    the connection.
     """
 
 
@@ -55,7 +55,7 @@ class BadTargetError(PermanentError):
 
 
 class RefusedMessageError(PermanentError):
-    """A container that is an A2A server answers a message or a cancellation with a JSON-RPC error and nothing else."""
+    """A container that is an A2A server refuses a message or does not cancel a task; `code` is JSON-RPC's."""
 
     def __init__(self, code: int, said: str) -> None:
         super().__init__(said)
@@ -63,7 +63,7 @@ class RefusedMessageError(PermanentError):
 
 
 def describe(error: UpstreamError | BadTargetError, agent: str) -> str:
-    """The failure of a call for whoever asked for it; `agent` is the subject, such as "The agent shop/echo"."""
+    """Return a call's failure as a sentence for the caller; `agent` is its subject, such as "The agent shop/echo"."""
     if isinstance(error, ConnectError):
         return f"{agent} cannot be reached: {error}."
     if isinstance(error, UpstreamTimeoutError):

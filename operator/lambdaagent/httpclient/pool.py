@@ -1,8 +1,8 @@
-"""The connections to one target: bounded, kept open for reuse, and waited for only so long.
+"""The connections to one target: limited in number, kept open for reuse, and awaited for a limited time.
 
-A bound protects the container (and the gateway's descriptors) from a burst. The rest of the burst waits in the order of
-its arrival, each call within its own deadline, and holds meanwhile nothing that calls to other targets need. The most
-recently used connection goes first, so that the others age and close.
+The limit protects the container (and the gateway's file descriptors) from a burst. The other calls of the burst wait in
+the order of their arrival, each within its own deadline, and hold meanwhile nothing that calls to other targets need.
+The most recently used connection is reused first, so that the others age and close.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ _QUOTED = re.compile(r"'[^']*'")
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    connections: int = 256  # per target that names no number of its own
-    waiting: int = 1024  # callers per target
+    connections: int = 256  # per target that has no limit of its own
+    waiting: int = 1024  # calls per target
     connect: float = 5.0
-    keep_idle: float = 30.0  # below the minute after which common servers and proxies close
+    keep_idle: float = 30.0  # less than the minute after which common servers and proxies close
     header_bytes: int = 64 * 1024
-    body_bytes: int = 10 * 1024 * 1024  # of an answer that is read whole
+    body_bytes: int = 10 * 1024 * 1024  # of a response that is read whole
 
 
 class Pool:
@@ -41,7 +41,7 @@ class Pool:
         self._open: set[Connection] = set()
         self._count = 0  # open, or being opened
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._promised = 0  # waiters whose turn it is and who have not noticed yet
+        self._promised = 0  # waiters that were woken and have not run yet
 
     @property
     def limit(self) -> int:
@@ -49,7 +49,7 @@ class Pool:
 
     @property
     def _ahead(self) -> bool:
-        """Whether a new call has others before it: what becomes free is theirs."""
+        """Whether other calls come before a new one: a connection that becomes free is theirs."""
         return bool(self._waiters) or self._promised > 0
 
     @property
@@ -57,11 +57,11 @@ class Pool:
         return not self._count and not self._ahead
 
     def idle(self) -> Connection | None:
-        """An idle connection for a call that has not waited; None where there is none, or where others wait for it."""
+        """Return an idle connection for a new call; None if there is none or other calls wait for it."""
         return None if self._ahead else self._kept()
 
     async def acquire(self, *, until: float, fresh: bool = False) -> Connection:
-        """A connection when one is free, the caller's own until `release`. `fresh`: not one that was used before.
+        """Wait for a connection, which is the caller's until `release`. `fresh`: not one that was used before.
 
         `until` is a time of the loop. Raises BusyError, ConnectError.
         """
@@ -107,7 +107,7 @@ class Pool:
             raise
 
     def follow(self, target: Target) -> None:
-        """The same address, with another number of connections. Those in use end when they are released."""
+        """Apply the limit of a target with the same address. Excess connections in use close when they are released."""
         self.target = target
         while self._idle and self._count > self.limit:
             self._drop(self._idle.popleft())
@@ -121,7 +121,7 @@ class Pool:
         self._next()
 
     def sweep(self, now: float) -> None:
-        """Closes what has idled too long; called now and then by the client."""
+        """Close connections that were idle too long; the client calls this periodically."""
         while self._idle and (self._idle[0].closed or self._idle[0].idle_since + self._limits.keep_idle < now):
             self._drop(self._idle.popleft())
 
@@ -146,7 +146,7 @@ class Pool:
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self._promised -= 1
-                self._next()  # The turn was ours and is passed on, or it would be lost.
+                self._next()  # This waiter was woken already, so the next one is woken instead.
             raise
         else:
             self._promised -= 1
@@ -200,7 +200,7 @@ class Pool:
 
 
 def _plain(error: Exception) -> str:
-    """What went wrong, without the address: it is an inner one, and the message goes to callers."""
+    """Return the reason without the address, which is an internal one: the message goes to callers."""
     if isinstance(error, socket.gaierror):
         return str(error.strerror)
     if isinstance(error, ssl.SSLCertVerificationError):

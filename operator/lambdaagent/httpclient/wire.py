@@ -1,8 +1,8 @@
-"""The bytes of a request's head: where a call goes and what may stand in it.
+"""The bytes of a request's head: the target, the request line and the headers.
 
-The hazard is header injection: a value from a client, an event or a custom resource that holds a line break would
-start a header or a request of its own. So the finished head is counted: exactly one line break per line that was
-meant, whatever the values hold.
+Hazard: header injection. A value from a client, an event or a custom resource that holds a line break would begin
+another header or request. So the line breaks of the finished head are counted: there is exactly one per intended line,
+whatever the values hold.
 """
 
 import re
@@ -15,7 +15,7 @@ from lambdaagent.httpclient.errors import BadTargetError
 
 Headers = Sequence[tuple[str, str]]
 
-# RFC 9110 7.6.1, and what only concerns one connection. `te` and `trailer` go with the framing that we make anew.
+# RFC 9110 7.6.1, and others of one connection. `te` and `trailer` belong to the framing, which is made anew.
 HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade", "expect")
@@ -27,15 +27,15 @@ _OWN = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One container's address, parsed once per change and not once per call."""
+    """One container's address, parsed once per change of the agent and not once per call."""
 
     host: str
     port: int
     secure: bool = False
     path: str = ""
     authority: str = field(default="", compare=False)
-    connections: int | None = field(default=None, compare=False)  # at once; None: as many as to any other
-    _hash: int = field(init=False, compare=False, repr=False)  # asked for by every call
+    connections: int | None = field(default=None, compare=False)  # at once; None: the pool's limit
+    _hash: int = field(init=False, compare=False, repr=False)  # needed by every call
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_hash", hash((self.host, self.port, self.secure, self.path)))
@@ -66,20 +66,21 @@ class Target:
 
 
 def head(*, method: str, target: Target, path: str, headers: Headers, length: int | None, fixed: str = "") -> bytes:
-    """The request's head; `length` None means chunked. Framing and Host are ours, whoever else names them.
+    """Return the request's head; `length` None means chunked. Raises BadTargetError.
 
-    `fixed` are header lines that `lines` made before, for what is the same in many requests.
+    Framing and Host are set here, and `headers` must not name them. `fixed` are header lines that `lines` made before,
+    for what is the same in many requests.
     """
     framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
     start = f"{method} {target.path}{path} HTTP/1.1\r\nHost: {target.authority}\r\n{framing}\r\n"
-    # The request line may not be split by a space either.
+    # A space would split the request line.
     if start.count("\n") != 3 or start.count("\r") != 3 or "\0" in path or " " in path:
         raise BadTargetError("the path holds a line break, a NUL or a space; nothing was sent")
     return f"{start}{fixed}{lines(headers)}\r\n".encode("utf-8", "surrogateescape")
 
 
 def lines(headers: Headers) -> str:
-    """Header lines, counted: as many line breaks as headers, whatever these hold. Raises BadTargetError."""
+    """Return header lines, with exactly as many line breaks as headers. Raises BadTargetError."""
     text = "".join([f"{_name(name)}: {value}\r\n" for name, value in headers])
     count = len(headers)
     if text.count("\n") != count or text.count("\r") != count or "\0" in text:
@@ -95,7 +96,7 @@ def _name(name: str) -> str:
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Without what concerns one connection only, names listed in Connection included (RFC 9110 7.6.1)."""
+    """Return the headers without those of one connection, including names listed in Connection (RFC 9110 7.6.1)."""
     kept, named = [], ""
     for pair in headers:
         low = pair[0].lower()

@@ -1,1 +1,1 @@
-"""The task engine: messages in, container calls out, and tasks that outlive the request that made them."""
+"""The task engine: it creates tasks from messages, calls containers, and keeps a task after its request has ended."""

@@ -1,8 +1,9 @@
-"""A task that somebody in this process is busy with: its newest record, one change at a time, and who waits for it.
+"""A task that this process works on: its newest record, its changes one at a time, and the callers that wait for one.
 
-Hazards: `record` is replaced only after the store has the change, so nobody sees what could still be lost. Another
-replica may change the task too (an event reached it, a client cancelled there): then a write here conflicts, and is
-decided anew on what the store has. The answer to a write may be lost: then the log tells whether it was written.
+Hazards: `record` is replaced only after the store has the change, so no reader sees a change that may still be lost.
+Another replica may change the task too, because it received an event or a client's cancellation; a write here then
+conflicts and is decided again on the stored record. The answer to a write may be lost; the log then shows whether the
+write was committed.
 """
 
 import asyncio
@@ -30,10 +31,10 @@ _SHORT = 16 * 1024
 class EventOutcome(StrEnum):
     ADVANCED = "advanced"
     DUPLICATE = "duplicate"
-    ENDED = "ended"  # the task had ended before
-    FOREIGN = "foreign"  # it came from an agent that the task is not with
-    UNKNOWN = "unknown"  # there is no such task
-    TAKEN = "taken"  # another replica holds the task now, or it moved on since
+    ENDED = "ended"  # the task had already ended
+    FOREIGN = "foreign"  # its agent or source may not change this task
+    UNKNOWN = "unknown"  # the task does not exist
+    TAKEN = "taken"  # another replica holds the task, or it has another version than expected
 
 
 @dataclass(slots=True)
@@ -42,9 +43,9 @@ class Write:
 
     updates: Sequence[Json]
     key: Key | None = None
-    holder: str | None = None  # the task's holder afterwards; None: as before
-    replica: str = ""  # writes only while this replica, or nobody, holds the task; empty: whoever does
-    at: int | None = None  # writes only onto this version of the task
+    holder: str | None = None  # the task's holder after the write; None: unchanged
+    replica: str = ""  # write only if this replica or none holds the task; empty: in any case
+    at: int | None = None  # write only onto this version of the task
     tried: TaskChange | None = None  # the attempt whose answer was lost
 
 
@@ -65,14 +66,14 @@ class ActiveTask:
     def __init__(self, record: TaskRecord, *, largest: int = LARGEST) -> None:
         self.record = record
         self.holders = 0
-        # What of this process works on the task, where something does.
+        # The asyncio task of this process that works on the task, if there is one.
         self.run: asyncio.Task[None] | None = None
-        # Why the container refused the newest message, where it did.
+        # The container's refusal of the newest message, if it refused it.
         self.refusal: A2AError | None = None
-        # How many in this process are about to give it a run.
+        # Number of callers in this process that are about to start a run.
         self.starting = 0
         self._lock = asyncio.Lock()
-        # Bytes of the task as JSON, or a little more; None: not known.
+        # Size of the task as JSON in bytes, or slightly more; None: unknown.
         self._size: int | None = None
         self._largest = largest
         self._recent: deque[TaskChange] = deque(maxlen=_RECENT)
@@ -80,14 +81,14 @@ class ActiveTask:
 
     @property
     def idle(self) -> bool:
-        """Nothing of this process works on the task or is about to."""
+        """Whether nothing in this process works on the task or is about to start."""
         return self.run is None and not self.starting
 
     async def apply(self, write: Write, *, store: TaskStore, now: float) -> EventOutcome:
-        """Folds as many updates as the task still takes.
+        """Fold `write.updates` into the task, up to the one that ends it, and append them to the store.
 
         Raises StoreError. Unless it is a TaskConflictError or UnfitError, the caller may repeat `write` to find out
-        whether it was written.
+        whether it was committed.
         """
         async with self._lock:
             for attempt in range(_ATTEMPTS):
@@ -124,9 +125,9 @@ class ActiveTask:
     async def put(
         self, record: TaskRecord, *, updates: Sequence[Json], store: TaskStore, key: Key | None = None
     ) -> bool:
-        """Writes the task's next version as it is; the caller holds `turning`. False: the key is known.
+        """Append the task's next version as given; the caller holds `turning`. False: a write with this key exists.
 
-        Raises StoreError; after a TaskConflictError, `record` is what the store has.
+        Raises StoreError; after a TaskConflictError, `record` is the stored one.
         """
         size = self._require_room(record, updates) if updates else None
         try:
@@ -141,9 +142,9 @@ class ActiveTask:
         return True
 
     async def claim(self, *, store: TaskStore, now: float, holder: str, without: Sequence[str] = ()) -> bool:
-        """Makes a task that nobody works on `holder`'s; False where somebody does, or was faster.
+        """Make `holder` the holder of a task that has none. False: it has settled, has a holder, or was claimed first.
 
-        A task that is `holder`'s and has no run is claimed already: the answer to its claim was lost. `without` are
+        A task that `holder` holds without a run counts as claimed: the answer to the claim was lost. `without`: ids of
         artifacts that an earlier attempt left unfinished.
         """
         async with self._lock:
@@ -159,12 +160,12 @@ class ActiveTask:
                 return False
 
     async def refresh(self, store: TaskStore) -> bool:
-        """Looks whether another replica changed the task. False: the store does not have it."""
+        """Read the task from the store, in case another replica changed it. False: the store does not have the task."""
         async with self._lock:
             return await self._reload(store)
 
     async def beyond(self, version: int, *, within: float | None = None) -> None:
-        """Until the task is past this version or its run has ended, or so many seconds are over."""
+        """Wait until the task's version exceeds `version`, its run has ended, or `within` seconds have passed."""
         if self.record.version > version:
             return
         loop = asyncio.get_running_loop()
@@ -180,7 +181,7 @@ class ActiveTask:
                 self._waiters.remove(waiter)
 
     def since(self, version: int) -> list[TaskChange] | None:
-        """The changes after this version, where all of them are still here."""
+        """Return the changes after this version; None if some of them are no longer in memory."""
         if version >= self.record.version:
             return []
         if not self._recent or self._recent[0].version > version + 1:
@@ -192,15 +193,16 @@ class ActiveTask:
         return self._lock
 
     def ended(self, run: "asyncio.Task[None]") -> None:
-        """A run has; where no other one began since, those who wait for a change must look for it in the store."""
+        """Clear the run and wake the waiters, which must then read the store, unless another run has begun."""
         if self.run is run:
             self.run = None
             self._wake_all()
 
     def _require_room(self, after: TaskRecord, updates: Sequence[Json]) -> int:
-        """The size of the task with these updates. Raises UnfitError where nobody could be shown it in good time.
+        """Return the size in bytes of the task with these updates. Raises UnfitError if it exceeds the limit.
 
-        A short end is always taken: the task must be able to fail for what was too much.
+        A larger task could not be shown in good time. A short update that ends the task is always accepted, so that a
+        task can fail because of its size.
         """
         if self._size is None:
             self._size = size_of(self.record.task)
@@ -210,7 +212,7 @@ class ActiveTask:
         return self._size + added
 
     async def _reload(self, store: TaskStore) -> bool:
-        """False: the task is gone."""
+        """Read the record from the store. False: the task no longer exists."""
         found = await store.get(self.record.id, known=self.record)
         if found is not None and found.version > self.record.version:
             self._recent.clear()
@@ -234,7 +236,7 @@ class ActiveTask:
         moved = bool(before.holder) and record.holder not in ("", before.holder)
         failed = change is None and record.state is TaskState.FAILED
         if record.state is TaskState.CANCELED or moved or failed:
-            # Closes the connection to the container, whatever replica ended the task or took it over.
+            # Closes the connection to the container, whichever replica ended the task or took it over.
             self.run.cancel()
 
     def _wake_all(self) -> None:
@@ -249,7 +251,7 @@ def following(record: TaskRecord, task: Json, *, now: float) -> TaskRecord:
 
 
 def without_artifacts(task: Json, ids: Sequence[str]) -> Json:
-    """The task without these artifacts: another attempt makes them anew."""
+    """Return the task without these artifacts, which another attempt produces again."""
     if not ids or "artifacts" not in task:
         return task
     left = [each for each in task["artifacts"] if each["artifactId"] not in ids]
@@ -268,7 +270,7 @@ def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord,
         applied.append(update)
         if "statusUpdate" in update:
             state = state_of(update["statusUpdate"])
-    # What has settled is nobody's to work on.
+    # A settled task has no holder.
     holder = "" if state.settled else record.holder if write.holder is None else write.holder
     columns = {"version": record.version + 1, "state": state, "updated": now, "remote": remote, "holder": holder}
     try:
@@ -278,7 +280,7 @@ def _after(record: TaskRecord, write: Write, *, now: float) -> tuple[TaskRecord,
 
 
 def size_of(value: object) -> int:
-    """Bytes as JSON. Raises UnfitError for what has no JSON."""
+    """Return the size of the value as JSON in bytes. Raises UnfitError if it has no JSON form."""
     try:
         return len(orjson.dumps(value))
     except TypeError as error:

@@ -1,7 +1,7 @@
-"""One call to a container for a task: its answer is stored as it comes, and kept until the store has it.
+"""One call to a container for a task: the response is stored as it arrives, and held until the store has it.
 
-The time that a write waits for the store is not the container's: the call's limit stands still meanwhile, and a write
-is not cut short by it. A call ends when the task has ended elsewhere or another replica has taken it over.
+Time that a write waits for the store does not count against the call's timeout: the timeout is suspended meanwhile and
+does not interrupt the write. A call ends when the task has ended elsewhere or another replica has taken it over.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.replacing import Replacing
 from lambdaagent.tasks.storing import FOR_EVER
 
-GRACE = 1.0  # seconds that the container's own time-out may be late
+GRACE = 1.0  # seconds for which the engine waits beyond the call's timeout
 LIMITED = (TimeoutError, UnfitError)
-"""What ends a call; `given_up` says it to the task."""
-_NO_WAIT = 0.01  # seconds
-_LONGEST_WRITE = 30.0  # seconds; one attempt to write ends before, whatever the store does
+"""Errors that end a call; `given_up` fails the task with the reason."""
+_NO_WAIT = 0.01  # seconds; a shorter wait for a slot does not shorten the timeout
+_LONGEST_WRITE = 30.0  # seconds; one attempt to write ends earlier, whatever the store does
 _REFERENCES = "referenceTaskIds"
-_MOST_REFERENCES = 16  # each is a look into the store
+_MOST_REFERENCES = 16  # each costs a read of the store
 _OVER = (EventOutcome.ENDED, EventOutcome.TAKEN)
 
 
@@ -41,7 +41,7 @@ class ContainerCalls:
         self._replica = replica
 
     async def given_up(self, active: ActiveTask, turn: Turn, error: Exception) -> None:
-        """The call took longer than its limit, or the container answered what no store could keep."""
+        """Fail a task whose call exceeded its timeout or whose response cannot be stored."""
         if isinstance(error, UnfitError):
             text = f"The agent's answer cannot be kept: {error}."
         else:
@@ -50,9 +50,9 @@ class ContainerCalls:
         await self._active_tasks.fail(active, text, replica=self._replica)
 
     async def refused(self, active: ActiveTask, error: RefusedMessageError, *, waited: Json | None = None) -> None:
-        """A task that waited for its client waits with this status again, if the container refused the message.
+        """Restore `waited`, the status in which the task waited for its client, if the container refused the message.
 
-        A task that begins with the message has failed, and so has one whose container failed.
+        The task fails instead if the message began it, or if the container failed.
         """
         if waited is None or not is_refusal(error):
             what = "refuses the message" if is_refusal(error) else "answers with an error"
@@ -63,7 +63,7 @@ class ContainerCalls:
         await self._active_tasks.apply(active, [update], replica=self._replica, patience=FOR_EVER)
 
     async def call(self, active: ActiveTask, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
-        """Returns when the container's answer is over. False: the task is no longer this replica's to work on."""
+        """Run the call until the response is complete. False: the task has ended, or another replica holds it."""
         async with self._limiter.turn(turn.callee) as waited:
             if waited > _NO_WAIT:
                 turn = replace(turn, timeout=max(0.1, turn.timeout - waited))
@@ -82,7 +82,7 @@ class ContainerCalls:
         return True
 
     async def _with_their_ids(self, message: Json, record: TaskRecord) -> Json:
-        """The message with its referenceTaskIds as the container names these tasks; it knows no others."""
+        """Return the message with the container's ids in referenceTaskIds; tasks without such an id are left out."""
         theirs = []
         for task_id in message[_REFERENCES][:_MOST_REFERENCES]:
             found = await self._active_tasks.store.get(task_id)
@@ -94,7 +94,10 @@ class ContainerCalls:
     async def write(
         self, active: ActiveTask, updates: list[Json], limit: asyncio.Timeout, *, holder: str | None = None
     ) -> bool:
-        """Waits for a store that is away. False: the task has ended, or another replica holds it."""
+        """Append updates, waiting while the store is unreachable.
+
+        False: the task has ended, or another replica holds it.
+        """
         loop, until = asyncio.get_running_loop(), limit.when()
         began = loop.time()
 
@@ -115,5 +118,5 @@ class ContainerCalls:
 
 
 def _are_alike(one: TaskRecord, other: TaskRecord) -> bool:
-    """Of the same client and agent: others' tasks are nobody's business."""
+    """Whether both tasks belong to the same client and agent; a client may not refer to the tasks of another."""
     return (one.owner, one.namespace, one.agent) == (other.owner, other.namespace, other.agent)

@@ -1,7 +1,7 @@
-"""How many calls there may be at once: in this process, and of one agent with a limit of its own.
+"""How many calls run at once: in this process, and of each agent with a limit of its own.
 
-The agent's turn comes first, so that a call that waits for it takes nobody else's place. For the same reason a call
-that waits for a connection to its agent gives its place back meanwhile (`agents.places`).
+A call acquires its agent's slot first, so that a call that waits for its agent holds no slot of the process. For the
+same reason a call that waits for a connection releases its process slot meanwhile (`httpclient/call_slots.py`).
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from lambdaagent.tasks.limits import EngineLimits
 
 @dataclass(slots=True)
 class AgentSlots:
-    """Of one agent in this process; `held` are those that run and those that wait."""
+    """The slots of one agent in this process; `held` counts running and waiting calls."""
 
     limit: int
     held: int = 0
@@ -51,7 +51,7 @@ class CallLimiter:
 
     @asynccontextmanager
     async def turn(self, callee: Callee) -> AsyncIterator[float]:
-        """Held during a call; gives the seconds that it waited."""
+        """Hold the agent's and the process's slot during a call; yields the seconds that the call waited for them."""
         own, began = self.of(callee), time.monotonic()
         if own is None:
             place = await self._place()
@@ -77,7 +77,7 @@ class CallLimiter:
                 own.leave()
 
     def too_late(self, callee: Callee, *, seconds: float, waits: bool) -> str:
-        """Why a task did not end within its time; `waits`: its turn has not come."""
+        """Return why a task did not end within its timeout; `waits`: its call has not begun."""
         if not waits:
             return f"The agent did not finish the task in {seconds:g} s."
         if callee.running is None:

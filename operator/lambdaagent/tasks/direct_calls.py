@@ -1,11 +1,11 @@
-"""Direct skill calls that become tasks: a container that answers 202 goes on by itself, and its event ends the task.
+"""Direct skill calls that become tasks: after a 202 the container works on, and an event from it ends the task.
 
-A direct call has no task, so that it costs no write; it carries the ids of the one that it would have. The task is made
-when the container answers 202, or when its event comes before that; what an event made for a call that is then answered
-otherwise ends with the answer.
+A direct call has no task, so that it costs no write; it carries the ids that its task would have. The task is created
+when the container answers 202, or when its event arrives earlier. If an event created the task and the container then
+gives another answer, that answer ends the task.
 
-Hazard: an event that another replica receives before the container answers 202 finds no task there. It is looked for
-again for a moment, which is enough where the container answers before it begins to work.
+Hazard: an event that another replica receives before the container answers 202 finds no task there. The replica looks
+for the task again for about a second, which is enough if the container answers before it begins to work.
 """
 
 import asyncio
@@ -29,16 +29,16 @@ from lambdaagent.tasks.storing import until_written
 
 log = structlog.get_logger(__name__)
 
-_LOOKS = (0.1, 0.3, 0.6)  # seconds between looks for a task that an event names and nobody knows
+_LOOKS = (0.1, 0.3, 0.6)  # seconds before each look for a task that an event names and the store lacks
 
 
 @dataclass(frozen=True, slots=True)
 class DirectCall:
-    """`message` makes the client's message of the body; it is called only where there is to be a task."""
+    """A direct call in progress. `message` builds the client's message from the body; it is called only for a task."""
 
     callee: Callee
     skill: Skill
-    task_id: str  # also of its context
+    task_id: str  # also the id of its context
     message: Callable[[], Json]
     client: Requester
 
@@ -47,13 +47,16 @@ class DirectCalls:
     def __init__(self, *, active_tasks: ActiveTasks, limits: EngineLimits) -> None:
         self._active_tasks = active_tasks
         self._limits = limits
-        # By the id that the container got, what makes the call known; whoever calls puts it here and takes it away.
+        # By the task id that the container got, a function that returns the call. An entry exists while its call runs.
         self.under_way: dict[str, Callable[[], DirectCall]] = {}
-        # Of these, the ones whose task an event makes or has made; held while it is made.
+        # Locks of the calls whose task an event creates or has created; each is held during the creation.
         self._made: dict[str, asyncio.Lock] = {}
 
     async def accepted(self, call: DirectCall, said: Sequence[Json]) -> TaskRecord:
-        """The task of a call that the container accepted; `said` are the parts of its answer. Raises StoreError."""
+        """Create the task of a call that the container accepted; `said` are the parts of its response.
+
+        Raises StoreError.
+        """
         active_tasks = self._active_tasks
         now, message = active_tasks.clock.now(), call.message()
         state = TaskState.WORKING
@@ -78,7 +81,7 @@ class DirectCalls:
         try:
             await until_written(lambda: active_tasks.store.create(record), patience=self._limits.patience)
         except TaskConflictError:
-            # Its event was faster, or the answer to the write was lost.
+            # An event created the task first, or the answer to an earlier attempt was lost.
             return await active_tasks.store.get(record.id) or record
         active_tasks.tell(record)
         return record
@@ -88,9 +91,10 @@ class DirectCalls:
         self._made.pop(task_id, None)
 
     async def answered(self, task_id: str, failure: str = "") -> None:
-        """The caller has what came of the call: a task that an event made meanwhile ends with it.
+        """End the task that an event created during a call to which the caller now has the response.
 
-        The container said by its answer that nothing follows, so nobody else would end it before its time is over.
+        The response means that the container sends nothing more, so the task would otherwise stay open until its
+        deadline.
         """
         making = self._made.pop(task_id, None)
         if making is None:
@@ -106,12 +110,12 @@ class DirectCalls:
                 update = status_update(state, now=active_tasks.clock.now(), message=message)
                 await active_tasks.apply(active, [update], patience=self._limits.patience)
             except StoreError as error:
-                log.info("task.not_ended", task=task_id, reason=str(error))  # it fails when its time is over
+                log.info("task.not_ended", task=task_id, reason=str(error))  # it fails at its deadline
 
     async def appeared(self, task_id: str, *, sender: tuple[str, str]) -> None:
-        """Waits a moment for a task that is not there, or makes it for an agent that may advance it.
+        """Wait about a second for a task that does not exist, or create it if its direct call runs here.
 
-        Raises StoreError.
+        It is created only if `sender` may advance it. Raises StoreError.
         """
         known = self.under_way.get(task_id)
         if known is not None:

@@ -1,8 +1,8 @@
-"""Messages become tasks, tasks become calls to containers, answers and events advance them.
+"""The operations of the task engine: they create tasks from messages, call containers, and advance tasks.
 
-A task belongs to the engine and not to the request that made it: the client may go away, the call goes on. Order is
-always store first, then tell. What this process works on is in `active_tasks`, the calls are the `runner`'s, and what a
-killed process left behind is found by the `recovery` of one that lives.
+A task belongs to the engine and not to the request that created it: the call continues if the client disconnects. A
+change is always stored before it is reported. `active_tasks` holds what this process works on, the `runner` runs the
+calls, and `recovery` finds the tasks that a killed process left behind.
 """
 
 import asyncio
@@ -66,10 +66,10 @@ class Engine:
         on_state_change: Callable[[TaskRecord], None] | None = None,
         canceled: Callable[[TaskRecord], None] | None = None,
     ) -> None:
-        """`replica` tells this process from every other one over the same store, earlier ones included.
+        """`replica` distinguishes this process from every other one that uses the store, earlier ones included.
 
-        `send` gives a call to the broker; without it, skills of mode async are called like the others.
-        `canceled` hears of each task that a client canceled and whose container cannot be asked by A2A.
+        `send` publishes a call to the broker; without it, skills of mode async are called like the others. `canceled`
+        is called with each task that a client canceled and whose container is not an A2A server.
         """
         self._canceled = canceled
         self._store = store
@@ -121,7 +121,7 @@ class Engine:
         self._pushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Before the first message: what an earlier process left running is seen to."""
+        """Start the loops and recover tasks that an earlier process left; call it before the first message."""
         self._store.on_change(self._active_tasks.changed_elsewhere, missed=self._recovery.missed)
         await self._recovery.start()
         if self._pusher is not None:
@@ -129,7 +129,7 @@ class Engine:
         self._active_tasks.open = True
 
     async def stop(self, *, grace: float = 10.0) -> None:
-        """Gives calls under way so many seconds, then cancels them and fails their tasks."""
+        """Wait up to `grace` seconds for running calls, then cancel them and fail their tasks."""
         self._active_tasks.open, self._active_tasks.stopping = False, True
         await self._recovery.stop()
         await self._runner.stop(grace=grace)
@@ -143,10 +143,10 @@ class Engine:
         if self._pushing is not None:
             await cancel(self._pushing)
 
-    # What clients ask for
+    # Operations of clients
 
     async def send(self, callee: Callee, request: Send, *, client: Requester = _ANYBODY) -> Json:
-        """The task, settled unless the client asked to return at once. Raises A2AError, TemporaryError."""
+        """Return the task, settled unless the client asked to return at once. Raises A2AError, TemporaryError."""
         async with self._sent(callee, request, client=client) as active:
             if not request.return_immediately:
                 await self._active_tasks.settled(active, look_every=self._limits.look_every)
@@ -157,9 +157,9 @@ class Engine:
     async def stream(
         self, callee: Callee, request: Send, *, client: Requester = _ANYBODY
     ) -> AsyncGenerator[StreamEvent, None]:
-        """The task, then what happens to it until it has ended or waits for its client (1.0 section 3.1.2).
+        """Yield the task, then its events until it has ended or waits for its client (1.0 section 3.1.2).
 
-        A container that is an A2A server may answer with one Message instead, so its first word is awaited.
+        A container that is an A2A server may answer with one Message instead, so its first update is awaited.
         """
         async with self._sent(callee, request, client=client) as active:
             begun = subscription.snapshot(active.record)
@@ -176,9 +176,9 @@ class Engine:
                 yield event
 
     async def ask(self, callee: Callee, request: Send, *, client: Requester = _ANYBODY) -> Json:
-        """What comes of the message, as a task that nobody keeps. Raises A2AError where the container refuses it.
+        """Return the result of the message as a task that is not stored. Raises A2AError if the container refuses it.
 
-        It ends as a kept one would: in its time, and within its size.
+        The timeout and the size limit of a stored task apply.
         """
         message = request.message
         skill = checked_skill(callee, message)
@@ -205,7 +205,7 @@ class Engine:
                         if "remote" not in update and not state_of(task).settled:
                             task = fold(task, update)
                     if state_of(task).settled:
-                        break  # what follows changes nothing, and may follow for ever
+                        break  # what follows changes nothing, and may have no end
         except RefusedMessageError as error:
             raise refusal(error) from error
         except (OverfullError, UnfitError) as error:
@@ -225,9 +225,9 @@ class Engine:
         return listing.page(await self._store.find(wanted), request)
 
     async def cancel(self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY) -> Json:
-        """Reaches the container: the connection of the call is closed, on whatever replica it is.
+        """Cancel the task and close the connection of its call, whichever replica runs it.
 
-        A container that is an A2A server is asked first, and its refusal is the answer.
+        A container that is an A2A server is asked first; its refusal is raised as A2AError.
         """
         async with self._own_live(callee, task_id, client=client) as active:
             if callee.protocol == "a2a" and active.record.remote and not active.record.state.terminal:
@@ -236,7 +236,7 @@ class Engine:
                 except RefusedMessageError as error:
                     raise refusal(error, otherwise=Problem.TASK_NOT_CANCELABLE) from error
                 if active.record.state is TaskState.CANCELED:
-                    return active.record.task  # the container's own word was faster
+                    return active.record.task  # the container's own update arrived first
             update = status_update(TaskState.CANCELED, now=self._clock.now())
             if await self._active_tasks.apply(active, [update], patience=self._limits.patience) is EventOutcome.ENDED:
                 state = str(active.record.state)
@@ -250,7 +250,7 @@ class Engine:
     async def subscribe(
         self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY, last_event_id: str | None = None
     ) -> AsyncGenerator[StreamEvent, None]:
-        """The task as it is, then what happens to it until it has ended; with an id, what came after that event."""
+        """Yield the task, then its events until it has ended; with `last_event_id`, only the events after that one."""
         position = subscription.Position.parse(last_event_id)
         async with self._own_live(callee, task_id, client=client) as active:
             if position is None and active.record.state.terminal:
@@ -269,7 +269,7 @@ class Engine:
     async def put_push(
         self, callee: Callee, config: PushConfig, *, wire: Version, client: Requester = _ANYBODY
     ) -> PushConfig:
-        """Replaces one of the same id. Only what happens from now on is told."""
+        """Store the configuration, replacing one of the same id. The receiver gets only changes from now on."""
         record = await self._own(callee, config.task_id, client=client)
         return await self._pushes().put(record, config, wire=wire, sent=record.version)
 
@@ -288,12 +288,12 @@ class Engine:
         await self._own(callee, task_id, client=client)
         await self._pushes().drop(task_id, push_id)
 
-    # What agents say by event
+    # Events from agents
 
     async def advance(self, event: Event, *, namespace: str, agent: str) -> EventOutcome | None:
-        """An event from an agent, as far as it belongs to a task; None where it says nothing of one.
+        """Apply an event from an agent to the task that it names; None if it names no task.
 
-        Raises StoreError: then the sender must send it again.
+        Raises StoreError; the sender must then send the event again.
         """
         task_id = event.extensions.get("a2ataskid")
         if not isinstance(task_id, str) or not task_id:
@@ -310,9 +310,9 @@ class Engine:
         return outcome
 
     async def take(self, event: Event, *, callee: Callee, skill: Skill) -> EventOutcome:
-        """A call that was delivered: the container is called, and the task shows what came of it.
+        """Call the container for a call that was delivered as an event, and store the result in its task.
 
-        Raises TemporaryError: it is to be delivered again.
+        Raises TemporaryError if the event must be delivered again.
         """
         if self._event_calls is None or not (self._active_tasks.open and self._recovery.begun):
             raise EngineStoppedError("the gateway cannot take calls now")
@@ -334,9 +334,9 @@ class Engine:
         try:
             return await self._active_tasks.apply(active, updates, key=(event.source, event.id))
         except TaskConflictError:
-            return EventOutcome.UNKNOWN  # Pruned under our hands.
+            return EventOutcome.UNKNOWN  # The task was pruned meanwhile.
         except UnfitError as error:
-            # Sending it again would not help, and nobody else says that the task has ended.
+            # Another delivery would fail too, and nothing else would end the task.
             return await self._active_tasks.fail(
                 active, f"The event {event.id!r} cannot be kept: {error}.", patience=0.0
             )
@@ -361,7 +361,10 @@ class Engine:
             self._active_tasks.drop(active)
 
     async def _own(self, callee: Callee, task_id: str, *, client: Requester) -> TaskRecord:
-        """Somebody else's task and another agent's are not found: their existence is nobody's business."""
+        """Return the task if it belongs to this client and agent.
+
+        Other tasks are reported as not found, so that their existence is not revealed.
+        """
         active = self._active_tasks.known(task_id)
         record = active.record if active is not None else await self._store.get(task_id)
         if (
@@ -389,7 +392,7 @@ class Engine:
         position: subscription.Position | None = None,
         until_settled: bool,
     ) -> AsyncGenerator[StreamEvent, None]:
-        """Without a position from a snapshot on: `first`, or that of now."""
+        """Yield events after `position`; without one, first a snapshot: `first`, or one of the current record."""
         if position is None:
             first = first or subscription.snapshot(active.record)
             yield first

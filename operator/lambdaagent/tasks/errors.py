@@ -1,4 +1,4 @@
-"""Why the engine refuses work for now, and how the refusal of a container is said to a client."""
+"""Errors by which the engine refuses work for now, and the form in which a client gets a container's refusal."""
 
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.errors import TemporaryError
@@ -6,14 +6,14 @@ from lambdaagent.httpclient.errors import RefusedMessageError
 
 
 class EngineBusyError(TemporaryError):
-    """As many tasks are under way as this process may hold."""
+    """The limit of tasks under way in this process, or with one agent, is reached."""
 
 
 class EngineStoppedError(TemporaryError):
     """The engine is stopping, or has not started."""
 
 
-# What is wrong with the message or its moment: the container has done nothing with it.
+# Errors in the message or its timing: the container has not acted on the message.
 _REFUSALS = frozenset(
     problem.value.code
     for problem in (
@@ -26,11 +26,11 @@ _REFUSALS = frozenset(
 
 
 def is_refusal(error: RefusedMessageError) -> bool:
-    """Whether the container took no notice of the message, so that its task is as before."""
+    """Whether the container did not act on the message, so that its task is unchanged."""
     return error.code in _REFUSALS
 
 
 def refusal(error: RefusedMessageError, *, otherwise: Problem = Problem.INTERNAL) -> A2AError:
-    """The container's error in its own words; `otherwise`: where the protocol does not know its code."""
+    """Return the container's error with its text; `otherwise` replaces a code that the protocol does not define."""
     problem = next((each for each in Problem if each.value.code == error.code), otherwise)
     return A2AError(problem, str(error) or None)

@@ -1,9 +1,10 @@
-"""Calls that travel as events: sent out through the broker, and made when the broker delivers them (design section 4).
+"""Calls that travel as events: published through the broker, and made when the broker delivers them (design section 4).
 
-The event is the owner of such a call, not the process that makes it: whoever gets it delivered claims its task, calls
-the container and lets go. A second delivery finds the claim and waits for what becomes of it, so that two deliveries
-are one effect on the task; if the claimer dies, the waiting one takes over. A container that cannot be reached is not a
-failure of the task yet: the delivery is refused, and the broker tries again for as long as its patience lasts.
+The event owns such a call, not the process that makes it: the process that gets the delivery claims the task, calls the
+container and releases the task. A second delivery finds the claim and waits until the task settles, so that two
+deliveries have one effect on the task; if the claiming process fails, the waiting one takes over. A container that
+cannot be reached does not fail the task: the delivery is refused, and the broker retries it for as long as its policy
+allows.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ from lambdaagent.tasks.storing import FOR_EVER
 
 log = structlog.get_logger(__name__)
 
-# Gives the event to the agent's broker; returns once it is confirmed. Raises LambdaAgentError.
+# Publishes the event to the agent's broker and returns once it is confirmed. Raises LambdaAgentError.
 Send = Callable[[Callee, Event], Awaitable[None]]
 
 
@@ -56,7 +57,7 @@ class EventCalls:
     async def send(
         self, active: ActiveTask, callee: Callee, skill: Skill, message: Json, *, traceparent: str | None
     ) -> None:
-        """The task's call is with the broker, and nobody holds the task; or it failed and says why."""
+        """Publish the call, after which no replica holds the task; if that fails, fail the task with the reason."""
         record = active.record
         event = requests.event_for(
             callee,
@@ -78,9 +79,12 @@ class EventCalls:
             await self._active_tasks.apply(active, [], holder="", replica=self._replica, patience=FOR_EVER)
 
     async def take(self, event: Event, callee: Callee, skill: Skill) -> EventOutcome:
-        """Returns when the event has had its effect. Raises TemporaryError: it is to be delivered again.
+        """Make the call and return when the event has had its effect.
 
-        FOREIGN: it speaks of a task and is not that task's call; somebody correlates an event of his own.
+        Raises TemporaryError if it must be delivered again.
+
+        FOREIGN: the event names a task of another agent, or names a task and is not that task's call: its producer set
+        the id.
         """
         task_id = await self._task_of(event, callee, skill)
         async with self._active_tasks.holding(task_id) as active:
@@ -92,7 +96,7 @@ class EventCalls:
                 return EventOutcome.FOREIGN
             while not active.record.state.settled:
                 if event.source == callee.source and event.id != call_id(active.record):
-                    return EventOutcome.DUPLICATE  # of an earlier turn
+                    return EventOutcome.DUPLICATE  # the call of an earlier turn
                 version = active.record.version
                 replaced = await self._unfinished(active.record)
                 if await active.claim(
@@ -114,7 +118,7 @@ class EventCalls:
         await cancel(*self._calls)
 
     async def _task_of(self, event: Event, callee: Callee, skill: Skill) -> str:
-        """An event that nobody made a task for opens one, the same however often it comes."""
+        """Return the id of the event's task. An event without one creates a task, the same at each delivery."""
         given = event.extensions.get("a2ataskid")
         if isinstance(given, str) and given:
             return given
@@ -145,13 +149,13 @@ class EventCalls:
         return await active_tasks.store.create(record, idempotency_key=f"event {uuid5(NAMESPACE_URL, key)}") or task_id
 
     async def _unfinished(self, record: TaskRecord) -> list[str]:
-        """Artifacts of an attempt that was cut short."""
+        """Return the ids of the artifacts that an interrupted attempt left."""
         if record.holder or "artifacts" not in record.task:
             return []
         return unfinished(await self._active_tasks.store.changes(record.id))
 
     async def _call(self, active: ActiveTask, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
-        """Goes on when whoever delivered the event goes away: the next delivery of it waits for the same end."""
+        """Run the call, which continues if its delivery is cancelled: the next delivery waits for the same end."""
         self._active_tasks.hold(active)
         run = self._run(active, event, callee, skill, replacing)
         call = asyncio.create_task(run, name=f"call {active.record.id}")
@@ -165,7 +169,7 @@ class EventCalls:
         active.ended(call)
         self._active_tasks.drop(active)
         if not call.cancelled():
-            call.exception()  # whoever waited has it; nobody may be waiting any more
+            call.exception()  # a waiting delivery has raised it; there may be none
 
     async def _run(self, active: ActiveTask, event: Event, callee: Callee, skill: Skill, replacing: Replacing) -> None:
         record = active.record
@@ -195,7 +199,7 @@ class EventCalls:
 
     @asynccontextmanager
     async def _released(self, active: ActiveTask) -> AsyncIterator[None]:
-        """What has not settled is nobody's afterwards: an event is awaited, or the same one comes again."""
+        """Release a task that has not settled: an event is awaited, or the same event is delivered again."""
         try:
             yield
         except NotTakenError as error:
@@ -203,25 +207,25 @@ class EventCalls:
             raise
         finally:
             if not active.record.state.settled and active.record.holder == self._replica:
-                # A process that stops cannot wait for a store that is away; the next one sees to what it left.
+                # A stopping process cannot wait for an unreachable store; the next process recovers its tasks.
                 patience = self._limits.patience if self._active_tasks.stopping else FOR_EVER
                 await self._active_tasks.apply(active, [], holder="", replica=self._replica, patience=patience)
 
 
 def call_id(record: TaskRecord) -> str:
-    """Of the event that calls for the newest message: the same however often it is sent."""
+    """Return the id of the event that calls for the newest message; it is the same however often it is sent."""
     turns = sum(1 for message in record.task.get("history", []) if message.get("role") == Role.USER)
     return f"{record.id}-{turns}"
 
 
 def last_of_client(record: TaskRecord) -> Json | None:
-    """The message that the agent is to work on."""
+    """Return the client's newest message, on which the agent is to work."""
     history = record.task.get("history", [])
     return next((message for message in reversed(history) if message.get("role") == Role.USER), None)
 
 
 def is_async(skill: Skill | None) -> bool:
-    """Whether a call of this skill is an event."""
+    """Whether a call of this skill travels as an event."""
     return skill is not None and skill.invoke is not None and skill.invoke.mode == "async"
 
 

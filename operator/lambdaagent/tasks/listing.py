@@ -1,4 +1,4 @@
-"""Pages of tasks (1.0 section 3.1.4): keyset tokens, so that a page is as cheap at the end as at the beginning."""
+"""Pages of tasks (1.0 section 3.1.4), with keyset tokens, so that the last page costs as little as the first."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
@@ -16,7 +16,7 @@ _PAGE_BYTES = 8 * 1024 * 1024
 
 
 def listing(callee: Callee, request: Find, *, owner: str) -> TaskQuery:
-    """Raises A2AError for a token that no page gave."""
+    """Return the query of a page. Raises A2AError for a token that no page returned."""
     return TaskQuery(
         namespace=callee.namespace,
         agent=callee.name,
@@ -30,7 +30,7 @@ def listing(callee: Callee, request: Find, *, owner: str) -> TaskQuery:
 
 
 def page(found: Page, request: Find) -> TaskPage:
-    """Fewer tasks than were found where these are large: the answer is one text, and nothing else is done meanwhile."""
+    """Return a page, with fewer tasks than were found if they are large: encoding it blocks the event loop."""
     tasks: list[Json] = []
     size = 0
     for record in found.records:

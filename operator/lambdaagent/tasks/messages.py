@@ -1,8 +1,8 @@
-"""What clients say becomes tasks: a first message creates one, a follow-up continues one that waits for its client.
+"""Messages of clients: a first message creates a task, a follow-up continues a task that waits for its client.
 
-Invariant: a message that the store has is worked on, once per idempotency key. A store that is away is waited for a
-little; when the request must give up, or its client goes away, it is not known whether the message was stored. Such
-messages are noted in `active_tasks`, and the keeper starts those that turn out to be there.
+Invariant: a message that the store has is worked on, and once per idempotency key. A request waits a short time for an
+unreachable store; if it gives up, or its client disconnects, it is unknown whether the message was stored. Such
+messages are noted in `active_tasks`, and recovery starts those that the store turns out to have.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Messages:
         replica: str,
         begins_submitted: Callable[[Skill | None], bool],
     ) -> None:
-        """`begins_submitted`: calls of this skill are events, so the task waits until its event is delivered."""
+        """`begins_submitted`: whether calls of a skill are events, so that its task waits for the event's delivery."""
         self._active_tasks = active_tasks
         self._runner = runner
         self._limits = limits
@@ -52,7 +52,7 @@ class Messages:
         self._begins_submitted = begins_submitted
 
     async def first(self, callee: Callee, request: Send, *, client: Requester) -> ActiveTask:
-        """The task of the message, held; the caller drops it. Raises A2AError, TemporaryError."""
+        """Return the message's task, held; the caller drops it. Raises A2AError, TemporaryError."""
         message, clock = request.message, self._active_tasks.clock
         skill = checked_skill(callee, message)
         state, now = self._runner.require_room(callee), clock.now()
@@ -104,7 +104,10 @@ class Messages:
         return found
 
     async def follow_up(self, active: ActiveTask, callee: Callee, request: Send, *, client: Requester) -> None:
-        """The next turn of a task that waits for its client (1.0 section 3.4.3); nothing where it was said before."""
+        """Begin the next turn of a task that waits for its client (1.0 section 3.4.3).
+
+        A repeated message has no effect.
+        """
         active.starting += 1
         waited: list[Json] = []
         try:
@@ -132,7 +135,7 @@ class Messages:
             )
 
     async def _create(self, record: TaskRecord, push: Push | None, *, idempotency_key: str | None) -> str | None:
-        """None: the task is there and new; else the id of the one that was created for the same request before."""
+        """Create the task. Return None, or the id of the task that an earlier identical request created."""
         tried = False
 
         async def create() -> str | None:
@@ -143,7 +146,7 @@ class Messages:
             except TaskConflictError:
                 if not again:
                     raise
-                return None  # the first attempt was written, and its answer was lost
+                return None  # the first attempt was committed, and its answer was lost
             return None if known == record.id else known
 
         return await until_written(create, patience=self._limits.patience)
@@ -151,9 +154,9 @@ class Messages:
     async def _turn(
         self, active: ActiveTask, callee: Callee, request: Send, waited: list[Json], *, client: Requester
     ) -> bool:
-        """Whether the message is this request's own to be worked on. Raises A2AError, StoreError.
+        """Store the message. Return whether this request must start its call. Raises A2AError, StoreError.
 
-        `waited` gets the status that the message puts an end to: only under the lock is it the one.
+        `waited` receives the status that the message replaces; only under the lock is it certain which that is.
         """
         message, store = request.message, self._active_tasks.store
         idempotency_key = _idempotency_key(callee, message, client)
@@ -189,7 +192,10 @@ class Messages:
         raise TaskConflictError(f"task {active.record.id} changes too fast; send the message again")
 
     def _is_written(self, active: ActiveTask, message: Json) -> bool:
-        """An earlier attempt of this request was, and its answer was lost: the task is ours, and nothing runs it."""
+        """Whether an earlier attempt of this request was committed although its answer was lost.
+
+        The task is then held by this replica and has no run.
+        """
         record = active.record
         last = record.task.get("history", [{}])[-1]
         return (
@@ -200,7 +206,7 @@ class Messages:
         )
 
     def _push(self, record: TaskRecord, request: Send, *, sent: int) -> Push | None:
-        """The receiver that comes with the message. Its id is the same for each attempt of the same message."""
+        """Return the receiver that comes with the message. Its id is the same for each attempt of the message."""
         if request.push is None:
             return None
         if self._pusher is None:
@@ -211,14 +217,14 @@ class Messages:
 
 
 def checked_skill(callee: Callee, message: Json, *, default: str | None = None) -> Skill | None:
-    """The skill that is meant, if it may be asked for this. Raises A2AError."""
+    """Return the skill that the message means. Raises A2AError if it is unknown or does not accept the message."""
     skill = skill_selection.skill_of(callee, message, default=default)
     skill_selection.require_modes(callee, skill, message)
     return skill
 
 
 def may_be_message(request: Send) -> bool:
-    """Whether the answer may be a direct Message: nothing of the request needs a task (1.0 section 3.1.1)."""
+    """Whether the answer may be a direct Message: nothing in the request needs a task (1.0 section 3.1.1)."""
     return not request.return_immediately and request.push is None and "taskId" not in request.message
 
 
@@ -233,12 +239,12 @@ def _takes_no_messages(record: TaskRecord) -> A2AError:
 
 
 def _idempotency_key(callee: Callee, message: Json, client: Requester) -> str | None:
-    """The client's own key for the request, else its message's id where the agent says that this is one."""
+    """Return the client's key for the request, else the message's id if the agent deduplicates by it."""
     if client.idempotency_key is not None:
         return f"key {client.idempotency_key}"
     return f"message {message['messageId']}" if callee.once_by_message else None
 
 
 def _cannot_be_kept(error: UnfitError) -> A2AError:
-    """It is the client's mistake, and sending it again would not help."""
+    """Return the error as the client's, because sending the message again would fail too."""
     return invalid(Violation("message", f"cannot be stored: {error}"))

@@ -1,9 +1,9 @@
-"""Push notifications: the task's log is the outbox, and each receiver has its place in it.
+"""Push notifications: the task's log is the outbox, and each receiver has a position in it.
 
-At least once and in order per task and receiver: the place moves on after the receiver said so. A receiver that fails
-is tried again with growing pauses, also by another replica, and given up after some attempts: then the reason stands
-with it and in the dead letters. One that is slow holds a place of its own and nobody else's. Chunks of a streamed
-artifact are not pushed one by one; the end of the task is.
+Delivery is at least once and in order per task and receiver: the position advances after the receiver has acknowledged.
+A receiver that fails is retried with growing pauses, also by another replica, and given up after some attempts; the
+reason is then stored with it and in the dead letters. A slow receiver occupies one slot. Chunks of a streamed artifact
+are not pushed; the end of the task is.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ from lambdaagent.tasks.requests import StreamEvent
 from lambdaagent.webhooks.push_notifier import PushNotifier, PushRefusedError
 
 log = structlog.get_logger(__name__)
-_RECEIVERS = 100  # of one task: they are listed in one answer
+_RECEIVERS = 100  # of one task: one response lists them all
 
 
 class EngineStore(TaskStore, PushStore, DeadLetterStore, DeliveryStore, Protocol):
-    """All in one, as every store of ours is."""
+    """The interfaces that every store implements together."""
 
 
 class PushObserver(Protocol):
@@ -45,13 +45,13 @@ class PushObserver(Protocol):
 @dataclass(frozen=True, slots=True)
 class PushLimits:
     at_once: int = 32
-    per_host: int = 8  # of those, to receivers on one host
-    busy_pause: float = 1.0  # seconds after which a receiver on a busy host is looked at again
-    attempts: int = 12  # in a row; with the pauses below that is about an hour
+    per_host: int = 8  # of these, to receivers on one host
+    busy_pause: float = 1.0  # seconds after which a receiver on a busy host is tried again
+    attempts: int = 12  # in a row; about an hour with the pauses below
     first_pause: float = 1.0
     longest_pause: float = 600.0
-    claim: float = 60.0  # seconds for which a claimed receiver is this replica's
-    look_every: float = 2.0  # how soon is seen what another replica left, or what has become due
+    claim: float = 60.0  # seconds for which this replica alone serves a claimed receiver
+    look_every: float = 2.0  # seconds between looks for receivers that another replica left or that became due
 
 
 class PushSender:
@@ -72,23 +72,23 @@ class PushSender:
         self._backoff = Backoff(first=self._limits.first_pause, cap=self._limits.longest_pause)
         self._news = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
-        self._hosts: Counter[str] = Counter()  # of those that are served
+        self._hosts: Counter[str] = Counter()  # number of receivers being served, by host
 
     def require(self, config: PushConfig) -> None:
-        """Raises A2AError for a receiver that can be seen never to be called."""
+        """Check the receiver's URL. Raises A2AError if it is certain that it may not be called."""
         try:
             self._notifier.require(config.url)
         except PushRefusedError as error:
             raise invalid(Violation("url", f"cannot be posted to: {error}")) from None
 
     async def put(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> PushConfig:
-        """With an id of its own where it has none; what the task did up to version `sent` is not told."""
+        """Store a configuration, with a new id if it has none; changes up to version `sent` are not pushed."""
         push = self.made(record, config, wire=wire, sent=sent)
         await self.keep(push)
         return config_of(push)
 
     def made(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> Push:
-        """As the store keeps it. Raises A2AError for a receiver that can be seen never to be called."""
+        """Return the configuration as stored. Raises A2AError if it is certain that the receiver may not be called."""
         self.require(config)
         return Push(
             task_id=record.id,
@@ -102,7 +102,7 @@ class PushSender:
         )
 
     async def keep(self, push: Push) -> None:
-        """Raises StoreError; A2AError where the task has as many receivers as it may have."""
+        """Store the receiver. Raises StoreError, or A2AError if the task has the maximum number of receivers."""
         known = await self._store.pushes(push.task_id)
         if len(known) >= _RECEIVERS and all(each.id != push.id for each in known):
             raise invalid(Violation("id", f"the task has {_RECEIVERS} push notification configurations; delete one"))
@@ -112,15 +112,15 @@ class PushSender:
         return [config_of(push) for push in await self._store.pushes(task_id)]
 
     async def drop(self, task_id: str, push_id: str) -> None:
-        """Nothing where there is none: deleting twice is no error."""
+        """Delete a configuration; deleting an absent one is no error."""
         await self._store.drop_push(task_id, push_id)
 
     def wake(self) -> None:
-        """Something changed that somebody may want to be told of."""
+        """Look at once for changes to push."""
         self._news.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Send notifications until cancelled."""
         try:
             while True:
                 self._news.clear()
@@ -144,14 +144,14 @@ class PushSender:
             return []
 
     async def _begin(self, push: Push) -> None:
-        """In a task of its own, or later: receivers on one host that hang must not take the places of all others."""
+        """Serve the receiver in an asyncio task, or postpone it: one hanging host must not use all slots."""
         host = urlsplit(push.url).hostname or ""
         if self._hosts[host] >= self._limits.per_host:
             due = self._clock.now() + self._limits.busy_pause
             try:
                 await self._store.settle_push(replace(push, due=due))
             except LambdaAgentError as error:
-                log.warning("push.store_failed", push=push.id, reason=str(error))  # again when its claim is over
+                log.warning("push.store_failed", push=push.id, reason=str(error))  # retried when its claim expires
             return
         self._hosts[host] += 1
         serving = asyncio.create_task(self._served(push), name="tasks-push-one")
@@ -163,24 +163,24 @@ class PushSender:
         self._hosts[host] -= 1
         if not self._hosts[host]:
             del self._hosts[host]
-        self.wake()  # Others may be due, for whom there was no room.
+        self.wake()  # Other receivers may be due for which no slot was free.
 
     async def _served(self, push: Push) -> None:
-        """One receiver, as far as it goes now. Whatever is wrong with it or its task is nobody else's trouble."""
+        """Serve one receiver as far as possible now. An error of it or its task does not affect other receivers."""
         log_context.task(push.task_id)
         try:
             try:
                 await self._serve(push)
             except LambdaAgentError:
                 raise
-            except Exception as error:  # the root of this task
+            except Exception as error:  # the outermost handler of this asyncio task
                 log.exception("push.crashed", push=push.id)
                 await self._failed(push, f"the gateway failed: {type(error).__name__}", final=False)
         except LambdaAgentError as error:
-            log.warning("push.store_failed", push=push.id, reason=str(error))  # again when its claim is over
+            log.warning("push.store_failed", push=push.id, reason=str(error))  # retried when its claim expires
 
     async def _serve(self, push: Push) -> None:
-        """Never raises for what the receiver does."""
+        """Post the changes that are due. A failure of the receiver is stored and not raised."""
         sent = push.sent
         try:
             async with asyncio.timeout(self._limits.claim * 0.8):
@@ -194,7 +194,7 @@ class PushSender:
             await self._failed(replace(push, sent=sent), str(error), final=error.final)
             return
         except TimeoutError:
-            pass  # what has arrived has; the rest goes on from there
+            pass  # the position covers the delivered changes; the rest follows from there
         await self._store.settle_push(replace(push, sent=sent, attempts=0, due=0.0))
 
     async def _post(self, push: Push, event: StreamEvent) -> None:
@@ -240,7 +240,7 @@ def config_of(push: Push) -> PushConfig:
 
 
 def encode(event: Json, *, wire: str) -> tuple[str, bytes]:
-    """As the receiver's version has it (facts 1.7)."""
+    """Return content type and body in the receiver's version (facts 1.7)."""
     if wire == Version.V03:
         return "application/json", orjson.dumps(v03.downgrade_event(event))
     return "application/a2a+json", orjson.dumps(event)

@@ -1,12 +1,12 @@
 """Signs of life, recovery of tasks whose replica is gone, and pruning, each in a loop of its own.
 
 Several replicas find the same orphaned tasks. Each writes the next version of the task and one write succeeds. That
-replica starts the task again if its skill is idempotent, and fails it with the reason if not.
+replica starts the task again if its skill is idempotent, and otherwise fails it with the reason.
 
-Hazard: a replica that is taken for dead while it lives loses the answers of its calls. So a sign of life waits for no
-other work and is repeated soon after a failure. While the store is unreachable no replica can give one: a replica takes
-another one for dead only after its own signs have reached the store for the length of a lease, without a gap in which
-those of the other may have been lost.
+Hazard: a replica that is considered dead while it runs loses the responses of its calls. So a sign of life waits for no
+other work and is repeated soon after a failure. While the store is unreachable no replica can give one: a replica
+considers another one dead only after its own signs have reached the store for the length of a lease, without a gap in
+which those of the other may have been lost.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Recovery:
         limits: EngineLimits,
         replica: str,
     ) -> None:
-        """`lookup` raises TemporaryError where it cannot say yet whether there is such an agent."""
+        """`lookup` raises TemporaryError if it does not know yet whether the agent exists."""
         self._active_tasks = active_tasks
         self._runner = runner
         self._lookup = lookup
@@ -55,10 +55,10 @@ class Recovery:
         self._replica = replica
         self._tasks: list[asyncio.Task[None]] = []
         self._missed = asyncio.Event()
-        # When the last sign of life reached the store, and the first one of those that did so without a gap.
+        # When the last sign of life reached the store, and the first one in the series without a gap.
         self._last_beat: float | None = None
         self._first_beat = 0.0
-        # Before its first sign of life this replica must hold nothing: another one would take it over.
+        # Before its first sign of life this replica must hold no task: another one would take it over.
         self.begun = False
 
     async def start(self) -> None:
@@ -78,7 +78,7 @@ class Recovery:
         await cancel(*self._tasks)
 
     async def recover(self) -> None:
-        """Sees to what this replica holds, what dead ones held, and what is overdue. Raises StoreError."""
+        """Recover the tasks that this replica or dead ones held, and fail overdue ones. Raises StoreError."""
         store, now = self._active_tasks.store, self._active_tasks.clock.now()
         await self.compare()
         if self._may_judge():
@@ -87,18 +87,18 @@ class Recovery:
             if dead := [holder for holder in await store.expired_replicas() if holder != self._replica]:
                 for record in await store.unsettled(holders=dead):
                     await self._take_over(record, why=silent if store.shared else _RESTARTED)
-        # A holder whose store was away is given the time to write what it has.
+        # A holder whose store was unreachable gets time to write its results.
         held_before = now - 2 * self._limits.lease if self._may_judge() else 0.0
         for record in await store.overdue(now=now, held_before=held_before):
             if self._active_tasks.idle(record.id):
                 await self._fail(record, _LATE)
 
     def missed(self) -> None:
-        """Notifications of changes may have been lost."""
+        """Compare with the store soon, because notifications of changes may have been lost."""
         self._missed.set()
 
     async def compare(self) -> None:
-        """What the store says that this replica works on, against what it does work on. Raises StoreError."""
+        """Compare the tasks that the store assigns to this replica with those that it works on. Raises StoreError."""
         active_tasks, store = self._active_tasks, self._active_tasks.store
         held = await store.held(self._replica)
         for active in active_tasks.all():
@@ -122,7 +122,7 @@ class Recovery:
                 await self._take_over(record, why=_LOST)
 
     async def beat(self) -> None:
-        """A sign of life. Raises StoreError."""
+        """Write a sign of life. Raises StoreError."""
         loop = asyncio.get_running_loop()
         try:
             await self._active_tasks.store.beat(self._replica, seconds=self._limits.lease)
@@ -143,7 +143,7 @@ class Recovery:
         return not self._active_tasks.store.shared or now - self._first_beat >= self._limits.lease
 
     async def _start(self, record: TaskRecord) -> None:
-        """The message was stored, and the answer to that was lost: no container was called for it."""
+        """Start a task whose message was stored although the answer was lost; no container was called for it."""
         try:
             callee = self._lookup(record.namespace, record.agent)
         except TemporaryError:
@@ -166,12 +166,12 @@ class Recovery:
         try:
             callee = self._lookup(record.namespace, record.agent)
         except TemporaryError:
-            return  # not known here yet
+            return  # the agent is not known here yet
         skill = callee.skills.get(record.skill) if callee is not None and record.skill is not None else None
         message, now = last_of_client(record), self._active_tasks.clock.now()
         if callee is None and now < record.deadline:
             return
-        # A call that travels as an event is sent again under the same id, and whoever has it already knows it.
+        # A call that travels as an event is sent again under the same id, by which a second delivery is recognised.
         idempotent = is_async(skill) or (skill is not None and skill.invoke is not None and skill.invoke.idempotent)
         log.info("task.orphaned", task=record.id, agent=f"{record.namespace}/{record.agent}", again=idempotent)
         if callee is None or not idempotent or message is None:
@@ -186,7 +186,7 @@ class Recovery:
             holder=self._replica,
             updated=now,
             deadline=now + timeout(skill) + GRACE,
-            # A task that the container made for the attempt that was cut short ends with it.
+            # A task that the container created for the interrupted attempt is not continued.
             remote=record.remote if len(messages) > 1 else "",
         )
         async with self._active_tasks.holding(record.id) as active:
@@ -203,7 +203,7 @@ class Recovery:
             self._runner.dispatch(active, callee, skill, message, traceparent=None, replaced=replaced)
 
     async def _fail(self, record: TaskRecord, text: str) -> None:
-        """Unless the task has moved on since it was read."""
+        """Fail the task unless it has changed since it was read."""
         async with self._active_tasks.holding(record.id) as active:
             if active is None:
                 return
@@ -221,8 +221,8 @@ class Recovery:
             try:
                 await self.compare()
             except TemporaryError as error:
-                log.warning("tasks.not_compared", reason=str(error))  # the next beat compares
-            except Exception:  # the root of this task
+                log.warning("tasks.not_compared", reason=str(error))  # the next `recover` compares
+            except Exception:  # the outermost handler of this asyncio task
                 self._active_tasks.observer.crashed()
                 log.exception("tasks.compare_failed")
 
@@ -235,7 +235,7 @@ class Recovery:
             except TemporaryError as error:
                 if not away:
                     log.warning("tasks.no_sign_of_life", reason=str(error))
-            except Exception:  # the root of this task
+            except Exception:  # the outermost handler of this asyncio task
                 self._active_tasks.observer.crashed()
                 log.exception("tasks.beat_failed")
 
@@ -246,6 +246,6 @@ class Recovery:
                 await work()
             except TemporaryError as error:
                 log.warning("tasks.keeping_waits", reason=str(error))
-            except Exception:  # the root of this task
+            except Exception:  # the outermost handler of this asyncio task
                 self._active_tasks.observer.crashed()
                 log.exception("tasks.keeping_failed")

@@ -1,9 +1,9 @@
 """The registry of active tasks: one `ActiveTask` for each task that this process works on, and every change it makes.
 
-A task stays in the registry while somebody holds it. Who releases it last removes it; the store keeps the rest.
+A task stays in the registry while it is held. The last caller of `drop` removes it; the store has all tasks.
 
-Hazard: a task with two `ActiveTask`s is run by one that the registry does not find, so it looks lost. Code that awaits
-anything before it holds a task gets it by `holding`.
+Hazard: if a task has two `ActiveTask`s, its run may belong to the one that the registry does not find, and the task
+looks lost. Code that awaits anything before it holds a task must get it by `holding`.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _MOST_UNSTARTED = 10_000
 
 
 class TaskObserver(Protocol):
-    """What the engine tells the metrics."""
+    """The interface by which the engine reports to the metrics."""
 
     def settled(self, state: TaskState) -> None: ...
     def event(self, outcome: EventOutcome) -> None: ...
@@ -48,19 +48,19 @@ class ActiveTasks:
         on_state_change: Callable[[TaskRecord], None] | None = None,
         largest: int = LARGEST,
     ) -> None:
-        """`on_state_change` hears of every new state of a task, after it is stored."""
+        """`on_state_change` is called with a task in each new state, after the state is stored."""
         self._on_state_change = on_state_change
         self._largest = largest
         self.store = store
         self.clock = clock
         self.observer = observer
         self.open = False
-        # From then on a task that was cut short is kept, for `stop` of the engine to fail.
+        # While this is true, an interrupted task stays in the registry, so that the engine's `stop` can fail it.
         self.stopping = False
         self._pusher = pusher
         self._live: dict[str, ActiveTask] = {}
         self._looks: set[asyncio.Task[bool]] = set()
-        # Messages that were given to the store without an answer and not to a container: version by task.
+        # Messages that were sent to the store without an answer and to no container: version by task id.
         self._unstarted: dict[str, int] = {}
 
     def new(self, record: TaskRecord) -> ActiveTask:
@@ -89,7 +89,7 @@ class ActiveTasks:
         active = self._live.get(task_id)
         if active is None:
             record = await self.store.get(task_id)
-            active = self._live.get(task_id)  # Somebody else may have been faster.
+            active = self._live.get(task_id)  # Another caller may have added it meanwhile.
             if active is None and record is not None:
                 active = self._live[task_id] = self.new(record)
         return active
@@ -107,12 +107,12 @@ class ActiveTasks:
             self.drop(active)
 
     def idle(self, task_id: str) -> bool:
-        """Nothing of this process works on the task or is about to."""
+        """Whether nothing in this process works on the task or is about to start."""
         active = self._live.get(task_id)
         return active is None or active.idle
 
     def unstarted(self, record: TaskRecord) -> None:
-        """Whether the store has this message is not known; if it has, no container was called for it."""
+        """Note a message that the store may or may not have; if it has, no container was called for it."""
         while len(self._unstarted) >= _MOST_UNSTARTED:
             del self._unstarted[next(iter(self._unstarted))]
         self._unstarted[record.id] = record.version
@@ -124,10 +124,10 @@ class ActiveTasks:
         self._unstarted.pop(task_id, None)
 
     async def settled(self, active: ActiveTask, *, look_every: float) -> None:
-        """Until the task has ended or waits for its client; any number may wait. Raises TaskConflictError: it is gone.
+        """Wait until the task has ended or waits for its client. Raises TaskConflictError if the task no longer exists.
 
-        While this process runs it, every change passes here. Otherwise a notification may be lost, so the store is
-        looked at now and then.
+        Several callers may wait. While this process runs the task, it makes every change. Otherwise a notification may
+        be lost, so the store is read every `look_every` seconds.
         """
         while not active.record.state.settled:
             version = active.record.version
@@ -153,9 +153,9 @@ class ActiveTasks:
         patience: float = 0.0,
         waits: Callable[[], None] | None = None,
     ) -> EventOutcome:
-        """Waits up to `patience` seconds for a store that is away, and calls `waits` first; for the others see `Write`.
+        """Apply updates, waiting up to `patience` seconds while the store is unreachable. Raises StoreError.
 
-        Raises StoreError.
+        `waits` is called once, before the first wait; the other parameters are those of `Write`.
         """
         before = active.record.state
         write = Write(updates, key=key, holder=holder, replica=replica, at=at)
@@ -182,14 +182,14 @@ class ActiveTasks:
         return await self.apply(active, failure, replica=replica, at=at, patience=patience)
 
     async def abandon(self, active: ActiveTask, text: str, *, patience: float = FOR_EVER) -> None:
-        """As `fail`; an error is logged, because nobody waits for it."""
+        """Fail the task, but log an error instead of raising it, because no caller handles it."""
         try:
             await self.fail(active, text, patience=patience)
-        except Exception:  # the store is away, or forgot the task; the next beat of a replica sees to the rest
+        except Exception:  # the store is unreachable or lacks the task; recovery handles the rest
             log.exception("task.abandoned", task=active.record.id)
 
     def changed_elsewhere(self, task_id: str) -> None:
-        """Another replica may have changed it: whoever follows it here is to see that."""
+        """Read the task again for its followers here, because another replica may have changed it."""
         active = self._live.get(task_id)
         if active is not None and self.open:
             look = asyncio.ensure_future(active.refresh(self.store))
@@ -199,7 +199,7 @@ class ActiveTasks:
     def _looked(self, look: "asyncio.Task[bool]") -> None:
         self._looks.discard(look)
         if not look.cancelled() and look.exception() is not None:
-            log.warning("task.not_refreshed", reason=str(look.exception()))  # followers look again by themselves
+            log.warning("task.not_refreshed", reason=str(look.exception()))  # followers read the store at intervals
 
     async def stop(self) -> None:
         await cancel(*self._looks)

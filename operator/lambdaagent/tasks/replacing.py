@@ -1,7 +1,7 @@
-"""A task that is begun anew makes its artifacts anew: those of the attempt that was cut short are replaced. Pure.
+"""Replaces the artifacts of an interrupted attempt when the task is started again. Pure.
 
-Followers have seen chunks of the earlier attempt, so the new artifacts take over the ids of the old ones in their
-order, and the first chunk of each replaces what was there (1.0 section 4.2.2, `append` false).
+Followers have received chunks of the earlier attempt, so the new artifacts take over the ids of the old ones in order,
+and the first chunk of each replaces the old content (1.0 section 4.2.2, `append` false).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from lambdaagent.store.records import TaskChange
 
 
 def unfinished(log: Sequence[TaskChange]) -> list[str]:
-    """Ids of the artifacts made since the client's last message, in the order of their first chunks."""
+    """Return the ids of the artifacts made since the client's last message, in the order of their first chunks."""
     ids: dict[str, None] = {}
     for change in log:
         for update in change.updates:
@@ -23,7 +23,7 @@ def unfinished(log: Sequence[TaskChange]) -> list[str]:
 
 
 class Replacing:
-    """Renames the artifacts of one attempt; `ids` are those of the attempts before it."""
+    """Renames the artifacts of one attempt; `ids` are those of the artifacts of earlier attempts."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._left = list(ids)
@@ -44,7 +44,7 @@ class Replacing:
         return {"artifactUpdate": {**change, "artifact": {**artifact, "artifactId": name}, "append": False}}
 
     def _take(self, own: str) -> str:
-        """The artifact's own id where the earlier attempt used it too, else the first that is left."""
+        """Return the artifact's own id if it is an old id too or no old id is left, else the first old id left."""
         name = own if own in self._left or not self._left else self._left[0]
         if name in self._left:
             self._left.remove(name)

@@ -1,4 +1,4 @@
-"""What the bindings ask of the engine and get: everything in the 1.0 form, whatever the client speaks."""
+"""The requests of the bindings to the engine, and its results: all in the 1.0 form, whatever the client's version."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from lambdaagent.store.records import ANONYMOUS
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who sends a request, and how.
+    """The sender of a request.
 
-    A request with an `idempotency_key` (the header `Idempotency-Key`) that came before is not done again.
+    A request whose `idempotency_key` (the header `Idempotency-Key`) was used before is not executed again.
     """
 
     owner: str = ANONYMOUS
@@ -20,18 +20,18 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """`id` is what a client gives as Last-Event-ID to go on from here; `event` is a 1.0 StreamResponse."""
+    """`id` is the Last-Event-ID with which a client continues after this event; `event` is a 1.0 StreamResponse."""
 
     id: str
     event: Json
 
 
 NOTHING_YET = StreamEvent("", {})
-"""The stream stands, and there is nothing to tell: its reader can be sent the head of the answer."""
+"""The stream is open and has no event yet: the head of the HTTP response can be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
     tasks: list[Json]
     total: int
-    next_token: str  # empty: this was the last page
+    next_token: str  # empty: this is the last page

@@ -1,4 +1,4 @@
-"""Deletes ended tasks that are older than the limits allow, and the oldest of those that are too many."""
+"""Deletes ended tasks that are older than the limit, and the oldest ones beyond the maximum number."""
 
 from lambdaagent.clock import Clock
 from lambdaagent.store.records import TaskStore
@@ -6,5 +6,5 @@ from lambdaagent.tasks.limits import EngineLimits
 
 
 async def prune(store: TaskStore, *, clock: Clock, limits: EngineLimits) -> int:
-    """The number of tasks that were deleted. Raises StoreError."""
+    """Return the number of deleted tasks. Raises StoreError."""
     return await store.prune(before=clock.now() - limits.retention, keep=limits.kept)

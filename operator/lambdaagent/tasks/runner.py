@@ -1,6 +1,6 @@
-"""Calls to containers, each in a task of its own that is cancelled and awaited at shutdown.
+"""Calls to containers, each in an asyncio task that is cancelled and awaited at shutdown.
 
-Bounded twice: so many at once in this process, and for an agent with a limit so many of its own (`limiter`).
+Two limits apply: the calls at once in this process, and those of an agent that has a limit of its own (`limiter`).
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class CallRunner:
         limiter: CallLimiter,
         event_calls: EventCalls | None = None,
     ) -> None:
-        """Without a carrier, no broker is there, and skills of mode async are called like the others."""
+        """Without `event_calls` there is no broker, and skills of mode async are called like the others."""
         self._event_calls = event_calls
         self._active_tasks = active_tasks
         self._calling = calling
@@ -50,7 +50,7 @@ class CallRunner:
         self._runs: set[asyncio.Task[None]] = set()
 
     def require_room(self, callee: Callee) -> TaskState:
-        """The state in which a task begins. Raises EngineBusyError."""
+        """Return the state in which a task begins. Raises EngineBusyError if a limit of tasks is reached."""
         if len(self._runs) >= self._limits.held:
             raise EngineBusyError(f"{self._limits.held} tasks are under way; send the message again later")
         own = self._limiter.of(callee)
@@ -97,7 +97,7 @@ class CallRunner:
         request: Send | None = None,
         waited: Json | None = None,
     ) -> None:
-        """`replaced` are the artifacts that an earlier attempt left unfinished.
+        """Start the task's call; `replaced` are the ids of artifacts that an earlier attempt left unfinished.
 
         `waited`: the message is a follow-up to a task that waited for it with this status.
         """
@@ -122,7 +122,7 @@ class CallRunner:
         run = asyncio.create_task(self._root(active, work))
         active.run = run
         self._runs.add(run)
-        # Not in the task itself: one that is cancelled before its first step never runs.
+        # Not inside the asyncio task: if it is cancelled before its first step, none of its code runs.
         run.add_done_callback(partial(self._ended, active))
 
     async def stop(self, *, grace: float) -> None:
@@ -139,7 +139,7 @@ class CallRunner:
         log_context.task(active.record.id)
         try:
             await work()
-        except Exception as error:  # the root of this task
+        except Exception as error:  # the outermost handler of this asyncio task
             self._active_tasks.observer.crashed()
             log.exception("task.crashed", agent=f"{active.record.namespace}/{active.record.agent}")
             reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
@@ -151,7 +151,7 @@ class CallRunner:
                 going_on = await self._calling.call(active, turn, replacing, limit)
                 if not going_on or active.record.state.settled:
                     return
-                # 202 and its like: the container goes on by itself, and an event settles the task, wherever it arrives.
+                # After a 202 or similar the container continues, and an event at any replica settles the task.
                 if await self._calling.write(active, [], limit, holder=""):
                     await self._active_tasks.settled(active, look_every=self._limits.look_every)
         except LIMITED as error:

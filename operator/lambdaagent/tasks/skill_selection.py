@@ -1,4 +1,4 @@
-"""Which skill a message means, and whether it may be called. Pure."""
+"""Which skill a message means, and whether the skill accepts the message. Pure."""
 
 from lambdaagent.a2a import Json, modes
 from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
@@ -7,7 +7,10 @@ from lambdaagent.containers.callee import Callee
 
 
 def skill_of(callee: Callee, message: Json, *, default: str | None = None) -> Skill | None:
-    """`metadata.skillId`, else the task's own, else the only one, else none. Raises A2AError naming the known ones."""
+    """Return the skill of `metadata.skillId`, else the task's own (`default`), else the only one, else None.
+
+    Raises A2AError that names the known skills.
+    """
     named = message.get("metadata", {}).get("skillId", default)
     if named is None:
         return next(iter(callee.skills.values())) if len(callee.skills) == 1 else None
@@ -21,7 +24,7 @@ def skill_of(callee: Callee, message: Json, *, default: str | None = None) -> Sk
 
 
 def require_modes(callee: Callee, skill: Skill | None, message: Json) -> None:
-    """With enforceModes, a part outside the skill's input modes is refused (else the container decides)."""
+    """Raise A2AError for a part outside the skill's input modes, if enforceModes is set. Else the container decides."""
     if not callee.enforce_modes or skill is None:
         return
     for part in message["parts"]:

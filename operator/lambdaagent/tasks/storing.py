@@ -1,7 +1,7 @@
-"""Writes that a store which is away does not lose: tried again until they are known to be written or impossible.
+"""Writes that an unreachable store does not lose: they are repeated until they are known to be committed or impossible.
 
-Invariant: an attempt whose answer was lost may have been committed, so `work` must find out by itself whether it was
-before it writes again. Hazard: whoever waits here holds what it wants to write in memory.
+Invariant: an attempt whose answer was lost may have been committed, so `work` must find out whether it was before it
+writes again. Hazard: each waiting caller keeps its data in memory.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _DECIDED = (TaskConflictError, StoreFullError, UnfitError)
 async def until_written(
     work: Callable[[], Awaitable[Result]], *, patience: float, waits: Callable[[], None] | None = None
 ) -> Result:
-    """Repeats `work` with pauses for up to `patience` seconds while the store is away; then raises its StoreError.
+    """Repeat `work` with pauses for up to `patience` seconds while the store is unreachable, then raise its StoreError.
 
     `waits` is called once, after the first failure.
     """

@@ -1,8 +1,8 @@
-"""A task's events for whoever follows it, read from its log at the reader's own pace.
+"""A task's events for its followers, read from its log at each reader's pace.
 
-The log is the buffer: a slow reader holds no memory, every reader gets the same events in the same order, on any
-replica, and one that comes back with the id of its last event goes on from there. An id is the version of a change,
-with the place within it where more of the change follows.
+The log is the buffer: a slow reader uses no memory, every reader at any replica gets the same events in the same order,
+and a reader that reconnects with the id of its last event continues after it. An id is the version of a change, with a
+position in the change if more of it follows.
 """
 
 from collections.abc import AsyncGenerator
@@ -18,14 +18,14 @@ from lambdaagent.tasks.requests import StreamEvent
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Everything up to `version` was read, and of the change after it so many updates."""
+    """A place in the log: all changes up to `version` were read, and `updates` updates of the next one."""
 
     version: int
     updates: int = 0
 
     @classmethod
     def parse(cls, event_id: str | None) -> "Position | None":
-        """None where it is no id of ours: then the reader begins anew."""
+        """Parse an event id. None: the gateway did not make it, and the reader begins anew."""
         version, dot, place = (event_id or "").partition(".")
         if not _is_number(version):
             return None
@@ -35,12 +35,12 @@ class Position:
 
 
 def _is_number(text: str) -> bool:
-    """A longer one would be no number to the interpreter, or none to a database."""
+    """Whether the text is a number that is short enough for Python's integers and for a database."""
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def require_reached(position: Position, record: TaskRecord) -> None:
-    """Raises A2AError for an event that the task has not had: the client has mistaken the task, or the gateway."""
+    """Raise A2AError for an event that the task has not had: the client has confused the task or the gateway."""
     newest = record.version
     if position.version > newest or (position.version == newest and position.updates):
         raise invalid(Violation("Last-Event-ID", f"is no event of this task; its newest is {newest}"))
@@ -51,7 +51,7 @@ def snapshot(record: TaskRecord) -> StreamEvent:
 
 
 def events(record: TaskRecord, change: TaskChange, *, skip: int = 0) -> list[StreamEvent]:
-    """The client's own messages are part of the log and no events."""
+    """Return the events of a change from `skip` on. The client's own messages are in the log, but are not events."""
     last = len(change.updates) - 1
     return [
         StreamEvent(str(change.version) if index == last else f"{change.version}.{index}", _shown(record, update))
@@ -63,7 +63,7 @@ def events(record: TaskRecord, change: TaskChange, *, skip: int = 0) -> list[Str
 async def follow(
     active: ActiveTask, *, store: TaskStore, position: Position, look_every: float, until_settled: bool
 ) -> AsyncGenerator[StreamEvent, None]:
-    """To the task's end; `until_settled`: also only until it waits for its client."""
+    """Yield events until the task has ended or, with `until_settled`, waits for its client."""
     version, skip = position.version, position.updates
     while True:
         changes = active.since(version)

@@ -1,7 +1,7 @@
-"""Calls to addresses that somebody else chose (push receivers, AI endpoints): resolved once, checked, then called.
+"""Calls to addresses that others choose (push receivers, AI endpoints): each is resolved once, checked, then called.
 
-Hazard: this process may reach what the one who chose may not. So the check is on what the name resolved to, by the
-same resolver whose answer is connected to; redirects are not followed by anybody who uses this.
+Hazard: this process may reach addresses that the one who chose them may not. So the check applies to what the name
+resolved to, by the same resolver whose answer is used to connect; no user of this module follows redirects.
 """
 
 import ipaddress
@@ -19,20 +19,20 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ForbiddenAddressError(OSError):
-    """The address is one that must not be called."""
+    """The address must not be called."""
 
 
 Check = Callable[[Address], None]
 
 
 def only_link_local(address: Address) -> None:
-    """For what operators configure inside a cluster: clouds keep credentials at link-local addresses."""
+    """Refuse link-local addresses, where clouds keep credentials. For what operators configure in a cluster."""
     if address.is_link_local:
         raise ForbiddenAddressError(f"{address} is link-local and is not called")
 
 
 def public(*, allowed: Sequence[Network] = ()) -> Check:
-    """For what clients choose: nothing but the internet, and the networks that the installation allows."""
+    """Return the check for what clients choose: the internet, and networks that the installation allows."""
 
     def check(address: Address) -> None:
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -63,7 +63,10 @@ class CheckedResolver(AbstractResolver):
 
 
 def check_literal(url: str, check: Check) -> None:
-    """aiohttp resolves no address that is one already. Raises ForbiddenAddressError, ValueError."""
+    """Check a URL whose host is an address, which aiohttp does not resolve.
+
+    Raises ForbiddenAddressError, ValueError.
+    """
     host = urlsplit(url).hostname or ""
     try:
         address = _address(host)
@@ -73,7 +76,7 @@ def check_literal(url: str, check: Check) -> None:
 
 
 def session(check: Check, *, seconds: float, trust: Trust = SYSTEM) -> aiohttp.ClientSession:
-    """No proxy of the environment, no cookies, no connection kept: each call stands for itself."""
+    """Return a session without a proxy of the environment, cookies or kept connections: each call is independent."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=seconds),
         connector=aiohttp.TCPConnector(

@@ -1,4 +1,4 @@
-"""One push notification to one receiver (1.0 section 4.3): posted once, and whether it arrived."""
+"""Posts one push notification to one receiver once (1.0 section 4.3) and reports whether it arrived."""
 
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ SIGNATURE = "X-A2A-Notification-Signature"
 
 
 class PushRefusedError(Exception):
-    """It did not arrive; `final`: and never will."""
+    """The notification did not arrive; `final`: a retry cannot succeed."""
 
     def __init__(self, text: str, *, final: bool = False) -> None:
         super().__init__(text)
@@ -24,11 +24,11 @@ class PushRefusedError(Exception):
 
 class PushNotifier(Protocol):
     def require(self, url: str) -> None:
-        """Raises RefusedError for an address that can be seen never to be called."""
+        """Raises PushRefusedError if it is certain that the address may not be called."""
         ...
 
     async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
-        """Raises RefusedError."""
+        """Raises PushRefusedError."""
         ...
 
     async def close(self) -> None: ...
@@ -59,7 +59,7 @@ class HttpPushNotifier:
             headers["X-A2A-Notification-Token"] = config.token
         if self._voucher is not None:
             headers[SIGNATURE] = self._voucher.token(config, body)
-            # Where A2A's own text has it, unless the client's credentials stand there (1.0 section 4.3.3).
+            # The place in A2A's own text, unless the client's credentials are there (1.0 section 4.3.3).
             headers.setdefault("Authorization", f"Bearer {headers[SIGNATURE]}")
         try:
             address_check.check_literal(config.url, self._check)
@@ -74,7 +74,7 @@ class HttpPushNotifier:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise PushRefusedError(f"it cannot be reached: {type(error).__name__}") from None
         if not 200 <= status < 300:
-            # Gone is gone; everything else may be a receiver that is being rolled out.
+            # 410 is final; with any other status the receiver may be in a rollout.
             raise PushRefusedError(f"it answered {status}", final=status == 410)
 
     async def close(self) -> None:

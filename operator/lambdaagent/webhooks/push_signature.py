@@ -1,4 +1,4 @@
-"""Signed push notifications: a JWT that says who posts, to whom, about which task, and what (decision 0013)."""
+"""Signs push notifications: a JWT with the sender, the receiver, the task and the body's hash (decision 0013)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.signing import JWKS_PATH, Signer
 from lambdaagent.clock import Clock
 
-LIFETIME = 300  # seconds: the clocks of two organisations may differ
+LIFETIME = 300  # seconds; the clocks of two organisations may differ
 
 
 @dataclass(frozen=True, slots=True)
 class PushSigner:
     signer: Signer
-    issuer: str  # the gateway's public URL, below which its keys are
+    issuer: str  # the gateway's public URL, below which its keys are served
     clock: Clock
 
     def token(self, config: PushConfig, body: bytes) -> str:
-        """Anew for each attempt: a receiver may refuse an id that it has seen, and a repetition is to arrive."""
+        """Return a new token per attempt: a receiver may refuse an id that it has seen, and a retry must arrive."""
         now = int(self.clock.now())
         claims = {
             "iss": self.issuer,
