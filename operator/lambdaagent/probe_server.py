@@ -1,6 +1,6 @@
 """A small HTTP server for the probes and metrics of a process that serves nothing else."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -25,3 +25,29 @@ async def listen(routes: Sequence[web.RouteDef], *, host: str, port: int) -> Asy
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def probes(
+    *,
+    stale: Callable[[], str | None],
+    ready: Callable[[], tuple[bool, str]],
+    metrics: Callable[[], bytes],
+    content_type: str,
+) -> list[web.RouteDef]:
+    """The routes `/healthz`, `/readyz` and `/metrics`.
+
+    `stale` says why the process should be restarted, or None. `ready` says whether it is ready, and a word on that.
+    """
+
+    async def healthz(_: web.Request) -> web.Response:
+        why = stale()
+        return web.Response(status=503, text=f"{why}\n") if why else web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        is_ready, text = ready()
+        return web.Response(status=200 if is_ready else 503, text=f"{text}\n")
+
+    async def show(_: web.Request) -> web.Response:
+        return web.Response(body=metrics(), headers={"Content-Type": content_type})
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)]

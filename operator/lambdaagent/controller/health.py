@@ -7,10 +7,8 @@ The process is alive if it does not lead, or if every watch has had a sign of li
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiohttp import web
-
 from lambdaagent.controller.metrics import CONTENT_TYPE, OperatorMetrics
-from lambdaagent.probe_server import listen
+from lambdaagent.probe_server import listen, probes
 
 # The API server sends a bookmark every minute, and a watch that is silent for longer is restarted.
 STALE_SECONDS = 300.0
@@ -21,19 +19,15 @@ async def serve(metrics: OperatorMetrics, *, host: str, port: int) -> AsyncItera
     """Serve while the context is open and yield the port; port 0 takes a free one. Raises UsageError if the port
     cannot be opened."""
 
-    async def healthz(_: web.Request) -> web.Response:
+    def stale() -> str | None:
         insight = metrics.insight
-        if insight is not None and insight.age > STALE_SECONDS:
-            text = f"no sign of life from a watch for {insight.age:.0f} s; see the log for which and why\n"
-            return web.Response(status=503, text=text)
-        return web.Response(text="ok\n")
+        if insight is None or insight.age <= STALE_SECONDS:
+            return None
+        return f"no sign of life from a watch for {insight.age:.0f} s; see the log for which and why"
 
-    async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="leading\n" if metrics.insight else "waiting for the lease\n")
+    def ready() -> tuple[bool, str]:
+        return True, "leading" if metrics.insight else "waiting for the lease"
 
-    async def show(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
-
-    routes = [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)]
+    routes = probes(stale=stale, ready=ready, metrics=metrics.text, content_type=CONTENT_TYPE)
     async with listen(routes, host=host, port=port) as found:
         yield found

@@ -3,7 +3,7 @@
 Reconciles do not wait for publishing. Events go into a bounded queue and are sent one at a time, in order, with a few
 attempts each; an event that cannot be sent is logged and counted. An event's id is derived from what happened to which
 agent, so an event that is sent twice (by another replica, or after a lost response) has the same id. At shutdown,
-waiting events are still sent for up to `_LAST_SECONDS`.
+waiting events are still sent for up to `outbox.LAST_SECONDS`.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from lambdaagent.children.base import Object
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.kube.events import utc_now
+from lambdaagent.outbox import SIZE, Outbox
 from lambdaagent.status.lifecycle import Happening, Status, ready_condition
 from lambdaagent.trust import SYSTEM, Trust
 
 log = structlog.get_logger(__name__)
 
 TYPE = "io.knative.lambda.lifecycle.agent"
-_WAITING, _ATTEMPTS = 1000, 5
-_LAST_SECONDS = 3.0
+_ATTEMPTS = 5
 _AGAIN = frozenset((408, 425, 429))
 Told = Callable[[str], None]
 """Receives the outcome of one event: published, unheard, refused or lost."""
@@ -70,42 +70,27 @@ class AgentLifecyclePublisher:
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=8.0))
     now: Callable[[], datetime] = utc_now
     trust: Trust = SYSTEM
-    _waiting: asyncio.Queue[tuple[str, Event]] = field(default_factory=lambda: asyncio.Queue(_WAITING), init=False)
+    _outbox: Outbox[tuple[str, Event]] = field(default_factory=lambda: Outbox("lifecycle events"), init=False)
 
     def tell(self, obj: Object, happening: Happening, status: Status) -> None:
         event = event_of(obj, happening, status, now=self.now())
-        try:
-            self._waiting.put_nowait((obj["metadata"]["namespace"], event))
-        except asyncio.QueueFull:
-            self._lost(event, f"{_WAITING} events wait already")
+        if not self._outbox.put((obj["metadata"]["namespace"], event)):
+            self._lost(event, f"{SIZE} events wait already")
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._work(), name="lifecycle events")
-        try:
-            yield
-        finally:
-            rest = asyncio.create_task(self._waiting.join(), name="last lifecycle events")
-            await asyncio.wait([rest, task], timeout=_LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            rest.cancel()
-            task.cancel()
-            await asyncio.wait([rest, task])
-
-    async def _work(self) -> None:
         timeout = aiohttp.ClientTimeout(total=self.timeout)
         connector = aiohttp.TCPConnector(ssl=self.trust.context())
         async with aiohttp.ClientSession(
             timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), connector=connector
         ) as session:
-            while True:
-                namespace, event = await self._waiting.get()
-                try:
-                    await self._publish(session, f"{self.events_url}/events/{namespace}", event)
-                except Exception:  # top level of this task: one event must not stop the publishing of others
-                    log.exception("lifecycle event broke", event_id=event.id)
-                    self.count("lost")
-                finally:
-                    self._waiting.task_done()
+
+            async def send(item: tuple[str, Event]) -> None:
+                namespace, event = item
+                await self._publish(session, f"{self.events_url}/events/{namespace}", event)
+
+            async with self._outbox.run(send, failed=lambda _item: self.count("lost")):
+                yield
 
     async def _publish(self, session: aiohttp.ClientSession, url: str, event: Event) -> None:
         headers, body = http.binary(event)

@@ -23,7 +23,7 @@ from lambdaagent.kube.client import connect
 from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
-from lambdaagent.probe_server import listen
+from lambdaagent.probe_server import listen, probes
 from lambdaagent.settings import DispatcherSettings
 from lambdaagent.store.factory import open_store
 from lambdaagent.store.records import DeliveryStore
@@ -132,16 +132,13 @@ async def _prune(store: DeliveryStore, clock: clocks.Clock, metrics: DispatcherM
 def _routes(
     metrics: DispatcherMetrics, why_not_ready: Callable[[], str | None], *, stale: Callable[[], bool]
 ) -> list[web.RouteDef]:
-    async def healthz(_: web.Request) -> web.Response:
-        if stale():
-            return web.Response(status=503, text="no sign of life from the API server; see the log for why\n")
-        return web.Response(text="ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
+    def ready() -> tuple[bool, str]:
         why = why_not_ready()
-        return web.Response(status=503, text=f"{why}\n") if why else web.Response(text="ready\n")
+        return why is None, why or "ready"
 
-    async def show(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
-
-    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)]
+    return probes(
+        stale=lambda: "no sign of life from the API server; see the log for why" if stale() else None,
+        ready=ready,
+        metrics=metrics.text,
+        content_type=CONTENT_TYPE,
+    )

@@ -9,25 +9,25 @@ not advance it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import orjson
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.types import TASK_CANCELED
 from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.outbox import SIZE, Outbox
 from lambdaagent.store.records import TaskRecord
 
 log = structlog.get_logger(__name__)
 
 TYPE = "io.knative.lambda.lifecycle.task"
-_WAITING, _ATTEMPTS, _LAST_SECONDS = 1000, 5, 3.0
+_ATTEMPTS = 5
 # Publishes the event to the Broker of the agent (namespace, name).
 Publish = Callable[[str, str, Event], Awaitable[object]]
 
@@ -71,35 +71,15 @@ class TaskLifecyclePublisher:
     count: Callable[[str], None]
     event: Callable[[TaskRecord], Event] = event_of
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.2, cap=5.0))
-    _waiting: asyncio.Queue[TaskRecord] = field(default_factory=lambda: asyncio.Queue(_WAITING), init=False)
+    _outbox: Outbox[TaskRecord] = field(default_factory=lambda: Outbox("task events"), init=False)
 
     def tell(self, record: TaskRecord) -> None:
         """Queue the event about a record. If the queue is full, the event is lost, logged and counted."""
-        try:
-            self._waiting.put_nowait(record)
-        except asyncio.QueueFull:
-            self._lost(record, f"{_WAITING} events wait already")
+        if not self._outbox.put(record):
+            self._lost(record, f"{SIZE} events wait already")
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._work(), name="task events")
-        try:
-            yield
-        finally:
-            rest = asyncio.create_task(self._waiting.join(), name="last task events")
-            await asyncio.wait([rest, task], timeout=_LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            await cancel(rest, task)
-
-    async def _work(self) -> None:
-        while True:
-            record = await self._waiting.get()
-            try:
-                await self._publish(record)
-            except Exception:  # the root of this work: a failure of one event must not stop the publisher
-                log.exception("task event broke", task=record.id)
-                self.count("task-event-lost")
-            finally:
-                self._waiting.task_done()
+    def run(self) -> AbstractAsyncContextManager[None]:
+        return self._outbox.run(self._publish, failed=lambda _record: self.count("task-event-lost"))
 
     async def _publish(self, record: TaskRecord) -> None:
         problem = ""
