@@ -24,8 +24,8 @@ from benchmarks.gateway_parts import REST, SUT, Server, free_port, nginx, proces
 from lambdaagent import clock as clocks
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.consumers import ConsumerManager
-from lambdaagent.dispatcher.handling import Handlers
 from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event

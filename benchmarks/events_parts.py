@@ -22,8 +22,8 @@ from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.cli import logs
+from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.consumers import ConsumerSpec
-from lambdaagent.dispatcher.handling import Handlers
 from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, RabbitMQPublisher

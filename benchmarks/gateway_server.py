@@ -14,7 +14,7 @@ import uvloop
 from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import garbage
+from lambdaagent.gateway import gc_tuning
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient.client import HttpClient
@@ -70,7 +70,7 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
             shutdown_timeout=1.0,
             replica=f"bench_{port}",
         )
-        garbage.settle()
+        gc_tuning.settle()
         print("listening", flush=True)
         await asyncio.Event().wait()
 

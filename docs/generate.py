@@ -10,8 +10,8 @@ from tests.cases.fields import ROWS
 from lambdaagent.api.crd import crd
 from lambdaagent.api.forms import FORMS
 from lambdaagent.children.forwards import FINE, ForwardVerdict
-from lambdaagent.children.reasons import WarningReason
-from lambdaagent.dispatcher.reasons import ConditionReason as DispatcherReason
+from lambdaagent.children.warning_reasons import WarningReason
+from lambdaagent.dispatcher.condition_reasons import ConditionReason as DispatcherReason
 from lambdaagent.status.decide import GATES, OPERATOR_CONDITIONS
 
 PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"

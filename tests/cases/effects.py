@@ -21,7 +21,7 @@ from lambdaagent.api.validation import problems
 from lambdaagent.children import topology
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import Plan, plan
-from lambdaagent.children.reasons import WarningReason
+from lambdaagent.children.warning_reasons import WarningReason
 from lambdaagent.containers import callee, requests
 from lambdaagent.settings import Installation
 from lambdaagent.status.conditions import World

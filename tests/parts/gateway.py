@@ -28,9 +28,9 @@ from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits as TaskLimits
-from lambdaagent.tasks.push_sender import PushSender
+from lambdaagent.tasks.push_delivery import PushDelivery
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpPushNotifier
+from lambdaagent.webhooks.push_request import HttpPushNotifier
 from lambdaagent.webhooks.push_signature import PushSigner
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -161,7 +161,7 @@ async def world(
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     caller = HttpCaller(client=client, clock=clock)
     notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
-    pusher = PushSender(store=store, notifier=notifier, clock=clock, observer=metrics)
+    pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(
         store=store,
         caller=caller,

@@ -7,7 +7,7 @@ from tests.parts.store_records import EngineStore, record
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, fold_all, new, status_update
-from lambdaagent.store.growing import grown
+from lambdaagent.store.chunked_record import grown
 from lambdaagent.store.records import TaskRecord
 
 USER = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hi"}]}

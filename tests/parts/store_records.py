@@ -5,7 +5,7 @@ from typing import Any
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.records import DeadLetter, Push, TaskRecord
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 
 __all__ = ["UPDATE", "EngineStore", "ended", "following", "letter", "push", "record"]
 

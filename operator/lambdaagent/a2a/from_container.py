@@ -8,8 +8,8 @@ value becomes an update of a task.
 from typing import Any
 
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.fields import renamed
 from lambdaagent.a2a.params import CONTENT, MOST_PARTS
+from lambdaagent.a2a.protojson import renamed
 from lambdaagent.a2a.states import parse_state
 from lambdaagent.a2a.tasks import MOST_ARTIFACTS
 from lambdaagent.a2a.v03 import file_labels

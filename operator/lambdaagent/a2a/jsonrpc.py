@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from lambdaagent import jsonslices
+from lambdaagent import json_slices
 from lambdaagent.a2a import Json, parsing
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
@@ -91,7 +91,7 @@ def error(id_: Id, problem: A2AError) -> bytes:
 
 def _as_written(body: bytes) -> orjson.Fragment:
     """Return the id's own text: the JSON library reads an integer over 64 bits as the nearest float."""
-    texts = [text for name, _, text in jsonslices.members(body.decode()) if name == "id"]
+    texts = [text for name, _, text in json_slices.members(body.decode()) if name == "id"]
     return orjson.Fragment(texts[-1].encode())
 
 

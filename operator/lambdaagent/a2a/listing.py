@@ -5,8 +5,8 @@ from typing import Any
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation, invalid
-from lambdaagent.a2a.fields import Found, boolean, identifier, integer, renamed, text
 from lambdaagent.a2a.params import PAGE_SIZE, Find
+from lambdaagent.a2a.protojson import Found, boolean, identifier, integer, renamed, text
 from lambdaagent.a2a.states import TaskState, parse_state
 
 _NAMES = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from lambdaagent.a2a import Json, push
 from lambdaagent.a2a.errors import Violation, invalid
-from lambdaagent.a2a.fields import Found, boolean, identifier, integer, mapping, renamed, text, texts
+from lambdaagent.a2a.protojson import Found, boolean, identifier, integer, mapping, renamed, text, texts
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState, parse_role
 from lambdaagent.a2a.versions import Version

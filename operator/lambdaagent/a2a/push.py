@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation, invalid
-from lambdaagent.a2a.fields import Found, identifier, mapping, renamed, text
+from lambdaagent.a2a.protojson import Found, identifier, mapping, renamed, text
 
 _NAMES = {"task_id": "taskId"}
 _URL_LIMIT = 4096

@@ -9,7 +9,7 @@ from typing import Any
 
 from lambdaagent.a2a import Json, push, v03
 from lambdaagent.a2a.errors import Violation, invalid
-from lambdaagent.a2a.fields import renamed
+from lambdaagent.a2a.protojson import renamed
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import Role, TaskState, parse_state
 

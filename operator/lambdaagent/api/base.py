@@ -2,7 +2,7 @@
 
 A parent block has no default, because its absence has a meaning (no `eventing` means no eventing) that a default would
 hide. Unknown fields are ignored here, because a gateway may be older than the CRD; the `validate` command reports them
-(`lambdaagent.api.unknown`).
+(`lambdaagent.api.unknown_fields`).
 """
 
 from typing import Annotated, Any, Literal

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from lambdaagent.api.base import API_VERSION, GROUP, KIND
-from lambdaagent.api.unknown import Path
+from lambdaagent.api.unknown_fields import Path
 from lambdaagent.api.validation import Problem
 
 

@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lambdaagent.api import agent as agents
-from lambdaagent.api import amounts
+from lambdaagent.api import quantities
 from lambdaagent.api.a2a import RESERVED_PATHS
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
 from lambdaagent.api.ai import LONGEST_PROMPT, PROVIDERS_WITH_KEY
 from lambdaagent.api.base import DNS_1035, LONGEST_VARIABLE
 from lambdaagent.api.forms import FORMS
-from lambdaagent.api.unknown import Path, unknown_fields
+from lambdaagent.api.unknown_fields import Path, unknown_fields
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
 
 
@@ -152,7 +152,7 @@ def _cross_field(spec: AgentSpec) -> Iterator[Problem]:
     yield from _eventing(spec)
     yield from _a2a(spec)
     metrics = spec.observability.metrics if spec.observability else None
-    if metrics and amounts.seconds(metrics.timeout) > amounts.seconds(metrics.interval):
+    if metrics and quantities.seconds(metrics.timeout) > quantities.seconds(metrics.interval):
         message = f"timeout {metrics.timeout} is longer than interval {metrics.interval}"
         yield Problem(("spec", "observability", "metrics"), message, "a scrape must end before the next one begins")
 
@@ -162,7 +162,7 @@ def _capacity(spec: AgentSpec) -> Iterator[Problem]:
     if scaling and scaling.min_replicas > scaling.max_replicas:
         message = f"minReplicas {scaling.min_replicas} is greater than maxReplicas {scaling.max_replicas}"
         yield Problem(("spec", "scaling"), message, "raise maxReplicas or lower minReplicas")
-    if scaling and amounts.seconds(scaling.scale_to_zero_grace_period) > amounts.seconds(LONGEST_RETENTION):
+    if scaling and quantities.seconds(scaling.scale_to_zero_grace_period) > quantities.seconds(LONGEST_RETENTION):
         message = f"{scaling.scale_to_zero_grace_period} is longer than the {LONGEST_RETENTION} that Knative takes"
         hint = "shorten it, or keep a pod with minReplicas: 1"
         yield Problem(("spec", "scaling", "scaleToZeroGracePeriod"), message, hint)
@@ -171,7 +171,7 @@ def _capacity(spec: AgentSpec) -> Iterator[Problem]:
             getattr(amount, name) if amount else None
             for amount in (resources and resources.requests, resources and resources.limits)
         )
-        if request and limit and amounts.quantity(request) > amounts.quantity(limit):
+        if request and limit and quantities.quantity(request) > quantities.quantity(limit):
             message = f"requests.{name} {request} is greater than limits.{name} {limit}"
             yield Problem(("spec", "resources"), message, "raise the limit or lower the request")
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children import gateway
+from lambdaagent.children.async_calls import calls
 from lambdaagent.children.base import Object, Observed, labels, owner_reference
-from lambdaagent.children.calling import calls
 from lambdaagent.settings import Installation
 
 BROKER = ("eventing.knative.dev/v1", "Broker")

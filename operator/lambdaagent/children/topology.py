@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS
+from lambdaagent.children.async_calls import Calls, calls
 from lambdaagent.children.base import Observed
 from lambdaagent.children.brokers import broker_of, retries
-from lambdaagent.children.calling import Calls, calls
 from lambdaagent.children.forwards import ForwardVerdict, decide
 from lambdaagent.children.triggers import attributes, exact
 from lambdaagent.events.cloudevents import Event

@@ -8,10 +8,10 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Eventing, Subscription
 from lambdaagent.children import gateway
+from lambdaagent.children.async_calls import calls, invoke_seconds
 from lambdaagent.children.base import Object, child
 from lambdaagent.children.brokers import BrokerIdentity, retries
 from lambdaagent.children.brokers import delivery as default_delivery
-from lambdaagent.children.calling import calls, invoke_seconds
 from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 

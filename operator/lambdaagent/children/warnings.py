@@ -15,8 +15,8 @@ from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.container import POD_SECURITY
 from lambdaagent.children.forwards import FINE, decide
-from lambdaagent.children.reasons import WarningReason
 from lambdaagent.children.triggers import bare, exact
+from lambdaagent.children.warning_reasons import WarningReason
 from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 

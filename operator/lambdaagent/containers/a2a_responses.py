@@ -5,7 +5,7 @@ Each response to a request for the task holds the whole task: only what is new i
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation, summary
-from lambdaagent.a2a.fields import identifier
+from lambdaagent.a2a.protojson import identifier
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
 from lambdaagent.clock import Clock

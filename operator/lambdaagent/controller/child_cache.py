@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from lambdaagent.children.base import AgentKey, Object
-from lambdaagent.controller import ownership, strays
+from lambdaagent.controller import ownership, stray_fields
 from lambdaagent.controller.own_writes import OwnWrites
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import KubeClient
@@ -160,7 +160,7 @@ class ChildCaches:
 def _slim(obj: Object) -> Object:
     """Return the object without its managed fields, unless others wrote into its spec."""
     metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
-    others = strays.entries(obj)
+    others = stray_fields.entries(obj)
     return obj | {"metadata": metadata | ({"managedFields": others} if others else {})}
 
 

@@ -14,10 +14,10 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import FieldWarning, LambdaAgent
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Child, Plan
-from lambdaagent.children.reasons import WarningReason
-from lambdaagent.controller import ownership, strays
+from lambdaagent.children.warning_reasons import WarningReason
+from lambdaagent.controller import ownership, stray_fields
 from lambdaagent.controller.child_cache import WHOLE, ChildCaches
-from lambdaagent.controller.repeats import Repairs, Settled
+from lambdaagent.controller.repeated_repairs import Repairs, Settled
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply
@@ -140,7 +140,7 @@ class Syncer:
         return live
 
     def _stands(self, wanted: Object, live: Object) -> bool:
-        if strays.overwritten(wanted, live):
+        if stray_fields.overwritten(wanted, live):
             return False
         return ownership.holds(wanted, live) or self.settled.holds(wanted, live)
 
@@ -155,7 +155,7 @@ class Syncer:
     async def _clear(self, agent: LambdaAgent, child: Child, wanted: Object, live: Object) -> Object | ApplyFailure:
         """Remove fields that others added. If the server refuses the removal, the object is deleted to be made again,
         unless it is a workload, which is serving requests."""
-        pointers = strays.added(wanted, live)
+        pointers = stray_fields.added(wanted, live)
         fields, managers = _named(live, pointers)
         title = f"{child.kind[1]} {child.name}"
         if not self.repairs.allowed(live["metadata"]["uid"]):
@@ -165,7 +165,7 @@ class Syncer:
             of(live),
             name=child.name,
             namespace=agent.namespace,
-            patch=strays.removal(live, pointers),
+            patch=stray_fields.removal(live, pointers),
             manager=naming.MANAGER,
         )
         try:
@@ -271,17 +271,17 @@ def _broker_failed(plan: Plan, failures: Mapping[ChildKey, ApplyFailure]) -> boo
     return failure is not None and not failure.permanent
 
 
-def _strays(child: Child, wanted: Object, live: Object) -> list[strays.Pointer]:
+def _strays(child: Child, wanted: Object, live: Object) -> list[stray_fields.Pointer]:
     """Return the fields that others added to a child's spec; none for a shared or fixed child, which stays as it is."""
-    return [] if child.shared or child.fixed else strays.added(wanted, live)
+    return [] if child.shared or child.fixed else stray_fields.added(wanted, live)
 
 
-def _named(live: Object, pointers: list[strays.Pointer]) -> tuple[str, str]:
+def _named(live: Object, pointers: list[stray_fields.Pointer]) -> tuple[str, str]:
     """Return the fields and the managers that wrote them, as text."""
-    return ", ".join(map(strays.path, sorted(pointers))), ", ".join(strays.managers(live))
+    return ", ".join(map(stray_fields.path, sorted(pointers))), ", ".join(stray_fields.managers(live))
 
 
-def _contested(child: Child, live: Object, pointers: list[strays.Pointer]) -> FieldWarning:
+def _contested(child: Child, live: Object, pointers: list[stray_fields.Pointer]) -> FieldWarning:
     fields, managers = _named(live, pointers)
     message = f"{child.kind[1]} {child.name}: {managers} sets {fields} again and again, so that is left as it is"
     return FieldWarning(field="spec", reason=WarningReason.CONTESTED, message=message[:4096])

@@ -25,7 +25,7 @@ from lambdaagent.children.base import AgentKey, Backends, Observed
 from lambdaagent.children.brokers import BrokerIdentity, broker_of
 from lambdaagent.children.warnings import warnings
 from lambdaagent.dev import environment, failures, folders, starting
-from lambdaagent.dev.gate import Gate, PatientClient
+from lambdaagent.dev.start_gate import Gate, PatientClient
 from lambdaagent.dev.supervisor import LocalAgent, Supervisor
 from lambdaagent.dev.watching import ManifestPaths, changes
 from lambdaagent.dispatcher.delivery import Reply

@@ -29,14 +29,14 @@ from lambdaagent.containers import a2a_endpoint
 from lambdaagent.containers.callee import callee
 from lambdaagent.dev import environment, starting
 from lambdaagent.dev.code import Code, code
-from lambdaagent.dev.gate import Gate
 from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
+from lambdaagent.dev.start_gate import Gate
+from lambdaagent.dispatcher.agent_handlers import router
 from lambdaagent.dispatcher.consumers import ConsumerSpec
 from lambdaagent.dispatcher.deduplication import Deduplicator
 from lambdaagent.dispatcher.delivery import Deliverer, DeliveryObserver, Reply
 from lambdaagent.dispatcher.desired_topology import picture
-from lambdaagent.dispatcher.handling import router
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.httpclient.client import HttpClient

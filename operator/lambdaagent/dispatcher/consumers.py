@@ -27,8 +27,8 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology
 from lambdaagent.dispatcher import policies
+from lambdaagent.dispatcher.condition_reasons import ConditionReason
 from lambdaagent.dispatcher.desired_topology import DesiredTopology, Exchange, is_watched, picture
-from lambdaagent.dispatcher.reasons import ConditionReason
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation

@@ -16,7 +16,7 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import ACK, REQUEUE, BrokerDelivery, DeliveryOutcome, Settlement, dead_letter, retry
-from lambdaagent.children.calling import Calls, correlated, undelivered
+from lambdaagent.children.async_calls import Calls, correlated, undelivered
 from lambdaagent.clock import Clock
 from lambdaagent.containers.deliver_event import DeliveryResult, deliver
 from lambdaagent.dispatcher.circuit import Circuit

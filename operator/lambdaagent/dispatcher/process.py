@@ -9,10 +9,10 @@ from aiohttp import web
 
 from lambdaagent import clock as clocks
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
-from lambdaagent.dispatcher.conditions import Conditions
+from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.consumers import ConsumerManager
 from lambdaagent.dispatcher.deduplication import WINDOW
-from lambdaagent.dispatcher.handling import Handlers
+from lambdaagent.dispatcher.eventing_ready import Conditions
 from lambdaagent.dispatcher.metrics import CONTENT_TYPE, DispatcherMetrics
 from lambdaagent.errors import LambdaAgentError, UsageError
 from lambdaagent.httpclient.client import HttpClient

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 
-from lambdaagent import bounded_json, jsonslices
+from lambdaagent import bounded_json, json_slices
 from lambdaagent.events import charsets
 from lambdaagent.events.cloudevents import Event, Value, from_attributes
 from lambdaagent.events.errors import (
@@ -174,7 +174,7 @@ def _read_structured(text: str) -> Event:
     data: tuple[Any, str] | None = None
     encoded: Any = None
     try:
-        for name, value, slice_ in jsonslices.members(text):
+        for name, value, slice_ in json_slices.members(text):
             if name == "data":
                 data = None if value is None else (value, slice_)
             elif name == "data_base64":
@@ -210,7 +210,7 @@ def _base64(value: Any) -> bytes:
 
 
 def _read_batch(text: str, *, most: int) -> Iterator[Event]:
-    parts = enumerate(jsonslices.elements(text))
+    parts = enumerate(json_slices.elements(text))
     while True:
         try:
             index, part = next(parts)

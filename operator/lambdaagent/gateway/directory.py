@@ -23,7 +23,7 @@ from lambdaagent.a2a.versions import Version
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, Extension
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.children.calling import Calls, calls
+from lambdaagent.children.async_calls import Calls, calls
 from lambdaagent.containers.callee import Callee, callee, connections
 from lambdaagent.errors import TemporaryError
 from lambdaagent.httpclient.errors import BadTargetError

@@ -13,10 +13,10 @@ from lambdaagent import clock as clocks
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.cancellation import cancel
-from lambdaagent.gateway import garbage, signing
+from lambdaagent.gateway import gc_tuning, signing
+from lambdaagent.gateway.agent_feed import FirstList, feed
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
-from lambdaagent.gateway.feed import FirstList, feed
 from lambdaagent.gateway.serving import said, serve
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
@@ -73,7 +73,7 @@ async def run(settings: GatewaySettings) -> None:
             replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
             **said(settings),
         )
-        garbage.settle()
+        gc_tuning.settle()
         log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
         following = [asyncio.create_task(each, name="feed") for each in feeds]

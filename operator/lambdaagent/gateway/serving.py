@@ -32,10 +32,10 @@ from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.push_sender import EngineStore, PushSender
+from lambdaagent.tasks.push_delivery import EngineStore, PushDelivery
 from lambdaagent.trust import SYSTEM, Trust
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpPushNotifier
+from lambdaagent.webhooks.push_request import HttpPushNotifier
 from lambdaagent.webhooks.push_signature import PushSigner
 
 
@@ -141,7 +141,7 @@ async def serve(
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
-        pusher=PushSender(store=store, notifier=notifier, clock=clock, observer=metrics),
+        pusher=PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics),
         replica=replica,
         limits=bounds,
         canceled=canceled,

@@ -22,7 +22,7 @@ from lambdaagent.children.sidecar import ALIVE, READY, sink_path
 from lambdaagent.containers.post_event import post
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import agent_routes, garbage, probes
+from lambdaagent.gateway import agent_routes, gc_tuning, probes
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.events import ingress
 from lambdaagent.gateway.http import bodies, passthrough, problems
@@ -100,7 +100,7 @@ async def run(settings: SidecarSettings) -> None:
             shutdown_timeout=15.0,
             own_routes=routes(entry, sink=settings.sink),
         )
-        garbage.settle()
+        gc_tuning.settle()
         log.info("listening", host=settings.host, port=serving.port, agent=agent.key, container=url)
         await asyncio.Event().wait()
 

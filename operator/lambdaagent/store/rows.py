@@ -12,7 +12,7 @@ import orjson
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import fold_all
-from lambdaagent.store.growing import grown
+from lambdaagent.store.chunked_record import grown
 from lambdaagent.store.records import DeadLetter, Key, Letters, Push, TaskChange, TaskRecord
 
 TASK = (

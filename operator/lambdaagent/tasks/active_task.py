@@ -18,8 +18,8 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import OverfullError, state_of
+from lambdaagent.store.chunked_record import grown
 from lambdaagent.store.errors import StoreError, TaskConflictError, UnfitError
-from lambdaagent.store.growing import grown
 from lambdaagent.store.records import Key, TaskChange, TaskRecord, TaskStore
 from lambdaagent.tasks.limits import LARGEST
 

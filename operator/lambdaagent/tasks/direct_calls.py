@@ -21,7 +21,7 @@ from lambdaagent.api.a2a import Skill
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord
-from lambdaagent.tasks.calling import GRACE
+from lambdaagent.tasks.container_calls import GRACE
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.requests import Requester

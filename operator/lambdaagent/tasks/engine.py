@@ -31,15 +31,15 @@ from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import TaskRecord, TaskStore
 from lambdaagent.tasks import listing, subscription
 from lambdaagent.tasks.active_task import ActiveTask, EventOutcome, size_of
-from lambdaagent.tasks.calling import GRACE, ContainerCalls
 from lambdaagent.tasks.concurrency import CallLimiter
+from lambdaagent.tasks.container_calls import GRACE, ContainerCalls
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
 from lambdaagent.tasks.event_calls import EventCalls, is_async
 from lambdaagent.tasks.event_calls import Send as SendCall
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
-from lambdaagent.tasks.push_sender import PushSender
+from lambdaagent.tasks.push_delivery import PushDelivery
 from lambdaagent.tasks.recovery import Recovery
 from lambdaagent.tasks.registry import ActiveTasks, TaskObserver
 from lambdaagent.tasks.requests import NOTHING_YET, Requester, StreamEvent, TaskPage
@@ -60,7 +60,7 @@ class Engine:
         observer: TaskObserver,
         lookup: Callable[[str, str], Callee | None],
         limits: EngineLimits | None = None,
-        pusher: PushSender | None = None,
+        pusher: PushDelivery | None = None,
         replica: str = "",
         send: SendCall | None = None,
         on_state_change: Callable[[TaskRecord], None] | None = None,
@@ -408,7 +408,7 @@ class Engine:
             async for event in found:
                 yield event
 
-    def _pushes(self) -> PushSender:
+    def _pushes(self) -> PushDelivery:
         if self._pusher is None:
             raise A2AError(Problem.PUSH_NOT_SUPPORTED)
         return self._pusher

@@ -31,10 +31,10 @@ from lambdaagent.events.retry import number
 from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.records import ANONYMOUS, TaskRecord
 from lambdaagent.tasks.active_task import ActiveTask, EventOutcome
-from lambdaagent.tasks.calling import GRACE, LIMITED, ContainerCalls
+from lambdaagent.tasks.artifact_replacement import Replacing, unfinished
+from lambdaagent.tasks.container_calls import GRACE, LIMITED, ContainerCalls
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
-from lambdaagent.tasks.replacing import Replacing, unfinished
 from lambdaagent.tasks.storing import FOR_EVER
 
 log = structlog.get_logger(__name__)

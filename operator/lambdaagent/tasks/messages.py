@@ -21,9 +21,9 @@ from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import Push, TaskRecord
 from lambdaagent.tasks import skill_selection
 from lambdaagent.tasks.active_task import ActiveTask, following
-from lambdaagent.tasks.calling import GRACE
+from lambdaagent.tasks.container_calls import GRACE
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.push_sender import PushSender
+from lambdaagent.tasks.push_delivery import PushDelivery
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.requests import Requester
 from lambdaagent.tasks.runner import CallRunner
@@ -39,7 +39,7 @@ class Messages:
         active_tasks: ActiveTasks,
         runner: CallRunner,
         limits: EngineLimits,
-        pusher: PushSender | None,
+        pusher: PushDelivery | None,
         replica: str,
         begins_submitted: Callable[[Skill | None], bool],
     ) -> None:

@@ -22,11 +22,11 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.active_task import without_artifacts
-from lambdaagent.tasks.calling import GRACE
+from lambdaagent.tasks.artifact_replacement import unfinished
+from lambdaagent.tasks.container_calls import GRACE
 from lambdaagent.tasks.event_calls import is_async, last_of_client
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
-from lambdaagent.tasks.replacing import unfinished
 from lambdaagent.tasks.retention import prune
 from lambdaagent.tasks.runner import CallRunner
 

@@ -22,7 +22,7 @@ from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import Key, TaskRecord, TaskStore
 from lambdaagent.tasks.active_task import ActiveTask, EventOutcome, Write
 from lambdaagent.tasks.limits import LARGEST
-from lambdaagent.tasks.push_sender import PushSender
+from lambdaagent.tasks.push_delivery import PushDelivery
 from lambdaagent.tasks.storing import FOR_EVER, until_written
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ class ActiveTasks:
         store: TaskStore,
         clock: Clock,
         observer: TaskObserver,
-        pusher: PushSender | None,
+        pusher: PushDelivery | None,
         on_state_change: Callable[[TaskRecord], None] | None = None,
         largest: int = LARGEST,
     ) -> None:

@@ -20,13 +20,13 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.tasks.active_task import ActiveTask
-from lambdaagent.tasks.calling import GRACE, LIMITED, ContainerCalls
+from lambdaagent.tasks.artifact_replacement import Replacing
 from lambdaagent.tasks.concurrency import CallLimiter
+from lambdaagent.tasks.container_calls import GRACE, LIMITED, ContainerCalls
 from lambdaagent.tasks.errors import EngineBusyError, refusal
 from lambdaagent.tasks.event_calls import EventCalls, is_async
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
-from lambdaagent.tasks.replacing import Replacing
 
 log = structlog.get_logger(__name__)
 

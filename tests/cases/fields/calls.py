@@ -5,7 +5,7 @@ from typing import Any
 from tests.cases.effects import Call, Card, Child, Env, Forwarded, Queue, Refused, Status, Tested, Warned
 from tests.cases.fields.rows import NOT_SUPPORTED, Row, row
 
-from lambdaagent.children.reasons import WarningReason
+from lambdaagent.children.warning_reasons import WarningReason
 
 _SUBSCRIBED: dict[str, Any] = {"eventing": {"subscriptions": [{"eventType": "a"}]}}
 _FORWARD = {"eventTypes": ["b"], "targetAgent": "ledger", "targetNamespace": "finance"}

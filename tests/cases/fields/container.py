@@ -3,7 +3,7 @@
 from tests.cases.effects import Card, Child, Env, Status, Warned
 from tests.cases.fields.rows import KNATIVE_ONLY, OTHER, REF, Row, reference, row, service
 
-from lambdaagent.children.reasons import WarningReason
+from lambdaagent.children.warning_reasons import WarningReason
 
 TEMPLATE = "spec/template/spec"
 CONTAINER = f"{TEMPLATE}/containers/0"

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from tests.cases.effects import Child, Effect, Env, Warned
 
-from lambdaagent.children.reasons import WarningReason
+from lambdaagent.children.warning_reasons import WarningReason
 
 
 class Row(NamedTuple):

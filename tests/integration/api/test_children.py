@@ -17,7 +17,7 @@ from lambdaagent.api import agent as agents
 from lambdaagent.children import knative
 from lambdaagent.children.base import Observed
 from lambdaagent.children.plan import plan
-from lambdaagent.children.reasons import WarningReason
+from lambdaagent.children.warning_reasons import WarningReason
 from lambdaagent.kube import resources
 
 AGENTS = {f"rule: {rule.id}": document(rule) for rule in ACCEPTED} | {

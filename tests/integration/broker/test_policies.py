@@ -16,7 +16,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.errors import NotConfirmedError
 from lambdaagent.broker.protocol import dead_letter, retry
-from lambdaagent.broker.rabbitmq import deaths as watching
+from lambdaagent.broker.rabbitmq import policy_deaths as watching
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.channel import Channel
 from lambdaagent.events.dead_letter_headers import EXPIRED, OWN_EXPIRATION, TOO_MANY, TOO_OFTEN, DeathCause

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import orjson
 from tests.parts.gateway import World, world
 
-from lambdaagent.gateway import garbage
+from lambdaagent.gateway import gc_tuning
 
 T = TypeVar("T")
 _WORK = b"[" + b"{}," * 50_000 + b"{}]"
@@ -121,7 +121,7 @@ def watched_gateway(**settings: Any) -> Iterator[Watched]:
     try:
         if failed:
             raise failed[0]
-        garbage.settle()
+        gc_tuning.settle()
         made[0].begin()
         yield made[0]
     finally:

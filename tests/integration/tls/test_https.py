@@ -20,7 +20,7 @@ from lambdaagent.kube import rights
 from lambdaagent.settings import OperatorSettings
 from lambdaagent.trust import SYSTEM, read
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpPushNotifier, PushRefusedError
+from lambdaagent.webhooks.push_request import HttpPushNotifier, PushRefusedError
 
 
 @dataclass

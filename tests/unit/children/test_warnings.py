@@ -8,7 +8,7 @@ from lambdaagent.api import agent as agents
 from lambdaagent.api import naming
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning
 from lambdaagent.children.base import Backends, Observed
-from lambdaagent.children.reasons import WarningReason
+from lambdaagent.children.warning_reasons import WarningReason
 from lambdaagent.children.warnings import bounded, warnings
 from lambdaagent.settings import Installation
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lambdaagent.dev.gate import Gate, PatientClient
+from lambdaagent.dev.start_gate import Gate, PatientClient
 from lambdaagent.httpclient.errors import ConnectError, UpstreamTimeoutError
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target

@@ -14,7 +14,7 @@ from lambdaagent import clock as clocks
 from lambdaagent.api.a2a import Invoke, Skill
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.protocol import BrokerDelivery, Settlement
-from lambdaagent.children.calling import Calls
+from lambdaagent.children.async_calls import Calls
 from lambdaagent.dispatcher.circuit import Circuit
 from lambdaagent.dispatcher.deduplication import Deduplicator
 from lambdaagent.dispatcher.delivery import AgentRoute, Deliverer

@@ -13,9 +13,9 @@ from tests.parts.store_records import EngineStore, push
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold_all, status_update
+from lambdaagent.store.chunked_record import grown
 from lambdaagent.store.errors import TaskConflictError
 from lambdaagent.store.factory import open_store
-from lambdaagent.store.growing import grown
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.records import TaskQuery, TaskRecord
 from lambdaagent.store.snapshots import SMALL, Snapshots

@@ -21,7 +21,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.tasks.active_task import EventOutcome
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 
 Json = dict[str, Any]
 CLOCK = system()

@@ -8,7 +8,7 @@ from tests.unit.tasks.bench import Bench, agent, bench_of
 
 from lambdaagent.store.factory import open_store
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.records import Push, TaskRecord
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 
 WRITES = frozenset(("create", "append", "put_push", "beat"))
 

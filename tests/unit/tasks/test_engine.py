@@ -31,7 +31,7 @@ from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.active_task import EventOutcome
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 from lambdaagent.tasks.requests import Requester
 
 

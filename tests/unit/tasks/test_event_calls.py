@@ -20,7 +20,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.tasks.active_task import EventOutcome
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 
 CART = agent()
 LATER = CART.skills["later"]

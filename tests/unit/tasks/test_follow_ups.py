@@ -13,7 +13,7 @@ from lambdaagent.a2a.tasks import status_update
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.factory import open_store
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 from lambdaagent.tasks.requests import Requester
 
 PLAIN, BY_MESSAGE = agent(), agent(deduplicateMessages=True)

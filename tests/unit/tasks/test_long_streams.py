@@ -10,9 +10,9 @@ from tests.unit.tasks.flaky import Flaky
 
 from lambdaagent.a2a.tasks import fold_all
 from lambdaagent.containers.call import Turn
-from lambdaagent.store import growing
+from lambdaagent.store import chunked_record
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 
 CHUNKS = 60
 
@@ -60,7 +60,7 @@ async def test_chunks_are_folded_seldom_while_nobody_reads_the_task(monkeypatch:
         folded.append(len(updates))
         return fold_all(task, updates)
 
-    monkeypatch.setattr(growing, "fold_all", counted)
+    monkeypatch.setattr(chunked_record, "fold_all", counted)
     bench = bench_of(MemoryStore(), caller=Streaming(chunks=1_000))
     await bench.engine.start()
     task = await bench.engine.send(agent(), sending())

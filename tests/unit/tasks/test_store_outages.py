@@ -14,7 +14,7 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.factory import open_store
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.push_sender import EngineStore
+from lambdaagent.tasks.push_delivery import EngineStore
 from lambdaagent.tasks.requests import Requester
 
 QUICK = EngineLimits(look_every=0.05, beat_every=0.05, lease=0.3, patience=0.2)

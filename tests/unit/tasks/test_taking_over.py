@@ -16,8 +16,8 @@ from lambdaagent.containers.turn import Turn
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.factory import open_store
 from lambdaagent.store.records import TaskChange, TaskRecord
+from lambdaagent.tasks.artifact_replacement import Replacing, unfinished
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.replacing import Replacing, unfinished
 
 AGAIN = agent(skills=[{"id": "say", "name": "Say", "invoke": {"idempotent": True}}])
 LIMITS = EngineLimits(look_every=0.05, beat_every=0.1, lease=0.4)

@@ -21,14 +21,14 @@ from lambdaagent.broker.protocol import NONE, Deaths, Handler, Loss
 from lambdaagent.broker.rabbitmq import queues
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.consumer import Consumer, buried
-from lambdaagent.broker.rabbitmq.deaths import DeathWatch
 from lambdaagent.broker.rabbitmq.delays import Delays
 from lambdaagent.broker.rabbitmq.ordered import OrderedConsumer
 from lambdaagent.broker.rabbitmq.ordered_head import OrderedHeads
 from lambdaagent.broker.rabbitmq.parallel import ParallelConsumer
+from lambdaagent.broker.rabbitmq.policy_deaths import DeathWatch
 from lambdaagent.broker.rabbitmq.publisher import Publisher
+from lambdaagent.broker.rabbitmq.repair import Upkeep
 from lambdaagent.broker.rabbitmq.topology import DesiredQueue, QueueTopology
-from lambdaagent.broker.rabbitmq.upkeep import Upkeep
 from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp

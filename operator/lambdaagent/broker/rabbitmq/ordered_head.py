@@ -7,7 +7,7 @@ event, so an old record has no effect on another event; it is read only on a del
 import json
 from dataclasses import dataclass
 
-from lambdaagent.broker.rabbitmq import queues, record
+from lambdaagent.broker.rabbitmq import queues, shared_value
 from lambdaagent.broker.rabbitmq.channel import MissingError
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.publisher import Publisher
@@ -53,7 +53,7 @@ class OrderedHeads:
         channel = await self.link.channel()
         try:
             # Not acknowledged: the message returns to the queue when the channel closes.
-            found = await record.get(channel, record_of(queue))
+            found = await shared_value.get(channel, record_of(queue))
         except MissingError:
             return None
         finally:

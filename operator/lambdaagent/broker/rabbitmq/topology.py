@@ -19,7 +19,7 @@ from typing import Any
 
 from lambdaagent.broker.bindings import Binding, Bound, Keep, all_bound, exchange_of, keep_none, queues_of, read
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, TopologyError
-from lambdaagent.broker.rabbitmq import ordered_head, queues, record
+from lambdaagent.broker.rabbitmq import ordered_head, queues, shared_value
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection, RenewingChannel
@@ -64,7 +64,7 @@ class QueueTopology:
         name = f"{wanted.exchange}.bindings"
         async with self._alone(name) as (confirmed, existed):
             channel = confirmed.channel
-            tags, entries = await record.read(channel, name, wait=existed) if existed else ([], [])
+            tags, entries = await shared_value.read(channel, name, wait=existed) if existed else ([], [])
             exchanges = (wanted.exchange, *wanted.forwards)
             letters = [wanted.dead_letters] if wanted.dead_letters is not None else []
             made = {read(entry) for entry in entries} & wanted.bound()
@@ -93,7 +93,7 @@ class QueueTopology:
     async def exchanges(self) -> frozenset[str]:
         """Return the exchanges that any process declared and none removed."""
         async with self._alone(EXCHANGES) as (confirmed, existed):
-            _, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
+            _, entries = await shared_value.read(confirmed.channel, EXCHANGES, wait=existed)
             return frozenset(entries)
 
     async def remove_queue(self, queue: str) -> None:
@@ -109,7 +109,7 @@ class QueueTopology:
         name = f"{exchange}.bindings"
         async with self._alone(name) as (confirmed, existed):
             channel = confirmed.channel
-            _, entries = await record.read(channel, name, wait=existed)
+            _, entries = await shared_value.read(channel, name, wait=existed)
             found = frozenset(read(entry) for entry in entries)
             if keep(found):
                 return None
@@ -118,15 +118,15 @@ class QueueTopology:
             await channel.call(channel.raw.exchange_delete, exchange=exchange)
             await channel.call(channel.raw.queue_delete, queue=name)
         async with self._alone(EXCHANGES) as (confirmed, existed):
-            tags, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
-            await record.write(confirmed, EXCHANGES, sorted(set(entries) - {exchange}), replaces=tags)
+            tags, entries = await shared_value.read(confirmed.channel, EXCHANGES, wait=existed)
+            await shared_value.write(confirmed, EXCHANGES, sorted(set(entries) - {exchange}), replaces=tags)
         return queues_of(found)
 
     async def _register(self, exchange: str) -> None:
         async with self._alone(EXCHANGES) as (confirmed, existed):
-            tags, entries = await record.read(confirmed.channel, EXCHANGES, wait=existed)
+            tags, entries = await shared_value.read(confirmed.channel, EXCHANGES, wait=existed)
             if exchange not in entries or len(tags) != 1:
-                await record.write(confirmed, EXCHANGES, sorted({*entries, exchange}), replaces=tags)
+                await shared_value.write(confirmed, EXCHANGES, sorted({*entries, exchange}), replaces=tags)
 
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[tuple[ConfirmChannel, bool]]:
@@ -158,7 +158,7 @@ class QueueTopology:
             await _exchange(channel, target)
         refused = await self._ensure(wanted.queues.keys() - standing.keys(), dead_letters=wanted.dead_letters)
 
-        tags, entries = await record.read(channel, name, wait=existed)
+        tags, entries = await shared_value.read(channel, name, wait=existed)
         old = {read(entry) for entry in entries}
         named = wanted.bound(but=refused)
         # Called only now that no other process can change the record: it includes what others made meanwhile.
@@ -166,7 +166,7 @@ class QueueTopology:
         new = named | kept
         stands = old & before.bound() if before is not None else set()
         if len(tags) != 1 or not new <= old:
-            await record.write(confirmed, name, sorted(old | new), replaces=tags)
+            await shared_value.write(confirmed, name, sorted(old | new), replaces=tags)
             tags = []
         for bound in sorted(new - stands):
             await _bind(channel, wanted.exchange, bound)
@@ -174,8 +174,8 @@ class QueueTopology:
             await _bind(channel, wanted.exchange, bound, undo=True)
         more: list[int] = []
         if not tags or old != new:
-            more, _ = await record.read(channel, name, wait=not tags)
-            await record.write(confirmed, name, sorted(new), replaces=tags + more)
+            more, _ = await shared_value.read(channel, name, wait=not tags)
+            await shared_value.write(confirmed, name, sorted(new), replaces=tags + more)
         stale = queues_of(old) - wanted.queues.keys() - queues_of(kept)
         if refused:
             raise RefusedQueuesError(refused, stale=stale)

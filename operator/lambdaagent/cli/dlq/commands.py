@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lambdaagent.cli.dlq.form import Form
+from lambdaagent.cli.dlq.output_format import Form
 from lambdaagent.cli.groups import Group
 from lambdaagent.errors import UsageError
 
@@ -45,9 +45,9 @@ def list_(
     data: Data = None,
 ) -> None:
     """Print dead letters, the newest first."""
-    from lambdaagent.cli.dlq import work
+    from lambdaagent.cli.dlq import actions
 
-    work.print_newest(work.wanted(namespace, agent, type_, older_than, newer_than), limit, output, data)
+    actions.print_newest(actions.wanted(namespace, agent, type_, older_than, newer_than), limit, output, data)
 
 
 @app.command()
@@ -58,9 +58,9 @@ def show(
     data: Data = None,
 ) -> None:
     """Print one dead letter whole, with its event's attributes and data."""
-    from lambdaagent.cli.dlq import work
+    from lambdaagent.cli.dlq import actions
 
-    work.show(letter_id, namespace, output, data)
+    actions.show(letter_id, namespace, output, data)
 
 
 @app.command()
@@ -75,10 +75,10 @@ def redrive(
     data: Data = None,
 ) -> None:
     """Bring dead letters to their agents again; one goes when RabbitMQ or the gateway has confirmed it."""
-    from lambdaagent.cli.dlq import work
+    from lambdaagent.cli.dlq import actions
 
     _require_one(ids, all_)
-    work.redrive(work.chosen(ids, work.wanted(namespace, agent, type_, older_than, newer_than)), data)
+    actions.redrive(actions.chosen(ids, actions.wanted(namespace, agent, type_, older_than, newer_than)), data)
 
 
 @app.command()
@@ -94,10 +94,12 @@ def drop(
     data: Data = None,
 ) -> None:
     """Remove dead letters for good."""
-    from lambdaagent.cli.dlq import work
+    from lambdaagent.cli.dlq import actions
 
     _require_one(ids, all_)
-    work.drop(work.chosen(ids, work.wanted(namespace, agent, type_, older_than, newer_than)), data, ask=not yes)
+    actions.drop(
+        actions.chosen(ids, actions.wanted(namespace, agent, type_, older_than, newer_than)), data, ask=not yes
+    )
 
 
 def _require_one(ids: list[str] | None, all_: bool) -> None:

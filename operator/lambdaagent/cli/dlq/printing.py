@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from lambdaagent.cli.dlq.form import Form
+from lambdaagent.cli.dlq.output_format import Form
 from lambdaagent.cli.printing import print_json, say, yaml_text
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -11,7 +11,7 @@ from math import ceil
 from aiohttp import web
 
 from lambdaagent.api.a2a import Skill
-from lambdaagent.children.calling import AGENT, correlated, undelivered
+from lambdaagent.children.async_calls import AGENT, correlated, undelivered
 from lambdaagent.containers.call import NotTakenError
 from lambdaagent.containers.callee import DEFAULT_TIMEOUT
 from lambdaagent.containers.deliver_event import deliver

@@ -11,7 +11,7 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.broker.errors import NoQueueError
 from lambdaagent.broker.protocol import Broker
-from lambdaagent.children.calling import AGENT
+from lambdaagent.children.async_calls import AGENT
 from lambdaagent.containers.post_event import post
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.filters import Interest, interest

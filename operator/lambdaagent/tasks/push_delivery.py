@@ -28,7 +28,7 @@ from lambdaagent.errors import LambdaAgentError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore, DeliveryStore, Push, PushStore, TaskRecord, TaskStore
 from lambdaagent.tasks import subscription
 from lambdaagent.tasks.requests import StreamEvent
-from lambdaagent.webhooks.push_notifier import PushNotifier, PushRefusedError
+from lambdaagent.webhooks.push_request import PushNotifier, PushRefusedError
 
 log = structlog.get_logger(__name__)
 _RECEIVERS = 100  # of one task: one response lists them all
@@ -54,7 +54,7 @@ class PushLimits:
     look_every: float = 2.0  # seconds between looks for receivers that another replica left or that became due
 
 
-class PushSender:
+class PushDelivery:
     def __init__(
         self,
         *,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import typer
 
-from lambdaagent.cli.dlq.form import Form
 from lambdaagent.cli.dlq.letters import Found, LetterFilter, Redrive, Visit, shown
+from lambdaagent.cli.dlq.output_format import Form
 from lambdaagent.cli.dlq.printing import UNITS, data_of, print_rows
 from lambdaagent.cli.dlq.sources import newest, walk
 from lambdaagent.cli.printing import print_json, say, yaml_text

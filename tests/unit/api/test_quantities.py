@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from lambdaagent.api import amounts
+from lambdaagent.api import quantities
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from lambdaagent.api import amounts
     [("0s", 0), ("500ms", 0.5), ("1.5m", 90), ("1h30m", 5400), ("1m1s1ms", 61.001)],
 )
 def test_a_duration_is_its_seconds(text: str, seconds: float) -> None:
-    assert amounts.seconds(text) == pytest.approx(seconds)
+    assert quantities.seconds(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_a_duration_is_its_seconds(text: str, seconds: float) -> None:
     ],
 )
 def test_a_quantity_is_its_number(text: str, number: str) -> None:
-    assert amounts.quantity(text) == Decimal(number)
+    assert quantities.quantity(text) == Decimal(number)

@@ -17,10 +17,10 @@ from lambdaagent.a2a.versions import Version
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.engine import Engine
-from lambdaagent.tasks.push_sender import PushLimits, PushSender
+from lambdaagent.tasks.push_delivery import PushDelivery, PushLimits
 from lambdaagent.tasks.requests import Requester
 from lambdaagent.webhooks import address_check
-from lambdaagent.webhooks.push_notifier import HttpPushNotifier, PushRefusedError
+from lambdaagent.webhooks.push_request import HttpPushNotifier, PushRefusedError
 
 pytestmark = pytest.mark.asyncio
 URL = "https://receiver.example/hook"
@@ -74,7 +74,7 @@ class Bench:
 @pytest.fixture
 async def bench() -> AsyncGenerator[Bench, None]:
     store, receiver, observed, container = MemoryStore(), Receiver(), Pushed(), Container(at_once)
-    pusher = PushSender(store=store, notifier=receiver, clock=CLOCK, observer=observed, limits=QUICK)
+    pusher = PushDelivery(store=store, notifier=receiver, clock=CLOCK, observer=observed, limits=QUICK)
     engine = Engine(
         store=store,
         caller=container,

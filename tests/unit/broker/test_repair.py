@@ -8,7 +8,7 @@ from tests.parts.polling import eventually
 
 from lambdaagent.broker.errors import TopologyError
 from lambdaagent.broker.rabbitmq.log_limit import LogLimit
-from lambdaagent.broker.rabbitmq.upkeep import Upkeep
+from lambdaagent.broker.rabbitmq.repair import Upkeep
 
 
 def test_a_cause_is_news_once_and_again_after_a_while_or_when_it_changes() -> None:

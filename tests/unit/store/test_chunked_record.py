@@ -8,8 +8,8 @@ from tests.parts.store_chunks import chunk, streaming
 
 from lambdaagent.a2a import tasks
 from lambdaagent.a2a.tasks import OverfullError, fold_all
-from lambdaagent.store import growing
-from lambdaagent.store.growing import grown
+from lambdaagent.store import chunked_record
+from lambdaagent.store.chunked_record import grown
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(len(updates))
         return fold_all(task, updates)
 
-    monkeypatch.setattr(growing, "fold_all", counted)
+    monkeypatch.setattr(chunked_record, "fold_all", counted)
     return seen
 
 
@@ -53,7 +53,7 @@ def test_a_record_never_has_the_chunks_of_those_that_came_after_it() -> None:
 
 
 def test_what_is_too_much_is_refused_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (growing, tasks):
+    for module in (chunked_record, tasks):
         monkeypatch.setattr(module, "MOST_PARTS", 8)
         monkeypatch.setattr(module, "MOST_ARTIFACTS", 4)
     record = streaming()

@@ -7,9 +7,9 @@ from pika import BasicProperties
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import Deaths
-from lambdaagent.broker.rabbitmq import deaths
+from lambdaagent.broker.rabbitmq import policy_deaths
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
-from lambdaagent.broker.rabbitmq.deaths import QUIET_SECONDS, DeathWatch
+from lambdaagent.broker.rabbitmq.policy_deaths import QUIET_SECONDS, DeathWatch
 
 NOON = 1_800_000_000.0
 
@@ -71,11 +71,11 @@ def test_a_clock_of_rabbitmq_that_is_ahead_does_not_keep_a_count_for_longer() ->
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
     world = World()
-    for number in range(3 * deaths._LENGTH):
+    for number in range(3 * policy_deaths._LENGTH):
         world.die(str(number), queue=f"q{number}")
-    assert len(world.watch.counted) == deaths._KEPT
+    assert len(world.watch.counted) == policy_deaths._KEPT
     assert ("q0", "expired") not in world.watch.counted
-    assert len(world.watch._known) == 2 * deaths._LENGTH
+    assert len(world.watch._known) == 2 * policy_deaths._LENGTH
 
 
 def test_a_queue_that_is_removed_takes_its_counts_with_it() -> None:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from lambdaagent.controller.repeats import Repairs, Settled
+from lambdaagent.controller.repeated_repairs import Repairs, Settled
 
 
 def obj(uid: str = "u", version: str = "1", **spec: Any) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.errors import UnfitError
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.active_task import ActiveTask, EventOutcome
+from lambdaagent.tasks.artifact_replacement import Replacing
 from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.errors import is_refusal
 from lambdaagent.tasks.registry import ActiveTasks
-from lambdaagent.tasks.replacing import Replacing
 from lambdaagent.tasks.storing import FOR_EVER
 
 GRACE = 1.0  # seconds for which the engine waits beyond the call's timeout

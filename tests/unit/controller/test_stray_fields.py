@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lambdaagent.controller import strays
+from lambdaagent.controller import stray_fields
 
 DESIRED = {
     "spec": {
@@ -86,8 +86,8 @@ def env(*names: str) -> dict[str, Any]:
 def test_what_others_added_is_found(theirs: Any, spec: Any, removed: list[str]) -> None:
     found = live(theirs, spec)
     # The order matters within a list, where a removal moves what follows.
-    assert [strays.path(pointer) for pointer in strays.added(DESIRED, found)] == removed
-    patch = strays.removal(found, strays.added(DESIRED, found))
+    assert [stray_fields.path(pointer) for pointer in stray_fields.added(DESIRED, found)] == removed
+    patch = stray_fields.removal(found, stray_fields.added(DESIRED, found))
     assert patch[0] == {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}
 
 
@@ -103,15 +103,15 @@ def test_what_others_added_is_found(theirs: Any, spec: Any, removed: list[str]) 
     ],
 )
 def test_what_nobody_else_wrote_into_the_spec_is_not_kept(found: dict[str, Any]) -> None:
-    assert strays.entries(found) == []
-    assert strays.added(DESIRED, found) == []
-    assert not strays.overwritten(DESIRED, found)
+    assert stray_fields.entries(found) == []
+    assert stray_fields.added(DESIRED, found) == []
+    assert not stray_fields.overwritten(DESIRED, found)
 
 
 def test_a_list_that_is_replaced_as_a_whole_is_another_s_until_it_is_applied_again() -> None:
     atomic = {"f:template": {"f:spec": {"f:containers": {}}}}
     theirs = {"metadata": {"managedFields": [entry("kubectl-edit", atomic)]}, "spec": DESIRED["spec"]}
-    assert strays.overwritten(DESIRED, theirs)
-    assert strays.added(DESIRED, theirs) == []
+    assert stray_fields.overwritten(DESIRED, theirs)
+    assert stray_fields.added(DESIRED, theirs) == []
     both = {"metadata": {"managedFields": [entry("lambdaagent", atomic), entry("kubectl-edit", atomic)]}}
-    assert not strays.overwritten(DESIRED, both)
+    assert not stray_fields.overwritten(DESIRED, both)
