@@ -12,7 +12,7 @@ import yaml
 
 from lambdaagent.api.base import API_VERSION, GROUP, KIND
 from lambdaagent.api.unknown_fields import Path
-from lambdaagent.api.validation import Problem
+from lambdaagent.api.validation import SpecProblem
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,7 +76,7 @@ class Finding:
     file: str
     line: int
     document: int
-    problem: Problem
+    problem: SpecProblem
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: document {self.document}: {self.problem}"
@@ -95,15 +95,17 @@ def read(text: str, *, file: str) -> tuple[list[Document], list[Finding]]:
             if obj is None or node is None:
                 continue
             if not isinstance(obj, dict):
-                problem = Problem((), f"is a {type(obj).__name__}, not an object", "begin with apiVersion and kind")
+                problem = SpecProblem((), f"is a {type(obj).__name__}, not an object", "begin with apiVersion and kind")
                 return documents, [Finding(file, node.start_mark.line + 1, index, problem)]
             documents += _items(Document(file, index, obj, node))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = f"is not YAML: {error.problem or error.context}"
-        return documents, [Finding(file, mark.line + 1 if mark else 1, max(index, 1), Problem((), message))]
+        return documents, [Finding(file, mark.line + 1 if mark else 1, max(index, 1), SpecProblem((), message))]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return documents, [Finding(file, 1, max(index, 1), Problem((), f"is not YAML: {str(error).splitlines()[0]}"))]
+        return documents, [
+            Finding(file, 1, max(index, 1), SpecProblem((), f"is not YAML: {str(error).splitlines()[0]}"))
+        ]
     return documents, []
 
 
@@ -118,11 +120,11 @@ def _items(document: Document) -> Iterator[Document]:
             yield Document(document.file, document.index, item, node)
 
 
-def kind_problem(document: Document) -> Problem | None:
+def kind_problem(document: Document) -> SpecProblem | None:
     """Return the problem of a document of our group with another kind or version than the only one, else None."""
     version, kind = document.obj.get("apiVersion"), document.obj.get("kind")
     if version != API_VERSION:
-        return Problem(("apiVersion",), f"unknown version {version!r}", f"use {API_VERSION}")
+        return SpecProblem(("apiVersion",), f"unknown version {version!r}", f"use {API_VERSION}")
     if kind != KIND:
-        return Problem(("kind",), f"unknown kind {kind!r} in {GROUP}", f"use {KIND}")
+        return SpecProblem(("kind",), f"unknown kind {kind!r} in {GROUP}", f"use {KIND}")
     return None

@@ -24,7 +24,7 @@ from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION,
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SpecProblem:
     """One thing that is wrong: where, what, and what would be right (empty where `message` says it)."""
 
     path: Path
@@ -45,31 +45,31 @@ def render_path(path: Path) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def problems(obj: dict[str, Any], *, strict: bool = True) -> list[Problem]:
+def problems(obj: dict[str, Any], *, strict: bool = True) -> list[SpecProblem]:
     """Return all errors of the document; with `strict`, unknown fields too."""
     return _examine(obj, strict=strict)[0]
 
 
-def parse_valid(obj: dict[str, Any]) -> LambdaAgent | list[Problem]:
+def parse_valid(obj: dict[str, Any]) -> LambdaAgent | list[SpecProblem]:
     """Return the agent, or all errors. Unknown fields are ignored, as on an older or newer server."""
     found, agent = _examine(obj, strict=False)
     return agent if agent and not found else found
 
 
-def _examine(obj: dict[str, Any], *, strict: bool) -> tuple[list[Problem], LambdaAgent | None]:
+def _examine(obj: dict[str, Any], *, strict: bool) -> tuple[list[SpecProblem], LambdaAgent | None]:
     """Return the errors, and the agent if it can be parsed."""
-    found: list[Problem] = []
+    found: list[SpecProblem] = []
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
-        found.append(Problem(("metadata", "name"), "is missing", "give the agent a name, such as 'my-agent'"))
+        found.append(SpecProblem(("metadata", "name"), "is missing", "give the agent a name, such as 'my-agent'"))
     elif len(name) > 63 or not re.fullmatch(DNS_1035[1:-1], name):
         hint = "use at most 63 of a-z, 0-9 and '-', beginning with a letter"
-        found.append(Problem(("metadata", "name"), f"{name!r} is not a DNS-1035 label", hint))
+        found.append(SpecProblem(("metadata", "name"), f"{name!r} is not a DNS-1035 label", hint))
     if strict:
         found += [
-            Problem(("spec", *path), "unknown field", f"did you mean {nearest!r}?" if nearest else "remove it")
+            SpecProblem(("spec", *path), "unknown field", f"did you mean {nearest!r}?" if nearest else "remove it")
             for path, nearest in unknown_fields(AgentSpec, obj.get("spec"))
         ]
     try:
@@ -104,17 +104,17 @@ _HINTS = {
 }
 
 
-def _from_pydantic(detail: Any) -> Problem:
+def _from_pydantic(detail: Any) -> SpecProblem:
     kind, value = detail["type"], detail.get("input")
     path = tuple(part for part in detail["loc"] if isinstance(part, int | str))
     if kind == "missing":
-        return Problem(path, "is required and missing", "add it")
+        return SpecProblem(path, "is required and missing", "add it")
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if form := FORMS.get(detail.get("ctx", {}).get("pattern", "")):
         message = f"should be {form}"
     if isinstance(value, str | int | float | bool):
         message = f"{_shorten(value)} is refused: {message}"
-    return Problem(path, message, _HINTS.get(kind, ""))
+    return SpecProblem(path, message, _HINTS.get(kind, ""))
 
 
 def _shorten(value: object) -> str:
@@ -122,31 +122,31 @@ def _shorten(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}...'"
 
 
-def _cross_field(spec: AgentSpec) -> Iterator[Problem]:
+def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
     if spec.image.port in RESERVED_PORTS:
-        yield Problem(
+        yield SpecProblem(
             ("spec", "image", "port"), f"{spec.image.port} is reserved by Knative", "choose another, such as 8080"
         )
     for index, variable in enumerate(spec.env):
         path: Path = ("spec", "env", index)
         if variable.name in RESERVED_ENV:
-            yield Problem((*path, "name"), f"{variable.name} is set by Knative itself", "remove it or rename it")
+            yield SpecProblem((*path, "name"), f"{variable.name} is set by Knative itself", "remove it or rename it")
         if variable.value and len((variable.name + variable.value).encode()) > LONGEST_VARIABLE:
             message = f"{variable.name} is longer than {LONGEST_VARIABLE} bytes with its name"
             hint = "no process can be started with more; mount a file, or let the agent fetch it"
-            yield Problem((*path, "value"), message, hint)
+            yield SpecProblem((*path, "value"), message, hint)
         if variable.value and variable.value_from:
-            yield Problem(path, "has both value and valueFrom", "give one of them")
+            yield SpecProblem(path, "has both value and valueFrom", "give one of them")
         source = variable.value_from
         if source and bool(source.secret_key_ref) == bool(source.config_map_key_ref):
-            yield Problem((*path, "valueFrom"), "needs exactly one source", "give secretKeyRef or configMapKeyRef")
+            yield SpecProblem((*path, "valueFrom"), "needs exactly one source", "give secretKeyRef or configMapKeyRef")
     prompt = spec.behavior.system_prompt if spec.behavior else None
     if prompt and len(prompt.encode()) > LONGEST_PROMPT:
         message = f"is longer than {LONGEST_PROMPT} bytes, and the agent gets it as a variable of its environment"
-        yield Problem(("spec", "behavior", "systemPrompt"), message, "shorten it, or mount a file")
+        yield SpecProblem(("spec", "behavior", "systemPrompt"), message, "shorten it, or mount a file")
     if spec.ai and spec.ai.provider in PROVIDERS_WITH_KEY and not spec.ai.api_key_secret_ref:
         hint = "add apiKeySecretRef: {name: <Secret>, key: <key>}"
-        yield Problem(("spec", "ai", "apiKeySecretRef"), f"is needed for provider {spec.ai.provider}", hint)
+        yield SpecProblem(("spec", "ai", "apiKeySecretRef"), f"is needed for provider {spec.ai.provider}", hint)
     yield from _capacity(spec)
     yield from _serving(spec)
     yield from _eventing(spec)
@@ -154,18 +154,18 @@ def _cross_field(spec: AgentSpec) -> Iterator[Problem]:
     metrics = spec.observability.metrics if spec.observability else None
     if metrics and quantities.seconds(metrics.timeout) > quantities.seconds(metrics.interval):
         message = f"timeout {metrics.timeout} is longer than interval {metrics.interval}"
-        yield Problem(("spec", "observability", "metrics"), message, "a scrape must end before the next one begins")
+        yield SpecProblem(("spec", "observability", "metrics"), message, "a scrape must end before the next one begins")
 
 
-def _capacity(spec: AgentSpec) -> Iterator[Problem]:
+def _capacity(spec: AgentSpec) -> Iterator[SpecProblem]:
     scaling, resources = spec.scaling, spec.resources
     if scaling and scaling.min_replicas > scaling.max_replicas:
         message = f"minReplicas {scaling.min_replicas} is greater than maxReplicas {scaling.max_replicas}"
-        yield Problem(("spec", "scaling"), message, "raise maxReplicas or lower minReplicas")
+        yield SpecProblem(("spec", "scaling"), message, "raise maxReplicas or lower minReplicas")
     if scaling and quantities.seconds(scaling.scale_to_zero_grace_period) > quantities.seconds(LONGEST_RETENTION):
         message = f"{scaling.scale_to_zero_grace_period} is longer than the {LONGEST_RETENTION} that Knative takes"
         hint = "shorten it, or keep a pod with minReplicas: 1"
-        yield Problem(("spec", "scaling", "scaleToZeroGracePeriod"), message, hint)
+        yield SpecProblem(("spec", "scaling", "scaleToZeroGracePeriod"), message, hint)
     for name in ("cpu", "memory"):
         request, limit = (
             getattr(amount, name) if amount else None
@@ -173,10 +173,10 @@ def _capacity(spec: AgentSpec) -> Iterator[Problem]:
         )
         if request and limit and quantities.quantity(request) > quantities.quantity(limit):
             message = f"requests.{name} {request} is greater than limits.{name} {limit}"
-            yield Problem(("spec", "resources"), message, "raise the limit or lower the request")
+            yield SpecProblem(("spec", "resources"), message, "raise the limit or lower the request")
 
 
-def _serving(spec: AgentSpec) -> Iterator[Problem]:
+def _serving(spec: AgentSpec) -> Iterator[SpecProblem]:
     serving = spec.serving
     if not serving:
         return
@@ -184,49 +184,51 @@ def _serving(spec: AgentSpec) -> Iterator[Problem]:
     if start and start > (total or DEFAULT_TIMEOUT_SECONDS):
         said = total or f"{DEFAULT_TIMEOUT_SECONDS}, its default"
         message = f"responseStartTimeoutSeconds {start} is greater than timeoutSeconds {said}"
-        yield Problem(("spec", "serving"), message, "an answer must begin before it must end")
+        yield SpecProblem(("spec", "serving"), message, "an answer must begin before it must end")
     percent = sum(target.percent or 0 for target in serving.traffic)
     if serving.traffic and percent != 100:
-        yield Problem(("spec", "serving", "traffic"), f"the percents add up to {percent}", "make them 100")
+        yield SpecProblem(("spec", "serving", "traffic"), f"the percents add up to {percent}", "make them 100")
     tags: dict[str, int] = {}
     for index, target in enumerate(serving.traffic):
         path: Path = ("spec", "serving", "traffic", index)
         if target.latest_revision is not None and target.latest_revision == bool(target.revision_name):
             message = f"latestRevision {str(target.latest_revision).lower()} does not go with this revisionName"
-            yield Problem(path, message, "give either revisionName or latestRevision: true")
+            yield SpecProblem(path, message, "give either revisionName or latestRevision: true")
         if target.tag and target.tag in tags:
             message = f"tag {target.tag!r} stands already at traffic[{tags[target.tag]}]"
-            yield Problem((*path, "tag"), message, "give each tag once")
+            yield SpecProblem((*path, "tag"), message, "give each tag once")
         if target.tag:
             tags.setdefault(target.tag, index)
 
 
-def _eventing(spec: AgentSpec) -> Iterator[Problem]:
+def _eventing(spec: AgentSpec) -> Iterator[SpecProblem]:
     broker = spec.eventing.broker if spec.eventing else None
     if broker and broker.dedicated and broker.name:
         hint = "remove name, or dedicated for a shared Broker of that name"
-        yield Problem(("spec", "eventing", "broker"), "a dedicated Broker is named by the operator", hint)
+        yield SpecProblem(("spec", "eventing", "broker"), "a dedicated Broker is named by the operator", hint)
     delivery = spec.eventing.delivery if spec.eventing else None
     if delivery and delivery.timeout and not re.search("[1-9]", delivery.timeout):
         path: Path = ("spec", "eventing", "delivery", "timeout")
-        yield Problem(path, f"{delivery.timeout} is no time at all", "make it longer, or remove it")
+        yield SpecProblem(path, f"{delivery.timeout} is no time at all", "make it longer, or remove it")
 
 
-def _a2a(spec: AgentSpec) -> Iterator[Problem]:
+def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
     if not spec.a2a:
         return
     if spec.a2a.base_path.split("/")[1] in RESERVED_PATHS:
         hint = "choose another, such as /api/a2a"
-        yield Problem(("spec", "a2a", "endpoint", "basePath"), f"{spec.a2a.base_path} is the gateway's own path", hint)
+        yield SpecProblem(
+            ("spec", "a2a", "endpoint", "basePath"), f"{spec.a2a.base_path} is the gateway's own path", hint
+        )
     seen: dict[str, int] = {}
     for index, skill in enumerate(spec.a2a.skills):
         if skill.id in seen:
             message = f"skill id {skill.id!r} stands already at skills[{seen[skill.id]}]"
-            yield Problem(("spec", "a2a", "skills", index, "id"), message, "give each skill an id of its own")
+            yield SpecProblem(("spec", "a2a", "skills", index, "id"), message, "give each skill an id of its own")
         seen.setdefault(skill.id, index)
     uris: dict[str, int] = {}
     for index, extension in enumerate(spec.a2a.extensions):
         if extension.uri in uris:
             message = f"the URI {extension.uri!r} stands already at extensions[{uris[extension.uri]}]"
-            yield Problem(("spec", "a2a", "extensions", index, "uri"), message, "give each extension once")
+            yield SpecProblem(("spec", "a2a", "extensions", index, "uri"), message, "give each extension once")
         uris.setdefault(extension.uri, index)

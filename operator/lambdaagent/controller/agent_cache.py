@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.api.validation import Problem, parse_valid
+from lambdaagent.api.validation import SpecProblem, parse_valid
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.controller import ownership
 from lambdaagent.controller.own_writes import OwnWrites
@@ -30,7 +30,7 @@ class AgentCache:
     raw: dict[AgentKey, Object] = field(default_factory=dict)
     agents: dict[AgentKey, LambdaAgent] = field(default_factory=dict)
     # Agents that break the API's rules; they are not in `agents`.
-    problems: dict[AgentKey, list[Problem]] = field(default_factory=dict)
+    problems: dict[AgentKey, list[SpecProblem]] = field(default_factory=dict)
     # For each agent, which need not exist, the agents that forward to it.
     _forwarding: dict[AgentKey, set[AgentKey]] = field(default_factory=dict, init=False)
     _own_writes: OwnWrites = field(default_factory=OwnWrites, init=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 from lambdaagent.api import agent as agents
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.documents import Document, Finding, kind_problem, read
-from lambdaagent.api.validation import Problem, problems
+from lambdaagent.api.validation import SpecProblem, problems
 from lambdaagent.errors import UsageError
 
 STANDARD_INPUT = "(standard input)"
@@ -62,7 +62,7 @@ def load(paths: Sequence[str], *, namespace: str = "default", strict: bool = Tru
         try:
             text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            out.errors.append(Finding(name, 1, 1, Problem((), f"cannot be read: {error}")))
+            out.errors.append(Finding(name, 1, 1, SpecProblem((), f"cannot be read: {error}")))
             continue
         documents, broken = read(text, file=name)
         out.errors += broken
@@ -72,13 +72,13 @@ def load(paths: Sequence[str], *, namespace: str = "default", strict: bool = Tru
 
 
 def _sort_in(out: Manifests, document: Document, *, namespace: str, strict: bool) -> None:
-    def finding(problem: Problem) -> Finding:
+    def finding(problem: SpecProblem) -> Finding:
         return Finding(document.file, document.line(problem.path), document.index, problem)
 
     if not document.ours:
         out.others.append(document)
         if document.obj.get("kind") not in ("Secret", "ConfigMap"):
-            out.skipped.append(finding(Problem((), f"{document.title} is not a LambdaAgent; skipped")))
+            out.skipped.append(finding(SpecProblem((), f"{document.title} is not a LambdaAgent; skipped")))
         return
     if problem := kind_problem(document):
         out.errors.append(finding(problem))
@@ -89,11 +89,11 @@ def _sort_in(out: Manifests, document: Document, *, namespace: str, strict: bool
         return
     metadata = {"namespace": namespace, **document.obj["metadata"]}
     agent = agents.parse({**document.obj, "metadata": metadata})
-    place = finding(Problem(("metadata", "name"), f"LambdaAgent {agent.key}"))
+    place = finding(SpecProblem(("metadata", "name"), f"LambdaAgent {agent.key}"))
     first = out.places.setdefault((agent.namespace, agent.name), place)
     if first is not place:
         where = f"{first.file}:{first.line}, document {first.document}"
         hint = "rename or remove one of them"
-        out.errors.append(finding(Problem(("metadata", "name"), f"{agent.key} stands already at {where}", hint)))
+        out.errors.append(finding(SpecProblem(("metadata", "name"), f"{agent.key} stands already at {where}", hint)))
         return
     out.agents.append(agent)

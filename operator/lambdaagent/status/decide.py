@@ -7,7 +7,7 @@ from typing import Any
 from lambdaagent.a2a import cards
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.ai import Ai
-from lambdaagent.api.validation import Problem
+from lambdaagent.api.validation import SpecProblem
 from lambdaagent.children import brokers, gateway, triggers
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Plan
@@ -28,7 +28,7 @@ _OF_WHAT_RUNS = ("serviceStatus", "eventingStatus", "a2aStatus")
 GATES = ("SpecValid", "ServingReady", "EventingReady")
 
 
-def invalid(agent_obj: Object, problems: list[Problem], *, now: datetime) -> Status:
+def invalid(agent_obj: Object, problems: list[SpecProblem], *, now: datetime) -> Status:
     """Return the status of an object that breaks the API's rules: nothing is applied, and what runs is not changed."""
     message = "; ".join(map(str, problems[:10]))
     states = {

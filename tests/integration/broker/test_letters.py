@@ -13,7 +13,7 @@ from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq import dead_letters as boxes
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
-from lambdaagent.broker.rabbitmq.dead_letters import DeadLetterQueue, Letter
+from lambdaagent.broker.rabbitmq.dead_letters import DeadLetterBrowser, Letter
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import DeathCause
@@ -50,7 +50,7 @@ class Box:
     async def walk(self, done: Callable[[Letter], bool] = lambda letter: False) -> list[Letter]:
         found: list[Letter] = []
 
-        async def visit(letter: Letter, _: DeadLetterQueue) -> bool:
+        async def visit(letter: Letter, _: DeadLetterBrowser) -> bool:
             found.append(letter)
             return done(letter)
 
@@ -116,7 +116,7 @@ async def test_a_namespace_without_letters_has_none(box: Box) -> None:
 async def redriven(box: Box) -> list[str]:
     said = []
 
-    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
+    async def visit(letter: Letter, here: DeadLetterBrowser) -> bool:
         said.append(await here.redrive(letter))
         return not said[-1]
 
@@ -147,7 +147,7 @@ async def test_what_dies_again_meanwhile_is_left_for_the_next_time(box: Box) -> 
     await box.add_dead_letter("1", "2")
     seen = []
 
-    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
+    async def visit(letter: Letter, here: DeadLetterBrowser) -> bool:
         seen.append(letter.message.body)
         await box.add_dead_letter(letter.message.body.decode())
         return True
@@ -174,7 +174,7 @@ async def test_letters_that_another_one_holds_are_not_waited_for(box: Box, monke
     seen: list[str] = []
     other = await box.link.channel()
 
-    async def visit(letter: Letter, _: DeadLetterQueue) -> bool:
+    async def visit(letter: Letter, _: DeadLetterBrowser) -> bool:
         seen.extend(ids([letter]))
         assert await boxes._Taking(other, box.queues[0]).next()
         return False
@@ -188,7 +188,7 @@ async def test_letters_that_another_one_holds_are_not_waited_for(box: Box, monke
 async def test_a_rabbitmq_that_goes_meanwhile_ends_it(box: Box) -> None:
     await box.add_dead_letter("1", "2")
 
-    async def visit(letter: Letter, _: DeadLetterQueue) -> bool:
+    async def visit(letter: Letter, _: DeadLetterBrowser) -> bool:
         await box.link.stop()
         return False
 
@@ -202,7 +202,7 @@ async def test_a_rabbitmq_that_goes_meanwhile_ends_it(box: Box) -> None:
 async def test_a_visitor_that_fails_loses_nothing(box: Box) -> None:
     await box.add_dead_letter("1", "2")
 
-    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
+    async def visit(letter: Letter, here: DeadLetterBrowser) -> bool:
         raise RuntimeError("boom")
 
     with pytest.raises(RuntimeError):
@@ -214,7 +214,7 @@ async def test_a_rabbitmq_that_is_not_there_is_named() -> None:
     link = RabbitMQConnection(url="amqp://guest:a-secret@127.0.0.1:1/%2F", name="letters")
     link.start()
 
-    async def visit(letter: Letter, here: DeadLetterQueue) -> bool:
+    async def visit(letter: Letter, here: DeadLetterBrowser) -> bool:
         raise AssertionError
 
     with pytest.raises(BrokerUnavailableError, match=r"not reached within 0.3 s: check LAMBDAAGENT_AMQP_URL"):

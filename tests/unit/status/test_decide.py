@@ -7,7 +7,7 @@ import pytest
 
 from lambdaagent.a2a import cards
 from lambdaagent.api import agent as agents
-from lambdaagent.api.validation import Problem
+from lambdaagent.api.validation import SpecProblem
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.plan import Plan, plan
 from lambdaagent.settings import Installation
@@ -277,7 +277,7 @@ def test_what_runs_on_is_still_told_while_the_spec_is_wrong() -> None:
         "a2aStatus": {"url": "http://a-a2a", "version": "v1", "containerCard": {"path": "/c"}},
     }
     obj = {"metadata": {"generation": 2}, "status": runs | {"phase": "Ready", "warnings": [{"reason": "Old"}]}}
-    status = decide.invalid(obj, [Problem(("spec",), "wrong", "mend it")], now=NOW)
+    status = decide.invalid(obj, [SpecProblem(("spec",), "wrong", "mend it")], now=NOW)
     assert {name: status[name] for name in runs} == runs
     assert status.keys() == {*runs, "phase", "observedGeneration", "conditions"}
     assert status["phase"] == "Failed"

@@ -35,7 +35,7 @@ class Letter:
     cause: DeathCause
 
 
-class DeadLetterQueue:
+class DeadLetterBrowser:
     """The queue of dead letters during a `walk`."""
 
     def __init__(self, confirmed: ConfirmChannel) -> None:
@@ -52,7 +52,7 @@ class DeadLetterQueue:
         return "" if routed else f"agent {letter.cause.agent} has no queue: is it there, and does a dispatcher run?"
 
 
-Visit = Callable[[Letter, DeadLetterQueue], Awaitable[bool]]
+Visit = Callable[[Letter, DeadLetterBrowser], Awaitable[bool]]
 """Returns whether the letter is done with and can be removed."""
 
 
@@ -79,7 +79,7 @@ async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within
             taken = await taking.next()
             if taken is None:
                 break
-            done = await visit(_letter(namespace, taken.message), DeadLetterQueue(confirmed))
+            done = await visit(_letter(namespace, taken.message), DeadLetterBrowser(confirmed))
             if not channel.is_open:
                 await asyncio.wait([channel.closed], timeout=CALL_TIMEOUT)
                 raise channel.problem("reading the dead letters", channel.closed.result())

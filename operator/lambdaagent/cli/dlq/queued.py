@@ -22,7 +22,7 @@ class QueuedLetters:
     async def newest(self, wanted: LetterFilter, *, limit: int | None) -> list[Found]:
         found: list[Found] = []
 
-        async def visit(letter: boxes.Letter, _: boxes.DeadLetterQueue) -> bool:
+        async def visit(letter: boxes.Letter, _: boxes.DeadLetterBrowser) -> bool:
             if (seen := _found(letter)) in wanted:
                 found.append(replace(seen, data=b""))
             if limit is not None and len(found) > 2 * limit:
@@ -34,7 +34,7 @@ class QueuedLetters:
         return _newest(found, limit)
 
     async def walk(self, wanted: LetterFilter, visit: Visit) -> None:
-        async def each(letter: boxes.Letter, box: boxes.DeadLetterQueue) -> bool:
+        async def each(letter: boxes.Letter, box: boxes.DeadLetterBrowser) -> bool:
             seen = _found(letter)
 
             async def redrive() -> str:
