@@ -1,9 +1,9 @@
-"""An agent in plain Python: it answers CloudEvents and nothing else, and needs no SDK.
+"""An agent in plain Python without an SDK. It is called with CloudEvents.
 
-A call arrives as a binary CloudEvent at POST /: its attributes are the `ce-*` headers, its data is the body. The answer
-is the body of the response. Events that the agent sends go to $K_SINK.
+A call arrives as a binary CloudEvent at POST /: the `ce-*` headers are its attributes, and the body is its data. The
+body of the response is the answer. An agent posts its own events to $K_SINK; this one has none.
 
-On a laptop only this machine may call it; its container is told to listen on all addresses of the pod.
+By default the server accepts calls from this machine only; in its container it listens on all addresses of the pod.
 """
 
 import json
@@ -41,7 +41,7 @@ class Agent(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    # The first process of a container that does not ask for SIGTERM does not get it, and lingers until it is killed.
+    # The first process of a container ignores SIGTERM unless it has a handler, and would then run until it is killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     host = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
     ThreadingHTTPServer((host, int(os.environ.get("PORT", "8080"))), Agent).serve_forever()

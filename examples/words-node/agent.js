@@ -1,5 +1,5 @@
-// An agent in plain Node: counts the words of what it is told, and takes part in events.
-// A call is a binary CloudEvent at POST /; the answer is the body of the response. No SDK, no packages.
+// An agent in plain Node, without an SDK or packages: it counts the words of a text, and receives and sends events.
+// A call is a binary CloudEvent at POST /; the body of the response is the answer.
 const http = require("node:http");
 
 let greeted = 0;
@@ -18,7 +18,7 @@ const server = http.createServer((request, response) => {
     } else if (request.headers["ce-type"] === "io.example.greeting") {
       greeted += 1;
       console.log(`greeting ${greeted} from ${request.headers["ce-source"]}`);
-      // An event in the answer goes back to the broker: whoever subscribes to it hears of it.
+      // An event in the response goes to the broker, which delivers it to the agents that subscribe to it.
       response.writeHead(200, {
         "ce-specversion": "1.0",
         "ce-id": `counted-${request.headers["ce-id"]}`,
@@ -37,5 +37,5 @@ const server = http.createServer((request, response) => {
 
 server.listen(Number(process.env.PORT));
 
-// As the first process of a container it would not hear SIGTERM otherwise, and be killed after its grace.
+// The first process of a container ignores SIGTERM unless it has a handler, and is killed after the grace period.
 process.on("SIGTERM", () => process.exit(0));

@@ -1,7 +1,8 @@
-{{/* Parts that the processes share. Contexts are dicts: `root` is the chart's, `name` the process's. */}}
+{{/* Parts that the processes share. Contexts are dicts: `root` is the chart's context, `component` the process's name,
+`values` its values. */}}
 
-{{/* An empty block (`settings:` with nothing below it) takes the chart's own away, so what is not there is put back. Every
-template begins with this. Nothing is put back within `podSecurityContext`: leaving things out is what it is for. */}}
+{{/* An empty block (`settings:` with nothing below it) removes the chart's default, so missing values are added again.
+Every template begins with this. Nothing is added within `podSecurityContext`, where values are left out on purpose. */}}
 {{- define "lambdaagent.complete" -}}
 {{- include "lambdaagent.fill" (dict "into" .Values "from" (.Files.Get "files/defaults.yaml" | fromYaml)) }}
 {{- end }}
@@ -27,7 +28,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "lambdaagent.label" }}
 {{- end }}
 
-{{/* A version may hold a plus sign and be long, which the value of a label may not. */}}
+{{/* A version may contain a plus sign and be long; the value of a label may not. */}}
 {{- define "lambdaagent.label" -}}
 {{ . | replace "+" "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
@@ -48,7 +49,8 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{ .Values.eventKeys.existingSecret | default "lambdaagent-event-keys" }}
 {{- end }}
 
-{{/* Settings as variables, in the order of their names. Numbers come as floats, and large ones print with an exponent. */}}
+{{/* Settings as environment variables, in the order of their names. helm reads numbers as floats and prints large
+ones with an exponent. */}}
 {{- define "lambdaagent.env" -}}
 - name: POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
@@ -79,24 +81,25 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
       key: keys
 {{- end }}
 
-{{/* What the operator is told: that the dispatcher is there, and what the user says. The addresses and the sidecar's image
-it knows itself, by its namespace and its Pod: an overlay of kustomize would not find them in variables. */}}
+{{/* The operator's settings: `eventing` if the dispatcher is enabled, and the user's settings. The operator derives the
+addresses and the sidecar's image from its namespace and its Pod: an overlay of kustomize could not change them in
+variables. */}}
 {{- define "lambdaagent.operatorSettings" -}}
 {{- $settings := dict }}
 {{- if and .Values.dispatcher.enabled (not .Values.operator.secretSettings.eventing) }}{{ $_ := set $settings "eventing" "rabbitmq" }}{{ end }}
 {{- range $key, $value := .Values.operator.settings }}
-{{- /* Not merge: it takes an empty URL, which says that there is none, for a missing one. */ -}}
+{{- /* Not `merge`: it treats an empty URL, which means that there is none, as a missing one. */ -}}
 {{- $_ := set $settings $key $value }}
 {{- end }}
 {{- toYaml $settings }}
 {{- end }}
 
-{{/* What the operator and the dispatcher must agree on: of the settings given, those of the installation. */}}
+{{/* Those of the given settings on which the operator and the dispatcher must agree. */}}
 {{- define "lambdaagent.shared" -}}
 {{- pick . "serving" "eventing" "gatewayUrl" "eventsUrl" "rabbitmqCluster" "rabbitmqNamespace" "deliveryRetry" "deliveryBackoffDelay" "clusterDomain" "podSecurity" "gatewayImage" | toYaml }}
 {{- end }}
 
-{{/* The bundle of authorities, in every process that speaks TLS; empty where there is none. */}}
+{{/* The variable with the path of the CA bundle, for every process that uses TLS; empty without a bundle. */}}
 {{- define "lambdaagent.caFile" -}}
 {{- with .Values.caBundle }}
 {{- if and .configMap .secret }}
@@ -135,7 +138,7 @@ it knows itself, by its namespace and its Pod: an overlay of kustomize would not
       key: {{ .Values.rabbitmq.key }}
 {{- end }}
 
-{{/* A PostgreSQL of the gateway's, which others may use too; empty where there is none: a file is one process's. */}}
+{{/* The gateway's PostgreSQL, for other processes too. Empty for none or a file, which only one process may open. */}}
 {{- define "lambdaagent.database" -}}
 {{- $database := .Values.gateway.settings.database | default "" }}
 {{- if .Values.gateway.secretSettings.database }}
@@ -148,14 +151,14 @@ it knows itself, by its namespace and its Pod: an overlay of kustomize would not
 {{- end }}
 {{- end }}
 
-{{/* Not empty where dead letters come to the gateway: from Knative's Brokers. What is installed decides unless it is said. */}}
+{{/* Not empty if Knative's Brokers send dead letters to the gateway. Without a setting, the cluster's APIs decide. */}}
 {{- define "lambdaagent.knativeEvents" -}}
 {{- $said := .Values.operator.settings.eventing | default "auto" }}
 {{- $there := .Capabilities.APIVersions.Has "eventing.knative.dev/v1/Broker" }}
 {{- if and (not .Values.dispatcher.enabled) (or (eq $said "knative") (and (eq $said "auto") $there)) }}yes{{ end }}
 {{- end }}
 
-{{/* Where a pod runs and as whom. */}}
+{{/* The account, placement and security context of a pod. */}}
 {{- define "lambdaagent.pod" -}}
 serviceAccountName: lambdaagent-{{ .component }}
 automountServiceAccountToken: true
@@ -203,13 +206,13 @@ metadata:
   labels: {{ include "lambdaagent.labels" . | nindent 4 }}
 spec:
   maxUnavailable: 1
-  # A pod that does not work anyway must not hold up the draining of its node.
+  # A pod that is not ready must not block the draining of its node.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
 {{- end }}
 
-{{/* Of every replica, not of one that a Service would pick. */}}
+{{/* The Service is headless, so that every replica is scraped and not one that a Service picks. */}}
 {{- define "lambdaagent.metrics" -}}
 apiVersion: v1
 kind: Service

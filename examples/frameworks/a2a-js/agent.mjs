@@ -1,4 +1,4 @@
-// An agent built with the A2A JavaScript SDK alone (1.0). It answers by rule: call your model in its place.
+// An agent built with the A2A JavaScript SDK alone (1.0). It answers by fixed rules; call your model instead.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Role, TaskState } from '@a2a-js/sdk';
 import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sdk/server';

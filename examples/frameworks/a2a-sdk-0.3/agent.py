@@ -1,4 +1,4 @@
-"""An agent built with the A2A Python SDK of 0.3. It answers with messages, by rule: call your model in its place."""
+"""An agent built with A2A Python SDK 0.3. It answers by rules, mostly with messages; call your model instead."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""An agent built with the A2A Python SDK alone (1.0). It answers by rule: call your model in its place."""
+"""An agent built with the A2A Python SDK alone (1.0). It answers by fixed rules; call your model instead."""
 
 import asyncio
 import os

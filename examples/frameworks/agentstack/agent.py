@@ -1,4 +1,4 @@
-"""An agent of the Agent Stack SDK, served by its own server (0.3). It answers by rule: call your model in its place."""
+"""An Agent Stack SDK agent, served by its own server (0.3). It answers by fixed rules; call your model instead."""
 
 import asyncio
 import os

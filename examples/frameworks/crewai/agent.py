@@ -17,7 +17,7 @@ agent = Agent(role="echo", goal="Says back what it is told.", backstory="None.",
 
 class Executor(AgentExecutor):
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
-        # An agent carries out one task at a time.
+        # An agent runs one task at a time, so each task gets a copy.
         await tasks.execute(agent.copy(), context, event_queue)
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:

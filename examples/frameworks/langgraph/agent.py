@@ -8,7 +8,7 @@ from langgraph.types import interrupt
 
 
 async def echo(state: MessagesState) -> MessagesState:
-    """Answers by rule, for trying the example and for the tests: call your model here."""
+    """Answer by fixed rules, for the example and the tests; call your model here."""
     *before, last = [message.text for message in state["messages"] if message.type == "human"]
     files = [block for block in state["messages"][-1].content if isinstance(block, dict) and block["type"] != "text"]
     text = " ".join([last, *(f"[{block['type']} {block.get('mime_type')}]" for block in files)])

@@ -1,4 +1,4 @@
-"""An agent of the OpenAI Agents SDK behind the A2A SDK's server (1.0): the SDK itself serves no A2A."""
+"""An OpenAI Agents SDK agent behind the A2A SDK's server (1.0), since the OpenAI SDK has no A2A server."""
 
 import os
 

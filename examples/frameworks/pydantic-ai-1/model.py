@@ -1,4 +1,4 @@
-"""A model without a key: it answers by rule, for trying the example and for the tests. Put your own in its place."""
+"""A model that answers by fixed rules, without an API key, for the example and the tests. Replace it with your own."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 
 def said(messages: list[ModelMessage]) -> list[str]:
-    """What the user said, one text per message; a file is told by its type and size."""
+    """Return the user's prompts as texts; a file is represented by its type and size."""
     prompts = [part.content for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
     return [
         f"[{part.media_type} {len(part.data)}]" if isinstance(part, BinaryContent) else str(part)

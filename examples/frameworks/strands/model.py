@@ -1,4 +1,4 @@
-"""A model without a key: it answers by rule, for trying the example and for the tests. Put your own in its place."""
+"""A model that answers by fixed rules, without an API key, for the example and the tests. Replace it with your own."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from strands.models import Model
 
 class Rules(Model):
     def update_config(self, **model_config: Any) -> None:
-        """There is nothing to set."""
+        """Ignore the configuration: the model has none."""
 
     def get_config(self) -> dict[str, Any]:
         return {"model_id": "rules"}

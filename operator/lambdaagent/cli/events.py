@@ -11,7 +11,7 @@ from lambdaagent.errors import LambdaAgentError, TemporaryError, UsageError
 if TYPE_CHECKING:
     from lambdaagent.events import http
 
-app = typer.Typer(cls=Group, no_args_is_help=True, help="Send events, and see to those that could not be delivered.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Send events, and handle those that could not be delivered.")
 app.add_typer(dlq.app, name="dlq")
 
 
@@ -21,16 +21,16 @@ def register(parent: typer.Typer) -> None:
 
 @app.command()
 def send(
-    type_: Annotated[str, typer.Option("--type", help="The event's type.")],
-    source: Annotated[str, typer.Option(help="Who says so: a URI reference.")] = "/lambdaagent/cli",
-    data: Annotated[str, typer.Option(help="The data, or @FILE.")] = "",
-    url: Annotated[str, typer.Option(help="The gateway, or a whole event URL.")] = "http://127.0.0.1:8080",
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Whose agents are to hear it.")] = "default",
-    event_id: Annotated[str, typer.Option("--id", help="Default: a new one.")] = "",
-    subject: Annotated[str, typer.Option(help="What it is about.")] = "",
-    content_type: Annotated[str, typer.Option(help="Of the data.")] = "application/json",
+    type_: Annotated[str, typer.Option("--type", help="Type of the event.")],
+    source: Annotated[str, typer.Option(help="Source of the event, a URI reference.")] = "/lambdaagent/cli",
+    data: Annotated[str, typer.Option(help="Data of the event, or @FILE.")] = "",
+    url: Annotated[str, typer.Option(help="URL of the gateway, or a complete event URL.")] = "http://127.0.0.1:8080",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the receivers.")] = "default",
+    event_id: Annotated[str, typer.Option("--id", help="ID of the event; default: a new one.")] = "",
+    subject: Annotated[str, typer.Option(help="Subject of the event.")] = "",
+    content_type: Annotated[str, typer.Option(help="Media type of the data.")] = "application/json",
 ) -> None:
-    """Post one CloudEvent to a gateway; says whether an agent takes it."""
+    """Post one CloudEvent to a gateway and print whether an agent subscribes to it."""
     import asyncio
     import uuid
 

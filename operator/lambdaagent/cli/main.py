@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="AI agents on Kubernetes: Knative Services and RabbitMQ Triggers out of LambdaAgents, callable over A2A.",
+    help="Run LambdaAgents as AI agents on Kubernetes, with Knative and RabbitMQ, callable over A2A.",
 )
 offline.register(app)
 processes.register(app)

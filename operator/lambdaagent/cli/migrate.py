@@ -11,10 +11,10 @@ def register(app: typer.Typer) -> None:
 
 def migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit code 1 where the gateway could not use it.")
+        bool, typer.Option("--check", help="Change nothing; exit with code 1 if the gateway cannot use the schema.")
     ] = False,
 ) -> None:
-    """Bring the PostgreSQL that LAMBDAAGENT_DATABASE names to this version's schema; safe to run again and at once."""
+    """Migrate the PostgreSQL of LAMBDAAGENT_DATABASE to this version's schema; safe to repeat or run concurrently."""
     import asyncio
 
     from lambdaagent.cli.processes import read_settings

@@ -8,8 +8,8 @@ import typer
 from lambdaagent.cli.printing import Format
 
 Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="For documents that name none.")]
-Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of documents that name none.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
 
 
 class ServingChoice(StrEnum):
@@ -32,11 +32,11 @@ class Said(StrEnum):
 
 OnServing = Annotated[
     ServingChoice | None,
-    typer.Option("--serving", help="What serves agents in the cluster; default: LAMBDAAGENT_SERVING."),
+    typer.Option("--serving", help="How agents run in the cluster; default: LAMBDAAGENT_SERVING."),
 ]
 OnEventing = Annotated[
     EventingChoice | None,
-    typer.Option("--eventing", help="What carries events in the cluster; default: LAMBDAAGENT_EVENTING."),
+    typer.Option("--eventing", help="How events travel in the cluster; default: LAMBDAAGENT_EVENTING."),
 ]
 
 
@@ -60,11 +60,11 @@ def crd(output: Output = Format.YAML) -> None:
 def validate(
     paths: Paths,
     namespace: Namespace = "default",
-    output: Annotated[Said, typer.Option("--output", "-o", help="Form of the output.")] = Said.TEXT,
+    output: Annotated[Said, typer.Option("--output", "-o", help="Output format.")] = Said.TEXT,
     serving: OnServing = None,
     eventing: OnEventing = None,
 ) -> None:
-    """Say everything that is wrong with LambdaAgents in files, and what is doubtful; exit 1 where anything is wrong."""
+    """Print errors and warnings about LambdaAgents in files; exit with code 1 if there are errors."""
     from lambdaagent.cli import checking
 
     checking.validate(paths, namespace, in_json=output is Said.JSON, serving=serving, eventing=eventing)

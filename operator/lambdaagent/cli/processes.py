@@ -46,9 +46,9 @@ def dispatcher() -> None:
 
 
 def gateway(
-    sidecar: Annotated[bool, typer.Option("--sidecar", help="Serve the one agent in the same pod.")] = False,
+    sidecar: Annotated[bool, typer.Option("--sidecar", help="Serve only the agent in the same pod.")] = False,
 ) -> None:
-    """Serve agents over A2A and take in events; configured by LAMBDAAGENT_* variables."""
+    """Serve agents over A2A and accept events; configured by LAMBDAAGENT_* variables."""
     if sidecar:
         _sidecar()
         return
@@ -81,21 +81,21 @@ class Level(StrEnum):
 def dev(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH...]", help="Files or directories with LambdaAgents; default: here."),
+        typer.Argument(metavar="[PATH...]", help="Files or directories with LambdaAgents; default: current directory."),
     ] = None,
     host: Annotated[str, typer.Option(envvar="LAMBDAAGENT_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, envvar="LAMBDAAGENT_PORT", help="Port to listen on; 0: a free one.")
+        int, typer.Option(min=0, max=65535, envvar="LAMBDAAGENT_PORT", help="Port to listen on; 0 takes a free port.")
     ] = 8080,
     data: Annotated[Path, typer.Option(help="Directory for tasks and dead letters.")] = folders.DEFAULT,
     amqp: Annotated[
         str, typer.Option(envvar="LAMBDAAGENT_AMQP_URL", help="RabbitMQ to use instead of the in-process broker.")
     ] = "",
     command: Annotated[
-        list[str] | None, typer.Option(metavar="[NS/]NAME=CMD", help="How to start an agent; may be repeated.")
+        list[str] | None, typer.Option(metavar="[NS/]NAME=CMD", help="Command that starts an agent; may be repeated.")
     ] = None,
     log_level: Annotated[
-        Level, typer.Option(envvar="LAMBDAAGENT_LOG_LEVEL", help="The least that is said.")
+        Level, typer.Option(envvar="LAMBDAAGENT_LOG_LEVEL", help="Least severe level that is logged.")
     ] = Level.INFO,
 ) -> None:
     """Run agents from files on this machine, callable over A2A and by events; no cluster is needed."""

@@ -14,14 +14,14 @@ def register(app: typer.Typer) -> None:
 
 def rbac(
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="Where the processes run; default: lambdaagent-system.")
+        str, typer.Option("--namespace", "-n", help="Namespace of the processes; default: lambdaagent-system.")
     ] = "",
     namespaces: Annotated[
-        str, typer.Option(help="The only ones whose agents they look after, comma separated; default: all.")
+        str, typer.Option(help="The only namespaces whose agents are served, separated by commas; default: all.")
     ] = "",
-    output: Annotated[Format, typer.Option("--output", "-o", help="Form of the output.")] = Format.YAML,
+    output: Annotated[Format, typer.Option("--output", "-o", help="Output format.")] = Format.YAML,
 ) -> None:
-    """Print the ServiceAccounts, roles and bindings that the processes need, and the tiers for users."""
+    """Print the ServiceAccounts, roles and bindings that the processes need, and the roles for users."""
     from lambdaagent.kube import rights
     from lambdaagent.settings import parse_namespaces
 

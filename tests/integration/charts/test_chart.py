@@ -394,7 +394,7 @@ def test_dead_letters_of_knative_are_not_left_to_a_process(values: Any, installe
     done = helm("template", "lambdaagent", str(generate.CHART), *installed, values=values)
     assert (done.returncode == 0) is taken, done.stderr
     if not taken:
-        assert "it has no database and would forget them" in done.stderr
+        assert "it has no database and would lose them" in done.stderr
         assert "set gateway.secretSettings.database" in done.stderr
 
 

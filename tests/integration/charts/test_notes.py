@@ -17,7 +17,7 @@ RABBITMQ = {"dispatcher": {"enabled": True}, "rabbitmq": {"existingSecret": "mq"
     ("values", "said", "unsaid"),
     [
         pytest.param(DATABASE, ["kept in the gateway's database", "dispatcher.enabled=true"], "", id="Knative"),
-        pytest.param(RABBITMQ, ["lie in RabbitMQ"], "Knative's Brokers", id="RabbitMQ"),
+        pytest.param(RABBITMQ, ["kept in RabbitMQ"], "Knative's Brokers", id="RabbitMQ"),
         pytest.param(
             {"operator": {"settings": {"eventing": "none"}}},
             ["operator.settings.eventing is none"],

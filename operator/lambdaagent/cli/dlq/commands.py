@@ -1,7 +1,7 @@
 """`lambdaagent events dlq`: lists, shows, redrives and drops events that could not be delivered.
 
-It reads RabbitMQ and the database with the settings of the processes and is no part of the gateway's HTTP API: whoever
-may enter the pod may run it (decision 0014). The commands are declared here and implemented in `work`.
+It reads RabbitMQ and the database with the settings of the processes and is not part of the gateway's HTTP API: users
+who may run commands in the pod may run it (decision 0014). The commands are declared here and implemented in `actions`.
 """
 
 from pathlib import Path
@@ -13,24 +13,27 @@ from lambdaagent.cli.dlq.output_format import Form
 from lambdaagent.cli.groups import Group
 from lambdaagent.errors import UsageError
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="As `list` prints them.")]
-All = Annotated[bool, typer.Option("--all", help="All that the filters let through.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="IDs of dead letters, as `list` prints them.")]
+All = Annotated[bool, typer.Option("--all", help="All dead letters that match the filters.")]
 Namespace = Annotated[
-    str, typer.Option("--namespace", "-n", help="Default: every one of the database, LAMBDAAGENT_NAMESPACES's queues.")
+    str,
+    typer.Option(
+        "--namespace", "-n", help="Namespace; default: all in the database, LAMBDAAGENT_NAMESPACES in RabbitMQ."
+    ),
 ]
-Agent = Annotated[str, typer.Option(help="NAME, or NAMESPACE/NAME.")]
-Type = Annotated[str, typer.Option("--type", help="The event's type.")]
-Older = Annotated[str, typer.Option(help="Died before then, as in 30m, 2h, 7d.")]
-Newer = Annotated[str, typer.Option(help="Died after then, as in 30m, 2h, 7d.")]
-Output = Annotated[Form, typer.Option("--output", "-o", help="Form of the output.")]
+Agent = Annotated[str, typer.Option(help="Agent of the event: NAME or NAMESPACE/NAME.")]
+Type = Annotated[str, typer.Option("--type", help="Type of the event.")]
+Older = Annotated[str, typer.Option(help="Only events dead-lettered longer ago than this, as in 30m, 2h, 7d.")]
+Newer = Annotated[str, typer.Option(help="Only events dead-lettered within this time, as in 30m, 2h, 7d.")]
+Output = Annotated[Form, typer.Option("--output", "-o", help="Output format.")]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="The --data of a `lambdaagent dev`; default: .lambdaagent, where no LAMBDAAGENT_* says otherwise."
+        help="The --data of a `lambdaagent dev`; default: .lambdaagent, if no LAMBDAAGENT_* variable names a place."
     ),
 ]
 
-app = typer.Typer(cls=Group, no_args_is_help=True, help="Events that could not be delivered.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Handle events that could not be delivered.")
 
 
 @app.command("list")
@@ -40,11 +43,11 @@ def list_(
     type_: Type = "",
     older_than: Older = "",
     newer_than: Newer = "",
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number; the newest are printed.")] = 100,
     output: Output = Form.TABLE,
     data: Data = None,
 ) -> None:
-    """Print dead letters, the newest first."""
+    """List dead letters, the newest first."""
     from lambdaagent.cli.dlq import actions
 
     actions.print_newest(actions.wanted(namespace, agent, type_, older_than, newer_than), limit, output, data)
@@ -57,7 +60,7 @@ def show(
     output: Output = Form.YAML,
     data: Data = None,
 ) -> None:
-    """Print one dead letter whole, with its event's attributes and data."""
+    """Print one dead letter with the attributes and data of its event."""
     from lambdaagent.cli.dlq import actions
 
     actions.show(letter_id, namespace, output, data)
@@ -74,7 +77,7 @@ def redrive(
     newer_than: Newer = "",
     data: Data = None,
 ) -> None:
-    """Bring dead letters to their agents again; one goes when RabbitMQ or the gateway has confirmed it."""
+    """Send dead letters to their agents again; each is removed once RabbitMQ or the gateway has confirmed it."""
     from lambdaagent.cli.dlq import actions
 
     _require_one(ids, all_)
@@ -85,7 +88,7 @@ def redrive(
 def drop(
     ids: Ids = None,
     all_: All = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     namespace: Namespace = "",
     agent: Agent = "",
     type_: Type = "",
@@ -93,7 +96,7 @@ def drop(
     newer_than: Newer = "",
     data: Data = None,
 ) -> None:
-    """Remove dead letters for good."""
+    """Delete dead letters permanently."""
     from lambdaagent.cli.dlq import actions
 
     _require_one(ids, all_)

@@ -1,4 +1,4 @@
-"""A model without a key: it answers by rule, for trying the example and for the tests. Put your own in its place."""
+"""A model that answers by fixed rules, without an API key, for the example and the tests. Replace it with your own."""
 
 import asyncio
 from collections.abc import AsyncGenerator
