@@ -1,4 +1,4 @@
-"""`python -m docs.generate`: the reference of LambdaAgent's fields, from the CRD and the table of their effects."""
+"""`python -m docs.generate` writes the reference of LambdaAgent's fields from the CRD and the table of effects."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"
 _HEAD = """\
 # LambdaAgent
 
-Written by `make reference` from the models and from the table that tests every field; do not edit.
-`kubectl explain lambdaagent.spec` says the same of a cluster's own version. A block that is absent is not asked for:
-only single fields have defaults. A field of which nothing comes is warned of in `status.warnings`, or refused.
+`make reference` writes this page from the models and from the table by which every field is tested; do not edit it.
+`kubectl explain lambdaagent.spec` shows the same descriptions for the version in a cluster. Only single fields have
+default values, blocks have none. A field that has no effect is reported in `status.warnings`, or is refused.
 """
 
 
@@ -69,7 +69,7 @@ def page() -> str:
 
 def _section(name: str, description: str, inside: list[Field], effects: dict[str, str]) -> str:
     lines = [f"## {name}", "", *([description, ""] if description else [])]
-    lines += ["| field | type | default | meaning | shows in |", "|---|---|---|---|---|"]
+    lines += ["| field | type | default | meaning | appears in |", "|---|---|---|---|---|"]
     for field in inside:
         cells = [f"`{field.path}`", _type(field), _default(field), field.description, effects.get(field.path, "")]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -118,12 +118,17 @@ def _default(field: Field) -> str:
 
 
 def _rules() -> str:
-    """Those that a single field's type does not say."""
+    """Return the rules that the type of a single field does not express."""
     (version,) = crd()["spec"]["versions"]
     root = version["schema"]["openAPIV3Schema"]
     found = [("metadata", root), ("spec", root["properties"]["spec"])]
     found += [(f"spec.{field.path}", field.schema.get("items", field.schema)) for field in fields()]
-    lines = ["## Rules between fields", "", "Said by the CRD and, without a cluster, by `lambdaagent validate`.", ""]
+    lines = [
+        "## Rules between fields",
+        "",
+        "The CRD enforces these rules; `lambdaagent validate` checks them without a cluster.",
+        "",
+    ]
     for path, schema in found:
         for rule in schema.get("x-kubernetes-validations", ()):
             lines.append(f"- `{path}{rule.get('fieldPath', '')}`: {rule['message']}")
@@ -131,7 +136,7 @@ def _rules() -> str:
 
 
 def _warnings() -> str:
-    where = "In `status.warnings`, and from `lambdaagent validate` and `render`. They gate nothing."
+    where = "In `status.warnings` and in the output of `lambdaagent validate` and `render`. They do not affect `Ready`."
     lines = ["## Warnings", "", where, ""]
     lines += ["| reason | meaning |", "|---|---|"]
     lines += [f"| `{reason}` | {reason.meaning} |" for reason in WarningReason]
@@ -141,10 +146,10 @@ def _warnings() -> str:
 def _conditions() -> str:
     verdicts = ", ".join(f"`{verdict}`" for verdict in ForwardVerdict if verdict not in FINE)
     kinds = sorted({*OPERATOR_CONDITIONS, *GATES} - {"Ready"})
-    lines = ["## Conditions", "", f"`Ready` is true where {', '.join(f'`{kind}`' for kind in GATES)} are."]
-    lines += ["All there may be: " + ", ".join(f"`{kind}`" for kind in ["Ready", *kinds]) + "."]
-    lines += [f"`ForwardsResolved` is false for {verdicts}."]
-    lines += ["", "On plain RabbitMQ the dispatcher says `EventingReady`:", ""]
+    lines = ["## Conditions", "", f"`Ready` is true if {', '.join(f'`{kind}`' for kind in GATES)} are true."]
+    lines += ["All conditions: " + ", ".join(f"`{kind}`" for kind in ["Ready", *kinds]) + "."]
+    lines += [f"`ForwardsResolved` is false for these reasons: {verdicts}."]
+    lines += ["", "On plain RabbitMQ the dispatcher writes `EventingReady`:", ""]
     lines += ["| reason | status | meaning |", "|---|---|---|"]
     lines += [f"| `{reason}` | {reason.holds} | {reason.meaning} |" for reason in DispatcherReason]
     return "\n".join(lines) + "\n"

@@ -15,56 +15,131 @@ class Invoke(ApiModel):
     event_type: Annotated[
         EventType | None,
         Field(
-            description="Type of the event that calls the container; default: io.knative.lambda.invoke.sync or .async."
+            description=(
+                "CloudEvents type of a call of the skill. Defaults to io.knative.lambda.invoke.sync, or to"
+                " io.knative.lambda.invoke.async with mode async."
+            )
         ),
     ] = None
     reply_type: Annotated[
         EventType | None,
-        Field(description="Type of the agent's event that ends a task; default: only the common ones."),
+        Field(
+            description=(
+                "CloudEvents type of an event of the agent that completes a task, in addition to the common types"
+                " (io.knative.lambda.response.*)."
+            )
+        ),
     ] = None
     path: Annotated[
         str | None,
         Field(
             pattern=r"^/",
             max_length=1024,
-            description="Path of the call with protocol http; default: {basePath}/skills/{id}.",
+            description=(
+                "Path of the request to the container, with protocol http. Defaults to {basePath}/skills/{id}."
+            ),
         ),
     ] = None
     text_field: Annotated[
         str | None,
-        Field(min_length=1, max_length=256, description="Key of the text in the call's JSON; default: text."),
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Key of the message's text in the JSON body of a call. Defaults to text.",
+        ),
     ] = None
     mode: Annotated[
-        Literal["sync", "async"], Field(description="async: the call travels as an event, through the agent's Broker.")
+        Literal["sync", "async"],
+        Field(
+            description=(
+                "How a call reaches the container: as a request of the gateway (sync), or as an event through the"
+                " agent's Broker (async). Defaults to sync."
+            )
+        ),
     ] = "sync"
     timeout_seconds: Annotated[
-        int, Field(ge=1, le=86400, description="Time for the answer, and for a task to end.")
+        int,
+        Field(
+            ge=1,
+            le=86400,
+            description=(
+                "Maximum number of seconds for the container's response, and for a task to end. Defaults to 300."
+            ),
+        ),
     ] = 300
-    idempotent: Annotated[bool, Field(description="true: a call may be repeated when a gateway dies.")] = False
+    idempotent: Annotated[
+        bool,
+        Field(
+            description=(
+                "If true, a call is repeated if its gateway fails; if false, its task fails. Calls in mode async are"
+                " always repeated. Defaults to false."
+            )
+        ),
+    ] = False
 
 
 class Skill(ApiModel):
-    id: Annotated[str, Field(pattern=DNS_LABEL, max_length=63, description="Stands in URLs: a DNS label; each once.")]
-    name: Annotated[str, Field(min_length=1, max_length=256, description="Name for people.")]
-    description: Annotated[str, Field(max_length=4096, description="What the skill does; default: its name.")] = ""
+    id: Annotated[
+        str,
+        Field(
+            pattern=DNS_LABEL,
+            max_length=63,
+            description="Identifier of the skill, unique within the agent. It is part of the skill's URL.",
+        ),
+    ]
+    name: Annotated[str, Field(min_length=1, max_length=256, description="Human-readable name of the skill.")]
+    description: Annotated[
+        str, Field(max_length=4096, description="What the skill does. Defaults to the skill's name.")
+    ] = ""
     tags: Annotated[
-        list[Annotated[str, Field(max_length=256)]], Field(max_length=64, description="Words to find it by.")
+        list[Annotated[str, Field(max_length=256)]],
+        Field(max_length=64, description="Keywords by which clients find the skill."),
     ] = []
     examples: Annotated[
-        list[Annotated[str, Field(max_length=4096)]], Field(max_length=64, description="What one may ask of it.")
+        list[Annotated[str, Field(max_length=4096)]],
+        Field(max_length=64, description="Example requests for the skill."),
     ] = []
     input_modes: Annotated[
-        list[Mode], Field(max_length=32, description="Media types that it takes; text and json for short.")
+        list[Mode],
+        Field(
+            max_length=32,
+            description=(
+                "Media types that the skill accepts. text and json are short for text/plain and application/json."
+                " Defaults to text."
+            ),
+        ),
     ] = ["text"]
     output_modes: Annotated[
-        list[Mode], Field(max_length=32, description="Media types that it gives; text and json for short.")
+        list[Mode],
+        Field(
+            max_length=32,
+            description=(
+                "Media types that the skill returns. text and json are short for text/plain and application/json."
+                " Defaults to text."
+            ),
+        ),
     ] = ["text"]
     invoke: Annotated[Invoke | None, Field(description="How the container is called for this skill.")] = None
 
 
 class Capabilities(ApiModel):
-    streaming: Annotated[bool, Field(description="false: no streaming, and the card says so.")] = True
-    push_notifications: Annotated[bool, Field(description="false: no push notifications, and the card says so.")] = True
+    streaming: Annotated[
+        bool,
+        Field(
+            description=(
+                "If false, the gateway refuses streaming operations, and the agent card declares no streaming."
+                " Defaults to true."
+            )
+        ),
+    ] = True
+    push_notifications: Annotated[
+        bool,
+        Field(
+            description=(
+                "If false, the gateway refuses push notifications, and the agent card declares none. Defaults to true."
+            )
+        ),
+    ] = True
 
 
 class Extension(ApiModel):
@@ -73,25 +148,36 @@ class Extension(ApiModel):
         Field(
             pattern=EXTENSION_URI,
             max_length=1024,
-            description="URI of the extension; a client names it in the header A2A-Extensions.",
+            description=(
+                "URI of the extension. A client requests the extension by this URI in the header A2A-Extensions."
+            ),
         ),
     ]
     description: Annotated[str, Field(max_length=4096, description="How the agent uses the extension.")] = ""
     required: Annotated[
-        bool, Field(description="true: a message of a client that does not name the extension is refused.")
+        bool,
+        Field(
+            description=(
+                "If true, messages of clients that do not request the extension are refused. Defaults to false."
+            )
+        ),
     ] = False
     params: Annotated[
         dict[str, JsonValue],
         Field(
-            description="Parameters of the extension; any JSON object.",
+            description="Parameters of the extension, as any JSON object.",
             json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
         ),
     ] = {}
 
 
 class Provider(ApiModel):
-    organization: Annotated[str, Field(min_length=1, max_length=256, description="Who provides the agent.")]
-    url: Annotated[str, Field(pattern=HTTP_URL, max_length=2048, description="Where to read about them.")]
+    organization: Annotated[
+        str, Field(min_length=1, max_length=256, description="Name of the organization that provides the agent.")
+    ]
+    url: Annotated[
+        str, Field(pattern=HTTP_URL, max_length=2048, description="URL of information about the organization.")
+    ]
 
 
 class Endpoint(ApiModel):
@@ -99,7 +185,7 @@ class Endpoint(ApiModel):
         json_schema_extra=rules(
             (
                 f"!has(self.basePath) || !(self.basePath.split('/')[1] in {list(RESERVED_PATHS)})".replace('"', "'"),
-                f"basePath must not begin with a path of the gateway's own ({', '.join(RESERVED_PATHS)})",
+                f"basePath must not begin with a path that the gateway itself serves ({', '.join(RESERVED_PATHS)})",
                 "basePath",
             )
         )
@@ -107,17 +193,29 @@ class Endpoint(ApiModel):
     base_path: Annotated[
         str,
         Field(
-            pattern=r"^(/[A-Za-z0-9_.~-]+)+$", max_length=256, description="Path of the A2A endpoint at the gateway."
+            pattern=r"^(/[A-Za-z0-9_.~-]+)+$",
+            max_length=256,
+            description="Path of the agent's A2A endpoint at the gateway. Defaults to /api/a2a.",
         ),
     ] = "/api/a2a"
-    discovery_enabled: Annotated[bool, Field(description="false: no cards, not in the catalogue, still callable.")] = (
-        True
-    )
+    discovery_enabled: Annotated[
+        bool,
+        Field(
+            description=(
+                "If false, the agent has no agent card and is not in the catalogue, but can still be called. Defaults"
+                " to true."
+            )
+        ),
+    ] = True
 
 
 class ContainerEndpoint(ApiModel):
     path: Annotated[
-        str, Field(max_length=1024, description="Path of the container's own A2A endpoint; default: as its card says.")
+        str,
+        Field(
+            max_length=1024,
+            description="Path of the container's A2A endpoint. Defaults to the path in the container's agent card.",
+        ),
     ] = ""
     card_path: Annotated[
         str,
@@ -125,74 +223,148 @@ class ContainerEndpoint(ApiModel):
             pattern=r"^(/[!-~]*)?$",
             max_length=1024,
             description=(
-                "Path of the container's card; default: .well-known/agent-card.json or .well-known/agent.json, below"
-                " path and at the root. Neither is needed where path and version are given."
+                "Path of the container's agent card. Defaults to .well-known/agent-card.json or"
+                " .well-known/agent.json, below path and then at the root. The container needs no card if path is set"
+                " and version is not auto."
             ),
         ),
     ] = ""
-    version: Annotated[Literal["auto", "1.0", "0.3"], Field(description="A2A version to speak with the container.")] = (
-        "auto"
-    )
+    version: Annotated[
+        Literal["auto", "1.0", "0.3"],
+        Field(
+            description=(
+                "A2A version of the requests to the container. auto means 1.0 if the container's agent card offers"
+                " it, else 0.3. Defaults to auto."
+            )
+        ),
+    ] = "auto"
 
 
 class A2a(ApiModel):
-    enabled: Annotated[bool, Field(description="true: the gateway serves the agent.")] = False
+    enabled: Annotated[bool, Field(description="If true, the gateway serves the agent. Defaults to false.")] = False
     mode: Annotated[
-        Literal["gateway", "sidecar"], Field(description="sidecar: a gateway in each pod of the agent, in front of it.")
+        Literal["gateway", "sidecar"],
+        Field(
+            description=(
+                "Gateway that serves the agent: that of the installation (gateway), or one in each pod of the agent,"
+                " in front of its container (sidecar). Defaults to gateway."
+            )
+        ),
     ] = "gateway"
     protocol: Annotated[
         Literal["cloudevents", "http", "a2a"],
-        Field(description="How the container is spoken to; a2a: it is an A2A server itself."),
+        Field(
+            description=(
+                "Protocol of the requests to the container. a2a means that the container is an A2A server itself."
+                " Defaults to cloudevents."
+            )
+        ),
     ] = "cloudevents"
     container: Annotated[
-        ContainerEndpoint | None, Field(description="The container's own endpoint, with protocol a2a.")
+        ContainerEndpoint | None, Field(description="A2A endpoint of the container, with protocol a2a.")
     ] = None
     protocol_versions: Annotated[
-        list[Literal["1.0", "0.3"]], Field(min_length=1, max_length=2, description="A2A versions that are offered.")
+        list[Literal["1.0", "0.3"]],
+        Field(
+            min_length=1,
+            max_length=2,
+            description=(
+                "A2A versions that the agent offers. Requests of other versions are refused. Defaults to 1.0 and 0.3."
+            ),
+        ),
     ] = ["1.0", "0.3"]
     description: Annotated[
-        str, Field(max_length=4096, description="What the agent does; default: its skills' descriptions.")
+        str,
+        Field(
+            max_length=4096,
+            description=(
+                "What the agent does. Defaults to the description in the container's agent card with protocol a2a,"
+                " else to the descriptions of the skills."
+            ),
+        ),
     ] = ""
     version: Annotated[
-        str, Field(max_length=256, description="Version of the agent; default: the image's tag, else its digest.")
+        str,
+        Field(
+            max_length=256,
+            description=(
+                "Version of the agent. Defaults to the version in the container's agent card with protocol a2a, else"
+                " to image.tag, or to the beginning of image.digest if only the digest is set."
+            ),
+        ),
     ] = ""
-    capabilities: Annotated[Capabilities | None, Field(description="What of A2A is offered; default: all of it.")] = (
-        None
-    )
+    capabilities: Annotated[
+        Capabilities | None,
+        Field(description="Optional A2A capabilities that the agent offers. Defaults to all of them."),
+    ] = None
     extensions: Annotated[
         list[Extension],
         Field(
             max_length=32,
-            description="Extensions of the protocol that the agent supports; the cards declare them.",
+            description=(
+                "A2A protocol extensions that the agent supports. The agent cards declare them. Defaults to those in"
+                " the container's agent card with protocol a2a."
+            ),
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uri"]},
         ),
     ] = []
-    provider: Annotated[Provider | None, Field(description="Who provides the agent; default: not said.")] = None
+    provider: Annotated[
+        Provider | None,
+        Field(description="Organization that provides the agent. If it is not set, the agent card names none."),
+    ] = None
     documentation_url: Annotated[
-        str, Field(pattern=r"^(https?://\S+)?$", max_length=2048, description="Where to read on; default: not said.")
+        str,
+        Field(
+            pattern=r"^(https?://\S+)?$",
+            max_length=2048,
+            description="URL of the agent's documentation. If it is not set, the agent card has none.",
+        ),
     ] = ""
     icon_url: Annotated[
-        str, Field(pattern=r"^(https?://\S+|data:\S+)?$", max_length=2048, description="An icon; default: none.")
+        str,
+        Field(
+            pattern=r"^(https?://\S+|data:\S+)?$",
+            max_length=2048,
+            description="URL of the agent's icon (http, https or data). If it is not set, the agent card has none.",
+        ),
     ] = ""
-    enforce_modes: Annotated[bool, Field(description="true: a part outside a skill's inputModes is refused.")] = False
+    enforce_modes: Annotated[
+        bool,
+        Field(
+            description=(
+                "If true, a message is refused if the media type of one of its parts is not among the skill's"
+                " inputModes. Defaults to false."
+            )
+        ),
+    ] = False
     max_concurrent_tasks: Annotated[
         int | None,
         Field(
             ge=1,
             le=10_000,
-            description="Tasks that the agent works on at once, per gateway replica; a bounded number more wait.",
+            description=(
+                "Maximum number of tasks that the agent works on at the same time, per gateway replica. Up to 100"
+                " further tasks wait; more are refused. No limit by default."
+            ),
         ),
     ] = None
     deduplicate_messages: Annotated[
         bool,
-        Field(description="true: a messageId that a caller sends again is the same request."),
+        Field(
+            description=(
+                "If true, a message whose messageId the same caller has used before is treated as a repetition of the"
+                " earlier request. Defaults to false."
+            )
+        ),
     ] = False
-    endpoint: Annotated[Endpoint | None, Field(description="Where the agent is found at the gateway.")] = None
+    endpoint: Annotated[Endpoint | None, Field(description="Path and discovery of the agent at the gateway.")] = None
     skills: Annotated[
         list[Skill],
         Field(
             max_length=128,
-            description="What the agent can be asked for.",
+            description=(
+                "Skills that clients can call. Defaults to those in the container's agent card with protocol a2a."
+            ),
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
         ),
     ] = []
@@ -207,14 +379,18 @@ class A2a(ApiModel):
 
 
 class McpServer(ApiModel):
-    name: Annotated[str, Field(min_length=1, max_length=256, description="Name of the server.")]
-    endpoint: Annotated[str, Field(pattern=HTTP_URL, max_length=2048, description="URL of the server.")]
+    name: Annotated[str, Field(min_length=1, max_length=256, description="Name of the MCP server.")]
+    endpoint: Annotated[str, Field(pattern=HTTP_URL, max_length=2048, description="URL of the MCP server.")]
     tool_names: Annotated[
         list[Annotated[str, Field(max_length=256)]],
-        Field(max_length=512, description="Tools of it that the agent may use; default: all."),
+        Field(
+            max_length=512, description="Names of the server's tools that the agent may use. Defaults to all of them."
+        ),
     ] = []
 
 
 class Tool(ApiModel):
-    type: Annotated[Literal["mcp"], Field(description="Kind of the tool; mcp is the only one.")] = "mcp"
-    mcp_server: Annotated[McpServer, Field(description="The MCP server that has the tools.")]
+    type: Annotated[Literal["mcp"], Field(description="Type of the tool. Only mcp is supported. Defaults to mcp.")] = (
+        "mcp"
+    )
+    mcp_server: Annotated[McpServer, Field(description="MCP server that provides the tools.")]

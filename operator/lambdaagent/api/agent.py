@@ -24,33 +24,98 @@ class AgentSpec(ApiModel):
             )
         )
     )
-    image: Annotated[Image, Field(description="The agent's container image.")]
+    image: Annotated[Image, Field(description="Container image of the agent.")]
     service_account_name: Annotated[
-        Name | None, Field(description="ServiceAccount of the pods; must exist. Default: the namespace's `default`.")
+        Name | None,
+        Field(
+            description=(
+                "Name of the ServiceAccount of the agent's pods, which must exist. Defaults to the namespace's"
+                " ServiceAccount `default`."
+            )
+        ),
     ] = None
     ai: Annotated[
-        Ai | None, Field(description="The model behind the agent; default: the container is told nothing.")
+        Ai | None,
+        Field(
+            description=(
+                "Model that the agent uses. The container gets the fields as environment variables, or none of them"
+                " if this is not set."
+            )
+        ),
     ] = None
-    behavior: Annotated[Behavior | None, Field(description="How the agent behaves.")] = None
+    behavior: Annotated[
+        Behavior | None,
+        Field(
+            description=(
+                "Behavior of the agent, which the container gets as environment variables, and the container's probes."
+            )
+        ),
+    ] = None
     operation_mode: Annotated[
-        Literal["agentic", "supervised"], Field(description="supervised: the agent asks for approval before it acts.")
+        Literal["agentic", "supervised"],
+        Field(
+            description=(
+                "Whether the agent asks for approval before it acts (supervised) or not (agentic). The container gets"
+                " the mode as an environment variable. Defaults to agentic."
+            )
+        ),
     ] = "agentic"
-    approval: Annotated[Approval | None, Field(description="Whom a supervised agent asks.")] = None
-    memory: Annotated[Memory | None, Field(description="What the agent remembers, and where.")] = None
+    approval: Annotated[
+        Approval | None,
+        Field(
+            description=(
+                "Where a supervised agent requests approval. The container gets the fields as environment variables."
+            )
+        ),
+    ] = None
+    memory: Annotated[
+        Memory | None,
+        Field(
+            description="What the agent remembers, and where. The container gets the fields as environment variables."
+        ),
+    ] = None
     env: Annotated[
-        list[EnvVar], Field(max_length=512, description="Variables of the container; win over what the operator sets.")
+        list[EnvVar],
+        Field(
+            max_length=512,
+            description=(
+                "Environment variables of the container. They take precedence over the variables that the operator"
+                " sets."
+            ),
+        ),
     ] = []
-    scaling: Annotated[Scaling | None, Field(description="How many pods; default: Knative's own scaling.")] = None
-    resources: Annotated[Resources | None, Field(description="Processor time and memory of a pod.")] = None
-    serving: Annotated[Serving | None, Field(description="Limits of requests, and traffic by revision.")] = None
-    eventing: Annotated[Eventing | None, Field(description="Events of the agent; default: none.")] = None
-    observability: Annotated[Observability | None, Field(description="Traces, metrics, logs.")] = None
+    scaling: Annotated[
+        Scaling | None,
+        Field(description="Number of pods. Defaults to Knative's own scaling; on plain Kubernetes, to one pod."),
+    ] = None
+    resources: Annotated[Resources | None, Field(description="CPU and memory of the agent's container.")] = None
+    serving: Annotated[
+        Serving | None, Field(description="Limits of requests, and the distribution of traffic among Revisions.")
+    ] = None
+    eventing: Annotated[
+        Eventing | None,
+        Field(description="Events of the agent. If it is not set, the agent neither receives nor forwards events."),
+    ] = None
+    observability: Annotated[Observability | None, Field(description="Traces, metrics and logs of the agent.")] = None
     permissions: Annotated[Permissions | None, Field(description="What the agent may do.")] = None
     # The alias generator would produce a2A.
     a2a: Annotated[
-        A2a | None, Field(alias="a2a", description="How the agent is shown and called over A2A; default: not at all.")
+        A2a | None,
+        Field(
+            alias="a2a",
+            description=(
+                "How the agent is presented and called over A2A. If it is not set, the gateway does not serve the"
+                " agent."
+            ),
+        ),
     ] = None
-    tools: Annotated[list[Tool], Field(max_length=64, description="Tools that the agent may use.")] = []
+    tools: Annotated[
+        list[Tool],
+        Field(
+            max_length=64,
+            description="Tools that the agent may use. The container gets them as an environment variable.",
+        ),
+    ] = []
 
 
 MOST_WARNINGS = 256
@@ -66,7 +131,7 @@ class Condition(ApiModel):
 
 
 class FieldWarning(ApiModel):
-    """A field that is accepted and does not do all that it says, or does it differently here."""
+    """A field that is accepted but has no effect, only a part of it, or another effect in this installation."""
 
     field: Annotated[str, Field(max_length=1024)]
     reason: Annotated[str, Field(max_length=256)]
@@ -132,7 +197,7 @@ class AgentStatus(ApiModel):
 
 
 class Metadata(ApiModel):
-    """Of metadata, what decisions rest on; the rest stays in the raw object."""
+    """The part of the metadata that decisions depend on. The raw object has the rest."""
 
     name: str
     namespace: str = "default"
@@ -147,7 +212,7 @@ class Metadata(ApiModel):
 
 
 class LambdaAgent(ApiModel):
-    """One agent. `LambdaAgent.model_validate(obj)` takes an object as the API server or a YAML file gives it."""
+    """One agent. `LambdaAgent.model_validate(obj)` parses an object from the API server or a YAML file."""
 
     metadata: Metadata
     spec: AgentSpec

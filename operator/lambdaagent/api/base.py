@@ -67,14 +67,14 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class KeyRef(ApiModel):
-    """One key of a Secret or ConfigMap in the agent's namespace; referenced, never read by the operator."""
+    """One key of a Secret or ConfigMap in the agent's namespace. The operator refers to it and never reads it."""
 
-    name: Annotated[Name, Field(description="Name of the object.")]
-    key: Annotated[DataKey, Field(description="Key in its data.")]
+    name: Annotated[Name, Field(description="Name of the Secret or ConfigMap.")]
+    key: Annotated[DataKey, Field(description="Key in the object's data.")]
 
 
 class UrlKeyRef(ApiModel):
-    """A Secret key that holds a connection URL."""
+    """A key of a Secret that holds a connection URL."""
 
     name: Annotated[Name, Field(description="Name of the Secret.")]
-    key: Annotated[DataKey, Field(description="Key in its data.")] = "url"
+    key: Annotated[DataKey, Field(description="Key in the Secret's data. Defaults to url.")] = "url"

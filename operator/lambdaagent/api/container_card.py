@@ -32,7 +32,7 @@ class ContainerExtension(ApiModel):
 
 
 class ContainerCard(ApiModel):
-    """`error` is why it could not be read; it is read again when the agent is rolled out anew."""
+    """The stored part of the container's card. `error` is why it could not be read; a new rollout reads it again."""
 
     revision: _Text = ""
     error: _Text | None = None

@@ -23,12 +23,14 @@ def crd() -> dict[str, Any]:
     """Return the whole CRD document. Every call returns the same, so a file can be compared with it."""
     schema = {
         "type": "object",
-        "description": "An AI agent: a container, the events it takes and emits, and how it is called over A2A.",
+        "description": "An AI agent: its container, the events that it receives and emits, and its calls over A2A.",
         "required": ["spec"],
         "x-kubernetes-validations": [
             {
                 "rule": f"self.metadata.name.matches('{DNS_1035}') && size(self.metadata.name) <= 63",
-                "message": "metadata.name must be a DNS-1035 label: a-z, 0-9 and '-', first a letter, at most 63",
+                "message": (
+                    "metadata.name must be a DNS-1035 label: a-z, 0-9 and '-', beginning with a letter, at most 63"
+                ),
             }
         ],
         "properties": {

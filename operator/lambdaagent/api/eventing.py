@@ -12,47 +12,82 @@ AgentName = Annotated[str, Field(pattern=DNS_1035, max_length=63)]
 class Subscription(ApiModel):
     event_type: Annotated[
         EventType,
-        Field(description="CloudEvents type; on plain RabbitMQ with '*' and '?', which match nothing on Knative."),
+        Field(
+            description=(
+                "CloudEvents type of the events. On plain RabbitMQ it may contain '*' (any characters) and '?' (one"
+                " character). On Knative, which matches exact types only, such a subscription gets no Trigger."
+            )
+        ),
     ]
     source: Annotated[
         str | None,
-        Field(max_length=1024, description="CloudEvents source, with '*' and '?' as in the type; default: any."),
+        Field(
+            max_length=1024,
+            description="CloudEvents source of the events, with '*' and '?' as in eventType. Defaults to any source.",
+        ),
     ] = None
-    description: Annotated[str | None, Field(max_length=4096, description="For readers; stands at the Trigger.")] = None
+    description: Annotated[
+        str | None,
+        Field(max_length=4096, description="Description for readers. It becomes an annotation of the Trigger."),
+    ] = None
 
 
 class Forward(ApiModel):
     event_types: Annotated[
-        list[EventType], Field(min_length=1, max_length=512, description="Exact types that are forwarded.")
+        list[EventType],
+        Field(
+            min_length=1,
+            max_length=512,
+            description="CloudEvents types of the events that are forwarded, without '*' and '?'.",
+        ),
     ]
-    target_agent: Annotated[AgentName, Field(description="Name of the agent whose Broker gets them.")]
+    target_agent: Annotated[AgentName, Field(description="Name of the agent whose Broker receives the events.")]
     target_namespace: Annotated[
         Namespace,
-        Field(description="Its namespace; another than the agent's own stands in permissions.allowedTargetNamespaces."),
+        Field(
+            description=(
+                "Namespace of the target agent. Unless it is the agent's own, permissions.allowedTargetNamespaces"
+                " must allow it."
+            )
+        ),
     ]
-    description: Annotated[str | None, Field(max_length=4096, description="For readers; stands at the Triggers.")] = (
-        None
-    )
+    description: Annotated[
+        str | None,
+        Field(max_length=4096, description="Description for readers. It becomes an annotation of the Triggers."),
+    ] = None
 
 
 class DeadLetterQueue(ApiModel):
-    enabled: Annotated[bool, Field(description="false: what cannot be delivered is dropped.")] = True
+    enabled: Annotated[
+        bool, Field(description="If false, events that cannot be delivered are dropped. Defaults to true.")
+    ] = True
     retry_max_attempts: Annotated[
-        int, Field(ge=0, le=100, description="Attempts after the first one; delivery.retry wins.")
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description=(
+                "Maximum number of attempts after the first one. delivery.retry takes precedence. Defaults to 3."
+            ),
+        ),
     ] = 3
 
 
 class RabbitmqCluster(ApiModel):
-    cluster_name: Annotated[Name, Field(description="Name of the RabbitmqCluster.")] = "rabbitmq-cluster-knative-lambda"
-    namespace: Annotated[Namespace, Field(description="Namespace of the RabbitmqCluster, or of the Secret.")] = (
-        "knative-lambda"
-    )
+    cluster_name: Annotated[
+        Name, Field(description="Name of the RabbitmqCluster. Defaults to rabbitmq-cluster-knative-lambda.")
+    ] = "rabbitmq-cluster-knative-lambda"
+    namespace: Annotated[
+        Namespace, Field(description="Namespace of the RabbitmqCluster, or of the Secret. Defaults to knative-lambda.")
+    ] = "knative-lambda"
     connection_secret: Annotated[
         Name | None,
         Field(
-            description="For a RabbitMQ that no cluster operator runs, in place of clusterName: name of a Secret with "
-            "uri (of the management API), username, password and perhaps port, which has the label "
-            "rabbitmq.com/topology-operator: 'true'."
+            description=(
+                "Name of a Secret, in place of clusterName, for a RabbitMQ that the cluster operator does not manage."
+                " The Secret has the keys uri (of the management API), username, password and optionally port, and the"
+                " label rabbitmq.com/topology-operator: 'true'."
+            )
         ),
     ] = None
 
@@ -61,9 +96,15 @@ class BrokerChoice(ApiModel):
     name: Annotated[
         str | None,
         # `<broker>-broker-ingress` is the name of a Service, which leaves 48 characters.
-        Field(pattern=DNS_1035, max_length=48, description="Name of a shared Broker; default: the namespace's own."),
+        Field(
+            pattern=DNS_1035,
+            max_length=48,
+            description="Name of a shared Broker. Defaults to the Broker that the agents of the namespace share.",
+        ),
     ] = None
-    dedicated: Annotated[bool, Field(description="true: a Broker of this agent's own.")] = False
+    dedicated: Annotated[bool, Field(description="If true, the agent has a Broker of its own. Defaults to false.")] = (
+        False
+    )
 
 
 class Delivery(ApiModel):
@@ -74,18 +115,36 @@ class Delivery(ApiModel):
     )
     retry: Annotated[
         int | None,
-        Field(ge=0, le=100, description="Attempts after the first one; default: dlq.retryMaxAttempts, else 3."),
+        Field(
+            ge=0,
+            le=100,
+            description=(
+                "Maximum number of attempts after the first one. Defaults to dlq.retryMaxAttempts, or to the"
+                " installation's setting (3) if dlq is not set."
+            ),
+        ),
     ] = None
     backoff_policy: Annotated[
-        Literal["linear", "exponential"] | None, Field(description="How waits grow; default: exponential.")
+        Literal["linear", "exponential"] | None,
+        Field(description="How the wait between attempts grows. Defaults to exponential."),
     ] = None
     backoff_delay: Annotated[
         IsoDuration | None,
-        Field(description="First wait, ISO 8601 in tenths of a second, such as PT0.5S; default: PT1S."),
+        Field(
+            description=(
+                "Wait before the second attempt, as an ISO 8601 duration in tenths of a second, such as PT0.5S."
+                " Defaults to the installation's setting (PT1S)."
+            )
+        ),
     ] = None
     timeout: Annotated[
         IsoDuration | None,
-        Field(description="Time for the agent's answer, ISO 8601; default: none but the agent's own."),
+        Field(
+            description=(
+                "Maximum time for the agent's response, as an ISO 8601 duration. By default only the agent's own"
+                " limit applies (serving.timeoutSeconds)."
+            )
+        ),
     ] = None
 
 
@@ -99,37 +158,78 @@ class Eventing(ApiModel):
             )
         )
     )
-    enabled: Annotated[bool, Field(description="false: no Broker and no Triggers.")] = True
+    enabled: Annotated[
+        bool,
+        Field(
+            description=(
+                "If false, the agent has no Broker and no Triggers, and on plain RabbitMQ no queue. Defaults to true."
+            )
+        ),
+    ] = True
     event_source: Annotated[
         str | None,
-        Field(max_length=1024, description="The `source` of events that the agent emits; default: not said."),
+        Field(
+            max_length=1024,
+            description=(
+                "CloudEvents source of the events that the agent emits. If it is not set, the container gets none."
+            ),
+        ),
     ] = None
     intents: Annotated[
         list[EventType],
-        Field(max_length=512, description="Types that the agent emits; a subscription to one of them is warned of."),
+        Field(
+            max_length=512,
+            description=(
+                "CloudEvents types of the events that the agent emits. A warning reports a type to which the agent"
+                " itself subscribes, and a type without a subscriber."
+            ),
+        ),
     ] = []
-    subscriptions: Annotated[list[Subscription], Field(max_length=512, description="Events that the agent gets.")] = []
+    subscriptions: Annotated[
+        list[Subscription], Field(max_length=512, description="Events that the agent receives.")
+    ] = []
     forwards: Annotated[
-        list[Forward], Field(max_length=128, description="Events of this agent's Broker that other agents get as well.")
+        list[Forward],
+        Field(max_length=128, description="Events of the agent's Broker that other agents receive as well."),
     ] = []
-    dlq: Annotated[DeadLetterQueue | None, Field(description="What becomes of events that cannot be delivered.")] = None
+    dlq: Annotated[DeadLetterQueue | None, Field(description="Handling of events that cannot be delivered.")] = None
     rabbitmq: Annotated[
-        RabbitmqCluster | None, Field(description="RabbitMQ behind the Broker; default: the installation's.")
+        RabbitmqCluster | None, Field(description="RabbitMQ behind the Broker. Defaults to the installation's.")
     ] = None
     broker: Annotated[
-        BrokerChoice | None, Field(description="The agent's Broker; default: the one that its namespace shares.")
+        BrokerChoice | None,
+        Field(description="Broker of the agent. Defaults to the Broker that the agents of the namespace share."),
     ] = None
     delivery: Annotated[
-        Delivery | None, Field(description="How events are delivered; default: the installation's settings.")
+        Delivery | None, Field(description="How events are delivered. Defaults to the installation's settings.")
     ] = None
     parallelism: Annotated[
-        int, Field(ge=1, le=1000, description="Deliveries at once per subscription; 1 keeps the order.")
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description=(
+                "Maximum number of deliveries at the same time, per subscription on Knative and per agent on plain"
+                " RabbitMQ. 1 preserves the order of events. Defaults to 1."
+            ),
+        ),
     ] = 1
     skip_own: Annotated[
         bool,
-        Field(description="true: events of the agent's own eventSource do not come back to it; on plain RabbitMQ."),
+        Field(
+            description=(
+                "If true, the agent does not receive events whose source is its own eventSource. On plain RabbitMQ"
+                " only. Defaults to false."
+            )
+        ),
     ] = False
     accept_forwards_from: Annotated[
         list[Annotated[str, Field(pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$", max_length=63)]] | None,
-        Field(max_length=256, description="Namespaces whose agents may forward here, '*': all; default: all."),
+        Field(
+            max_length=256,
+            description=(
+                "Namespaces whose agents may forward events to this agent; '*' means all. Defaults to all; an empty"
+                " list means none."
+            ),
+        ),
     ] = None

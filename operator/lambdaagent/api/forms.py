@@ -5,7 +5,7 @@ from lambdaagent.api.workload import ENV_NAME, REPOSITORY
 
 FORMS = {
     base.DNS_LABEL: "a DNS label (a-z, 0-9, '-')",
-    base.DNS_1035: "a DNS-1035 label (a-z, 0-9, '-', first a letter)",
+    base.DNS_1035: "a DNS-1035 label (a-z, 0-9, '-', beginning with a letter)",
     base.DNS_SUBDOMAIN: "a DNS name (a-z, 0-9, '-', '.')",
     base.DATA_KEY: "a key (letters, digits, '-', '_', '.')",
     base.GO_DURATION: "a duration such as 30s or 1m30s",
@@ -16,7 +16,7 @@ FORMS = {
     base.EXTENSION_URI: "a URI without spaces and commas",
     base.HTTP_URL: "an http or https URL",
     REPOSITORY: "an image name in small letters, without scheme, tag and digest",
-    ENV_NAME: "a variable's name (letters, digits, '-', '_', '.', first no digit)",
+    ENV_NAME: "a variable's name (letters, digits, '-', '_', '.', not beginning with a digit)",
     r"^/": "a path that begins with '/'",
     r"^(/[!-~]*)?$": "a path that begins with '/', without spaces",
     r"^[^\s]+$": "a text without spaces",

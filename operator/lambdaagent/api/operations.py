@@ -10,11 +10,18 @@ PrometheusDuration = Annotated[str, Field(pattern=PROMETHEUS_DURATION, min_lengt
 
 
 class Tracing(ApiModel):
-    enabled: Annotated[bool, Field(description="false: the container is told to export no traces.")] = True
+    enabled: Annotated[
+        bool, Field(description="If false, the container is configured to export no traces. Defaults to true.")
+    ] = True
     endpoint: Annotated[
         str,
         Field(
-            pattern=r"^[^\s]+$", max_length=2048, description="Where traces go by OTLP: host:port (then http) or a URL."
+            pattern=r"^[^\s]+$",
+            max_length=2048,
+            description=(
+                "OTLP endpoint that receives the traces: a URL, or host:port for http. Defaults to"
+                " alloy.observability.svc:4317."
+            ),
         ),
     ] = "alloy.observability.svc:4317"
 
@@ -28,53 +35,117 @@ class Metrics(ApiModel):
             )
         )
     )
-    enabled: Annotated[bool, Field(description="false: neither ServiceMonitor nor METRICS_EXEMPLARS.")] = True
-    exemplars: Annotated[bool, Field(description="Whether the container should add exemplars.")] = True
-    service_monitor: Annotated[bool, Field(description="false: Prometheus is not told to scrape the agent.")] = True
-    path: Annotated[str, Field(pattern=r"^/", max_length=1024, description="Path of the metrics.")] = "/metrics"
-    interval: Annotated[PrometheusDuration, Field(description="Time between scrapes.")] = "30s"
-    timeout: Annotated[PrometheusDuration, Field(description="Time for a scrape, at most the interval.")] = "10s"
+    enabled: Annotated[
+        bool,
+        Field(
+            description=(
+                "If false, there is no ServiceMonitor, and the container does not get METRICS_EXEMPLARS. Defaults to"
+                " true."
+            )
+        ),
+    ] = True
+    exemplars: Annotated[
+        bool, Field(description="Whether the container should add exemplars to its metrics. Defaults to true.")
+    ] = True
+    service_monitor: Annotated[
+        bool,
+        Field(
+            description=(
+                "If false, there is no ServiceMonitor, so Prometheus does not scrape the agent. Defaults to true."
+            )
+        ),
+    ] = True
+    path: Annotated[
+        str, Field(pattern=r"^/", max_length=1024, description="Path of the metrics. Defaults to /metrics.")
+    ] = "/metrics"
+    interval: Annotated[PrometheusDuration, Field(description="Time between two scrapes. Defaults to 30s.")] = "30s"
+    timeout: Annotated[
+        PrometheusDuration, Field(description="Maximum time for a scrape, at most interval. Defaults to 10s.")
+    ] = "10s"
 
 
 class Logging(ApiModel):
     level: Annotated[
-        Literal["debug", "info", "warn", "error"], Field(description="The least of what the container should log.")
+        Literal["debug", "info", "warn", "error"],
+        Field(description="Least severe level that the container should log. Defaults to info."),
     ] = "info"
-    format: Annotated[Literal["json", "text"], Field(description="Form of its log lines.")] = "json"
-    trace_context: Annotated[bool, Field(description="Whether its log lines should name their trace.")] = True
+    format: Annotated[
+        Literal["json", "text"], Field(description="Format of the container's log lines. Defaults to json.")
+    ] = "json"
+    trace_context: Annotated[
+        bool, Field(description="Whether the container's log lines should contain the trace context. Defaults to true.")
+    ] = True
 
 
 class Observability(ApiModel):
-    tracing: Annotated[Tracing | None, Field(description="Traces; default: the container is told nothing.")] = None
-    metrics: Annotated[Metrics | None, Field(description="Metrics; default: not scraped.")] = None
-    logging: Annotated[Logging | None, Field(description="Logs; default: the container is told nothing.")] = None
+    tracing: Annotated[
+        Tracing | None,
+        Field(description="Traces of the agent. If it is not set, the container gets no settings for traces."),
+    ] = None
+    metrics: Annotated[
+        Metrics | None, Field(description="Metrics of the agent. If it is not set, the agent is not scraped.")
+    ] = None
+    logging: Annotated[
+        Logging | None,
+        Field(description="Logs of the agent. If it is not set, the container gets no settings for logs."),
+    ] = None
 
 
 class EventControls(ApiModel):
-    allow_event_disable: Annotated[bool, Field(description="Whether events may disable the agent; not built yet.")] = (
-        False
-    )
+    allow_event_disable: Annotated[
+        bool, Field(description="Whether events may disable the agent. Not implemented. Defaults to false.")
+    ] = False
     control_event_types: Annotated[
-        list[EventType], Field(max_length=64, description="Types of such events; not built yet.")
+        list[EventType],
+        Field(
+            max_length=64,
+            description=(
+                "CloudEvents types of such events. Not implemented. Defaults to io.homelab.rbac.disable and"
+                " io.homelab.rbac.enable."
+            ),
+        ),
     ] = ["io.homelab.rbac.disable", "io.homelab.rbac.enable"]
     allowed_control_sources: Annotated[
         list[Annotated[str, Field(max_length=1024)]],
-        Field(max_length=256, description="Sources of such events; not built yet."),
+        Field(max_length=256, description="CloudEvents sources of such events. Not implemented."),
     ] = []
 
 
 class Permissions(ApiModel):
     disable_broker_creation: Annotated[
-        bool, Field(description="The agent's ServiceAccount should not create Brokers; shown, not enforced.")
+        bool,
+        Field(
+            description=(
+                "States that the agent's ServiceAccount should not create Brokers. Shown in status, but not enforced."
+                " Defaults to false."
+            )
+        ),
     ] = False
     disable_trigger_creation: Annotated[
-        bool, Field(description="The agent's ServiceAccount should not create Triggers; shown, not enforced.")
+        bool,
+        Field(
+            description=(
+                "States that the agent's ServiceAccount should not create Triggers. Shown in status, but not"
+                " enforced. Defaults to false."
+            )
+        ),
     ] = False
     disable_function_creation: Annotated[
-        bool, Field(description="The agent's ServiceAccount should not create functions; shown, not enforced.")
+        bool,
+        Field(
+            description=(
+                "States that the agent's ServiceAccount should not create functions. Shown in status, but not"
+                " enforced. Defaults to false."
+            )
+        ),
     ] = False
     allowed_target_namespaces: Annotated[
         list[Annotated[str, Field(max_length=63)]],
-        Field(max_length=256, description="Namespaces to forward to besides the agent's own, '*': all."),
+        Field(
+            max_length=256,
+            description="Namespaces to which the agent may forward events, besides its own; '*' means all.",
+        ),
     ] = []
-    event_controls: Annotated[EventControls | None, Field(description="Control by events; not built yet.")] = None
+    event_controls: Annotated[
+        EventControls | None, Field(description="Control of the agent by events. Not implemented.")
+    ] = None

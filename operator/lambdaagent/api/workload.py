@@ -42,27 +42,48 @@ class Image(ApiModel):
     repository: Annotated[
         str,
         Field(
-            pattern=REPOSITORY, min_length=1, max_length=255, description="Image name in small letters, without tag."
+            pattern=REPOSITORY,
+            min_length=1,
+            max_length=255,
+            description="Name of the image in lower case, without tag and digest.",
         ),
     ]
     tag: Annotated[
         str,
         Field(
-            pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$", description="Version of the image, if no digest is given."
+            pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$",
+            description="Tag of the image. It selects the image if digest is not set. Defaults to latest.",
         ),
     ] = "latest"
     digest: Annotated[
-        str | None, Field(pattern=r"^sha256:[a-f0-9]{64}$", description="sha256:<64 hex digits>; wins over tag.")
+        str | None,
+        Field(
+            pattern=r"^sha256:[a-f0-9]{64}$",
+            description="Digest of the image, as sha256:<64 hex digits>. Takes precedence over tag.",
+        ),
     ] = None
-    port: Annotated[Port, Field(description="The port that the container listens on; not one of Knative's own.")] = 8080
+    port: Annotated[
+        Port,
+        Field(
+            description=(
+                "Port on which the container listens. Ports that Knative reserves are refused. Defaults to 8080."
+            )
+        ),
+    ] = 8080
     pull_policy: Annotated[
-        Literal["Always", "IfNotPresent", "Never"], Field(description="When a node fetches the image.")
+        Literal["Always", "IfNotPresent", "Never"],
+        Field(description="When a node pulls the image. Defaults to IfNotPresent."),
     ] = "IfNotPresent"
     image_pull_secrets: Annotated[
-        list[Name], Field(max_length=32, description="Names of the Secrets that open the registry.")
+        list[Name],
+        Field(max_length=32, description="Names of the Secrets with the credentials for the image's registry."),
     ] = []
-    command: Annotated[list[Argument], Field(max_length=256, description="Replaces the image's entrypoint.")] = []
-    args: Annotated[list[Argument], Field(max_length=256, description="Replaces the image's arguments.")] = []
+    command: Annotated[
+        list[Argument], Field(max_length=256, description="Entrypoint of the container. Defaults to the image's.")
+    ] = []
+    args: Annotated[
+        list[Argument], Field(max_length=256, description="Arguments of the entrypoint. Defaults to the image's.")
+    ] = []
 
     @property
     def reference(self) -> str:
@@ -76,10 +97,10 @@ class EnvSource(ApiModel):
             ("has(self.secretKeyRef) != has(self.configMapKeyRef)", "give either secretKeyRef or configMapKeyRef")
         )
     )
-    secret_key_ref: Annotated[KeyRef | None, Field(description="A key of a Secret in the agent's namespace.")] = None
-    config_map_key_ref: Annotated[
-        KeyRef | None, Field(description="A key of a ConfigMap in the agent's namespace.")
-    ] = None
+    secret_key_ref: Annotated[KeyRef | None, Field(description="Key of a Secret in the agent's namespace.")] = None
+    config_map_key_ref: Annotated[KeyRef | None, Field(description="Key of a ConfigMap in the agent's namespace.")] = (
+        None
+    )
 
 
 class EnvVar(ApiModel):
@@ -100,14 +121,19 @@ class EnvVar(ApiModel):
         Field(
             pattern=ENV_NAME,
             max_length=256,
-            description=f"Name of the variable; {', '.join(RESERVED_ENV)} are Knative's.",
+            description=f"Name of the variable. {', '.join(RESERVED_ENV)} are reserved by Knative.",
         ),
     ]
     value: Annotated[
         str | None,
-        Field(max_length=LONGEST_VARIABLE, description="Its value, at most 128 KiB with the name; default: empty."),
+        Field(
+            max_length=LONGEST_VARIABLE,
+            description=(
+                "Value of the variable. Name and value together have at most 128 KiB. Defaults to the empty string."
+            ),
+        ),
     ] = None
-    value_from: Annotated[EnvSource | None, Field(description="Where its value is taken from, instead of value.")] = (
+    value_from: Annotated[EnvSource | None, Field(description="Source of the variable's value, in place of value.")] = (
         None
     )
 
@@ -128,25 +154,40 @@ class Scaling(ApiModel):
         )
     )
     min_replicas: Annotated[
-        int, Field(ge=0, le=10000, description="Pods that are always kept; 0 lets the agent scale to zero.")
+        int,
+        Field(
+            ge=0,
+            le=10000,
+            description=(
+                "Minimum number of pods. 0 lets Knative scale the agent to zero; plain Kubernetes keeps one pod."
+                " Defaults to 0."
+            ),
+        ),
     ] = 0
-    max_replicas: Annotated[int, Field(ge=1, le=10000, description="Most pods at once.")] = 10
+    max_replicas: Annotated[int, Field(ge=1, le=10000, description="Maximum number of pods. Defaults to 10.")] = 10
     target_concurrency: Annotated[
-        int, Field(ge=1, le=100000, description="Requests at once that a pod should carry.")
+        int,
+        Field(
+            ge=1,
+            le=100000,
+            description="Number of concurrent requests per pod that Knative's autoscaler aims at. Defaults to 10.",
+        ),
     ] = 10
     scale_to_zero_grace_period: Annotated[
         Duration,
         Field(
-            description="How long the last pod is kept once Knative has decided to scale to zero; at most 1h. The"
-            " stable window (60s) and the drain of the pod come on top: with 30s a pod goes about two minutes after the"
-            " last request."
+            description=(
+                "Time that the last pod is kept after Knative has decided to scale to zero, at most 1h. The stable"
+                " window (60s) and the termination of the pod are added: with 30s, the pod ends about two minutes"
+                " after the last request. Defaults to 30s."
+            )
         ),
     ] = "30s"
 
 
 class ResourceList(ApiModel):
-    cpu: Annotated[Quantity | None, Field(description="Processor time, such as 500m or 1.")] = None
-    memory: Annotated[Quantity | None, Field(description="Memory, such as 256Mi.")] = None
+    cpu: Annotated[Quantity | None, Field(description="Amount of CPU, such as 500m or 1.")] = None
+    memory: Annotated[Quantity | None, Field(description="Amount of memory, such as 256Mi.")] = None
 
 
 def _not_above_limit(resource: str) -> tuple[str, str]:
@@ -158,37 +199,69 @@ def _not_above_limit(resource: str) -> tuple[str, str]:
 class Resources(ApiModel):
     model_config = ConfigDict(json_schema_extra=rules(_not_above_limit("cpu"), _not_above_limit("memory")))
     requests: Annotated[
-        ResourceList | None, Field(description="What a pod is given for certain; default: nothing.")
+        ResourceList | None, Field(description="Resources that are reserved for the container. None by default.")
     ] = None
-    limits: Annotated[ResourceList | None, Field(description="What a pod may use at most; default: no limit.")] = None
+    limits: Annotated[
+        ResourceList | None, Field(description="Maximum resources that the container may use. No limit by default.")
+    ] = None
 
 
 class Probe(ApiModel):
-    enabled: Annotated[bool, Field(description="false: no such probe.")] = True
-    path: Annotated[Path | None, Field(description="Path that is asked; default: healthCheck.path.")] = None
+    enabled: Annotated[bool, Field(description="If false, the container has no such probe. Defaults to true.")] = True
+    path: Annotated[Path | None, Field(description="Path that the probe requests. Defaults to healthCheck.path.")] = (
+        None
+    )
     initial_delay_seconds: Annotated[
-        int | None, Field(ge=0, le=3600, description="Wait before the first probe; default: 15 for liveness, else 0.")
+        int | None,
+        Field(
+            ge=0,
+            le=3600,
+            description=(
+                "Number of seconds before the first probe. Defaults to 15 for liveness and to 0 for readiness."
+            ),
+        ),
     ] = None
     period_seconds: Annotated[
         int | None,
         Field(
             ge=1,
             le=3600,
-            description="Time between probes; default: 20 for liveness; for readiness Knative's own fast probing, or 10"
-            " where timeoutSeconds or failureThreshold is given.",
+            description=(
+                "Number of seconds between two probes. Defaults to 20 for liveness. For readiness, defaults to"
+                " Knative's own fast probing, or to 10 if timeoutSeconds or failureThreshold is set or on plain"
+                " Kubernetes."
+            ),
         ),
     ] = None
-    timeout_seconds: Annotated[int | None, Field(ge=1, le=3600, description="Time for an answer; default: 1.")] = None
+    timeout_seconds: Annotated[
+        int | None,
+        Field(
+            ge=1, le=3600, description="Number of seconds after which a probe without a response fails. Defaults to 1."
+        ),
+    ] = None
     failure_threshold: Annotated[
-        int | None, Field(ge=1, le=100, description="Failures in a row that count; default: 3.")
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description=(
+                "Number of consecutive failed probes after which the container counts as failed. Defaults to 3."
+            ),
+        ),
     ] = None
 
 
 class HealthCheck(ApiModel):
-    enabled: Annotated[bool, Field(description="false: no probes of ours.")] = True
-    path: Annotated[Path, Field(description="Path that both probes ask, by HTTP GET.")] = "/health"
-    readiness: Annotated[Probe | None, Field(description="Whether the pod gets requests.")] = None
-    liveness: Annotated[Probe | None, Field(description="Whether the container is restarted.")] = None
+    enabled: Annotated[bool, Field(description="If false, the operator sets no probes. Defaults to true.")] = True
+    path: Annotated[Path, Field(description="Path that both probes request by HTTP GET. Defaults to /health.")] = (
+        "/health"
+    )
+    readiness: Annotated[
+        Probe | None, Field(description="Readiness probe. While it fails, the pod receives no requests.")
+    ] = None
+    liveness: Annotated[Probe | None, Field(description="Liveness probe. If it fails, the container is restarted.")] = (
+        None
+    )
 
 
 class Traffic(ApiModel):
@@ -201,18 +274,27 @@ class Traffic(ApiModel):
         )
     )
     revision_name: Annotated[
-        Name | None, Field(description="A revision by its name; default: the latest ready one.")
+        Name | None,
+        Field(description="Name of the Revision that receives the requests. Defaults to the latest ready one."),
     ] = None
     latest_revision: Annotated[
-        bool | None, Field(description="true: the latest ready revision; only without revisionName.")
+        bool | None,
+        Field(
+            description=(
+                "If true, the latest ready Revision receives the requests. Not allowed together with revisionName."
+            )
+        ),
     ] = None
-    percent: Annotated[int | None, Field(ge=0, le=100, description="Share of the requests; default: none.")] = None
+    percent: Annotated[
+        int | None,
+        Field(ge=0, le=100, description="Percentage of the requests. The percentages add up to 100. Defaults to none."),
+    ] = None
     tag: Annotated[
         str | None,
         Field(
             pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$",
             max_length=63,
-            description="Gives the target an address of its own; each tag once.",
+            description="Name that gives this target an address of its own. Each tag must be unique.",
         ),
     ] = None
 
@@ -235,7 +317,7 @@ class Serving(ApiModel):
             (
                 "!has(self.traffic) || self.traffic.filter(t, has(t.tag)).all(t,"
                 " self.traffic.exists_one(o, has(o.tag) && o.tag == t.tag))",
-                "each tag of traffic may stand only once",
+                "each tag of traffic must be unique",
                 "traffic",
             ),
         )
@@ -245,8 +327,11 @@ class Serving(ApiModel):
         Field(
             ge=1,
             le=86400,
-            description="Bound on a whole answer, streams included; default: Knative's, 300. Above 600 the cluster's"
-            " max-revision-timeout-seconds must be raised.",
+            description=(
+                "Maximum number of seconds for a whole response, including streams. Defaults to 300, Knative's"
+                " default. For more than 600, raise max-revision-timeout-seconds in the cluster's Knative"
+                " configuration."
+            ),
         ),
     ] = None
     response_start_timeout_seconds: Annotated[
@@ -254,13 +339,29 @@ class Serving(ApiModel):
         Field(
             ge=1,
             le=86400,
-            description="Bound on the time to the first byte; default: timeoutSeconds where that is over 300.",
+            description=(
+                "Maximum number of seconds until the first byte of a response, on Knative. Defaults to timeoutSeconds"
+                " if that is more than 300."
+            ),
         ),
     ] = None
     container_concurrency: Annotated[
-        int | None, Field(ge=0, le=1000, description="Hard limit of requests at once per pod; 0, the default: none.")
+        int | None,
+        Field(
+            ge=0,
+            le=1000,
+            description=(
+                "Maximum number of concurrent requests per pod, which Knative enforces. 0 means no limit. Defaults to"
+                " 0."
+            ),
+        ),
     ] = None
     traffic: Annotated[
         list[Traffic],
-        Field(max_length=32, description="Shares of the requests by revision; default: all to the latest."),
+        Field(
+            max_length=32,
+            description=(
+                "Distribution of the requests among Revisions, on Knative. Defaults to the latest ready Revision."
+            ),
+        ),
     ] = []

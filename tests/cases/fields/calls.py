@@ -201,7 +201,7 @@ A2A = [
             Tested(
                 "integration/gateway/test_relay.py",
                 "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
-                "path of a call with protocol a2a",
+                "path of the call with protocol a2a",
                 word="path",
             ),
         ),
@@ -215,7 +215,7 @@ A2A = [
             Tested(
                 "integration/gateway/test_relay.py",
                 "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
-                "methods of a call with protocol a2a",
+                "methods of the call with protocol a2a",
                 word="version",
             ),
         ),
@@ -245,7 +245,7 @@ A2A = [
         Tested(
             "integration/gateway/test_remote.py",
             "test_an_extension_that_the_agent_requires_is_named_by_the_client_or_the_message_refused",
-            "answer to a message that does not name it",
+            "response to a message that does not request the extension",
             word="required",
         ),
         **_EXTENDED,
@@ -276,7 +276,7 @@ A2A = [
         Tested(
             _ENGINE,
             "test_what_cannot_be_sent_is_refused_and_nothing_is_made",
-            "answer to a message with such a part",
+            "response to a message with such a part",
             word="enforceModes",
         ),
         **_ON,
@@ -287,7 +287,7 @@ A2A = [
         Tested(
             "unit/tasks/test_streaming.py",
             "test_an_agents_own_limit_makes_the_rest_wait_and_too_many_are_refused",
-            "state of further tasks, then 429",
+            "state of further tasks; status 429",
             word="maxConcurrentTasks",
         ),
         **_ON,
@@ -298,7 +298,7 @@ A2A = [
         Tested(
             "unit/tasks/test_streaming.py",
             "test_a_request_that_is_said_twice_is_done_once",
-            "answer to a message that is sent again",
+            "response to a repeated message",
             word="deduplicateMessages",
         ),
         **_ON,
@@ -329,7 +329,7 @@ A2A = [
         Tested(
             _ENGINE,
             "test_only_the_tasks_agent_and_those_it_forwards_to_may_advance_it",
-            "end of a task that the agent accepted",
+            "state of the task",
             word="my.reply",
         ),
         **_skilled(),
@@ -356,7 +356,7 @@ A2A = [
         Tested(
             "unit/tasks/test_recovery.py",
             "test_after_a_restart_what_may_be_repeated_is_begun_anew",
-            "task whose gateway died",
+            "task after a failure of its gateway",
             word="idempotent",
         ),
         **_skilled(),

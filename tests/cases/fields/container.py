@@ -131,7 +131,7 @@ MEMORY = [
     row("memory.defaultConstraints[].hard", False, _constraint(hard="false"), **_CONSTRAINTS),
     row("memory.defaultConstraints[].category", "law", _constraint(category="law"), **_CONSTRAINTS),
 ]
-_ITSELF = "the variable"
+_ITSELF = "the variable of this name"
 _SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": OTHER}}]}
 _CONFIG_MAP = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": OTHER}}]}
 
