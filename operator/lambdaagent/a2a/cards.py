@@ -63,13 +63,13 @@ def version(agent: LambdaAgent) -> str:
 def version_of_spec(agent: LambdaAgent) -> str:
     """Return the user's version, else the image's tag, else the beginning of its digest.
 
-    The digest comes before a tag that is only the default.
+    The digest comes before the default tag: the API server stores defaults, so only another tag is known to have been
+    set by the user.
     """
     image = agent.spec.image
     if agent.spec.a2a is not None and agent.spec.a2a.version:
         return agent.spec.a2a.version
-    # The digest decides which image runs; the tag is then a default, unless the user set it.
-    if image.digest and "tag" not in image.model_fields_set:
+    if image.digest and image.tag == type(image).model_fields["tag"].default:
         return image.digest.removeprefix("sha256:")[:12]
     return image.tag
 

@@ -75,8 +75,14 @@ def _filled(a2a: A2a, card: ContainerCard) -> list[Skill]:
 
 
 def _completed(own: Skill, theirs: ContainerSkill) -> Skill:
-    missing = [name for name in _FILLED if name not in own.model_fields_set and getattr(theirs, name)]
+    # The API server stores defaults, so only another value is known to have been set by the user.
+    unset = [name for name in _FILLED if getattr(own, name) == _default(name)]
+    missing = [name for name in unset if getattr(theirs, name)]
     return own.model_copy(update={name: getattr(theirs, name) for name in missing})
+
+
+def _default(name: str) -> Any:
+    return Skill.model_fields[name].get_default(call_default_factory=True)
 
 
 def _fields(skill: ContainerSkill) -> dict[str, Any]:

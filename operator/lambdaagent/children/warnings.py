@@ -21,6 +21,9 @@ from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 
 _KNATIVE_ONLY = "is a matter of Knative Serving and has no effect on plain Kubernetes"
+_CONNECTIONS_ONLY = (
+    "is not enforced on plain Kubernetes; with maxReplicas it bounds the gateway's connections to the agent"
+)
 
 
 def warnings(
@@ -75,7 +78,8 @@ def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
     for name in ("traffic", "container_concurrency", "response_start_timeout_seconds"):
         if spec.serving and getattr(spec.serving, name):
             field = type(spec.serving).model_fields[name].alias
-            yield FieldWarning(field=f"spec.serving.{field}", reason=WarningReason.KNATIVE_ONLY, message=_KNATIVE_ONLY)
+            message = _CONNECTIONS_ONLY if name == "container_concurrency" and spec.scaling else _KNATIVE_ONLY
+            yield FieldWarning(field=f"spec.serving.{field}", reason=WarningReason.KNATIVE_ONLY, message=message)
     for name in ("target_concurrency", "scale_to_zero_grace_period"):
         # The API server stores defaults, so only another value is known to have been set by the user.
         if spec.scaling and getattr(spec.scaling, name) != Scaling.model_fields[name].default:
@@ -187,7 +191,7 @@ def _invoke(a2a: A2a, skill: Skill, field: str, limit: int | None) -> Iterator[F
     if skill.invoke.path and a2a.protocol != "http":
         message = f"counts with protocol http; with {a2a.protocol} the container is called at /"
         yield FieldWarning(field=f"{field}.path", reason=WarningReason.OTHER_PROTOCOL, message=message)
-    if skill.invoke.event_type and a2a.protocol != "cloudevents":
+    if skill.invoke.event_type and a2a.protocol != "cloudevents" and skill.invoke.mode != "async":
         message = f"counts with protocol cloudevents; with {a2a.protocol} the container gets no event"
         yield FieldWarning(field=f"{field}.eventType", reason=WarningReason.OTHER_PROTOCOL, message=message)
     if limit and skill.invoke.timeout_seconds > limit:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from lambdaagent.a2a import cards, container_card
+from lambdaagent.api.a2a import Skill
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.api.container_card import ContainerCard
 
@@ -73,6 +74,13 @@ def test_what_the_agent_says_itself_counts() -> None:
         "Says.",
         ["a/b"],
     )
+
+
+def test_defaults_that_the_api_server_stored_are_not_what_the_agent_says() -> None:
+    stored = Skill(id="say", name="Say").model_dump(by_alias=True, mode="json", exclude_none=True)
+    assert stored["inputModes"], "the API has a default"
+    (skill,) = card_of(agent(CARD, skills=[stored]))["skills"]
+    assert (skill["description"], skill["tags"], skill["inputModes"]) == ("Says.", ["s"], ["a/b"])
 
 
 def test_other_protocols_and_cards_that_were_not_read_add_nothing() -> None:

@@ -155,6 +155,19 @@ def test_a_field_of_the_agents_own_protocol_is_not_warned_of(protocol: str) -> N
     assert found(_skill(protocol, **own)) == set()
 
 
+def test_the_type_of_an_async_call_counts_with_every_protocol() -> None:
+    kinds = {field for field, reason in found(_skill("http", mode="async", eventType="do.it"), KNATIVE)}
+    assert f"{INVOKE}.eventType" not in kinds
+
+
+def test_a_concurrency_that_bounds_connections_is_not_said_to_have_no_effect() -> None:
+    spec = {"serving": {"containerConcurrency": 5}, "scaling": {"maxReplicas": 2}}
+    agent = agents.parse({"metadata": {"name": "a"}, "spec": {"image": {"repository": "example.com/a"}} | spec})
+    made = warnings(agent, Installation(), KUBERNETES, Observed(agents={}, subscribed=set()))
+    messages = {warning.field: warning.message for warning in made}
+    assert "bounds the gateway's connections" in messages["spec.serving.containerConcurrency"]
+
+
 def test_no_more_warnings_than_status_holds() -> None:
     many = [FieldWarning(field=f"spec.x[{number}]", reason="R", message="m") for number in range(300)]
     kept = bounded(many)
