@@ -139,8 +139,11 @@ class Recovery:
         await prune(self._active_tasks.store, clock=self._active_tasks.clock, limits=self._limits)
 
     def _may_judge(self) -> bool:
+        if not self._active_tasks.store.shared:
+            return True
         now = asyncio.get_running_loop().time()
-        return not self._active_tasks.store.shared or now - self._first_beat >= self._limits.lease
+        steady = self._last_beat is not None and now - self._last_beat <= self._limits.lease / 2
+        return steady and now - self._first_beat >= self._limits.lease
 
     async def _start(self, record: TaskRecord) -> None:
         """Start a task whose message was stored although the answer was lost; no container was called for it."""

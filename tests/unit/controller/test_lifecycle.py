@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from tests.parts.polling import eventually
 
+from lambdaagent import outbox
 from lambdaagent.backoff import Backoff
-from lambdaagent.controller import lifecycle
 from lambdaagent.controller.lifecycle import AgentLifecyclePublisher, event_of
 from lambdaagent.events import http
 from lambdaagent.status.lifecycle import Happening
@@ -114,7 +114,7 @@ async def test_a_gateway_that_is_not_there_loses_events_and_nothing_else() -> No
 
 
 async def test_a_gateway_that_hangs_holds_nobody_up(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "_LAST_SECONDS", 0.1)
+    monkeypatch.setattr(outbox, "LAST_SECONDS", 0.1)
     receiver.open.clear()
     outcomes: list[str] = []
     told = publisher(receiver.url, outcomes)

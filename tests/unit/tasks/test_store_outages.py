@@ -234,6 +234,7 @@ async def test_after_an_outage_nobody_takes_the_living_for_dead(shared: Flaky) -
         await each.engine.start()
     slow.container.answer = never
     task = await slow.engine.send(agent(), sending(immediately=True))
+    await asyncio.sleep(1.2 * quick.lease)  # each may judge by now
     flaky.fail("beat", "append")
     await asyncio.sleep(1.5 * quick.lease)
     flaky.heal()
