@@ -109,14 +109,14 @@ async def test_what_is_deleted_by_hand_is_made_again_and_said(
             await eventually(lambda: "after" in inbox.ids)
 
 
+@pytest.mark.parametrize("seconds", [0.3, 9.0], ids=["due before it is there", "due afterwards"])
 async def test_what_waits_for_its_next_attempt_finds_a_queue_that_was_made_again(
-    broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel
+    broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel, seconds: float
 ) -> None:
-    def idempotency_key(delivery: BrokerDelivery) -> DeliveryOutcome:
-        # Longer than it takes to make the queue again: what is due before that is an orphan's.
-        return retry(9.0) if delivery.attempt == 1 else ACK
+    def once(delivery: BrokerDelivery) -> DeliveryOutcome:
+        return retry(seconds) if delivery.attempt == 1 else ACK
 
-    inbox, put, waits = Inbox(idempotency_key), broker._delays.put, asyncio.Event()
+    inbox, put, waits = Inbox(once), broker._delays.put, asyncio.Event()
 
     async def watched(*args: Any, **options: Any) -> None:
         await put(*args, **options)

@@ -46,12 +46,12 @@ def words(batch: list[Json]) -> str:
 
 @asynccontextmanager
 async def listening(serve: Serve, port: int = 0) -> AsyncIterator[int]:
-    async def idempotency_key(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await serve(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(idempotency_key, "127.0.0.1", port)
+    server = await asyncio.start_server(serve_once, "127.0.0.1", port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

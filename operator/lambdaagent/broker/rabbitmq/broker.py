@@ -18,7 +18,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.bindings import Binding, Keep, keep_none
 from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError, TopologyError
 from lambdaagent.broker.protocol import NONE, Deaths, Handler, Loss
-from lambdaagent.broker.rabbitmq import queues
+from lambdaagent.broker.rabbitmq import orphans, queues
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.consumer import Consumer, buried
 from lambdaagent.broker.rabbitmq.delays import Delays
@@ -74,6 +74,8 @@ class RabbitMQBroker:
         self._wanted: dict[str, DesiredQueue] = {}
         # What was declared on this connection: only differences from it are declared.
         self._standing: dict[str, DesiredQueue] = {}
+        # Queues that were made again, and to which waiting events may not have returned yet.
+        self._remade: set[str] = set()
         self._heads = OrderedHeads(self._in, self._publisher)
         self._delays = Delays(self._in, self._publisher)
         self._queue_type = queue_type
@@ -237,7 +239,9 @@ class RabbitMQBroker:
             for wanted in list(self._wanted.values()):
                 try:
                     if stood.get(wanted.exchange) == wanted:
-                        self._upkeep.note(wanted.exchange, await self._topology.mend(wanted))
+                        found = await self._topology.mend(wanted)
+                        self._upkeep.note(wanted.exchange, found)
+                        self._made_again(wanted, found)
                     else:
                         await self._topology.declare(wanted)
                     self._standing[wanted.exchange] = wanted
@@ -260,11 +264,21 @@ class RabbitMQBroker:
                 self._death_watch.doubt(letters)
             else:
                 self._death_watch.trust(letters)
+            self._made_again(wanted, found)
             return found
+
+    def _made_again(self, wanted: DesiredQueue, found: Mapping[str, str]) -> None:
+        self._remade.update(name for name, problem in found.items() if not problem and name in wanted.queues)
 
     async def _mend_shared(self) -> None:
         self._death_watch.look()
         await self._delays.mend()
+        if self._remade:
+            remade = frozenset(self._remade)
+            async with self._in_time("returning events to queues that were made again"):
+                if returned := await orphans.bring_back(self._out, remade):
+                    log.info("orphans.returned", events=returned)
+            self._remade -= remade
 
     def _letters(self) -> set[str]:
         """Return the declared exchanges of dead letters."""

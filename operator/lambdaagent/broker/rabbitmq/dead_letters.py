@@ -11,20 +11,15 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
-
-from pika import BasicProperties
 
 from lambdaagent.api import naming
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, Channel, MissingError
+from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, MissingError
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
+from lambdaagent.broker.rabbitmq.message_walk import MessageWalk
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.dead_letter_headers import DeathCause
-
-_IDLE_SECONDS = 5.0
-"""Seconds without a letter after which the walk ends: letters that other readers hold do not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,7 @@ async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within
             declared = await channel.call(channel.raw.queue_declare, queue=queue, passive=True)
         except MissingError:
             return  # there never was a dead letter here
-        taking = _Taking(channel, queue)
+        taking = MessageWalk(channel, queue)
         for _ in range(declared.method.message_count):
             taken = await taking.next()
             if taken is None:
@@ -89,64 +84,6 @@ async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within
                 taking.keep(taken)
     finally:
         await channel.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    consumer: int
-    tag: int
-    message: amqp.Message
-
-
-class _Taking:
-    """Takes messages through consumers, because to get them one by one takes ten times as long on a quorum queue.
-
-    A window bounds the messages in memory. A letter that is kept occupies its place in the window, so when kept letters
-    fill the window of a consumer, another consumer is started on the same channel.
-    """
-
-    def __init__(self, channel: Channel, queue: str, *, window: int = 200) -> None:
-        self._channel = channel
-        self._queue = queue
-        self._window = window
-        self._arrived: asyncio.Queue[_Taken] = asyncio.Queue()
-        self._consumers = 0
-        self._kept = window  # letters kept by the present consumer; initially there is none
-
-    def keep(self, taken: _Taken) -> None:
-        self._kept += taken.consumer == self._consumers
-
-    async def next(self) -> _Taken | None:
-        """Return the next message; None: other readers have taken the rest. Raises LambdaAgentError."""
-        if self._arrived.empty() and self._kept >= self._window:
-            await self._consume()
-        if not self._arrived.empty():
-            return self._arrived.get_nowait()
-        arriving = asyncio.ensure_future(self._arrived.get())
-        either: list[asyncio.Future[Any]] = [arriving, self._channel.closed]
-        try:
-            await asyncio.wait(either, timeout=_IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if arriving.done():
-                return arriving.result()
-        finally:
-            arriving.cancel()
-        if self._channel.closed.done():
-            raise self._channel.problem("reading the dead letters", self._channel.closed.result())
-        return None
-
-    async def _consume(self) -> None:
-        self._consumers += 1
-        self._kept, number, raw = 0, self._consumers, self._channel.raw
-
-        def arrived(_raw: Any, method: Any, properties: BasicProperties, body: bytes) -> None:
-            headers = properties.headers or {}
-            message = amqp.Message(body, headers, properties.content_type, properties.message_id)
-            self._arrived.put_nowait(_Taken(number, method.delivery_tag, message))
-
-        await self._channel.call(raw.basic_qos, prefetch_count=self._window)
-        # A channel returns its messages in the order of its consumers' tags.
-        tag = f"dead-letters-{number:04}"
-        await self._channel.call(raw.basic_consume, queue=self._queue, on_message_callback=arrived, consumer_tag=tag)
 
 
 def _letter(namespace: str, message: amqp.Message) -> Letter:

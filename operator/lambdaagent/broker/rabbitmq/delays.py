@@ -7,6 +7,7 @@ head and block those behind it, so `DUE` has an alternate exchange for the messa
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq import queues
@@ -38,8 +39,7 @@ class Delays:
         step = next((each for each in STEPS if each <= due - now), STEPS[-1])
         name = _name(step)
         await self._ensure(queue)
-        kept_headers = {name: value for name, value in message.headers.items() if not name.startswith(_BROKERS_OWN)}
-        headers = {**kept_headers, ATTEMPT_HEADER: attempts, DUE_HEADER: round(due * 1000)}
+        headers = {**own_headers(message), ATTEMPT_HEADER: attempts, DUE_HEADER: round(due * 1000)}
         kept = await self.publisher.publish(replace(message, headers=headers), exchange=name, routing_key=queue)
         if not kept:
             self.forget()
@@ -100,6 +100,11 @@ class Delays:
 
 def _name(step: float) -> str:
     return f"lambdaagent.delay.{round(step * 1000)}"
+
+
+def own_headers(message: amqp.Message) -> dict[str, Any]:
+    """Return the headers without those that RabbitMQ wrote."""
+    return {name: value for name, value in message.headers.items() if not name.startswith(_BROKERS_OWN)}
 
 
 def attempts(message: amqp.Message) -> int:
