@@ -1,4 +1,5 @@
-# On a fresh machine, `make run` and `make test` install what they need; they require only Python 3.11 or later.
+# On a fresh machine, `make run` and `make test` install what they need. `make run` requires Python 3.11 or later; `make
+# test` also Go 1.25 or later, and root for apt.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-events crds reference manifests lock clean
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
 setup: $(STAMP) ## Install everything that the lock files name into .venv
 $(STAMP): requirements.lock $(RUNNABLE)
@@ -36,7 +37,7 @@ $(RUNNABLE): requirements.runtime.lock requirements.build.lock pyproject.toml
 run: $(RUNNABLE) ## Run the example agent on this machine, without a cluster, broker or database; PORT= sets the port
 	$(BIN)/lambdaagent dev $(if $(PORT),--port $(PORT)) $(RUN)
 
-parts: setup
+parts: setup ## Fetch or build what tests start: API server, etcd, helm, kustomize, RabbitMQ, PostgreSQL
 	@$(BIN)/python -m tests.parts.fetch
 
 test: lint parts ## Run lint and every test, including those that use a real API server and a real RabbitMQ

@@ -1,6 +1,6 @@
 """Agent cards, built from the custom resource alone: showing one never starts a pod.
 
-There are four shapes (facts 1.3): the 1.0 card, the 0.3 card, a hybrid of both for clients that do not name their
+There are four shapes: the 1.0 card, the 0.3 card, a hybrid of both for clients that do not name their
 version, and ADR-005's `agent.json`, which keeps modes as written and adds 0.3's keys. Both bindings have one URL:
 HTTP+JSON appends its paths to it. No extended card is offered until clients can be distinguished (1.0 section 3.1.11).
 """

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as A2A uses it: one request, one response, HTTP 200 for errors too; batches are refused (facts 1.2)."""
+"""JSON-RPC 2.0 as A2A uses it: one request, one response, HTTP 200 for errors too; batches are refused."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
 """Requests in the 1.0 form: names are normalised and the protocol's requirements checked; everything else is unchanged.
 
-ProtoJSON accepts camelCase and snake_case (facts 2.2), so the known snake_case names are renamed at the places where
+ProtoJSON accepts camelCase and snake_case, so the known snake_case names are renamed at the places where
 the protocol defines them; metadata and data are the user's and are not changed. All violations are reported at once.
 """
 

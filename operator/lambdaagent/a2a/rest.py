@@ -16,7 +16,7 @@ from lambdaagent.a2a.versions import Version
 JSON = "application/json"
 A2A_JSON = "application/a2a+json"
 _V03 = "v1"
-_BOTH = ("POST", "GET")  # 1.0's text has POST, its proto has GET; so has 0.3 (facts 1.1)
+_BOTH = ("POST", "GET")  # 1.0's text has POST, its proto has GET; so has 0.3
 
 
 @dataclass(frozen=True, slots=True)

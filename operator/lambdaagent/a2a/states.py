@@ -33,7 +33,7 @@ _INTERRUPTED = frozenset((TaskState.INPUT_REQUIRED, TaskState.AUTH_REQUIRED))
 _V03 = {state: state.removeprefix("TASK_STATE_").lower().replace("_", "-") for state in TaskState} | {
     TaskState.UNSPECIFIED: "unknown"
 }
-# ProtoJSON accepts an enum's number too, and two spellings of "canceled" are in use (facts 1.1).
+# ProtoJSON accepts an enum's number too, and two spellings of "canceled" are in use.
 _ANY: dict[str | int, TaskState] = (
     {str(state): state for state in TaskState}
     | {state.removeprefix("TASK_STATE_").lower(): state for state in TaskState}

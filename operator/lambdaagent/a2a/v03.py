@@ -1,6 +1,6 @@
 """0.3's JSON-RPC dialect to the 1.0 form and back: `kind` discriminators, other enum spellings, nested files.
 
-Follows the mapping that the public SDK's compatibility layer defined (facts 1.4). What 0.3 cannot express is carried in
+Follows the mapping that the public SDK's compatibility layer defined. What 0.3 cannot express is carried in
 a form that it can: data that is not an object is wrapped in one, a text with a file name becomes a file.
 """
 

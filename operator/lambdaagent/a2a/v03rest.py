@@ -1,7 +1,7 @@
 """0.3's HTTP+JSON dialect to the 1.0 form and back: ProtoJSON of the old proto, a third notation of the same content.
 
 A message's parts are its `content`, files have `fileWithUri` or `fileWithBytes`, data is nested twice, states have
-1.0's names except CANCELLED, a push configuration has a resource name (facts 1.1). Some clients of 0.3 send the
+1.0's names except CANCELLED, a push configuration has a resource name. Some clients of 0.3 send the
 JSON-RPC form over HTTP; it is recognised by its `parts` and read as such.
 """
 

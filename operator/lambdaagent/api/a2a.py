@@ -1,4 +1,4 @@
-"""The fields of an agent that describe how it is presented and called over A2A (design section 4), and its tools."""
+"""The fields of an agent that describe how it is presented and called over A2A, and its tools."""
 
 from typing import Annotated, Literal
 

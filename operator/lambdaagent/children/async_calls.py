@@ -1,7 +1,7 @@
 """Calls that travel as events: which events call a skill of `invoke.mode: async`, and how they reach their agent.
 
 Such an event goes to the gateway (`/events/{ns}/to/{agent}`), which calls the container, so that the response of a
-container without knowledge of tasks is assigned to its task (design section 4). There are two kinds: an event that the
+container without knowledge of tasks is assigned to its task. There are two kinds: an event that the
 gateway addressed to this agent (`a2aagent`), and an event of the skill's own `eventType` from another producer, which
 opens a task.
 """

@@ -1,4 +1,4 @@
-"""The container's environment (design section 2): the user's variables in the order of the spec, then ours by name.
+"""The container's environment: the user's variables in the order of the spec, then ours by name.
 
 A user's variable wins over ours of the same name, so an agent that has always set OLLAMA_URL keeps its value. Secrets
 are referenced and never read.

@@ -35,7 +35,7 @@ class Callee:
 
     @property
     def source(self) -> str:
-        """The CloudEvents source of calls to the agent (design section 4)."""
+        """The CloudEvents source of calls to the agent."""
         return f"/a2a/{self.namespace}/{self.name}"
 
     @property

@@ -1,4 +1,4 @@
-"""The request that a container gets, by its protocol (design section 4). Pure.
+"""The request that a container gets, by its protocol. Pure.
 
 Attributes that others choose (ids, skill) are percent-encoded like any CloudEvents attribute; over plain HTTP the ids
 are encoded in the same way, because a client may put any text into a context id.

@@ -93,7 +93,7 @@ def _of_stream(body: bytes, content_type: str, *, clock: Clock) -> list[Json]:
 
 
 def from_event(event: Event, *, clock: Clock, reply_type: str | None = None, filename: str = "") -> list[Json]:
-    """Return the updates of the task whose id the event carries (design section 4, Events and tasks).
+    """Return the updates of the task whose id the event carries.
 
     `filename` is the name of its data, if the response that carried the event gives one.
     """

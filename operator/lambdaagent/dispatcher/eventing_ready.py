@@ -1,4 +1,4 @@
-"""The condition EventingReady, which the dispatcher writes for each agent on plain RabbitMQ (design section 2).
+"""The condition EventingReady, which the dispatcher writes for each agent on plain RabbitMQ.
 
 It is written when this process's own result or the agent's spec changes, and not when another process wrote a different
 value: two dispatchers with different views would overwrite each other for ever.

@@ -1,4 +1,4 @@
-"""The capability segment of event URLs, `{kid}.{mac}` (design section 4).
+"""The capability segment of event URLs, `{kid}.{mac}`.
 
 Brokers and unmodified containers send no credentials, and their target URLs are in objects that cannot be changed
 later. So the URL is the credential: its holder may send events as one agent (`from`), deliver events to one agent

@@ -147,7 +147,7 @@ class Directory:
     def by_host(self, host: str) -> Entry | None:
         """Return the agent that `{service}.{namespace}[.svc[.domain]]` names; None for every other host.
 
-        Raises MisdirectedError for an agent's bare Service name (design section 5).
+        Raises MisdirectedError for an agent's bare Service name.
         """
         try:
             return self._hosts[host]

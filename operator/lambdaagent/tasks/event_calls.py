@@ -1,4 +1,4 @@
-"""Calls that travel as events: published through the broker, and made when the broker delivers them (design section 4).
+"""Calls that travel as events: published through the broker, and made when the broker delivers them.
 
 The event owns such a call, not the process that makes it: the process that gets the delivery claims the task, calls the
 container and releases the task. A second delivery finds the claim and waits until the task settles, so that two

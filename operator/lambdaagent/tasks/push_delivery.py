@@ -240,7 +240,7 @@ def config_of(push: Push) -> PushConfig:
 
 
 def encode(event: Json, *, wire: str) -> tuple[str, bytes]:
-    """Return content type and body in the receiver's version (facts 1.7)."""
+    """Return content type and body in the receiver's version."""
     if wire == Version.V03:
         return "application/json", orjson.dumps(v03.downgrade_event(event))
     return "application/a2a+json", orjson.dumps(event)

@@ -17,7 +17,7 @@ from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.events import amqp
 
 HEADERS = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "io.test.in", "ce-source": "/in"}
-# As Knative's ingress writes it into its exchange (facts on Knative, section 6).
+# As Knative's ingress writes it into its exchange.
 STOCK = amqp.Message(
     b'{"parcel": 77}',
     {

@@ -1,4 +1,4 @@
-"""The table of errors, held against the specification's (facts 1.6) and what SDKs look for."""
+"""The table of errors, held against the specification's and what SDKs look for."""
 
 import pytest
 from a2a.utils.errors import A2A_REASON_TO_ERROR, JSON_RPC_ERROR_CODE_MAP

@@ -1,6 +1,6 @@
 """The A2A JSON-RPC endpoint. The method name selects version 1.0 or 0.3; errors are JSON-RPC errors.
 
-They have HTTP status 200 (facts 1.2), except those after which the client should send the same request again: these
+They have HTTP status 200, except those after which the client should send the same request again: these
 have 429 or 503 with a JSON-RPC error in the body, so that proxies and HTTP clients recognize them.
 """
 
@@ -28,8 +28,7 @@ async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
     problems.require_method(request, "POST")
     asked: Request | None = None
     try:
-        # Checked before the body is parsed, so that the client gets this error and not that of a body that is not JSON
-        # (facts 2.4).
+        # Checked before the body is parsed, so that the client gets this error and not that of a body that is not JSON.
         if "Content-Type" in request.headers and request.content_type != _JSON:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {_JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
@@ -67,7 +66,7 @@ async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) ->
 
 def _wants_events(request: web.Request, asked: Request) -> bool:
     """Return whether the response must be events. Clients of 0.3 accept only events from a streaming method, also for
-    an error (facts 2.10).
+    an error.
     """
     accepted = request.headers.get("Accept", "")
     return asked.version is Version.V03 and asked.operation.streamed and sse.CONTENT_TYPE in accepted

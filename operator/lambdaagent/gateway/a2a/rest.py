@@ -47,7 +47,7 @@ async def _params(request: web.Request, route: RestRoute) -> Json:
         if "Content-Type" in request.headers and request.content_type not in _TYPES:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {rest.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
-        # Some clients send an empty body if the operation needs no parameters (facts 1.1).
+        # Some clients send an empty body if the operation needs no parameters.
         if body := await body_text.json(request):
             value = parsing.parse(body)
             if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Access to event URLs: if keys are configured, the last segment of the URL must be a capability (design section 4)."""
+"""Access to event URLs: if keys are configured, the last segment of the URL must be a capability."""
 
 from aiohttp import web
 

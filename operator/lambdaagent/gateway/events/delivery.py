@@ -1,7 +1,7 @@
 """Handlers for a Trigger's delivery of an event to an agent's container, and for the sink of dead letters.
 
 The senders are brokers. They deliver an event again after a 5xx or 429 response, and drop it after a 2xx or any other
-4xx (facts on Knative, section 6). So an event that can never be delivered is stored as a dead letter and answered with
+4xx. So an event that can never be delivered is stored as a dead letter and answered with
 202, and one that may be delivered later is answered with 503. An event is not refused with 400, because the broker
 would drop it silently.
 """

@@ -88,7 +88,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A host that names an agent serves that agent at its root (design section 5)."""
+    """A host that names an agent serves that agent at its root."""
     services = request.app[SERVICES]
     try:
         entry = services.directory.by_host(urls.said_host(request, services))
