@@ -39,7 +39,10 @@ class Outbox(Generic[Item]):
 
     @asynccontextmanager
     async def run(self, send: Send[Item], *, failed: Failed[Item]) -> AsyncIterator[None]:
-        """Send items while the context is open. `failed` gets an item for which `send` raised an unexpected error."""
+        """Send items while the context is open.
+
+        `failed` gets an item for which `send` raised an unexpected error, and each that was not sent in time.
+        """
         worker = asyncio.create_task(self._work(send, failed), name=self._name)
         try:
             yield
@@ -47,6 +50,8 @@ class Outbox(Generic[Item]):
             rest = asyncio.create_task(self._items.join(), name=f"last {self._name}")
             await asyncio.wait([rest, worker], timeout=LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             await cancel(rest, worker)
+            while not self._items.empty():
+                failed(self._items.get_nowait())
 
     async def _work(self, send: Send[Item], failed: Failed[Item]) -> None:
         while True:

@@ -3,7 +3,7 @@
 What a LambdaAgent specifies takes precedence; the container's card supplies what is missing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -71,12 +71,14 @@ def _filled(a2a: A2a, card: ContainerCard) -> list[Skill]:
     if not a2a.skills:
         return [Skill.model_construct(**_fields(each)) for each in card.skills]
     theirs = {skill.id: skill for skill in card.skills}
-    return [_completed(skill, theirs[skill.id]) if skill.id in theirs else skill for skill in a2a.skills]
+    # Modes that are enforced are the resource's own, its defaults too.
+    filled = [name for name in _FILLED if not (a2a.enforce_modes and name.endswith("_modes"))]
+    return [_completed(skill, theirs[skill.id], filled) if skill.id in theirs else skill for skill in a2a.skills]
 
 
-def _completed(own: Skill, theirs: ContainerSkill) -> Skill:
+def _completed(own: Skill, theirs: ContainerSkill, filled: Sequence[str]) -> Skill:
     # The API server stores defaults, so only another value is known to have been set by the user.
-    unset = [name for name in _FILLED if getattr(own, name) == _default(name)]
+    unset = [name for name in filled if getattr(own, name) == _default(name)]
     missing = [name for name in unset if getattr(theirs, name)]
     return own.model_copy(update={name: getattr(theirs, name) for name in missing})
 

@@ -140,6 +140,7 @@ class Engine:
             if active.record.holder == self._replica and not active.record.state.settled:
                 stopped = "The gateway was stopped while the task was running."
                 await self._active_tasks.abandon(active, stopped, patience=min(grace, self._limits.patience))
+        await self._recovery.end_signs()
         if self._pushing is not None:
             await cancel(self._pushing)
 

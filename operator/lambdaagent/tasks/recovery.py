@@ -54,6 +54,7 @@ class Recovery:
         self._limits = limits
         self._replica = replica
         self._tasks: list[asyncio.Task[None]] = []
+        self._beating: asyncio.Task[None] | None = None
         self._missed = asyncio.Event()
         # When the last sign of life reached the store, and the first one in the series without a gap.
         self._last_beat: float | None = None
@@ -67,15 +68,21 @@ class Recovery:
             await self.recover()
         except TemporaryError as error:
             log.warning("tasks.not_begun", reason=str(error))
+        self._beating = asyncio.create_task(self._beat_for_ever(), name="tasks-beat")
         self._tasks = [
-            asyncio.create_task(self._beat_for_ever(), name="tasks-beat"),
             asyncio.create_task(self._every(self._limits.prune_every, self._prune), name="tasks-prune"),
             asyncio.create_task(self._every(self._limits.beat_every, self.recover), name="tasks-recover"),
             asyncio.create_task(self._compare_after_misses(), name="tasks-compare"),
         ]
 
     async def stop(self) -> None:
+        """End everything but the signs of life: calls that still run keep their tasks."""
         await cancel(*self._tasks)
+
+    async def end_signs(self) -> None:
+        """End the signs of life, after the last call has ended."""
+        if self._beating is not None:
+            await cancel(self._beating)
 
     async def recover(self) -> None:
         """Recover the tasks that this replica or dead ones held, and fail overdue ones. Raises StoreError."""
@@ -86,7 +93,9 @@ class Recovery:
             silent = f"The gateway that ran the task gave no sign of life for {lease:g} s."
             if dead := [holder for holder in await store.expired_replicas() if holder != self._replica]:
                 for record in await store.unsettled(holders=dead):
-                    await self._take_over(record, why=silent if store.shared else _RESTARTED)
+                    # Asked again: the store may have been unreachable while it was read.
+                    if self._may_judge():
+                        await self._take_over(record, why=silent if store.shared else _RESTARTED)
         # A holder whose store was unreachable gets time to write its results.
         held_before = now - 2 * self._limits.lease if self._may_judge() else 0.0
         for record in await store.overdue(now=now, held_before=held_before):

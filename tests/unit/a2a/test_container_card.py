@@ -83,6 +83,13 @@ def test_defaults_that_the_api_server_stored_are_not_what_the_agent_says() -> No
     assert (skill["description"], skill["tags"], skill["inputModes"]) == ("Says.", ["s"], ["a/b"])
 
 
+def test_modes_that_are_enforced_are_the_agent_s_own() -> None:
+    stored = Skill(id="say", name="Say").model_dump(by_alias=True, mode="json", exclude_none=True)
+    enforcing = container_card.with_card(agent(CARD, skills=[stored], enforceModes=True))
+    assert enforcing.spec.a2a is not None
+    assert enforcing.spec.a2a.skills[0].input_modes == Skill(id="say", name="Say").input_modes
+
+
 def test_other_protocols_and_cards_that_were_not_read_add_nothing() -> None:
     for unread in (agent(CARD, protocol="http"), agent("no card")):
         card = card_of(unread)

@@ -247,8 +247,8 @@ async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(sto
     doomed = carried(store, Dying(), replica="doomed")
     await doomed.engine.start()
     task_id = await sent(doomed)
-    for each in doomed.engine._recovery._tasks:
-        each.cancel()  # no more signs of life: as if killed here
+    await doomed.engine._recovery.stop()
+    await doomed.engine._recovery.end_signs()  # as if killed here
     heir = carried(store, post, replica="heir")
     await heir.engine.start()
     event = await asyncio.wait_for(the_event(post), 10)

@@ -265,6 +265,29 @@ async def test_a_replica_whose_recovery_is_held_up_goes_on_saying_that_it_lives(
     await other.engine.stop(grace=0)
 
 
+async def test_a_replica_that_waits_for_its_last_calls_still_says_that_it_lives(shared: Flaky) -> None:
+    ending, other = bench_of(shared, limits=QUICK), bench_of(shared, limits=QUICK)
+    await ending.engine.start()
+    await other.engine.start()
+    gate = asyncio.Event()
+
+    async def held(turn: Turn) -> list[Json]:
+        await gate.wait()
+        return completed("late")
+
+    ending.container.answer = held
+    task = await ending.engine.send(agent(), sending(immediately=True))
+    await eventually(lambda: bool(ending.container.turns))
+    stopping = asyncio.create_task(ending.engine.stop(grace=20))
+    await asyncio.sleep(4 * QUICK.lease)
+    gate.set()
+    await stopping
+    record = await other.store.get(task["id"])
+    assert record is not None
+    assert (record.state, texts(record.task)) == (TaskState.COMPLETED, ["late"])
+    await other.engine.stop(grace=0)
+
+
 async def test_an_outage_that_one_replica_hardly_noticed_makes_no_other_one_dead(shared: Flaky) -> None:
     """Its own sign of life was late, and less so than a lease; those of the other one were lost meanwhile."""
     limits = EngineLimits(look_every=0.05, beat_every=0.05, lease=1.0)

@@ -18,12 +18,13 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.bindings import Binding, Keep, keep_none
 from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError, TopologyError
 from lambdaagent.broker.protocol import NONE, Deaths, Handler, Loss
-from lambdaagent.broker.rabbitmq import orphans, queues
+from lambdaagent.broker.rabbitmq import queues
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.consumer import Consumer, buried
 from lambdaagent.broker.rabbitmq.delays import Delays
 from lambdaagent.broker.rabbitmq.ordered import OrderedConsumer
 from lambdaagent.broker.rabbitmq.ordered_head import OrderedHeads
+from lambdaagent.broker.rabbitmq.orphans import Orphans
 from lambdaagent.broker.rabbitmq.parallel import ParallelConsumer
 from lambdaagent.broker.rabbitmq.policy_deaths import DeathWatch
 from lambdaagent.broker.rabbitmq.publisher import Publisher
@@ -74,8 +75,6 @@ class RabbitMQBroker:
         self._wanted: dict[str, DesiredQueue] = {}
         # What was declared on this connection: only differences from it are declared.
         self._standing: dict[str, DesiredQueue] = {}
-        # Queues that were made again, and to which waiting events may not have returned yet.
-        self._remade: set[str] = set()
         self._heads = OrderedHeads(self._in, self._publisher)
         self._delays = Delays(self._in, self._publisher)
         self._queue_type = queue_type
@@ -87,6 +86,7 @@ class RabbitMQBroker:
             ready=lambda: self.ready,
             every=look_every,
         )
+        self._orphans = Orphans(self._out, self._consumed, ready=lambda: self.ready, every=look_every)
         self._death_watch = DeathWatch(self._in, self._letters, died, self._backoff)
         self._tasks: list[asyncio.Task[None]] = []
         # The lock on the broker belongs to the connection, so it does not separate two tasks of this process.
@@ -99,6 +99,7 @@ class RabbitMQBroker:
         self._tasks = [
             asyncio.create_task(self._upkeep.run(), name="look after RabbitMQ"),
             asyncio.create_task(self._death_watch.run(), name="watch deaths on RabbitMQ"),
+            asyncio.create_task(self._orphans.run(), name="return orphans on RabbitMQ"),
         ]
         return self
 
@@ -239,9 +240,7 @@ class RabbitMQBroker:
             for wanted in list(self._wanted.values()):
                 try:
                     if stood.get(wanted.exchange) == wanted:
-                        found = await self._topology.mend(wanted)
-                        self._upkeep.note(wanted.exchange, found)
-                        self._made_again(wanted, found)
+                        self._upkeep.note(wanted.exchange, await self._topology.mend(wanted))
                     else:
                         await self._topology.declare(wanted)
                     self._standing[wanted.exchange] = wanted
@@ -264,21 +263,14 @@ class RabbitMQBroker:
                 self._death_watch.doubt(letters)
             else:
                 self._death_watch.trust(letters)
-            self._made_again(wanted, found)
             return found
-
-    def _made_again(self, wanted: DesiredQueue, found: Mapping[str, str]) -> None:
-        self._remade.update(name for name, problem in found.items() if not problem and name in wanted.queues)
 
     async def _mend_shared(self) -> None:
         self._death_watch.look()
         await self._delays.mend()
-        if self._remade:
-            remade = frozenset(self._remade)
-            async with self._in_time("returning events to queues that were made again"):
-                if returned := await orphans.bring_back(self._out, remade):
-                    log.info("orphans.returned", events=returned)
-            self._remade -= remade
+
+    def _consumed(self) -> set[str]:
+        return {consumer.queue for consumer in self._consumers}
 
     def _letters(self) -> set[str]:
         """Return the declared exchanges of dead letters."""

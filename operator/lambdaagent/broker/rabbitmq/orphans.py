@@ -1,45 +1,101 @@
-"""Returns waiting events to a queue that was deleted and made again.
+"""Returns waiting events to queues that were deleted and made again.
 
-An event that becomes due while its queue does not exist goes to the queue of orphans (`delays.ORPHANS`). Once the queue
-exists again, the event returns to it with its attempts. Events of agents that were removed stay among the orphans,
-which are bounded.
+An event that becomes due while its queue, or the binding that leads to it, does not exist goes to the queue of orphans
+(`delays.ORPHANS`). Every process with consumers looks there at intervals and returns what is for a queue of its own,
+with its attempts. It keeps no memory of deleted queues, so it does not matter which process made a queue again. Events
+of agents that were removed stay among the orphans, which are bounded, and so do those that are long overdue: an agent
+of the same name may be another one.
 
-Hazard: if the connection breaks between the confirmation and the acknowledgement, an event returns twice; the
-deduplication of deliveries covers that.
+Hazard: if the connection breaks between the confirmation and the acknowledgement, an event returns twice. The
+deduplication of deliveries covers that, because it remembers longer than an orphan may be overdue.
 """
 
-from collections.abc import Collection
-from dataclasses import replace
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
-from lambdaagent.broker.rabbitmq.channel import MissingError
+import structlog
+
+from lambdaagent.broker.rabbitmq import delays
+from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, MissingError
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
-from lambdaagent.broker.rabbitmq.delays import ORPHANS, own_headers
+from lambdaagent.broker.rabbitmq.log_limit import LogLimit
 from lambdaagent.broker.rabbitmq.message_walk import MessageWalk
+from lambdaagent.errors import LambdaAgentError
+
+log = structlog.get_logger(__name__)
+_WINDOW = 20  # messages in memory at once; each may be as large as a message may be
+_WALK_SECONDS = 30.0
+OVERDUE_SECONDS = 900.0
+"""Older ones are not returned."""
 
 
-async def bring_back(link: RabbitMQConnection, queues: Collection[str]) -> int:
-    """The number of events that returned to these queues. Raises LambdaAgentError."""
-    confirmed = await ConfirmChannel.open(link)
-    channel, returned = confirmed.channel, 0
-    try:
-        try:
-            declared = await channel.call(channel.raw.queue_declare, queue=ORPHANS, passive=True)
-        except MissingError:
-            return 0
-        walk = MessageWalk(channel, ORPHANS)
-        for _ in range(declared.method.message_count):
-            taken = await walk.next()
-            if taken is None:
-                break
-            message = replace(taken.message, headers=own_headers(taken.message))
-            if taken.routing_key in queues and await confirmed.publish(
-                message, exchange="", routing_key=taken.routing_key
-            ):
-                channel.raw.basic_ack(taken.tag)
-                returned += 1
+@dataclass
+class Orphans:
+    link: RabbitMQConnection
+    queues: Callable[[], Collection[str]]
+    """The queues that this process wants."""
+    ready: Callable[[], bool]
+    every: float = 5.0
+    now: Callable[[], float] = time.time
+    logged: LogLimit = field(default_factory=LogLimit)
+    # The number of messages of which none was for these queues: they are not read again until it changes.
+    _foreign: tuple[int, frozenset[str]] = field(default=(0, frozenset()), init=False)
+
+    async def run(self) -> None:
+        """Return orphans until cancelled."""
+        while True:
+            await asyncio.sleep(self.every)
+            if not self.ready() or not (queues := frozenset(self.queues())):
+                continue
+            try:
+                async with asyncio.timeout(_WALK_SECONDS + 2 * CALL_TIMEOUT):
+                    returned = await self._bring_back(queues)
+            except (LambdaAgentError, TimeoutError) as problem:
+                if self.logged.news("orphans", str(problem)):
+                    log.warning("orphans.not_returned", problem=str(problem))
+            except Exception:  # the outermost handler of this asyncio task
+                log.exception("orphans.crashed")
             else:
+                self.logged.over("orphans")
+                if returned:
+                    log.info("orphans.returned", events=returned)
+
+    async def _bring_back(self, queues: frozenset[str]) -> int:
+        """The number of events that returned. Raises LambdaAgentError."""
+        confirmed = await ConfirmChannel.open(self.link)
+        channel, returned, ends = confirmed.channel, 0, time.monotonic() + _WALK_SECONDS
+        try:
+            try:
+                declared = await channel.call(channel.raw.queue_declare, queue=delays.ORPHANS, passive=True)
+            except MissingError:
+                return 0
+            count = declared.method.message_count
+            if (count, queues) == self._foreign:
+                return 0
+            walk, whole = MessageWalk(channel, delays.ORPHANS, window=_WINDOW), True
+            for _ in range(count):
+                taken = await walk.next() if time.monotonic() < ends else None
+                if taken is None:
+                    whole = False
+                    break
+                fresh = self.now() - delays.due(taken.message) < OVERDUE_SECONDS
+                if taken.routing_key in queues and fresh:
+                    message = replace(taken.message, headers=delays.own_headers(taken.message))
+                    async with asyncio.timeout(CALL_TIMEOUT):
+                        routed = await confirmed.publish(message, exchange="", routing_key=taken.routing_key)
+                    if not channel.is_open:
+                        raise channel.problem("returning orphans", channel.closed.result())
+                    if routed:
+                        channel.raw.basic_ack(taken.tag)
+                        returned += 1
+                        continue
+                    whole = False  # the queue is about to be made
                 walk.keep(taken)
-    finally:
-        await channel.close()
-    return returned
+            if whole:
+                self._foreign = (count - returned, queues)
+            return returned
+        finally:
+            await channel.close()

@@ -60,7 +60,10 @@ class Upkeep:
             self._told.clear()
             began = time.monotonic()
             if self.ready():
-                await self._look()
+                try:
+                    await self._look()
+                except Exception:  # the outermost handler of this asyncio task: a failed check must not be the last
+                    log.exception("topology.look_crashed")
             pause = max(self.every, (time.monotonic() - began) / _SHARE)
 
     async def _look(self) -> None:

@@ -14,7 +14,7 @@ import asyncpg
 
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
-from lambdaagent.store.errors import TaskConflictError
+from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.group_commit import Append, Create, GroupCommit, MarkDelivered, size_of, submit_append
 from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.finding import find, record_of
@@ -115,7 +115,16 @@ class PostgresStore:
     async def beat(self, holder: str, *, seconds: float) -> None:
         # A late sign of life is worth nothing, and the next one may succeed.
         within = max(1.0, seconds / 4)
-        [(all_fold,)] = await self._signs.run(lambda each: each.fetch(sql.BEAT, text(holder), seconds), within=within)
+
+        async def beat(connection: PostgresConnection) -> list[asyncpg.Record]:
+            found: list[asyncpg.Record] = await connection.fetch(sql.BEAT, text(holder), seconds)
+            return found
+
+        try:
+            [(all_fold,)] = await self._signs.run(beat, within=within)
+        except StoreError:
+            # The server may have no connection left for it, and the pool may have some.
+            [(all_fold,)] = await self._pool.run(beat, within=within)
         self._snapshots.allowed = all_fold
         if not all_fold:
             await self._make_whole()
