@@ -11,7 +11,7 @@ from tests.parts.polling import holds
 AGENTS = "/apis/lambda.knative.io/v1alpha1/namespaces/{}/lambdaagents"
 
 
-async def eventually(check: Callable[[], Any], *, within: float = 20) -> Any:
+async def eventually(check: Callable[[], Any], *, within: float = 60) -> Any:
     """The first true answer of `check`, asked again until the deadline; its last answer is the failure's message."""
     deadline = time.monotonic() + within
     while True:

@@ -11,6 +11,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from lambdaagent.api import naming
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.rabbitmq import dead_letters as boxes
+from lambdaagent.broker.rabbitmq import message_walk
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.dead_letters import DeadLetterBrowser, Letter
@@ -67,7 +68,7 @@ class Box:
     async def take(self) -> tuple[amqp.Message, bool]:
         """The oldest message in the agent's queue."""
         channel = await self.link.channel()
-        found = await boxes._Taking(channel, self.queues[1], window=1).next()
+        found = await message_walk.MessageWalk(channel, self.queues[1], window=1).next()
         assert found is not None
         channel.raw.basic_ack(found.tag)
         await channel.close()
@@ -160,7 +161,7 @@ async def test_what_dies_again_meanwhile_is_left_for_the_next_time(box: Box) -> 
 async def test_more_letters_than_a_window_holds_are_all_seen_and_keep_their_order(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boxes._Taking.__init__, "__kwdefaults__", {"window": 3})
+    monkeypatch.setattr(message_walk.MessageWalk.__init__, "__kwdefaults__", {"window": 3})
     numbers = [str(number) for number in range(25)]
     await box.add_dead_letter(*numbers)
     assert ids(await box.walk(lambda letter: int(letter.message.body) % 2 == 0)) == numbers
@@ -168,15 +169,15 @@ async def test_more_letters_than_a_window_holds_are_all_seen_and_keep_their_orde
 
 
 async def test_letters_that_another_one_holds_are_not_waited_for(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boxes, "_IDLE_SECONDS", 0.3)
-    monkeypatch.setattr(boxes._Taking.__init__, "__kwdefaults__", {"window": 1})
+    monkeypatch.setattr(message_walk, "_IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(message_walk.MessageWalk.__init__, "__kwdefaults__", {"window": 1})
     await box.add_dead_letter("1", "2")
     seen: list[str] = []
     other = await box.link.channel()
 
     async def visit(letter: Letter, _: DeadLetterBrowser) -> bool:
         seen.extend(ids([letter]))
-        assert await boxes._Taking(other, box.queues[0]).next()
+        assert await message_walk.MessageWalk(other, box.queues[0]).next()
         return False
 
     await boxes.walk(box.link, box.namespace, visit)

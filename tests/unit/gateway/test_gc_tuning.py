@@ -5,8 +5,8 @@ import sys
 
 SCRIPT = """
 import gc
-from lambdaagent.gateway import garbage
-garbage.settle()
+from lambdaagent.gateway import gc_tuning
+gc_tuning.settle()
 kept = gc.get_freeze_count()
 class Knot: pass
 for _ in range(200_000):
