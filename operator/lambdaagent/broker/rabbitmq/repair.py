@@ -5,8 +5,8 @@ every few seconds everything is checked. The interval grows with the duration of
 small share of the time: a broker with thousands of queues is checked less often.
 
 Hazard: after a quorum queue is deleted and made again at once, its consumers receive nothing and no cancellation (seen
-on 3.10); no AMQP method shows it, and only the replacement of consumers at intervals ends it. So after a reported
-deletion nothing is made for a second, in which the consumers of every process detach.
+on 3.10); no AMQP method shows it, and only the replacement of consumers at intervals ends it. So a queue that is found
+missing, by a report or by a check, is made a second later (`topology.mend`): the consumers of every process detach.
 """
 
 import asyncio
@@ -22,7 +22,6 @@ from lambdaagent.errors import LambdaAgentError
 
 log = structlog.get_logger(__name__)
 _SHARE = 0.1  # the part of the time that checks may take
-_DETACH_SECONDS = 1.0
 _KEPT = 1000
 """The number of losses that are remembered; the oldest are dropped."""
 
@@ -54,7 +53,6 @@ class Upkeep:
             try:
                 async with asyncio.timeout(pause):
                     await self._told.wait()
-                await asyncio.sleep(_DETACH_SECONDS)
             except TimeoutError:
                 pass
             self._told.clear()

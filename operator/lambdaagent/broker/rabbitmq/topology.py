@@ -26,6 +26,8 @@ from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection, RenewingC
 
 QUEUE_HEADER = "x-lambdaagent-queue"
 EXCHANGES = "lambdaagent.exchanges"
+DETACH_SECONDS = 1.0
+"""Time for the consumers of a deleted queue to detach before it is made again; `repair` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ class QueueTopology:
             made = {read(entry) for entry in entries} & wanted.bound()
             named = sorted(wanted.queues.keys() & queues_of(made)) if tags else sorted(wanted.queues)
             missing = await self._missing("exchange_declare", exchange=exchanges)
-            missing |= await self._missing("queue_declare", queue=[*named, *letters])
+            if gone := await self._missing("queue_declare", queue=[*named, *letters]):
+                await asyncio.sleep(DETACH_SECONDS)
+            missing |= gone
             if not tags:
                 await self._register(wanted.exchange)
                 await self._declare(confirmed, wanted, before=None, existed=False)
