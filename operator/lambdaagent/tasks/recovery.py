@@ -12,6 +12,7 @@ which those of the other may have been lost.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -69,8 +70,9 @@ class Recovery:
         except TemporaryError as error:
             log.warning("tasks.not_begun", reason=str(error))
         self._beating = asyncio.create_task(self._beat_for_ever(), name="tasks-beat")
+        pruning = partial(prune, self._active_tasks.store, clock=self._active_tasks.clock, limits=self._limits)
         self._tasks = [
-            asyncio.create_task(self._every(self._limits.prune_every, self._prune), name="tasks-prune"),
+            asyncio.create_task(self._every(self._limits.prune_every, pruning), name="tasks-prune"),
             asyncio.create_task(self._every(self._limits.beat_every, self.recover), name="tasks-recover"),
             asyncio.create_task(self._compare_after_misses(), name="tasks-compare"),
         ]
@@ -143,9 +145,6 @@ class Recovery:
             self._first_beat = now
         self._last_beat = now
         self.begun = True
-
-    async def _prune(self) -> None:
-        await prune(self._active_tasks.store, clock=self._active_tasks.clock, limits=self._limits)
 
     def _may_judge(self) -> bool:
         if not self._active_tasks.store.shared:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from lambdaagent.api import naming
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, MissingError
+from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
-from lambdaagent.broker.rabbitmq.message_walk import MessageWalk
+from lambdaagent.broker.rabbitmq.message_walk import MessageWalk, QueuedMessage
 from lambdaagent.events import amqp, dead_letter_headers
 from lambdaagent.events.dead_letter_headers import DeathCause
 
@@ -63,27 +63,16 @@ async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within
         raise BrokerUnavailableError(
             f"RabbitMQ was not reached within {within:g} s: check LAMBDAAGENT_AMQP_URL and that it runs"
         ) from None
-    channel, queue = confirmed.channel, naming.dead_letters(namespace)
+    browser = DeadLetterBrowser(confirmed)
+
+    async def visit_letter(queued: QueuedMessage) -> bool:
+        return await visit(_letter(namespace, queued.message), browser)
+
+    messages = MessageWalk(confirmed.channel, naming.dead_letters(namespace), "reading the dead letters")
     try:
-        try:
-            declared = await channel.call(channel.raw.queue_declare, queue=queue, passive=True)
-        except MissingError:
-            return  # there never was a dead letter here
-        taking = MessageWalk(channel, queue)
-        for _ in range(declared.method.message_count):
-            taken = await taking.next()
-            if taken is None:
-                break
-            done = await visit(_letter(namespace, taken.message), DeadLetterBrowser(confirmed))
-            if not channel.is_open:
-                await asyncio.wait([channel.closed], timeout=CALL_TIMEOUT)
-                raise channel.problem("reading the dead letters", channel.closed.result())
-            if done:
-                channel.raw.basic_ack(taken.tag)
-            else:
-                taking.keep(taken)
+        await messages.visit(await messages.length(), visit_letter)
     finally:
-        await channel.close()
+        await confirmed.channel.close()
 
 
 def _letter(namespace: str, message: amqp.Message) -> Letter:

@@ -4,12 +4,16 @@ The closing of the channel returns those that were not acknowledged in their ord
 """
 
 import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pika import BasicProperties
 
-from lambdaagent.broker.rabbitmq.channel import Channel
+from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, Channel, MissingError
+from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
 
 _IDLE_SECONDS = 5.0
@@ -17,11 +21,15 @@ _IDLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class QueuedMessage:
     consumer: int
     tag: int
     routing_key: str
     message: amqp.Message
+
+
+Visit = Callable[[QueuedMessage], Awaitable[bool]]
+"""Returns whether the message is done with and can be removed."""
 
 
 class MessageWalk:
@@ -31,18 +39,46 @@ class MessageWalk:
     fill the window of a consumer, another consumer is started on the same channel.
     """
 
-    def __init__(self, channel: Channel, queue: str, *, window: int = 200) -> None:
+    def __init__(self, channel: Channel, queue: str, what: str = "reading a queue", *, window: int = 200) -> None:
+        """`what` names the work in errors."""
         self._channel = channel
         self._queue = queue
+        self._what = what
         self._window = window
-        self._arrived: asyncio.Queue[Taken] = asyncio.Queue()
+        self._arrived: asyncio.Queue[QueuedMessage] = asyncio.Queue()
         self._consumers = 0
         self._kept = window  # messages kept by the present consumer; initially there is none
 
-    def keep(self, taken: Taken) -> None:
-        self._kept += taken.consumer == self._consumers
+    async def length(self) -> int:
+        """Return the number of messages that no reader holds; 0 if there is no such queue. Raises LambdaAgentError."""
+        try:
+            declared = await self._channel.call(self._channel.raw.queue_declare, queue=self._queue, passive=True)
+        except MissingError:
+            return 0
+        return int(declared.method.message_count)
 
-    async def next(self) -> Taken | None:
+    async def visit(self, most: int, visit: Visit, *, within: float = math.inf) -> bool:
+        """Visit up to `most` messages and acknowledge those of which `visit` returns True.
+
+        Return False if other readers held some of them, or if `within` seconds passed. Raises LambdaAgentError.
+        """
+        ends = time.monotonic() + within
+        for _ in range(most):
+            taken = await self.next() if time.monotonic() < ends else None
+            if taken is None:
+                return False
+            done = await visit(taken)
+            if not self._channel.is_open:
+                await asyncio.wait([self._channel.closed], timeout=CALL_TIMEOUT)
+                raise self._lost()
+            if done:
+                self._channel.raw.basic_ack(taken.tag)
+            else:
+                # It stays in its consumer's window.
+                self._kept += taken.consumer == self._consumers
+        return True
+
+    async def next(self) -> QueuedMessage | None:
         """Return the next message; None: other readers have taken the rest. Raises LambdaAgentError."""
         if self._arrived.empty() and self._kept >= self._window:
             await self._consume()
@@ -57,8 +93,11 @@ class MessageWalk:
         finally:
             arriving.cancel()
         if self._channel.closed.done():
-            raise self._channel.problem(f"reading {self._queue}", self._channel.closed.result())
+            raise self._lost()
         return None
+
+    def _lost(self) -> LambdaAgentError:
+        return self._channel.problem(self._what, self._channel.closed.result())
 
     async def _consume(self) -> None:
         self._consumers += 1
@@ -67,7 +106,7 @@ class MessageWalk:
         def arrived(_raw: Any, method: Any, properties: BasicProperties, body: bytes) -> None:
             headers = properties.headers or {}
             message = amqp.Message(body, headers, properties.content_type, properties.message_id)
-            self._arrived.put_nowait(Taken(number, method.delivery_tag, method.routing_key, message))
+            self._arrived.put_nowait(QueuedMessage(number, method.delivery_tag, method.routing_key, message))
 
         await self._channel.call(raw.basic_qos, prefetch_count=self._window)
         # A channel returns its messages in the order of its consumers' tags.

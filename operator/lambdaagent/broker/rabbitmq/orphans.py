@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from lambdaagent.broker.rabbitmq import delays
-from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT, MissingError
+from lambdaagent.broker.rabbitmq.channel import CALL_TIMEOUT
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.log_limit import LogLimit
-from lambdaagent.broker.rabbitmq.message_walk import MessageWalk
+from lambdaagent.broker.rabbitmq.message_walk import MessageWalk, QueuedMessage
 from lambdaagent.errors import LambdaAgentError
 
 log = structlog.get_logger(__name__)
@@ -66,36 +66,27 @@ class Orphans:
     async def _bring_back(self, queues: frozenset[str]) -> int:
         """The number of events that returned. Raises LambdaAgentError."""
         confirmed = await ConfirmChannel.open(self.link)
-        channel, returned, ends = confirmed.channel, 0, time.monotonic() + _WALK_SECONDS
+        returned = refused = 0
+
+        async def bring_back(queued: QueuedMessage) -> bool:
+            nonlocal returned, refused
+            fresh = self.now() - delays.due(queued.message) < OVERDUE_SECONDS
+            if queued.routing_key not in queues or not fresh:
+                return False
+            message = replace(queued.message, headers=delays.own_headers(queued.message))
+            async with asyncio.timeout(CALL_TIMEOUT):
+                routed = await confirmed.publish(message, exchange="", routing_key=queued.routing_key)
+            returned += routed
+            refused += not routed  # the queue is about to be made
+            return routed
+
+        messages = MessageWalk(confirmed.channel, delays.ORPHANS, "returning orphans", window=_WINDOW)
         try:
-            try:
-                declared = await channel.call(channel.raw.queue_declare, queue=delays.ORPHANS, passive=True)
-            except MissingError:
-                return 0
-            count = declared.method.message_count
+            count = await messages.length()
             if (count, queues) == self._foreign:
                 return 0
-            walk, whole = MessageWalk(channel, delays.ORPHANS, window=_WINDOW), True
-            for _ in range(count):
-                taken = await walk.next() if time.monotonic() < ends else None
-                if taken is None:
-                    whole = False
-                    break
-                fresh = self.now() - delays.due(taken.message) < OVERDUE_SECONDS
-                if taken.routing_key in queues and fresh:
-                    message = replace(taken.message, headers=delays.own_headers(taken.message))
-                    async with asyncio.timeout(CALL_TIMEOUT):
-                        routed = await confirmed.publish(message, exchange="", routing_key=taken.routing_key)
-                    if not channel.is_open:
-                        raise channel.problem("returning orphans", channel.closed.result())
-                    if routed:
-                        channel.raw.basic_ack(taken.tag)
-                        returned += 1
-                        continue
-                    whole = False  # the queue is about to be made
-                walk.keep(taken)
-            if whole:
+            if await messages.visit(count, bring_back, within=_WALK_SECONDS) and not refused:
                 self._foreign = (count - returned, queues)
             return returned
         finally:
-            await channel.close()
+            await confirmed.channel.close()
