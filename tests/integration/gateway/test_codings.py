@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.integration.gateway.test_respond_async import ended
+from tests.parts import cloudevent_bodies
 from tests.parts.gateway import CHANGED, Answer, World, manifest, message, skill, world
 from tests.parts.upstream import PlainAgent, Seen, raw_server, read_request
 
@@ -69,7 +70,7 @@ async def beside(container: Container) -> AsyncIterator[World]:
     """The gateway as the sidecar of this container."""
     agent = parse(manifest(a2a={"enabled": True, "mode": "sidecar", "skills": [skill("say")]}))
     entry = make_entry(agent, url=container.url, ready=True, last_modified=CHANGED)
-    async with world(own_routes=sidecar.routes(entry, sink="")) as made:
+    async with world(table=sidecar.table(entry, sink="")) as made:
         yield made
 
 
@@ -187,7 +188,7 @@ async def test_what_is_read_here_is_decoded(echo: World, container: PlainAgent, 
         task = answer["result"]["task"] if path == A2A else answer["task"]
         assert task["artifacts"][0]["parts"][0]["data"]["you_said"] == text
     event = Event(id="1", source="/s", type="t", data=text.encode(), datacontenttype="text/plain")
-    for headers, written in (http.binary(event), http.structured(event), http.batch([event])):
+    for headers, written in (http.binary(event), cloudevent_bodies.structured(event), cloudevent_bodies.batch([event])):
         assert (await post("/events/shop", written, **dict(headers))).status == 202
         assert queue.pop() == event
     answer = await post(SKILL, text.encode(), **{"Content-Type": "text/plain", "Prefer": "respond-async"})
