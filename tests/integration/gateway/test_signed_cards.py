@@ -66,5 +66,5 @@ async def test_without_a_key_there_are_no_signatures_and_no_keys(echo: World) ->
 def test_a_key_that_cannot_sign_ends_the_start_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMBDAAGENT_CARD_SIGNING_KEY", "hush hush")
     with pytest.raises(UsageError, match="LAMBDAAGENT_CARD_SIGNING_KEY") as raised:
-        signing.signer(GatewaySettings())
+        signing.card_signer(GatewaySettings())
     assert "hush" not in str(raised.value)

@@ -138,9 +138,7 @@ class Publisher:
 
     async def _forget(self) -> None:
         known, self._known = list(self._known.values()), {}
-        for task in known:
-            task.cancel()
-        await asyncio.gather(*known, return_exceptions=True)
+        await cancel(*known)
 
     def _settled(self, answer: asyncio.Future[bool]) -> None:
         self._window.release()
