@@ -63,7 +63,7 @@ class Auditor:
                 try:
                     missed = await self._missed(namespace)
                 except LambdaAgentError as problem:
-                    log.warning("cannot audit the agents", problem=str(problem))
+                    log.warning("audit.failed", error=str(problem))
                     continue
                 if missed:
                     first = "/".join(min(missed))
@@ -73,7 +73,7 @@ class Auditor:
         listed, at = await self._listed(namespace)
         known = {key: version for key, version in self.known().items() if namespace in (None, key[0])}
         for key in ghosts(known, listed, at=at):
-            log.warning("an agent went and kopf did not say so", agent="/".join(key))
+            log.warning("agent.deletion_missed", agent="/".join(key))
             self.gone(key)
         if not unheard(known, listed):
             return frozenset()

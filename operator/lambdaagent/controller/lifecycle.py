@@ -107,7 +107,7 @@ class AgentLifecyclePublisher:
                 self.count("unheard")
                 return
             if 0 < status < 500 and status not in _AGAIN:
-                log.error("lifecycle event refused", event_id=event.id, type=event.type, problem=problem)
+                log.error("lifecycle_event.refused", event_id=event.id, type=event.type, error=problem)
                 self.count("refused")
                 return
             if attempt < _ATTEMPTS:
@@ -115,5 +115,5 @@ class AgentLifecyclePublisher:
         self._lost(event, problem)
 
     def _lost(self, event: Event, problem: str) -> None:
-        log.warning("lifecycle event lost", event_id=event.id, type=event.type, problem=problem)
+        log.warning("lifecycle_event.lost", event_id=event.id, type=event.type, error=problem)
         self.count("lost")

@@ -93,7 +93,7 @@ class Prober:
                 answer = await ask(session, endpoint)
             if answer != self._answers.get(endpoint):
                 self._answers[endpoint] = answer
-                log.info("AI endpoint", url=shown(endpoint[1]), status=answer.status, problem=answer.problem)
+                log.info("ai_endpoint.probed", url=shown(endpoint[1]), status=answer.status, error=answer.problem)
                 for key in list(self._users.get(endpoint, ())):
                     self.changed(key)
             # Jittered, so that a thousand endpoints are not probed at the same moment.

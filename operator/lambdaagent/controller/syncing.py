@@ -79,7 +79,7 @@ class Syncer:
         try:
             await self._prune(agent, plan)
         except ApiError as problem:
-            log.warning("prune failed", agent=agent.key, problem=str(problem))
+            log.warning("children.prune_failed", agent=agent.key, error=str(problem))
             temporary = problem if isinstance(problem, TemporaryError) else temporary
         return SyncResult(World(live, failures), temporary, tuple(contested))
 
@@ -104,7 +104,7 @@ class Syncer:
                 await self.release(agent.uid, live)
                 return ApplyFailure("BrokerReplaced", "is made anew, because its Broker was", permanent=False)
             if child.fixed and not ownership.holds(desired["spec"], live.get("spec")):
-                log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
+                log.info("child.update_skipped", agent=agent.key, child=child.name, reason="spec-immutable")
                 desired = ownership.with_spec_of(desired, live)
         wanted = ownership.without_owners(desired) if child.shared else desired
         found = await self._write(agent, child, wanted, live, asked=asked)
@@ -117,7 +117,7 @@ class Syncer:
             (reference,) = desired["metadata"]["ownerReferences"]
             joining = objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
             live = await self.child_caches.write(live, owner, joining)
-            log.info("joined", agent=agent.key, kind=child.kind[1], child=child.name)
+            log.info("child.owner_added", agent=agent.key, kind=child.kind[1], child=child.name)
         return live
 
     async def _write(
@@ -147,7 +147,7 @@ class Syncer:
     async def _apply(self, agent: LambdaAgent, child: Child, wanted: Object, *, created: bool, asked: bool) -> Object:
         writing = apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
         live = await self.child_caches.write(wanted, (agent.namespace, agent.name), writing)
-        log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
+        log.info("child.applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
         if not ownership.holds(wanted, live):
             self.settled.keep(wanted, live)
         return live
@@ -230,7 +230,7 @@ class Syncer:
         self.settled.forget(live)
         if not there:
             self.child_caches.drop(live)  # no watch has reported the deletion
-        log.info("released", kind=resource.label, namespace=namespace, name=name)
+        log.info("child.released", kind=resource.label, namespace=namespace, name=name)
 
     async def remove(self, uid: str, *, ask: bool) -> list[Object]:
         """Release all children of an agent that is being deleted; return those that still exist.

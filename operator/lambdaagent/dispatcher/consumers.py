@@ -127,7 +127,7 @@ class ConsumerManager:
                 except LambdaAgentError as problem:
                     failures += 1
                     self.failed("topology")
-                    log.warning("topology.not_made", problem=str(problem))
+                    log.warning("topology.declare_failed", error=str(problem))
                 if failures:
                     await self._wait(self.backoff.delay(failures))
                 elif self._again:
@@ -152,7 +152,10 @@ class ConsumerManager:
             missed = 0.0 if self.broker.ready else missed + self.look_every
             away = (self.broker.problem or "it takes no events") if missed >= self.patience else ""
             if bool(away) is not bool(self._away):
-                log.warning("rabbitmq.away" if away else "rabbitmq.back", agents=len(self._agents), problem=away)
+                if away:
+                    log.warning("rabbitmq.outage_started", agents=len(self._agents), error=away)
+                else:
+                    log.warning("rabbitmq.outage_ended", agents=len(self._agents))
             lost = self._recent_losses()
             died = policies.recent(self.broker.deaths, since=self.now() - self.losses_said)
             if (away, lost, died) != (self._away, self._lost, self._died):

@@ -101,7 +101,7 @@ async def run(settings: SidecarSettings) -> None:
             own_routes=routes(entry, sink=settings.sink),
         )
         gc_tuning.settle()
-        log.info("listening", host=settings.host, port=serving.port, agent=agent.key, container=url)
+        log.info("server.started", host=settings.host, port=serving.port, agent=agent.key, container=url)
         await asyncio.Event().wait()
 
 

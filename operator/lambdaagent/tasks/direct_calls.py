@@ -110,7 +110,7 @@ class DirectCalls:
                 update = status_update(state, now=active_tasks.clock.now(), message=message)
                 await active_tasks.apply(active, [update], patience=self._limits.patience)
             except StoreError as error:
-                log.info("task.not_ended", task=task_id, reason=str(error))  # it fails at its deadline
+                log.info("task.end_failed", task=task_id, error=str(error))  # it fails at its deadline
 
     async def appeared(self, task_id: str, *, sender: tuple[str, str]) -> None:
         """Wait about a second for a task that does not exist, or create it if its direct call runs here.

@@ -203,7 +203,7 @@ class EventCalls:
         try:
             yield
         except NotTakenError as error:
-            log.info("call.not_taken", task=active.record.id, reason=str(error))
+            log.info("call.deliver_failed", task=active.record.id, error=str(error))
             raise
         finally:
             if not active.record.state.settled and active.record.holder == self._replica:

@@ -146,5 +146,5 @@ async def test_what_the_server_writes_otherwise_is_applied_once(cluster: Cluster
             await eventually(lambda level=level: f"'{level}' is unknown" in str(cluster.status("agent")))
     # The operator also sees what is still leaving the namespaces of other tests.
     agent = f"{cluster.namespace}/agent"
-    applied = [line for line in said if line["event"] == "applied" and line["agent"] == agent]
+    applied = [line for line in said if line["event"] == "child.applied" and line["agent"] == agent]
     assert [line["kind"] for line in applied].count(found["kind"]) == 1

@@ -97,7 +97,7 @@ def test_a_file_that_becomes_wrong_changes_nothing(tmp_path: Path) -> None:
     with dev(tmp_path, data=tmp_path / "data") as running:
         path.write_text(path.read_text().replace("repository", "repositry"))
         running.wait_for("did you mean 'repository'?")
-        running.wait_for("files not taken over")
+        running.wait_for("files.reload_failed")
         assert say(running, "one", "x") == (200, "x")
 
 

@@ -246,7 +246,7 @@ class RabbitMQBroker:
                     self._standing[wanted.exchange] = wanted
                 except LambdaAgentError as problem:
                     # Publishing continues: the exchange may be unchanged.
-                    log.error("cannot restore the topology", exchange=wanted.exchange, problem=str(problem))
+                    log.error("topology.restore_failed", exchange=wanted.exchange, error=str(problem))
 
     async def _mend(self, exchange: str) -> dict[str, str] | None:
         async with self._in_time(f"looking after {exchange}"), self._declaring:

@@ -33,6 +33,7 @@ _OPEN_TIMEOUT = 20.0
 _ACCESS_REFUSED, _NOT_ALLOWED = 403, 530
 _LOGIN_REFUSED = (exceptions.AuthenticationError, exceptions.ProbableAuthenticationError)
 _CLOSE_TIMEOUT = 5.0
+_NEXT_STEP = "free memory or disk space on the nodes of RabbitMQ; publishers wait until then"
 
 
 class RabbitMQConnection:
@@ -97,15 +98,15 @@ class RabbitMQConnection:
                 self._raw = await self._open(lost)
                 attempt = 1
                 self.problem = ""
-                log.info("connected to RabbitMQ", connection=self._name)
+                log.info("rabbitmq.connected", connection=self._name)
                 self._up.set()
                 # The future is not awaited directly: a cancellation would cancel it, and `_close` needs it.
                 await asyncio.wait([lost])
                 self.problem = "the connection to RabbitMQ was lost"
-                log.warning("connection to RabbitMQ lost", connection=self._name, reason=repr(lost.result()))
+                log.warning("rabbitmq.disconnected", connection=self._name, error=repr(lost.result()))
             except BrokerUnavailableError as problem:
                 self.problem = str(problem)
-                log.warning("no connection to RabbitMQ", connection=self._name, problem=str(problem))
+                log.warning("rabbitmq.connect_failed", connection=self._name, error=str(problem))
             finally:
                 self._up.clear()
                 self.unblocked.set()
@@ -153,7 +154,7 @@ class RabbitMQConnection:
         return f"cannot connect to RabbitMQ: {_cause(reason)}"
 
     def _block(self) -> None:
-        log.warning("RabbitMQ takes no messages for now: it is short of memory or disk", connection=self._name)
+        log.warning("rabbitmq.blocked", connection=self._name, next_step=_NEXT_STEP)
         self.unblocked.clear()
 
 

@@ -132,7 +132,7 @@ class Publisher:
                     await self._forget()
                     await opened.channel.close()
             except LambdaAgentError as problem:
-                log.warning("cannot publish to RabbitMQ", problem=str(problem))
+                log.warning("publisher.start_failed", error=str(problem))
             await asyncio.sleep(self._backoff.delay(attempt))
             attempt += 1
 

@@ -62,5 +62,5 @@ def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
     if isinstance(error, (web.HTTPException, ConnectionError)):
         raise error
     request.app[SERVICES].metrics.error("a2a")
-    log.error("a2a.crashed", agent=entry.agent.key, exc_info=error)
+    log.error("a2a_request.crashed", agent=entry.agent.key, exc_info=error)
     return A2aFailure(A2AError(Problem.INTERNAL))

@@ -86,7 +86,7 @@ async def _follow(request: web.Request) -> web.StreamResponse:
 
     def broken(error: Exception) -> bytes:
         request.app[SERVICES].metrics.error("agents-stream")
-        log.error("agents.stream_crashed", exc_info=error)
+        log.error("agents_stream.crashed", exc_info=error)
         return sse.frame(b"{}", event="error")
 
     return await sse.write(request, _changes(request), broken=broken)

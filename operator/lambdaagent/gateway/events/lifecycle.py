@@ -96,5 +96,5 @@ class TaskLifecyclePublisher:
         self._lost(record, problem)
 
     def _lost(self, record: TaskRecord, problem: str) -> None:
-        log.warning("task event lost", task=record.id, state=record.state, problem=problem)
+        log.warning("lifecycle_event.lost", task=record.id, state=record.state, error=problem)
         self.count("task-event-lost")

@@ -71,10 +71,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except EventTooLargeError as error:
         answer = ProblemError(413, "event-too-large", f"{str(error)[:1].upper()}{str(error)[1:]}.")
     except TemporaryError as error:
-        log.warning("request.unavailable", route=request.get(ROUTE), reason=str(error))
+        log.warning("request.failed", route=request.get(ROUTE), status=503, error=str(error))
         answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
     except LambdaAgentError as error:
-        log.warning("request.failed", route=request.get(ROUTE), reason=str(error))
+        log.warning("request.failed", route=request.get(ROUTE), status=500, error=str(error))
         answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
     except ConnectionError:
         raise  # The client disconnected; aiohttp closes the connection.

@@ -27,7 +27,7 @@ async def stream(request: web.Request, response: Response, *, agent: str) -> web
         # client that the response is incomplete.
         request.app[SERVICES].metrics.error("truncated-answer")
         request[WHY] = f"The answer of {agent} was cut: {words(error)}."
-        log.warning("answer truncated", agent=agent, reason=words(error))
+        log.warning("response.truncated", agent=agent, error=words(error))
         if request.transport is not None:
             request.transport.abort()
         return streamed
