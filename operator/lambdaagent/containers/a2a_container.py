@@ -105,7 +105,7 @@ class A2aContainer:
                 if updates := reading.updates({"task": from_container.task(result)}):
                     yield updates
         except ValueError as error:
-            raise BadAnswerError(f"its answer is not A2A {endpoint.version}: {error}") from None
+            raise BadAnswerError(f"its response is not A2A {endpoint.version}: {error}") from None
         except RemoteError as error:
             if not reading.begun:
                 raise RefusedMessageError(error.code, error.said) from None

@@ -67,7 +67,7 @@ class Auditor:
                     continue
                 if missed:
                     first = "/".join(min(missed))
-                    raise EndedError(f"kopf has not reported {len(missed)} changes, one of them of {first}")
+                    raise EndedError(f"kopf has not reported {len(missed)} changes, one of them of agent {first}")
 
     async def _missed(self, namespace: str | None) -> Set[AgentKey]:
         listed, at = await self._listed(namespace)

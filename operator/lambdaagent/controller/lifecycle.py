@@ -75,7 +75,7 @@ class AgentLifecyclePublisher:
     def tell(self, obj: Object, happening: Happening, status: Status) -> None:
         event = event_of(obj, happening, status, now=self.now())
         if not self._outbox.put((obj["metadata"]["namespace"], event)):
-            self._lost(event, f"{SIZE} events wait already")
+            self._lost(event, f"the queue of {SIZE} events is full")
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:

@@ -137,7 +137,7 @@ def _said(problem: Exception) -> str:
     """Return the problem without addresses and times, which would change the status although nothing else changed."""
     match problem:
         case TimeoutError():
-            return f"no answer within {_DEADLINE:.0f} s"
+            return f"no response within {_DEADLINE:.0f} s"
         case aiohttp.ClientConnectorError() if isinstance(problem.os_error, address_check.ForbiddenAddressError):
             return str(problem.os_error)
         case aiohttp.ClientConnectorDNSError():

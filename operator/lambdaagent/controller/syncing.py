@@ -102,7 +102,7 @@ class Syncer:
                 return refused
             if broker and resource == TRIGGER and ownership.bound_to_another(live, broker):
                 await self.release(agent.uid, live)
-                return ApplyFailure("BrokerReplaced", "is made anew, because its Broker was", permanent=False)
+                return ApplyFailure("BrokerReplaced", "is created again, because its Broker was", permanent=False)
             if child.fixed and not ownership.holds(desired["spec"], live.get("spec")):
                 log.info("child.update_skipped", agent=agent.key, child=child.name, reason="spec-immutable")
                 desired = ownership.with_spec_of(desired, live)
@@ -176,7 +176,7 @@ class Syncer:
             if of(live) in (KNATIVE_SERVICE, DEPLOYMENT):
                 return ApplyFailure(problem.reason, f"{managers} added {fields}, which cannot be removed: {problem}")
             await self.release(agent.uid, live)
-            return ApplyFailure("Replaced", f"is made anew, because {managers} added {fields}", permanent=False)
+            return ApplyFailure("Replaced", f"is created again, because {managers} added {fields}", permanent=False)
         log.info("child.cleared", agent=agent.key, child=title, fields=fields, managers=managers)
         return live
 
@@ -283,7 +283,7 @@ def _named(live: Object, pointers: list[stray_fields.Pointer]) -> tuple[str, str
 
 def _contested(child: Child, live: Object, pointers: list[stray_fields.Pointer]) -> FieldWarning:
     fields, managers = _named(live, pointers)
-    message = f"{child.kind[1]} {child.name}: {managers} sets {fields} again and again, so that is left as it is"
+    message = f"{child.kind[1]} {child.name}: {managers} sets {fields} repeatedly, so the operator no longer does"
     return FieldWarning(field="spec", reason=WarningReason.CONTESTED, message=message[:4096])
 
 
@@ -294,12 +294,15 @@ def _refuses(problem: PermanentApiError) -> bool:
 
 def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> ApplyFailure | None:
     if live["metadata"].get("deletionTimestamp"):
-        return ApplyFailure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
+        return ApplyFailure("BeingDeleted", "is being deleted; it is created again afterwards", permanent=False)
     if ownership.made_by_route(live, agent.name):
-        return ApplyFailure("AwaitingKnative", "is still Knative's; it goes with the Knative Service", permanent=False)
+        return ApplyFailure(
+            "AwaitingKnative", "still belongs to Knative, which deletes it with its Service", permanent=False
+        )
     mine = ownership.owned(live, agent.uid) or ownership.left_behind(live, agent.name)
     if ownership.shared(live) if child.shared else mine:
         return None
     return ApplyFailure(
-        "NameTaken", "exists and belongs to somebody else, so it is left alone; rename the agent or remove it"
+        "NameTaken",
+        "exists and does not belong to the agent, so it is not changed; rename the agent or delete the object",
     )

@@ -105,7 +105,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     def why_not_ready() -> str | None:
         if not broker.ready:
             return broker.problem
-        return None if supervisor.bound else "the bindings of the agents do not stand yet"
+        return None if supervisor.bound else "the bindings of the agents are not declared yet"
 
     serving = await serve(
         stack,
@@ -162,7 +162,7 @@ async def _store(data: Path) -> SqliteStore:
         other = folders.address(data)
         raise UsageError(
             f"--data {data}: another dev{f' ({other})' if other else ''} uses this folder; stop that one, or start "
-            f"this one with --data and --port of its own, such as --data {data}-2 --port 8081"
+            f"this one with its own --data and --port, such as --data {data}-2 --port 8081"
         ) from None
 
 
@@ -251,7 +251,7 @@ class _Exchanges:
         name = naming.exchange(namespace, broker)
         known = self.supervisor.exchanges if self.supervisor else frozenset()
         if name not in known:
-            detail = f"No agent takes events on Broker {broker!r} in namespace {namespace!r}."
+            detail = f"No agent receives events on Broker {broker!r} in namespace {namespace!r}."
             raise ProblemError(404, "unknown-broker", detail, members={"known": sorted(known)})
         return name
 

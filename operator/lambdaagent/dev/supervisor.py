@@ -319,7 +319,8 @@ class Supervisor:
             running.served = False
             running.gate.starting()
         else:
-            running.gate.broken(f"its process ended with exit code {code} before it took connections; see its output")
+            ended = f"its process ended with exit code {code}"
+            running.gate.broken(f"{ended} before it accepted connections; see its output")
         self._show(running)
 
     def _show(self, running: Running) -> None:

@@ -150,7 +150,7 @@ class ConsumerManager:
         while True:
             await self.sleep(self.look_every)
             missed = 0.0 if self.broker.ready else missed + self.look_every
-            away = (self.broker.problem or "it takes no events") if missed >= self.patience else ""
+            away = (self.broker.problem or "it accepts no events") if missed >= self.patience else ""
             if bool(away) is not bool(self._away):
                 if away:
                     log.warning("rabbitmq.outage_started", agents=len(self._agents), error=away)
@@ -305,7 +305,7 @@ class ConsumerManager:
         if topology is None:
             return None
         if self._away:
-            return _readiness(ConditionReason.UNAVAILABLE, f"RabbitMQ takes no events: {self._away}")
+            return _readiness(ConditionReason.UNAVAILABLE, f"RabbitMQ cannot be used: {self._away}")
         for name in (topology.exchange, topology.queue):
             if (problem := self._refused.get(name)) is not None:
                 return _readiness(ConditionReason.REFUSED, problem)
@@ -313,7 +313,7 @@ class ConsumerManager:
         lost = {name: self._lost[name] for name in of_it if name in self._lost}
         for name, loss in lost.items():
             if loss.problem:
-                return _readiness(ConditionReason.MISSING, f"somebody deleted {name} on RabbitMQ: {loss.problem}")
+                return _readiness(ConditionReason.MISSING, f"{name} was deleted on RabbitMQ: {loss.problem}")
         waiting = "" if bound else "; its events wait there until the agent has an address"
         reason, said = ConditionReason.READY, [f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"]
         if died := policies.said(topology, namespace=key[0], name=key[1], told=self._died):
@@ -322,7 +322,9 @@ class ConsumerManager:
         if lost:
             at = policies.moment(max(loss.at for loss in lost.values()))
             reason = ConditionReason.MADE_AGAIN
-            said.append(f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost")
+            said.append(
+                f"{', '.join(lost)} was missing on RabbitMQ at {at} and is created again; its messages are lost"
+            )
         return _readiness(reason, "; ".join(said))
 
 

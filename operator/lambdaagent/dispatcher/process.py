@@ -37,7 +37,7 @@ async def run(settings: DispatcherSettings) -> None:
     """Run until cancelled. Raises UsageError."""
     url = settings.amqp_url.get_secret_value()
     if not url:
-        raise UsageError("LAMBDAAGENT_AMQP_URL is not set: the dispatcher delivers what is in RabbitMQ's queues")
+        raise UsageError("LAMBDAAGENT_AMQP_URL is not set; the dispatcher consumes from the RabbitMQ that it names")
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
         trust = settings.trust
@@ -137,7 +137,7 @@ def _routes(
         return why is None, why or "ready"
 
     return probes(
-        stale=lambda: "no sign of life from the API server; see the log for why" if stale() else None,
+        stale=lambda: "the API server sends nothing; see watch.failed in the log" if stale() else None,
         ready=ready,
         metrics=metrics.text,
         content_type=CONTENT_TYPE,

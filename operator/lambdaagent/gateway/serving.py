@@ -180,7 +180,7 @@ async def serve(
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        hint = "choose another port (LAMBDAAGENT_PORT; dev also takes --port), or stop what listens there"
+        hint = "choose another port (LAMBDAAGENT_PORT; dev also accepts --port), or stop what listens there"
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; {hint}") from None
     return RunningGateway(port=runner.addresses[0][1], tasks=tasks)
 
@@ -206,7 +206,7 @@ def publishing(directory: Directory, exchanges: Exchanges, publisher: EventPubli
     async def publish(namespace: str, name: str, event: Event) -> bool:
         entry = directory.get(namespace, name)
         if entry is None:
-            raise PermanentError(f"the agent {namespace}/{name} is gone")
+            raise PermanentError(f"the agent {namespace}/{name} no longer exists")
         return await publisher.publish(event, exchange=exchanges.agent(entry.agent))
 
     return publish
@@ -221,6 +221,7 @@ def calling(publish: Publish) -> Send:
         except ProblemError as problem:
             raise PermanentError(str(problem).rstrip(".")) from problem
         if not routed:
-            raise PermanentError(f"nothing on the Broker of {callee.key} takes it; see its condition EventingReady")
+            detail = f"nothing on the Broker of {callee.key} subscribes to it; see the agent's condition EventingReady"
+            raise PermanentError(detail)
 
     return send

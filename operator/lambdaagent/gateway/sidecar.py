@@ -76,7 +76,7 @@ async def run(settings: SidecarSettings) -> None:
         directory.upsert(agent, url=url, ready=True, last_modified=datetime.now(UTC))
         entry = directory.get(agent.namespace, agent.name)
         if entry is None:
-            raise UsageError("LAMBDAAGENT_AGENT: the agent cannot be served")
+            raise UsageError("LAMBDAAGENT_AGENT: the agent has no spec.a2a; let the operator set this variable")
         sink = Sink(settings.sink, client)
         serving = await serve(
             stack,

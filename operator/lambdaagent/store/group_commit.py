@@ -182,7 +182,7 @@ class GroupCommit(Generic[Op, Result]):
             # A database error may contain the values themselves; an error of the serializer does not.
             why = f": {str(error)[:200]}" if isinstance(error, (TypeError, ValueError)) else ""
             log.warning("store.write_refused", error=f"{type(error).__name__}{why}")
-            outcomes = [UnfitError(f"the store cannot keep this: {type(error).__name__}{why}")]
+            outcomes = [UnfitError(f"the store cannot store this value: {type(error).__name__}{why}")]
         self._answer(batch, outcomes)
 
     async def _halve(self, batch: Sequence[_Waiting[Op, Result]]) -> None:
@@ -204,4 +204,4 @@ def _json(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError as error:
-        raise UnfitError(f"the store cannot keep this: {str(error)[:200]}") from None
+        raise UnfitError(f"the store cannot store this value: {str(error)[:200]}") from None

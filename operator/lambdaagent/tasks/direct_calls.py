@@ -103,7 +103,7 @@ class DirectCalls:
         async with making, active_tasks.holding(task_id) as active:
             if active is None or active.record.state.settled:
                 return
-            text = failure or "The caller got the answer directly."
+            text = failure or "The caller received the response directly."
             message = agent_message([{"text": text}], message_id=active_tasks.clock.new_id())
             state = TaskState.FAILED if failure else TaskState.COMPLETED
             try:

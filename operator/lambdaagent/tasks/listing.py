@@ -61,4 +61,4 @@ def _cursor(token: str) -> Cursor | None:
         updated, _, task_id = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().partition(" ")
         return float(updated), task_id
     except ValueError:
-        raise invalid(Violation("pageToken", "is not one that an earlier page gave")) from None
+        raise invalid(Violation("pageToken", "is not a token of an earlier page")) from None

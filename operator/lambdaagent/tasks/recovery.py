@@ -33,7 +33,7 @@ from lambdaagent.tasks.runner import CallRunner
 
 log = structlog.get_logger(__name__)
 
-_LATE = "No answer to the task came in time."
+_LATE = "The task got no response in time."
 _LOST = "The gateway lost track of the task while its store was unavailable; how the call ended is not known."
 _RESTARTED = "The gateway was restarted while the task was running."
 

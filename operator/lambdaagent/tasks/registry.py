@@ -139,7 +139,7 @@ class ActiveTasks:
                     log.info("task.refresh_failed", error=str(error))
                     continue
                 if not there:
-                    raise TaskConflictError(f"there is no task {active.record.id} any more")
+                    raise TaskConflictError(f"task {active.record.id} no longer exists")
 
     async def apply(
         self,

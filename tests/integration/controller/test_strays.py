@@ -127,7 +127,7 @@ async def test_who_writes_a_field_again_and_again_is_named_and_left(cluster: Clu
         return said
 
     (said,) = await eventually(named)
-    assert "another-controller sets /spec/delivery again and again" in said["message"]
+    assert "another-controller sets /spec/delivery repeatedly" in said["message"]
     assert cluster.rest.get(trigger)["spec"]["delivery"]
 
 

@@ -188,7 +188,7 @@ def test_an_agent_that_cannot_be_started_says_what_is_missing_and_spares_the_oth
     lost = write(tmp_path, "lost")
     lost.write_text(lost.read_text().replace("dev.lambda.knative.io/command", "other"))
     with dev(tmp_path, data=tmp_path / "data", environment={"PATH": "/nowhere"}, ready=False) as running:
-        line = running.wait_for("nothing says how to start it here")
+        line = running.wait_for("no command is known to start it here")
         assert "--command lost=" in line
         running.wait_for("[default/one] pid")
 

@@ -208,8 +208,8 @@ def beside(data: Path, *arguments: str) -> Done:
 def test_an_event_sent_by_hand_says_whether_an_agent_takes_it(shared: tuple[Dev, Path]) -> None:
     running, _ = shared
     for kind, said in (
-        ("test.greeted", "accepted, and an agent takes it"),
-        ("test.nobody", "accepted, but no agent takes it"),
+        ("test.greeted", "accepted, and an agent subscribes to it"),
+        ("test.nobody", "accepted, but no agent subscribes to it"),
     ):
         done = asyncio.run(run("events", "send", "--type", kind, "--url", running.url))
         assert (done.code, done.out.partition(" ")[2].strip()) == (0, said)
@@ -273,7 +273,7 @@ def start(*arguments: str | Path, port: str = "0", **settings: str) -> Done:
 @pytest.mark.parametrize(
     ("data", "options", "settings", "says"),
     [
-        pytest.param("file", [], {}, "file: cannot be made: File exists", id="a folder that is a file"),
+        pytest.param("file", [], {}, "file: cannot be created: File exists", id="a folder that is a file"),
         pytest.param("broken", [], {}, "lambdaagent.db is not a database", id="a database that is none"),
         pytest.param("new", ["--command", "ones=true"], {}, "did you mean one?", id="a command of nobody"),
         pytest.param("new", [], {"port": "x"}, "LAMBDAAGENT_PORT", id="a port that is none"),

@@ -139,7 +139,7 @@ class RabbitMQConnection:
             async with asyncio.timeout(_OPEN_TIMEOUT):
                 return await opened
         except TimeoutError:
-            raise BrokerUnavailableError("RabbitMQ accepts no connection in time") from None
+            raise BrokerUnavailableError("RabbitMQ did not accept a connection in time") from None
 
     def _why(self, reason: BaseException) -> str:
         user, vhost = self._parameters.credentials.username, self._parameters.virtual_host
@@ -148,9 +148,9 @@ class RabbitMQConnection:
                 return f"cannot connect to RabbitMQ: {explain(each)}"
             code = each.reply_code if isinstance(each, exceptions.ConnectionClosedByBroker) else None
             if code == _ACCESS_REFUSED or isinstance(each, _LOGIN_REFUSED):
-                return f"login refused: RabbitMQ does not take the password of user {user!r}; see LAMBDAAGENT_AMQP_URL"
+                return f"RabbitMQ refused the login of user {user!r}; correct name and password in LAMBDAAGENT_AMQP_URL"
             if code == _NOT_ALLOWED or isinstance(each, exceptions.ProbableAccessDeniedError):
-                return f"RabbitMQ refused user {user!r} the virtual host {vhost!r}: make it, or grant its rights"
+                return f"RabbitMQ refused user {user!r} the virtual host {vhost!r}: create it, or grant rights on it"
         return f"cannot connect to RabbitMQ: {_cause(reason)}"
 
     def _block(self) -> None:
@@ -198,7 +198,7 @@ def _parameters(url: str, trust: Trust) -> URLParameters:
         parameters = URLParameters(url)
     except (ValueError, TypeError, AttributeError, SyntaxError, OSError) as problem:
         cause = type(problem).__name__
-        raise UsageError(f"LAMBDAAGENT_AMQP_URL has an option that pika does not take ({cause})") from None
+        raise UsageError(f"LAMBDAAGENT_AMQP_URL has an option that pika does not accept ({cause})") from None
     if parts.scheme == "amqps" and "ssl_options" not in parse_qs(parts.query):
         parameters.ssl_options = SSLOptions(trust.context())
     return parameters

@@ -223,4 +223,4 @@ class Consumer(ABC):
 def buried(routed: bool, *, queue: str) -> None:
     """Raise BrokerUnavailableError if no queue took the dead letter."""
     if not routed:
-        raise BrokerUnavailableError(f"the queue of dead letters {queue} is not there; it is tried again")
+        raise BrokerUnavailableError(f"the queue of dead letters {queue} does not exist; it is tried again")

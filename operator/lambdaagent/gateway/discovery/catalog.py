@@ -82,7 +82,9 @@ def _page(request: web.Request) -> web.Response:
 
 async def _follow(request: web.Request) -> web.StreamResponse:
     if request.app[sse.STREAMS].open >= MOST_STREAMS:
-        raise ProblemError(503, "too-many-streams", "Too many streams are open here.", headers=RETRY_AFTER)
+        raise ProblemError(
+            503, "too-many-streams", "Too many streams are open at this gateway; try again later.", headers=RETRY_AFTER
+        )
 
     def broken(error: Exception) -> bytes:
         request.app[SERVICES].metrics.error("agents-stream")
@@ -147,7 +149,7 @@ def _page_key(given: str | None) -> Key | None:
     try:
         namespace, name = urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode().split("/")
     except ValueError:
-        raise ProblemError(400, "bad-page", "pageToken is not one that this gateway gave.") from None
+        raise ProblemError(400, "bad-page", "pageToken is not a token that this gateway issued.") from None
     return namespace, name
 
 

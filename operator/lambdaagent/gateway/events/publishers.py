@@ -129,7 +129,7 @@ class BrokerExchanges:
     def broker(self, namespace: str, broker: str) -> str:
         if not self.brokers.known((namespace, broker)):
             self.brokers.directory.require_listed(namespace)
-            detail = f"No agent takes events on Broker {broker!r} in namespace {namespace!r}."
+            detail = f"No agent receives events on Broker {broker!r} in namespace {namespace!r}."
             raise ProblemError(404, "unknown-broker", detail, members={"known": self.brokers.names(namespace)})
         return naming.exchange(namespace, broker)
 
@@ -175,7 +175,7 @@ def judged(event: Event, routed: bool, taking: SubscriptionIndex) -> bool:
     """
     if not routed and taking.queues(event):
         raise NoQueueError(
-            f"an agent takes events of type {event.type[:200]} and RabbitMQ has no queue bound for it: the dispatcher "
-            f"makes it within seconds; publish it again, and see the agent's condition EventingReady if this stays"
+            f"an agent subscribes to events of type {event.type[:200]} and has no queue in RabbitMQ; the dispatcher "
+            "creates it within seconds; publish it again, and see the condition EventingReady if this persists"
         )
     return routed and (not taking.patterned or taking.takes(event))

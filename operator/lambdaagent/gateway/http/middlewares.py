@@ -52,7 +52,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         answer = ProblemError(413, "body-too-large", f"The body is over the limit of {limit} bytes.")
     except bodies.TooSlowError:
         # The rest of the body is not read, so the connection cannot be reused.
-        answer = ProblemError(408, "body-too-slow", "The body did not come in time.", headers={"Connection": "close"})
+        answer = ProblemError(408, "body-too-slow", "The body did not arrive in time.", headers={"Connection": "close"})
     except bodies.BrokenError as error:
         answer = problems.broken_body(error)
     except UnknownCodingError as error:
@@ -67,21 +67,21 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         members = {"attribute": error.attribute} if error.attribute else {}
         answer = ProblemError(400, "bad-event", f"{str(error)[:1].upper()}{str(error)[1:]}.", members=members)
     except BlockedError as error:
-        answer = ProblemError(429, "broker-full", f"The broker takes no events now: {error}.", headers=RETRY_AFTER)
+        answer = ProblemError(429, "broker-full", f"The broker accepts no events now: {error}.", headers=RETRY_AFTER)
     except EventTooLargeError as error:
         answer = ProblemError(413, "event-too-large", f"{str(error)[:1].upper()}{str(error)[1:]}.")
     except TemporaryError as error:
         log.warning("request.failed", route=request.get(ROUTE), status=503, error=str(error))
-        answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
+        answer = ProblemError(503, "unavailable", f"The request cannot be served now: {error}.", headers=RETRY_AFTER)
     except LambdaAgentError as error:
         log.warning("request.failed", route=request.get(ROUTE), status=500, error=str(error))
-        answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
+        answer = ProblemError(500, "failed", f"The request cannot be served: {error}.")
     except ConnectionError:
         raise  # The client disconnected; aiohttp closes the connection.
     except Exception:  # an unexpected error of any handler
         request.app[SERVICES].metrics.error("request")
         log.exception("request.crashed", route=request.get(ROUTE))
-        answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
+        answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; see its log.")
     request[WHY] = str(answer)
     return answer.response(request_id=request_id.request_id(request))
 
