@@ -1,4 +1,4 @@
-"""What looks wrong and is right: the API must accept it."""
+"""Values that look wrong and that the API must accept."""
 
 from tests.cases.rules.rule import Rule, delivery, image, prompt, secret, subscriptions, traffic
 

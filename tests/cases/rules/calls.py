@@ -1,4 +1,4 @@
-"""What the API refuses in the fields of events and calls, and in the name of an agent."""
+"""Values that the API refuses in the fields of events and calls, and names that it refuses."""
 
 from tests.cases.rules.rule import Rule, delivery, skill, subscriptions
 

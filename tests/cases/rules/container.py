@@ -1,4 +1,4 @@
-"""What the API refuses in the fields of the container: image, scaling, AI, variables, resources, probes, serving."""
+"""Values that the API refuses in the fields of the container: image, scaling, AI, variables, resources, serving."""
 
 from tests.cases.rules.rule import Rule, image, prompt, secret, traffic
 

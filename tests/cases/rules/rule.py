@@ -1,4 +1,4 @@
-"""What a rule of the table is, and blocks of the spec that several rules use."""
+"""A rule of the table, and blocks of the spec that several rules use."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ class Rule(NamedTuple):
     spec: dict[str, Any]
     field: str
     name: str = "valid-name"
-    cluster: str = ""  # what the API server names: a rule of the CRD cannot say which item of a list is wrong
+    cluster: str = ""  # the field that the API server names; a rule of the CRD cannot name the item of a list
 
 
 def image(**fields: Any) -> dict[str, Any]:
