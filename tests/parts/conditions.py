@@ -1,4 +1,4 @@
-"""An agent, its children as they are reported, and the status that follows from them."""
+"""An agent, reports of its children, and the status that follows."""
 
 from datetime import UTC, datetime
 from typing import Any

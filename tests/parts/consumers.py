@@ -1,4 +1,4 @@
-"""A consumer manager over a broker in this process, which can be away, and what it reports of agents."""
+"""A consumer manager over a broker in this process that can be unavailable; it keeps what the manager reports."""
 
 import asyncio
 from typing import Any

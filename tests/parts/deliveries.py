@@ -1,4 +1,4 @@
-"""A deliverer to an agent that is a real HTTP server."""
+"""Deliveries to an agent that is a real HTTP server."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -28,7 +28,7 @@ _ATTEMPTS = 5
 
 @dataclass
 class KnativeControllers:
-    """The controllers. `made` and `addresses` are those of Objects and Serving."""
+    """The threads of the controllers; `made` and `addresses` are those of Objects and Serving."""
 
     rest: Rest
     # Requests that the API server refused after the last attempt.

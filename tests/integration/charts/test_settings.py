@@ -25,7 +25,7 @@ def test_namespaces_are_said_to_every_process(process: str) -> None:
 
 
 def samples(described: dict[str, Any]) -> dict[str, Any]:
-    """A value for each setting."""
+    """Returns a value for each setting of the schema."""
     values = {"string": "https://example.com", "integer": 1234567, "number": 7.5, "boolean": True}
     return {
         name: rule["enum"][-1]

@@ -82,7 +82,7 @@ def test_a_wrong_value_is_refused_by_its_place(values: Any, place: str) -> None:
 
 
 def nothing_in(values: Any) -> list[dict[str, Any]]:
-    """The values with every block, at any depth, in its turn there and empty. In a security context that is meant."""
+    """Returns values that each have one empty block, at any depth; in a security context that has a meaning."""
     found: list[dict[str, Any]] = []
     for key, value in values.items():
         if isinstance(value, dict):

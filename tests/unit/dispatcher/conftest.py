@@ -1,4 +1,4 @@
-"""Fixtures of the dispatcher's tests."""
+"""A consumer manager, and a deliverer to an agent on a real HTTP server."""
 
 import asyncio
 from collections import Counter
