@@ -117,7 +117,7 @@ A2A = [
         "a2a.maxConcurrentTasks",
         1,
         Tested(
-            "unit/tasks/test_streaming.py",
+            "unit/tasks/test_subscription.py",
             "test_an_agents_own_limit_makes_the_rest_wait_and_too_many_are_refused",
             "state of further tasks; status 429",
             word="maxConcurrentTasks",
@@ -128,7 +128,7 @@ A2A = [
         "a2a.deduplicateMessages",
         True,
         Tested(
-            "unit/tasks/test_streaming.py",
+            "unit/tasks/test_subscription.py",
             "test_a_request_that_is_said_twice_is_done_once",
             "response to a repeated message",
             word="deduplicateMessages",
