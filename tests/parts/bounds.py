@@ -35,6 +35,7 @@ def rest(parts: bytes, *, name: str = "parts") -> bytes:
 
 
 def many(element: bytes, *, size: int = 6 * MIB) -> bytes:
+    """Returns a JSON array of this element that has about `size` bytes."""
     return b"[" + b",".join([element] * (size // (len(element) + 1))) + b"]"
 
 

@@ -25,6 +25,7 @@ BROKER: ChildKey = ("eventing.knative.dev/v1", "Broker", "lambdaagents")
 
 
 def make(spec: dict[str, Any], **backends: Any) -> tuple[agents.LambdaAgent, Plan]:
+    """Returns an agent with this spec, and the plan of its children on these backends."""
     agent = agents.parse(
         {
             "metadata": {"name": "a", "namespace": "n", "uid": "u", "generation": 3},
@@ -35,6 +36,7 @@ def make(spec: dict[str, Any], **backends: Any) -> tuple[agents.LambdaAgent, Pla
 
 
 def ready(kind: str = "True", *, generation: int = 1, observed: int = 1, **more: Any) -> dict[str, Any]:
+    """Returns a child whose condition Ready has this status."""
     condition = {"type": "Ready", "status": kind, **more}
     return {
         "metadata": {"name": "x", "generation": generation},
@@ -51,6 +53,7 @@ def said(
     spoke: bool = False,
     **world: Any,
 ) -> dict[str, Any]:
+    """Returns the status of an agent whose children are as in `live`; `previous` is its last status."""
     named = {
         key: {"apiVersion": key[0], "kind": key[1], **obj, "metadata": obj["metadata"] | {"name": key[2]}}
         for key, obj in live.items()
@@ -67,4 +70,5 @@ def said(
 
 
 def condition(status: dict[str, Any], kind: str) -> Any:
+    """Returns the condition of this type, or None."""
     return next((entry for entry in status["conditions"] if entry["type"] == kind), None)

@@ -15,6 +15,8 @@ TARGET = Target.parse("http://127.0.0.1:1")
 
 
 class Leaving(InProcessBroker):
+    """A broker whose connection, losses and deaths a test sets."""
+
     here = True
     why = "login refused: RabbitMQ does not take the password of user 'agents'"
     lost: dict[str, Loss] = {}
@@ -41,6 +43,8 @@ class Leaving(InProcessBroker):
 
 
 class World:
+    """A consumer manager. `said` holds its last report of each agent, `got` the deliveries; `ticks` lets time pass."""
+
     def __init__(self) -> None:
         self.broker = Leaving()
         self.said: dict[str, Readiness | None] = {}

@@ -14,6 +14,8 @@ EVENT = Event(id="1", source="/s", type="t", data=b"data")
 
 
 class Agent:
+    """An agent that sends `answers` in order, then 202."""
+
     def __init__(self) -> None:
         self.answers: list[web.Response] = []
         self.calls = 0
@@ -26,10 +28,13 @@ class Agent:
         return self.answers.pop(0) if self.answers else web.Response(status=202)
 
 
+# Makes a deliverer from options, with its replies and the outcomes that it counted.
 Make = Callable[..., tuple[Deliverer, list[Event], Counter[str]]]
 
 
 class Observed(Counter[str]):
+    """Counts the outcomes of deliveries."""
+
     def delivery(self, outcome: str) -> None:
         self[outcome] += 1
 

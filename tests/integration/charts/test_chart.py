@@ -9,15 +9,7 @@ import pytest
 import yaml
 from charts import generate
 from tests.parts import fetch
-from tests.parts.chart import (
-    PROCESSES,
-    SECRET,
-    container,
-    find,
-    helm,
-    on_rabbitmq,
-    render,
-)
+from tests.parts.chart import PROCESSES, SECRET, container, find, helm, on_rabbitmq, render
 from tests.parts.documents import documents
 
 from lambdaagent.kube import rights

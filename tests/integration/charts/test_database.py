@@ -5,16 +5,7 @@ from typing import Any
 
 import pytest
 from charts import generate
-from tests.parts.chart import (
-    RABBITMQ,
-    SECRET,
-    container,
-    environment,
-    find,
-    helm,
-    on_rabbitmq,
-    render,
-)
+from tests.parts.chart import RABBITMQ, SECRET, container, environment, find, helm, on_rabbitmq, render
 
 
 def test_the_job_of_the_database_is_labelled_and_scheduled_as_the_gateway_is() -> None:

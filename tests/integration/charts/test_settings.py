@@ -5,14 +5,7 @@ from typing import Any
 
 import pytest
 from charts import generate
-from tests.parts.chart import (
-    PROCESSES,
-    SECRET,
-    environment,
-    on_rabbitmq,
-    render,
-    started_with,
-)
+from tests.parts.chart import PROCESSES, SECRET, environment, on_rabbitmq, render, started_with
 
 from lambdaagent.settings import DispatcherSettings, EventsSettings, Installation
 

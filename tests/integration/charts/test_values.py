@@ -5,17 +5,7 @@ from typing import Any
 import pytest
 import yaml
 from charts import generate
-from tests.parts.chart import (
-    PROCESSES,
-    RABBITMQ,
-    SECRET,
-    container,
-    environment,
-    find,
-    helm,
-    on_rabbitmq,
-    render,
-)
+from tests.parts.chart import PROCESSES, RABBITMQ, SECRET, container, environment, find, helm, on_rabbitmq, render
 
 
 @pytest.mark.parametrize(

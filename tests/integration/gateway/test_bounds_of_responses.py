@@ -20,6 +20,7 @@ def artifact(part: bytes) -> bytes:
     return b'{"artifactUpdate":{"artifact":{"artifactId":"a","parts":%b}}}' % part
 
 
+TEXTS = b'{"artifacts":%b,"status":{"state":"completed"}}'
 ANSWERS = [
     *(pytest.param(JSON, lambda n=n: deep(n), id=f"{n} levels") for n in (240, 250, 300, 1000, 1100, 100_000)),
     *(
@@ -38,9 +39,6 @@ ANSWERS = [
     pytest.param(JSON, lambda: many(b"{}"), id="6 MB of empty objects"),
     pytest.param(BATCH, lambda: many(b'{"id":"1"}'), id="600,000 events"),
     pytest.param({"Content-Type": "application/json"}, lambda: b'"\\ud800"', id="half a surrogate pair"),
-]
-TEXTS = b'{"artifacts":%b,"status":{"state":"completed"}}'
-ANSWERS += [
     pytest.param(
         A2A_JSON,
         lambda: b'{"task":%b}' % (TEXTS % many(b'{"parts":[{"text":"a"}]}', size=600_000)),

@@ -6,13 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.parts.content_codings import (
-    ENCODINGS,
-    EVENT,
-    SKILL,
-    RawContainer,
-    beside,
-)
+from tests.parts.content_codings import ENCODINGS, EVENT, SKILL, RawContainer, beside
 from tests.parts.gateway import World, message
 from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent, Seen, raw_server

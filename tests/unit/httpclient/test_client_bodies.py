@@ -9,9 +9,7 @@ from tests.parts.http_client import OK, fetch
 from tests.parts.upstream import raw_server, read_request, saying
 
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.httpclient.errors import (
-    BodyLengthError,
-)
+from lambdaagent.httpclient.errors import BodyLengthError
 from lambdaagent.httpclient.wire import Target
 
 

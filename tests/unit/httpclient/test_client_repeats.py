@@ -11,9 +11,7 @@ from tests.parts.http_client import OK, fetch
 from tests.parts.upstream import raw_server
 
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.httpclient.errors import (
-    DroppedError,
-)
+from lambdaagent.httpclient.errors import DroppedError
 
 
 class Fickle:

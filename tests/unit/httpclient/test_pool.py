@@ -8,11 +8,7 @@ from tests.parts.http_client import OK, Gate, fetch
 from tests.parts.upstream import raw_server, read_request
 
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.httpclient.errors import (
-    BusyError,
-    ConnectError,
-    DroppedError,
-)
+from lambdaagent.httpclient.errors import BusyError, ConnectError, DroppedError
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target
 

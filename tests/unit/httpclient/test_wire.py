@@ -4,9 +4,7 @@ import pytest
 from tests.parts.http_client import fetch
 
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.httpclient.errors import (
-    BadTargetError,
-)
+from lambdaagent.httpclient.errors import BadTargetError
 from lambdaagent.httpclient.wire import Headers, Target
 
 

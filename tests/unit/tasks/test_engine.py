@@ -5,17 +5,7 @@ from typing import Any
 
 import pytest
 from tests.parts.polling import eventually
-from tests.unit.tasks.bench import (
-    CLOCK,
-    Bench,
-    Json,
-    agent,
-    bench_of,
-    completed,
-    never,
-    problem,
-    sending,
-)
+from tests.unit.tasks.bench import CLOCK, Bench, Json, agent, bench_of, completed, never, problem, sending
 
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Get, Send

@@ -3,14 +3,7 @@
 import asyncio
 
 from tests.parts.polling import eventually
-from tests.unit.tasks.bench import (
-    Bench,
-    Json,
-    accepted,
-    agent,
-    completed,
-    sending,
-)
+from tests.unit.tasks.bench import Bench, Json, accepted, agent, completed, sending
 
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.containers.turn import Turn

@@ -4,15 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.parts.polling import eventually
-from tests.unit.tasks.bench import (
-    CLOCK,
-    Bench,
-    Json,
-    agent,
-    bench_of,
-    never,
-    sending,
-)
+from tests.unit.tasks.bench import CLOCK, Bench, Json, agent, bench_of, never, sending
 
 from lambdaagent.a2a.params import Get
 from lambdaagent.a2a.states import TaskState
