@@ -22,7 +22,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from benchmarks.events_parts import INSTALLATION, agent, topology_of
 from benchmarks.gateway_parts import REST, SUT, Server, free_port, nginx, process, require_tools, wrk
 from lambdaagent import clock as clocks
-from lambdaagent.broker.bindings import Binding
+from lambdaagent.broker.bindings import Binding, ExchangeDeclaration
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.consumers import ConsumerManager
@@ -182,7 +182,7 @@ async def latency(node: RabbitMQ, broker: RabbitMQBroker, rate: float) -> None:
 
 async def declare(broker: RabbitMQBroker) -> None:
     bindings = [Binding(attributes) for attributes in FOUND.bindings]
-    await broker.declare(exchange=FOUND.exchange, queues={FOUND.queue: bindings}, dead_letters=FOUND.dead_letters)
+    await broker.declare(ExchangeDeclaration(FOUND.exchange, {FOUND.queue: bindings}, dead_letters=FOUND.dead_letters))
 
 
 async def many(node: RabbitMQ, number: int) -> None:

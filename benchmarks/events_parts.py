@@ -25,6 +25,7 @@ from lambdaagent.cli import logs
 from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.consumers import ConsumerSpec
 from lambdaagent.dispatcher.metrics import DispatcherMetrics
+from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, RabbitMQPublisher
 from lambdaagent.gateway.serving import serve
@@ -64,6 +65,7 @@ async def ingress(amqp: str, port: int) -> None:
         directory.upsert(agent(), url="http://127.0.0.1:1", ready=True, last_modified=datetime.now(UTC))
         await serve(
             stack,
+            GatewayConfig(port=port, shutdown_timeout=1.0),
             directory=directory,
             store=MemoryStore(),
             publisher=RabbitMQPublisher(brokers, broker),
@@ -71,13 +73,6 @@ async def ingress(amqp: str, port: int) -> None:
             client=HttpClient(),
             clock=clocks.system(),
             ready=lambda: None,
-            host="127.0.0.1",
-            port=port,
-            keys={},
-            public_url="",
-            trust_forwarded=False,
-            max_body=10 * 1024 * 1024,
-            shutdown_timeout=1.0,
         )
         await asyncio.Event().wait()
 

@@ -15,6 +15,7 @@ from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import gc_tuning
+from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient.client import HttpClient
@@ -54,6 +55,7 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
         stack.push_async_callback(store.close)
         await serve(
             stack,
+            GatewayConfig(port=port, shutdown_timeout=1.0, replica=f"bench_{port}"),
             directory=directory,
             store=store,
             publisher=nowhere,
@@ -61,14 +63,6 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
             client=HttpClient(),
             clock=clocks.system(),
             ready=lambda: None,
-            host="127.0.0.1",
-            port=port,
-            keys={},
-            public_url="",
-            trust_forwarded=False,
-            max_body=10 * 1024 * 1024,
-            shutdown_timeout=1.0,
-            replica=f"bench_{port}",
         )
         gc_tuning.settle()
         print("listening", flush=True)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,6 +63,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, start in enumerate(_LONGEST_FIRST) if place.startswith(f"{start}/")), len(_LONGEST_FIRST))
 
     items.sort(key=rank)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    unit = Path(__file__).parent / "unit" in item.path.parents
+    return {"loop": _debug_loop if unit else asyncio.new_event_loop}
+
+
+def _debug_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = float("inf")  # tests/unit/conftest.py measures processor time instead
+    return loop
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
-"""The time and new ids, injected so that tests control both."""
+"""The time and new ids, injected so that tests control both, and how a time is written."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from os import urandom
+from typing import Literal
 from uuid import uuid4
 
 
@@ -15,6 +17,13 @@ def sequence() -> Callable[[], str]:
     """
     beginning, numbers = uuid4().hex, count(1)
     return lambda: f"{beginning}-{next(numbers):x}"
+
+
+def rfc3339(at: float | datetime, *, digits: Literal["seconds", "milliseconds", "microseconds"] = "seconds") -> str:
+    """Return the time (seconds since the epoch, or an aware datetime) in UTC, as in `2026-01-31T12:00:00Z`."""
+    moment = at.astimezone(UTC) if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+    # Four times as fast as formatting the fields; the part cut off is the UTC offset.
+    return moment.isoformat(timespec=digits)[:-6] + "Z"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ async def beside(container: RawContainer) -> AsyncIterator[World]:
     """Runs a gateway as the sidecar of this container."""
     agent = parse(manifest(a2a={"enabled": True, "mode": "sidecar", "skills": [skill("say")]}))
     entry = make_entry(agent, url=container.url, ready=True, last_modified=CHANGED)
-    async with world(own_routes=sidecar.routes(entry, sink="")) as made:
+    async with world(table=sidecar.table(entry, sink="")) as made:
         yield made
 
 

@@ -19,10 +19,15 @@ from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway import routes
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
+from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.http.bodies import Pace
 from lambdaagent.gateway.http.sse import Streams
 from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.gateway.routes import RouteTable
+from lambdaagent.gateway.services import Services
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.store.memory import MemoryStore
@@ -32,7 +37,6 @@ from lambdaagent.tasks.limits import EngineLimits as TaskLimits
 from lambdaagent.tasks.push_delivery import PushDelivery
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
-from lambdaagent.webhooks.push_signature import PushSigner
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -178,15 +182,19 @@ async def world(
     ready: Callable[[], str | None] = lambda: None,
     clock: clocks.Clock | None = None,
     idle: float = IDLE,
-    voucher: PushSigner | None = None,
     tasks: TaskLimits | None = None,
-    **settings: Any,
+    streams: Streams | None = None,
+    pace: Pace | None = None,
+    table: RouteTable | None = None,
+    **config: Any,
 ) -> AsyncIterator[World]:
+    """Starts a gateway and stops it at the end; `config` holds fields of GatewayConfig."""
+    made = GatewayConfig(**{"stop_grace": 0.0, "shutdown_timeout": 0.5, **config})
     directory, broker, client, metrics = Directory(), Broker(), HttpClient(limits=limits), GatewayMetrics()
     clock = clock or clocks.system()
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     caller = HttpCaller(client=client, clock=clock)
-    notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), voucher=voucher)
+    notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), signer=made.push_signer)
     pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(
         store=store,
@@ -197,9 +205,8 @@ async def world(
         pusher=pusher,
         limits=tasks,
     )
-    streams = settings.pop("streams", None) or Streams()
-    app = create_app(
-        streams=streams,
+    services = Services(
+        config=made,
         directory=directory,
         tasks=engine,
         letters=store,
@@ -209,9 +216,10 @@ async def world(
         metrics=metrics,
         clock=clock,
         ready=ready,
-        **{"stop_grace": 0.0, **settings},
     )
-    runner = make_runner(app, shutdown_timeout=0.5, idle=idle)
+    streams = streams or Streams()
+    app = create_app(services, table=table or routes.table(), streams=streams, pace=pace)
+    runner = make_runner(app, idle=idle)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

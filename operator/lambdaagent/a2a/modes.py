@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from lambdaagent import media_types
 from lambdaagent.a2a import Json
 
-_SHORT = {"text": "text/plain", "json": "application/json"}
+_SHORT = {"text": "text/plain", "json": media_types.JSON}
 
 
 def as_media_type(mode: str) -> str:
@@ -22,7 +23,7 @@ def part_media_type(part: Json) -> str:
         return given.partition(";")[0].strip().lower()
     if "text" in part:
         return "text/plain"
-    return "application/json" if "data" in part else "application/octet-stream"
+    return media_types.JSON if "data" in part else "application/octet-stream"
 
 
 def accepts(modes: Iterable[str], media_type: str) -> bool:

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambdaagent import media_types
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.versions import Version
 
-JSON = "application/json"
-A2A_JSON = "application/a2a+json"
 _V03 = "v1"
 _BOTH = ("POST", "GET")  # 1.0's text has POST, its proto has GET; so has 0.3
 
@@ -82,7 +81,7 @@ def _task(name: str, version: Version) -> RestRoute | None:
 
 def media_type(*, accept: str, sent: str) -> str:
     """Return 1.0.1's own type for a client that uses it: 1.0.0's clients look for application/json."""
-    return A2A_JSON if A2A_JSON in accept or sent == A2A_JSON else JSON
+    return media_types.A2A_JSON if media_types.A2A_JSON in accept or sent == media_types.A2A_JSON else media_types.JSON
 
 
 def error(problem: A2AError, *, http: int, version: Version, status: str = "") -> Json:

@@ -22,7 +22,6 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from lambdaagent.a2a import Json
 
-JWKS_PATH = "/.well-known/jwks.json"
 _JWK = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 # The fields of 1.0's AgentCard, including those that both versions have with the same meaning.
 _V1_FIELDS = frozenset(

@@ -5,11 +5,11 @@ a copy. A terminal task does not change: later updates are refused here, whateve
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState, parse_state
+from lambdaagent.clock import rfc3339
 from lambdaagent.errors import PermanentError
 
 MOST_ARTIFACTS = 1_000
@@ -27,8 +27,7 @@ class TerminalTaskError(Exception):
 
 def timestamp(seconds: float) -> str:
     """Return the time as the protocol writes it: ISO 8601 in UTC with milliseconds."""
-    # Four times as fast as formatting the fields; the part cut off is the UTC offset.
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return rfc3339(seconds, digits="milliseconds")
 
 
 def new(*, task_id: str, context_id: str, message: Json, state: TaskState, now: float) -> Json:

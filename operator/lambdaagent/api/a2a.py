@@ -121,6 +121,16 @@ class Skill(ApiModel):
     ] = ["text"]
     invoke: Annotated[Invoke | None, Field(description="How the container is called for this skill.")] = None
 
+    @property
+    def invocation(self) -> Invoke:
+        """How the container is called for this skill, with the defaults filled in."""
+        return self.invoke or Invoke()
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a call of this skill travels as an event."""
+        return self.invocation.mode == "async"
+
 
 class Capabilities(ApiModel):
     streaming: Annotated[

@@ -4,8 +4,8 @@ Two processes that declare the same exchange recognize by these values which bin
 have the names of message headers, as in the record on RabbitMQ.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaagent.events import amqp
@@ -36,6 +36,21 @@ def bound(queue: str, binding: Binding) -> Bound:
 def all_bound(queues: Mapping[str, Sequence[Binding]], forwards: Mapping[str, Sequence[Binding]]) -> frozenset[Bound]:
     named = {**queues, **{f"{_EXCHANGE}{name}": bindings for name, bindings in forwards.items()}}
     return frozenset(bound(name, binding) for name, bindings in named.items() for binding in bindings)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeDeclaration:
+    """An exchange with its bindings. `keep` is called while no other process can change the bindings."""
+
+    exchange: str
+    queues: Mapping[str, Sequence[Binding]]
+    forwards: Mapping[str, Sequence[Binding]] = field(default_factory=dict)  # to other exchanges
+    dead_letters: str | None = None  # a queue for what the broker itself gives up
+    keep: Keep = field(default=keep_none, compare=False)
+
+    def bound(self, *, but: Container[str] = ()) -> frozenset[Bound]:
+        """Return all bindings, except those of the queues in `but`."""
+        return all_bound({name: each for name, each in self.queues.items() if name not in but}, self.forwards)
 
 
 def exchange_of(name: str) -> str | None:

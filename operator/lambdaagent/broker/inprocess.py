@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.bindings import Binding, Keep, all_bound, bound, keep_none
+from lambdaagent.broker.bindings import Binding, ExchangeDeclaration, Keep, all_bound, bound, keep_none
 from lambdaagent.broker.errors import BlockedError
 from lambdaagent.broker.protocol import (
     NO_DEATHS,
     NO_LOSSES,
-    NONE,
     REQUEUE,
     BrokerDelivery,
     Deaths,
@@ -107,24 +106,17 @@ class InProcessBroker:
     async def wait_ready(self) -> None:
         return None
 
-    async def declare(
-        self,
-        *,
-        exchange: str,
-        queues: Mapping[str, Sequence[Binding]],
-        forwards: Mapping[str, Sequence[Binding]] = NONE,
-        keep: Keep = keep_none,
-        dead_letters: str | None = None,
-    ) -> frozenset[str]:
+    async def declare(self, declaration: ExchangeDeclaration) -> frozenset[str]:
+        exchange, queues, dead_letters = declaration.exchange, declaration.queues, declaration.dead_letters
         for queue in (*queues, *([dead_letters] if dead_letters else ())):
             self._queue(queue)
         before = self._bindings.get(exchange, {})
-        stay = keep(all_bound(before, {}) - all_bound(queues, {}))
+        stay = declaration.keep(all_bound(before, {}) - all_bound(queues, {}))
         kept = {queue: tuple(each for each in found if bound(queue, each) in stay) for queue, found in before.items()}
         self._bindings[exchange] = {queue: found for queue, found in kept.items() if found} | {
             queue: (*bindings, *kept.get(queue, ())) for queue, bindings in queues.items()
         }
-        self._forwards[exchange] = {target: tuple(bindings) for target, bindings in forwards.items()}
+        self._forwards[exchange] = {target: tuple(bindings) for target, bindings in declaration.forwards.items()}
         return frozenset(queue for queue, found in before.items() if found) - self._bindings[exchange].keys()
 
     async def exchanges(self) -> frozenset[str]:

@@ -4,18 +4,16 @@ Delivery is at least once: `publish` returns only after the broker's confirm, a 
 handler has returned, and everything in between may happen twice. Consumers must recognize duplicates by (source, id).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from lambdaagent.broker.bindings import Binding, Keep, keep_none
+from lambdaagent.broker.bindings import ExchangeDeclaration, Keep, keep_none
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import DeathCause
-
-NONE: Mapping[str, Sequence[Binding]] = MappingProxyType({})
 
 
 class Settlement(StrEnum):
@@ -119,21 +117,12 @@ class Broker(Protocol):
 
     async def wait_ready(self) -> None: ...
 
-    async def declare(
-        self,
-        *,
-        exchange: str,
-        queues: Mapping[str, Sequence[Binding]],
-        forwards: Mapping[str, Sequence[Binding]] = NONE,
-        keep: Keep = keep_none,
-        dead_letters: str | None = None,
-    ) -> frozenset[str]:
+    async def declare(self, declaration: ExchangeDeclaration) -> frozenset[str]:
         """Make the exchange's bindings exactly these, whatever an earlier process left; queues keep their messages.
 
-        `keep` is called while no other process can change the bindings, and returns which of the other bindings stay.
-        `forwards` are other exchanges, which receive the events that match and route them further; an event passes each
-        of them once. Queues that are not named lose only their bindings; returns the names of those that had some.
-        `dead_letters` is a queue for what the broker itself gives up, and is made as well. Raises TopologyError if
+        Other bindings that `keep` returns stay. The exchanges in `forwards` receive the events that match and route
+        them further; an event passes each of them once. Queues that are not named lose only their bindings; returns the
+        names of those that had some. The queue `dead_letters` is made as well. Raises TopologyError if
         something of the same name exists with other properties; if these are queues, raises RefusedQueuesError, which
         names them, after everything else was declared.
         """

@@ -9,7 +9,7 @@ opens a task.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lambdaagent.api.a2a import Invoke, Skill
+from lambdaagent.api.a2a import Skill
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
@@ -52,7 +52,7 @@ def calls(agent: LambdaAgent) -> Calls:
     found: dict[str, tuple[Skill, ...]] = {}
     # A sidecar keeps its tasks itself, and the gateway does not know them.
     for skill in a2a.skills if a2a and a2a.enabled and a2a.mode == "gateway" else ():
-        if skill.invoke is not None and skill.invoke.mode == "async":
+        if skill.is_async:
             kind = event_type(skill)
             found[kind] = (*found.get(kind, ()), skill)
     return Calls(agent.name, found)
@@ -60,12 +60,12 @@ def calls(agent: LambdaAgent) -> Calls:
 
 def event_type(skill: Skill) -> str:
     """Return the type of the event that calls an async skill."""
-    return (skill.invoke and skill.invoke.event_type) or types.INVOKE_ASYNC
+    return skill.invocation.event_type or types.INVOKE_ASYNC
 
 
 def invoke_seconds(skill: Skill) -> int:
     """Return the seconds that the response may take."""
-    return skill.invoke.timeout_seconds if skill.invoke else Invoke().timeout_seconds
+    return skill.invocation.timeout_seconds
 
 
 def correlated(reply: Event, asked: Event) -> Event:

@@ -181,7 +181,7 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     for index, skill in enumerate(a2a.skills):
         field = f"spec.a2a.skills[{index}].invoke"
         yield from _invoke(a2a, skill, field, limit if backends.serving == "knative" else None)
-        if skill.invoke and skill.invoke.mode == "async":
+        if skill.is_async:
             yield from _async(agent, installation, backends, f"{field}.mode")
 
 

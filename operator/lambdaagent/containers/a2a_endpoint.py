@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lambdaagent import bounded_json
-from lambdaagent.a2a import Json
+from lambdaagent.a2a import Json, well_known
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.containers.callee import Callee
 from lambdaagent.events import charsets
@@ -17,7 +17,7 @@ from lambdaagent.httpclient.codings import ACCEPT_ENCODING
 from lambdaagent.httpclient.errors import BadAnswerError
 from lambdaagent.httpclient.wire import Target
 
-_CARDS = ("/.well-known/agent-card.json", "/.well-known/agent.json")
+_CARDS = (well_known.AGENT_CARD, well_known.LEGACY_AGENT_CARD)
 _SEND, _STREAM = "message:send", "message:stream"
 _OPERATIONS = (f"/{_SEND}", f"/{_STREAM}")
 _OPERATION_PATHS = {"send": _SEND, "stream": _STREAM, "get": "tasks:get", "cancel": "tasks:cancel"}

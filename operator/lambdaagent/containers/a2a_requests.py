@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from lambdaagent import bounded_json
+from lambdaagent import bounded_json, media_types
 from lambdaagent.a2a import Json, v03
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.clock import Clock
@@ -71,8 +71,8 @@ class A2aRequests:
             "params": params,
         }
         headers = [
-            ("content-type", "application/json"),
-            ("accept", "text/event-stream" if kind == "stream" else "application/json"),
+            ("content-type", media_types.JSON),
+            ("accept", media_types.EVENT_STREAM if kind == "stream" else media_types.JSON),
             ACCEPT_ENCODING,
             (HEADER, str(endpoint.version)),
         ]
@@ -97,7 +97,7 @@ class A2aRequests:
     async def results(self, response: Response) -> AsyncGenerator[Any, None]:
         """Yield the result, or those of a stream as they arrive. Raises UpstreamError, ValueError."""
         limit, content_type = self._client.limits.body_bytes, response.header("content-type") or ""
-        if media_type(content_type) == responses.EVENT_STREAM:
+        if media_type(content_type) == media_types.EVENT_STREAM:
             decoder = sse_decoder.SseDecoder(limit=limit, charset=charsets.declared(content_type) or charsets.UTF8)
             async for chunk in response.decoded(limit=None):
                 for data in decoder.feed(chunk):

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Protocol
 
+from lambdaagent import media_types
 from lambdaagent.a2a import Json
 from lambdaagent.clock import Clock
 from lambdaagent.containers import requests, responses
@@ -89,7 +90,7 @@ class HttpCaller:
                     wait = retry_after(headers, now=self._clock.now())
                     raise NotTakenError(f"the agent answered {response.status}", after=wait)
                 kind = media_type(response.header("content-type") or "")
-                if kind == responses.EVENT_STREAM and responses.is_result(response.status):
+                if kind == media_types.EVENT_STREAM and responses.is_result(response.status):
                     async for updates in self._streamed(response):
                         yield updates
                     return
@@ -103,7 +104,7 @@ class HttpCaller:
             text = _why(error, turn.callee, seconds=time.monotonic() - begun)
             yield [responses.failed(text, clock=self._clock)]
             return
-        reply_type = turn.skill.invoke.reply_type if turn.skill is not None and turn.skill.invoke is not None else None
+        reply_type = turn.skill.invocation.reply_type if turn.skill is not None else None
         headers = {name.lower(): value for name, value in response.headers}
         updates = responses.interpret(
             status=response.status, headers=headers, body=body, clock=self._clock, reply_type=reply_type

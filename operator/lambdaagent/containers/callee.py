@@ -77,4 +77,4 @@ def connections(agent: LambdaAgent) -> int | None:
 
 
 def timeout(skill: Skill | None) -> float:
-    return float(skill.invoke.timeout_seconds) if skill is not None and skill.invoke is not None else DEFAULT_TIMEOUT
+    return float(skill.invocation.timeout_seconds) if skill is not None else DEFAULT_TIMEOUT

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from lambdaagent import media_types
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import raw_bytes
 from lambdaagent.api.a2a import Skill
@@ -19,7 +20,6 @@ from lambdaagent.events.http import binary, encode, holds_event
 from lambdaagent.httpclient.codings import ACCEPT_ENCODING
 from lambdaagent.httpclient.wire import lines
 
-JSON = "application/json"
 # In a message's metadata: the message was the body of a direct call, with this content type, and is sent as that body.
 DIRECT = "directContentType"
 # Content types of a container's response, the richest first.
@@ -53,7 +53,7 @@ def for_message(
 ) -> ContainerRequest:
     """Return the request for a message; `attempt` is the attempt of a call that was delivered as an event."""
     prepared = _prepared(callee, skill)
-    kind, body = _direct(message) or (JSON, data(skill, message))
+    kind, body = _direct(message) or (media_types.JSON, data(skill, message))
     headers = [("content-type", kind), ("accept", ACCEPT), ACCEPT_ENCODING]
     if len(message["parts"]) == 1 and (filename := message["parts"][0].get("filename")):
         headers.append(("content-disposition", filenames.header(filename)))
@@ -77,7 +77,7 @@ def event_for(
     traceparent: str | None,
 ) -> Event:
     """Return the call as an event for the broker."""
-    kind, body = _direct(message) or (JSON, data(skill, message))
+    kind, body = _direct(message) or (media_types.JSON, data(skill, message))
     ids = {"a2ataskid": task_id, "a2acontextid": context_id, "a2askillid": skill.id, "a2aagent": callee.name}
     return Event(
         id=event_id,
@@ -143,7 +143,7 @@ def data(skill: Skill | None, message: Json) -> bytes:
     parts = message["parts"]
     if len(parts) == 1 and "data" in parts[0]:
         return orjson.dumps(parts[0]["data"])
-    field = skill.invoke.text_field if skill is not None and skill.invoke is not None else None
+    field = skill.invocation.text_field if skill is not None else None
     text = "\n".join(part["text"] for part in parts if "text" in part)
     # The configured field comes first, so that one named `message` or `skill` cannot replace either.
     wrapped = {field or "text": text, "message": message, "skill": skill.id if skill is not None else None}
@@ -183,13 +183,13 @@ def _event_lines(callee: Callee, skill: Skill | None) -> str:
 def _path(callee: Callee, skill: Skill | None) -> str:
     if skill is None:
         return callee.base_path
-    if skill.invoke is not None and skill.invoke.path:
-        return skill.invoke.path
+    if skill.invocation.path:
+        return skill.invocation.path
     return f"{callee.base_path}/skills/{skill.id}"
 
 
 def _type(skill: Skill | None) -> str:
-    invoke = skill.invoke if skill is not None else None
+    invoke = skill.invocation if skill is not None else None
     if invoke is None:
         return types.INVOKE_SYNC
     return invoke.event_type or (types.INVOKE_ASYNC if invoke.mode == "async" else types.INVOKE_SYNC)

@@ -24,9 +24,8 @@ from lambdaagent.events import charsets, types
 from lambdaagent.events import http as ce
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.errors import EventError
+from lambdaagent.media_types import A2A_JSON, EVENT_STREAM, JSON
 
-A2A_JSON = "application/a2a+json"
-EVENT_STREAM = "text/event-stream"
 RESPONSES = {
     types.RESPONSE_SUCCESS: TaskState.COMPLETED,
     types.RESPONSE_ERROR: TaskState.FAILED,
@@ -146,7 +145,7 @@ def _part(content_type: str, body: bytes) -> Json:
     kind = ce.media_type(content_type)
     if ce.is_json(kind):
         part: Json = {"data": _json(body, content_type)}
-        return part if kind == "application/json" else {**part, "mediaType": kind}
+        return part if kind == JSON else {**part, "mediaType": kind}
     if not kind or kind.startswith("text/"):
         try:
             text = charsets.text(body, content_type)

@@ -18,6 +18,7 @@ import structlog
 from lambdaagent.a2a import Json, container_card
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey, Object
 from lambdaagent.containers import a2a_endpoint
 from lambdaagent.containers.callee import callee
@@ -53,9 +54,7 @@ class ContainerCards:
         finally:
             tasks = [task for _, task in self._reading.values()]
             self._reading.clear()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel(*tasks)
             client, self._client = self._client, None
             await client.close()
 

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import kopf
-from kopf._core.engines.peering import Identity
 
 from lambdaagent.api import naming
 from lambdaagent.api.base import GROUP, PLURAL, VERSION
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import Object
+from lambdaagent.controller import kopf_private
 from lambdaagent.errors import TemporaryError, words
 
 # Receives the event's type (None for an object that existed at the start) and the object.
@@ -81,8 +81,7 @@ async def _operate(registry: kopf.OperatorRegistry, namespaces: Sequence[str], s
         await kopf.operator(
             registry=registry,
             settings=_settings(namespaces),
-            # Without this, kopf looks up the name of the user, which a container's user need not have.
-            identity=Identity(naming.MANAGER),
+            identity=kopf_private.identity(naming.MANAGER),
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,

@@ -16,13 +16,16 @@ import aiohttp
 import orjson
 import structlog
 
+from lambdaagent import media_types
 from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import Object
+from lambdaagent.clock import rfc3339
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.kube.events import utc_now
 from lambdaagent.outbox import SIZE, Outbox
-from lambdaagent.status.lifecycle import Happening, Status, ready_condition
+from lambdaagent.status.lifecycle import Happening, Status
+from lambdaagent.status.readiness import condition
 from lambdaagent.trust import SYSTEM, Trust
 
 log = structlog.get_logger(__name__)
@@ -36,7 +39,7 @@ Told = Callable[[str], None]
 
 def event_of(obj: Object, happening: Happening, status: Status, *, now: datetime) -> Event:
     """Return the event. `status` is the status that was written; for a deleted agent, the last one."""
-    metadata, ready = obj["metadata"], ready_condition(status)
+    metadata, ready = obj["metadata"], condition(status, "Ready") or {}
     key = f"{metadata['namespace']}/{metadata['name']}"
     since = str(ready.get("lastTransitionTime") or "")
     parts = [metadata["uid"], str(metadata.get("generation", 0)), str(happening)]
@@ -56,8 +59,8 @@ def event_of(obj: Object, happening: Happening, status: Status, *, now: datetime
         source=f"io.knative.lambda/operator/{key}",
         type=f"{TYPE}.{happening}",
         subject=key,
-        time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        datacontenttype="application/json",
+        time=rfc3339(now),
+        datacontenttype=media_types.JSON,
         data=orjson.dumps(data),
     )
 

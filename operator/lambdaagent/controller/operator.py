@@ -110,9 +110,7 @@ async def lead(
             log.warning("beginning anew", problem=str(problem), seconds=round(seconds, 1))
             await asyncio.sleep(seconds)
         finally:
-            term.cancel()
-            news.cancel()
-            await asyncio.wait([term, news])
+            await cancel(term, news)
 
 
 async def _term(

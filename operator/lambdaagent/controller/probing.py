@@ -19,6 +19,7 @@ import aiohttp
 import orjson
 import structlog
 
+from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.status.ai import Answer, Endpoint, shown
 from lambdaagent.trust import SYSTEM, VARIABLE, Trust
@@ -78,9 +79,7 @@ class Prober:
                 self._session = None
                 tasks = list(self._tasks.values())
                 self._tasks.clear()
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await cancel(*tasks)
 
     def _begin(self, endpoint: Endpoint) -> None:
         if self._session and endpoint not in self._tasks:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube.errors import ConflictError
@@ -64,12 +65,10 @@ class WorkQueue:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
             for timer in self._timers.values():
                 timer.cancel()
             self._timers.clear()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel(*tasks)
 
     async def _work(self) -> None:
         while True:

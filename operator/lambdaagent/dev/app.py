@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -28,16 +28,17 @@ from lambdaagent.dev import environment, failures, folders, starting
 from lambdaagent.dev.start_gate import Gate, PatientClient
 from lambdaagent.dev.supervisor import LocalAgent, Supervisor
 from lambdaagent.dev.watching import ManifestPaths, changes
+from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.delivery import Reply
 from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import DeathCause
-from lambdaagent.gateway import signing
+from lambdaagent.gateway.config import from_settings
 from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.events.errors import UnknownBrokerError
 from lambdaagent.gateway.events.publishers import SubscriptionIndex, judged
-from lambdaagent.gateway.http.problems import ProblemError
-from lambdaagent.gateway.serving import said, serve
+from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.kube import manifests
@@ -91,14 +92,21 @@ async def run(options: Options) -> None:
 async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     """Start everything but the agents; `stack` stops it."""
     settings, clock = options.settings, clocks.system()
-    signer = signing.signer(settings)
-    voucher = signing.voucher(settings, signer, clock)
+    config = replace(
+        from_settings(settings, clock),
+        host=options.host,
+        port=options.port,
+        keys={},
+        push_allow=[*LOOPBACK, *settings.push_allowed],
+        shutdown_timeout=2.0,
+    )
     store = await _store(options.data)
     stack.push_async_callback(store.close)
     broker = await stack.enter_async_context(_broker(options, store))
     directory, gates = Directory(), dict[Target, Gate]()
-    trust = settings.trust
-    client = PatientClient(limits=PoolLimits(connections=settings.agent_connections), gates=gates, tls=trust.context)
+    client = PatientClient(
+        limits=PoolLimits(connections=settings.agent_connections), gates=gates, tls=config.trust.context
+    )
     exchanges = _Exchanges()
     supervisor: Supervisor
 
@@ -109,6 +117,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
 
     serving = await serve(
         stack,
+        config,
         directory=directory,
         store=store,
         publisher=_Publisher(broker, directory, exchanges),
@@ -116,17 +125,8 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         client=client,
         clock=clock,
         ready=why_not_ready,
-        host=options.host,
-        port=options.port,
-        keys={},
-        signer=signer,
-        voucher=voucher,
-        push_allow=[*LOOPBACK, *settings.push_allowed],
-        trust=trust,
         failed=failures.of_request,
         on_state_change=failures.of_task,
-        shutdown_timeout=2.0,
-        **said(settings),
     )
     local = f"http://{_reachable(options.host)}:{serving.port}"
     # Not from the environment: settings for a cluster would send the agents' events there.
@@ -136,10 +136,15 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         directory=directory,
         broker=broker,
         client=client,
-        clock=clock,
-        store=store,
-        observer=DispatcherMetrics(),
-        reply=lambda agent: _reply(agent, tasks=serving.tasks, broker=broker, exchanges=exchanges),
+        handlers=Handlers(
+            installation,
+            broker,
+            store,
+            client,
+            clock,
+            DispatcherMetrics(),
+            replies=lambda agent: _reply(agent, tasks=serving.tasks, broker=broker, exchanges=exchanges),
+        ),
         sink=lambda agent: gateway_urls.events_from(agent, installation) or "",
         output=_print,
         own=os.environ,
@@ -251,8 +256,7 @@ class _Exchanges:
         name = naming.exchange(namespace, broker)
         known = self.supervisor.exchanges if self.supervisor else frozenset()
         if name not in known:
-            detail = f"No agent takes events on Broker {broker!r} in namespace {namespace!r}."
-            raise ProblemError(404, "unknown-broker", detail, members={"known": sorted(known)})
+            raise UnknownBrokerError(namespace, broker, known=sorted(known))
         return name
 
     def agent(self, agent: LambdaAgent) -> str:

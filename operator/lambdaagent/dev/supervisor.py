@@ -24,7 +24,6 @@ from lambdaagent.broker.protocol import Broker
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
-from lambdaagent.clock import Clock
 from lambdaagent.containers import a2a_endpoint
 from lambdaagent.containers.callee import callee
 from lambdaagent.dev import environment, starting
@@ -32,17 +31,14 @@ from lambdaagent.dev.code import Code, code
 from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
 from lambdaagent.dev.start_gate import Gate
-from lambdaagent.dispatcher.agent_handlers import router
+from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.consumers import ConsumerSpec
-from lambdaagent.dispatcher.deduplication import Deduplicator
-from lambdaagent.dispatcher.delivery import Deliverer, DeliveryObserver, Reply
 from lambdaagent.dispatcher.desired_topology import picture
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
-from lambdaagent.store.records import DeliveryStore
 
 log = structlog.get_logger(__name__)
 
@@ -80,10 +76,7 @@ class Supervisor:
     directory: Directory
     broker: Broker
     client: HttpClient
-    clock: Clock
-    store: DeliveryStore
-    observer: DeliveryObserver
-    reply: Callable[[LambdaAgent], Reply]
+    handlers: Handlers
     sink: Callable[[LambdaAgent], str]
     output: Callable[[str, str], None]
     own: Mapping[str, str]
@@ -145,6 +138,7 @@ class Supervisor:
             self.directory.remove(*key)
             running.gate.broken("it was removed")
             self._ports.pop(key)
+            self.handlers.forget(key)
             self.gates.pop(Target.parse(running.url), None)
         else:
             running.gate.starting()
@@ -153,13 +147,8 @@ class Supervisor:
 
     async def _declare(self, agents: Sequence[LambdaAgent], *, gone: Sequence[AgentKey]) -> None:
         wanted = picture(agents, self.installation).exchanges
-        for name, exchange in wanted.items():
-            await self.broker.declare(
-                exchange=name,
-                queues=exchange.queues,
-                forwards=exchange.forwards,
-                dead_letters=exchange.dead_letters,
-            )
+        for declaration in wanted.values():
+            await self.broker.declare(declaration)
         for gone_exchange in self._exchanges - wanted.keys():
             await self.broker.remove_exchange(gone_exchange)
         for namespace, name in gone:
@@ -293,23 +282,9 @@ class Supervisor:
 
     async def _consume(self, running: Running, found: Topology) -> None:
         agent = running.wanted.agent
-
-        deliverer = Deliverer(
-            agent=agent.key,
-            policy=found.policy,
-            client=self.client,
-            clock=self.clock,
-            reply=self.reply(agent),
-            route=router(agent, ConsumerSpec(found, Target.parse(running.url)), self.installation),
-            seen=Deduplicator(self.store, agent.namespace, agent.name, self.clock),
-            observer=self.observer,
-            calls=found.calls,
-            wants=found.wants,
-            up=running.gate.up,
-            keep_dead=found.keep_dead,
-        )
+        handler = self.handlers.of(agent, ConsumerSpec(found, Target.parse(running.url)), up=running.gate.up)
         async with self.broker.consume(
-            found.queue, parallelism=found.parallelism, handler=deliverer.handle, dead_letters=found.dead_letters
+            found.queue, parallelism=found.parallelism, handler=handler, dead_letters=found.dead_letters
         ):
             await asyncio.Event().wait()
 

@@ -1,6 +1,6 @@
 """Builds the handler of one agent's deliveries: where they are sent, and where replies go."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -31,25 +31,31 @@ class Handlers:
     client: HttpClient
     clock: Clock
     observer: DeliveryObserver
+    replies: Callable[[LambdaAgent], Reply] | None = None
+    """Returns where an agent's replies go; None: see `_reply`."""
     _made: dict[AgentKey, Deliverer] = field(default_factory=dict, init=False)
 
     @property
     def broken(self) -> int:
         return sum(deliverer.circuit.open for deliverer in self._made.values())
 
-    def of(self, agent: LambdaAgent, served: ConsumerSpec) -> Handler:
+    def of(
+        self, agent: LambdaAgent, served: ConsumerSpec, *, up: Callable[[], Awaitable[None]] | None = None
+    ) -> Handler:
+        """`up` returns once the agent may be called; a delivery that waits for it has made no attempt."""
         topology = served.topology
         deliverer = Deliverer(
             agent=agent.key,
             policy=topology.policy,
             client=self.client,
             clock=self.clock,
-            reply=self._reply(agent, topology.exchange),
+            reply=self.replies(agent) if self.replies is not None else self._reply(agent, topology.exchange),
             route=router(agent, served, self.installation),
             seen=Deduplicator(self.store, agent.namespace, agent.name, self.clock),
             observer=self.observer,
             calls=topology.calls,
             wants=topology.wants,
+            up=up,
             keep_dead=topology.keep_dead,
         )
         self._made[agent.namespace, agent.name] = deliverer

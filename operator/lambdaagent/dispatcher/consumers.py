@@ -13,22 +13,23 @@ binding that this dispatcher never made stays for some seconds; this is decided 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.bindings import Bound, Keep
+from lambdaagent.broker.bindings import Bound, ExchangeDeclaration, Keep
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyError
 from lambdaagent.broker.protocol import Broker, Handler, Loss
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology
+from lambdaagent.clock import rfc3339
 from lambdaagent.dispatcher import policies
 from lambdaagent.dispatcher.condition_reasons import ConditionReason
-from lambdaagent.dispatcher.desired_topology import DesiredTopology, Exchange, is_watched, picture
+from lambdaagent.dispatcher.desired_topology import DesiredTopology, is_watched, picture
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
@@ -72,7 +73,7 @@ class ConsumerManager:
     _agents: dict[AgentKey, tuple[LambdaAgent, Target | None]] = field(default_factory=dict, init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _unreadable: set[AgentKey] = field(default_factory=set, init=False)
-    _declared: dict[str, Exchange] = field(default_factory=dict, init=False)
+    _declared: dict[str, ExchangeDeclaration] = field(default_factory=dict, init=False)
     _refused: dict[str, str] = field(default_factory=dict, init=False)  # RabbitMQ's reason, by exchange or queue
     _wanted: DesiredTopology | None = field(default=None, init=False)
     _consumers: dict[AgentKey, tuple[ConsumerSpec, asyncio.Task[None]]] = field(default_factory=dict, init=False)
@@ -240,7 +241,7 @@ class ConsumerManager:
     def _kept(self) -> frozenset[str]:
         return frozenset(naming.queue(*key) for key in self._unreadable - self._agents.keys())
 
-    async def _declare(self, wanted: Mapping[str, Exchange]) -> set[str]:
+    async def _declare(self, wanted: Mapping[str, ExchangeDeclaration]) -> set[str]:
         """Return the queues that lost their bindings. Raises TemporaryError; permanent refusals are noted."""
         stale: set[str] = set()
         for name, exchange in wanted.items():
@@ -249,13 +250,7 @@ class ConsumerManager:
             for known in (name, *exchange.queues):
                 self._refused.pop(known, None)
             try:
-                stale |= await self.broker.declare(
-                    exchange=name,
-                    queues=exchange.queues,
-                    forwards=exchange.forwards,
-                    keep=self._keep(name),
-                    dead_letters=exchange.dead_letters,
-                )
+                stale |= await self.broker.declare(replace(exchange, keep=self._keep(name)))
             except RefusedQueuesError as problem:
                 self._refused |= problem.refused
                 stale |= problem.stale
@@ -317,7 +312,7 @@ class ConsumerManager:
             reason = ConditionReason.DEAD_LETTERED
             said.append(died)
         if lost:
-            at = policies.moment(max(loss.at for loss in lost.values()))
+            at = rfc3339(max(loss.at for loss in lost.values()))
             reason = ConditionReason.MADE_AGAIN
             said.append(f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost")
         return _readiness(reason, "; ".join(said))

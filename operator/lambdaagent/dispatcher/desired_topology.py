@@ -1,32 +1,20 @@
 """The RabbitMQ topology that a set of agents needs, and whose exchanges may be removed. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.broker.bindings import Binding, Bound, all_bound
+from lambdaagent.broker.bindings import Binding, ExchangeDeclaration
 from lambdaagent.children.base import AgentKey, Observed
 from lambdaagent.children.topology import Topology, forwarded, topology
 from lambdaagent.settings import Installation
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """The exchange of one Broker: the queues of its agents, and its queue of dead letters."""
-
-    dead_letters: str
-    queues: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
-    forwards: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
-
-    def bound(self) -> frozenset[Bound]:
-        return all_bound(self.queues, self.forwards)
-
-
-@dataclass(frozen=True, slots=True)
 class DesiredTopology:
     agents: Mapping[AgentKey, Topology]
-    exchanges: Mapping[str, Exchange]
+    exchanges: Mapping[str, ExchangeDeclaration]
 
     @property
     def queues(self) -> frozenset[str]:
@@ -49,7 +37,10 @@ def picture(agents: Iterable[LambdaAgent], installation: Installation) -> Desire
             kept = targets.get(target, ())
             more = [binding for kind in kinds if (binding := Binding({"type": kind})) not in kept]
             targets[target] = (*kept, *more)
-    return DesiredTopology(found, {name: Exchange(letters[name], queues[name], forwards[name]) for name in queues})
+    exchanges = {
+        name: ExchangeDeclaration(name, queues[name], forwards[name], dead_letters=letters[name]) for name in queues
+    }
+    return DesiredTopology(found, exchanges)
 
 
 def is_watched(exchange: str, watched: Callable[[str], bool]) -> bool:

@@ -16,6 +16,7 @@ from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
 from lambdaagent.children.base import AgentKey
+from lambdaagent.clock import rfc3339
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import errors
 from lambdaagent.kube.apply import apply_status
@@ -89,7 +90,7 @@ class Conditions:
         if readiness is not None:
             before, since = self._since.get(key, ("", ""))
             if before != readiness.status or not since:
-                since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                since = rfc3339(datetime.now(UTC))
                 self._since[key] = readiness.status, since
             condition = {
                 "type": TYPE,

@@ -6,10 +6,10 @@ every few seconds, and replicas whose counts differ slightly report the same.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from lambdaagent.broker.protocol import Deaths
 from lambdaagent.children.topology import Topology
+from lambdaagent.clock import rfc3339
 from lambdaagent.events.dead_letter_headers import BY_RABBITMQ, OWN_EXPIRATION
 
 _BY_POLICY = (
@@ -46,15 +46,11 @@ def said(topology: Topology, *, namespace: str, name: str, told: Recent) -> str:
     return f"RabbitMQ dead-lettered {causes}; {where}; {step}"
 
 
-def moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _cause(reason: str, told: PolicyReport) -> str:
     key = BY_RABBITMQ.get(reason)
     why = f"a policy's {key} took them" if key else "the expiration that their publisher set was over"
     events = "1 event" if told.least == 1 else f"{told.least} events"
-    return f"at least {events} since {moment(told.since)}, untried or with attempts left ({why})"
+    return f"at least {events} since {rfc3339(told.since)}, untried or with attempts left ({why})"
 
 
 def _rounded(count: int) -> int:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from lambdaagent.clock import rfc3339
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event, from_attributes
 from lambdaagent.events.errors import InvalidAttributeError, MalformedEventError, NotAnEventError
@@ -112,7 +113,7 @@ def _value(name: str, value: Any) -> Header:
                 raise InvalidAttributeError(name[:64], "is not UTF-8") from None
         case datetime():
             moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-            return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return rfc3339(moment)
         case float() | Decimal():
             return str(value)
     raise InvalidAttributeError(name[:64], f"is a {type(value).__name__}, which no attribute can be")

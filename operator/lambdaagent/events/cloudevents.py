@@ -92,12 +92,6 @@ def from_attributes(attributes: Mapping[str, Any], *, data: bytes = b"") -> Even
     return Event(**core, data=data, extensions=extensions)
 
 
-def validate(event: Event) -> Event:
-    """Return the event, or raise as `from_attributes`: for events made in code from external values."""
-    from_attributes(event.attributes())
-    return event
-
-
 def _string(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidAttributeError(name, f"must be a string, not {type(value).__name__}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from lambdaagent.clock import rfc3339
 from lambdaagent.events import amqp, http
 from lambdaagent.events.errors import EventError
 
@@ -66,7 +67,7 @@ def mark(message: amqp.Message, cause: DeathCause) -> amqp.Message:
         _CODE: cause.code,
         _DESTINATION: destination,
         _ATTEMPTS: cause.attempts,
-        _AT: datetime.fromtimestamp(cause.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        _AT: rfc3339(cause.at, digits="milliseconds"),
     }
     plain = bare(message)
     if _is_binary_event(plain):

@@ -6,13 +6,11 @@ binding, which also makes header injection impossible.
 """
 
 import re
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
-
-import orjson
 
 from lambdaagent import bounded_json, json_slices
 from lambdaagent.events import charsets
@@ -87,14 +85,6 @@ def binary(event: Event) -> tuple[Headers, bytes]:
     if event.datacontenttype is not None:
         headers.append(("content-type", event.datacontenttype))
     return headers, event.data
-
-
-def structured(event: Event) -> tuple[Headers, bytes]:
-    return [("content-type", STRUCTURED)], _json(event)
-
-
-def batch(events: Iterable[Event]) -> tuple[Headers, bytes]:
-    return [("content-type", BATCH)], b"[" + b",".join(_json(event) for event in events) + b"]"
 
 
 def encode(value: Value) -> str:
@@ -226,25 +216,3 @@ def _read_batch(text: str, *, most: int) -> Iterator[Event]:
             raise
         except EventError as error:
             raise MalformedEventError(f"event {index} of the batch: {error}", attribute=error.attribute) from error
-
-
-def _json(event: Event) -> bytes:
-    head = orjson.dumps(event.attributes())
-    if not event.data:
-        return head
-    kind = event.datacontenttype or ""
-    if charsets.as_utf8(kind) != kind:
-        pass  # Data in another charset cannot be JSON text, which is UTF-8.
-    elif is_json(kind):
-        try:
-            orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            pass
-        else:
-            return head[:-1] + b',"data":' + event.data + b"}"
-    elif media_type(kind).startswith("text/"):
-        try:
-            return head[:-1] + b',"data":' + orjson.dumps(event.data.decode()) + b"}"
-        except UnicodeDecodeError:
-            pass
-    return head[:-1] + b',"data_base64":"' + b64encode(event.data) + b'"}'

@@ -10,8 +10,8 @@ from aiohttp.typedefs import Handler
 from aiohttp.web_urldispatcher import AbstractResource, ResourceRoute, UrlMappingMatchInfo, _InfoDict
 from yarl import URL
 
+from lambdaagent.a2a import well_known
 from lambdaagent.a2a.cards import Shape
-from lambdaagent.a2a.signing import JWKS_PATH
 from lambdaagent.gateway.a2a import jsonrpc, rest
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards
@@ -72,7 +72,7 @@ async def by_path(request: web.Request) -> web.StreamResponse:
 def is_ours(entry: Entry, path: str) -> bool:
     """Return whether the gateway, and not the container, serves a path on the agent's own host."""
     base = entry.base_path
-    return path == base or path.startswith((f"{base}/", "/.well-known/agent-card.json", "/.well-known/agent.json"))
+    return path == base or path.startswith((f"{base}/", well_known.AGENT_CARD, well_known.LEGACY_AGENT_CARD))
 
 
 async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResponse:
@@ -89,13 +89,13 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
     if path.startswith(entry.rest_path):
         request[ROUTE] = "a2a-rest"
         return await rest.serve(request, entry, path[len(entry.base_path) :])
-    if path == "/.well-known/agent-card.json":
+    if path == well_known.AGENT_CARD:
         request[ROUTE] = "card"
         return cards.card(request, entry)
-    if path == "/.well-known/agent.json":
+    if path == well_known.LEGACY_AGENT_CARD:
         request[ROUTE] = "card"
         return cards.card(request, entry, shape=Shape.LEGACY)
-    if path == JWKS_PATH:
+    if path == well_known.JWKS:
         return await cards.jwks(request)
     request[ROUTE] = "unknown-path"
     raise ProblemError(

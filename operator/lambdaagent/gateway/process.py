@@ -5,7 +5,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -13,11 +13,12 @@ from lambdaagent import clock as clocks
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.cancellation import cancel
-from lambdaagent.gateway import gc_tuning, signing
+from lambdaagent.gateway import gc_tuning
 from lambdaagent.gateway.agent_feed import FirstList, feed
+from lambdaagent.gateway.config import from_settings
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.publishers import BrokerExchanges, Brokers, KnativePublisher, RabbitMQPublisher
-from lambdaagent.gateway.serving import said, serve
+from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.kube.client import connect
@@ -31,16 +32,17 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: GatewaySettings) -> None:
     """Run the gateway until cancelled."""
-    signer = signing.signer(settings)
+    clock = clocks.system()
+    replica = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+    config = replace(from_settings(settings, clock), replica=replica)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
         opened = await _store(settings)
         stack.push_async_callback(opened.store.close)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
         listing = FirstList(watchers)
-        trust = settings.trust
-        client = HttpClient(limits=PoolLimits(connections=settings.agent_connections), tls=trust.context)
-        directory, clock = Directory(listing.of), clocks.system()
+        client = HttpClient(limits=PoolLimits(connections=settings.agent_connections), tls=config.trust.context)
+        directory = Directory(listing.of)
         brokers = Brokers(directory)
         amqp = await stack.enter_async_context(_amqp(settings))
         connected = _Once(lambda: amqp is None or amqp.ready)
@@ -55,6 +57,7 @@ async def run(settings: GatewaySettings) -> None:
 
         serving = await serve(
             stack,
+            config,
             directory=directory,
             store=opened.store,
             publisher=RabbitMQPublisher(brokers, amqp) if amqp else KnativePublisher(brokers, client),
@@ -62,19 +65,9 @@ async def run(settings: GatewaySettings) -> None:
             client=client,
             clock=clock,
             ready=why_not_ready,
-            host=settings.host,
-            port=settings.port,
-            keys=settings.keys,
-            shutdown_timeout=15.0,
-            signer=signer,
-            voucher=signing.voucher(settings, signer, clock),
-            push_allow=settings.push_allowed,
-            trust=trust,
-            replica=f"{socket.gethostname()}_{secrets.token_hex(4)}",
-            **said(settings),
         )
         gc_tuning.settle()
-        log.info("listening", host=settings.host, port=serving.port, events="rabbitmq" if amqp else "knative")
+        log.info("listening", host=config.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
         following = [asyncio.create_task(each, name="feed") for each in feeds]
         for task in following:

@@ -1,19 +1,17 @@
 """The dependencies of the handlers, stored in the application once and read through one typed key."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
 
-from lambdaagent.a2a.errors import Edition
-from lambdaagent.a2a.signing import Signer
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.clock import Clock
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.metrics import GatewayMetrics
-from lambdaagent.http_server import HeadLimits
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
@@ -21,14 +19,15 @@ from lambdaagent.tasks.engine import Engine
 
 class EventPublisher(Protocol):
     async def publish(self, event: Event, *, exchange: str) -> bool:
-        """Return after the broker's confirm; False if nothing takes the event. Raises TemporaryError."""
+        """Return after the broker's confirm; False if nothing takes the event. Raises the errors of
+        `broker.errors` and `gateway.events.errors`."""
         ...
 
 
 class Exchanges(Protocol):
     """Where events go. Each method returns the name of an exchange.
 
-    Raises ProblemError (404) for an unknown Broker, and NotListedError.
+    Raises UnknownBrokerError and NotListedError.
     """
 
     def shared(self, namespace: str) -> str: ...
@@ -40,12 +39,13 @@ class Exchanges(Protocol):
 Failed = Callable[[web.Request, int, str], None]
 
 
-def unheard(_request: web.Request, _status: int, _why: str) -> None:
+def ignore_failure(_request: web.Request, _status: int, _why: str) -> None:
     """Ignore the failure: the client has its response, and the metrics count it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
+    config: GatewayConfig
     directory: Directory
     tasks: Engine
     letters: DeadLetterStore
@@ -54,19 +54,8 @@ class Services:
     client: HttpClient
     metrics: GatewayMetrics
     clock: Clock
-    ready: Callable[[], str | None]
-    keys: Mapping[str, bytes]
-    public_url: str
-    trust_forwarded: bool
-    max_body: int
-    max_parts: int  # of a client's message
-    max_batch: int  # events
-    refuse_unrouted: bool  # events that no agent takes
-    errors: Edition
-    signer: Signer | None  # of cards
-    heads: HeadLimits
-    failed: Failed  # called for each failed request
-    takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to this path are an event's attributes
+    ready: Callable[[], str | None]  # why the gateway is not ready, or None
+    failed: Failed = ignore_failure
 
 
 SERVICES = web.AppKey("services", Services)

@@ -23,10 +23,12 @@ from lambdaagent.containers.post_event import post
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import agent_routes, gc_tuning, probes
+from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.events import ingress
 from lambdaagent.gateway.http import bodies, passthrough, problems
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.routes import RouteTable
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient import wire
@@ -80,6 +82,14 @@ async def run(settings: SidecarSettings) -> None:
         sink = Sink(settings.sink, client)
         serving = await serve(
             stack,
+            GatewayConfig(
+                host=settings.host,
+                port=settings.port,
+                max_body=settings.max_body_bytes,
+                max_header=settings.max_header_bytes,
+                max_parts=settings.max_parts,
+                max_batch=settings.max_batch_events,
+            ),
             directory=directory,
             store=store,
             publisher=sink,
@@ -87,18 +97,7 @@ async def run(settings: SidecarSettings) -> None:
             client=client,
             clock=clocks.system(),
             ready=lambda: None,
-            host=settings.host,
-            port=settings.port,
-            keys={},
-            public_url="",
-            trust_forwarded=False,
-            max_body=settings.max_body_bytes,
-            max_parts=settings.max_parts,
-            max_batch=settings.max_batch_events,
-            max_header=settings.max_header_bytes,
-            takes_events=lambda path: not agent_routes.is_ours(entry, path),
-            shutdown_timeout=15.0,
-            own_routes=routes(entry, sink=settings.sink),
+            table=table(entry, sink=settings.sink),
         )
         gc_tuning.settle()
         log.info("listening", host=settings.host, port=serving.port, agent=agent.key, container=url)
@@ -115,7 +114,7 @@ def read_agent(text: str) -> LambdaAgent:
     raise UsageError(f"LAMBDAAGENT_AGENT: {'; '.join(map(str, found[:3]))}")
 
 
-def routes(entry: Entry, *, sink: str) -> list[web.RouteDef]:
+def table(entry: Entry, *, sink: str) -> RouteTable:
     """Return the sidecar's routes. Where capabilities are configured, the sink's path holds one, so only a client that
     knows it can send events as the agent.
     """
@@ -141,7 +140,8 @@ def routes(entry: Entry, *, sink: str) -> list[web.RouteDef]:
     found = [web.get(READY, ready), web.get(ALIVE, probes.healthz), web.get("/-/metrics", probes.metrics)]
     if sink:
         found.append(web.post(sink_path(sink), events))
-    return [*found, web.route("*", "/{path:.*}", all_else)]
+    found.append(web.route("*", "/{path:.*}", all_else))
+    return RouteTable(found, takes_events=lambda path: not agent_routes.is_ours(entry, path), many_agents=False)
 
 
 async def _why_not_ready(request: web.Request, entry: Entry) -> str | None:

@@ -7,7 +7,7 @@ from lambdaagent.settings import GatewaySettings
 from lambdaagent.webhooks.push_signature import PushSigner
 
 
-def signer(settings: GatewaySettings) -> Signer | None:
+def card_signer(settings: GatewaySettings) -> Signer | None:
     pem = settings.card_signing_key.get_secret_value()
     try:
         return Signer.from_pem(pem) if pem else None
@@ -15,7 +15,7 @@ def signer(settings: GatewaySettings) -> Signer | None:
         raise UsageError(f"LAMBDAAGENT_CARD_SIGNING_KEY: {error}") from None
 
 
-def voucher(settings: GatewaySettings, signer: Signer | None, clock: Clock) -> PushSigner | None:
+def push_signer(settings: GatewaySettings, signer: Signer | None, clock: Clock) -> PushSigner | None:
     if not settings.sign_pushes:
         return None
     if signer is None or not settings.public_url:

@@ -22,9 +22,7 @@ _CONTENT_TYPE = "application/apply-patch+yaml; charset=utf-8"
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-async def apply(
-    client: KubeClient, document: Mapping[str, Any], *, manager: str, force: bool = True, dry_run: bool = False
-) -> Document:
+async def apply(client: KubeClient, document: Mapping[str, Any], *, manager: str, force: bool = True) -> Document:
     """Return the applied object. Raises ConflictError if, without `force`, fields of other managers differ."""
     metadata = document["metadata"]
     return await _apply(
@@ -35,7 +33,6 @@ async def apply(
         namespace=metadata.get("namespace"),
         manager=manager,
         force=force,
-        dry_run=dry_run,
     )
 
 
@@ -69,7 +66,6 @@ async def apply_status(
         namespace=namespace,
         manager=manager,
         force=force,
-        dry_run=False,
         subresource="status",
     )
 
@@ -83,7 +79,6 @@ async def _apply(
     namespace: str | None,
     manager: str,
     force: bool,
-    dry_run: bool,
     subresource: str | None = None,
 ) -> Document:
     query = {"fieldManager": manager, "fieldValidation": "Strict", "force": "true" if force else "false"}
@@ -92,7 +87,7 @@ async def _apply(
         resource.path(namespace=namespace, name=name, subresource=subresource),
         action="apply the status of" if subresource else "apply",
         target=resource.named(namespace=namespace, name=name),
-        query=query | ({"dryRun": "All"} if dry_run else {}),
+        query=query,
         body=_yaml(document),
         content_type=_CONTENT_TYPE,
     )

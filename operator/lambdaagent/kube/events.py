@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from lambdaagent.clock import rfc3339
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.resources import EVENT
 
@@ -16,7 +17,7 @@ def utc_now() -> datetime:
 
 def micro_time(moment: datetime) -> str:
     """Return the time as the API's MicroTime, always in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return rfc3339(moment, digits="microseconds")
 
 
 async def emit(

@@ -24,6 +24,7 @@ import orjson
 import structlog
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import errors
 from lambdaagent.kube.client import KubeClient
@@ -231,9 +232,7 @@ async def followed(watchers: Mapping[Watcher, Coroutine[Any, Any, None]]) -> Asy
         await asyncio.gather(*(watcher.settled.wait() for watcher in watchers))
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*tasks)
 
 
 def most_silent(watchers: Iterable[Watcher]) -> float:

@@ -48,7 +48,7 @@ def of_pod(pod: Object) -> Cause | None:
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         if container["name"] not in _SIDECARS and (cause := _of_container(container)):
             return cause
-    scheduled = condition(pod, "PodScheduled")
+    scheduled = condition(pod.get("status"), "PodScheduled")
     if scheduled and scheduled["status"] == "False" and scheduled.get("reason") == "Unschedulable":
         return Cause("Unschedulable", f"no node takes the pod: {_clean(scheduled.get('message', ''))}", "Unknown")
     if status.get("phase") == "Failed":
@@ -102,7 +102,7 @@ def _with_next_step(message: str) -> str:
 
 def of_replica_set(replicas: Object) -> Cause | None:
     """Return why no pod can be created: missing service account, quota, policy. Knative reports it minutes later."""
-    failed = condition(replicas, "ReplicaFailure")
+    failed = condition(replicas.get("status"), "ReplicaFailure")
     if failed is None or failed["status"] != "True":
         return None
     message = failed.get("message") or ""
@@ -114,7 +114,7 @@ def of_replica_set(replicas: Object) -> Cause | None:
 
 def of_revision(revision: Object) -> Cause | None:
     """Return Knative's reason for a failed Revision; it is more precise than the Service's RevisionFailed."""
-    ready = condition(revision, "Ready")
+    ready = condition(revision.get("status"), "Ready")
     if ready is None or ready["status"] != "False":
         return None
     text = _clean(without_output(ready.get("message") or ready.get("reason") or "failed"))
@@ -123,7 +123,7 @@ def of_revision(revision: Object) -> Cause | None:
 
 def of_exchange(exchange: Object) -> Cause | None:
     """Return why RabbitMQ's topology operator refuses a Broker's exchange; the Broker shows no cause."""
-    ready, title = condition(exchange, "Ready"), f"Exchange {exchange['metadata']['name']}"
+    ready, title = condition(exchange.get("status"), "Ready"), f"Exchange {exchange['metadata']['name']}"
     if ready is None:
         message = f"{title}: no report yet; if this stays, see whether {TOPOLOGY_OPERATOR} runs"
         return Cause("AwaitingController", message, "Unknown")

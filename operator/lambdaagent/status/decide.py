@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lambdaagent.a2a import cards
+from lambdaagent.a2a import cards, well_known
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.ai import Ai
 from lambdaagent.api.validation import SpecProblem
@@ -12,11 +12,12 @@ from lambdaagent.children import brokers, gateway, triggers
 from lambdaagent.children.base import Object
 from lambdaagent.children.plan import Plan
 from lambdaagent.children.warnings import bounded
+from lambdaagent.clock import rfc3339
 from lambdaagent.settings import Installation
 from lambdaagent.status import conditions
 from lambdaagent.status.ai import ai_ready
 from lambdaagent.status.conditions import DEPLOYMENT, World
-from lambdaagent.status.readiness import Readiness, of_knative
+from lambdaagent.status.readiness import Readiness, condition, of_knative
 
 Status = dict[str, Any]
 OPERATOR_CONDITIONS = frozenset(
@@ -78,7 +79,7 @@ def status(
         "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
     }
-    foreign = _condition(previous, "EventingReady") if dispatcher_spoke else None
+    foreign = condition(previous, "EventingReady") if dispatcher_spoke else None
     ready = _ready(states, foreign)
     said = {"Ready": ready} | {kind: state for kind, state in states.items() if state}
     generation = agent.metadata.generation
@@ -94,7 +95,7 @@ def status(
         out["eventingStatus"] = _eventing(plan, world)
     if url := gateway.a2a_url(agent, installation):
         service = gateway.a2a_service(agent, installation)
-        card = f"{url}/.well-known/agent-card.json"
+        card = url + well_known.AGENT_CARD
         name = service["metadata"]["name"] if service else None
         version = _version(agent, previous, serving)
         out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card, "version": version})
@@ -121,7 +122,7 @@ class Transition:
 def transition(before: Status, after: Status) -> Transition | None:
     """Return the change of Ready to record. None while Ready keeps its status and reason, while a rollout is in
     progress, and for an edited spec that is not ready yet."""
-    old, new = _condition(before, "Ready"), _condition(after, "Ready")
+    old, new = condition(before, "Ready"), condition(after, "Ready")
     if new is None or (old and (old["status"], old.get("reason")) == (new["status"], new["reason"])):
         return None
     good = new["status"] == "True"
@@ -164,9 +165,9 @@ def _phase(ready: Readiness, said: dict[str, Readiness], plan: Plan, world: Worl
 def _conditions(states: dict[str, Readiness], generation: int, previous: Status, now: datetime) -> list[Status]:
     out = []
     for kind, state in states.items():
-        before = _condition(previous, kind)
+        before = condition(previous, kind)
         same = before is not None and before.get("status") == state.status and before.get("lastTransitionTime")
-        stamp = before["lastTransitionTime"] if before and same else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        stamp = before["lastTransitionTime"] if before and same else rfc3339(now)
         out.append(
             {
                 "type": kind,
@@ -178,10 +179,6 @@ def _conditions(states: dict[str, Readiness], generation: int, previous: Status,
             }
         )
     return out
-
-
-def _condition(status: Status, kind: str) -> Status | None:
-    return next((entry for entry in status.get("conditions") or [] if entry.get("type") == kind), None)
 
 
 def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness) -> Status:

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Any
 
+from lambdaagent.status.readiness import condition
+
 Status = dict[str, Any]
 
 
@@ -33,9 +35,5 @@ def happened(before: Status, after: Status) -> list[Happening]:
     return found
 
 
-def ready_condition(status: Status) -> dict[str, Any]:
-    return next((entry for entry in status.get("conditions") or [] if entry["type"] == "Ready"), {})
-
-
 def _ready(status: Status) -> bool:
-    return ready_condition(status).get("status") == "True"
+    return (condition(status, "Ready") or {}).get("status") == "True"

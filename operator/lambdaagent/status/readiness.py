@@ -21,9 +21,9 @@ class Readiness:
     message: str = ""
 
 
-def condition(obj: Object, kind: str) -> Object | None:
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return next((entry for entry in conditions if entry.get("type") == kind), None)
+def condition(status: Object | None, kind: str) -> Object | None:
+    """Return the condition of this type in an object's status."""
+    return next((entry for entry in (status or {}).get("conditions") or [] if entry.get("type") == kind), None)
 
 
 def without_output(message: str) -> str:
@@ -34,7 +34,7 @@ def of_knative(obj: Object, *, controller: str) -> Readiness:
     """Return the readiness of a Knative Service, Broker or Trigger; `controller` is named if nothing is reported."""
     title = f"{obj['kind']} {obj['metadata']['name']}"
     status = obj.get("status") or {}
-    ready = condition(obj, "Ready")
+    ready = condition(obj.get("status"), "Ready")
     if ready is None or status.get("observedGeneration") != obj["metadata"].get("generation"):
         message = f"{title}: no report yet on what was applied; if this stays, see whether {controller} runs"
         return Readiness("Unknown", "AwaitingController", message)
@@ -60,10 +60,10 @@ def of_deployment(obj: Object) -> Readiness:
         message = f"{title}: no report yet on what was applied; if this stays, see whether kube-controller-manager runs"
         return Readiness("Unknown", "AwaitingController", message)
     for kind in ("ReplicaFailure", "Progressing"):
-        entry = condition(obj, kind)
+        entry = condition(obj.get("status"), kind)
         if entry and entry["status"] == ("True" if kind == "ReplicaFailure" else "False"):
             return Readiness("False", entry.get("reason", kind), f"{title}: {entry.get('message', kind)}")
-    available = condition(obj, "Available")
+    available = condition(obj.get("status"), "Available")
     wanted = (obj.get("spec") or {}).get("replicas", 1)
     if available and available["status"] == "True" and status.get("updatedReplicas", 0) >= min(1, wanted):
         return Readiness("True", "Ready")

@@ -16,12 +16,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import orjson
 import structlog
 
 from lambdaagent.a2a import Json
 from lambdaagent.store.errors import StoreError, UnfitError
 from lambdaagent.store.records import DeadLetter, Key, Push, TaskRecord
+from lambdaagent.store.rows import as_json
 from lambdaagent.store.snapshots import Snapshots
 
 Op = TypeVar("Op")
@@ -52,7 +52,7 @@ class Create:
     @classmethod
     def of(cls, record: TaskRecord, *, idempotency_key: str | None, push: Push | None) -> "Create":
         """Raises UnfitError if the task is not JSON, so that it never enters a batch."""
-        return cls(record, idempotency_key, push, _json(record.task))
+        return cls(record, idempotency_key, push, as_json(record.task))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class Append:
     @classmethod
     def of(cls, record: TaskRecord, *, updates: Sequence[Json], key: Key | None, snapshots: Snapshots) -> "Append":
         """Raises UnfitError if the updates or the task are not JSON, so that they never enter a batch."""
-        entry = _json(updates)
+        entry = as_json(updates)
         enough = snapshots.has_enough(record, updates, added=len(entry))
-        return cls(record, key, None if enough else _json(record.task), entry)
+        return cls(record, key, None if enough else as_json(record.task), entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +198,3 @@ class GroupCommit(Generic[Op, Result]):
                 waiting.done.set_exception(outcome)
             else:
                 waiting.done.set_result(outcome)
-
-
-def _json(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError as error:
-        raise UnfitError(f"the store cannot keep this: {str(error)[:200]}") from None

@@ -12,12 +12,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-import orjson
-
 from lambdaagent.a2a import Json
-from lambdaagent.store.errors import StoreFullError, TaskConflictError, UnfitError
+from lambdaagent.store.errors import StoreFullError, TaskConflictError
 from lambdaagent.store.records import COUNTED, DeadLetter, Key, Letters, Page, Push, TaskChange, TaskQuery, TaskRecord
-from lambdaagent.store.rows import letter_key, letter_number
+from lambdaagent.store.rows import as_json, letter_key, letter_number
 from lambdaagent.store.snapshots import foldable
 
 _Once = tuple[str, str, str, str]
@@ -56,7 +54,7 @@ class MemoryStore:
             return known
         if record.id in self._tasks:
             raise TaskConflictError(f"there is a task {record.id} already")
-        _require_json(record.task)
+        as_json(record.task)
         while len(self._tasks) >= self._max_tasks:
             oldest = next(iter(self._ended), None)
             if oldest is None:
@@ -80,7 +78,7 @@ class MemoryStore:
         if entry.record.version + 1 != record.version:
             raise TaskConflictError(f"task {record.id} is at version {entry.record.version}, not {record.version - 1}")
         # The rest of the snapshot was checked when it was written.
-        _require_json(updates if foldable(updates) else [record.task.get("status"), *updates])
+        as_json(updates if foldable(updates) else [record.task.get("status"), *updates])
         if key is not None:
             entry.keys.add(key)
         entry.record = record
@@ -197,7 +195,7 @@ class MemoryStore:
     async def add_dead_letter(self, letter: DeadLetter) -> bool:
         if any(_same(letter, other) and other.id not in self._freed for other in self._letters):
             return False
-        _require_json(dict(letter.attributes))
+        as_json(dict(letter.attributes))
         self._lettered += 1
         self._letters.append(replace(letter, id=str(self._lettered)))
         return True
@@ -254,14 +252,6 @@ class MemoryStore:
         self._pushed.pop(task_id, None)
         if entry.idempotency_key is not None:
             self._once.pop(entry.idempotency_key, None)
-
-
-def _require_json(value: object) -> None:
-    """Raises UnfitError for lone surrogates, and for what is nested too deep."""
-    try:
-        orjson.dumps(value)
-    except TypeError as error:
-        raise UnfitError(f"the store cannot keep this: {str(error)[:200]}") from None
 
 
 def _same(one: DeadLetter, other: DeadLetter) -> bool:

@@ -13,6 +13,7 @@ import orjson
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import fold_all
 from lambdaagent.store.chunked_record import grown
+from lambdaagent.store.errors import UnfitError
 from lambdaagent.store.records import DeadLetter, Key, Letters, Push, TaskChange, TaskRecord
 
 TASK = (
@@ -28,6 +29,14 @@ LETTER = (
     "attempts",
 )  # fmt: skip
 DELIVERY = ("digest", "namespace", "agent", "key", "at")
+
+
+def as_json(value: object) -> bytes:
+    """Raises UnfitError for what no database here can keep: lone surrogates, and what is nested too deep."""
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise UnfitError(f"the store cannot keep this: {str(error)[:200]}") from None
 
 
 def task_row(record: TaskRecord, idempotency_key: str | None, body: bytes) -> tuple[Any, ...]:
@@ -89,7 +98,7 @@ def letter_row(letter: DeadLetter) -> tuple[Any, ...]:
     """Return a row in the order of LETTER."""
     key = letter_key(letter)
     source, event_id = (key[2], key[3]) if key else (None, None)
-    attributes = orjson.dumps(dict(letter.attributes))
+    attributes = as_json(dict(letter.attributes))
     said = (letter.namespace, letter.agent, source, event_id, letter.reason, letter.received, attributes, letter.data)
     return (*said, letter.code, letter.destination, letter.attempts)
 

@@ -35,7 +35,7 @@ from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.container_calls import GRACE, ContainerCalls
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
-from lambdaagent.tasks.event_calls import EventCalls, is_async
+from lambdaagent.tasks.event_calls import EventCalls
 from lambdaagent.tasks.event_calls import Send as SendCall
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
@@ -115,7 +115,7 @@ class Engine:
             limits=self._limits,
             pusher=pusher,
             replica=self._replica,
-            begins_submitted=lambda skill: self._event_calls is not None and is_async(skill),
+            begins_submitted=lambda skill: self._event_calls is not None and skill is not None and skill.is_async,
         )
         self.direct_calls = DirectCalls(active_tasks=self._active_tasks, limits=self._limits)
         self._pushing: asyncio.Task[None] | None = None
@@ -330,7 +330,7 @@ class Engine:
         if sender != (record.namespace, record.agent) and sender not in forwards:
             return EventOutcome.FOREIGN
         skill = callee.skills.get(record.skill) if callee is not None and record.skill is not None else None
-        reply_type = skill.invoke.reply_type if skill is not None and skill.invoke is not None else None
+        reply_type = skill.invocation.reply_type if skill is not None else None
         updates = responses.from_event(event, clock=self._clock, reply_type=reply_type)
         try:
             return await self._active_tasks.apply(active, updates, key=(event.source, event.id))

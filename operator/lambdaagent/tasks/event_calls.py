@@ -224,10 +224,5 @@ def last_of_client(record: TaskRecord) -> Json | None:
     return next((message for message in reversed(history) if message.get("role") == Role.USER), None)
 
 
-def is_async(skill: Skill | None) -> bool:
-    """Whether a call of this skill travels as an event."""
-    return skill is not None and skill.invoke is not None and skill.invoke.mode == "async"
-
-
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None

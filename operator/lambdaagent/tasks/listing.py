@@ -1,9 +1,8 @@
 """Pages of tasks (1.0 section 3.1.4), with keyset tokens, so that the last page costs as little as the first."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-
 import orjson
 
+from lambdaagent import page_token
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.params import Find
@@ -51,14 +50,14 @@ def _listed(record: TaskRecord, request: Find) -> Json:
 
 
 def _token(last: TaskRecord) -> str:
-    return urlsafe_b64encode(f"{last.updated!r} {last.id}".encode()).decode().rstrip("=")
+    return page_token.encode(f"{last.updated!r} {last.id}")
 
 
 def _cursor(token: str) -> Cursor | None:
     if not token:
         return None
     try:
-        updated, _, task_id = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().partition(" ")
+        updated, _, task_id = page_token.decode(token).partition(" ")
         return float(updated), task_id
     except ValueError:
         raise invalid(Violation("pageToken", "is not one that an earlier page gave")) from None

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
-from lambdaagent import log_context
+from lambdaagent import log_context, media_types
 from lambdaagent.a2a import Json, v03
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.push import PushConfig
@@ -242,8 +242,8 @@ def config_of(push: Push) -> PushConfig:
 def encode(event: Json, *, wire: str) -> tuple[str, bytes]:
     """Return content type and body in the receiver's version."""
     if wire == Version.V03:
-        return "application/json", orjson.dumps(v03.downgrade_event(event))
-    return "application/a2a+json", orjson.dumps(event)
+        return media_types.JSON, orjson.dumps(v03.downgrade_event(event))
+    return media_types.A2A_JSON, orjson.dumps(event)
 
 
 def _worth(event: StreamEvent) -> bool:

@@ -25,7 +25,7 @@ from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.active_task import without_artifacts
 from lambdaagent.tasks.artifact_replacement import unfinished
 from lambdaagent.tasks.container_calls import GRACE
-from lambdaagent.tasks.event_calls import is_async, last_of_client
+from lambdaagent.tasks.event_calls import last_of_client
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.retention import prune
@@ -183,7 +183,7 @@ class Recovery:
         if callee is None and now < record.deadline:
             return
         # A call that travels as an event is sent again under the same id, by which a second delivery is recognised.
-        idempotent = is_async(skill) or (skill is not None and skill.invoke is not None and skill.invoke.idempotent)
+        idempotent = skill is not None and (skill.is_async or skill.invocation.idempotent)
         log.info("task.orphaned", task=record.id, agent=f"{record.namespace}/{record.agent}", again=idempotent)
         if callee is None or not idempotent or message is None:
             await self._fail(record, why)

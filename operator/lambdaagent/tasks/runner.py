@@ -24,7 +24,7 @@ from lambdaagent.tasks.artifact_replacement import Replacing
 from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.container_calls import GRACE, LIMITED, ContainerCalls
 from lambdaagent.tasks.errors import EngineBusyError, refusal
-from lambdaagent.tasks.event_calls import EventCalls, is_async
+from lambdaagent.tasks.event_calls import EventCalls
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
 
@@ -104,7 +104,7 @@ class CallRunner:
         record = active.record
         active.refusal = None
         self._active_tasks.started(record.id)
-        if self._event_calls is not None and skill is not None and is_async(skill):
+        if self._event_calls is not None and skill is not None and skill.is_async:
             work = partial(self._event_calls.send, active, callee, skill, message, traceparent=traceparent)
         else:
             turn = self.turn(

@@ -35,9 +35,9 @@ class PushNotifier(Protocol):
 
 
 class HttpPushNotifier:
-    def __init__(self, check: address_check.Check, *, voucher: PushSigner | None = None, trust: Trust = SYSTEM) -> None:
+    def __init__(self, check: address_check.Check, *, signer: PushSigner | None = None, trust: Trust = SYSTEM) -> None:
         self._check = check
-        self._voucher = voucher
+        self._signer = signer
         self._trust = trust
         self._session: aiohttp.ClientSession | None = None
 
@@ -57,8 +57,8 @@ class HttpPushNotifier:
             headers["Authorization"] = f"{config.scheme or 'Bearer'} {config.credentials}"
         if config.token:
             headers["X-A2A-Notification-Token"] = config.token
-        if self._voucher is not None:
-            headers[SIGNATURE] = self._voucher.token(config, body)
+        if self._signer is not None:
+            headers[SIGNATURE] = self._signer.token(config, body)
             # The place in A2A's own text, unless the client's credentials are there (1.0 section 4.3.3).
             headers.setdefault("Authorization", f"Bearer {headers[SIGNATURE]}")
         try:

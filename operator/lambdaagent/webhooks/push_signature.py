@@ -3,8 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+from lambdaagent.a2a import well_known
 from lambdaagent.a2a.push import PushConfig
-from lambdaagent.a2a.signing import JWKS_PATH, Signer
+from lambdaagent.a2a.signing import Signer
 from lambdaagent.clock import Clock
 
 LIFETIME = 300  # seconds; the clocks of two organisations may differ
@@ -28,4 +29,4 @@ class PushSigner:
             "taskId": config.task_id,
             "request_body_sha256": hashlib.sha256(body).hexdigest(),
         }
-        return self.signer.token(claims, jwks_url=self.issuer + JWKS_PATH)
+        return self.signer.token(claims, jwks_url=self.issuer + well_known.JWKS)

@@ -9,7 +9,7 @@ from tests.integration.broker.conftest import Names, consuming
 from tests.parts.broker import Inbox, event, on
 from tests.parts.polling import eventually
 
-from lambdaagent.broker.bindings import Binding, Bound
+from lambdaagent.broker.bindings import Binding, Bound, ExchangeDeclaration
 from lambdaagent.broker.protocol import (
     ACK,
     REQUEUE,
@@ -42,7 +42,7 @@ CAUSE = DeathCause("default/a", "the agent answered 400", 1.0)
 async def test_an_event_reaches_exactly_the_queues_that_are_bound_to_it(
     broker: Broker, names: Names, bindings: Sequence[Binding], sent: Event, taken: bool
 ) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: bindings, names.b: [on(type="never")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: bindings, names.b: [on(type="never")]}))
     inbox, nobody = Inbox(), Inbox()
     assert await broker.publish(sent, exchange=names.exchange) is taken
     async with (
@@ -55,7 +55,7 @@ async def test_an_event_reaches_exactly_the_queues_that_are_bound_to_it(
 
 
 async def test_an_event_that_matches_twice_is_delivered_once(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t"), on(source="/tests")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t"), on(source="/tests")]}))
     await broker.publish(event("1"), exchange=names.exchange)
     await broker.publish(event("2"), exchange=names.exchange)
     inbox = Inbox()
@@ -72,14 +72,14 @@ async def test_a_forward_hands_on_what_matches_and_circles_end(broker: Broker, n
     there = f"{names.exchange}.there"
     for exchange, target, queue in ((names.exchange, there, names.a), (there, names.exchange, names.b)):
         await broker.declare(
-            exchange=exchange, queues={queue: [on(type="t"), on(type="u")]}, forwards={target: [on(type="t")]}
+            ExchangeDeclaration(exchange, {queue: [on(type="t"), on(type="u")]}, forwards={target: [on(type="t")]})
         )
     a, b = Inbox(), Inbox()
     async with consuming(broker, names.a, a, names), consuming(broker, names.b, b, names):
         for id_, type_ in (("1", "t"), ("2", "u"), ("3", "never")):
             assert await broker.publish(event(id_, type_), exchange=names.exchange) is (type_ != "never")
         await eventually(lambda: (a.ids, b.ids) == (["1", "2"], ["1"]))
-        await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")]})
+        await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")]}))
         await broker.publish(event("4"), exchange=names.exchange)
         await eventually(lambda: a.ids == ["1", "2", "4"])
     assert b.ids == ["1"]
@@ -87,11 +87,11 @@ async def test_a_forward_hands_on_what_matches_and_circles_end(broker: Broker, n
 
 
 async def test_declaring_again_keeps_messages_and_changes_bindings(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="old"), on(type="kept")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="old"), on(type="kept")]}))
     for type_ in ("old", "kept"):
         assert await broker.publish(event(type_, type_), exchange=names.exchange)
     for _ in range(2):
-        await broker.declare(exchange=names.exchange, queues={names.a: [on(type="new"), on(type="kept")]})
+        await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="new"), on(type="kept")]}))
     routed = [await broker.publish(event(f"{t}2", t), exchange=names.exchange) for t in ("old", "kept", "new")]
     assert routed == [False, True, True]
     inbox = Inbox()
@@ -102,9 +102,9 @@ async def test_declaring_again_keeps_messages_and_changes_bindings(broker: Broke
 async def test_a_queue_that_is_no_longer_named_loses_its_bindings_and_keeps_its_messages(
     broker: Broker, names: Names
 ) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")], names.b: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")], names.b: [on(type="t")]}))
     await broker.publish(event("1"), exchange=names.exchange)
-    await broker.declare(exchange=names.exchange, queues={names.b: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.b: [on(type="t")]}))
     await broker.publish(event("2"), exchange=names.exchange)
     a, b = Inbox(), Inbox()
     async with consuming(broker, names.a, a, names), consuming(broker, names.b, b, names):
@@ -113,11 +113,13 @@ async def test_a_queue_that_is_no_longer_named_loses_its_bindings_and_keeps_its_
 
 
 async def test_bindings_that_are_to_be_kept_stay_as_they_are(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")], names.b: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")], names.b: [on(type="t")]}))
     stale = await broker.declare(
-        exchange=names.exchange,
-        queues={names.b: [on(type="u")]},
-        keep=lambda others: [each for each in others if each[0] == names.a],
+        ExchangeDeclaration(
+            names.exchange,
+            {names.b: [on(type="u")]},
+            keep=lambda others: [each for each in others if each[0] == names.a],
+        )
     )
     assert stale == frozenset()
     assert await broker.publish(event("1"), exchange=names.exchange)
@@ -125,15 +127,15 @@ async def test_bindings_that_are_to_be_kept_stay_as_they_are(broker: Broker, nam
     async with consuming(broker, names.a, a, names), consuming(broker, names.b, b, names):
         await eventually(lambda: a.ids == ["1"])
     assert b.ids == []
-    assert await broker.declare(exchange=names.exchange, queues={names.b: [on(type="u")]}) == {names.a}
+    assert await broker.declare(ExchangeDeclaration(names.exchange, {names.b: [on(type="u")]})) == {names.a}
 
 
 async def test_another_process_removes_what_the_first_one_bound(
     broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
 ) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="stale"), on(type="kept")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="stale"), on(type="kept")]}))
     async with make_broker() as second:
-        await second.declare(exchange=names.exchange, queues={names.a: [on(type="kept")]})
+        await second.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="kept")]}))
         assert await second.publish(event(type_="stale"), exchange=names.exchange) is False
         assert await second.publish(event(type_="kept"), exchange=names.exchange) is True
 
@@ -142,20 +144,20 @@ async def test_processes_that_declare_at_once_agree(
     broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
 ) -> None:
     queues: Mapping[str, Sequence[Binding]] = {names.a: [on(type=f"t{n}") for n in range(5)]}
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="stale"), on(type="t1")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="stale"), on(type="t1")]}))
     async with make_broker() as second, make_broker() as third:
-        await asyncio.gather(*(b.declare(exchange=names.exchange, queues=queues) for b in (broker, second, third)))
+        await asyncio.gather(*(b.declare(ExchangeDeclaration(names.exchange, queues)) for b in (broker, second, third)))
     assert await broker.publish(event(type_="stale"), exchange=names.exchange) is False
     assert await broker.publish(event(type_="t4"), exchange=names.exchange) is True
 
 
 async def test_a_removed_queue_is_gone_with_its_messages(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")]}))
     await broker.publish(event("1"), exchange=names.exchange)
     await broker.remove_queue(names.a)
     await broker.remove_queue(names.a)
     assert await broker.publish(event("2"), exchange=names.exchange) is False
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")]}))
     await broker.publish(event("3"), exchange=names.exchange)
     inbox = Inbox()
     async with consuming(broker, names.a, inbox, names):
@@ -163,17 +165,17 @@ async def test_a_removed_queue_is_gone_with_its_messages(broker: Broker, names: 
 
 
 async def test_a_removed_exchange_routes_nothing_until_it_is_declared_again(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")]}))
     assert await broker.publish(event("1"), exchange=names.exchange)
     await broker.remove_exchange(names.exchange)
     await broker.remove_exchange(names.exchange)
     assert await broker.publish(event("2"), exchange=names.exchange) is False
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")]}))
     assert await broker.publish(event("3"), exchange=names.exchange)
 
 
 async def test_a_requeued_delivery_comes_again_and_says_so(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     inbox = Inbox(answer=lambda delivery: ACK if delivery.redelivered else REQUEUE)
     async with consuming(broker, names.a, inbox, names):
         await broker.publish(event(), exchange=names.exchange)
@@ -182,7 +184,7 @@ async def test_a_requeued_delivery_comes_again_and_says_so(broker: Broker, names
 
 
 async def test_a_handler_that_raises_is_asked_again(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
 
     def answer(delivery: BrokerDelivery) -> DeliveryOutcome:
         if not delivery.redelivered:
@@ -196,7 +198,7 @@ async def test_a_handler_that_raises_is_asked_again(broker: Broker, names: Names
 
 
 async def test_a_dead_letter_is_kept_with_what_was_said_about_it(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]}, dead_letters=names.dead)
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}, dead_letters=names.dead))
     cause = DeathCause("default/a", "the agent answered 404", 1.0, code=404, destination="http://a", attempts=3)
     inbox, dead = Inbox(answer=lambda _: dead_letter(cause)), Inbox()
     async with consuming(broker, names.a, inbox, names), consuming(broker, names.dead, dead, names):
@@ -208,7 +210,7 @@ async def test_a_dead_letter_is_kept_with_what_was_said_about_it(broker: Broker,
 
 
 async def test_a_dead_letter_queue_that_nobody_declared_is_made(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     inbox, dead = Inbox(answer=lambda _: dead_letter(CAUSE)), Inbox()
     async with consuming(broker, names.a, inbox, names):
         await broker.publish(event(), exchange=names.exchange)
@@ -218,7 +220,7 @@ async def test_a_dead_letter_queue_that_nobody_declared_is_made(broker: Broker, 
 
 
 async def test_no_more_than_the_parallelism_is_handled_at_a_time(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     running, most, done = 0, 0, 0
 
     async def handler(_delivery: BrokerDelivery) -> DeliveryOutcome:
@@ -240,7 +242,7 @@ async def test_no_more_than_the_parallelism_is_handled_at_a_time(broker: Broker,
 async def test_a_process_that_starts_knows_what_others_declared(
     broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
 ) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="t")], names.b: [on(type="t")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="t")], names.b: [on(type="t")]}))
     async with make_broker() as second:
         assert names.exchange in await second.exchanges()
         asked: list[Bound] = []
@@ -253,11 +255,11 @@ async def test_a_process_that_starts_knows_what_others_declared(
         assert {name for name, _ in asked} == {names.a, names.b}
         asked.clear()
         queues = {names.b: [on(type="u")]}
-        assert await second.declare(exchange=names.exchange, queues=queues, keep=keep) == frozenset()
+        assert await second.declare(ExchangeDeclaration(names.exchange, queues, keep=keep)) == frozenset()
         assert sorted(asked) == [(names.a, (("type", "t"),)), (names.b, (("type", "t"),))]
         for kind in ("t", "u"):
             assert await broker.publish(event(kind, kind), exchange=names.exchange)
-        stale = await second.declare(exchange=names.exchange, queues={names.b: [on(type="t")]})
+        stale = await second.declare(ExchangeDeclaration(names.exchange, {names.b: [on(type="t")]}))
         assert stale == {names.a}
         assert not await broker.publish(event("u", "u"), exchange=names.exchange)
         assert await second.remove_exchange(names.exchange) == {names.b}
@@ -266,7 +268,7 @@ async def test_a_process_that_starts_knows_what_others_declared(
 
 
 async def test_leaving_waits_for_running_handlers_and_leaves_the_rest(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     for n in range(3):
         await broker.publish(event(str(n)), exchange=names.exchange)
     started, finish, finished = asyncio.Event(), asyncio.Event(), Inbox()
@@ -289,7 +291,7 @@ async def test_leaving_waits_for_running_handlers_and_leaves_the_rest(broker: Br
 
 
 async def test_many_events_in_flight_are_each_answered(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on(type="even")]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on(type="even")]}))
     types = ["even" if n % 2 == 0 else "odd" for n in range(600)]
     answers = await asyncio.gather(
         *(broker.publish(event(str(n), type_), exchange=names.exchange) for n, type_ in enumerate(types))

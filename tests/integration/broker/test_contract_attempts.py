@@ -9,6 +9,7 @@ from tests.integration.broker.conftest import Names, consuming
 from tests.parts.broker import Inbox, event, on
 from tests.parts.polling import eventually
 
+from lambdaagent.broker.bindings import ExchangeDeclaration
 from lambdaagent.broker.inprocess import InProcessBroker
 from lambdaagent.broker.protocol import ACK, Broker, BrokerDelivery, DeliveryOutcome, Settlement, retry
 from lambdaagent.store.errors import StoreError
@@ -17,7 +18,7 @@ from lambdaagent.store.errors import StoreError
 async def test_of_two_consumers_one_works_and_the_other_takes_over(
     broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
 ) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     first, second = Inbox(), Inbox()
     async with make_broker() as other:
         async with consuming(broker, names.a, first, names, parallelism=2):
@@ -36,7 +37,7 @@ async def test_of_two_consumers_one_works_and_the_other_takes_over(
 
 
 async def test_at_parallelism_1_nothing_overtakes_what_waits_for_its_next_attempt(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     for n in range(40):
         await broker.publish(event(str(n)), exchange=names.exchange)
     inbox = Inbox(answer=lambda d: retry(0.05) if d.event.id in ("3", "20") and d.attempt < 4 else ACK)
@@ -51,7 +52,7 @@ async def test_the_order_holds_while_consumers_take_turns(
     broker: Broker, names: Names, make_broker: Callable[[], AbstractAsyncContextManager[Broker]]
 ) -> None:
     """Each wait gives the queue to the other one, and each gives back what it had fetched ahead."""
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     for n in range(120):
         await broker.publish(event(str(n)), exchange=names.exchange)
     done: list[int] = []
@@ -72,7 +73,7 @@ async def test_the_order_holds_while_consumers_take_turns(
 
 
 async def test_above_1_others_overtake_what_waits_for_its_next_attempt(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     sent = event("0", agent="a", n=7)
     inbox = Inbox(answer=lambda d: retry(0.6) if d.event.id == "0" and d.attempt < 3 else ACK)
     async with consuming(broker, names.a, inbox, names, parallelism=2):
@@ -93,7 +94,7 @@ async def test_attempts_and_waits_outlive_the_process_that_made_them(
     make_broker: Callable[[], AbstractAsyncContextManager[Broker]],
     parallelism: int,
 ) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     await broker.publish(event(), exchange=names.exchange)
     first, second = Inbox(answer=lambda d: retry(0.05 if d.attempt == 1 else 1.5)), Inbox()
     loop = asyncio.get_running_loop()
@@ -108,7 +109,7 @@ async def test_attempts_and_waits_outlive_the_process_that_made_them(
 
 
 async def test_an_acknowledgement_waits_for_what_makes_it_durable(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     tried = 0
 
     async def settle() -> None:
@@ -129,12 +130,12 @@ async def test_an_acknowledgement_waits_for_what_makes_it_durable(broker: Broker
 
 
 async def test_attempts_find_their_way_back_to_a_queue_that_was_made_anew(broker: Broker, names: Names) -> None:
-    await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+    await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     inbox = Inbox(answer=lambda delivery: retry(0.3) if delivery.attempt == 1 else ACK)
     async with consuming(broker, names.a, inbox, names, parallelism=2):
         for id_ in ("before", "after"):
             await broker.publish(event(id_), exchange=names.exchange)
             await eventually(lambda: inbox.ids.count(id_) == 2)  # noqa: B023
             await broker.remove_queue(names.a)
-            await broker.declare(exchange=names.exchange, queues={names.a: [on()]})
+            await broker.declare(ExchangeDeclaration(names.exchange, {names.a: [on()]}))
     assert inbox.ids == ["before", "before", "after", "after"]

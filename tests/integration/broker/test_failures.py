@@ -16,7 +16,7 @@ from tests.parts.process import free_port
 from tests.parts.proxy import proxy
 from tests.parts.rabbitmq import RabbitMQ
 
-from lambdaagent.broker.bindings import Binding
+from lambdaagent.broker.bindings import Binding, ExchangeDeclaration
 from lambdaagent.broker.errors import (
     BlockedError,
     BrokerUnavailableError,
@@ -69,7 +69,7 @@ def consume(
 async def test_every_confirmed_event_survives_a_broker_that_goes_while_publishing(
     broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str, how: str
 ) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
     confirmed: set[str] = set()
     stop = asyncio.Event()
 
@@ -120,7 +120,7 @@ asyncio.run(main())
 async def test_what_a_killed_consumer_was_handling_is_delivered_again(
     broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str
 ) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _CONSUMER, own_rabbitmq.url, amqp_prefix),
         stdout=asyncio.subprocess.DEVNULL,
@@ -146,7 +146,7 @@ async def test_a_broker_that_hangs_is_a_temporary_error_and_works_again(
     own_rabbitmq: RabbitMQ, amqp_prefix: str
 ) -> None:
     async with connected(own_rabbitmq.url, publish_timeout=0.5, window=4) as broker:
-        await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+        await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
         assert await broker.publish(event("before"), exchange=amqp_prefix)
         own_rabbitmq.pause()
         try:
@@ -167,7 +167,7 @@ async def test_a_broker_short_of_memory_blocks_publishers_and_not_consumers(
     own_rabbitmq: RabbitMQ, amqp_prefix: str
 ) -> None:
     async with connected(own_rabbitmq.url, publish_timeout=1.0) as broker:
-        await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+        await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
         for n in range(3):
             await broker.publish(event(str(n)), exchange=amqp_prefix)
         await asyncio.to_thread(own_rabbitmq.ctl, "set_vm_memory_high_watermark", "0.000001")
@@ -191,7 +191,7 @@ async def test_a_connection_that_goes_silent_is_made_again(own_rabbitmq: RabbitM
     async with proxy(own_rabbitmq.port) as network:
         url = own_rabbitmq.url.replace(str(own_rabbitmq.port), str(network.port))
         async with connected(url, publish_timeout=0.5, heartbeat=2) as broker:
-            await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+            await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
             inbox = Inbox()
             async with consume(broker, amqp_prefix, inbox):
                 assert await broker.publish(event("1"), exchange=amqp_prefix)
@@ -214,13 +214,13 @@ async def test_without_a_broker_nothing_is_confirmed() -> None:
         with pytest.raises(BrokerUnavailableError):
             await broker.publish(event(), exchange="x")
         with pytest.raises(BrokerUnavailableError, match="check that RabbitMQ can be reached"):
-            await broker.declare(exchange="x", queues={})
+            await broker.declare(ExchangeDeclaration("x", {}))
 
 
 async def test_a_topology_that_the_broker_lost_is_made_again(
     broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str
 ) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
     async with link(own_rabbitmq.url) as other:
         channel = await other.channel()
         for queue in (amqp_prefix, f"{amqp_prefix}.bindings"):
@@ -234,13 +234,13 @@ async def test_a_topology_that_the_broker_lost_is_made_again(
 async def test_a_consumer_whose_queue_was_deleted_consumes_it_when_it_is_back(
     broker: RabbitMQBroker, amqp_prefix: str
 ) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
     inbox = Inbox()
     async with consume(broker, amqp_prefix, inbox):
         await broker.publish(event("1"), exchange=amqp_prefix)
         await eventually(lambda: inbox.ids == ["1"])
         await broker.remove_queue(amqp_prefix)
-        await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+        await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
         await broker.publish(event("2"), exchange=amqp_prefix)
         await eventually(lambda: inbox.ids == ["1", "2"])
 
@@ -252,7 +252,7 @@ async def test_a_process_that_dies_while_declaring_leaves_nothing_stale(
     def on(*types: str) -> list[Binding]:
         return [Binding({"type": type_}) for type_ in types]
 
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: on("kept", "old1", "old2")})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: on("kept", "old1", "old2")}))
     real, left = topology._bind, calls
 
     async def dying(*args: Any, **more: Any) -> None:
@@ -265,11 +265,11 @@ async def test_a_process_that_dies_while_declaring_leaves_nothing_stale(
     monkeypatch.setattr(topology, "_bind", dying)
     async with connected(own_rabbitmq.url) as doomed:
         with pytest.raises(ConnectionAbortedError):
-            await doomed.declare(exchange=amqp_prefix, queues={amqp_prefix: on("kept", "mid1", "mid2")})
+            await doomed.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: on("kept", "mid1", "mid2")}))
         assert await broker.publish(event(type_="kept"), exchange=amqp_prefix)
     monkeypatch.undo()
     async with connected(own_rabbitmq.url) as successor:
-        await successor.declare(exchange=amqp_prefix, queues={amqp_prefix: on("kept", "new")})
+        await successor.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: on("kept", "new")}))
         routed = {
             type_: await successor.publish(event(type_=type_), exchange=amqp_prefix)
             for type_ in ("kept", "new", "old1", "old2", "mid1", "mid2")
@@ -280,7 +280,9 @@ async def test_a_process_that_dies_while_declaring_leaves_nothing_stale(
 async def test_a_message_that_is_no_event_goes_to_the_dead_letters_as_it_is(
     broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str
 ) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING}, dead_letters=f"{amqp_prefix}.dead")
+    await broker.declare(
+        ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}, dead_letters=f"{amqp_prefix}.dead")
+    )
     inbox = Inbox()
     async with link(own_rabbitmq.url) as other:
         channel = await ConfirmChannel.open(other)
@@ -299,7 +301,7 @@ async def test_a_message_that_is_no_event_goes_to_the_dead_letters_as_it_is(
 
 
 async def test_the_wire_is_that_of_knative(broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: [Binding({"type": "t"})]})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: [Binding({"type": "t"})]}))
     sent = Event("7", "/s", "t", b"{}", "application/json", extensions={"a2ataskid": "t-1"})
     await broker.publish(sent, exchange=amqp_prefix)
     async with link(own_rabbitmq.url) as other:
@@ -332,10 +334,10 @@ async def test_the_wire_is_that_of_knative(broker: RabbitMQBroker, own_rabbitmq:
 async def test_what_contradicts_an_existing_queue_is_a_permanent_error(
     broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str
 ) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
     async with connected(own_rabbitmq.url, queue_type="classic") as other:
         with pytest.raises(TopologyError, match="Remove what contradicts it"):
-            await other.declare(exchange=f"{amqp_prefix}.other", queues={amqp_prefix: EVERYTHING})
+            await other.declare(ExchangeDeclaration(f"{amqp_prefix}.other", {amqp_prefix: EVERYTHING}))
         assert await other.publish(event(), exchange=amqp_prefix), "a refusal must not disturb others"
 
 
@@ -349,7 +351,7 @@ async def test_what_contradicts_an_existing_queue_is_a_permanent_error(
 async def test_an_event_that_no_frame_can_carry_is_refused_alone(
     broker: RabbitMQBroker, amqp_prefix: str, too_large: Event
 ) -> None:
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+    await broker.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
     good = [asyncio.create_task(broker.publish(event(str(n)), exchange=amqp_prefix)) for n in range(20)]
     with pytest.raises(EventTooLargeError):
         await broker.publish(too_large, exchange=amqp_prefix)
@@ -360,7 +362,9 @@ async def test_a_dead_letter_is_safe_before_its_delivery_is_settled(
     broker: RabbitMQBroker, own_rabbitmq: RabbitMQ, amqp_prefix: str
 ) -> None:
     """The queue of dead letters is deleted under the consumer: the delivery comes back instead of vanishing."""
-    await broker.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING}, dead_letters=f"{amqp_prefix}.dead")
+    await broker.declare(
+        ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}, dead_letters=f"{amqp_prefix}.dead")
+    )
     verdicts: list[DeliveryOutcome] = []
 
     async def handler(delivery: BrokerDelivery) -> DeliveryOutcome:
@@ -397,7 +401,7 @@ async def test_consumers_take_turns_without_doing_anything_twice(
         connected(own_rabbitmq.url, turn_seconds=0.4) as one,
         connected(own_rabbitmq.url, turn_seconds=0.4) as two,
     ):
-        await one.declare(exchange=amqp_prefix, queues={amqp_prefix: EVERYTHING})
+        await one.declare(ExchangeDeclaration(amqp_prefix, {amqp_prefix: EVERYTHING}))
         for number in range(200):
             await one.publish(event(str(number)), exchange=amqp_prefix)
         async with (

@@ -13,7 +13,7 @@ from tests.parts.broker import Inbox, connected, event
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 
-from lambdaagent.broker.bindings import Binding
+from lambdaagent.broker.bindings import Binding, ExchangeDeclaration
 from lambdaagent.broker.errors import NotConfirmedError
 from lambdaagent.broker.protocol import dead_letter, retry
 from lambdaagent.broker.rabbitmq import policy_deaths as watching
@@ -97,7 +97,9 @@ async def opened(policies: str, url: str, which: str, queue_type: str) -> AsyncI
     async with connected(url, queue_type=queue_type, look_every=0.2, died=reasons.append) as broker:
         exchange = f"{policies}.{which}.{secrets.token_hex(4)}"
         world = World(broker, url, queue_type, exchange, reasons)
-        await broker.declare(exchange=exchange, queues={world.queue: [Binding({"type": "t"})]}, dead_letters=world.dead)
+        await broker.declare(
+            ExchangeDeclaration(exchange, {world.queue: [Binding({"type": "t"})]}, dead_letters=world.dead)
+        )
         await watched(broker, world.dead)
         yield world
         await broker.remove_exchange(exchange)
@@ -190,7 +192,7 @@ async def test_what_died_while_no_process_ran_is_told_by_each_that_starts(world:
         reasons: list[str] = []
         async with connected(world.url, queue_type=world.queue_type, died=reasons.append) as later:
             queues = {world.queue: [Binding({"type": "t"})]}
-            await later.declare(exchange=world.exchange, queues=queues, dead_letters=world.dead)
+            await later.declare(ExchangeDeclaration(world.exchange, queues, dead_letters=world.dead))
             await eventually(lambda later=later: (world.queue, EXPIRED) in later.deaths)
             assert later.deaths[world.queue, EXPIRED].count == 1
             assert reasons == [], "it was counted when it died"
@@ -201,7 +203,7 @@ async def test_every_replica_hears_of_every_death(world: World) -> None:
     reasons: list[str] = []
     async with connected(world.url, queue_type=world.queue_type, died=reasons.append) as other:
         queues = {world.queue: [Binding({"type": "t"})]}
-        await other.declare(exchange=world.exchange, queues=queues, dead_letters=world.dead)
+        await other.declare(ExchangeDeclaration(world.exchange, queues, dead_letters=world.dead))
         await watched(other, world.dead)
         await world.send("1", "2")
         await eventually(lambda: world.reasons == reasons == [EXPIRED] * 2)
@@ -239,7 +241,7 @@ async def test_events_are_delivered_by_a_rabbitmq_that_cannot_tell_of_deaths(
     inbox = Inbox()
     async with connected(world.url, queue_type=world.queue_type) as broker:
         await broker.declare(
-            exchange=world.exchange, queues={world.queue: [Binding({"type": "t"})]}, dead_letters=world.dead
+            ExchangeDeclaration(world.exchange, {world.queue: [Binding({"type": "t"})]}, dead_letters=world.dead)
         )
         async with broker.consume(world.queue, parallelism=1, handler=inbox, dead_letters=world.dead):
             assert await broker.publish(event("1"), exchange=world.exchange)

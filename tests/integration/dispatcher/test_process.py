@@ -13,6 +13,7 @@ from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running
 
 from lambdaagent.api import naming
+from lambdaagent.broker.bindings import ExchangeDeclaration
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.events.cloudevents import Event
 
@@ -115,7 +116,7 @@ async def test_what_an_agent_had_goes_with_it(
         agents.make(name, url=container.url, subscriptions=subscribed(f"io.test.{name}"))
         await agents.eventing_ready(name)
     foreign = f"foreign-{agents.namespace}"
-    await broker.declare(exchange=foreign, queues={foreign: []})
+    await broker.declare(ExchangeDeclaration(foreign, {foreign: []}))
     if meanwhile:
         dispatcher.kill()
     agents.remove("goes")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.parts import cloudevent_bodies
 from tests.parts.content_codings import (
     A2A,
     ENCODINGS,
@@ -125,7 +126,7 @@ async def test_what_is_read_here_is_decoded(echo: World, container: PlainAgent, 
         task = answer["result"]["task"] if path == A2A else answer["task"]
         assert task["artifacts"][0]["parts"][0]["data"]["you_said"] == text
     event = Event(id="1", source="/s", type="t", data=text.encode(), datacontenttype="text/plain")
-    for headers, written in (http.binary(event), http.structured(event), http.batch([event])):
+    for headers, written in (http.binary(event), cloudevent_bodies.structured(event), cloudevent_bodies.batch([event])):
         assert (await post("/events/shop", written, **dict(headers))).status == 202
         assert queue.pop() == event
     answer = await post(SKILL, text.encode(), **{"Content-Type": "text/plain", "Prefer": "respond-async"})

@@ -84,7 +84,7 @@ async def test_a_host_that_is_none_is_refused(echo: World) -> None:
     ("settings", "headers", "base"),
     [
         pytest.param(
-            {"public_url": "https://gw.example.com/x/"}, {"Host": "h"}, "https://gw.example.com/x", id="the public base"
+            {"public_url": "https://gw.example.com/x"}, {"Host": "h"}, "https://gw.example.com/x", id="the public base"
         ),
         pytest.param(
             {},

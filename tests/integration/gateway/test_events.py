@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.parts import cloudevent_bodies
 from tests.parts.gateway import World, message, skill, world
 from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent
@@ -24,7 +25,9 @@ async def post(gateway: World, path: str, carried: tuple[http.Headers, bytes], *
 
 
 @pytest.mark.parametrize(
-    "write", [http.binary, http.structured, lambda event: http.batch([event])], ids=["binary", "structured", "batch"]
+    "write",
+    [http.binary, cloudevent_bodies.structured, lambda event: cloudevent_bodies.batch([event])],
+    ids=["binary", "structured", "batch"],
 )
 async def test_an_event_is_taken_in_every_mode_as_it_is(gateway: World, write: Any) -> None:
     queue = gateway.broker.bind("shop/shared", "created")
@@ -36,7 +39,7 @@ async def test_an_event_is_taken_in_every_mode_as_it_is(gateway: World, write: A
 async def test_a_batch_counts_what_was_routed(gateway: World) -> None:
     gateway.broker.bind("shop/shared", "created")
     other = Event(id="2", source="/s", type="nobody wants this")
-    response = await post(gateway, "/events/shop", http.batch([CREATED, other, CREATED]))
+    response = await post(gateway, "/events/shop", cloudevent_bodies.batch([CREATED, other, CREATED]))
     assert (response.status, response.headers["LambdaAgent-Routed"]) == (202, "2")
 
 
@@ -49,7 +52,7 @@ async def test_the_carriers_trace_joins_an_event_that_has_none(gateway: World) -
 
 async def test_a_broker_that_is_down_is_a_503_and_nothing_is_accepted(gateway: World) -> None:
     gateway.broker.down = True
-    for carried in (http.binary(CREATED), http.batch([CREATED, CREATED])):
+    for carried in (http.binary(CREATED), cloudevent_bodies.batch([CREATED, CREATED])):
         response = await post(gateway, "/events/shop", carried)
         assert (response.status, response.content_type) == (503, "application/problem+json")
         assert "Retry-After" in response.headers
@@ -201,7 +204,7 @@ async def test_dead_letters_are_kept_once_with_where_they_failed(gateway: World)
 async def test_a_letter_whose_code_is_no_number_of_ours_is_kept(tmp_path: Path, code: str) -> None:
     dead = replace(CREATED, extensions={"knativeerrordest": "http://echo", "knativeerrorcode": code})
     async with world(database=tmp_path / "letters.db") as gateway:
-        assert (await post(gateway, "/events/shop/dead-letters", http.structured(dead))).status == 202
+        assert (await post(gateway, "/events/shop/dead-letters", cloudevent_bodies.structured(dead))).status == 202
         assert [letter.code for letter in await gateway.store.letters("shop")] == [-1]
 
 

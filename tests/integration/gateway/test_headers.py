@@ -11,7 +11,7 @@ from tests.parts.gateway import World, message, world
 from tests.parts.upstream import PlainAgent, raw_server, read_request
 
 from lambdaagent import probe_server
-from lambdaagent.http_server import HEADER_BYTES, HeadLimits
+from lambdaagent.http_server import HEADER_BYTES
 
 ECHO = "/agents/shop/echo"
 A2A, SKILL = f"{ECHO}/api/a2a", f"{ECHO}/api/a2a/skills/say"
@@ -159,7 +159,7 @@ async def test_a_small_request_after_a_refused_one_is_not_read(echo: World, cont
 
 
 async def test_the_limit_is_a_setting() -> None:
-    async with world(heads=HeadLimits(header=1_000)) as gateway:
+    async with world(max_header=1_000) as gateway:
         fine = await gateway.request("GET", "/agents", headers={"X-Mine": "x" * 990})
         over = await gateway.request("GET", "/agents", headers={"X-Mine": "x" * 995})
         assert (fine.status, over.status) == (200, 431)

@@ -24,7 +24,7 @@ CARD = "/.well-known/agent-card.json"
 @pytest.mark.parametrize("version", ["1.0", ""])
 @pytest.mark.parametrize("host", ["", "echo-a2a.shop.svc.cluster.local"])
 async def test_the_public_sdk_verifies_what_it_fetched(container: PlainAgent, version: str, host: str) -> None:
-    async with world(signer=Signer.from_pem(KEY)) as gateway, httpx.AsyncClient() as http:
+    async with world(card_signer=Signer.from_pem(KEY)) as gateway, httpx.AsyncClient() as http:
         gateway.agent(url=container.url)
         headers = {"A2A-Version": version} if version else {}
         headers |= {"Host": host} if host else {}
@@ -46,7 +46,7 @@ async def test_the_public_sdk_verifies_what_it_fetched(container: PlainAgent, ve
 async def test_replicas_sign_differently_and_tag_alike(container: PlainAgent) -> None:
     cards = []
     for _ in range(2):
-        async with world(signer=Signer.from_pem(KEY), public_url="https://gw.example.com") as gateway:
+        async with world(card_signer=Signer.from_pem(KEY), public_url="https://gw.example.com") as gateway:
             gateway.agent(url=container.url)
             cards.append(await gateway.request("GET", ECHO + CARD, headers={"A2A-Version": "1.0"}))
             check_v1("AgentCard", await cards[-1].json())
@@ -66,5 +66,5 @@ async def test_without_a_key_there_are_no_signatures_and_no_keys(echo: World) ->
 def test_a_key_that_cannot_sign_ends_the_start_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMBDAAGENT_CARD_SIGNING_KEY", "hush hush")
     with pytest.raises(UsageError, match="LAMBDAAGENT_CARD_SIGNING_KEY") as raised:
-        signing.signer(GatewaySettings())
+        signing.card_signer(GatewaySettings())
     assert "hush" not in str(raised.value)

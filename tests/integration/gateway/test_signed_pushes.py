@@ -19,7 +19,7 @@ from tests.parts.upstream import PlainAgent
 from lambdaagent import clock as clocks
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.errors import UsageError
-from lambdaagent.gateway.signing import voucher
+from lambdaagent.gateway.signing import push_signer
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.webhooks.push_signature import PushSigner
 
@@ -55,7 +55,7 @@ async def receiving() -> AsyncIterator[Receiver]:
 @asynccontextmanager
 async def signing(key: str, container: PlainAgent) -> AsyncIterator[World]:
     signer = Signer.from_pem(key)
-    async with world(signer=signer, voucher=PushSigner(signer, PUBLIC, clocks.system())) as gateway:
+    async with world(card_signer=signer, push_signer=PushSigner(signer, PUBLIC, clocks.system())) as gateway:
         gateway.agent(url=container.url)
         yield gateway
 
@@ -127,4 +127,4 @@ def test_signing_needs_a_key_and_a_public_url(given: dict[str, str], monkeypatch
     for name, value in {"LAMBDAAGENT_SIGN_PUSHES": "true", **given}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match="LAMBDAAGENT_SIGN_PUSHES needs"):
-        voucher(GatewaySettings(), None, clocks.system())
+        push_signer(GatewaySettings(), None, clocks.system())

@@ -70,12 +70,6 @@ async def test_owner_references_of_two_managers_add_up(client: KubeClient, names
     assert [owner["name"] for owner in found["metadata"]["ownerReferences"]] == ["o0", "o1"]
 
 
-async def test_a_dry_run_says_what_would_be_and_writes_nothing(client: KubeClient, namespace: str) -> None:
-    found = await apply.apply(client, config_map(namespace), manager="m", dry_run=True)
-    assert found["data"] == {"key": "value"}
-    assert await objects.find(client, resources.CONFIG_MAP, name="a", namespace=namespace) is None
-
-
 @pytest.mark.parametrize(
     ("change", "reason", "says"),
     [
@@ -194,7 +188,7 @@ async def test_every_character_arrives_as_it_was_written(client: KubeClient, nam
             # What a parser may take for the end of a line or for nothing, where it would matter.
             some = [*map(chr, range(0x100)), "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff", "\U0001f35d"]
             data |= {"between": "x".join(some), "lines": "".join(f"{each}\n {each} " for each in some)}
-        found = await apply.apply(client, config_map(namespace, data=data), manager="m", dry_run=True)
+        found = await apply.apply(client, config_map(namespace, data=data), manager="m")
         assert found["data"] == data
 
 
@@ -205,7 +199,7 @@ async def test_what_ends_a_line_reaches_a_containers_environment(client: KubeCli
         "spec": {"image": {"repository": "r"}, "behavior": {"systemPrompt": text}},
     }
     made = kubernetes.deployment(agents.parse(document), Installation(), sink=None)
-    found = await apply.apply(client, made, manager="m", dry_run=True)
+    found = await apply.apply(client, made, manager="m")
     env = {entry["name"]: entry.get("value") for entry in found["spec"]["template"]["spec"]["containers"][0]["env"]}
     # The kubelet makes one dollar of two.
     assert env["SYSTEM_PROMPT"].replace("$$", "$") == text

@@ -34,8 +34,9 @@ Both = tuple[PostgresStore, PostgresStore]
 async def test_the_other_replica_is_told_of_a_change_and_this_one_is_not(both: Both) -> None:
     heard: list[tuple[str, str]] = []
     for name, store in zip(("one", "other"), both, strict=True):
-        store.on_change(lambda task_id, name=name: heard.append((name, task_id)), missed=lambda: None)  # type: ignore[misc]
-        await store.listening()
+        listening = asyncio.Event()
+        store.on_change(lambda task_id, name=name: heard.append((name, task_id)), missed=listening.set)  # type: ignore[misc]
+        await listening.wait()
     await both[0].create(record())
     await both[0].append(following(record()), updates=[UPDATE])
     await both[1].append(replace(record(), version=2), updates=[])
@@ -47,16 +48,17 @@ async def test_who_listens_hears_again_after_the_connection_was_cut(
     both: Both, postgres: Postgres, database_url: str
 ) -> None:
     heard: list[str] = []
-    both[1].on_change(heard.append, missed=lambda: None)
-    await both[1].listening()
+    listening = asyncio.Event()
+    both[1].on_change(heard.append, missed=listening.set)
+    await listening.wait()
+    listening.clear()
     postgres.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE pid <> pg_backend_pid() AND datname = current_database()",
         database=database_url.rpartition("/")[2],
     )
-    await eventually(lambda: not both[1]._listening.listening.is_set())
     async with asyncio.timeout(20):
-        await both[1].listening()
+        await listening.wait()
     await both[0].create(record())
     await both[0].append(following(record()), updates=[])
     await eventually(lambda: heard == ["t"])

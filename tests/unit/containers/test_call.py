@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.parts.process import free_port
 
+from lambdaagent import media_types
 from lambdaagent.api.agent import parse
 from lambdaagent.clock import system
-from lambdaagent.containers import responses
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee, callee
 from lambdaagent.containers.turn import Turn
@@ -106,7 +106,7 @@ async def test_pieces_are_told_as_they_come() -> None:
     told: list[str] = []
 
     async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(HEAD % responses.EVENT_STREAM.encode())
+        writer.write(HEAD % media_types.EVENT_STREAM.encode())
         for number in range(3):
             data = f"data: {number}\n\n".encode()
             writer.write(b"%x\r\n%b\r\n" % (len(data), data))

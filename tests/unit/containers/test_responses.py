@@ -4,6 +4,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.parts import cloudevent_bodies
 from tests.unit.containers.folding import task_after
 
 from lambdaagent.clock import Clock
@@ -119,7 +120,7 @@ def test_nonsense_fails_the_task_and_says_why(clock: Clock, content_type: str, b
     assert said(task).startswith("The agent's answer cannot be understood: ")
 
 
-@pytest.mark.parametrize("write", [http.binary, http.structured])
+@pytest.mark.parametrize("write", [http.binary, cloudevent_bodies.structured])
 def test_an_event_as_the_answer_is_its_data(clock: Clock, write: Any) -> None:
     headers, body = write(Event(id="1", source="/s", type="any", data=b'{"a":1}', datacontenttype="application/json"))
     task = answered(clock, body, **dict(headers))

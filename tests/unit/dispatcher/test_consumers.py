@@ -2,14 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from tests.parts.consumers import TARGET, World, agent
 from tests.parts.polling import eventually
 
 from lambdaagent.api import naming
-from lambdaagent.broker.bindings import Binding
+from lambdaagent.broker.bindings import Binding, ExchangeDeclaration
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.status.readiness import Readiness
 
@@ -33,7 +32,7 @@ async def test_an_agent_that_changes_is_consumed_anew_and_one_that_goes_is_not(w
 
 async def test_what_an_unreadable_agent_has_stays_and_goes_with_it(world: World) -> None:
     exchange, queue = "lambdaagent.shop.lambdaagents", "lambdaagent.shop.agent.odd"
-    await world.broker.declare(exchange=exchange, queues={queue: [Binding({"type": "t"})]})
+    await world.broker.declare(ExchangeDeclaration(exchange, {queue: [Binding({"type": "t"})]}))
     await world.broker.publish(Event("1", "/s", "t"), exchange=exchange)
     world.serving.unreadable(("shop", "odd"))
     world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
@@ -47,7 +46,7 @@ async def test_what_an_unreadable_agent_has_stays_and_goes_with_it(world: World)
 
 async def test_what_stands_in_a_namespace_that_is_not_seen_is_not_touched(world: World) -> None:
     elsewhere = "lambdaagent.bank.lambdaagents"
-    await world.broker.declare(exchange=elsewhere, queues={"lambdaagent.bank.agent.b": [Binding({})]})
+    await world.broker.declare(ExchangeDeclaration(elsewhere, {"lambdaagent.bank.agent.b": [Binding({})]}))
     world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
     await eventually(lambda: world.reason("a") == "Ready")
     assert elsewhere in await world.broker.exchanges()
@@ -61,7 +60,7 @@ async def test_the_queue_of_an_agent_that_is_seen_late_keeps_its_events(world: W
     (exchange,) = await world.broker.exchanges()
     theirs = naming.queue("shop", "late")
     ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
-    await world.broker.declare(exchange=exchange, queues={**ours, theirs: [Binding({"type": "late"})]})
+    await world.broker.declare(ExchangeDeclaration(exchange, {**ours, theirs: [Binding({"type": "late"})]}))
     event = Event(id="e", source="/s", type="late")
     assert await world.broker.publish(event, exchange=exchange)
     world.serving.upsert(agent("second", **subscribed), TARGET)
@@ -77,13 +76,12 @@ async def test_what_another_dispatcher_binds_in_the_middle_of_a_pass_stays(world
     declare, raced = world.broker.declare, asyncio.Event()
     theirs = naming.queue("shop", "late" if made.endswith("queue") else "first")
 
-    async def beaten(**wanted: Any) -> frozenset[str]:
+    async def beaten(wanted: ExchangeDeclaration) -> frozenset[str]:
         if not raced.is_set():
-            queues = wanted["queues"]
             raced.set()
-            new = {theirs: [*queues.get(theirs, ()), Binding({"type": "late"})]}
-            await declare(**wanted | {"queues": queues | new})
-        return await declare(**wanted)
+            new = {theirs: [*wanted.queues.get(theirs, ()), Binding({"type": "late"})]}
+            await declare(replace(wanted, queues={**wanted.queues, **new}))
+        return await declare(wanted)
 
     world.broker.declare = beaten  # type: ignore[method-assign]
     world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
@@ -120,7 +118,7 @@ async def test_the_queue_of_an_agent_that_comes_again_and_is_seen_late_keeps_its
     world.serving.remove(("shop", "again"))
     await eventually(lambda: theirs not in world.broker.bound(exchange))
     ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
-    await world.broker.declare(exchange=exchange, queues={**ours, theirs: [Binding({"type": "again"})]})
+    await world.broker.declare(ExchangeDeclaration(exchange, {**ours, theirs: [Binding({"type": "again"})]}))
     assert await world.broker.publish(Event(id="e", source="/s", type="again"), exchange=exchange)
     world.serving.upsert(agent("second", **subscribed), TARGET)
     await eventually(lambda: world.reason("second") == "Ready")
@@ -144,7 +142,7 @@ async def test_a_binding_that_went_and_comes_again_has_its_time_anew(world: Worl
 
     for start in (0.0, 60.0):
         now[0] = start
-        await world.broker.declare(exchange=exchange, queues={**ours, late: [Binding({"type": "late"})]})
+        await world.broker.declare(ExchangeDeclaration(exchange, {**ours, late: [Binding({"type": "late"})]}))
         await passes(f"a{start:.0f}")
         assert late in world.broker.bound(exchange)
         now[0] = start + 11
@@ -157,7 +155,7 @@ async def test_what_nobody_knows_goes_in_time_though_other_agents_change(world: 
     world.serving.monotonic = lambda: now[0]
     left = naming.queue("shop", "forgotten")
     exchange = "lambdaagent.shop.lambdaagents"
-    await world.broker.declare(exchange=exchange, queues={left: [Binding({"type": "t"})]})
+    await world.broker.declare(ExchangeDeclaration(exchange, {left: [Binding({"type": "t"})]}))
     world.serving.upsert(agent("first", subscriptions=[{"eventType": "t"}]), TARGET)
     await eventually(lambda: world.reason("first") == "Ready")
     assert left in world.broker.bound(exchange)
@@ -177,7 +175,7 @@ async def test_the_queue_of_an_agent_that_nobody_knows_goes_after_a_while(world:
     (exchange,) = await world.broker.exchanges()
     ours = {queue: [Binding({"type": "t"})] for queue in world.broker.bound(exchange)}
     left = naming.queue("shop", "forgotten")
-    await world.broker.declare(exchange=exchange, queues={**ours, left: [Binding({"type": "t"})]})
+    await world.broker.declare(ExchangeDeclaration(exchange, {**ours, left: [Binding({"type": "t"})]}))
     await asyncio.sleep(0.2)
     assert left in world.broker.bound(exchange)
     now[0] = 11.0

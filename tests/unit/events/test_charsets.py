@@ -5,6 +5,7 @@ import codecs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.parts import cloudevent_bodies
 
 from lambdaagent.events import charsets, http
 from lambdaagent.events.cloudevents import Event
@@ -91,7 +92,7 @@ def test_a_text_that_became_utf8_says_so(given_: str, then: str) -> None:
 
 def test_a_structured_event_is_read_by_its_charset() -> None:
     event = Event(id="1", source="/s", type="t", data=WORD.encode(), datacontenttype="text/plain")
-    (_, body) = http.structured(event)
+    (_, body) = cloudevent_bodies.structured(event)
     text = body.decode()
     for name in ("utf-16", "iso-8859-1"):
         headers = {"content-type": f"application/cloudevents+json; charset={name}"}
@@ -106,7 +107,7 @@ def test_a_structured_event_is_read_by_its_charset() -> None:
 def test_data_and_the_charset_that_it_declares_agree_in_every_mode(kind: str) -> None:
     # As Latin-1 these bytes are two letters, and as UTF-8 another one.
     event = Event(id="1", source="/s", type="t", data=b'"\xc3\xa9"', datacontenttype=kind)
-    for write in (http.binary, http.structured):
+    for write in (http.binary, cloudevent_bodies.structured):
         headers, body = write(event)
         (read,) = http.read(dict(headers), body)
         assert charsets.text(read.data, read.datacontenttype or "") == '"Ã©"'

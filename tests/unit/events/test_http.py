@@ -9,6 +9,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
+from tests.parts import cloudevent_bodies
 
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event, Value
@@ -37,22 +38,24 @@ def test_binary_mode_keeps_every_character_and_every_byte(subject: str, data: by
 @given(TEXT, st.binary(max_size=64))
 def test_structured_mode_and_batches_keep_every_character_and_every_byte(subject: str, data: bytes) -> None:
     event = event_of(subject, data, {"n": 7, "b": True})
-    headers, body = http.structured(event)
+    headers, body = cloudevent_bodies.structured(event)
     assert http.read(dict(headers), body) == [event]
-    headers, body = http.batch([event, event])
+    headers, body = cloudevent_bodies.batch([event, event])
     assert http.read(dict(headers), body) == [event, event]
 
 
 def test_json_data_keeps_its_own_text_in_structured_mode() -> None:
     data = b'{"price": 1.10, "n": 123456789012345678901234567890}'
-    headers, body = http.structured(Event(id="1", source="/s", type="t", data=data, datacontenttype="application/json"))
+    headers, body = cloudevent_bodies.structured(
+        Event(id="1", source="/s", type="t", data=data, datacontenttype="application/json")
+    )
     assert data in body
     assert http.read(dict(headers), body)[0].data == data
 
 
 def test_text_travels_as_a_json_string_and_comes_back_as_text() -> None:
     event = Event(id="1", source="/s", type="t", data="grüß".encode(), datacontenttype="text/plain")
-    headers, body = http.structured(event)
+    headers, body = cloudevent_bodies.structured(event)
     assert orjson.loads(body)["data"] == "grüß"
     assert http.read(dict(headers), body) == [event]
 
@@ -60,7 +63,7 @@ def test_text_travels_as_a_json_string_and_comes_back_as_text() -> None:
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
 def test_data_that_is_not_what_its_type_says_travels_as_base64(content_type: str) -> None:
     event = Event(id="1", source="/s", type="t", data=b"\xff{", datacontenttype=content_type)
-    headers, body = http.structured(event)
+    headers, body = cloudevent_bodies.structured(event)
     assert "data_base64" in orjson.loads(body)
     assert http.read(dict(headers), body) == [event]
 
@@ -165,7 +168,7 @@ def test_what_the_public_library_writes_is_read_here(write: Any) -> None:
     assert orjson.loads(event.data) == {"a": [1, "ü"]}
 
 
-@pytest.mark.parametrize("write", [http.binary, http.structured])
+@pytest.mark.parametrize("write", [http.binary, cloudevent_bodies.structured])
 def test_what_is_written_here_is_read_by_the_public_library(write: Any) -> None:
     event = Event(
         id="1",

@@ -8,16 +8,16 @@ so that a broker which lost its state does not drop events as unroutable; betwee
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.broker.bindings import Binding, Keep, keep_none
+from lambdaagent.broker.bindings import ExchangeDeclaration, Keep, keep_none
 from lambdaagent.broker.errors import BrokerUnavailableError, RefusedQueuesError, TopologyError
-from lambdaagent.broker.protocol import NONE, Deaths, Handler, Loss
+from lambdaagent.broker.protocol import Deaths, Handler, Loss
 from lambdaagent.broker.rabbitmq import queues
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.consumer import Consumer, buried
@@ -29,7 +29,7 @@ from lambdaagent.broker.rabbitmq.parallel import ParallelConsumer
 from lambdaagent.broker.rabbitmq.policy_deaths import DeathWatch
 from lambdaagent.broker.rabbitmq.publisher import Publisher
 from lambdaagent.broker.rabbitmq.repair import Upkeep
-from lambdaagent.broker.rabbitmq.topology import DesiredQueue, QueueTopology
+from lambdaagent.broker.rabbitmq.topology import QueueTopology
 from lambdaagent.cancellation import cancel
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import amqp
@@ -72,9 +72,9 @@ class RabbitMQBroker:
         self._declare_timeout = declare_timeout
         self._drain_timeout = drain_timeout
         self._turn_seconds = turn_seconds
-        self._wanted: dict[str, DesiredQueue] = {}
+        self._wanted: dict[str, ExchangeDeclaration] = {}
         # What was declared on this connection: only differences from it are declared.
-        self._standing: dict[str, DesiredQueue] = {}
+        self._standing: dict[str, ExchangeDeclaration] = {}
         self._heads = OrderedHeads(self._in, self._publisher)
         self._delays = Delays(self._in, self._publisher)
         self._queue_type = queue_type
@@ -132,27 +132,19 @@ class RabbitMQBroker:
     async def wait_ready(self) -> None:
         await self._publisher.wait_ready()
 
-    async def declare(
-        self,
-        *,
-        exchange: str,
-        queues: Mapping[str, Sequence[Binding]],
-        forwards: Mapping[str, Sequence[Binding]] = NONE,
-        keep: Keep = keep_none,
-        dead_letters: str | None = None,
-    ) -> frozenset[str]:
-        wanted = DesiredQueue(exchange, _fixed(queues), dead_letters, _fixed(forwards), keep)
+    async def declare(self, declaration: ExchangeDeclaration) -> frozenset[str]:
+        exchange = declaration.exchange
         async with self._in_time(f"declaring {exchange}"), self._declaring:
             before = self._standing.pop(exchange, None)
-            self._wanted[exchange] = wanted
+            self._wanted[exchange] = declaration
             try:
-                stale = await self._topology.declare(wanted, before=before if _same(before, wanted) else None)
+                stale = await self._topology.declare(declaration, before=before if _same(before, declaration) else None)
             except RefusedQueuesError as problem:
-                rest = {name: bindings for name, bindings in wanted.queues.items() if name not in problem.refused}
-                self._standing[exchange] = replace(wanted, queues=rest)
+                rest = {name: bindings for name, bindings in declaration.queues.items() if name not in problem.refused}
+                self._standing[exchange] = replace(declaration, queues=rest)
                 self._death_watch.look()
                 raise
-            self._standing[exchange] = wanted
+            self._standing[exchange] = declaration
             self._death_watch.look()
             return stale
 
@@ -287,9 +279,5 @@ class RabbitMQBroker:
             ) from None
 
 
-def _same(before: DesiredQueue | None, wanted: DesiredQueue) -> bool:
+def _same(before: ExchangeDeclaration | None, wanted: ExchangeDeclaration) -> bool:
     return before is not None and before.dead_letters == wanted.dead_letters
-
-
-def _fixed(named: Mapping[str, Sequence[Binding]]) -> Mapping[str, Sequence[Binding]]:
-    return {name: tuple(bindings) for name, bindings in named.items()}

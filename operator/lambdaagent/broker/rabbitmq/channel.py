@@ -11,6 +11,7 @@ from typing import Any
 from pika import exceptions
 
 from lambdaagent.broker.errors import BrokerUnavailableError, TopologyBusyError, TopologyError
+from lambdaagent.broker.rabbitmq import pika_private
 from lambdaagent.errors import LambdaAgentError
 
 CALL_TIMEOUT = 30.0
@@ -61,8 +62,7 @@ class Channel:
         here.
         """
         if self.raw.is_open:
-            self.raw._cancelled.update(self.raw._consumers)
-            self.raw.close()
+            pika_private.close_without_cancelling(self.raw)
 
     async def close(self) -> None:
         self.shut()

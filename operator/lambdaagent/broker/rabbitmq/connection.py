@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,10 +20,10 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BrokerUnavailableError
-from lambdaagent.broker.rabbitmq import properties
+from lambdaagent.broker.rabbitmq import pika_private, properties, sessions
 from lambdaagent.broker.rabbitmq.channel import Channel
 from lambdaagent.cancellation import cancel
-from lambdaagent.errors import UsageError
+from lambdaagent.errors import LambdaAgentError, UsageError
 from lambdaagent.service_urls import checked
 from lambdaagent.trust import SYSTEM, Trust, explain
 
@@ -62,7 +62,9 @@ class RabbitMQConnection:
         # Pika logs every failed attempt as six errors; this class logs one line.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         properties.take_over()
-        self._task = asyncio.create_task(self._keep(), name=f"amqp {self._name}")
+        self._task = asyncio.create_task(
+            sessions.repeat(self._connected, backoff=self._backoff, failed=self._failed), name=f"amqp {self._name}"
+        )
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -89,30 +91,28 @@ class RabbitMQConnection:
             raise BrokerUnavailableError("RabbitMQ opened no channel; it is tried again")
         return found
 
-    async def _keep(self) -> None:
-        attempt = 1
-        while True:
-            lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-            try:
-                self._raw = await self._open(lost)
-                attempt = 1
-                self.problem = ""
-                log.info("connected to RabbitMQ", connection=self._name)
-                self._up.set()
-                # The future is not awaited directly: a cancellation would cancel it, and `_close` needs it.
-                await asyncio.wait([lost])
-                self.problem = "the connection to RabbitMQ was lost"
-                log.warning("connection to RabbitMQ lost", connection=self._name, reason=repr(lost.result()))
-            except BrokerUnavailableError as problem:
-                self.problem = str(problem)
-                log.warning("no connection to RabbitMQ", connection=self._name, problem=str(problem))
-            finally:
-                self._up.clear()
-                self.unblocked.set()
-                await _close(self._raw, lost)
-                self._raw = None
-            await asyncio.sleep(self._backoff.delay(attempt))
-            attempt += 1
+    async def _connected(self, works: Callable[[], None]) -> None:
+        """Connect, and return when the connection is lost. Raises BrokerUnavailableError."""
+        lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        try:
+            self._raw = await self._open(lost)
+            works()
+            self.problem = ""
+            log.info("connected to RabbitMQ", connection=self._name)
+            self._up.set()
+            # The future is not awaited directly: a cancellation would cancel it, and `_close` needs it.
+            await asyncio.wait([lost])
+            self.problem = "the connection to RabbitMQ was lost"
+            log.warning("connection to RabbitMQ lost", connection=self._name, reason=repr(lost.result()))
+        finally:
+            self._up.clear()
+            self.unblocked.set()
+            await _close(self._raw, lost)
+            self._raw = None
+
+    def _failed(self, problem: LambdaAgentError) -> None:
+        self.problem = str(problem)
+        log.warning("no connection to RabbitMQ", connection=self._name, problem=str(problem))
 
     async def _open(self, lost: asyncio.Future[BaseException]) -> Any:
         opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -186,7 +186,7 @@ async def _close(raw: Any, lost: asyncio.Future[BaseException]) -> None:
             raw.close()
     await asyncio.wait([lost], timeout=_CLOSE_TIMEOUT)
     if not lost.done():
-        raw._terminate_stream(exceptions.ConnectionClosedByClient(320, "RabbitMQ does not answer"))
+        pika_private.terminate(raw, "RabbitMQ does not answer")
         await asyncio.wait([lost], timeout=_CLOSE_TIMEOUT)
 
 

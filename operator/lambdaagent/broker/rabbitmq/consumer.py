@@ -17,6 +17,7 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.protocol import REQUEUE, BrokerDelivery, DeliveryOutcome, Handler, Settlement
+from lambdaagent.broker.rabbitmq import sessions
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.broker.rabbitmq.delays import Delays
@@ -85,7 +86,10 @@ class Consumer(ABC):
     def take(self, taken: Taken) -> None: ...
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._keep(), name=f"amqp consumer {self.queue}")
+        self._task = asyncio.create_task(
+            sessions.repeat(self._consuming, backoff=self.backoff, failed=self._failed),
+            name=f"amqp consumer {self.queue}",
+        )
 
     async def stop(self, *, patiently: bool = False) -> None:
         """Stop: running handlers may finish, up to `drain_timeout` or without limit; the rest is delivered again.
@@ -116,33 +120,30 @@ class Consumer(ABC):
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _keep(self) -> None:
-        attempt = 1
-        while True:
+    async def _consuming(self, works: Callable[[], None]) -> None:
+        """Consume, again after each pause, and return when the channel is closed for another reason."""
+        paused = True
+        while paused:
             # Bounded, because the clock of this or another process may be wrong.
             await asyncio.sleep(min(LONGEST, max(0.0, self.pause_until - self.now())))
-            paused = False
+            channel = await self.link.channel()
             try:
-                channel = await self.link.channel()
-                try:
-                    await self._consume(channel)
-                    self.logged.over(self.queue)
-                    attempt = 1
-                    await asyncio.wait([channel.closed])
-                    paused = self.pause_until > self.now()
-                    if not (self.stopping or paused):
-                        log.warning("consuming was interrupted", queue=self.queue, reason=repr(channel.closed.result()))
-                finally:
-                    self._channel = None
-                    await channel.close()
-            except LambdaAgentError as problem:
-                if isinstance(problem, MissingError):
-                    self.lost()
-                if self.logged.news(self.queue, str(problem)):
-                    log.warning("cannot consume", queue=self.queue, problem=str(problem))
-            if not paused:
-                await asyncio.sleep(self.backoff.delay(attempt))
-                attempt += 1
+                await self._consume(channel)
+                self.logged.over(self.queue)
+                works()
+                await asyncio.wait([channel.closed])
+                paused = self.pause_until > self.now()
+                if not (self.stopping or paused):
+                    log.warning("consuming was interrupted", queue=self.queue, reason=repr(channel.closed.result()))
+            finally:
+                self._channel = None
+                await channel.close()
+
+    def _failed(self, problem: LambdaAgentError) -> None:
+        if isinstance(problem, MissingError):
+            self.lost()
+        if self.logged.news(self.queue, str(problem)):
+            log.warning("cannot consume", queue=self.queue, problem=str(problem))
 
     async def _consume(self, channel: Channel) -> None:
         def on_message(_raw: Any, method: Any, properties: Any, body: bytes) -> None:

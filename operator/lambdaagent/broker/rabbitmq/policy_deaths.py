@@ -23,10 +23,9 @@ import structlog
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import TopologyError
 from lambdaagent.broker.protocol import Deaths
-from lambdaagent.broker.rabbitmq import queues
+from lambdaagent.broker.rabbitmq import queues, sessions
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection, RenewingChannel
-from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events import dead_letter_headers
 
 log = structlog.get_logger(__name__)
@@ -64,26 +63,27 @@ class DeathWatch:
 
     async def run(self) -> None:
         """Watch until cancelled. The delivery of events does not depend on it."""
-        attempt = 1
-        while True:
-            while not self.exchanges():
-                await self._due.wait()
-                self._due.clear()
+        await sessions.repeat(
+            self._watching,
+            backoff=self.backoff,
+            failed=lambda problem: log.info("deaths.not_watched", problem=str(problem)),
+        )
+
+    async def _watching(self, works: Callable[[], None]) -> None:
+        while not self.exchanges():
+            await self._due.wait()
+            self._due.clear()
+        try:
+            channel = await self.link.channel()
             try:
-                channel = await self.link.channel()
-                try:
-                    await self._watch(channel)
-                    attempt = 1
-                finally:
-                    self.bound = frozenset()
-                    await channel.close()
-            except TopologyError as problem:
-                log.warning("deaths.not_watched", problem=str(problem), next_step=_NEEDED)
-                await asyncio.sleep(_REFUSED_SECONDS)
-            except LambdaAgentError as problem:
-                log.info("deaths.not_watched", problem=str(problem))
-            await asyncio.sleep(self.backoff.delay(attempt))
-            attempt += 1
+                await self._watch(channel)
+                works()
+            finally:
+                self.bound = frozenset()
+                await channel.close()
+        except TopologyError as problem:
+            log.warning("deaths.not_watched", problem=str(problem), next_step=_NEEDED)
+            await asyncio.sleep(_REFUSED_SECONDS)
 
     def look(self) -> None:
         """Bind to all present exchanges, again where need be: an exchange may have been deleted with its bindings."""

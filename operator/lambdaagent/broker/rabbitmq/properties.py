@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from pika import BasicProperties, spec
+from pika import BasicProperties
 from pika.exceptions import InvalidFieldTypeException
+
+from lambdaagent.broker.rabbitmq import pika_private
 
 _DEEPEST = 32
 """The depth below which tables and lists stay bytes."""
@@ -45,7 +47,7 @@ _NAMES = (
 
 def take_over() -> None:
     """Make pika read properties with `Properties`, in the whole process."""
-    spec.props[BasicProperties.INDEX] = Properties
+    pika_private.read_properties_with(Properties)
 
 
 class Properties(BasicProperties):  # type: ignore[misc]  # pika has no types

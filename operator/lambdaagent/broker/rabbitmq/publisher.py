@@ -13,6 +13,7 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.errors import BlockedError, BrokerUnavailableError, NotConfirmedError
+from lambdaagent.broker.rabbitmq import sessions
 from lambdaagent.broker.rabbitmq.confirms import ConfirmChannel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.cancellation import cancel
@@ -53,7 +54,9 @@ class Publisher:
             await self._link.unblocked.wait()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._keep(), name="amqp publisher")
+        self._task = asyncio.create_task(
+            sessions.repeat(self._opened, backoff=self._backoff, failed=self._failed), name="amqp publisher"
+        )
 
     async def stop(self) -> None:
         """Wait for outstanding confirms, at most for the time-out of one publish, then stop."""
@@ -115,32 +118,27 @@ class Publisher:
         finally:
             await channel.close()
 
-    async def _keep(self) -> None:
-        attempt = 1
-        while True:
-            try:
-                opened = await ConfirmChannel.open(self._link)
-                try:
-                    await self._restore()
-                    attempt = 1
-                    self._channel = opened
-                    self._up.set()
-                    await asyncio.wait([opened.channel.closed])
-                finally:
-                    self._up.clear()
-                    self._channel = None
-                    await self._forget()
-                    await opened.channel.close()
-            except LambdaAgentError as problem:
-                log.warning("cannot publish to RabbitMQ", problem=str(problem))
-            await asyncio.sleep(self._backoff.delay(attempt))
-            attempt += 1
+    async def _opened(self, works: Callable[[], None]) -> None:
+        """Publish on one channel, and return when it is closed."""
+        opened = await ConfirmChannel.open(self._link)
+        try:
+            await self._restore()
+            works()
+            self._channel = opened
+            self._up.set()
+            await asyncio.wait([opened.channel.closed])
+        finally:
+            self._up.clear()
+            self._channel = None
+            await self._forget()
+            await opened.channel.close()
+
+    def _failed(self, problem: LambdaAgentError) -> None:
+        log.warning("cannot publish to RabbitMQ", problem=str(problem))
 
     async def _forget(self) -> None:
         known, self._known = list(self._known.values()), {}
-        for task in known:
-            task.cancel()
-        await asyncio.gather(*known, return_exceptions=True)
+        await cancel(*known)
 
     def _settled(self, answer: asyncio.Future[bool]) -> None:
         self._window.release()

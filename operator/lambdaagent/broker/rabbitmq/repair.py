@@ -5,8 +5,9 @@ every few seconds everything is checked. The interval grows with the duration of
 small share of the time: a broker with thousands of queues is checked less often.
 
 Hazard: after a quorum queue is deleted and made again at once, its consumers receive nothing and no cancellation (seen
-on 3.10); no AMQP method shows it, and only the replacement of consumers at intervals ends it. So a queue that is found
-missing, by a report or by a check, is made a second later (`topology.mend`): the consumers of every process detach.
+on 3.10). So a queue that is found missing, by a report or by a check, is made a second later (`topology.mend`): the
+consumers of every process detach. Where others make it again at once, no AMQP method shows it, and only the replacement
+of consumers at intervals ends it.
 """
 
 import asyncio

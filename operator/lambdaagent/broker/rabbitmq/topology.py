@@ -12,12 +12,12 @@ An exclusive queue is the lock: it belongs to one connection and vanishes with i
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from lambdaagent.broker.bindings import Binding, Bound, Keep, all_bound, exchange_of, keep_none, queues_of, read
+from lambdaagent.broker.bindings import Bound, ExchangeDeclaration, Keep, exchange_of, keep_none, queues_of, read
 from lambdaagent.broker.errors import RefusedQueuesError, TopologyBusyError, TopologyError
 from lambdaagent.broker.rabbitmq import ordered_head, queues, shared_value
 from lambdaagent.broker.rabbitmq.channel import Channel, MissingError
@@ -31,32 +31,21 @@ DETACH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class DesiredQueue:
-    exchange: str
-    queues: Mapping[str, Sequence[Binding]]
-    dead_letters: str | None
-    forwards: Mapping[str, Sequence[Binding]] = field(default_factory=dict)
-    keep: Keep = field(default=keep_none, compare=False)
-
-    def bound(self, *, but: Container[str] = ()) -> frozenset[Bound]:
-        """Return all bindings, except those of the queues in `but`."""
-        return all_bound({name: each for name, each in self.queues.items() if name not in but}, self.forwards)
-
-
-@dataclass(frozen=True, slots=True)
 class QueueTopology:
     link: RabbitMQConnection
     queue_type: str = queues.QUORUM
     lock_timeout: float = 30.0
 
-    async def declare(self, wanted: DesiredQueue, *, before: DesiredQueue | None = None) -> frozenset[str]:
+    async def declare(
+        self, wanted: ExchangeDeclaration, *, before: ExchangeDeclaration | None = None
+    ) -> frozenset[str]:
         """Declare, without what was declared `before` on this connection; return the queues that lost all bindings."""
         if before is None:
             await self._register(wanted.exchange)
         async with self._alone(f"{wanted.exchange}.bindings") as (confirmed, existed):
             return await self._declare(confirmed, wanted, before=before, existed=existed)
 
-    async def mend(self, wanted: DesiredQueue) -> dict[str, str]:
+    async def mend(self, wanted: ExchangeDeclaration) -> dict[str, str]:
         """Make again what was deleted of the recorded objects. Raises TemporaryError, TopologyError.
 
         Returns what was missing by name, with RabbitMQ's refusal, or "" if it was made again. Nothing is unbound, and
@@ -72,7 +61,9 @@ class QueueTopology:
             made = {read(entry) for entry in entries} & wanted.bound()
             named = sorted(wanted.queues.keys() & queues_of(made)) if tags else sorted(wanted.queues)
             missing = await self._missing("exchange_declare", exchange=exchanges)
-            if gone := await self._missing("queue_declare", queue=[*named, *letters]):
+            gone, refused = await self._verify(named, dead_letters=wanted.dead_letters)
+            gone |= await self._missing("queue_declare", queue=letters)
+            if gone:
                 await asyncio.sleep(DETACH_SECONDS)
             missing |= gone
             if not tags:
@@ -86,8 +77,8 @@ class QueueTopology:
                 try:
                     await _exchange(channel, exchange)
                 except TopologyError as problem:
-                    return found | {exchange: str(problem)}
-            found |= await self._ensure(named, dead_letters=wanted.dead_letters)
+                    return found | refused | {exchange: str(problem)}
+            found |= refused | await self._ensure(gone & set(named), dead_letters=wanted.dead_letters)
             for name in letters:
                 await queues.ensure_dead_letters(channel, name, queue_type=self.queue_type)
             for bound in sorted(made):
@@ -150,7 +141,12 @@ class QueueTopology:
             await lock.close()
 
     async def _declare(
-        self, confirmed: ConfirmChannel, wanted: DesiredQueue, *, before: DesiredQueue | None, existed: bool
+        self,
+        confirmed: ConfirmChannel,
+        wanted: ExchangeDeclaration,
+        *,
+        before: ExchangeDeclaration | None,
+        existed: bool,
     ) -> frozenset[str]:
         channel, name = confirmed.channel, f"{wanted.exchange}.bindings"
         standing = before.queues if before is not None else {}
@@ -184,6 +180,25 @@ class QueueTopology:
         if refused:
             raise RefusedQueuesError(refused, stale=stale)
         return stale
+
+    async def _verify(self, names: Iterable[str], *, dead_letters: str | None) -> tuple[set[str], dict[str, str]]:
+        """Return the queues that are missing, and RabbitMQ's reason for each that has other properties.
+
+        Only a declaration shows the properties. It follows at once: a queue that is deleted just before is made again,
+        nobody notices, and its consumers stay detached until they are replaced.
+        """
+        missing, refused = set[str](), dict[str, str]()
+        async with RenewingChannel(self.link) as renewed:
+            for name in names:
+                channel = await renewed.channel()
+                try:
+                    await channel.call(channel.raw.queue_declare, queue=name, passive=True)
+                    await queues.ensure_agent(channel, name, queue_type=self.queue_type, dead_letters=dead_letters)
+                except MissingError:
+                    missing.add(name)
+                except TopologyError as problem:
+                    refused[name] = str(problem)
+        return missing, refused
 
     async def _ensure(self, names: Iterable[str], *, dead_letters: str | None) -> dict[str, str]:
         """Make the queues that are missing; return RabbitMQ's reason for each that it refuses."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from lambdaagent.clock import rfc3339
 from lambdaagent.events.event_urls import hide
 
 
@@ -82,4 +82,4 @@ def shown(letter: Found) -> dict[str, Any]:
 
 
 def moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""
+    return rfc3339(at) if at else ""

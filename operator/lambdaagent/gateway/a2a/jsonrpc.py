@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 from aiohttp import web
 
+from lambdaagent import media_types
 from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.jsonrpc import Request, RequestError
@@ -21,22 +22,20 @@ from lambdaagent.gateway.http import problems, sse
 from lambdaagent.gateway.services import ROUTE, WHY
 from lambdaagent.tasks.requests import NOTHING_YET
 
-_JSON = "application/json"
-
 
 async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
     problems.require_method(request, "POST")
     asked: Request | None = None
     try:
         # Checked before the body is parsed, so that the client gets this error and not that of a body that is not JSON.
-        if "Content-Type" in request.headers and request.content_type != _JSON:
-            message = f"The content type {request.content_type[:100]!r} is not supported; send {_JSON}."
+        if "Content-Type" in request.headers and request.content_type != media_types.JSON:
+            message = f"The content type {request.content_type[:100]!r} is not supported; send {media_types.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
         asked = jsonrpc.parse(await body_text.json(request))
         call = prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
         run = UNARY.get(asked.operation)
         if run is not None:
-            return web.Response(body=jsonrpc.result(asked.id, await run(call)), content_type=_JSON)
+            return web.Response(body=jsonrpc.result(asked.id, await run(call)), content_type=media_types.JSON)
         request[ROUTE] = "a2a-stream"
         return await _stream(request, call, asked.id)
     except RequestError as error:
@@ -69,9 +68,9 @@ def _wants_events(request: web.Request, asked: Request) -> bool:
     an error.
     """
     accepted = request.headers.get("Accept", "")
-    return asked.version is Version.V03 and asked.operation.streamed and sse.CONTENT_TYPE in accepted
+    return asked.version is Version.V03 and asked.operation.streamed and media_types.EVENT_STREAM in accepted
 
 
 def _answer(id_: jsonrpc.Id, failure: A2aFailure) -> web.Response:
     body = jsonrpc.error(id_, failure.error)
-    return web.Response(status=failure.again or 200, body=body, content_type=_JSON, headers=failure.headers)
+    return web.Response(status=failure.again or 200, body=body, content_type=media_types.JSON, headers=failure.headers)

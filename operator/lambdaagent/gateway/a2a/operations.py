@@ -62,7 +62,7 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
         raise unsupported(operation)
     asked: tuple[str, ...] = ()
     if operation in _MESSAGES:
-        params.require_few_parts(given, most=request.app[SERVICES].max_parts)
+        params.require_few_parts(given, most=request.app[SERVICES].config.max_parts)
         asked = extensions.asked(request.headers)
         extensions.require(entry.extensions, asked)
     reader = dialect.readers.get(operation)

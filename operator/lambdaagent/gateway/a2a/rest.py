@@ -6,6 +6,7 @@ from contextlib import aclosing
 import orjson
 from aiohttp import web
 
+from lambdaagent import media_types
 from lambdaagent.a2a import Json, dialects, parsing, rest
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.rest import RestRoute
@@ -18,7 +19,7 @@ from lambdaagent.gateway.http import sse
 from lambdaagent.gateway.services import ROUTE, SERVICES
 from lambdaagent.tasks.requests import NOTHING_YET
 
-_TYPES = (rest.JSON, rest.A2A_JSON)
+_TYPES = (media_types.JSON, media_types.A2A_JSON)
 
 
 async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResponse:
@@ -45,7 +46,7 @@ async def _params(request: web.Request, route: RestRoute) -> Json:
     given: Json = dict(request.query)
     if request.method == "POST" and request.body_exists:
         if "Content-Type" in request.headers and request.content_type not in _TYPES:
-            message = f"The content type {request.content_type[:100]!r} is not supported; send {rest.JSON}."
+            message = f"The content type {request.content_type[:100]!r} is not supported; send {media_types.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
         # Some clients send an empty body if the operation needs no parameters.
         if body := await body_text.json(request):
@@ -101,4 +102,4 @@ def _body(request: web.Request, failure: A2aFailure, *, version: Version) -> Jso
 
 
 def _http(request: web.Request, failure: A2aFailure) -> int:
-    return failure.again or failure.error.problem.value.http_of(request.app[SERVICES].errors)
+    return failure.again or failure.error.problem.value.http_of(request.app[SERVICES].config.errors)

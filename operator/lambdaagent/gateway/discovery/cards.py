@@ -5,19 +5,17 @@ from email.utils import parsedate_to_datetime
 import orjson
 from aiohttp import web
 
-from lambdaagent.a2a import Json, cards, versions
+from lambdaagent import media_types
+from lambdaagent.a2a import Json, cards, versions, well_known
 from lambdaagent.a2a.errors import A2AError
-from lambdaagent.a2a.signing import JWKS_PATH
 from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.http.problems import ProblemError, require_method
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
-CARD_PATH = "/.well-known/agent-card.json"
 CATALOG_PROFILE = "https://www.rfc-editor.org/info/rfc9727"
 _MAX_AGE = "public, max-age=60"
-_JSON = "application/json"
 
 
 def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None) -> web.Response:
@@ -31,8 +29,8 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
     found = entry.card(
         shape,
         url=urls.endpoint(request, entry),
-        signer=request.app[SERVICES].signer,
-        jwks_url=urls.base(request) + JWKS_PATH,
+        signer=request.app[SERVICES].config.card_signer,
+        jwks_url=urls.base(request) + well_known.JWKS,
     )
     headers = {
         "ETag": found.etag,
@@ -42,13 +40,13 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
     }
     if _fresh(request, etag=found.etag, last_modified=entry.last_modified):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=found.body, content_type=_JSON, headers=headers)
+    return web.Response(body=found.body, content_type=media_types.JSON, headers=headers)
 
 
 async def jwks(request: web.Request) -> web.Response:
     """Answer with the public key that the gateway signs with (RFC 7517); an empty set if it signs nothing."""
     request[ROUTE] = "jwks"
-    signer = request.app[SERVICES].signer
+    signer = request.app[SERVICES].config.card_signer
     body = orjson.dumps({"keys": [signer.public] if signer is not None else []})
     return web.Response(body=body, content_type="application/jwk-set+json", headers={"Cache-Control": _MAX_AGE})
 
@@ -56,13 +54,13 @@ async def jwks(request: web.Request) -> web.Response:
 async def api_catalog(request: web.Request) -> web.Response:
     request[ROUTE] = "api-catalog"
     request.app[SERVICES].directory.require_listed()
-    own = f"{urls.base(request)}/.well-known/api-catalog"
+    own = urls.base(request) + well_known.API_CATALOG
     linkset: list[Json] = [{"anchor": own, "item": []}]
     for entry in request.app[SERVICES].directory.after(None):
         if entry.discoverable:
-            url, card_url = urls.endpoint(request, entry), urls.agent(request, entry) + CARD_PATH
+            url, card_url = urls.endpoint(request, entry), urls.agent(request, entry) + well_known.AGENT_CARD
             linkset[0]["item"].append({"href": url})
-            linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": _JSON}]})
+            linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": media_types.JSON}]})
     response = web.Response(body=orjson.dumps({"linkset": linkset}), content_type="application/linkset+json")
     response.headers["Content-Type"] = f'application/linkset+json; profile="{CATALOG_PROFILE}"'
     # RFC 9727 section 2: the response to HEAD links to the catalogue.

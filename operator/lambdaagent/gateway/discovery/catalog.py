@@ -6,7 +6,6 @@ reads are one event, so a slow reader costs no more memory than the list of agen
 starts a new one.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -14,16 +13,15 @@ import orjson
 import structlog
 from aiohttp import web
 
-from lambdaagent.a2a import Json, cards
+from lambdaagent import media_types, page_token
+from lambdaagent.a2a import Json, cards, well_known
 from lambdaagent.gateway.directory import Entry, Key
-from lambdaagent.gateway.discovery.cards import CARD_PATH
 from lambdaagent.gateway.http import sse, urls
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
 log = structlog.get_logger(__name__)
 _PAGE, _MAX_PAGE = 100, 1000
-_JSON = "application/json"
 MOST_STREAMS = 500
 
 
@@ -56,7 +54,7 @@ class Filter:
 
 async def agents(request: web.Request) -> web.StreamResponse:
     request.app[SERVICES].directory.require_listed(request.query.get("namespace"))
-    if sse.CONTENT_TYPE in request.headers.get("Accept", ""):
+    if media_types.EVENT_STREAM in request.headers.get("Accept", ""):
         request[ROUTE] = "agents-stream"
         return await _follow(request)
     request[ROUTE] = "agents"
@@ -77,7 +75,7 @@ def _page(request: web.Request) -> web.Response:
             break
         shown.append(_listed(request, entry))
         last = entry.key
-    return web.Response(body=orjson.dumps({"agents": shown, "nextPageToken": token}), content_type=_JSON)
+    return web.Response(body=orjson.dumps({"agents": shown, "nextPageToken": token}), content_type=media_types.JSON)
 
 
 async def _follow(request: web.Request) -> web.StreamResponse:
@@ -127,7 +125,7 @@ def _listed(request: web.Request, entry: Entry) -> Json:
         "description": cards.description(entry.agent),
         "ready": entry.ready,
         "url": urls.endpoint(request, entry),
-        "cardUrl": urls.agent(request, entry) + CARD_PATH,
+        "cardUrl": urls.agent(request, entry) + well_known.AGENT_CARD,
         "skills": [{"id": skill.id, "name": skill.name, "description": skill.description} for skill in skills],
         "tags": sorted({tag for skill in skills for tag in skill.tags}),
     }
@@ -145,11 +143,11 @@ def _page_key(given: str | None) -> Key | None:
     if not given:
         return None
     try:
-        namespace, name = urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode().split("/")
+        namespace, name = page_token.decode(given).split("/")
     except ValueError:
         raise ProblemError(400, "bad-page", "pageToken is not one that this gateway gave.") from None
     return namespace, name
 
 
 def _token(key: Key) -> str:
-    return urlsafe_b64encode("/".join(key).encode()).decode().rstrip("=")
+    return page_token.encode("/".join(key))

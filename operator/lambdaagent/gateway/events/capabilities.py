@@ -12,7 +12,7 @@ def require(request: web.Request, *, use: capability.Use, agent: str) -> None:
 
     The response does not repeat the segment.
     """
-    keys = request.app[SERVICES].keys
+    keys = request.app[SERVICES].config.keys
     if not keys:
         return
     segment = request.match_info.get("capability", "")

@@ -87,7 +87,7 @@ async def _events(request: web.Request, services: Services, *, agent: str) -> li
     except (EventError, UnknownCodingError, bodies.BrokenError) as error:
         reason = str(error)
     except web.HTTPRequestEntityTooLarge:
-        reason = f"the decoded body is over the limit of {services.max_body} bytes"
+        reason = f"the decoded body is over the limit of {services.config.max_body} bytes"
     await _bury_raw(request, services, sent, agent=agent, reason=reason)
     return []
 

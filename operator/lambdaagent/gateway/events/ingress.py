@@ -29,14 +29,14 @@ async def to_namespace(request: web.Request) -> web.Response:
     request[ROUTE] = "events"
     services = request.app[SERVICES]
     exchange = services.exchanges.shared(request.match_info["namespace"])
-    return await accepted(services, await read(request), exchange=exchange, refuse=services.refuse_unrouted)
+    return await accepted(services, await read(request), exchange=exchange, refuse=services.config.refuse_unrouted)
 
 
 async def to_broker(request: web.Request) -> web.Response:
     request[ROUTE] = "events-broker"
     services = request.app[SERVICES]
     exchange = services.exchanges.broker(request.match_info["namespace"], request.match_info["broker"])
-    return await accepted(services, await read(request), exchange=exchange, refuse=services.refuse_unrouted)
+    return await accepted(services, await read(request), exchange=exchange, refuse=services.config.refuse_unrouted)
 
 
 async def from_agent(request: web.Request) -> web.Response:
@@ -68,7 +68,7 @@ async def parse(request: web.Request, body: bytes) -> list[Event]:
     """Return the events of a body. Other requests are served while a large batch is parsed. Raises EventError."""
     events: list[Event] = []
     began = time.perf_counter()
-    for event in http.read_each(request.headers, body, most=request.app[SERVICES].max_batch):
+    for event in http.read_each(request.headers, body, most=request.app[SERVICES].config.max_batch):
         events.append(tracing.traced(event, request))
         if time.perf_counter() - began > _SLICE:
             await asyncio.sleep(0)

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 import orjson
 import structlog
 
+from lambdaagent import media_types
 from lambdaagent.backoff import Backoff
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.types import TASK_CANCELED
-from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.outbox import SIZE, Outbox
 from lambdaagent.store.records import TaskRecord
 
@@ -59,7 +59,7 @@ def _event(record: TaskRecord, kind: str, *, extensions: Mapping[str, str]) -> E
         type=kind,
         subject=record.id,
         time=str(record.task["status"].get("timestamp", "")) or None,
-        datacontenttype="application/json",
+        datacontenttype=media_types.JSON,
         data=orjson.dumps(data),
         extensions=extensions,
     )
@@ -86,7 +86,7 @@ class TaskLifecyclePublisher:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self.publish(record.namespace, record.agent, self.event(record))
-            except (LambdaAgentError, ProblemError) as error:
+            except LambdaAgentError as error:
                 problem = str(error)
             else:
                 self.count("task-event")

@@ -16,7 +16,7 @@ from lambdaagent.containers.post_event import post
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.filters import Interest, interest
 from lambdaagent.gateway.directory import Directory, Entry
-from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.events.errors import BrokerNotReadyError, UnknownBrokerError
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 
@@ -129,8 +129,7 @@ class BrokerExchanges:
     def broker(self, namespace: str, broker: str) -> str:
         if not self.brokers.known((namespace, broker)):
             self.brokers.directory.require_listed(namespace)
-            detail = f"No agent takes events on Broker {broker!r} in namespace {namespace!r}."
-            raise ProblemError(404, "unknown-broker", detail, members={"known": self.brokers.names(namespace)})
+            raise UnknownBrokerError(namespace, broker, known=self.brokers.names(namespace))
         return naming.exchange(namespace, broker)
 
     def agent(self, agent: LambdaAgent) -> str:
@@ -149,8 +148,7 @@ class KnativePublisher:
         key = naming.broker_of_exchange(exchange)
         url = self.brokers.url(key)
         if url is None:
-            detail = f"Broker {key[1]!r} in namespace {key[0]!r} has no address yet."
-            raise ProblemError(503, "broker-not-ready", detail, headers=RETRY_AFTER)
+            raise BrokerNotReadyError(*key)
         await post(self.client, Target.parse(url), event, path="/", title=f"Broker {'/'.join(key)}")
         return self.brokers.takes(key, event)
 

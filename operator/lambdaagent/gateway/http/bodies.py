@@ -53,7 +53,9 @@ async def whole(request: web.Request) -> bytes:
     if not names:
         return await as_sent(request)
     services = request.app[SERVICES]
-    return await _decoded(request, _chunks(request, codings.room(services.max_body), request.app[PACE].rate), names)
+    return await _decoded(
+        request, _chunks(request, codings.room(services.config.max_body), request.app[PACE].rate), names
+    )
 
 
 async def decoded(request: web.Request, sent: bytes) -> bytes:
@@ -63,7 +65,7 @@ async def decoded(request: web.Request, sent: bytes) -> bytes:
 
 
 async def _decoded(request: web.Request, chunks: AsyncIterator[bytes], names: Sequence[str]) -> bytes:
-    limit = request.app[SERVICES].max_body
+    limit = request.app[SERVICES].config.max_body
     try:
         return b"".join([chunk async for chunk in codings.decoded(chunks, names, limit=limit)])
     except codings.TooLongError:
@@ -87,7 +89,7 @@ async def as_sent(request: web.Request) -> bytes:
         except web.RequestPayloadError as error:
             raise BrokenError(str(error)) from None
     services = request.app[SERVICES]
-    return b"".join([chunk async for chunk in _chunks(request, services.max_body, request.app[PACE].rate)])
+    return b"".join([chunk async for chunk in _chunks(request, services.config.max_body, request.app[PACE].rate)])
 
 
 def passed_on(request: web.Request, *, limit: int | None = None) -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError, TooManyError
 from lambdaagent.gateway import agent_routes
 from lambdaagent.gateway.directory import MisdirectedError
+from lambdaagent.gateway.events.errors import BrokerNotReadyError, UnknownBrokerError
 from lambdaagent.gateway.http import bodies, problems, request_id, urls
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES, WHY
@@ -45,45 +46,68 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error with a problem document. An unexpected error is logged under the request's id."""
     try:
         return await handler(request)
-    except ProblemError as problem:
-        answer = problem
-    except web.HTTPRequestEntityTooLarge:
-        limit = request.app[SERVICES].max_body
-        answer = ProblemError(413, "body-too-large", f"The body is over the limit of {limit} bytes.")
-    except bodies.TooSlowError:
-        # The rest of the body is not read, so the connection cannot be reused.
-        answer = ProblemError(408, "body-too-slow", "The body did not come in time.", headers={"Connection": "close"})
-    except bodies.BrokenError as error:
-        answer = problems.broken_body(error)
-    except UnknownCodingError as error:
-        answer = problems.unknown_coding(error)
-    except web.HTTPException as error:
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        kind = error.reason.lower().replace(" ", "-")
-        answer = ProblemError(error.status, kind, f"{request.method} {request.path}: {error.reason}.", headers=headers)
-    except TooManyError as error:
-        answer = ProblemError(413, "event-too-large", f"{str(error)[:1].upper()}{str(error)[1:]}.")
-    except EventError as error:
-        members = {"attribute": error.attribute} if error.attribute else {}
-        answer = ProblemError(400, "bad-event", f"{str(error)[:1].upper()}{str(error)[1:]}.", members=members)
-    except BlockedError as error:
-        answer = ProblemError(429, "broker-full", f"The broker takes no events now: {error}.", headers=RETRY_AFTER)
-    except EventTooLargeError as error:
-        answer = ProblemError(413, "event-too-large", f"{str(error)[:1].upper()}{str(error)[1:]}.")
-    except TemporaryError as error:
-        log.warning("request.unavailable", route=request.get(ROUTE), reason=str(error))
-        answer = ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
-    except LambdaAgentError as error:
-        log.warning("request.failed", route=request.get(ROUTE), reason=str(error))
-        answer = ProblemError(500, "failed", f"This cannot be done: {error}.")
     except ConnectionError:
         raise  # The client disconnected; aiohttp closes the connection.
-    except Exception:  # an unexpected error of any handler
-        request.app[SERVICES].metrics.error("request")
-        log.exception("request.crashed", route=request.get(ROUTE))
-        answer = ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
+    except Exception as error:  # an unexpected error of any handler too
+        answer = _problem(request, error)
     request[WHY] = str(answer)
     return answer.response(request_id=request_id.request_id(request))
+
+
+def _problem(request: web.Request, error: Exception) -> ProblemError:
+    found = _refusal(request, error)
+    if found is not None:
+        return found
+    if isinstance(error, TemporaryError):
+        log.warning("request.unavailable", route=request.get(ROUTE), reason=str(error))
+        return ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
+    if isinstance(error, LambdaAgentError):
+        log.warning("request.failed", route=request.get(ROUTE), reason=str(error))
+        return ProblemError(500, "failed", f"This cannot be done: {error}.")
+    request.app[SERVICES].metrics.error("request")
+    log.error("request.crashed", route=request.get(ROUTE), exc_info=error)
+    return ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
+
+
+def _refusal(request: web.Request, error: Exception) -> ProblemError | None:
+    """Return the answer to an error that a client or the state of a Broker causes; None for any other error."""
+    match error:
+        case ProblemError():
+            return error
+        case web.HTTPRequestEntityTooLarge():
+            limit = request.app[SERVICES].config.max_body
+            return ProblemError(413, "body-too-large", f"The body is over the limit of {limit} bytes.")
+        case bodies.TooSlowError():
+            # The rest of the body is not read, so the connection cannot be reused.
+            close = {"Connection": "close"}
+            return ProblemError(408, "body-too-slow", "The body did not come in time.", headers=close)
+        case bodies.BrokenError():
+            return problems.broken_body(error)
+        case UnknownCodingError():
+            return problems.unknown_coding(error)
+        case web.HTTPException():
+            headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            kind = error.reason.lower().replace(" ", "-")
+            return ProblemError(
+                error.status, kind, f"{request.method} {request.path}: {error.reason}.", headers=headers
+            )
+        case TooManyError() | EventTooLargeError():
+            return ProblemError(413, "event-too-large", _sentence(error))
+        case EventError():
+            members = {"attribute": error.attribute} if error.attribute else {}
+            return ProblemError(400, "bad-event", _sentence(error), members=members)
+        case UnknownBrokerError():
+            return ProblemError(404, "unknown-broker", _sentence(error), members={"known": error.known})
+        case BrokerNotReadyError():
+            return ProblemError(503, "broker-not-ready", _sentence(error), headers=RETRY_AFTER)
+        case BlockedError():
+            return ProblemError(429, "broker-full", f"The broker takes no events now: {error}.", headers=RETRY_AFTER)
+    return None
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 @web.middleware

@@ -15,13 +15,15 @@ from lambdaagent.http_server import Refused
 _ATTRIBUTE = "ce-"
 
 
-def problem(app: web.Application) -> Callable[[Refused], web.Response]:
+def problem(app: web.Application, takes_events: Callable[[str], bool]) -> Callable[[Refused], web.Response]:
+    """`takes_events` returns whether `ce-*` headers of a request to a path are the attributes of an event."""
+
     def answer(refused: Refused) -> web.Response:
         services = app[SERVICES]
         status, kind, detail = refused.status, refused.kind, refused.detail
-        if refused.header.startswith(_ATTRIBUTE) and services.takes_events(refused.path):
+        if refused.header.startswith(_ATTRIBUTE) and takes_events(refused.path):
             status, kind = 413, "event-too-large"
-            detail = f"An attribute of the event is over the limit of {services.heads.header} bytes."
+            detail = f"An attribute of the event is over the limit of {services.config.max_header} bytes."
         services.metrics.request("refused", status, 0.0)
         request_id = services.clock.new_mark()
         response = ProblemError(status, kind, detail).response(request_id=request_id)

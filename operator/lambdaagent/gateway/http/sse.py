@@ -11,13 +11,13 @@ from contextlib import aclosing, contextmanager
 
 from aiohttp import web
 
+from lambdaagent import media_types
 from lambdaagent.cancellation import cancel
 from lambdaagent.gateway.http import request_id
 
-CONTENT_TYPE = "text/event-stream"
 PING_SECONDS = 15.0  # proxies close a connection that is silent for a minute, some after half a minute
 # nginx buffers a proxied response unless X-Accel-Buffering is "no".
-_HEADERS = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_HEADERS = {"Content-Type": media_types.EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _PING = b": ping\n\n"
 NOTHING = b": nothing\n\n"
 """The first frame of a stream that has no event to send yet, so that the client gets the head of the response."""

@@ -19,7 +19,7 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 def said_host(request: web.Request, services: Services) -> str:
     """Return the Host header, or the one that a trusted proxy reports. It is unchecked: use it for look-ups only."""
     found = request.headers.get("Host", "")
-    if services.trust_forwarded:
+    if services.config.trust_forwarded:
         found = request.headers.get("X-Forwarded-Host", found).partition(",")[0].strip()
     return found
 
@@ -34,10 +34,10 @@ def host(request: web.Request) -> str:
 def base(request: web.Request) -> str:
     """Return the base of all URLs, without a slash at its end."""
     services = request.app[SERVICES]
-    if services.public_url:
-        return services.public_url
+    if services.config.public_url:
+        return services.config.public_url
     scheme, prefix = request.scheme, ""
-    if services.trust_forwarded:
+    if services.config.trust_forwarded:
         if request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower() == "https":
             scheme = "https"
         given = request.headers.get("X-Forwarded-Prefix", "")
@@ -47,7 +47,7 @@ def base(request: web.Request) -> str:
 
 def agent(request: web.Request, entry: Entry) -> str:
     """Return the base of the agent's URLs, which its card is below. On the agent's own host it has no prefix."""
-    own_host = request.get(ENTRY) is entry and not request.app[SERVICES].public_url
+    own_host = request.get(ENTRY) is entry and not request.app[SERVICES].config.public_url
     return base(request) + ("" if own_host else entry.prefix)
 
 

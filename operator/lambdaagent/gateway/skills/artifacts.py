@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 from aiohttp import MultipartWriter, web
 
+from lambdaagent import media_types
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import raw_bytes
 from lambdaagent.a2a.states import Role, parse_role
@@ -80,7 +81,7 @@ def _item(part: Json) -> _Item:
     kind, filename = part.get("mediaType") or "", part.get("filename") or ""
     kind = kind if _stands_in_a_header(kind) else ""
     if "data" in part:
-        return _Item(kind or "application/json", orjson.dumps(part["data"]), filename)
+        return _Item(kind or media_types.JSON, orjson.dumps(part["data"]), filename)
     if "raw" in part:
         return _Item(kind or "application/octet-stream", raw_bytes(part["raw"]), filename)
     if "url" in part:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import orjson
 from aiohttp import web
 
+from lambdaagent import media_types
 from lambdaagent.a2a import Json, extensions
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Send
@@ -50,7 +51,7 @@ async def as_task(request: web.Request, entry: Entry, skill: Skill) -> web.Respo
 
 def _accepted(request: web.Request, entry: Entry, task: Json, **headers: str) -> web.Response:
     headers["Location"] = f"{urls.endpoint(request, entry)}/tasks/{task['id']}"
-    return web.Response(status=202, body=orjson.dumps(task), content_type="application/json", headers=headers)
+    return web.Response(status=202, body=orjson.dumps(task), content_type=media_types.JSON, headers=headers)
 
 
 async def accepted(request: web.Request, entry: Entry, call: DirectCall, response: Response) -> web.Response:
@@ -58,7 +59,7 @@ async def accepted(request: web.Request, entry: Entry, call: DirectCall, respons
     services = request.app[SERVICES]
     headers = {name.lower(): value for name, value in response.headers}
     try:
-        body = await response.read(limit=services.max_body)
+        body = await response.read(limit=services.config.max_body)
         said = responses.parts_of(headers.get("content-type", ""), body)
     except (UpstreamError, ValueError):
         said = []  # The container accepted the call; the body of its response is optional.

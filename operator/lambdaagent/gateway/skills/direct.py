@@ -19,7 +19,6 @@ from lambdaagent.httpclient import wire
 from lambdaagent.httpclient.client import Response
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError, describe
 from lambdaagent.tasks.direct_calls import DirectCall
-from lambdaagent.tasks.event_calls import is_async
 
 _THROUGH = (
     "accept",
@@ -48,7 +47,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         # The container would take the event's attributes for the gateway's.
         where = f"/events/{entry.agent.namespace}"
         raise ProblemError(415, "event-in-a-call", f"The body of a skill call is no event; send events to {where}.")
-    if is_async(skill):
+    if skill.is_async:
         return await as_task.as_task(request, entry, skill)
     _require_callable(entry)
     if "Prefer" in request.headers and as_task.wants_task(request):
@@ -57,8 +56,8 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         return await as_task.through_a2a(request, entry, skill)
     services = request.app[SERVICES]
     length = request.content_length
-    if length is not None and length > services.max_body:
-        raise web.HTTPRequestEntityTooLarge(services.max_body, length)
+    if length is not None and length > services.config.max_body:
+        raise web.HTTPRequestEntityTooLarge(services.config.max_body, length)
     target = entry.callee.target
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
@@ -99,7 +98,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
                 path=built.path,
                 headers=headers,
                 fixed=built.fixed,
-                body=body if body is not None else bodies.passed_on(request, limit=services.max_body),
+                body=body if body is not None else bodies.passed_on(request, limit=services.config.max_body),
                 length=length,
                 first_byte=seconds,
                 total=seconds,

@@ -28,7 +28,6 @@ class Listening:
         self._listeners: list[Callable[[str], None]] = []
         self._missed: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
-        self.listening = asyncio.Event()
 
     def add(self, listener: Callable[[str], None], missed: Callable[[], None]) -> None:
         """`missed` is called each time that listening begins: earlier notifications may have been lost."""
@@ -49,7 +48,6 @@ class Listening:
                 log.warning("store.not_listening", reason=self._pool.url.reason(error))
             except Exception:  # the root of this task
                 log.exception("store.listening_failed")
-            self.listening.clear()
             await asyncio.sleep(self._backoff.next())
 
     async def _listen(self) -> None:
@@ -60,7 +58,6 @@ class Listening:
             connection.add_termination_listener(lambda _: ended.set())
             await connection.add_listener(sql.CHANNEL, self._heard)
             self._backoff.reset()
-            self.listening.set()
             for missed in self._missed:
                 missed()
             while not ended.is_set():

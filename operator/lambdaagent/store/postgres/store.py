@@ -147,10 +147,6 @@ class PostgresStore:
     def on_change(self, listener: Callable[[str], None], *, missed: Callable[[], None]) -> None:
         self._listening.add(listener, missed)
 
-    async def listening(self) -> None:
-        """Wait until notifications of other replicas are received."""
-        await self._listening.listening.wait()
-
     async def put_push(self, push: Push) -> None:
         async def put(connection: PostgresConnection) -> None:
             try:

@@ -1,0 +1,6 @@
+"""Well-known paths (RFC 8615) that agents and the gateway serve."""
+
+AGENT_CARD = "/.well-known/agent-card.json"
+LEGACY_AGENT_CARD = "/.well-known/agent.json"  # before A2A 0.3.0
+JWKS = "/.well-known/jwks.json"
+API_CATALOG = "/.well-known/api-catalog"  # RFC 9727

@@ -1,0 +1,68 @@
+"""What a gateway is told once, at its start: limits, addresses and keys.
+
+It holds plain values only. The parts of the gateway that run (store, publisher, directory) are in `services.Services`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lambdaagent.a2a.errors import Edition
+from lambdaagent.a2a.params import PARTS
+from lambdaagent.a2a.signing import Signer
+from lambdaagent.clock import Clock
+from lambdaagent.events.http import MOST_EVENTS
+from lambdaagent.gateway import signing
+from lambdaagent.http_server import HEADER_BYTES
+from lambdaagent.settings import GatewaySettings
+from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.trust import SYSTEM, Trust
+from lambdaagent.webhooks.address_check import Network
+from lambdaagent.webhooks.push_signature import PushSigner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: a free port
+    public_url: str = ""
+    trust_forwarded: bool = False
+    max_body: int = 10 * 1024 * 1024  # bytes
+    max_header: int = HEADER_BYTES
+    max_parts: int = PARTS  # of a client's message
+    max_batch: int = MOST_EVENTS  # events
+    refuse_unrouted: bool = False  # events that no agent takes
+    lifecycle_events: bool = False  # of tasks
+    errors: Edition = Edition.LATEST
+    keys: Mapping[str, bytes] = field(default_factory=dict)  # of capabilities; without keys, event URLs carry none
+    card_signer: Signer | None = None
+    push_signer: PushSigner | None = None
+    push_allow: Sequence[Network] = ()  # private networks that may get push notifications
+    trust: Trust = SYSTEM
+    limits: EngineLimits = field(default_factory=EngineLimits)
+    replica: str = ""
+    stop_grace: float = 10.0  # seconds that running tasks get at a stop
+    shutdown_timeout: float = 15.0  # seconds that open requests get at a stop
+
+
+def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
+    """Return the configuration that the settings name. Raises UsageError for a key that cannot be read."""
+    signer = signing.card_signer(settings)
+    return GatewayConfig(
+        host=settings.host,
+        port=settings.port,
+        public_url=settings.public_url.rstrip("/"),
+        trust_forwarded=settings.trust_forwarded,
+        max_body=settings.max_body_bytes,
+        max_header=settings.max_header_bytes,
+        max_parts=settings.max_parts,
+        max_batch=settings.max_batch_events,
+        refuse_unrouted=settings.refuse_unrouted,
+        lifecycle_events=settings.lifecycle_events,
+        errors=Edition(settings.protocol_errors),
+        keys=settings.keys,
+        card_signer=signer,
+        push_signer=signing.push_signer(settings, signer, clock),
+        push_allow=settings.push_allowed,
+        trust=settings.trust,
+        limits=EngineLimits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
+    )
