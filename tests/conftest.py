@@ -1,4 +1,4 @@
-"""Fixtures of every test: the real parts, started when a test first asks and stopped by process id at the end."""
+"""Fixtures for all tests: real parts, which start when a test first needs them and stop at the end of the session."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.urls import DatabaseUrl
 
-# As the processes do: rich's traceback, which is the default, takes seconds to draw all local variables.
+# As in the processes: the default traceback, rich's, takes seconds to format local variables.
 structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,
@@ -37,8 +37,8 @@ _LONGEST_FIRST = (
 )
 
 
-# Whose child processes are measured for coverage: it slows their start and their end, which the tests elsewhere time,
-# and doubles what a run takes of the processor.
+# The tests whose child processes are measured for coverage. It slows the start and the end of a process, which other
+# tests time, and doubles the processor time of a run.
 _MEASURED = tuple(f"integration/{name}/" for name in ("cli", "controller", "dispatcher", "gateway", "store"))
 _CONFIG = "COVERAGE_PROCESS_CONFIG"
 _config = os.environ.get(_CONFIG)
@@ -55,7 +55,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers take files in this order: a long one at the end would leave the others with nothing to do."""
+    """Sorts long files first: workers take files in order, and a long one at the end would leave the others idle."""
     here = Path(__file__).parent
 
     def rank(item: pytest.Item) -> int:
@@ -79,7 +79,7 @@ def _debug_loop() -> asyncio.AbstractEventLoop:
 
 @pytest.fixture(scope="session")
 def kube_apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApiserver]:
-    """A real API server with etcd, garbage collection, and the kinds of Knative, RabbitMQ and our own `crds/`."""
+    """Starts a real API server with etcd, garbage collection, and the CRDs of Knative, RabbitMQ and `crds/`."""
     server = KubeApiserver(tmp_path_factory.mktemp("kubernetes"))
     server.start()
     yield server
@@ -88,13 +88,13 @@ def kube_apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi
 
 @pytest.fixture
 def kubeconfig(kube_apiserver: KubeApiserver) -> Path:
-    """The administrator's."""
+    """Returns the administrator's kubeconfig."""
     return kube_apiserver.kubeconfig
 
 
 @pytest.fixture
 def namespace(kube_apiserver: KubeApiserver) -> Iterator[str]:
-    """A Kubernetes namespace of the test's own; what is in it goes with it."""
+    """Creates a namespace for one test, and deletes it with its objects."""
     name = f"test-{secrets.token_hex(4)}"
     kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
@@ -103,7 +103,7 @@ def namespace(kube_apiserver: KubeApiserver) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def own_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    """A node that a test may kill and restart, whatever AMQP_URL says; tests leave it running."""
+    """Starts a node that a test may kill and restart, even if AMQP_URL is set; a test leaves it running."""
     node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
     try:
         node.start()
@@ -114,7 +114,7 @@ def own_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]
 
 @pytest.fixture(scope="session")
 def rabbitmq(request: pytest.FixtureRequest) -> RabbitMQ | ForeignRabbitMQ:
-    """The one that AMQP_URL names, else the node of the tests' own. Isolation is by names: see amqp_prefix."""
+    """Returns the RabbitMQ that AMQP_URL names, else `own_rabbitmq`. Tests share it, each with an `amqp_prefix`."""
     url = os.environ.get("AMQP_URL")
     if url:
         return ForeignRabbitMQ(url)
@@ -124,16 +124,16 @@ def rabbitmq(request: pytest.FixtureRequest) -> RabbitMQ | ForeignRabbitMQ:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """Fast and forgetful: for what does not end it."""
+    """Starts a server without fsync, for tests that do not stop it."""
     with Postgres().serving() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def migrated_database(postgres: Postgres) -> str:
-    """A database to copy: migrating one for each test would take most of its time."""
+    """Migrates a database that tests copy, because a migration takes longer than most tests."""
     name = postgres.database()
-    # In a thread, because the test that asks for it first may be in a loop.
+    # In a thread, because the first test that needs it may run in an event loop.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, migrating.migrate(DatabaseUrl(postgres.url(name)))).result()
     return name
@@ -141,18 +141,18 @@ def migrated_database(postgres: Postgres) -> str:
 
 @pytest.fixture
 def database_url(postgres: Postgres, migrated_database: str) -> str:
-    """A migrated database of the test's own."""
+    """Creates a migrated database for one test and returns its URL."""
     return postgres.url(postgres.database(template=migrated_database))
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
-    """One that keeps what it confirmed, and that a test may kill."""
+    """Starts a server with fsync, which a test may kill."""
     with Postgres(durable=True).serving() as server:
         yield server
 
 
 @pytest.fixture
 def amqp_prefix() -> str:
-    """Starts the names of a test's exchanges and queues, so that tests on one broker do not meet."""
+    """Returns a prefix for the exchanges and queues of one test."""
     return f"test-{secrets.token_hex(4)}"

@@ -1,7 +1,7 @@
-"""Where a field shows its effect: how to look there, what to find, and how the reference says it.
+"""Effects of a field: where an effect appears, its expected value, and its text in the reference.
 
-An effect looks at an agent and gives what stands at its place. A field's row in `fields` is right if that differs
-between the agent without the field and the one with it, and is what the effect says.
+An effect reads one value from what an agent leads to. The row of a field in `fields` is right if that value differs
+between the agent without the field and the agent with it, and is the expected one.
 """
 
 import ast
@@ -30,7 +30,7 @@ from lambdaagent.status.decide import status
 ROOT = Path(__file__).parents[2]
 INSTALLATION = Installation(gateway_image="example.com/gateway:1")
 BACKENDS = {"knative": Backends("knative", "knative"), "kubernetes": Backends("kubernetes", "rabbitmq")}
-SAME = object()  # what is found is the field's value
+SAME = object()  # the expected value is that of the field
 MESSAGE = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "a"}, {"text": "b"}]}
 Document = dict[str, Any]
 
@@ -46,7 +46,7 @@ def planned(document: Document, backend: str) -> Plan:
 
 
 def _neighbour() -> Document:
-    """An agent of another namespace that this one may forward to, and that forwards to it."""
+    """Returns an agent of another namespace; it forwards to the agent under test and accepts its forwards."""
     forward = {"eventTypes": ["back"], "targetAgent": "agent", "targetNamespace": "ai"}
     spec = {
         "image": {"repository": "example.com/ledger"},
@@ -57,7 +57,7 @@ def _neighbour() -> Document:
 
 
 def reached(value: Any, path: str) -> Any:
-    """By parts between slashes; a tilde stands for a slash in a key."""
+    """Returns the value at a path of keys and indexes, or None; a tilde stands for a slash in a key."""
     for part in (part.replace("~", "/") for part in path.split("/")):
         if isinstance(value, list):
             value = value[int(part)] if int(part) < len(value) else None
@@ -74,7 +74,7 @@ class Effect:
     becomes: Any = SAME
 
     def look(self, document: Document, path: str) -> Any:
-        """What stands at the effect's place for the field at `path`."""
+        """Returns the value in which the field at `path` shows its effect."""
         raise NotImplementedError
 
     def expected(self, value: Any) -> Any:
@@ -86,7 +86,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Env(Effect):
-    """A variable of the container; a field that names a Secret shows in its reference."""
+    """A variable of the container; a field that names a Secret appears in the variable's reference."""
 
     name: str
     becomes: Any = SAME
@@ -111,13 +111,13 @@ class Env(Effect):
 
 @dataclass(frozen=True)
 class Child(Effect):
-    """A place in a child object; None where there is none."""
+    """A value in a child object; None where there is none."""
 
     kind: str
     path: str
     becomes: Any = SAME
     on: str = "knative"
-    of: str = ""  # part of the name, where there are several of the kind
+    of: str = ""  # part of the name, if there are several of the kind
 
     def look(self, document: Document, path: str) -> Any:
         found = [child for child in planned(document, self.on).children if child.kind[1] == self.kind]
@@ -133,7 +133,7 @@ class Child(Effect):
 
 @dataclass(frozen=True)
 class Queue(Effect):
-    """What the queue on plain RabbitMQ is made with."""
+    """A property of the agent's queue on plain RabbitMQ."""
 
     path: str
     becomes: Any = SAME
@@ -155,7 +155,7 @@ class Warned(Effect):
     reason: WarningReason
     on: str = "knative"
     becomes: Any = True
-    field: str = ""  # what it names, where that is another one
+    field: str = ""  # the field that the warning names, if it is another one
 
     def look(self, document: Document, path: str) -> Any:
         named = [
@@ -173,7 +173,7 @@ class Warned(Effect):
 
 @dataclass(frozen=True)
 class Refused(Effect):
-    """The other values of a field that has but one."""
+    """The refusal of other values, for a field with one allowed value."""
 
     becomes: Any = True
 
@@ -237,7 +237,7 @@ class Card(Effect):
 
 @dataclass(frozen=True)
 class Call(Effect):
-    """Something of the request that the container gets for the first skill."""
+    """A part of the request that the container gets for the first skill."""
 
     what: str
     becomes: Any = SAME
@@ -268,7 +268,7 @@ class Call(Effect):
 
 @dataclass(frozen=True)
 class Tested(Effect):
-    """What only a running engine or gateway shows: the test that shows it, which speaks of the field or its value."""
+    """An effect that only a running engine or gateway has: a test whose source names the field or its value."""
 
     file: str
     test: str
@@ -285,7 +285,7 @@ class Tested(Effect):
 
 @cache
 def _source(file: str, test: str) -> str:
-    """Of one test, its parameters included; raises StopIteration where there is no such test."""
+    """Returns the source of one test with its parameters; raises StopIteration if there is no such test."""
     text = (ROOT / "tests" / file).read_text()
     node = next(node for node in ast.parse(text).body if getattr(node, "name", "") == test)
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)

@@ -1,4 +1,4 @@
-"""The large golden cases: `python -m tests.cases.generate` writes them, so that nobody edits 200 lines by hand."""
+"""Writes the large golden cases: `python -m tests.cases.generate`."""
 
 from pathlib import Path
 from typing import Any

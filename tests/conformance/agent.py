@@ -1,4 +1,4 @@
-"""The agent that the A2A conformance kit talks to: a message's id says what is to come of it.
+"""The agent that the A2A conformance kit calls: the id of a message selects the response.
 
 The kit's scenarios (a2aproject/a2a-tck, `scenarios/`) begin ids with these prefixes and end them with a session's own
 letters. It is a plain container as any other: a CloudEvent comes in, A2A updates go out as they come.

@@ -1,4 +1,4 @@
-"""`make tck TCK_DIR=...`: the public A2A conformance kit against a gateway that is started for it.
+"""Runs the public A2A conformance kit against a gateway that it starts: `make tck TCK_DIR=...`.
 
 The kit (github.com/a2aproject/a2a-tck, branch 1.0-dev) is not part of this: whoever has a checkout names it. What else
 stands on the command line goes to its runner, such as `--level must`.
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def runner(kit: Path) -> list[str]:
-    """As the kit's own README has it: its virtual environment where there is one, else uv, which makes it."""
+    """Returns the command of the kit's runner, as the kit's README says: in its virtual environment, or with uv."""
     own = kit / ".venv" / "bin" / "python"
     if own.exists():
         return [str(own)]

@@ -1,4 +1,4 @@
-"""The cluster of the end-to-end test, and kubectl and helm on it.
+"""The cluster of the end-to-end tests, with kubectl and helm.
 
 KUBECONFIG names one that is there: its nodes must be able to get the images (LAMBDAAGENT_E2E_IMAGE,
 LAMBDAAGENT_E2E_ECHO_IMAGE and LAMBDAAGENT_E2E_RABBITMQ_IMAGE say how they are called there). Without it, the tools
@@ -32,7 +32,7 @@ class Cluster:
     _helm: Path = field(default_factory=lambda: fetch.go_part("helm"))
 
     def kubectl(self, *args: str, given: Any = None) -> str:
-        """Standard output; `given` goes in as JSON. What fails says why."""
+        """Runs kubectl with `given` as JSON on its input, and returns its output; an error holds kubectl's text."""
         return self._run(["kubectl", *args], given)
 
     def helm(self, *args: str) -> str:
@@ -42,7 +42,7 @@ class Cluster:
         return json.loads(self.kubectl("get", *args, "--output", "json"))
 
     def kill(self, namespace: str, pod: str) -> None:
-        """As a node's kernel would on our own node; elsewhere as roughly as the API can."""
+        """Kills a pod's container with SIGKILL on a node of the tests; on other clusters it force-deletes the pod."""
         if not self.node:
             self.kubectl("-n", namespace, "delete", "pod", pod, "--force", "--grace-period=0")
             return
@@ -52,7 +52,7 @@ class Cluster:
         self._run([*ctr, "tasks", "kill", "--signal", "SIGKILL", container], None)
 
     def objects(self, *namespaces: str) -> set[str]:
-        """All there is of any kind in these namespaces, and outside of namespaces all that is named after us."""
+        """Returns every object in these namespaces, and those outside of namespaces with the product's name."""
         kinds = self.kubectl("api-resources", "--verbs=list", "--output=name").split()
         stored = [kind for kind in kinds if not kind.startswith(("events", "componentstatuses"))]
         found = set()

@@ -1,4 +1,4 @@
-"""One installation by helm after the other on one cluster; a module's tests run in the order in which they stand."""
+"""Installations by helm on one cluster, one for each module; the tests of a module run in their order."""
 
 import secrets
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def image_options(cluster: Cluster) -> list[str]:
 
 @pytest.fixture(scope="session")
 def agents(cluster: Cluster) -> Iterator[str]:
-    """The namespace of the agents; like ours, it takes restricted pods only."""
+    """Creates the namespace of the agents, which accepts only restricted pods."""
     name = f"agents-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
@@ -40,7 +40,7 @@ def agents(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def before(cluster: Cluster, agents: str) -> Iterator[set[str]]:
-    """What there was before the installation, in a namespace that takes restricted pods only."""
+    """Creates the namespace of the installation, for restricted pods only, and yields what exists before it."""
     cluster.kubectl("create", "namespace", SYSTEM)
     cluster.kubectl("label", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted")
     cluster.kubectl("-n", SYSTEM, "wait", "--for=create", "serviceaccount/default", "configmap/kube-root-ca.crt")
@@ -58,7 +58,7 @@ def installation(cluster: Cluster, before: set[str], agents: str, settings: list
 def installed(cluster: Cluster, agents: str, *options: str) -> Iterator[None]:
     cluster.helm("install", "lambdaagent", CHART, "--wait", "--timeout=120s", *options)
     yield
-    # The last test has done this. After a failure it is done here, agents first: only the operator can let them go.
+    # The last test does this. After a failure it happens here, agents first: only the operator can release them.
     if cluster.kubectl("get", "crd", CRD, "--ignore-not-found"):
         cluster.kubectl("-n", agents, "delete", "lambdaagents", "--all", "--timeout=60s")
         cluster.helm("uninstall", "lambdaagent", "--ignore-not-found", "--wait", "--timeout=120s")

@@ -1,4 +1,4 @@
-"""A RabbitMQ of one node in a namespace of its own, with the rights that docs/guides/install.md gives its user."""
+"""A RabbitMQ of one node in a namespace of its own; its user has the rights that docs/guides/install.md names."""
 
 import json
 import secrets
@@ -26,7 +26,7 @@ _ENVIRONMENT = {
 
 @contextmanager
 def rabbitmq(cluster: Cluster) -> Iterator[str]:
-    """Its URL, as pods see it."""
+    """Starts a RabbitMQ and yields its URL for pods."""
     namespace, password = f"rabbitmq-{secrets.token_hex(3)}", secrets.token_hex(12)
     cluster.kubectl("create", "namespace", namespace)
     cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")

@@ -7,14 +7,15 @@ import pytest
 import yaml
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CHART, CRD
-from tests.e2e.using import GATEWAY, agent, call, condition, until
+from tests.e2e.using import GATEWAY, agent, call, condition
 from tests.parts.image import ROOT
+from tests.parts.polling import wait
 
 pytestmark = pytest.mark.usefixtures("installation")
 
 
 def leader(cluster: Cluster) -> str:
-    """The process that holds the Lease: its pod's name, `_`, and what tells it from an earlier one in that pod."""
+    """Returns the holder of the Lease: the name of its pod, `_`, and an id of the process."""
     spec = cluster.get("-n", SYSTEM, "lease/lambdaagent-operator").get("spec", {})
     holder: str = spec.get("holderIdentity", "")
     return holder
@@ -24,7 +25,7 @@ def test_all_runs_where_only_restricted_pods_may(cluster: Cluster) -> None:
     pods = cluster.get("-n", SYSTEM, "pods")["items"]
     components = sorted(pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods)
     assert components == ["gateway", "operator", "operator"]
-    holder = until(lambda: leader(cluster)).partition("_")[0]
+    holder = wait(lambda: leader(cluster), within=60).partition("_")[0]
     assert holder in {pod["metadata"]["name"] for pod in pods}
 
 
@@ -68,7 +69,7 @@ def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: st
 
 def test_the_roles_of_the_cluster_know_agents(cluster: Cluster) -> None:
     for role, verb in (("view", "watch"), ("edit", "patch"), ("admin", "*")):
-        until(lambda role=role, verb=verb: verb in _verbs(cluster, role))  # type: ignore[misc]
+        wait(lambda role=role, verb=verb: verb in _verbs(cluster, role), within=60)  # type: ignore[misc]
     assert "patch" not in _verbs(cluster, "view")
 
 
@@ -81,10 +82,10 @@ def test_an_edit_is_rolled_out_though_the_leader_was_killed(cluster: Cluster, ag
     first = leader(cluster)
     cluster.kill(SYSTEM, first.partition("_")[0])
     cluster.kubectl("-n", agents, "apply", "-f", "-", given=agent(cluster, prompt="Say it louder."))
-    until(lambda: leader(cluster) not in ("", first))
-    until(lambda: _reported(cluster, agents))
+    wait(lambda: leader(cluster) not in ("", first), within=60)
+    wait(lambda: _reported(cluster, agents), within=60)
     url = f"{GATEWAY}/agents/{agents}/echo/api/a2a/skills/echo"
-    until(lambda: call(cluster, "default", url, "hello") == "Say it louder. hello")
+    wait(lambda: call(cluster, "default", url, "hello") == "Say it louder. hello", within=60)
 
 
 def _reported(cluster: Cluster, agents: str) -> bool:
@@ -102,7 +103,7 @@ def test_an_upgrade_keeps_the_keys_of_event_urls(cluster: Cluster, settings: lis
     changed = "--set=operator.settings.logLevel=debug"
     cluster.helm("upgrade", "lambdaagent", CHART, "--wait", "--timeout=120s", *settings, changed)
     assert keys() == made
-    until(lambda: leader(cluster))
+    wait(lambda: leader(cluster), within=60)
 
 
 def test_the_cluster_takes_the_manifests_too(cluster: Cluster, tmp_path: Path) -> None:
@@ -124,4 +125,4 @@ def test_a_deleted_agent_and_an_uninstalled_chart_leave_nothing(
     cluster.helm("uninstall", "lambdaagent", "--wait", "--timeout=120s")
     # helm never deletes what a chart has under crds/, because every agent would go with it.
     cluster.kubectl("delete", "crd", CRD, "--timeout=60s")
-    until(lambda: cluster.objects(SYSTEM, agents) <= before)
+    wait(lambda: cluster.objects(SYSTEM, agents) <= before, within=60)

@@ -8,7 +8,8 @@ import pytest
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CRD, image_options, installed
 from tests.e2e.rabbitmq import rabbitmq
-from tests.e2e.using import GATEWAY, agent, call, condition, until
+from tests.e2e.using import GATEWAY, agent, call, condition
+from tests.parts.polling import wait
 
 from lambdaagent.api import naming
 
@@ -38,7 +39,7 @@ def dispatchers(cluster: Cluster) -> list[str]:
 
 
 def greet(cluster: Cluster, url: str, *names: str) -> None:
-    """An event for each name, sent to `url`."""
+    """Sends an event for each name to `url`."""
     sent = {"specversion": "1.0", "source": "/e2e", "type": "io.example.greeting", "datacontenttype": "text/plain"}
     batch = [sent | {"id": name, "data": name} for name in names]
     assert call(cluster, "default", url, json.dumps(batch), _BATCH) == ""
@@ -64,7 +65,7 @@ def test_an_agent_is_ready_when_the_dispatcher_says_that_its_queue_stands(cluste
 
 def test_an_event_sent_to_the_gateway_reaches_the_agent(cluster: Cluster, agents: str) -> None:
     greet(cluster, f"{GATEWAY}/events/{agents}", "anna")
-    until(lambda: greeted(cluster, agents, "anna"))
+    wait(lambda: greeted(cluster, agents, "anna"), within=60)
 
 
 def test_an_event_sent_by_the_agent_goes_the_same_way(cluster: Cluster, agents: str) -> None:
@@ -72,7 +73,7 @@ def test_an_event_sent_by_the_agent_goes_the_same_way(cluster: Cluster, agents: 
     sink = next(entry["value"] for entry in container["env"] if entry["name"] == "K_SINK")
     assert sink.startswith(f"http://lambdaagent-events.{SYSTEM}.svc.cluster.local/events/{agents}/from/echo/")
     greet(cluster, sink, "bert")
-    until(lambda: greeted(cluster, agents, "bert"))
+    wait(lambda: greeted(cluster, agents, "bert"), within=60)
 
 
 def test_dead_letters_are_listed_by_the_command_in_the_gateways_image(cluster: Cluster, agents: str) -> None:
@@ -104,7 +105,7 @@ def test_events_are_delivered_whichever_dispatcher_dies(cluster: Cluster, agents
         names = [f"guest-{number}-{each}" for each in range(5)]
         greet(cluster, f"{GATEWAY}/events/{agents}", *names)
         for name in names:
-            until(lambda name=name: greeted(cluster, agents, name))  # type: ignore[misc]
+            wait(lambda name=name: greeted(cluster, agents, name), within=60)  # type: ignore[misc]
         cluster.kubectl("-n", SYSTEM, "rollout", "status", "deployment/lambdaagent-dispatcher", "--timeout=60s")
     assert condition(cluster.get("-n", agents, "lambdaagent/echo")["status"], "Ready")["status"] == "True"
 
@@ -114,4 +115,4 @@ def test_nothing_of_it_stays(cluster: Cluster, agents: str, before: set[str]) ->
     cluster.helm("uninstall", "lambdaagent", "--wait", "--timeout=120s")
     cluster.kubectl("delete", "crd", CRD, "--timeout=60s")
     cluster.kubectl("-n", SYSTEM, "delete", "secret", _SECRET)
-    until(lambda: cluster.objects(SYSTEM, agents) <= before)
+    wait(lambda: cluster.objects(SYSTEM, agents) <= before, within=60)

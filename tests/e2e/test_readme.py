@@ -9,15 +9,16 @@ from collections.abc import Iterator
 import pytest
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CRD
-from tests.e2e.using import condition, until
+from tests.e2e.using import condition
 from tests.parts import fetch
 from tests.parts.image import ROOT
+from tests.parts.polling import wait
 
 _IMAGE = "image.repository=dev.local/lambdaagent,image.tag=0.1.0"
 
 
 def commands(cluster: Cluster) -> list[str]:
-    """Without those of Docker and kind, and with the images as they are called here."""
+    """Returns the commands of the README without those of Docker and kind, with the names of the images here."""
     readme = (ROOT / "README.md").read_text()
     section = readme[readme.index("## In a cluster") :]
     (block,) = re.findall(r"\n((?:    .*\n)+)", section)[:1]
@@ -47,7 +48,7 @@ def test_the_commands_lead_to_an_answer(cluster: Cluster, environment: dict[str,
                 running.append(subprocess.Popen(shlex.split(line.rstrip("& ")), cwd=ROOT, env=environment))
                 continue
             if line.startswith("curl"):
-                until(lambda line=line: _output(line, environment).strip() == "Say it back. hello")  # type: ignore[misc]
+                wait(lambda line=line: _output(line, environment).strip() == "Say it back. hello", within=60)  # type: ignore[misc]
                 continue
             _output(line, environment, checked=True)
         # It is called, and yet not ready: it subscribes to events, which nothing carries here.

@@ -1,13 +1,12 @@
-"""What the tests of an installation do with it, and how they wait for what they asked for."""
+"""Agents and calls for the tests of an installation."""
 
 import secrets
-import time
-from collections.abc import Callable
 from typing import Any
 
 import yaml
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.parts.image import ROOT
+from tests.parts.polling import wait
 
 GATEWAY = f"http://lambdaagent-gateway.{SYSTEM}.svc.cluster.local"
 # A pod that is ready is in its Service, but the nodes learn of that a moment later: until then they refuse.
@@ -31,16 +30,8 @@ else:
 """
 
 
-def until(condition: Callable[[], Any], *, within: float = 60) -> Any:
-    deadline = time.monotonic() + within
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {within} s: {condition}"
-        time.sleep(0.2)
-    return answer
-
-
 def agent(cluster: Cluster, *, prompt: str, eventing: bool = False) -> dict[str, Any]:
-    """The example, without its events unless the installation carries them."""
+    """Returns the LambdaAgent of the example; `eventing` says whether it has events."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "echo-python" / "agent.yaml").read_text())
     repository, _, tag = cluster.echo.rpartition(":")
     document["spec"] |= {
@@ -52,7 +43,7 @@ def agent(cluster: Cluster, *, prompt: str, eventing: bool = False) -> dict[str,
 
 
 def call(cluster: Cluster, namespace: str, url: str, body: str = "", content_type: str = "text/plain") -> str:
-    """The answer that a pod of another namespace's own gets."""
+    """Calls the URL from a pod in this namespace and returns the response."""
     name = f"caller-{secrets.token_hex(3)}"
     container = {
         "name": "caller",
@@ -69,7 +60,7 @@ def call(cluster: Cluster, namespace: str, url: str, body: str = "", content_typ
     cluster.kubectl("-n", namespace, "create", "-f", "-", given=pod)
     try:
         ended = ("Succeeded", "Failed")
-        until(lambda: cluster.get("-n", namespace, f"pod/{name}").get("status", {}).get("phase") in ended)
+        wait(lambda: cluster.get("-n", namespace, f"pod/{name}").get("status", {}).get("phase") in ended, within=60)
         return cluster.kubectl("-n", namespace, "logs", name).strip()
     finally:
         cluster.kubectl("-n", namespace, "delete", "pod", name, "--grace-period=1")

@@ -1,4 +1,4 @@
-"""The protocol's own JSON schemas, kept beside the checkout (../shared/a2a)."""
+"""The JSON schemas of the A2A protocol, from a folder beside the checkout (../shared/a2a)."""
 
 import json
 from functools import cache
@@ -30,7 +30,7 @@ def _v03() -> dict[str, Any]:
 
 
 def check_v1(name: str, value: Any) -> None:
-    """Raises ValidationError; the schema takes no unknown field and requires none."""
+    """Raises ValidationError if the value does not match; the schema allows no unknown field and requires none."""
     named, registry = _v1()
     Draft202012Validator(named[name], registry=registry).validate(value)
 

@@ -1,16 +1,18 @@
-"""What Knative puts before an agent: a call wakes it and is held until it listens, and without calls it sleeps again.
+"""Knative's activator in front of one agent: a call starts the agent and waits until it listens.
 
-The agent is a server that somebody else makes, and it listens only while awake; `sleep` is the autoscaler's part.
-One wake at a time, however many calls wait for it. A call of an agent that ends meanwhile is a 502, as from Envoy.
+The caller makes the server of the agent, which listens only while it is awake; `sleep` stops it, as the autoscaler
+does. One call starts the agent, however many wait. A call whose agent ends meanwhile gets 502, as from Envoy.
 """
 
 import http.client
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
+from tests.parts.http_servers import Handler, ThreadedServer
+
 _HOP_BY_HOP = frozenset(("connection", "keep-alive", "transfer-encoding"))
+_DROPPED = _HOP_BY_HOP | {"content-length", "date", "server"}
 _ANSWER_SECONDS = 30
 
 
@@ -20,20 +22,13 @@ class Pod(Protocol):
     def close(self) -> None: ...
 
 
-class Activator(ThreadingHTTPServer):
-    daemon_threads = True
-
+class Activator(ThreadedServer):
     def __init__(self, wake: Callable[[], Pod]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.wakes = 0
         self._wake = wake
         self._pod: Pod | None = None
         self._lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        super().__init__(_Handler)
 
     @property
     def asleep(self) -> bool:
@@ -53,36 +48,23 @@ class Activator(ThreadingHTTPServer):
                 self._pod = None
 
     def close(self) -> None:
-        self.shutdown()
-        self.server_close()
+        super().close()
         self.sleep()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: Activator
-    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = self.body()
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         onward = http.client.HTTPConnection("127.0.0.1", self.server.awake().port, timeout=_ANSWER_SECONDS)
         try:
             onward.request("POST", self.path, body, headers)
             answer = onward.getresponse()
-            self._answer(answer.status, dict(answer.getheaders()), answer.read())
+            kept = {name: value for name, value in answer.getheaders() if name.lower() not in _DROPPED}
+            self.respond(answer.status, kept, answer.read())
         except (OSError, http.client.HTTPException):
-            self._answer(502, {}, b"")
+            self.respond(502, {}, b"")
         finally:
             onward.close()
-
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response_only(status)
-        for name, value in headers.items():
-            if name.lower() not in _HOP_BY_HOP | {"content-length"}:
-                self.send_header(name, value)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass

@@ -1,8 +1,8 @@
-"""The refusals of Knative's admission webhooks, as admission policies of the API server itself.
+"""The refusals of Knative's admission webhooks, as admission policies of the API server.
 
-Upstream's schemas accept nearly everything; its webhooks do the refusing, and they do not run here. What they say about
-the objects that our operator writes stands in `admission/` as CEL, for both sets of CRDs. A policy works only a moment
-after it was stored, so install() asks with a dry run until the last one refuses.
+The schemas upstream accept nearly everything; the webhooks refuse, and they do not run here. `admission/` holds their
+rules for the objects that the operator writes as CEL, for both sets of CRDs. A policy takes effect a moment after it is
+stored, so install() sends dry runs until each policy refuses.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.parts.documents import documents
+from tests.parts.polling import wait
 from tests.parts.process import PartFailedError
 from tests.parts.rest import Rest, RestError
 
@@ -79,9 +80,10 @@ def install(rest: Rest, *, within: float = 30) -> None:
 def policy(
     rest: Rest, namespace: str, resource: tuple[str, str, str], works: Callable[[], bool], **spec: Any
 ) -> Iterator[None]:
-    """A policy of one namespace for a resource (group, version, plural), from when `works` says so to the end.
+    """Keeps a policy for one resource (group, version, plural) in one namespace until the end of the block.
 
-    With `mutations` a MutatingAdmissionPolicy, else a ValidatingAdmissionPolicy.
+    The block begins when `works` returns true. A spec with `mutations` makes a MutatingAdmissionPolicy, another spec a
+    ValidatingAdmissionPolicy.
     """
     kind, version = ("Mutating", "v1beta1") if "mutations" in spec else ("Validating", "v1")
     group, served, plural = resource
@@ -100,10 +102,7 @@ def policy(
             document = {"kind": f"{kind}Admission{suffix}", "metadata": {"name": name}, "spec": body}
             paths.append(f"{root}/{_PLURALS[document['kind']]}")
             rest.post(paths[-1], {"apiVersion": root.removeprefix("/apis/"), **document})
-        deadline = time.monotonic() + 30
-        while not works():
-            assert time.monotonic() < deadline, f"the policy {name} does not work"
-            time.sleep(0.05)
+        wait(works, within=30, what=f"the policy {name} in effect")
         yield
     finally:
         for path in reversed(paths):

@@ -1,15 +1,14 @@
-"""Agents as the API server has them, their containers as a server of the test's own, and RabbitMQ between."""
+"""LambdaAgents in the API server with a status that the test writes, and a server in the place of their containers."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.parts.http_servers import Handler, Response, ThreadedServer
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import eventually
 
 AGENTS = "/apis/lambda.knative.io/v1alpha1/namespaces/{}/lambdaagents"
-Answer = tuple[int, dict[str, str], bytes]
 
 
 @dataclass
@@ -23,62 +22,46 @@ class Got:
         return self.headers["ce-id"]
 
 
-class Container(ThreadingHTTPServer):
-    """Remembers what was posted; `answer` says what it gets for it."""
+class Container(ThreadedServer):
+    """An agent's container, or a Broker's ingress: it keeps each POST in `got` and responds what `answer` returns."""
 
-    daemon_threads = True
-
-    def __init__(self, answer: Callable[[Got], Answer] = lambda _: (202, {}, b"")) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, answer: Callable[[Got], Response] = lambda _: (202, {}, b"")) -> None:
         self.got: list[Got] = []
         self.answer = answer
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        super().__init__(_Handler)
 
     @property
     def ids(self) -> list[str]:
+        """The ids of the events, in the order in which they came."""
         return [each.id for each in self.got]
 
-    def close(self) -> None:
-        self.shutdown()
-        self.server_close()
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: Container
-    protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        got = Got(self.path, {key.lower(): value for key, value in self.headers.items()}, body)
+        got = Got(self.path, self.lowered(), self.body())
         self.server.got.append(got)
-        status, headers, body = self.server.answer(got)
-        self.send_response(status)
-        for name, value in {"content-length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        self.respond(*self.server.answer(got))
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+
+def subscribed(*types: str) -> list[dict[str, str]]:
+    """Returns subscriptions to these event types."""
+    return [{"eventType": each} for each in types]
 
 
 @dataclass
 class Agents:
-    """LambdaAgents in one namespace; the operator's part of their status is written here."""
+    """LambdaAgents in one namespace, without an operator: `make` also writes the status that it would write."""
 
     server: KubeApiserver
     namespace: str
     made: set[str] = field(default_factory=set)
 
-    def make(self, name: str, *, url: str | None, a2a: dict[str, Any] | None = None, **eventing: Any) -> None:
+    def make(
+        self, name: str, *, url: str | None, a2a: dict[str, Any] | None = None, broker_url: str = "", **eventing: Any
+    ) -> None:
+        """Applies an agent; `url` is the address of its container, or None for an agent that is not ready."""
         spec: dict[str, Any] = {"image": {"repository": "r"}}
         if eventing:
             spec["eventing"] = eventing
@@ -93,9 +76,11 @@ class Agents:
         self.server.rest.apply(self._path(name), document)
         self.made.add(name)
         if url is not None:
-            status = {"serviceStatus": {"serviceName": name, "url": url, "ready": True}}
+            status: dict[str, Any] = {"serviceStatus": {"serviceName": name, "url": url, "ready": True}}
             if eventing:
                 status["eventingStatus"] = {"brokerName": "lambdaagents", "brokerReady": True}
+                if broker_url:
+                    status["eventingStatus"]["brokerUrl"] = broker_url
             self.server.rest.merge(f"{self._path(name)}/status", {"status": status})
 
     def remove(self, name: str) -> None:
@@ -103,8 +88,13 @@ class Agents:
         self.made.discard(name)
 
     def condition(self, name: str) -> dict[str, Any]:
+        """Returns the condition EventingReady, which the dispatcher writes; empty if there is none."""
         found = self.server.rest.get(self._path(name)).get("status", {}).get("conditions", [])
         return next((each for each in found if each["type"] == "EventingReady"), {})
+
+    async def eventing_ready(self, name: str, status: str = "True") -> None:
+        """Waits until the condition EventingReady of the agent has this status."""
+        await eventually(lambda: self.condition(name).get("status") == status, within=40)
 
     def _path(self, name: str) -> str:
         return f"{AGENTS.format(self.namespace)}/{name}"

@@ -1,4 +1,4 @@
-"""A private certificate authority of the tests' own, and the certificate of a server on this machine by it."""
+"""A private certificate authority, and a certificate that it issues for a server on this machine."""
 
 import datetime
 import ipaddress
@@ -16,7 +16,7 @@ _DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Authority:
-    """Files: `ca` is what clients are to trust, `certificate` and `key` are the server's."""
+    """Files: clients trust `ca`; `certificate` and `key` belong to the server."""
 
     ca: Path
     certificate: Path
@@ -29,7 +29,7 @@ class Authority:
 
 
 def authority(folder: Path, *, names: tuple[str, ...] = ("localhost", "127.0.0.1")) -> Authority:
-    """`names` are the server's, host names and addresses."""
+    """Writes the files of a new authority; `names` are host names and addresses of the server."""
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a private authority")])

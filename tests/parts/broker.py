@@ -1,4 +1,4 @@
-"""What tests say to a broker, and a handler that keeps what it gets."""
+"""Events and bindings for tests of brokers, and a handler that keeps its deliveries."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ QUICK = Backoff(first=0.05, cap=0.2)
 
 @dataclass
 class Inbox:
-    """A handler that keeps what it got; `answer` decides what becomes of it."""
+    """A handler that keeps its deliveries in `got`; `answer` returns the outcome of each."""
 
     answer: Callable[[BrokerDelivery], DeliveryOutcome] = lambda _delivery: ACK
     got: list[BrokerDelivery] = field(default_factory=list)
@@ -50,7 +50,7 @@ async def connected(url: str, **options: Any) -> AsyncIterator[RabbitMQBroker]:
 
 
 async def published(broker: Broker, sent: Event, *, exchange: str, within: float = 20) -> None:
-    """As a caller does: again, until the broker has confirmed it and a queue took it."""
+    """Publishes an event until the broker confirms it and a queue takes it, as a caller does."""
     async with asyncio.timeout(within):
         while True:
             with contextlib.suppress(TemporaryError):

@@ -1,4 +1,4 @@
-"""The chart as helm renders it, and what is in it."""
+"""Renders the chart with helm, and finds objects in the result."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def render(values: Any = None) -> list[dict[str, Any]]:
 
 
 def on_rabbitmq(values: Any = None) -> list[dict[str, Any]]:
-    """Rendered with the dispatcher, so that all processes are there."""
+    """Renders the chart with the dispatcher, so that it has every process."""
     values = values or {}
     return render(RABBITMQ | values | {"dispatcher": RABBITMQ["dispatcher"] | values.get("dispatcher", {})})
 
@@ -49,7 +49,7 @@ def container(documents: list[dict[str, Any]], process: str) -> dict[str, Any]:
 
 
 def environment(documents: list[dict[str, Any]], process: str) -> dict[str, dict[str, Any]]:
-    """The variables by name; each stands there once."""
+    """Returns the variables of a process by name, and asserts that no name repeats."""
     entries = container(documents, process)["env"]
     found = {entry["name"]: entry for entry in entries}
     assert len(found) == len(entries)
@@ -57,7 +57,7 @@ def environment(documents: list[dict[str, Any]], process: str) -> dict[str, dict
 
 
 def started_with(documents: list[dict[str, Any]], process: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment that the kubelet would start it with, but for what is in Secrets."""
+    """Sets the environment of a process as the kubelet would, except for values from Secrets."""
     namespace = find(documents, "Deployment", f"lambdaagent-{process}")["metadata"]["namespace"]
     for name, entry in environment(documents, process).items():
         if "value" in entry:

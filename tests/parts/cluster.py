@@ -1,35 +1,30 @@
-"""What a test says and asks of the API server, in one namespace."""
+"""The API server as tests of the operator use it: one namespace, and waiting for what appears there."""
 
-import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.parts.agents import AGENTS
 from tests.parts.kubernetes import KubeApiserver
-from tests.parts.polling import holds
+from tests.parts.polling import eventually
 
-AGENTS = "/apis/lambda.knative.io/v1alpha1/namespaces/{}/lambdaagents"
+# Starts the operator with settings, and returns what stops it.
+Start = Callable[..., Awaitable[Callable[[], Awaitable[None]]]]
 
 
-async def eventually(check: Callable[[], Any], *, within: float = 60) -> Any:
-    """The first true answer of `check`, asked again until the deadline; its last answer is the failure's message."""
-    deadline = time.monotonic() + within
-    while True:
-        answer = await asyncio.to_thread(holds, check)
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"not within {within} s: {check} answered {answer!r}"
-        await asyncio.sleep(0.05)
+async def until(check: Callable[[], Any], *, within: float = 60) -> Any:
+    """Waits as `eventually` does; the check runs in a thread, because it asks the API server and so blocks."""
+    return await eventually(check, within=within, in_thread=True)
 
 
 class Cluster:
-    """What a test says and asks of the API server, in one namespace."""
+    """The LambdaAgents and their children in one namespace, as the administrator writes and reads them."""
 
     def __init__(self, server: KubeApiserver, namespace: str) -> None:
         self.server, self.rest, self.namespace = server, server.rest, namespace
         self.agents = AGENTS.format(namespace)
 
     def apply(self, name: str, spec: dict[str, Any], **metadata: Any) -> Any:
+        """Applies a LambdaAgent as a user does, and returns it."""
         document = {
             "apiVersion": "lambda.knative.io/v1alpha1",
             "kind": "LambdaAgent",
@@ -42,7 +37,7 @@ class Cluster:
         return self.rest.find(f"{self.agents}/{name}")
 
     def status(self, name: str) -> dict[str, Any]:
-        """Empty before anything was reported."""
+        """Returns the status, which is empty before anything is reported."""
         return (self.agent(name) or {}).get("status") or {}
 
     def path(self, group: str, plural: str, name: str = "") -> str:
@@ -59,9 +54,14 @@ class Cluster:
         status = self.status(name)
         return next((entry for entry in status.get("conditions", []) if entry["type"] == kind), None)
 
+    def because(self, name: str, kind: str, reason: str) -> Any:
+        """Returns the condition if it has this reason, else None."""
+        found = self.condition(name, kind)
+        return found if found and found["reason"] == reason else None
+
     def has(self, name: str, kind: str, status: str) -> Any:
-        """The condition, if it has this status for the present generation."""
+        """Returns the condition if it has this status for the current generation, else None."""
         condition, agent = self.condition(name, kind), self.agent(name)
-        # A condition that another wrote may say no generation: nothing is known of the present one then.
+        # A condition that another process wrote may have no generation; it says nothing about the current one.
         current = condition and condition.get("observedGeneration") == agent["metadata"]["generation"]
         return condition if current and condition["status"] == status else None

@@ -1,8 +1,8 @@
-"""The kinds that the tests' API server knows: Knative's and RabbitMQ's, and our own from `crds/` at the root.
+"""The CRDs in the tests' API server: those of Knative and RabbitMQ, and the product's own from `crds/` at the root.
 
-By default those are small manifests of this directory, stricter than upstream's: what the upstream admission webhooks
-refuse stands in them as CEL where CEL can say it. LAMBDAAGENT_TEST_CRDS=DIR takes upstream's manifests instead; a
-conversion webhook in them is switched off, because nothing would answer it.
+By default the former are small manifests in this directory. They are stricter than upstream's: CEL in them repeats the
+refusals of upstream's admission webhooks where CEL can express them. LAMBDAAGENT_TEST_CRDS=DIR takes the manifests of
+upstream instead, without their conversion webhooks, which nothing here would answer.
 """
 
 import os
@@ -26,7 +26,7 @@ def folder() -> Path:
 
 
 def install(rest: Rest, *, within: float = 30) -> tuple[str, ...]:
-    """Installs every kind and waits until all of them are served; their names (`plural.group`)."""
+    """Installs every CRD, waits until the API server serves all of them, and returns their names (`plural.group`)."""
     names = []
     for crd in _manifests():
         name = crd["metadata"]["name"]
@@ -41,7 +41,7 @@ def install(rest: Rest, *, within: float = 30) -> tuple[str, ...]:
 
 
 def _manifests() -> Iterator[dict[str, Any]]:
-    # Upstream has no ServiceMonitor among them; ours fills what a chosen directory does not define.
+    # A chosen directory may lack a kind, such as ServiceMonitor; the manifest of this directory fills the gap.
     found: dict[str, dict[str, Any]] = {}
     for place in (_MINE, folder(), _ROOT):
         for path in sorted(place.glob("*.yaml")):
@@ -49,13 +49,13 @@ def _manifests() -> Iterator[dict[str, Any]]:
                 if document.get("kind") == "CustomResourceDefinition":
                     found[document["metadata"]["name"]] = document
     for crd in found.values():
-        crd.pop("status", None)  # an old generator left stanzas of nulls
+        crd.pop("status", None)  # an old generator writes nulls there
         if crd["spec"].get("conversion", {}).get("strategy") == "Webhook":
             crd["spec"]["conversion"] = {"strategy": "None"}
         yield crd
 
 
 def _established(rest: Rest, name: str) -> bool:
-    # null before the first one.
+    # The list is null before the first condition.
     conditions = rest.get(f"{_CRDS}/{name}").get("status", {}).get("conditions") or []
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)

@@ -1,4 +1,4 @@
-"""`lambdaagent dev` as a process of its own, as a user starts it."""
+"""Runs `lambdaagent dev` as a process, as a user starts it."""
 
 import os
 import re
@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.parts.polling import wait
 
 
 @dataclass
@@ -42,12 +42,12 @@ class Dev:
         return any(text in line for line in self.lines)
 
     def wait_for(self, text: str, *, within: float = 20) -> str:
-        """The first line of output that holds the text."""
+        """Waits for a line of output with the text and returns it."""
 
         def found() -> str | None:
             return next((line for line in self.lines if text in line), None)
 
-        return str(wait(found, within=within, else_say=lambda: f"no {text!r} in:\n" + "\n".join(self.lines)))
+        return str(wait(found, within=within, what=lambda: f"{text!r} in:\n" + "\n".join(self.lines)))
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -58,19 +58,11 @@ class Dev:
         return self.process.wait(20)
 
 
-def wait(check: Callable[[], Any], *, within: float = 20, else_say: Callable[[], str] = lambda: "") -> Any:
-    deadline = time.monotonic() + within
-    while not (answer := check()):
-        assert time.monotonic() < deadline, else_say()
-        time.sleep(0.05)
-    return answer
-
-
 @contextmanager
 def dev(
     *arguments: str | Path, data: Path, environment: dict[str, str] | None = None, ready: bool = True
 ) -> Iterator[Dev]:
-    """Started on a free port, its agents up; stopped at the end however the test ends."""
+    """Starts it on a free port, waits until its agents are ready, and stops it at the end of the block."""
     command = [sys.executable, "-m", "lambdaagent", "dev", "--port", "0", "--data", str(data), *map(str, arguments)]
     process = subprocess.Popen(
         command,
@@ -87,7 +79,7 @@ def dev(
             line = found.wait_for("server.started")
             found.url = re.search(r" url=(\S+)", line)[1]  # type: ignore[index]
             wait(lambda: found.get("/readyz").status_code == 200)
-            wait(lambda: _all_up(found), else_say=lambda: "\n".join(found.lines))
+            wait(lambda: _all_up(found), what=lambda: "all agents ready:\n" + "\n".join(found.lines))
         yield found
     finally:
         if process.poll() is None:
@@ -103,7 +95,7 @@ def dev(
 
 
 def _all_up(found: Dev) -> bool:
-    # Not from /agents: agents without A2A are not in the catalogue.
+    # The list at /agents lacks agents without A2A.
     lines = list(found.lines)
     starting = sum(" agent.started [lambdaagent.dev" in line for line in lines)
     ready = sum(" agent.became_ready [lambdaagent.dev" in line for line in lines)
@@ -117,7 +109,7 @@ def _read(found: Dev) -> None:
 
 
 def alive(pid: int) -> bool:
-    """A process that runs; a zombie does not."""
+    """Returns whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

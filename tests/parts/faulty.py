@@ -1,9 +1,8 @@
-"""An HTTP proxy in front of the API server that answers in its place, or late, when a test says so.
+"""An HTTP proxy in front of the API server, which can answer in its place, or late.
 
-The operator speaks plain HTTP to it with its own token, which goes through; watches are streamed.
+The operator sends plain HTTP with its own token, which the proxy passes on; watches are streamed.
 """
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,8 +10,9 @@ from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
+from tests.parts.http_servers import serving
 
-# None: the request goes through.
+# Returns None for a request that goes through.
 Judge = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 _DROPPED = ("host", "content-length", "transfer-encoding", "connection", "content-encoding")
 
@@ -25,12 +25,12 @@ async def _through(_: web.Request) -> None:
 class Faulty:
     url: str = ""
     judge: Judge = _through
-    # What was answered here and not by the API server.
+    # The number of requests that the proxy answered itself.
     refused: int = field(default=0)
 
 
 def refusal(status: int, reason: str, *, retry_after: int | None = None) -> web.Response:
-    """As the API server says it."""
+    """Returns a refusal in the form of the API server; `retry_after` is in seconds."""
     body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": reason}
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
     return web.json_response(body | {"message": f"injected {reason}"}, status=status, headers=headers)
@@ -38,7 +38,7 @@ def refusal(status: int, reason: str, *, retry_after: int | None = None) -> web.
 
 @asynccontextmanager
 async def faulty(target: str, *, context: ssl.SSLContext) -> AsyncIterator[Faulty]:
-    """To the API server at `target`; `.url` is where it listens."""
+    """Starts a proxy to the API server at `target`; `url` of the result is its address."""
     found = Faulty()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0)) as session:
 
@@ -62,12 +62,5 @@ async def faulty(target: str, *, context: ssl.SSLContext) -> AsyncIterator[Fault
 
         app = web.Application(client_max_size=8 * 1024 * 1024)
         app.add_routes([web.route("*", "/{path:.*}", handle)])
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with serving(app, handler_cancellation=True) as found.url:
             yield found
-        finally:
-            await runner.cleanup()
-            await asyncio.sleep(0)

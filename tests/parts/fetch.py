@@ -1,7 +1,7 @@
-"""`python -m tests.parts.fetch`: gets every real part that the tests start, and says what it does.
+"""Fetches or builds every real part that the tests start: `python -m tests.parts.fetch`.
 
-`make test` calls it before pytest, so that the minutes of a first build are seen as progress and not as a hanging
-test. The fixtures call the same functions, so a run without it works too.
+`make test` calls it before pytest, so that the minutes of a first build show as progress and not as a test that hangs.
+The fixtures call the same functions, so a run without it works too.
 """
 
 import os
@@ -33,7 +33,7 @@ def rabbitmq_part() -> Path:
 
 
 def postgres_part() -> Path:
-    """The folder of its programs."""
+    """Returns the folder of PostgreSQL's programs."""
     found = packages.postgres_tools()
     if found is None:
         say("postgresql: installing the package")

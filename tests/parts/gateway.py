@@ -1,4 +1,4 @@
-"""A whole gateway on a real socket, with a broker in this process that routes, confirms and can be down."""
+"""A whole gateway on a real socket, with a broker in this process that can be unavailable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import ClientSession, TCPConnector, web
 from multidict import CIMultiDict
+from tests.parts.polling import eventually
 
 from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
@@ -42,7 +43,7 @@ CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @dataclass
 class Broker:
-    """Exchanges with bindings on the event type; an event that no binding takes is confirmed and not routed."""
+    """Exchanges with bindings by event type; an event without a binding is confirmed and not routed."""
 
     bindings: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
     down: bool = False
@@ -74,7 +75,7 @@ class Exchanges:
 
 @dataclass
 class Answer:
-    """A response with its body, which outlives its connection."""
+    """A response with its body, which stays after the connection is closed."""
 
     status: int
     headers: CIMultiDict[str]
@@ -102,7 +103,7 @@ class World:
     def agent(
         self, name: str = "echo", *, namespace: str = "shop", url: str | None, ready: bool = True, **a2a: Any
     ) -> LambdaAgent:
-        """An agent with one skill `say`, unless `a2a` says otherwise."""
+        """Adds an agent; it has the skill `say` unless `a2a` names others."""
         spec = {"enabled": True, "skills": [skill("say")], **a2a}
         return self.add(manifest(name, namespace=namespace, a2a=spec), url=url, ready=ready)
 
@@ -125,6 +126,31 @@ class World:
         async with self.session.post(self.url + path, json=body, headers=sent) as response:
             answer: dict[str, Any] = await response.json()
             return answer
+
+    async def ended(self, task_id: str) -> dict[str, Any]:
+        """Waits until the task of `shop/echo` is no longer working, and returns it."""
+
+        async def check() -> Any:
+            task = (await self.rpc("GetTask", {"id": task_id}))["result"]
+            return task if task["status"]["state"] != "TASK_STATE_WORKING" else None
+
+        task: dict[str, Any] = await eventually(check, what=f"the end of task {task_id}")
+        return task
+
+    async def report(self, task_id: str, text: str = "late", **more: Any) -> int:
+        """Posts an event of the container of `shop/echo` about its task, and returns the status of the response."""
+        event = {
+            "specversion": "1.0",
+            "id": "1",
+            "source": "/s",
+            "type": "io.knative.lambda.response.success",
+            "a2ataskid": task_id,
+            "datacontenttype": "text/plain",
+            "data": text,
+        }
+        headers = {"Content-Type": "application/cloudevents+json"}
+        path = "/events/shop/from/echo"
+        return (await self.request("POST", path, data=orjson.dumps(event | more), headers=headers)).status
 
     async def request(self, method: str, path: str, **kwargs: Any) -> "Answer":
         async with self.session.request(method, self.url + path, **kwargs) as response:
@@ -162,7 +188,7 @@ async def world(
     table: RouteTable | None = None,
     **config: Any,
 ) -> AsyncIterator[World]:
-    """Start a gateway and stop it at the end. `config` holds fields of GatewayConfig."""
+    """Starts a gateway and stops it at the end; `config` holds fields of GatewayConfig."""
     made = GatewayConfig(**{"stop_grace": 0.0, "shutdown_timeout": 0.5, **config})
     directory, broker, client, metrics = Directory(), Broker(), HttpClient(limits=limits), GatewayMetrics()
     clock = clock or clocks.system()

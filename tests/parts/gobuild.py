@@ -1,8 +1,8 @@
-"""Builds a command of a published Go module at a pinned version, with nothing but the ordinary `go build`.
+"""Builds a command of a published Go module at a pinned version with `go build`.
 
-Kubernetes publishes its staging modules under versions of their own (v1.35.4 belongs to v0.35.4), but its go.mod
-points at directories of its repository; each of them is replaced by the published one. A finished binary is moved into
-the cache in one step, so that an interrupted build is never mistaken for a good one.
+Kubernetes publishes its staging modules under other versions (v0.35.4 for v1.35.4), but its go.mod points at
+directories of its repository; the build replaces each of them by the published module. A finished binary moves into the
+cache in one step, so that the cache never holds the result of an interrupted build.
 """
 
 import json
@@ -67,7 +67,7 @@ def build(command: GoCommand) -> Path:
             _replace_staging(go, command, work)
         _run(go, work, "mod", "edit", f"-require={command.module}@{command.version}")
         _run(go, work, "mod", "tidy")
-        # Next to the target, so that the last step is a rename within one file system.
+        # In the folder of the target, so that the last step is a rename within one file system.
         fresh = target.with_name(f"{command.name}.{os.getpid()}.new")
         try:
             _run(go, work, "build", "-ldflags", f"-s -w {command.ldflags}", "-o", str(fresh), command.package)

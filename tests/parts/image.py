@@ -1,8 +1,8 @@
-"""`python -m tests.parts.image [CLUSTER_TOOLS]`: the images of the end-to-end test, on a node that no engine serves.
+"""Makes the images of the end-to-end test on a node without Docker: `python -m tests.parts.image [CLUSTER_TOOLS]`.
 
-Where there is neither Docker nor a registry, CLUSTER_TOOLS (a directory with `rootfs` and `image`) makes a Debian tree
-and turns a tree into an image on the node. The trees of ours hold what the Containerfiles would put there, at the same
-paths, installed from the same hashed lock; the test of both keeps them from drifting apart.
+CLUSTER_TOOLS is a directory with the programs `rootfs`, which makes a Debian tree, and `image`, which turns a tree into
+an image on the node. The trees hold what the Containerfiles would put there, at the same paths and from the same hashed
+lock; tests/unit/test_image.py compares the two.
 """
 
 import os
@@ -17,14 +17,14 @@ TOOLS = ROOT.parent / "shared" / "cluster"
 IMAGE, ENTRYPOINT = "dev.local/lambdaagent:dev", ("/usr/bin/python3", "/app")
 COMMAND = Path("/usr/local/bin/lambdaagent")
 ECHO, ECHO_ENTRYPOINT = "dev.local/lambdaagent-echo:v1", ("/usr/bin/python3", "/agent.py", "0.0.0.0")
-# A plain RabbitMQ, as any image with `rabbitmq-server` on its PATH would be.
+# A plain RabbitMQ; any image with `rabbitmq-server` on its PATH is like it.
 RABBITMQ = "dev.local/lambdaagent-rabbitmq:v1"
-# Of the Debian that the final stage of the Containerfile is made of.
+# Those of the Debian in the final stage of the Containerfile.
 PYTHON, PLATFORM = "3.11", "x86_64-manylinux_2_28"
 
 
 def install(app: Path) -> None:
-    """What the build stage does: the locked dependencies, then this project, into one directory."""
+    """Installs the locked dependencies and this project into one directory, as the build stage does."""
     target = ("--target", str(app), "--python-version", PYTHON, "--python-platform", PLATFORM)
     _uv("--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / "requirements.runtime.lock"), *target)
     _uv("--no-deps", "--no-build-isolation", str(ROOT), *target)
@@ -46,7 +46,7 @@ def build(tools: Path) -> None:
         (tree / "agent.py").unlink()
         install(tree / "app")
         shutil.copy(ROOT / "operator" / "bin" / "lambdaagent", tree / COMMAND.relative_to("/"))
-        # The file system is read-only where it runs, so what is not compiled now is compiled at every start.
+        # The file system is read-only at run time, so a module that is not compiled now is compiled at every start.
         subprocess.run(["chroot", str(tree), "/usr/bin/python3", "-m", "compileall", "-q", "/app"], check=True)
         _load(tools, IMAGE, tree, ENTRYPOINT)
     build_rabbitmq(tools)
@@ -56,7 +56,7 @@ def build_rabbitmq(tools: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         tree = Path(folder)
         subprocess.run([tools / "rootfs", str(tree), "rabbitmq-server"], check=True)
-        # The one that the package has on its PATH insists on the package's user and directories.
+        # The script of the package on PATH requires the package's user and directories.
         start = tree / "usr" / "local" / "bin" / "rabbitmq-server"
         start.write_text("#!/bin/sh\nexec /usr/lib/rabbitmq/bin/rabbitmq-server\n")
         start.chmod(0o755)

@@ -6,5 +6,5 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 
 def pem(key: Any) -> str:
-    """PKCS 8, not encrypted."""
+    """Returns the key as PEM in PKCS 8, not encrypted."""
     return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())

@@ -1,7 +1,7 @@
-"""Sets the status of Services, Brokers and Triggers as Knative's controllers would: the tests run none of them.
+"""Writes the status of Services, Brokers and Triggers in the place of Knative's controllers, which no test runs.
 
-The shapes are the observed ones: an observedGeneration, every condition of the kind, and the address that an in-cluster
-caller would use. A kind's conditions are all set, so that code which reads a sub-condition finds it.
+A status has what the real ones have: observedGeneration, every condition of the kind, and the address for callers in
+the cluster.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ _KINDS = {"Service": SERVICE, "Broker": BROKER, "Trigger": TRIGGER}
 
 
 def mark_ready(rest: Rest, kind: str, *, namespace: str, name: str, generation: int | None = None) -> Any:
-    """`kind` is Service, Broker or Trigger; `generation` may name an older one than the object's."""
+    """Reports a Service, Broker or Trigger as ready; `generation` may be older than that of the object."""
     found = _KINDS[kind]
     extra: dict[str, Any] = {}
     if found.addressable:
@@ -75,7 +75,7 @@ def mark_failed(
     condition: str = "",
     generation: int | None = None,
 ) -> Any:
-    """Ready=False for `reason`; `condition` is the sub-condition that caused it (Knative repeats it in Ready)."""
+    """Reports Ready=False with this reason; `condition` names the condition that caused it, which has the same."""
     found = _KINDS[kind]
     bad = {"Ready", condition}
     conditions = [
@@ -87,7 +87,7 @@ def mark_failed(
 
 
 def mark_all_ready(rest: Rest, *, namespace: str) -> int:
-    """Everything of these kinds in the namespace; how many there were."""
+    """Reports every Service, Broker and Trigger of the namespace as ready, and returns their number."""
     done = 0
     for kind, found in _KINDS.items():
         for item in rest.get(found.path.format(namespace=namespace, name="").rstrip("/"))["items"]:

@@ -1,9 +1,9 @@
 """A real kube-apiserver with its etcd and the controllers that deletion needs, for one test session.
 
-Everything listens on loopback with ports of its own and lives in one temporary directory. Kinds are installed before
-the controller-manager starts: its garbage collector looks for new kinds only every 30 seconds, and a test that waits
-for an orphan to go must not wait for that. No kubelet, no scheduler, no Knative: pods never run, and children become
-ready when a test says so (knative.py).
+All of it listens on loopback on ports of its own and keeps its data in one temporary directory. The CRDs are installed
+before the controller-manager starts, because its garbage collector looks for new kinds only every 30 seconds. There is
+no kubelet, no scheduler and no Knative: pods never run, and children become ready when a test reports them
+(knative.py).
 """
 
 import json
@@ -36,7 +36,7 @@ class KubeApiserver:
 
     @property
     def ca(self) -> Path:
-        """The server signs its own certificate; the file holds the chain up to the authority it made for it."""
+        """The file with the chain of the server's certificate, which the server signs itself."""
         return self.folder / "pki" / "apiserver.crt"
 
     @property
@@ -45,7 +45,7 @@ class KubeApiserver:
 
     @cached_property
     def rest(self) -> Rest:
-        """The administrator's."""
+        """A client with the administrator's rights."""
         return Rest(url=self.url, token=self.token, ca=self.ca)
 
     def start(self) -> None:
@@ -60,20 +60,20 @@ class KubeApiserver:
             raise
 
     def stop(self) -> None:
-        if "rest" in self.__dict__:  # it made none if it never came up
+        if "rest" in self.__dict__:  # there is none if the server never started
             self.rest.close()
         while self._parts:
             self._parts.pop().stop()
 
     def pause(self, part: str = "kube-apiserver") -> None:
-        """It stops answering, but its connections stay: what a hung node looks like."""
+        """Stops a process; its connections stay open and get no response, as on a node that hangs."""
         self._part(part).signal(signal.SIGSTOP)
 
     def resume(self, part: str = "kube-apiserver") -> None:
         self._part(part).signal(signal.SIGCONT)
 
     def compact(self) -> None:
-        """Forgets all history in etcd: watches of PodTemplates from an older version are answered with 410."""
+        """Removes all history from etcd, so that a watch of PodTemplates from an older version gets 410."""
         request = urllib.request.Request(
             f"{self._etcd}/v3/kv/compaction",
             data=json.dumps({"revision": self.rest.get("/api/v1/pods")["metadata"]["resourceVersion"]}).encode(),
@@ -82,13 +82,13 @@ class KubeApiserver:
             answer.read()
 
     def kubeconfig_for(self, *, token: str | None = None, url: str | None = None, namespace: str = "default") -> Path:
-        """A kubeconfig for another user or through another address (a proxy on 127.0.0.1)."""
+        """Writes a kubeconfig for another user or another address, such as that of a proxy."""
         path = self.folder / f"kubeconfig-{secrets.token_hex(4)}"
         self._write_kubeconfig(path, token=token or self.token, url=url or self.url, namespace=namespace)
         return path
 
     def kubeconfig_for_service_account(self, *, namespace: str, name: str, url: str | None = None) -> Path:
-        """Makes the ServiceAccount if need be; it may do only what the test binds to it."""
+        """Writes a kubeconfig for a ServiceAccount, which it may create; a test binds the rights."""
         accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
         if self.rest.find(f"{accounts}/{name}") is None:
             self.rest.post(accounts, {"metadata": {"name": name}})
@@ -132,19 +132,19 @@ class KubeApiserver:
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-            # Its own TLS key signs the tokens as well: a key pair less to make, and no openssl to ask for.
+            # Its TLS key also signs the tokens, so that no second key pair is needed.
             f"--service-account-key-file={pki / 'apiserver.key'}",
             f"--service-account-signing-key-file={pki / 'apiserver.key'}",
             "--service-cluster-ip-range=10.96.0.0/16",
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
-            # As on OpenShift: who lets an object block its owner's deletion needs a right for it.
+            # As on OpenShift, where an object may block its owner's deletion only with a right.
             "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
-            # What etcd compacts of these is gone at once (compact()); other kinds have a history in memory.
+            # compact() removes their history at once; other kinds have a history in memory.
             "--watch-cache-sizes=podtemplates#0",
-            # As on the clusters that users run, but without the seconds that a stop takes there.
+            # Otherwise a stop would take seconds, as it does on the clusters of users.
             "--shutdown-delay-duration=0s",
-            # What clusters do with Kyverno or Gatekeeper: labels that a policy rewrites.
+            # For policies that rewrite labels, as Kyverno and Gatekeeper do.
             "--feature-gates=MutatingAdmissionPolicy=true",
             "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
         )
@@ -166,7 +166,7 @@ class KubeApiserver:
             "--secure-port=0",
             "--concurrent-gc-syncs=4",
         )
-        # The default ServiceAccount of a namespace is the proof that its controllers work.
+        # The controllers work once a namespace has its default ServiceAccount.
         manager.await_ready(lambda: self.rest.find("/api/v1/namespaces/default/serviceaccounts/default") is not None)
         if not manager.running:
             raise PartFailedError(f"kube-controller-manager ended:\n{manager.log_tail()}")

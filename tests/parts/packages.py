@@ -1,8 +1,8 @@
-"""Installs RabbitMQ and PostgreSQL from the distribution's packages, without letting one start a server of its own.
+"""Installs RabbitMQ and PostgreSQL from the packages of the distribution, without the services in them.
 
-A service started by the package would hold the well-known ports and an epmd that outlives the tests. While apt runs, a
-policy-rc.d forbids starting services (an existing one of the machine is left alone: it is the owner's word), and what
-still came up under the package's user is stopped by process id.
+A service of a package would hold the well-known ports and an epmd that outlives the tests. While apt runs, a
+policy-rc.d forbids the start of services (an existing policy-rc.d of the machine is left alone), and processes that
+started under the package's user all the same are stopped by process id.
 """
 
 import os
@@ -21,7 +21,7 @@ _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
 def rabbitmq_server() -> Path | None:
-    """The start script itself: the one on PATH insists on the package's user and its directories."""
+    """Returns the start script, or None; the script on PATH requires the package's user and its directories."""
     if _SERVER.exists():
         return _SERVER
     found = shutil.which("rabbitmq-server") or shutil.which("rabbitmq-server", path="/usr/sbin")
@@ -49,7 +49,7 @@ def install_rabbitmq() -> Path:
 
 
 def postgres_tools() -> Path | None:
-    """The folder of initdb, postgres and psql: Debian has it outside PATH, one per version."""
+    """Returns the folder of initdb, postgres and psql, or None; Debian has one for each version, outside PATH."""
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         if (folder / "postgres").exists():
             return folder
@@ -97,7 +97,7 @@ def _services_stay_down() -> Iterator[None]:
 
 
 def _processes_of(*users: str) -> set[int]:
-    """Process ids that run as one of these users; the users may not exist yet."""
+    """Returns the ids of the processes of these users; the users may not exist yet."""
     uids = {entry.pw_uid for entry in pwd.getpwall() if entry.pw_name in users}
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):

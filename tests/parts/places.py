@@ -1,8 +1,7 @@
-"""Where a real part of a test run is looked for, and where a fetched one is kept.
+"""Where the tests look for the programs of the real parts, and where they keep those that they fetch.
 
-The order is the one that `make test` documents: KUBEBUILDER_ASSETS, PATH, this project's cache, and last a cache that
-a one-node test cluster of the same versions may have left behind. Nothing is ever skipped: a part that cannot be had
-raises PartMissingError, whose text says what to install.
+The order: KUBEBUILDER_ASSETS, PATH, the cache of this project, and the cache of a one-node test cluster of the same
+versions. No test is skipped for want of a part: PartMissingError names what to install.
 """
 
 import os
@@ -11,7 +10,7 @@ from pathlib import Path
 
 
 class PartMissingError(RuntimeError):
-    """A part is not there and cannot be fetched; the message names what to install."""
+    """A part is missing and cannot be fetched; the message names what to install."""
 
 
 def cache() -> Path:
@@ -19,6 +18,7 @@ def cache() -> Path:
 
 
 def find(name: str) -> Path | None:
+    """Returns the path of the program, or None."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     for folder in (assets, None, cache(), _cache_home() / "lambdaagent-cluster"):
         found = shutil.which(name, path=str(folder)) if folder else shutil.which(name)

@@ -1,4 +1,8 @@
-"""Waiting for what another process or task does: asked again and again up to a deadline, never slept for."""
+"""Waiting for what another process or task does: a check is repeated until its result is true or a deadline passes.
+
+Both functions return the first true result. At the deadline they raise AssertionError, whose message holds the last
+result. A check that raises LookupError counts as not yet true: what it reads does not exist yet.
+"""
 
 import asyncio
 import inspect
@@ -6,25 +10,55 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+What = str | Callable[[], str]
 
-def holds(condition: Callable[[], Any]) -> Any:
-    """Its answer; where what it looks into is not there yet, None."""
+
+async def eventually(check: Callable[[], Any], *, within: float = 20, what: What = "", in_thread: bool = False) -> Any:
+    """Repeats `check` for `within` seconds at most and returns its first true result.
+
+    An awaitable result is awaited. A check that blocks, such as a request, goes into a thread with `in_thread`, so that
+    the event loop is free meanwhile. `what` names in the error what did not happen.
+    """
+    deadline = _Deadline(check, within, what)
+    while not (result := await _checked(check, in_thread)):
+        await asyncio.sleep(deadline.pause(result))
+    return result
+
+
+def wait(check: Callable[[], Any], *, within: float = 20, what: What = "") -> Any:
+    """Does the same outside an event loop; the result of the check must not be awaitable."""
+    deadline = _Deadline(check, within, what)
+    while not (result := _lookup(check)):
+        time.sleep(deadline.pause(result))
+    return result
+
+
+async def _checked(check: Callable[[], Any], in_thread: bool) -> Any:
+    result = await asyncio.to_thread(_lookup, check) if in_thread else _lookup(check)
+    if not inspect.isawaitable(result):
+        return result
     try:
-        return condition()
+        return await result
     except LookupError:
         return None
 
 
-async def eventually(condition: Callable[[], object], *, within: float = 20, what: str = "") -> None:
-    """The condition may be one to await. It is asked less and less often: what takes long needs no answer to the
-    hundredth, and looking costs those that work."""
-    began = time.monotonic()
-    while not await _answer(condition):
-        waited = time.monotonic() - began
-        assert waited < within, f"not within {within} s: {what or condition}"
-        await asyncio.sleep(min(0.1, max(0.01, waited / 20)))
+def _lookup(check: Callable[[], Any]) -> Any:
+    try:
+        return check()
+    except LookupError:
+        return None
 
 
-async def _answer(condition: Callable[[], object]) -> object:
-    answer = holds(condition)
-    return await answer if inspect.isawaitable(answer) else answer
+class _Deadline:
+    def __init__(self, check: Callable[[], Any], within: float, what: What) -> None:
+        self._check, self._within, self._what = check, within, what
+        self._began = time.monotonic()
+
+    def pause(self, result: Any) -> float:
+        """Returns the seconds until the next check, which grow with the wait: each check takes time from the others."""
+        waited = time.monotonic() - self._began
+        if waited >= self._within:
+            what = self._what() if callable(self._what) else self._what
+            raise AssertionError(f"not within {self._within} s: {what or self._check}; last result: {result!r}")
+        return min(0.1, max(0.01, waited / 20))

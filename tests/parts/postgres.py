@@ -1,8 +1,8 @@
-"""A real PostgreSQL of the tests' own: data, port and socket are all its, and gone with it.
+"""A real PostgreSQL with data, port and socket of its own, which are removed with it.
 
 The server refuses to run as root, so root starts it as the package's user; the kernel clears the parent-death signal
-when the user changes, so it is armed after that. Data survives kill() and restart(), which is what failure tests are
-about; `durable` keeps fsync on for them.
+when the user changes, so it is set after that. Data survives kill() and restart(); `durable` keeps fsync on for tests
+of failures.
 """
 
 import os
@@ -39,7 +39,7 @@ class Postgres:
 
     @cached_property
     def authority(self) -> Authority:
-        """How to trust the certificate that it has with `tls`, which is for `localhost` and not for its address."""
+        """The authority of the certificate that the server has with `tls`; the certificate is for `localhost` only."""
         return authority(self.folder / "tls", names=("localhost",))
 
     def start(self) -> None:
@@ -71,7 +71,7 @@ class Postgres:
             try:
                 self._server.await_ready(self._answers, within=60)
             except PartFailedError as problem:
-                # After a kill, its children hold the shared memory until they notice.
+                # After a kill, the children hold the shared memory until they notice.
                 if "shared memory block" not in str(problem)[-400:] or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -80,7 +80,7 @@ class Postgres:
 
     @contextmanager
     def serving(self) -> Iterator["Postgres"]:
-        """Gone with its data at the end, also where it never came up."""
+        """Starts the server, and removes it with its data at the end of the block."""
         try:
             self.start()
             yield self
@@ -97,7 +97,7 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """kill -9 of the server; its children notice and end."""
+        """Kills the server with SIGKILL; its children notice and end."""
         self._running().kill()
 
     def restart(self) -> None:
@@ -105,14 +105,14 @@ class Postgres:
         self.start()
 
     def pause(self) -> None:
-        """Every process of it: connections stay open and nobody answers."""
+        """Stops every process of the server; connections stay open and get no response."""
         self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal_all(signal.SIGCONT)
 
     def pin(self, core: int) -> None:
-        """To one core, with all that it starts from now on."""
+        """Binds the server to one core, with every process that it starts from now on."""
         os.sched_setaffinity(self._running().pid, {core})
 
     def execute(self, sql: str, *, database: str = "postgres") -> str:
@@ -121,7 +121,7 @@ class Postgres:
         )
 
     def database(self, *, template: str = "template0") -> str:
-        """A new one; returns its name."""
+        """Creates a database and returns its name."""
         name = f"test_{secrets.token_hex(4)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name

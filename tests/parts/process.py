@@ -1,9 +1,8 @@
-"""A part that runs as a child process: started with a log file, awaited, and stopped by its process id.
+"""Child processes of the tests: each has a log file, and is stopped by its process id.
 
-Children carry the kernel's parent-death signal (guard.py), so not even `kill -9` of pytest leaves one behind. The
-signal comes when the thread that started the child ends, so one thread that lives as long as the process starts them
-all, and a test may start and restart parts from any thread. When a part does not come up, the error holds the tail of
-its log: nobody should have to look for it in a temporary directory.
+Children have the kernel's parent-death signal (guard.py), so none outlives pytest, even after `kill -9`. The signal
+comes when the thread that started the child ends; so one thread, which lives as long as the process, starts all of
+them, and a test may start parts from any thread. If a part does not start, the error holds the tail of its log.
 """
 
 import itertools
@@ -18,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _PORTS = 1000
-# Of a worker of pytest-xdist (gw0, gw1, ...), or of a run without.
+# The first port of this worker of pytest-xdist (gw0, gw1, ...), or of a run without workers.
 _FIRST = 20_000 + _PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
 _START = os.getpid() % _PORTS
 _ports = itertools.cycle([_FIRST + (_START + n) % _PORTS for n in range(_PORTS)])
@@ -31,9 +30,9 @@ class PartFailedError(RuntimeError):
 
 
 def free_port() -> int:
-    """One that this process did not give away before, nor does another worker of the same run.
+    """Returns a port that neither this process nor another worker of the same run has returned before.
 
-    Below those that the kernel hands out, so that no connection takes it before the part listens.
+    It is below the ports that the kernel assigns, so that no connection takes it before the part listens.
     """
     for _ in range(_PORTS):
         port = next(_ports)
@@ -82,7 +81,7 @@ class Process:
         self._popen.send_signal(number)
 
     def stop(self, *, within: float = 20) -> None:
-        """Asks it to end, then kills it."""
+        """Sends SIGTERM, and SIGKILL after `within` seconds."""
         if self.running:
             self._popen.terminate()
         try:
@@ -96,6 +95,7 @@ class Process:
         self._popen.wait(20)
 
     def await_ready(self, ready: Callable[[], bool], *, within: float = 60) -> None:
+        """Waits until `ready` returns true; raises PartFailedError if the process ends or the deadline passes."""
         deadline = time.monotonic() + within
         while not ready():
             if not self.running:

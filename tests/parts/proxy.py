@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback whose network fails on command: silence, refusal, reset, answers that do not arrive."""
+"""A TCP proxy on loopback whose network a test can break: silence, refusals, resets, lost responses."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 class Proxy:
     def __init__(self, *ports: int) -> None:
-        # Each connection goes to one of them that takes it, as a Service sends it to one of its Pods.
+        # Each connection goes to one target that accepts it, as a Service sends it to one of its Pods.
         self.targets = list(ports)
         self._server: asyncio.Server | None = None
         self._passing = asyncio.Event()
@@ -23,20 +23,21 @@ class Proxy:
         self.connections = 0
 
     def partition(self) -> None:
-        """Connections stay open, new ones open too, and nothing passes: what a dropped route looks like."""
+        """Keeps connections open and accepts new ones, but passes nothing, as when a route is dropped."""
         self._passing.clear()
 
     def hold_answers(self) -> None:
-        """What the client sends arrives, and what the server answers does not: a reset() then loses it."""
+        """Passes what the client sends and holds what the server answers; a reset() then loses it."""
         self._answering.clear()
 
     def heal(self) -> None:
+        """Ends partition(), hold_answers() and refuse()."""
         self._refusing = False
         self._passing.set()
         self._answering.set()
 
     def refuse(self) -> None:
-        """New connections are closed at once, existing ones are reset."""
+        """Closes new connections at once and resets existing ones."""
         self._refusing = True
         self.reset()
 
@@ -101,7 +102,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxy(*ports: int) -> AsyncIterator[Proxy]:
-    """To one of `ports` of this machine, `targets` later; `.port` is where it listens."""
+    """Starts a proxy to one of these ports of this machine; a test may change `targets` later."""
     found = Proxy(*ports)
     await found.start()
     try:

@@ -1,8 +1,8 @@
-"""A real RabbitMQ node of the tests' own: node name, data, ports and epmd are all its, and gone with it.
+"""A real RabbitMQ node with a name, data, ports and an epmd of its own, which are removed with it.
 
-RUNNING_UNDER_SYSTEMD makes the start script become the Erlang VM instead of watching over it, so that the process id
-is the broker's and a kill is a kill of the broker. The epmd runs in the foreground on its own port: the default one
-would daemonise and outlive the tests. Data survives kill() and restart(), which is what failure tests are about.
+With RUNNING_UNDER_SYSTEMD the start script becomes the Erlang VM instead of its parent, so that the process id is that
+of the broker. The epmd runs in the foreground on its own port, because the default one would become a daemon and
+outlive the tests. Data survives kill() and restart().
 """
 
 import os
@@ -36,7 +36,7 @@ class RabbitMQ:
 
     @property
     def tls_url(self) -> str:
-        """With a certificate that `authority` tells how to trust."""
+        """The address with TLS; clients trust its certificate by `authority`."""
         return f"amqps://guest:guest@127.0.0.1:{self.tls_port}/%2F"
 
     @cached_property
@@ -51,7 +51,7 @@ class RabbitMQ:
             self._epmd = Process("epmd", args, folder=self.folder)
             self._epmd.await_ready(lambda: _listens(self._epmd_port), within=20)
         (self.folder / "enabled_plugins").write_text("[].\n")
-        # Any user from loopback only; the heartbeat that it offers stays the default, clients ask for their own.
+        # Every user may log in from loopback only. The heartbeat is the default; clients ask for their own.
         config = {
             "log.console": "true",
             "log.console.level": "info",
@@ -73,7 +73,7 @@ class RabbitMQ:
             self._epmd.stop()
 
     def kill(self) -> None:
-        """kill -9 of the broker itself."""
+        """Kills the broker with SIGKILL."""
         self._running().kill()
 
     def restart(self) -> None:
@@ -81,14 +81,14 @@ class RabbitMQ:
         self.start()
 
     def pause(self) -> None:
-        """Connections stay open and nobody answers: what a hung node looks like."""
+        """Stops the broker; connections stay open and get no response, as on a node that hangs."""
         self._running().signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._running().signal(signal.SIGCONT)
 
     def ctl(self, *args: str) -> str:
-        """rabbitmqctl, for what no client can do: alarms, policies, closing a connection. Takes seconds."""
+        """Runs rabbitmqctl, which takes seconds, for what no client can do: alarms, policies, closed connections."""
         tool = fetch.rabbitmq_part().with_name("rabbitmqctl")
         command = [str(tool), "--quiet", *args]
         done = subprocess.run(command, env=self._env(), capture_output=True, text=True, timeout=180, check=False)
@@ -124,7 +124,7 @@ class RabbitMQ:
 
 @dataclass(frozen=True)
 class ForeignRabbitMQ:
-    """The one that AMQP_URL names: it is used, and never stopped."""
+    """The RabbitMQ that AMQP_URL names; the tests use it and never stop it."""
 
     url: str
 

@@ -1,7 +1,7 @@
-"""A few lines of synchronous Kubernetes client for fixtures and assertions, on the standard library alone.
+"""A small synchronous Kubernetes client for fixtures and assertions, on the standard library.
 
-Tests judge the adapters in `lambdaagent.kube`; what prepares and checks the cluster must not be the code under test.
-Connections are kept: tests look again and again, and a handshake costs both sides more than a look.
+It does not use `lambdaagent.kube`, because code under test must not check itself. It keeps connections, because tests
+poll and a handshake costs more than a request.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class Rest:
         return self._call("GET", path, None, "application/json", query)
 
     def find(self, path: str) -> Any | None:
-        """The object, or None if there is none."""
+        """Returns the object, or None if there is none."""
         try:
             return self.get(path)
         except RestError as error:
@@ -80,7 +80,7 @@ class Rest:
             return raw.decode()
 
     def _exchange(self, method: str, target: str, content: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Once more on a connection of its own where a kept one turns out to have ended."""
+        """Sends a request, and repeats it on a new connection if a kept connection has ended."""
         try:
             connection, kept = self._idle.pop(), True
         except IndexError:
@@ -106,7 +106,7 @@ class Rest:
 
 
 class Watch:
-    """Changes after a version, until the server ends it; raises OSError where the connection breaks."""
+    """Yields changes after a version until the server ends the watch; raises OSError if the connection breaks."""
 
     def __init__(self, url: str, path: str, token: str, tls: ssl.SSLContext) -> None:
         self._connection = http.client.HTTPSConnection(urllib.parse.urlsplit(url).netloc, context=tls)
@@ -120,7 +120,7 @@ class Watch:
                 yield json.loads(line)
 
     def close(self) -> None:
-        """From another thread than the one that reads: a server that stops waits for its watches."""
+        """Ends the watch from another thread than the one that reads; a server that stops waits for its watches."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 

@@ -1,18 +1,18 @@
-"""The rights that `lambdaagent rbac` prints, in effect on the tests' API server, and accounts that hold nothing else.
+"""The rights of `lambdaagent rbac` on the tests' API server, and accounts that have no other rights.
 
-The API server counts the requests that nobody allowed. That counter is the witness of the tests under a role: a refusal
-that somebody swallowed counts as well.
+The API server counts the requests that it refuses. Tests under a role compare that counter, so that a refusal which the
+code ignores counts too.
 """
 
 import re
 import secrets
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import wait
 from tests.parts.rest import Rest
 
 from lambdaagent.kube import rights
@@ -24,7 +24,7 @@ _REFUSED = re.compile(r'^authorization_attempts_total\{result="(?!allowed).*', r
 
 @contextmanager
 def applied(server: KubeApiserver, namespace: str, namespaces: Sequence[str] = ()) -> Iterator[None]:
-    """For processes in `namespace`; they may look after all namespaces, or after those named."""
+    """Applies the rights of processes in `namespace` over all namespaces, or those given; removes them at the end."""
     paths = []
     for document in rights.documents(namespace=namespace, namespaces=namespaces):
         metadata = document["metadata"]
@@ -40,7 +40,7 @@ def applied(server: KubeApiserver, namespace: str, namespaces: Sequence[str] = (
 
 @contextmanager
 def home(server: KubeApiserver) -> Iterator[str]:
-    """A namespace for processes of ours, with the rights that `lambdaagent rbac` prints; nothing is refused."""
+    """Yields a namespace with the accounts of an installation; at the end it asserts that no request was refused."""
     name = f"system-{secrets.token_hex(3)}"
     server.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
     with applied(server, name):
@@ -51,13 +51,11 @@ def home(server: KubeApiserver) -> Iterator[str]:
 
 
 def kubeconfig(server: KubeApiserver, namespace: str, name: str, *, over: Sequence[str] = ("",)) -> Path:
-    """That of an account, once its bindings are in effect `over` these namespaces (empty: over all)."""
+    """Returns the kubeconfig of an account once its bindings are in effect `over` these namespaces (empty: all)."""
     path = server.kubeconfig_for_service_account(namespace=namespace, name=name)
     rest = as_account(server, path)
-    deadline = time.monotonic() + 20
     # The API server learns of a new binding through a watch of its own.
-    while not all(may(rest, f"list lambdaagents.{LAMBDA}", each) for each in over):
-        assert time.monotonic() < deadline, "a binding is without effect"
+    wait(lambda: all(may(rest, f"list lambdaagents.{LAMBDA}", each) for each in over), what="the bindings in effect")
     return path
 
 
@@ -67,7 +65,7 @@ def as_account(server: KubeApiserver, kubeconfig: Path) -> Rest:
 
 
 def may(rest: Rest, action: str, namespace: str) -> bool:
-    """`action` is `verb plural[/subresource][.group] [name]`."""
+    """Returns whether the API server allows an action: `verb plural[/subresource][.group] [name]`."""
     verb, _, what = action.partition(" ")
     what, _, name = what.partition(" ")
     resource, _, group = what.partition(".")
@@ -90,5 +88,5 @@ def may(rest: Rest, action: str, namespace: str) -> bool:
 
 
 def refusals(rest: Rest) -> list[str]:
-    """How many requests nobody allowed since the API server's start; its other counters see only those that passed."""
+    """Returns the counters of refused requests since the start of the API server; other counters leave these out."""
     return _REFUSED.findall(rest.get("/metrics"))

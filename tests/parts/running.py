@@ -1,4 +1,4 @@
-"""One of our own processes, as a user starts it: `lambdaagent <command>` with settings in its environment."""
+"""A process of the product as a user starts it: `lambdaagent <command>` with settings in its environment."""
 
 import os
 import sys
@@ -35,7 +35,7 @@ class Running:
         self.process.await_ready(self.ready, within=within)
 
     def launch(self) -> None:
-        """Without waiting until it is ready."""
+        """Starts it without a wait until it is ready."""
         environment = os.environ | {
             "LAMBDAAGENT_HOST": "127.0.0.1",
             "LAMBDAAGENT_PORT": str(self.port),
@@ -64,7 +64,7 @@ class Running:
             self.process.stop()
 
     def metric(self, line: str) -> float:
-        """The value of the metric that begins so; 0 where nobody counted yet."""
+        """Returns the sum of the samples whose line begins with `line`; 0 if there is none."""
         found = [each.rsplit(" ", 1)[1] for each in self.get("/metrics").splitlines() if each.startswith(line)]
         return sum(map(float, found))
 

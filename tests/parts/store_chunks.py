@@ -1,4 +1,4 @@
-"""A task that grows by chunks, as the engine writes it."""
+"""A task that grows by chunks, written as the engine writes it."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ def chunk(n: int, name: str = "a", *, size: int = 0) -> dict[str, Any]:
 
 
 async def stream(store: EngineStore, before: TaskRecord, *, chunks: int, size: int, **more: Any) -> TaskRecord:
-    """Adds so many chunks, one by one; the task as it is then."""
+    """Appends chunks one by one and returns the record after the last; `size` is in characters."""
     for n in range(chunks):
         update = chunk(n, size=size)
         before = grown(before, [update], version=before.version + 1, updated=before.updated + 1, **more)

@@ -1,4 +1,4 @@
-"""Records as the stores' tests write them."""
+"""Records for tests of the stores."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ UPDATE = {"statusUpdate": {"status": {"state": "TASK_STATE_COMPLETED"}}}
 
 
 async def ended(store: EngineStore, task_id: str, *, updated: float, **more: Any) -> TaskRecord:
-    """Creates a task and ends it."""
+    """Creates a task, completes it and returns the last record."""
     first = record(task_id, updated=updated, **more)
     await store.create(first)
     last = following(first, state=TaskState.COMPLETED)

@@ -1,7 +1,7 @@
 """The processes of an installation on plain RabbitMQ: two gateways, two dispatchers, one RabbitMQ and one PostgreSQL.
 
-Each dispatcher has a gateway of its own, unless a test gives the URL of something that stands before all of them, as a
-Service does in a cluster.
+Each dispatcher sends to a gateway of its own, unless a test gives the URL of a proxy in front of all gateways, which
+stands for the Service in a cluster.
 """
 
 import os
@@ -35,7 +35,7 @@ class System:
         return [*self.gateways, *self.dispatchers]
 
     def metric(self, line: str) -> float:
-        """Over all processes that answer."""
+        """Returns the sum of a metric over the processes that are ready."""
         return sum(each.metric(line) for each in self.processes if each.ready())
 
 
@@ -90,7 +90,7 @@ def started(
 
 
 def migrated(postgres: Postgres) -> str:
-    """The URL of a new database, migrated as the chart does it."""
+    """Creates a database, migrates it as the chart does, and returns its URL."""
     url = postgres.url(postgres.database())
     environment = os.environ | {"LAMBDAAGENT_DATABASE": url}
     subprocess.run([sys.executable, "-m", "lambdaagent", "migrate"], env=environment, check=True, capture_output=True)

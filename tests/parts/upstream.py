@@ -1,12 +1,12 @@
-"""Containers to call: a plain `http.server` one as users write it, and a raw one that misbehaves on purpose."""
+"""Containers for the gateway to call: one on `http.server` as users write it, and raw ones that break the protocol."""
 
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.parts.http_servers import Handler, Response, ThreadedServer
 
 
 @dataclass
@@ -19,13 +19,13 @@ class Seen:
 
 @dataclass
 class PlainAgent:
-    """Answers what `respond` says: (status, headers, body)."""
+    """A container that keeps its requests in `seen`; `respond` returns what it answers, by default the text it got."""
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
-    respond: Callable[[Seen], tuple[int, dict[str, str], bytes]] | None = None
+    respond: Callable[[Seen], Response] | None = None
 
-    def answer(self, request: Seen) -> tuple[int, dict[str, str], bytes]:
+    def answer(self, request: Seen) -> Response:
         if self.respond is not None:
             return self.respond(request)
         payload = json.loads(request.body or b"null")
@@ -33,42 +33,34 @@ class PlainAgent:
         return 200, {"Content-Type": "application/json"}, json.dumps({"you_said": text, "got": payload}).encode()
 
 
+class _PlainServer(ThreadedServer):
+    def __init__(self, agent: PlainAgent) -> None:
+        self.agent = agent
+        super().__init__(_PlainHandler)
+
+
+class _PlainHandler(Handler):
+    server: _PlainServer
+
+    def do_POST(self) -> None:
+        seen = Seen(self.command, self.path, self.lowered(), self.body())
+        self.server.agent.seen.append(seen)
+        self.respond(*self.server.agent.answer(seen))
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+
 @contextmanager
 def plain_agent() -> Iterator[PlainAgent]:
+    """Serves a container with Python's own `http.server`, until the end of the block."""
     agent = PlainAgent()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            seen = Seen(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-            agent.seen.append(seen)
-            status, headers, answer = agent.answer(seen)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def do_GET(self) -> None:
-            self.do_POST()
-
-        def log_message(self, *args: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    agent.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = _PlainServer(agent)
+    agent.url = server.url
     try:
         yield agent
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.close()
 
 
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -76,7 +68,7 @@ Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 @asynccontextmanager
 async def raw_server(conversation: Conversation) -> AsyncIterator[str]:
-    """One conversation per connection; whatever is still going on at the end is cut."""
+    """Serves each connection with one conversation and yields the URL; the end of the block cancels conversations."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,8 +95,23 @@ async def raw_server(conversation: Conversation) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
+def saying(*pieces: bytes, close: bool = False) -> Conversation:
+    """Answers each request with these pieces, one write each; `close` ends the connection after the first."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            if close:
+                return
+
+    return conversation
+
+
 async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Head and body of a request with a length or chunks."""
+    """Returns head and body of a request, which has a length or is chunked."""
     head = await reader.readuntil(b"\r\n\r\n")
     lowered = head.lower()
     if b"transfer-encoding: chunked" in lowered:
@@ -121,7 +128,7 @@ async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 
 @dataclass
 class TalkingAgent:
-    """Answers each call with events, one by one as the test puts them; None ends the answer."""
+    """A container that streams: it sends each event that the test puts with `say`; None ends the response."""
 
     url: str = ""
     pieces: "asyncio.Queue[dict[str, object] | None]" = field(default_factory=asyncio.Queue)

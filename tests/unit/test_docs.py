@@ -1,4 +1,4 @@
-"""What the documents claim about the code is held against the code."""
+"""What the documents say about the code, compared with the code."""
 
 import re
 import tomllib
@@ -32,7 +32,7 @@ def test_the_reference_of_fields_is_the_generated_one() -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """Those of a document's headings, as GitHub makes them."""
+    """Returns the anchors that GitHub makes of a document's headings."""
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""What is reported of a failure says something, also where a library raised an error without a word."""
+"""Messages of failures have a text, even if a library raises an error without one."""
 
 import asyncio
 

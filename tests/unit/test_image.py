@@ -1,16 +1,19 @@
-"""What can be told of the image without building it: that what it copies is there, and that its command runs."""
+"""The images without a build of them: what they copy exists, their command runs, and their user is not root."""
 
+import json
 import re
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 import yaml
-from tests.parts.image import COMMAND, ENTRYPOINT
+from tests.parts.image import COMMAND, ECHO_ENTRYPOINT, ENTRYPOINT
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Containerfile").read_text()
+CONTAINERFILES = [ROOT / "Containerfile", *sorted(ROOT.glob("examples/*/Containerfile"))]
 
 
 def test_the_build_sees_every_file_that_it_copies() -> None:
@@ -64,3 +67,22 @@ def test_no_image_that_is_only_on_a_node_has_a_name_that_knative_asks_a_registry
                 named.append(document["spec"]["image"]["repository"])
     assert len(named) > 15
     assert [name for name in named if not name.startswith(("registry.", "ghcr.io/", *_NOT_ASKED_FOR))] == []
+
+
+def test_the_image_of_the_end_to_end_test_is_that_of_the_containerfile() -> None:
+    for folder, entrypoint in ((ROOT, ENTRYPOINT), (ROOT / "examples/echo-python", ECHO_ENTRYPOINT)):
+        said = json.loads(re.findall(r"^ENTRYPOINT (.*)$", (folder / "Containerfile").read_text(), re.MULTILINE)[-1])
+        assert [Path(said[0]).name, *said[1:]] == [Path(entrypoint[0]).name, *entrypoint[1:]]
+
+
+@pytest.mark.parametrize("path", CONTAINERFILES, ids=lambda path: path.parent.name)
+def test_every_image_has_a_numeric_user_that_is_not_root(path: Path) -> None:
+    user = re.findall(r"^USER (.*)$", path.read_text(), re.MULTILINE)[-1]
+    assert re.fullmatch(r"[1-9][0-9]*:[1-9][0-9]*", user), "the kubelet cannot tell a name from root"
+
+
+def test_the_image_holds_the_versions_that_were_tested() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^(\S+==\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.runtime.lock") <= pins("requirements.lock")

@@ -1,4 +1,4 @@
-"""What log lines say of the work that they belong to."""
+"""The context of log lines: the request, its trace and the task."""
 
 import asyncio
 from typing import Any

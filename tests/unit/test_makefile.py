@@ -22,7 +22,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def would(tree: Path, *arguments: str) -> str:
-    """Only what a target would run; nothing runs."""
+    """Returns the commands that a target would run, and runs none."""
     command = ["make", "--dry-run", "--no-print-directory", *arguments]
     env = {name: value for name, value in os.environ.items() if name not in ("PORT", "RUN", "MAKEFLAGS")}
     return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Where a process listens that was told nothing."""
+"""The default address of a process's probe server."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A URL with a password: what cannot be one is refused without a word of the password."""
+"""URLs with a password: an invalid one is refused without the password in the message."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the environment may say, and what it may not."""
+"""The settings that the environment may hold, and the values that are refused."""
 
 import pytest
 from pydantic import ValidationError

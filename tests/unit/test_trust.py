@@ -1,4 +1,4 @@
-"""LAMBDAAGENT_CA_FILE: what is taken, what is refused and with which words, and that it adds to the system's trust."""
+"""LAMBDAAGENT_CA_FILE: accepted files, messages of refused ones, and that it adds to the system's trust."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientError, web
 from pydantic_settings import BaseSettings
 from tests.parts.authority import Authority, authority
+from tests.parts.http_servers import serving
 
 from lambdaagent import trust
 from lambdaagent.cli.processes import read_settings
@@ -106,20 +107,14 @@ def test_a_file_adds_to_what_the_system_trusts(private: Authority, tmp_path: Pat
 
 
 @asynccontextmanager
-async def serving(by: Authority) -> AsyncIterator[int]:
+async def private_server(by: Authority) -> AsyncIterator[int]:
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="hello")
 
     app = web.Application()
     app.router.add_get("/", hello)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=by.server())
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with serving(app, tls=by.server()) as url:
+        yield int(url.rpartition(":")[2])
 
 
 async def test_clients_of_https_accept_it(private: Authority) -> None:
@@ -138,7 +133,7 @@ async def test_clients_of_https_accept_it(private: Authority) -> None:
         finally:
             await client.close()
 
-    async with serving(private) as port:
+    async with private_server(private) as port:
         url = f"https://127.0.0.1:{port}/"
         assert (await by_session(url, trusted), await by_client(url, trusted)) == ("hello", "hello")
         with pytest.raises(ClientError, match="certificate verify failed"):
@@ -158,7 +153,7 @@ async def test_clients_of_https_accept_it(private: Authority) -> None:
 async def test_an_error_says_what_to_do(names: tuple[str, ...], known: bool, said: str, tmp_path: Path) -> None:
     by = authority(tmp_path, names=names)
     context = (trust.read(str(by.ca)) if known else trust.SYSTEM).context()
-    async with serving(by) as port:
+    async with private_server(by) as port:
         with pytest.raises(ssl.SSLCertVerificationError) as refused:
             await asyncio.open_connection("127.0.0.1", port, ssl=context)
     text = trust.explain(refused.value)

@@ -1,15 +1,15 @@
-"""One row per field of the spec: a value, and where it shows. The reference's effects are written from them."""
+"""One row for each field of the spec: a value, and its effects. The reference takes its column of effects from them."""
 
 from typing import Any
 
-from tests.cases.fields import calls, container
+from tests.cases.fields import a2a, container, eventing, operations
 from tests.cases.fields.rows import Row
 
-ROWS = [*container.ROWS, *calls.ROWS]
+ROWS = [*container.ROWS, *eventing.EVENTING, *operations.OPERATIONS, *a2a.A2A, *a2a.TOOLS]
 
 
 def documents(row: Row) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The agent without the field, with every block above it, and the agent with it."""
+    """Returns the agent without the field but with every block above it, and the agent with the field."""
     return _document(row), _document(row, set_value=True)
 
 

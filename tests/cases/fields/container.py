@@ -1,4 +1,4 @@
-"""Fields of the container and of how it runs."""
+"""Fields of the container: image, scaling, AI, behavior, environment and serving."""
 
 from tests.cases.effects import Card, Child, Env, Status, Warned
 from tests.cases.fields.rows import KNATIVE_ONLY, OTHER, REF, Row, reference, row, service

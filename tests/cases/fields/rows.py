@@ -1,4 +1,4 @@
-"""What a row of the table is, and the rows that stand for two fields."""
+"""A row of the table, and rows that describe two fields."""
 
 from typing import Any, NamedTuple
 
@@ -11,8 +11,8 @@ class Row(NamedTuple):
     path: str
     value: Any
     effects: tuple[Effect, ...]
-    base: dict[str, Any]  # what the agent has besides; the blocks above the field are added empty
-    bare: bool = False  # without the block of the field, which has an effect by itself
+    base: dict[str, Any]  # other fields of the agent; the blocks above the field are added empty
+    bare: bool = False  # the agent without the field lacks its block too, because the block has an effect
 
 
 def row(path: str, value: Any, *effects: Effect, **base: Any) -> Row:
@@ -21,16 +21,17 @@ def row(path: str, value: Any, *effects: Effect, **base: Any) -> Row:
 
 KNATIVE_ONLY = Warned(WarningReason.KNATIVE_ONLY, on="kubernetes")
 NOT_SUPPORTED = Warned(WarningReason.NOT_SUPPORTED)
+FORWARD = {"eventTypes": ["b"], "targetAgent": "ledger", "targetNamespace": "finance"}
 REF, OTHER = {"name": "mine", "key": "token"}, {"name": "other", "key": "other"}
 
 
 def service(path: str, becomes: Any = None) -> Child:
-    """A place in the Knative Service."""
+    """Returns an effect in the Knative Service."""
     return Child("Service", path) if becomes is None else Child("Service", path, becomes)
 
 
 def reference(path: str, *names: str, **base: Any) -> list[Row]:
-    """The two fields of a reference to a Secret, which the variables take over."""
+    """Returns the rows of the two fields of a reference to a Secret, which these variables repeat."""
     rows = []
     for part, value in REF.items():
         effects = [Env(name, at=f"valueFrom/secretKeyRef/{part}") for name in names]

@@ -34,7 +34,7 @@ class Box:
         return await dlq(*args, amqp_url=self.url, secrets=("guest:guest",), **more)
 
     async def listed(self, *args: str, count: int) -> list[dict[str, object]]:
-        """What the process before this one gave back is there a moment later."""
+        """Lists letters until there are `count`: those that another process gives back appear a moment later."""
         for _ in range(20):
             done = await self.run("list", "-n", self.namespace, "-o", "json", *args)
             assert done.code == 0, done.err
@@ -51,7 +51,7 @@ class Box:
 
 @pytest.fixture
 async def box(rabbitmq: RabbitMQ) -> AsyncIterator[Box]:
-    """Letters of two agents, and a message that is no event; only `cart` has a queue."""
+    """Makes letters of two agents and a message that is no event; only `cart` has a queue."""
     link = RabbitMQConnection(url=rabbitmq.url, name="letters")
     link.start()
     confirmed, namespace = await ConfirmChannel.open(link), f"n{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""Environments of the clients that cannot live in ours: made once per version, in the user's cache directory."""
+"""Environments for clients whose packages conflict with the project's, in the user's cache directory."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def python03() -> list[str]:
-    """The command that runs Python with the SDK of 0.3."""
+    """Returns the command that runs Python with the SDK of 0.3."""
     folder = _folder("python03", HERE / "python03" / "requirements.txt")
     python = folder / "bin" / "python"
     if not (folder / ".done").exists():
@@ -26,7 +26,7 @@ def python03() -> list[str]:
 
 
 def javascript(script: str = "client.js") -> list[str]:
-    """The command that runs Node with the SDK beside the script."""
+    """Returns the command that runs Node with the SDK beside the script."""
     node = shutil.which("node")
     if node is None:
         if shutil.which("apt-get") is None or os.geteuid() != 0:

@@ -17,6 +17,8 @@ import pytest
 from aiohttp import web
 from tests.integration.clients import environments
 from tests.parts.gateway import World, world
+from tests.parts.http_servers import serving
+from tests.parts.polling import eventually
 from tests.parts.process import free_port
 
 HERE = Path(__file__).parent
@@ -24,7 +26,7 @@ ASKS = {"statusUpdate": {"status": {"state": "TASK_STATE_INPUT_REQUIRED", "messa
 
 
 async def agent(request: web.Request) -> web.StreamResponse:
-    """An unchanged container: no SDK, CloudEvents in, text, JSON or a stream out."""
+    """A container without an SDK: it takes CloudEvents and responds with text, JSON or a stream."""
     text = (await request.json())["text"]
     if text == "ask":
         return web.Response(body=json.dumps(ASKS), content_type="application/a2a+json")
@@ -39,27 +41,24 @@ async def agent(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _served(handler: Any) -> tuple[web.AppRunner, str]:
+@asynccontextmanager
+async def _served(handler: Any) -> AsyncIterator[str]:
     app = web.Application()
     app.add_routes([web.post("/{path:.*}", handler)])
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(app, handler_cancellation=True) as url:
+        yield url
 
 
 @asynccontextmanager
 async def plain() -> AsyncIterator[World]:
-    runner, url = await _served(agent)
-    async with world() as found:
+    async with _served(agent) as url, world() as found:
         found.agent(url=url)
         yield found
-    await runner.cleanup()
 
 
 @asynccontextmanager
 async def sdk(*version: str) -> AsyncIterator[World]:
-    """The agent's cancelled task is the only one that it says so of, and it must: no scenario may leave it working."""
+    """Starts an agent of the SDK; at the end it asserts that the agent canceled a task: none may be left working."""
     command, port = await asyncio.to_thread(environments.javascript, "agent.js"), free_port()
     process = await asyncio.create_subprocess_exec(*command, str(port), *version, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
@@ -96,9 +95,8 @@ async def webhook() -> AsyncIterator[tuple[str, list[tuple[str, Any]]]]:
         taken.append((request.headers.get("X-A2A-Notification-Token", ""), await request.json()))
         return web.Response(status=204)
 
-    runner, url = await _served(take)
-    yield f"{url}/hook", taken
-    await runner.cleanup()
+    async with _served(take) as url:
+        yield f"{url}/hook", taken
 
 
 def python10() -> list[str]:
@@ -146,14 +144,12 @@ async def test_a_client_goes_through_all_scenarios(
         assert found["list"] == [2, 3, True]
     assert found["resubscribe"][0] == "WORKING"
     assert found["resubscribe"][-1] == "COMPLETED"
-    async with asyncio.timeout(10):
-        while not any(_ends(body, found["pushed"]) for _, body in taken):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: any(_ends(body, found["pushed"]) for _, body in taken))
     assert {token for token, _ in taken} == {"secret"}
 
 
 def _ends(body: Any, task_id: str) -> bool:
-    """Of either version's form."""
+    """Returns whether the notification, in the form of either version, says that the task has ended."""
     update = body.get("statusUpdate", body)
     state = str(update.get("status", {}).get("state", "")).upper()
     return update.get("taskId") == task_id and state.endswith("COMPLETED")

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ import httpx
 import pytest
 from tests.conformance.run import AGENT
 from tests.parts.a2a_schemas import check_v1
-from tests.parts.dev import Dev, dev, wait
+from tests.parts.agents import Container
+from tests.parts.dev import Dev, dev
+from tests.parts.polling import wait
 
 ROOT = Path(__file__).parents[3]
 PATH = "/agents/default/tck"
@@ -41,7 +42,7 @@ class Kit:
         self.rest = rest
 
     def ask(self, method: str, params: Json, *, verb: str = "POST", path: str) -> Json:
-        """The result, or the error with what both bindings name `reason`."""
+        """Returns the result, or the error with the `reason` that both bindings give."""
         if self.rest:
             options: Json = {"json": params} if verb == "POST" else {"params": params}
             answer = self.client.request(verb, path, **options)
@@ -72,7 +73,7 @@ class Kit:
         return self.ask("CancelTask", {"id": task}, path=f"/tasks/{task}:cancel")
 
     def stream(self, method: str, path: str, params: Json, *, first: threading.Semaphore | None = None) -> list[Json]:
-        """`first` is released when the first event is here."""
+        """Reads a stream to its end; `first` is released when the first event arrives."""
         body = params if self.rest else {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         found = []
         with self.client.stream("POST", path if self.rest else "/", json=body) as answer:
@@ -197,14 +198,19 @@ def test_what_must_be_refused_is(kit: Kit) -> None:
     assert state(kit.cancel(waiting["id"])) == "CANCELED"
 
 
-def test_a_push_to_this_machine_carries_the_clients_credentials(kit: Kit, webhook: "Webhook") -> None:
-    config = {"id": "tck-push", "url": webhook.url, "authentication": {"scheme": "Bearer", "credentials": "c"}}
+def test_a_push_to_this_machine_carries_the_clients_credentials(kit: Kit, webhook: Container) -> None:
+    url = f"http://localhost:{webhook.port}/webhook"  # by name, as the kit does it
+    config = {"id": "tck-push", "url": url, "authentication": {"scheme": "Bearer", "credentials": "c"}}
     task = kit.task("input-required", configuration={"taskPushNotificationConfig": config})
     kit.task("complete-task", taskId=task["id"])
-    wait(lambda: any(state(body["statusUpdate"]) == "COMPLETED" for _, body in webhook.got if "statusUpdate" in body))
-    for credentials, body in webhook.got:
-        assert credentials == "Bearer c"
-        check_v1("StreamResponse", body)
+
+    def updates() -> list[Json]:
+        return [body["statusUpdate"] for got in webhook.got if "statusUpdate" in (body := json.loads(got.body))]
+
+    wait(lambda: any(state(update) == "COMPLETED" for update in updates()))
+    for got in webhook.got:
+        assert got.headers["authorization"] == "Bearer c"
+        check_v1("StreamResponse", json.loads(got.body))
 
 
 def test_the_card_is_pure_and_may_be_cached(running: Dev) -> None:
@@ -243,39 +249,13 @@ def test_without_the_kit_the_target_says_how_to_get_it(folder: str) -> None:
 
 
 def make(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """What `make tck` runs."""
+    """Runs what `make tck` runs."""
     command = [sys.executable, "-m", "tests.conformance.run", *arguments]
     return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60)
 
 
-class Webhook(ThreadingHTTPServer):
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Hook)
-        self.got: list[tuple[str | None, Json]] = []
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        # By name, as the kit does it.
-        return f"http://localhost:{self.server_address[1]}/webhook"
-
-
-class _Hook(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.got.append((self.headers["authorization"], body))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    server = Webhook()
-    yield server
-    server.shutdown()
-    server.server_close()
+def webhook() -> Iterator[Container]:
+    found = Container(lambda _: (204, {}, b""))
+    yield found
+    found.close()

@@ -1,7 +1,6 @@
-"""The operator running against a real API server, as its own process would, in the test's loop.
+"""The operator against a real API server, in the event loop of the test.
 
-It is the account that `lambdaagent rbac` makes, with exactly those rights, in every test here. `Cluster`, with which a
-test says and looks, is the administrator.
+In every test here it has exactly the rights of `lambdaagent rbac`. `Cluster`, which tests use, has the administrator's.
 """
 
 import asyncio
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.parts import roles
-from tests.parts.cluster import Cluster
+from tests.parts.cluster import Cluster, Start
 from tests.parts.knative_controllers import KnativeControllers
 from tests.parts.kubernetes import KubeApiserver
 
@@ -28,7 +27,7 @@ def cluster(kube_apiserver: KubeApiserver, namespace: str) -> Cluster:
 
 @pytest.fixture(scope="session")
 def knative_controllers(kube_apiserver: KubeApiserver) -> Iterator[KnativeControllers]:
-    """In no namespace until a test names one."""
+    """Starts the emulation of Knative's controllers, which work in no namespace until a test names one."""
     controllers = KnativeControllers(kube_apiserver.rest)
     controllers.start()
     yield controllers
@@ -37,40 +36,37 @@ def knative_controllers(kube_apiserver: KubeApiserver) -> Iterator[KnativeContro
 
 @pytest.fixture
 def knative(knative_controllers: KnativeControllers, namespace: str) -> Iterator[KnativeControllers]:
-    """Knative's controllers look after the namespace of the test."""
+    """Lets Knative's controllers work in the namespace of the test."""
     with knative_controllers.running(namespace) as running:
         yield running
 
 
 @pytest.fixture
 def applied(kube_apiserver: KubeApiserver, namespace: str) -> Iterator[str]:
-    """The namespace of the test's own, in which the processes of an installation have their accounts and rights."""
+    """Applies the accounts and rights of an installation in the namespace of the test, and yields it."""
     with roles.applied(kube_apiserver, namespace):
         yield namespace
 
 
 @pytest.fixture
 def kubeconfig(kube_apiserver: KubeApiserver, applied: str) -> Path:
-    """The operator's, where other tests have the administrator's."""
+    """Returns the operator's kubeconfig, in place of the administrator's."""
     return roles.kubeconfig(kube_apiserver, applied, rights.OPERATOR)
 
 
 @pytest.fixture
 def witness(kube_apiserver: KubeApiserver, kubeconfig: Path) -> Iterator[None]:
-    """Not one request was refused from here to the end of the test."""
+    """Asserts that the API server refuses no request during the test."""
     before = roles.refusals(kube_apiserver.rest)
     yield
     assert roles.refusals(kube_apiserver.rest) == before, "a right is missing in lambdaagent.kube.rights"
-
-
-Start = Callable[..., Awaitable[Callable[[], Awaitable[None]]]]
 
 
 @pytest.fixture
 async def start(
     kubeconfig: Path, witness: None, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Start]:
-    """Starts the operator with these settings; what it returns stops it, and so does the end of the test."""
+    """Yields a function that starts the operator with settings and returns a function that stops it."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     tasks: list[asyncio.Task[None]] = []
 

@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.controller.conftest import Start
 from tests.parts import roles
 from tests.parts.activator import Activator
 from tests.parts.agents import Container, Got
 from tests.parts.broker import connected
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.knative_controllers import KnativeControllers
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running, running
@@ -26,7 +25,7 @@ DELIVERED = 'lambdaagent_dispatcher_deliveries_total{outcome="delivered"}'
 
 
 class Sleeper:
-    """An agent that remembers across its sleeps what came, and refuses the event `late` twice."""
+    """An agent that keeps what it receives while it is stopped and started, and refuses the event `late` twice."""
 
     def __init__(self) -> None:
         self.came: list[str] = []
@@ -59,7 +58,7 @@ def dispatcher(cluster: Cluster, applied: str, rabbitmq: RabbitMQ, tmp_path: Pat
 
 @pytest.fixture
 async def broker(rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
-    """For the test's own publishing."""
+    """Yields a connection with which the test publishes."""
     async with connected(rabbitmq.url) as found:
         yield found
 
@@ -82,19 +81,19 @@ async def test_a_sleeping_agent_costs_no_pod_and_is_woken_in_order_by_its_events
     await start(**BACKENDS)
     eventing = {"subscriptions": [{"eventType": "io.test.woken"}], "delivery": {"retry": 4, "backoffDelay": "PT0.2S"}}
     await asyncio.to_thread(cluster.apply, "sleeper", {"eventing": eventing, "scaling": {"minReplicas": 0}})
-    await eventually(lambda: cluster.status("sleeper").get("phase") == "Ready", within=60)
+    await until(lambda: cluster.status("sleeper").get("phase") == "Ready", within=60)
     assert (cluster.names(EVENTING, "brokers"), cluster.names(EVENTING, "triggers")) == ([], [])
     # The one of its Revision, which Knative keeps at no replicas while nobody calls.
     assert cluster.names("apps/v1", "deployments") == ["sleeper-00001-deployment"]
     assert activator.wakes == 0
 
     await send("one", "late", "two", "three")
-    await eventually(lambda: sleeper.came[-1:] == ["three"], within=60)
+    await until(lambda: sleeper.came[-1:] == ["three"], within=60)
     assert sleeper.came == ["one", "late", "late", "late", "two", "three"]
     assert activator.wakes == 1
 
-    await eventually(lambda: dispatcher.metric(DELIVERED) == 4)
+    await until(lambda: dispatcher.metric(DELIVERED) == 4)
     await asyncio.to_thread(activator.sleep)
     await send("four")
-    await eventually(lambda: sleeper.came[-1:] == ["four"], within=60)
+    await until(lambda: sleeper.came[-1:] == ["four"], within=60)
     assert (activator.wakes, sleeper.came.count("four")) == (2, 1)

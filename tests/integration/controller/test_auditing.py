@@ -6,8 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.controller.conftest import Start
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.process import free_port
 
 from lambdaagent.controller import audit, kopf_watch
@@ -32,10 +31,10 @@ async def test_an_agent_whose_deletion_was_missed_is_dropped(
         return "".join(line for line in text.splitlines() if line.startswith("lambdaagent_operator_agents{"))
 
     await asyncio.to_thread(cluster.apply, "ghost", {})
-    await eventually(counted)
+    await until(counted)
     cluster.rest.delete(f"{cluster.agents}/ghost")
-    await eventually(lambda: cluster.agent("ghost") is None)
-    await eventually(lambda: not counted())
+    await until(lambda: cluster.agent("ghost") is None)
+    await until(lambda: not counted())
 
 
 async def test_a_kopf_that_hears_nothing_is_started_anew(
@@ -55,4 +54,4 @@ async def test_a_kopf_that_hears_nothing_is_started_anew(
     monkeypatch.setattr(audit, "GRACE_SECONDS", 0.5)
     await start(resync_seconds=0.5)
     await asyncio.to_thread(cluster.apply, "unheard", {})
-    await eventually(lambda: cluster.find("serving.knative.dev/v1", "services", "unheard"))
+    await until(lambda: cluster.find("serving.knative.dev/v1", "services", "unheard"))

@@ -1,12 +1,9 @@
-"""What pods, Revisions and RabbitMQ's operator say of a failure reaches the agent's status, and goes with it."""
+"""Reports of pods, Revisions and RabbitMQ's operator about a failure: status names the cause while it lasts."""
 
 import asyncio
-import functools
 from typing import Any
 
-from aiohttp import web
-from tests.integration.controller.conftest import Start
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.knative import mark_failed, mark_ready
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
@@ -15,7 +12,7 @@ STARTED = {"phase": "Pending", "containerStatuses": []}
 
 
 def pod_of(cluster: Cluster, name: str, template: dict[str, Any], status: dict[str, Any], **labels: str) -> str:
-    """A pod as the ReplicaSet would make it, reported on as the kubelet would; the path of its status."""
+    """Creates a pod as a ReplicaSet would, with this status as of the kubelet; returns the path of the status."""
     of = {KEYS[key]: value for key, value in labels.items()}
     spec = template["spec"] | {"containers": [{"name": "user-container", "image": "r/a:1"}], "restartPolicy": "Always"}
     spec.pop("serviceAccountName", None)
@@ -32,13 +29,8 @@ def waiting(reason: str, message: str) -> dict[str, Any]:
     return {"phase": "Pending", "containerStatuses": [container | {"state": state}]}
 
 
-def because(cluster: Cluster, name: str, kind: str, reason: str) -> Any:
-    found = cluster.condition(name, kind)
-    return found if found and found["reason"] == reason else None
-
-
 def report(cluster: Cluster, name: str, **status: Any) -> None:
-    """On a Deployment, as its controller would."""
+    """Writes the status of a Deployment as its controller would."""
     path = cluster.path("apps/v1", "deployments", name)
     generation = cluster.rest.get(path)["metadata"]["generation"]
     cluster.rest.merge(f"{path}/status", {"status": {"observedGeneration": generation} | status})
@@ -47,32 +39,32 @@ def report(cluster: Cluster, name: str, **status: Any) -> None:
 async def test_a_missing_secret_is_named_and_forgotten_when_the_pod_runs(cluster: Cluster, start: Start) -> None:
     await start(serving="kubernetes", eventing="none")
     await asyncio.to_thread(cluster.apply, "poor", {})
-    deployment = await eventually(lambda: cluster.find("apps/v1", "deployments", "poor"))
+    deployment = await until(lambda: cluster.find("apps/v1", "deployments", "poor"))
     report(cluster, "poor", replicas=1, updatedReplicas=1, unavailableReplicas=1)
     template = deployment["spec"]["template"]
     path = pod_of(cluster, "poor-1", template, waiting("CreateContainerConfigError", 'secret "redis" not found'))
-    said = await eventually(lambda: because(cluster, "poor", "ServingReady", "CreateContainerConfigError"))
+    said = await until(lambda: cluster.because("poor", "ServingReady", "CreateContainerConfigError"))
     assert said["status"] == "False"
     assert 'Deployment poor: secret "redis" not found; create it in the agent' in said["message"]
     assert cluster.status("poor")["phase"] == "Failed"
-    assert because(cluster, "poor", "Ready", "CreateContainerConfigError")
+    assert cluster.because("poor", "Ready", "CreateContainerConfigError")
 
     cluster.rest.merge(path, {"status": waiting("ContainerCreating", "")})
-    await eventually(lambda: because(cluster, "poor", "ServingReady", "Deploying"))
+    await until(lambda: cluster.because("poor", "ServingReady", "Deploying"))
     available = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}
     report(cluster, "poor", replicas=1, updatedReplicas=1, readyReplicas=1, availableReplicas=1, conditions=[available])
-    await eventually(lambda: cluster.has("poor", "Ready", "True"))
+    await until(lambda: cluster.has("poor", "Ready", "True"))
 
 
 async def test_the_last_good_version_serves_while_the_new_ones_image_is_missing(cluster: Cluster, start: Start) -> None:
     await start(eventing="none")
     await asyncio.to_thread(cluster.apply, "rolling", {})
-    service = await eventually(lambda: cluster.find(KNATIVE, "services", "rolling"))
+    service = await until(lambda: cluster.find(KNATIVE, "services", "rolling"))
     mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name="rolling")
-    await eventually(lambda: cluster.has("rolling", "Ready", "True"))
+    await until(lambda: cluster.has("rolling", "Ready", "True"))
 
     await asyncio.to_thread(cluster.apply, "rolling", {"image": {"repository": "example.com/agent", "tag": "typo"}})
-    await eventually(lambda: cluster.has("rolling", "Ready", "False"))
+    await until(lambda: cluster.has("rolling", "Ready", "False"))
     template = service["spec"]["template"]
     path = cluster.path(KNATIVE, "services", "rolling")
     generation = cluster.rest.get(path)["metadata"]["generation"]
@@ -80,7 +72,7 @@ async def test_the_last_good_version_serves_while_the_new_ones_image_is_missing(
     status = {"observedGeneration": generation, "latestCreatedRevisionName": "rolling-00002", "conditions": [deploying]}
     cluster.rest.merge(f"{path}/status", {"status": status})
     pod_of(cluster, "rolling-2", template, waiting("ImagePullBackOff", "manifest unknown"), revision="rolling-00002")
-    said = await eventually(lambda: because(cluster, "rolling", "ServingReady", "ImagePullBackOff"))
+    said = await until(lambda: cluster.because("rolling", "ServingReady", "ImagePullBackOff"))
     assert "cannot pull r/a:1: the registry does not have it" in said["message"]
     assert said["message"].endswith("Revision rolling-00001 keeps serving")
     assert cluster.status("rolling")["serviceStatus"]["latestRevision"] == "rolling-00001"
@@ -89,7 +81,7 @@ async def test_the_last_good_version_serves_while_the_new_ones_image_is_missing(
 async def test_a_pod_of_an_older_revision_says_nothing_of_the_present_one(cluster: Cluster, start: Start) -> None:
     await start(eventing="none")
     await asyncio.to_thread(cluster.apply, "mended", {})
-    service = await eventually(lambda: cluster.find(KNATIVE, "services", "mended"))
+    service = await until(lambda: cluster.find(KNATIVE, "services", "mended"))
     path, template = cluster.path(KNATIVE, "services", "mended"), service["spec"]["template"]
 
     def deploying(revision: str) -> None:
@@ -100,14 +92,14 @@ async def test_a_pod_of_an_older_revision_says_nothing_of_the_present_one(cluste
 
     deploying("mended-00001")
     pod_of(cluster, "mended-1", template, waiting("ImagePullBackOff", "unauthorized"), revision="mended-00001")
-    await eventually(lambda: because(cluster, "mended", "ServingReady", "ImagePullBackOff"))
+    await until(lambda: cluster.because("mended", "ServingReady", "ImagePullBackOff"))
     await asyncio.to_thread(cluster.apply, "mended", {"env": [{"name": "EDIT", "value": "1"}]})
-    await eventually(lambda: because(cluster, "mended", "ServingReady", "AwaitingController"))
+    await until(lambda: cluster.because("mended", "ServingReady", "AwaitingController"))
     deploying("mended-00002")
     # The old pod keeps failing beside the new one, which is on its way, until Knative takes it away.
-    await eventually(lambda: because(cluster, "mended", "ServingReady", "Deploying"))
+    await until(lambda: cluster.because("mended", "ServingReady", "Deploying"))
     pod_of(cluster, "mended-2", template, waiting("CreateContainerConfigError", "x"), revision="mended-00002")
-    await eventually(lambda: because(cluster, "mended", "ServingReady", "CreateContainerConfigError"))
+    await until(lambda: cluster.because("mended", "ServingReady", "CreateContainerConfigError"))
 
 
 async def test_on_plain_kubernetes_the_newest_replica_set_counts_be_it_the_older_object(
@@ -115,7 +107,7 @@ async def test_on_plain_kubernetes_the_newest_replica_set_counts_be_it_the_older
 ) -> None:
     await start(serving="kubernetes", eventing="none")
     await asyncio.to_thread(cluster.apply, "back", {})
-    deployment = await eventually(lambda: cluster.find("apps/v1", "deployments", "back"))
+    deployment = await until(lambda: cluster.find("apps/v1", "deployments", "back"))
     template = deployment["spec"]["template"]
     report(cluster, "back", replicas=1, updatedReplicas=1, unavailableReplicas=1)
 
@@ -131,15 +123,15 @@ async def test_on_plain_kubernetes_the_newest_replica_set_counts_be_it_the_older
     first, _ = replica_set("aaa", 1), replica_set("bbb", 10)
     pod_of(cluster, "back-aaa-1", template, waiting("ImagePullBackOff", "unauthorized"), hash="aaa")
     pod_of(cluster, "back-bbb-1", template, waiting("CreateContainerConfigError", "x"), hash="bbb")
-    await eventually(lambda: because(cluster, "back", "ServingReady", "CreateContainerConfigError"))
+    await until(lambda: cluster.because("back", "ServingReady", "CreateContainerConfigError"))
     # Back to the first version: its ReplicaSet is used again, with the next number.
     cluster.rest.merge(first, {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "11"}}})
-    await eventually(lambda: because(cluster, "back", "ServingReady", "ImagePullBackOff"))
+    await until(lambda: cluster.because("back", "ServingReady", "ImagePullBackOff"))
     cluster.rest.delete(cluster.path("v1", "pods", "back-aaa-1"), gracePeriodSeconds="0")
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
     message = 'pods "back-aaa-x7k2p" is forbidden: error looking up service account n/sa: serviceaccount "sa" not found'
     cluster.rest.merge(f"{first}/status", {"status": {"replicas": 0, "conditions": [failure | {"message": message}]}})
-    said = await eventually(lambda: because(cluster, "back", "ServingReady", "FailedCreate"))
+    said = await until(lambda: cluster.because("back", "ServingReady", "FailedCreate"))
     assert said["message"].endswith('"sa" not found; create it or correct spec.serviceAccountName')
     assert "x7k2p" not in said["message"]
 
@@ -147,11 +139,11 @@ async def test_on_plain_kubernetes_the_newest_replica_set_counts_be_it_the_older
 async def test_a_revision_gives_its_own_reason_where_no_pod_ever_was(cluster: Cluster, start: Start) -> None:
     await start(eventing="none")
     await asyncio.to_thread(cluster.apply, "unmade", {})
-    service = await eventually(lambda: cluster.find(KNATIVE, "services", "unmade"))
+    service = await until(lambda: cluster.find(KNATIVE, "services", "unmade"))
     mark_failed(
         cluster.rest, "Service", namespace=cluster.namespace, name="unmade", reason="RevisionFailed", message="failed"
     )
-    await eventually(lambda: because(cluster, "unmade", "ServingReady", "RevisionFailed"))
+    await until(lambda: cluster.because("unmade", "ServingReady", "RevisionFailed"))
     labels = service["spec"]["template"]["metadata"]["labels"]
     revision = {
         "apiVersion": KNATIVE,
@@ -163,14 +155,14 @@ async def test_a_revision_gives_its_own_reason_where_no_pod_ever_was(cluster: Cl
     ready = {"type": "Ready", "status": "False", "reason": "ContainerMissing", "message": "Unable to fetch image"}
     path = cluster.path(KNATIVE, "revisions", "unmade-00001")
     cluster.rest.merge(f"{path}/status", {"status": {"conditions": [ready]}})
-    said = await eventually(lambda: because(cluster, "unmade", "ServingReady", "ContainerMissing"))
+    said = await until(lambda: cluster.because("unmade", "ServingReady", "ContainerMissing"))
     assert "Revision unmade-00001: Unable to fetch image" in said["message"]
 
 
 async def test_the_topology_operators_refusal_is_told_instead_of_not_ready(cluster: Cluster, start: Start) -> None:
     await start()
     await asyncio.to_thread(cluster.apply, "refused", {"eventing": {}})
-    broker = await eventually(lambda: cluster.find(EVENTING, "brokers", "lambdaagents"))
+    broker = await until(lambda: cluster.find(EVENTING, "brokers", "lambdaagents"))
     mark_failed(
         cluster.rest,
         "Broker",
@@ -179,7 +171,7 @@ async def test_the_topology_operators_refusal_is_told_instead_of_not_ready(clust
         reason="ExchangeFailure",
         message="exchange b.x is not ready",
     )
-    await eventually(lambda: because(cluster, "refused", "EventingReady", "ExchangeFailure"))
+    await until(lambda: cluster.because("refused", "EventingReady", "ExchangeFailure"))
     owner = {"apiVersion": EVENTING, "kind": "Broker", "name": "lambdaagents", "uid": broker["metadata"]["uid"]}
     exchange = {
         "apiVersion": "rabbitmq.com/v1beta1",
@@ -193,127 +185,6 @@ async def test_the_topology_operators_refusal_is_told_instead_of_not_ready(clust
     ready |= {"lastTransitionTime": "2026-01-01T00:00:00Z"}
     path = cluster.path("rabbitmq.com/v1beta1", "exchanges", "b.x")
     cluster.rest.merge(f"{path}/status", {"status": {"conditions": [ready]}})
-    said = await eventually(lambda: because(cluster, "refused", "EventingReady", "FailedCreateOrUpdate"))
+    said = await until(lambda: cluster.because("refused", "EventingReady", "FailedCreateOrUpdate"))
     assert "exchange b.x is not ready" in said["message"]
     assert "not allowed to reference" in said["message"]
-
-
-async def test_triggers_are_made_anew_together_with_their_broker(cluster: Cluster, start: Start) -> None:
-    await start()
-    await asyncio.to_thread(cluster.apply, "bound", {"eventing": {"subscriptions": [{"eventType": "a.b"}]}})
-    (name,) = await eventually(lambda: cluster.names(EVENTING, "triggers"))
-    old = cluster.find(EVENTING, "triggers", name)["metadata"]["uid"]
-    cluster.rest.delete(cluster.path(EVENTING, "brokers", "lambdaagents"))
-
-    def renewed() -> bool:
-        broker, trigger = (
-            cluster.find(EVENTING, "brokers", "lambdaagents"),
-            cluster.find(EVENTING, "triggers", name),
-        )
-        if not broker or not trigger or trigger["metadata"]["uid"] == old:
-            return False
-        said = trigger["metadata"]["annotations"]["lambda.knative.io/broker-uid"]
-        return bool(said == broker["metadata"]["uid"])
-
-    await eventually(renewed)
-
-
-async def test_what_nobody_takes_is_named_until_somebody_does(cluster: Cluster, start: Start) -> None:
-    await start()
-
-    def reasons() -> set[str]:
-        return {warning["reason"] for warning in cluster.status("loud").get("warnings", [])}
-
-    await asyncio.to_thread(cluster.apply, "loud", {"eventing": {"intents": ["chat.said"]}})
-    await eventually(lambda: "IntentNotSubscribed" in reasons())
-    taker = {"eventing": {"subscriptions": [{"eventType": "io.homelab.chat.said"}]}}
-    await asyncio.to_thread(cluster.apply, "taker", taker)
-    await eventually(lambda: "IntentNotSubscribed" not in reasons())
-    cluster.rest.delete(f"{cluster.agents}/taker")
-    await eventually(lambda: "IntentNotSubscribed" in reasons())
-
-
-async def test_a_forward_of_what_its_target_does_not_take_is_named(cluster: Cluster, start: Start) -> None:
-    await start()
-    forward = {"eventTypes": ["a.b", "c.d"], "targetAgent": "target", "targetNamespace": cluster.namespace}
-    await asyncio.to_thread(cluster.apply, "sender", {"eventing": {"forwards": [forward]}})
-    target = {"eventing": {"broker": {"dedicated": True}, "subscriptions": [{"eventType": "c.d"}]}}
-    await asyncio.to_thread(cluster.apply, "target", target)
-
-    def warning() -> Any:
-        found = cluster.status("sender").get("warnings", [])
-        return next((entry for entry in found if entry["reason"] == "ForwardNotSubscribed"), None)
-
-    said = await eventually(warning)
-    assert said["field"] == "spec.eventing.forwards[0].eventTypes"
-    assert "target does not subscribe to a.b;" in said["message"]
-
-
-async def test_the_ai_endpoint_is_asked_and_never_gates(cluster: Cluster, start: Start) -> None:
-    models: list[dict[str, str]] = [{"name": "llama3.2:3b"}]
-
-    async def tags(_: web.Request) -> web.Response:
-        return web.json_response({"models": models})
-
-    app = web.Application()
-    app.add_routes([web.get("/api/tags", tags)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        await start(eventing="none")
-        for name, model in (("has", "llama3.2:3b"), ("lacks", "llava:7b")):
-            await asyncio.to_thread(cluster.apply, name, {"ai": {"endpoint": url, "model": model}})
-            await eventually(functools.partial(cluster.find, KNATIVE, "services", name))
-            mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name=name)
-        await eventually(lambda: because(cluster, "has", "AIReady", "ModelAvailable"))
-        said = await eventually(lambda: because(cluster, "lacks", "AIReady", "ModelNotFound"))
-        assert "does not list llava:7b but llama3.2:3b; ollama pull llava:7b" in said["message"]
-        assert cluster.status("lacks")["aiStatus"]["modelAvailable"] is False
-        await eventually(lambda: cluster.has("lacks", "Ready", "True"))
-    finally:
-        await runner.cleanup()
-
-
-async def test_the_card_of_a_container_stands_in_status_and_is_read_again_after_a_rollout(
-    cluster: Cluster, start: Start
-) -> None:
-    asked: list[str] = []
-
-    async def card(request: web.Request) -> web.Response:
-        asked.append(request.path)
-        return web.json_response({"description": f"Number {len(asked)}.", "skills": [{"id": "a_b", "name": "A"}]})
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", card)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-    def roll_out(revision: str) -> None:
-        path = cluster.path(KNATIVE, "services", "carded")
-        mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name="carded")
-        cluster.rest.merge(f"{path}/status", {"status": {"address": {"url": url}, "latestReadyRevisionName": revision}})
-
-    def shown() -> Any:
-        status = cluster.status("carded")
-        return status.get("a2aStatus", {}).get("containerCard")
-
-    try:
-        await start(eventing="none")
-        await asyncio.to_thread(cluster.apply, "carded", {"a2a": {"enabled": True, "protocol": "a2a"}})
-        await eventually(lambda: cluster.find(KNATIVE, "services", "carded"))
-        for number, revision in enumerate(("carded-00002", "carded-00003"), start=1):
-            await asyncio.to_thread(roll_out, revision)
-            found = await eventually(lambda revision=revision: (shown() or {}).get("revision") == revision and shown())
-            assert found["description"] == f"Number {number}."
-            assert found["skills"] == [{"id": "a_b", "name": "A"}]
-        version = cluster.agent("carded")["metadata"]["resourceVersion"]
-        await asyncio.sleep(1)  # a status that differs from what it reads would be written again and again
-        assert cluster.agent("carded")["metadata"]["resourceVersion"] == version
-        assert len(asked) == 2
-    finally:
-        await runner.cleanup()

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.integration.controller.conftest import Start
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.process import free_port
 
 from lambdaagent.controller import health, served_apis
@@ -20,7 +19,7 @@ async def test_metrics_tell_agents_children_reconciles_and_the_leader(cluster: C
     port = free_port()
     await start(port=port, eventing="none")
     await asyncio.to_thread(cluster.apply, "counted", {})
-    await eventually(lambda: cluster.has("counted", "SpecValid", "True"))
+    await until(lambda: cluster.has("counted", "SpecValid", "True"))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         assert (await client.get("/healthz")).text == "ok\n"
         assert (await client.get("/readyz")).text == "leading\n"
@@ -75,7 +74,7 @@ async def test_an_api_that_comes_and_one_that_goes_are_noticed(cluster: Cluster,
         noticed = await _noticing(client)
         await asyncio.to_thread(cluster.rest.post, CRDS, crd)
         await asyncio.wait_for(noticed, 20)
-        await eventually(lambda: "monitoring.coreos.com/v9" in str(cluster.rest.get("/apis")))
+        await until(lambda: "monitoring.coreos.com/v9" in str(cluster.rest.get("/apis")))
         noticed = await _noticing(client)
         await asyncio.to_thread(cluster.rest.delete, f"{CRDS}/{name}")
         await asyncio.wait_for(noticed, 20)
@@ -96,7 +95,7 @@ async def test_knative_eventing_without_rabbitmqs_kinds_is_not_taken_for_it(clus
 
 
 class Unserved:
-    """The real API server, but for the kinds under one path: as where only Knative's own kinds of a version are."""
+    """The real API server, except that one path lists a single other kind, as if the cluster had a part of Knative."""
 
     def __init__(self, client: Any, path: str) -> None:
         self.client, self.path = client, path

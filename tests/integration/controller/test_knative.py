@@ -4,8 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.integration.controller.conftest import Start
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.knative_controllers import KnativeControllers
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
@@ -23,23 +22,23 @@ async def test_what_knative_makes_of_an_agent_is_left_alone_from_the_first_edit_
 ) -> None:
     await start()
     await asyncio.to_thread(cluster.apply, "agent", edited(0))
-    await eventually(lambda: cluster.has("agent", "Ready", "True"))
+    await until(lambda: cluster.has("agent", "Ready", "True"))
     own = await asyncio.to_thread(cluster.find, "v1", "services", "agent")
     assert own["metadata"]["labels"][OURS] == "lambdaagent"
     assert own["metadata"]["ownerReferences"][0]["kind"] == "Route"
     for number in (1, 2, 3):
         await asyncio.to_thread(cluster.apply, "agent", edited(number))
         revision = f"agent-{number + 1:05d}"
-        await eventually(lambda revision=revision: revision in cluster.names(KNATIVE, "revisions"))
-        await eventually(lambda: cluster.has("agent", "Ready", "True"))
+        await until(lambda revision=revision: revision in cluster.names(KNATIVE, "revisions"))
+        await until(lambda: cluster.has("agent", "Ready", "True"))
     again = {name: times for (namespace, name), times in knative.made.items() if namespace == cluster.namespace}
     assert {name: times for name, times in again.items() if times > 1} == {}
     assert cluster.find("v1", "services", "agent")["metadata"]["uid"] == own["metadata"]["uid"]
 
     cluster.rest.delete(f"{cluster.agents}/agent")
-    await eventually(lambda: cluster.agent("agent") is None)
+    await until(lambda: cluster.agent("agent") is None)
     # Garbage collection, by the owner references that Knative's controllers set.
-    await eventually(lambda: cluster.names("v1", "services") == [] == cluster.names("apps/v1", "deployments"))
+    await until(lambda: cluster.names("v1", "services") == [] == cluster.names("apps/v1", "deployments"))
 
 
 async def test_an_agent_moves_to_plain_kubernetes_when_the_route_has_let_its_name_go(
@@ -47,10 +46,10 @@ async def test_an_agent_moves_to_plain_kubernetes_when_the_route_has_let_its_nam
 ) -> None:
     stop = await start(eventing="none")
     await asyncio.to_thread(cluster.apply, "mover", {})
-    await eventually(lambda: cluster.has("mover", "Ready", "True"))
+    await until(lambda: cluster.has("mover", "Ready", "True"))
     await stop()
     await start(serving="kubernetes", eventing="none")
-    await eventually(lambda: _kind_of_owner(cluster.find("v1", "services", "mover")) == "LambdaAgent", within=40)
+    await until(lambda: _kind_of_owner(cluster.find("v1", "services", "mover")) == "LambdaAgent", within=40)
     assert cluster.names(KNATIVE, "services") == []
     assert cluster.find("apps/v1", "deployments", "mover")
 
@@ -66,17 +65,15 @@ async def test_what_is_deleted_by_hand_is_ready_again_with_a_queue_of_its_own(
 ) -> None:
     await start()
     await asyncio.to_thread(cluster.apply, "agent", SPEC)
-    await eventually(lambda: cluster.has("agent", "Ready", "True"))
+    await until(lambda: cluster.has("agent", "Ready", "True"))
     (name,) = cluster.names(EVENTING, deleted)
     old = cluster.find(EVENTING, deleted, name)["metadata"]["uid"]
     cluster.rest.delete(cluster.path(EVENTING, deleted, name))
-    await eventually(
-        lambda: (cluster.find(EVENTING, deleted, name) or {"metadata": {"uid": old}})["metadata"]["uid"] != old
-    )
+    await until(lambda: (cluster.find(EVENTING, deleted, name) or {"metadata": {"uid": old}})["metadata"]["uid"] != old)
     broker = cluster.find(EVENTING, "brokers", "lambdaagents")["metadata"]["uid"]
     # The queue of the Broker before goes after its successor has come.
-    await eventually(lambda: [name.endswith(broker) for name in _queues(cluster)] == [True])
-    await eventually(lambda: cluster.has("agent", "Ready", "True"))
+    await until(lambda: [name.endswith(broker) for name in _queues(cluster)] == [True])
+    await until(lambda: cluster.has("agent", "Ready", "True"))
 
 
 def _queues(cluster: Cluster) -> list[str]:

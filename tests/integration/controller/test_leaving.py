@@ -3,9 +3,8 @@
 import asyncio
 from typing import Any
 
-from tests.integration.controller.conftest import Start
 from tests.parts import admission
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.knative_controllers import KnativeControllers
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
@@ -28,13 +27,13 @@ async def test_an_agent_goes_although_a_policy_renames_who_manages_its_children(
     try:
         await start(serving="kubernetes", eventing="none")
         await asyncio.to_thread(cluster.apply, "agent", {})
-        found = await eventually(lambda: cluster.find("v1", "services", "agent"))
+        found = await until(lambda: cluster.find("v1", "services", "agent"))
         assert found["metadata"]["labels"][MANAGED] == "platform"
         cluster.rest.delete(cluster.path("v1", "services", "agent"))
         await asyncio.to_thread(cluster.apply, "agent", {"env": [{"name": "EDIT", "value": "1"}]})
         await asyncio.to_thread(cluster.rest.delete, f"{cluster.agents}/agent")
-        await eventually(lambda: cluster.agent("agent") is None)
-        await eventually(lambda: cluster.find("v1", "services", "agent") is None)
+        await until(lambda: cluster.agent("agent") is None)
+        await until(lambda: cluster.find("v1", "services", "agent") is None)
     finally:
         await asyncio.to_thread(policy.__exit__, None, None, None)
 
@@ -45,17 +44,17 @@ async def test_children_stay_where_they_are_to_be_orphaned_and_the_next_of_the_n
     await start()
     spec = {"eventing": {"subscriptions": [{"eventType": "a.b"}]}}
     await asyncio.to_thread(cluster.apply, "agent", spec)
-    await eventually(lambda: cluster.has("agent", "Ready", "True"))
+    await until(lambda: cluster.has("agent", "Ready", "True"))
     before = uids(cluster)
     cluster.rest.delete(f"{cluster.agents}/agent", propagationPolicy="Orphan")
-    await eventually(lambda: cluster.agent("agent") is None)
+    await until(lambda: cluster.agent("agent") is None)
     # What is deleted goes within this time, in the tests of deletion.
     await asyncio.sleep(1)
     assert uids(cluster) == before
     assert not any(item["metadata"].get("ownerReferences") for item in children(cluster))
 
     await asyncio.to_thread(cluster.apply, "agent", spec)
-    await eventually(lambda: cluster.has("agent", "Ready", "True"))
+    await until(lambda: cluster.has("agent", "Ready", "True"))
     assert uids(cluster) == before
     uid = cluster.agent("agent")["metadata"]["uid"]
     assert {item["metadata"]["ownerReferences"][0]["uid"] for item in children(cluster)} == {uid}
@@ -64,12 +63,12 @@ async def test_children_stay_where_they_are_to_be_orphaned_and_the_next_of_the_n
 async def test_children_that_were_orphaned_while_the_operator_was_away_stay(cluster: Cluster, start: Start) -> None:
     stop = await start(serving="kubernetes", eventing="none")
     await asyncio.to_thread(cluster.apply, "agent", {})
-    await eventually(lambda: cluster.find("v1", "services", "agent"))
+    await until(lambda: cluster.find("v1", "services", "agent"))
     await stop()
     cluster.rest.delete(f"{cluster.agents}/agent", propagationPolicy="Orphan")
-    await eventually(lambda: cluster.agent("agent")["metadata"]["finalizers"] == [FINALIZER])
+    await until(lambda: cluster.agent("agent")["metadata"]["finalizers"] == [FINALIZER])
     await start(serving="kubernetes", eventing="none")
-    await eventually(lambda: cluster.agent("agent") is None)
+    await until(lambda: cluster.agent("agent") is None)
     await asyncio.sleep(1)
     assert cluster.find("v1", "services", "agent")
     assert cluster.find("apps/v1", "deployments", "agent")

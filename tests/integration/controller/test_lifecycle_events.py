@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.integration.controller.conftest import Start
-from tests.integration.controller.test_lifecycle import mark_all_ready
-from tests.parts.cluster import Cluster, eventually
-from tests.parts.knative import mark_failed
+from tests.parts.cluster import Cluster, Start, until
+from tests.parts.http_servers import serving
+from tests.parts.knative import mark_all_ready, mark_failed
 
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
@@ -21,7 +20,7 @@ KNATIVE = "serving.knative.dev/v1"
 
 @dataclass
 class Gateway:
-    """Keeps what is told of its namespace: an operator also ends the agents that earlier tests left to be deleted."""
+    """Keeps the events of its namespace; the operator also sends events about agents that earlier tests left."""
 
     namespace: str
     url: str = ""
@@ -43,37 +42,33 @@ async def gateway(cluster: Cluster) -> AsyncIterator[Gateway]:
     found = Gateway(cluster.namespace)
     app = web.Application()
     app.router.add_post("/events/{namespace}", found.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield found
-    await runner.cleanup()
+    async with serving(app) as found.url:
+        yield found
 
 
 async def come_up(cluster: Cluster, name: str) -> None:
-    await eventually(lambda: cluster.find(KNATIVE, "services", name))
-    await asyncio.to_thread(mark_all_ready, cluster)
-    await eventually(lambda: cluster.has(name, "Ready", "True"))
+    await until(lambda: cluster.find(KNATIVE, "services", name))
+    await asyncio.to_thread(mark_all_ready, cluster.rest, namespace=cluster.namespace)
+    await until(lambda: cluster.has(name, "Ready", "True"))
 
 
 async def test_an_agents_life_is_told(cluster: Cluster, start: Start, gateway: Gateway) -> None:
     await start(lifecycle_events=True, events_url=gateway.url)
     await asyncio.to_thread(cluster.apply, "told", {"env": [{"name": "A", "value": "1"}]})
     await come_up(cluster, "told")
-    await eventually(lambda: gateway.kinds("told") == ["created", "ready"])
+    await until(lambda: gateway.kinds("told") == ["created", "ready"])
 
     await asyncio.to_thread(cluster.apply, "told", {"env": [{"name": "A", "value": "2"}]})
-    await eventually(lambda: "updated" in gateway.kinds("told"))
+    await until(lambda: "updated" in gateway.kinds("told"))
     await come_up(cluster, "told")
-    await eventually(lambda: gateway.kinds("told") == ["created", "ready", "updated", "ready"])
+    await until(lambda: gateway.kinds("told") == ["created", "ready", "updated", "ready"])
 
     broken = {"namespace": cluster.namespace, "name": "told", "reason": "RevisionFailed", "message": "no image"}
     await asyncio.to_thread(mark_failed, cluster.rest, "Service", **broken)
-    await eventually(lambda: gateway.kinds("told")[4:] == ["degraded"])
+    await until(lambda: gateway.kinds("told")[4:] == ["degraded"])
     uid = cluster.agent("told")["metadata"]["uid"]
     await asyncio.to_thread(cluster.rest.delete, f"{cluster.agents}/told")
-    await eventually(lambda: gateway.kinds("told")[5:] == ["deleted"])
+    await until(lambda: gateway.kinds("told")[5:] == ["deleted"])
 
     told: list[dict[str, Any]] = [json.loads(event.data) for event in gateway.events]
     assert {(each["namespace"], each["name"], each["uid"]) for each in told} == {(cluster.namespace, "told", uid)}
@@ -90,11 +85,11 @@ async def test_agents_that_were_there_are_no_news_to_the_next_operator(
     stop = await start(lifecycle_events=True, events_url=gateway.url)
     await asyncio.to_thread(cluster.apply, "old", {})
     await come_up(cluster, "old")
-    await eventually(lambda: gateway.kinds("old") == ["created", "ready"])
+    await until(lambda: gateway.kinds("old") == ["created", "ready"])
     await stop()
     await start(lifecycle_events=True, events_url=gateway.url)
     await asyncio.to_thread(cluster.apply, "new", {})
-    await eventually(lambda: "created" in gateway.kinds("new"))
+    await until(lambda: "created" in gateway.kinds("new"))
     assert gateway.kinds("old") == ["created", "ready"]
 
 

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.controller.conftest import Start
 from tests.parts import crds, roles
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 
@@ -26,13 +25,13 @@ Stop = Callable[[], Awaitable[None]]
 
 @pytest.fixture
 def second(kube_apiserver: KubeApiserver) -> Iterator[Cluster]:
-    """Another namespace of the list."""
+    """Creates a second namespace of the list."""
     yield from _namespace(kube_apiserver, f"test-{secrets.token_hex(4)}")
 
 
 @pytest.fixture
 def outside(kube_apiserver: KubeApiserver) -> Iterator[Cluster]:
-    """A namespace that is not in the list."""
+    """Creates a namespace that is not in the list."""
     yield from _namespace(kube_apiserver, f"test-{secrets.token_hex(4)}")
 
 
@@ -49,7 +48,7 @@ def namespaces(namespace: str, second: Cluster) -> list[str]:
 
 @pytest.fixture
 def applied(kube_apiserver: KubeApiserver, namespace: str, namespaces: list[str]) -> Iterator[str]:
-    """Nothing over the whole cluster."""
+    """Applies the rights for the listed namespaces, and none over the whole cluster."""
     with roles.applied(kube_apiserver, namespace, namespaces):
         yield namespace
 
@@ -68,13 +67,13 @@ async def test_agents_of_the_list_live_and_others_are_left_alone(
     for each in (outside, cluster, second):
         await asyncio.to_thread(each.apply, "agent", {"eventing": {"subscriptions": [{"eventType": "a.b"}]}})
     for each in (cluster, second):
-        await eventually(lambda each=each: each.find(*kind, "agent"))  # type: ignore[misc]
-        await eventually(lambda each=each: each.names("eventing.knative.dev/v1", "triggers"))  # type: ignore[misc]
+        await until(lambda each=each: each.find(*kind, "agent"))  # type: ignore[misc]
+        await until(lambda each=each: each.names("eventing.knative.dev/v1", "triggers"))  # type: ignore[misc]
         _deployed(each)
         mark_all_ready(each.rest, namespace=each.namespace)
-        await eventually(lambda each=each: each.has("agent", "Ready", "True"))  # type: ignore[misc]
+        await until(lambda each=each: each.has("agent", "Ready", "True"))  # type: ignore[misc]
         each.rest.delete(f"{each.agents}/agent")
-        await eventually(lambda each=each: each.agent("agent") is None and not each.names(*kind))  # type: ignore[misc]
+        await until(lambda each=each: each.agent("agent") is None and not each.names(*kind))  # type: ignore[misc]
     assert "status" not in outside.agent("agent")
     assert outside.names(*kind) == []
 
@@ -99,7 +98,7 @@ async def test_a_forward_out_of_the_list_says_where_to_look(
         "permissions": {"allowedTargetNamespaces": [outside.namespace]},
     }
     await asyncio.to_thread(cluster.apply, "sender", spec)
-    missing = await eventually(lambda: cluster.has("sender", "ForwardsResolved", "False"))
+    missing = await until(lambda: cluster.has("sender", "ForwardsResolved", "False"))
     assert missing["reason"] == "TargetNotFound"
     assert "LAMBDAAGENT_NAMESPACES" in missing["message"]
 
@@ -112,14 +111,14 @@ async def test_an_api_that_comes_later_is_noticed_without_a_right_to_crds(
         if crd["spec"]["group"] == "serving.knative.dev":
             cluster.rest.delete(f"{CRDS}/{crd['metadata']['name']}")
     try:
-        await eventually(lambda: "serving.knative.dev" not in str(cluster.rest.get("/apis")))
+        await until(lambda: "serving.knative.dev" not in str(cluster.rest.get("/apis")))
         await start(serving="auto", eventing="none", namespaces=namespaces)
         await asyncio.to_thread(cluster.apply, "mover", {})
-        await eventually(lambda: cluster.find(*APPS, "mover"))
+        await until(lambda: cluster.find(*APPS, "mover"))
     finally:
         await asyncio.to_thread(crds.install, cluster.rest)
-    await eventually(lambda: cluster.find(*KNATIVE, "mover"))
-    await eventually(lambda: cluster.find(*APPS, "mover") is None)
+    await until(lambda: cluster.find(*KNATIVE, "mover"))
+    await until(lambda: cluster.find(*APPS, "mover") is None)
 
 
 async def test_nothing_is_granted_outside_of_the_list(
@@ -141,7 +140,7 @@ async def test_nothing_is_granted_outside_of_the_list(
 
 
 class TestOneOfThemIsNotThere:
-    """It is refused, as RBAC does with what no binding names; the others go on."""
+    """RBAC refuses a namespace without a binding; the operator goes on with the others."""
 
     @pytest.fixture
     def missing(self) -> str:
@@ -149,28 +148,28 @@ class TestOneOfThemIsNotThere:
 
     @pytest.fixture
     def witness(self) -> None:
-        """Refusals are what this is about."""
+        """Allows refused requests, which these tests cause."""
 
     async def test_the_others_go_on_and_it_joins_when_it_comes(
         self, cluster: Cluster, start: Start, namespaces: list[str], missing: str
     ) -> None:
         await start(serving="kubernetes", eventing="none", namespaces=[*namespaces, missing])
         await asyncio.to_thread(cluster.apply, "here", {})
-        await eventually(lambda: cluster.find(*APPS, "here"))
+        await until(lambda: cluster.find(*APPS, "here"))
         for _ in range(2):  # it comes, goes, and comes again
             for each in _namespace(cluster.server, missing):
                 _bind(each, home=cluster.namespace)
                 await asyncio.to_thread(each.apply, "late", {})
-                await eventually(lambda each=each: each.find(*APPS, "late"), within=60)  # type: ignore[misc]
+                await until(lambda each=each: each.find(*APPS, "late"), within=60)  # type: ignore[misc]
                 each.rest.delete(f"{each.agents}/late")
-                await eventually(lambda each=each: each.agent("late") is None)  # type: ignore[misc]
-            await eventually(lambda: cluster.rest.find(f"/api/v1/namespaces/{missing}") is None)
+                await until(lambda each=each: each.agent("late") is None)  # type: ignore[misc]
+            await until(lambda: cluster.rest.find(f"/api/v1/namespaces/{missing}") is None)
         await asyncio.to_thread(cluster.apply, "after", {})
-        await eventually(lambda: cluster.find(*APPS, "after"))
+        await until(lambda: cluster.find(*APPS, "after"))
 
 
 def _bind(cluster: Cluster, *, home: str) -> None:
-    """What whoever makes a namespace of the list does as well: the bindings there."""
+    """Applies the bindings in a namespace, as who creates a namespace of the list must."""
     for document in rights.documents(namespace=home, namespaces=[cluster.namespace]):
         if document["metadata"].get("namespace") == cluster.namespace:
             name = document["metadata"]["name"]

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.integration.controller.conftest import Start
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.faulty import Faulty, faulty, refusal
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
@@ -76,13 +75,13 @@ async def test_in_a_storm_of_refusals_everything_arrives_in_the_end(
         await asyncio.to_thread(cluster.apply, name, SUBSCRIBED)
     await start()
     for name in names:
-        await eventually(functools.partial(complete, cluster, name), within=120)
+        await until(functools.partial(complete, cluster, name), within=120)
     mark_all_ready(cluster.rest, namespace=cluster.namespace)
     for name in names:
-        await eventually(functools.partial(cluster.has, name, "Ready", "True"), within=120)
+        await until(functools.partial(cluster.has, name, "Ready", "True"), within=120)
         cluster.rest.delete(f"{cluster.agents}/{name}")
     for name in names:
-        await eventually(lambda name=name: cluster.agent(name) is None, within=120)  # type: ignore[misc]
+        await until(lambda name=name: cluster.agent(name) is None, within=120)  # type: ignore[misc]
     assert cluster.names(EVENTING, "triggers") == [] == cluster.names(EVENTING, "brokers")
     assert between.refused > 20
 
@@ -106,9 +105,9 @@ async def test_agents_that_wait_for_a_slow_webhook_slow_nobody_else(
     for number in range(3):
         await asyncio.to_thread(cluster.apply, f"slow{number}", {})
     await start(workers=4)
-    await eventually(lambda: waiting >= 3, within=40)
+    await until(lambda: waiting >= 3, within=40)
     await asyncio.to_thread(cluster.apply, "quick", {})
-    await eventually(lambda: cluster.find(KNATIVE, "services", "quick"), within=5)
+    await until(lambda: cluster.find(KNATIVE, "services", "quick"), within=5)
 
 
 async def test_an_api_server_that_goes_away_and_comes_back_is_caught_up_with(
@@ -118,7 +117,7 @@ async def test_an_api_server_that_goes_away_and_comes_back_is_caught_up_with(
     monkeypatch.setenv("KUBECONFIG", str(url))
     await asyncio.to_thread(cluster.apply, "before", SUBSCRIBED)
     await start()
-    await eventually(lambda: complete(cluster, "before"))
+    await until(lambda: complete(cluster, "before"))
     line.refuse()
     # Longer than the Lease of these tests: leadership is lost and found again.
     await asyncio.to_thread(cluster.apply, "during", SUBSCRIBED)
@@ -127,7 +126,7 @@ async def test_an_api_server_that_goes_away_and_comes_back_is_caught_up_with(
     kube_apiserver.compact()
     assert cluster.find(KNATIVE, "services", "during") is None
     line.heal()
-    await eventually(lambda: complete(cluster, "during") and complete(cluster, "before"), within=120)
+    await until(lambda: complete(cluster, "during") and complete(cluster, "before"), within=120)
 
 
 async def test_a_leader_that_is_cut_off_writes_no_more_and_another_one_leads(
@@ -138,7 +137,7 @@ async def test_a_leader_that_is_cut_off_writes_no_more_and_another_one_leads(
     monkeypatch.setenv("KUBECONFIG", str(cut))
     await start(POD_NAME="first", gateway_image="example.com/gateway:1")
     await asyncio.to_thread(cluster.apply, "one", {})
-    await eventually(lambda: cluster.find(KNATIVE, "services", "one"))
+    await until(lambda: cluster.find(KNATIVE, "services", "one"))
     line.partition()
     monkeypatch.setenv("KUBECONFIG", str(direct))
     await start(POD_NAME="second", gateway_image="example.com/gateway:1")
@@ -146,7 +145,7 @@ async def test_a_leader_that_is_cut_off_writes_no_more_and_another_one_leads(
     held = cluster.rest.get(lease)["spec"]
     assert held["holderIdentity"].startswith("second_")
     await asyncio.to_thread(cluster.apply, "two", {})
-    await eventually(lambda: cluster.find(KNATIVE, "services", "two"))
+    await until(lambda: cluster.find(KNATIVE, "services", "two"))
     line.heal()
     await asyncio.sleep(2)
     still = cluster.rest.get(lease)["spec"]
@@ -162,14 +161,14 @@ async def test_an_agent_that_is_deleted_while_it_is_created_twice_leaves_nothing
         cluster.rest.delete(f"{cluster.agents}/brief")
         await asyncio.to_thread(_apply_when_gone, cluster)
         cluster.rest.delete(f"{cluster.agents}/brief")
-    await eventually(lambda: cluster.agent("brief") is None)
+    await until(lambda: cluster.agent("brief") is None)
     for group, plural in ((KNATIVE, "services"), (EVENTING, "triggers"), (EVENTING, "brokers"), ("v1", "services")):
-        await eventually(functools.partial(lambda g, p: cluster.names(g, p) == [], group, plural))
+        await until(functools.partial(lambda g, p: cluster.names(g, p) == [], group, plural))
 
 
 def _apply_when_gone(cluster: Cluster) -> None:
-    """As `kubectl replace --force` does: at once when the name is free."""
-    from tests.parts.dev import wait
+    """Applies an agent as soon as the name is free, as `kubectl replace --force` does."""
+    from tests.parts.polling import wait
 
     wait(lambda: cluster.agent("brief") is None)
     cluster.apply("brief", SUBSCRIBED)
@@ -180,8 +179,8 @@ async def test_two_hundred_subscriptions_and_the_longest_name_are_served(cluster
     name = "a" * 63
     subscriptions = [{"eventType": f"io.example.type-{number:03d}"} for number in range(200)]
     await asyncio.to_thread(cluster.apply, name, {"eventing": {"subscriptions": subscriptions}})
-    await eventually(lambda: len(cluster.names(EVENTING, "triggers")) == 200, within=120)
+    await until(lambda: len(cluster.names(EVENTING, "triggers")) == 200, within=120)
     assert all(len(trigger) <= 63 for trigger in cluster.names(EVENTING, "triggers"))
     cluster.rest.delete(f"{cluster.agents}/{name}")
-    await eventually(lambda: cluster.agent(name) is None, within=120)
+    await until(lambda: cluster.agent(name) is None, within=120)
     assert cluster.names(EVENTING, "triggers") == []

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.controller.conftest import Start
 from tests.parts import roles
 from tests.parts.chart import find, render
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.proxy import proxy
 
@@ -25,7 +24,7 @@ SIDECAR: dict[str, Any] = {"a2a": {"enabled": True, "mode": "sidecar"}, "scaling
 
 
 def pod(cluster: Cluster, *, name: str = "operator") -> str:
-    """One of the chart's, as another image and a mesh make it; `name` is the operator's container's."""
+    """Creates the operator's pod with another image and a mesh's sidecar; returns its name."""
     spec = find(render(), "Deployment", "lambdaagent-operator")["spec"]["template"]["spec"]
     (own,) = spec["containers"]
     spec["containers"] = [INJECTED, own | {"name": name, "image": IMAGE}]
@@ -43,14 +42,14 @@ def images(cluster: Cluster, agent: str) -> dict[str, str]:
 async def test_sidecars_get_the_image_of_the_operators_own_container(cluster: Cluster, start: Start) -> None:
     await start(POD_NAME=pod(cluster), serving="kubernetes", eventing="none")
     cluster.apply("beside", SIDECAR)
-    found = await eventually(lambda: images(cluster, "beside"))
+    found = await until(lambda: images(cluster, "beside"))
     assert found == {"user-container": "example.com/agent:latest", "gateway": IMAGE}
 
 
 async def test_an_image_that_is_said_wins_and_no_pod_is_needed(cluster: Cluster, start: Start) -> None:
     await start(POD_NAME="nobody", serving="kubernetes", eventing="none", gateway_image="example.com/said:1")
     cluster.apply("beside", SIDECAR)
-    assert (await eventually(lambda: images(cluster, "beside")))["gateway"] == "example.com/said:1"
+    assert (await until(lambda: images(cluster, "beside")))["gateway"] == "example.com/said:1"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.integration.controller.conftest import Start
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
 SERVICE = {
@@ -29,7 +28,7 @@ async def test_a_foreign_object_of_a_childs_name_is_left_alone_and_reported(clus
     foreign = cluster.rest.post(cluster.path(KNATIVE, "services"), SERVICE | {"metadata": {"name": "taken"}})
     await start()
     await asyncio.to_thread(cluster.apply, "taken", {})
-    serving = await eventually(lambda: cluster.has("taken", "ServingReady", "False"))
+    serving = await until(lambda: cluster.has("taken", "ServingReady", "False"))
     assert serving["reason"] == "NameTaken"
     assert "rename the agent or delete the object" in serving["message"]
     assert cluster.status("taken")["phase"] == "Failed"
@@ -41,9 +40,9 @@ async def test_a_foreign_object_that_goes_makes_way(cluster: Cluster, start: Sta
     cluster.rest.post(cluster.path(KNATIVE, "services"), SERVICE | {"metadata": {"name": "freed"}})
     await start(resync_seconds=0.5)
     await asyncio.to_thread(cluster.apply, "freed", {})
-    await eventually(lambda: cluster.has("freed", "ServingReady", "False"))
+    await until(lambda: cluster.has("freed", "ServingReady", "False"))
     cluster.rest.delete(cluster.path(KNATIVE, "services", "freed"))
-    await eventually(
+    await until(
         lambda: (cluster.find(KNATIVE, "services", "freed") or {"metadata": {}})["metadata"].get("ownerReferences")
     )
 
@@ -64,8 +63,8 @@ async def test_children_of_the_old_operator_are_adopted_or_pruned(cluster: Clust
     }
     cluster.rest.post(cluster.path(EVENTING, "triggers"), trigger)
     await start()
-    await eventually(lambda: cluster.find(EVENTING, "triggers", "old-a-b") is None)
-    adopted = await eventually(lambda: _with_our_image(cluster))
+    await until(lambda: cluster.find(EVENTING, "triggers", "old-a-b") is None)
+    adopted = await until(lambda: _with_our_image(cluster))
     assert adopted["metadata"]["uid"] == service["metadata"]["uid"]
 
 
@@ -79,7 +78,7 @@ async def test_the_spec_is_never_written(cluster: Cluster, start: Start) -> None
     await start()
     spec = {"eventing": {"enabled": False}, "behavior": {"emitEvents": False, "maxContextMessages": 0}}
     before = cluster.apply("kept", spec)["spec"]
-    await eventually(lambda: cluster.has("kept", "SpecValid", "True"))
+    await until(lambda: cluster.has("kept", "SpecValid", "True"))
     agent = cluster.agent("kept")
     assert agent["spec"] == before
     assert agent["metadata"].get("annotations", {}) == {}
@@ -89,15 +88,15 @@ async def test_an_invalid_spec_is_named_and_touches_nothing(cluster: Cluster, st
     await start()
     # Valid for the CRD, but the operator's own rules know better: a rule the CRD of another release lacks.
     await asyncio.to_thread(cluster.apply, "once", {"image": {"repository": "example.com/agent", "tag": "v1"}})
-    await eventually(lambda: cluster.find(KNATIVE, "services", "once"))
+    await until(lambda: cluster.find(KNATIVE, "services", "once"))
     crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/lambdaagents.lambda.knative.io"
     found = cluster.rest.get(crd)
     spec = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     rules = spec["properties"]["scaling"].pop("x-kubernetes-validations")
     cluster.rest.put(crd, found)
     try:
-        await eventually(lambda: _accepted(cluster))
-        invalid = await eventually(lambda: cluster.has("once", "SpecValid", "False"))
+        await until(lambda: _accepted(cluster))
+        invalid = await until(lambda: cluster.has("once", "SpecValid", "False"))
         assert "minReplicas 9 is greater than maxReplicas 1" in invalid["message"]
         assert cluster.status("once")["phase"] == "Failed"
         annotations = cluster.find(KNATIVE, "services", "once")["spec"]["template"]["metadata"].get("annotations", {})

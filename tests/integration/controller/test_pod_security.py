@@ -4,9 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.integration.controller.conftest import Start
 from tests.parts import pods
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.rest import RestError
 
 ANNOTATION = "lambda.knative.io/pod-security"
@@ -14,7 +13,7 @@ WORKLOADS = {"kubernetes": ("apps/v1", "deployments"), "knative": ("serving.knat
 
 
 async def template(cluster: Cluster, serving: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await eventually(lambda: cluster.find(*WORKLOADS[serving], name)))["spec"]["template"]
+    found: dict[str, Any] = (await until(lambda: cluster.find(*WORKLOADS[serving], name)))["spec"]["template"]
     if serving == "knative":  # which fills in the ports of probes
         (container,) = found["spec"]["containers"]
         for probe in ("readinessProbe", "livenessProbe"):
@@ -27,7 +26,7 @@ async def test_an_agent_is_admitted_where_only_restricted_pods_are(
     serving: str, cluster: Cluster, start: Start
 ) -> None:
     pods.enforce(cluster.rest, cluster.namespace)
-    await eventually(lambda: cluster.find("v1", "serviceaccounts", "default"))
+    await until(lambda: cluster.find("v1", "serviceaccounts", "default"))
     await start(serving=serving, eventing="none")
     await asyncio.to_thread(cluster.apply, "plain", {})
     made = pods.create(cluster.rest, cluster.namespace, await template(cluster, serving, "plain"))
@@ -36,7 +35,7 @@ async def test_an_agent_is_admitted_where_only_restricted_pods_are(
 
 async def test_an_agent_with_the_gateway_beside_it_is_admitted_too(cluster: Cluster, start: Start) -> None:
     pods.enforce(cluster.rest, cluster.namespace)
-    await eventually(lambda: cluster.find("v1", "serviceaccounts", "default"))
+    await until(lambda: cluster.find("v1", "serviceaccounts", "default"))
     await start(serving="kubernetes", eventing="none", gateway_image="example.com/gateway:1")
     a2a = {"enabled": True, "mode": "sidecar", "skills": [{"id": "a", "name": "A"}]}
     await asyncio.to_thread(cluster.apply, "paired", {"a2a": a2a})
@@ -49,7 +48,7 @@ async def test_baseline_is_for_images_that_run_as_root_and_is_not_admitted_there
     serving: str, cluster: Cluster, start: Start
 ) -> None:
     pods.enforce(cluster.rest, cluster.namespace)
-    await eventually(lambda: cluster.find("v1", "serviceaccounts", "default"))
+    await until(lambda: cluster.find("v1", "serviceaccounts", "default"))
     await start(serving=serving, eventing="none")
     await asyncio.to_thread(cluster.apply, "rooted", {}, annotations={ANNOTATION: "baseline"})
     found = await template(cluster, serving, "rooted")
@@ -57,7 +56,7 @@ async def test_baseline_is_for_images_that_run_as_root_and_is_not_admitted_there
         pods.create(cluster.rest, cluster.namespace, found)
     assert refused.value.status == 403
     pods.enforce(cluster.rest, cluster.namespace, "baseline")
-    await eventually(lambda: _admitted(cluster, found))
+    await until(lambda: _admitted(cluster, found))
 
 
 def _admitted(cluster: Cluster, found: dict[str, Any]) -> bool:
@@ -71,10 +70,10 @@ def _admitted(cluster: Cluster, found: dict[str, Any]) -> bool:
 async def test_an_annotation_written_later_counts(cluster: Cluster, start: Start) -> None:
     await start(serving="kubernetes", eventing="none")
     await asyncio.to_thread(cluster.apply, "changed", {})
-    await eventually(lambda: cluster.find(*WORKLOADS["kubernetes"], "changed"))
+    await until(lambda: cluster.find(*WORKLOADS["kubernetes"], "changed"))
     cluster.rest.merge(f"{cluster.agents}/changed", {"metadata": {"annotations": {ANNOTATION: "baseline"}}})
-    await eventually(lambda: "runAsNonRoot" not in str(cluster.find(*WORKLOADS["kubernetes"], "changed")["spec"]))
+    await until(lambda: "runAsNonRoot" not in str(cluster.find(*WORKLOADS["kubernetes"], "changed")["spec"]))
     cluster.rest.merge(f"{cluster.agents}/changed", {"metadata": {"annotations": {ANNOTATION: "relaxed"}}})
-    warning = await eventually(lambda: (cluster.status("changed").get("warnings") or [None])[0])
+    warning = await until(lambda: (cluster.status("changed").get("warnings") or [None])[0])
     assert warning["reason"] == "UnknownPodSecurity"
     assert ANNOTATION in warning["field"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.parts.cluster import Cluster
-from tests.parts.dev import wait
+from tests.parts.polling import wait
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/lambdaagent-operator"
 Launch = Callable[[str], subprocess.Popen[bytes]]

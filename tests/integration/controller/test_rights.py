@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.integration.controller.conftest import Start
 from tests.parts import roles
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
+from tests.parts.documents import RICHEST
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.rest import Rest, RestError
@@ -20,7 +20,6 @@ from tests.parts.roles import LAMBDA, may, refusals
 
 from lambdaagent.kube import rights
 
-RICHEST = Path(__file__).parents[2] / "cases" / "agents" / "richest.yaml"
 OTHER = "default"
 
 
@@ -57,31 +56,31 @@ async def test_an_agent_lives_from_apply_to_deletion_without_one_refusal(
     await start(serving=serving)
     spec: dict[str, Any] = yaml.safe_load(RICHEST.read_text())["spec"]
     await asyncio.to_thread(cluster.apply, "richest", spec)
-    await eventually(lambda: cluster.find(*SERVINGS[serving], "richest"))
-    await eventually(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 3)
-    await eventually(lambda: cluster.find("monitoring.coreos.com/v1", "servicemonitors", "richest"))
+    await until(lambda: cluster.find(*SERVINGS[serving], "richest"))
+    await until(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 3)
+    await until(lambda: cluster.find("monitoring.coreos.com/v1", "servicemonitors", "richest"))
     if serving == "kubernetes":
-        await eventually(lambda: cluster.find("autoscaling/v2", "horizontalpodautoscalers", "richest"))
+        await until(lambda: cluster.find("autoscaling/v2", "horizontalpodautoscalers", "richest"))
         _ready_on_kubernetes(cluster)
     mark_all_ready(cluster.rest, namespace=cluster.namespace)
-    await eventually(lambda: cluster.has("richest", "Ready", "True"))
+    await until(lambda: cluster.has("richest", "Ready", "True"))
 
     # Edited: no resources, so no autoscaler; no metrics, so no monitor; one subscription less, so one Trigger less.
     fewer = {key: value for key, value in spec.items() if key not in ("resources", "observability")}
     eventing = spec["eventing"] | {"subscriptions": spec["eventing"]["subscriptions"][:1]}
     await asyncio.to_thread(cluster.apply, "richest", fewer | {"eventing": eventing, "env": []})
-    await eventually(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 2)
-    await eventually(lambda: cluster.names("monitoring.coreos.com/v1", "servicemonitors") == [])
-    await eventually(lambda: cluster.names("autoscaling/v2", "horizontalpodautoscalers") == [])
+    await until(lambda: len(cluster.names("eventing.knative.dev/v1", "triggers")) == 2)
+    await until(lambda: cluster.names("monitoring.coreos.com/v1", "servicemonitors") == [])
+    await until(lambda: cluster.names("autoscaling/v2", "horizontalpodautoscalers") == [])
 
     # A second agent joins the Broker, and leaves it again: the first agent's part in it stays.
     await asyncio.to_thread(cluster.apply, "second", {"eventing": {}})
-    await eventually(lambda: len(_owners(cluster)) == 2)
+    await until(lambda: len(_owners(cluster)) == 2)
     cluster.rest.delete(f"{cluster.agents}/second")
-    await eventually(lambda: len(_owners(cluster)) == 1 and cluster.agent("second") is None)
+    await until(lambda: len(_owners(cluster)) == 1 and cluster.agent("second") is None)
 
     cluster.rest.delete(f"{cluster.agents}/richest")
-    await eventually(lambda: cluster.agent("richest") is None)
+    await until(lambda: cluster.agent("richest") is None)
     for child in rights.CHILDREN:
         assert cluster.names(child.api_version if child.group else child.version, child.plural) == [], child.label
 

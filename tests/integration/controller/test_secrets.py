@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from tests.integration.controller.test_lifecycle import RICHEST
 from tests.parts.cluster import Cluster
-from tests.parts.dev import wait
+from tests.parts.documents import RICHEST
 from tests.parts.knative import mark_all_ready, mark_failed
+from tests.parts.polling import wait
 from tests.parts.process import free_port
 
 EVENT_KEY = secrets.token_bytes(32)
@@ -34,7 +34,7 @@ def port() -> int:
 
 @pytest.fixture
 def log(kubeconfig: Path, witness: None, namespace: str, port: int, tmp_path: Path) -> Iterator[Path]:
-    """What an operator writes that has event keys and logs all it can."""
+    """Starts an operator with event keys and the log level debug, and yields its log file."""
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig),
         "POD_NAMESPACE": namespace,
@@ -54,7 +54,7 @@ def log(kubeconfig: Path, witness: None, namespace: str, port: int, tmp_path: Pa
 
 
 def secrets_of(cluster: Cluster, spec: Any) -> dict[str, str]:
-    """Makes every Secret that a spec refers to; the private text of each."""
+    """Creates every Secret that a spec names, and returns the private text of each."""
     made: dict[str, str] = {}
     references = {(found["name"], found.get("key", "url")) for found in _references(spec)}
     for name in {name for name, _ in references}:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.integration.controller.conftest import Start
 from tests.parts import admission
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.rest import RestError
 
 KNATIVE, EVENTING = "serving.knative.dev/v1", "eventing.knative.dev/v1"
@@ -16,8 +15,8 @@ SPEC = {"eventing": {"subscriptions": [{"eventType": "a.b"}]}, "env": [{"name": 
 
 
 async def trigger_of(cluster: Cluster) -> tuple[str, Any]:
-    (name,) = await eventually(lambda: cluster.names(EVENTING, "triggers"))
-    await eventually(lambda: cluster.find(KNATIVE, "services", "agent"))
+    (name,) = await until(lambda: cluster.names(EVENTING, "triggers"))
+    await until(lambda: cluster.find(KNATIVE, "services", "agent"))
     return cluster.path(EVENTING, "triggers", name), cluster.find(EVENTING, "triggers", name)
 
 
@@ -33,19 +32,19 @@ async def test_what_somebody_adds_to_knatives_objects_is_removed(cluster: Cluste
     names = env_of(cluster.rest.get(service))
 
     cluster.rest.merge(trigger, {"spec": {"subscriber": {"uri": "/elsewhere"}, "delivery": {"retry": 1}}})
-    await eventually(lambda: cluster.rest.get(trigger)["spec"] == before["spec"])
+    await until(lambda: cluster.rest.get(trigger)["spec"] == before["spec"])
     assert cluster.rest.get(trigger)["metadata"]["uid"] == before["metadata"]["uid"]
 
     cluster.rest.merge(service, {"spec": {"traffic": [{"revisionName": "agent-00001", "percent": 100}]}})
-    await eventually(lambda: "traffic" not in cluster.rest.get(service)["spec"])
+    await until(lambda: "traffic" not in cluster.rest.get(service)["spec"])
 
     # As `kubectl edit` and `kn service update` do: the containers are replaced as a whole, the template is named.
     template = cluster.rest.get(service)["spec"]["template"]
     template["spec"]["containers"][0]["env"].append({"name": "THEIRS", "value": "2"})
     template["metadata"]["name"] = "agent-by-hand"
     cluster.rest.merge(service, {"spec": {"template": template}})
-    await eventually(lambda: env_of(cluster.rest.get(service)) == names)
-    await eventually(lambda: "name" not in cluster.rest.get(service)["spec"]["template"]["metadata"])
+    await until(lambda: env_of(cluster.rest.get(service)) == names)
+    await until(lambda: "name" not in cluster.rest.get(service)["spec"]["template"]["metadata"])
 
 
 async def test_of_a_deployment_the_scale_and_the_marks_of_its_pods_are_left_to_others(
@@ -53,7 +52,7 @@ async def test_of_a_deployment_the_scale_and_the_marks_of_its_pods_are_left_to_o
 ) -> None:
     await start(serving="kubernetes", eventing="none")
     await asyncio.to_thread(cluster.apply, "agent", {"env": SPEC["env"]})
-    await eventually(lambda: cluster.find("v1", "services", "agent"))
+    await until(lambda: cluster.find("v1", "services", "agent"))
     path = cluster.path("apps/v1", "deployments", "agent")
     names = env_of(cluster.rest.get(path))
     # kubectl scale, an autoscaler of others, KEDA (which goes down to none): all write the scale.
@@ -64,14 +63,14 @@ async def test_of_a_deployment_the_scale_and_the_marks_of_its_pods_are_left_to_o
     document = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "agent"}}
     spec = {"paused": True, "template": {"metadata": {"annotations": restarted}, "spec": pod}}
     cluster.rest.apply(path, document | {"spec": spec}, manager="somebody")
-    await eventually(lambda: env_of(cluster.rest.get(path)) == names)
-    await eventually(lambda: "paused" not in cluster.rest.get(path)["spec"])
+    await until(lambda: env_of(cluster.rest.get(path)) == names)
+    await until(lambda: "paused" not in cluster.rest.get(path)["spec"])
     found = cluster.rest.get(path)
     assert found["spec"]["replicas"] == 0
     assert found["spec"]["template"]["metadata"]["annotations"] == restarted
     # An edit of the agent applies the Deployment again.
     await asyncio.to_thread(cluster.apply, "agent", {"env": [{"name": "OTHER", "value": "1"}]})
-    await eventually(lambda: "OTHER" in env_of(cluster.rest.get(path)))
+    await until(lambda: "OTHER" in env_of(cluster.rest.get(path)))
     assert cluster.rest.get(path)["spec"]["replicas"] == 0
 
 
@@ -105,7 +104,7 @@ async def test_an_object_is_made_anew_where_what_was_added_cannot_be_removed(clu
             found = cluster.rest.find(trigger)
             return bool(found and found["metadata"]["uid"] != before["metadata"]["uid"])
 
-        await eventually(anew)
+        await until(anew)
         assert "uri" not in cluster.rest.get(trigger)["spec"]["subscriber"]
     finally:
         await asyncio.to_thread(policy.__exit__, None, None, None)
@@ -126,7 +125,7 @@ async def test_who_writes_a_field_again_and_again_is_named_and_left(cluster: Clu
             )
         return said
 
-    (said,) = await eventually(named)
+    (said,) = await until(named)
     assert "another-controller sets /spec/delivery repeatedly" in said["message"]
     assert cluster.rest.get(trigger)["spec"]["delivery"]
 
@@ -138,12 +137,12 @@ async def test_what_the_server_writes_otherwise_is_applied_once(cluster: Cluster
         spec = {"resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"cpu": "2.50"}}}
         await asyncio.to_thread(cluster.apply, "agent", spec)
         group, plural = ("apps/v1", "deployments") if serving == "kubernetes" else (KNATIVE, "services")
-        found = await eventually(lambda: cluster.find(group, plural, "agent"))
+        found = await until(lambda: cluster.find(group, plural, "agent"))
         for level in ("one", "two", "three"):
             # The warning tells that the agent was looked at once more, with the child as it is by now.
             annotations = {"lambda.knative.io/pod-security": level}
             await asyncio.to_thread(cluster.apply, "agent", spec, annotations=annotations)
-            await eventually(lambda level=level: f"'{level}' is unknown" in str(cluster.status("agent")))
+            await until(lambda level=level: f"'{level}' is unknown" in str(cluster.status("agent")))
     # The operator also sees what is still leaving the namespaces of other tests.
     agent = f"{cluster.namespace}/agent"
     applied = [line for line in said if line["event"] == "child.applied" and line["agent"] == agent]

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.integration.controller.conftest import Start
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, Start, until
 from tests.parts.knative import mark_all_ready
 from tests.parts.kubernetes import KubeApiserver
 
@@ -19,7 +18,7 @@ Said = MutableMapping[str, Any]
 
 @pytest.fixture
 def doomed(kube_apiserver: KubeApiserver) -> Iterator[Cluster]:
-    """A namespace beside the one where the operator holds its Lease."""
+    """Creates a namespace that is not the one of the operator's Lease."""
     name = f"test-{secrets.token_hex(4)}"
     kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": name}})
     yield Cluster(kube_apiserver, name)
@@ -29,9 +28,9 @@ def doomed(kube_apiserver: KubeApiserver) -> Iterator[Cluster]:
 async def ready(cluster: Cluster, name: str) -> None:
     spec = {"eventing": {"subscriptions": [{"eventType": "a.b"}]}}
     await asyncio.to_thread(cluster.apply, name, spec)
-    await eventually(lambda: cluster.names(EVENTING, "triggers") and cluster.find(KNATIVE, "services", name))
+    await until(lambda: cluster.names(EVENTING, "triggers") and cluster.find(KNATIVE, "services", name))
     mark_all_ready(cluster.rest, namespace=cluster.namespace)
-    await eventually(lambda: cluster.has(name, "Ready", "True"))
+    await until(lambda: cluster.has(name, "Ready", "True"))
 
 
 def delete(cluster: Cluster) -> None:
@@ -39,7 +38,7 @@ def delete(cluster: Cluster) -> None:
 
 
 def about(cluster: Cluster, said: Iterable[Said]) -> list[Said]:
-    """What was said of this namespace: the operator also sees what is still leaving those of other tests."""
+    """Returns the log lines about this namespace; the operator also sees namespaces of other tests."""
     return [line for line in said if cluster.namespace in str(line)]
 
 
@@ -56,7 +55,7 @@ async def test_a_namespace_goes_with_its_agents_and_without_a_complaint(doomed: 
         await start()
         await ready(doomed, "agent")
         await asyncio.to_thread(delete, doomed)
-        await eventually(lambda: gone(doomed), within=60)
+        await until(lambda: gone(doomed), within=60)
     assert complaints(doomed, said) == []
 
 
@@ -70,12 +69,12 @@ async def test_what_is_refused_while_the_namespace_ends_is_no_failure_of_the_age
         kube_apiserver.pause(CONTROLLERS)
         await asyncio.to_thread(delete, doomed)
         await asyncio.to_thread(doomed.apply, "agent", {"eventing": {"subscriptions": [{"eventType": "c.d"}]}})
-        refused = await eventually(lambda: [line for line in about(doomed, said) if "being terminated" in str(line)])
+        refused = await until(lambda: [line for line in about(doomed, said) if "being terminated" in str(line)])
         assert {line["log_level"] for line in refused} == {"info"}
         before = about(doomed, said)
         assert doomed.agent("agent")["status"]["phase"] == "Ready"
         await asyncio.sleep(1.5)
         assert about(doomed, said) == before, "it is tried in a loop"
         kube_apiserver.resume(CONTROLLERS)
-        await eventually(lambda: gone(doomed), within=60)
+        await until(lambda: gone(doomed), within=60)
     assert complaints(doomed, said) == []

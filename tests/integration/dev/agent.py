@@ -1,4 +1,4 @@
-"""The agent of these tests: says what it was given, and misbehaves on request."""
+"""The agent of these tests: it prints what it receives, and fails on request."""
 
 import json
 import os

@@ -7,12 +7,13 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
-from tests.parts.dev import Dev, dev, wait
+from tests.parts.dev import Dev, dev
+from tests.parts.dev_agents import AGENT
+from tests.parts.polling import wait
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
 
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 
-AGENT = Path(__file__).with_name("agent.py")
 YAML = """\
 apiVersion: lambda.knative.io/v1alpha1
 kind: LambdaAgent
@@ -33,7 +34,7 @@ spec:
 
 @pytest.fixture
 def namespace() -> str:
-    """Names of exchanges and queues hold it, so tests on one RabbitMQ do not meet."""
+    """Returns a namespace for one test; the names of its exchanges and queues hold it."""
     return f"test-{secrets.token_hex(4)}"
 
 

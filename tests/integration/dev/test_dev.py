@@ -6,42 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.parts.dev import Dev, alive, dev, wait
-
-AGENT = Path(__file__).with_name("agent.py")
-YAML = """\
-apiVersion: lambda.knative.io/v1alpha1
-kind: LambdaAgent
-metadata:
-  name: {name}
-  annotations:
-    dev.lambda.knative.io/command: {python} {script} {arguments}
-spec:
-  image: {{repository: r}}
-  env: [{{name: ANSWER, value: "{answer}"}}]
-  eventing:
-    subscriptions: [{{eventType: test.{name}}}, {{eventType: test.refused}}]
-    delivery: {{backoffDelay: PT0.1S}}
-  a2a: {{enabled: true, skills: [{{id: say, name: Say, invoke: {{timeoutSeconds: 1}}}}]}}
-"""
-
-
-def write(folder: Path, name: str, *, answer: str = "", arguments: str = "", more: str = "") -> Path:
-    path = folder / f"{name}.yaml"
-    path.write_text(
-        YAML.format(name=name, python=sys.executable, script=AGENT, answer=answer, arguments=arguments) + more
-    )
-    return path
-
-
-def say(running: Dev, name: str, text: str) -> tuple[int, str]:
-    answer = running.post(f"/agents/default/{name}/api/a2a/skills/say", content=text)
-    return answer.status_code, answer.text
-
-
-def pid(running: Dev, name: str, *, word: str = "pid") -> int:
-    pids = [int(line.split()[-1]) for line in running.lines if re.match(rf"\[default/{name}\] {word} \d+", line)]
-    return pids[-1]
+from tests.parts.dev import Dev, alive, dev
+from tests.parts.dev_agents import AGENT, YAML, pid, say, write
+from tests.parts.polling import wait
 
 
 def test_an_agent_is_discovered_called_and_reached_by_an_event(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.integration.dev.test_dev import AGENT, pid, say, write
 from tests.parts.commands import Done, dlq, run
-from tests.parts.dev import Dev, alive, dev, wait
+from tests.parts.dev import Dev, alive, dev
+from tests.parts.dev_agents import AGENT, pid, say, write
+from tests.parts.keys import pem
+from tests.parts.polling import wait
 
 SLOW = """\
 import pathlib, runpy, time
@@ -25,7 +26,7 @@ runpy.run_path({agent!r}, run_name="__main__")
 
 
 def annotate(path: Path, **annotations: str) -> None:
-    """Replaces the command, or adds what else stands there."""
+    """Sets annotations of the agent in its file."""
     text = path.read_text()
     for name, value in annotations.items():
         line = f"    dev.lambda.knative.io/{name}: {json.dumps(value)}\n"
@@ -85,7 +86,7 @@ def test_a_call_to_an_agent_that_is_starting_waits_for_it(tmp_path: Path) -> Non
 
 
 async def _call_both(running: Dev, go: Path) -> tuple[httpx.Response, httpx.Response]:
-    """A direct call and a message, both sent before the agent listens, and answered after."""
+    """Sends a direct call and a message before the agent listens, and returns their responses."""
     message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hello"}]}
     body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": message}}
     async with httpx.AsyncClient(base_url=running.url, timeout=60) as http:
@@ -135,7 +136,7 @@ def test_a_missing_command_is_said_once_and_taken_when_it_is_there(tmp_path: Pat
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev, Path]]:
-    """One dev with its folder, for tests that use agents of their own; it has a key for cards."""
+    """Starts one `lambdaagent dev` for tests that use agents of their own; yields it and its folder."""
     folder = tmp_path_factory.mktemp("shared")
     for name in ("worker", "deaf", "listener"):
         path = write(folder, name)
@@ -146,8 +147,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev, Path
     for name in ("called", "crashes", "refuses", "greeted", "caller", "other"):
         write(folder, name, answer="other says " if name == "other" else "")
     key = ed25519.Ed25519PrivateKey.generate()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    with dev(folder, data=folder / "data", environment={"LAMBDAAGENT_CARD_SIGNING_KEY": pem}) as running:
+    with dev(folder, data=folder / "data", environment={"LAMBDAAGENT_CARD_SIGNING_KEY": pem(key)}) as running:
         yield running, folder / "data"
 
 
@@ -230,7 +230,7 @@ def test_an_agent_that_answered_202_hears_that_its_task_is_canceled(shared: tupl
 
 
 def started(running: Dev, name: str) -> str:
-    """A task that the container has taken, and works on."""
+    """Starts a task and waits until its container works on it."""
     message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"data": "later"}]}
     task = rpc(running, name, "SendMessage", {"message": message, "configuration": {"returnImmediately": True}})["task"]
     running.wait_for(f"[default/{name}] got io.knative.lambda.invoke.sync")
@@ -266,7 +266,7 @@ def test_a_second_dev_is_told_how_to_be_started(shared: tuple[Dev, Path], tmp_pa
 
 
 def start(*arguments: str | Path, port: str = "0", **settings: str) -> Done:
-    """One that is expected to end by itself, without a traceback."""
+    """Runs `lambdaagent dev`, which must end by itself and without a traceback."""
     return asyncio.run(run("dev", *map(str, arguments), port=port, **settings))
 
 

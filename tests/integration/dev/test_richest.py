@@ -8,9 +8,8 @@ from a2a.client import ClientConfig, ClientFactory
 from a2a.client.card_resolver import A2ACardResolver
 from a2a.types import a2a_pb2 as pb
 from tests.parts.dev import Dev, dev
-
-RICHEST = Path(__file__).parents[2] / "cases" / "agents" / "richest.yaml"
-AGENT = Path(__file__).with_name("agent.py")
+from tests.parts.dev_agents import AGENT
+from tests.parts.documents import RICHEST
 
 
 def test_one_file_answers_a_skill_call_the_public_sdk_and_an_event(tmp_path: Path) -> None:

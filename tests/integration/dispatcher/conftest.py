@@ -15,7 +15,7 @@ from lambdaagent.kube import rights
 
 @pytest.fixture(scope="module")
 def system(kube_apiserver: KubeApiserver) -> Iterator[str]:
-    """The namespace of the processes."""
+    """Creates the namespace of the processes."""
     with roles.home(kube_apiserver) as name:
         yield name
 
@@ -34,7 +34,7 @@ def container() -> Iterator[Container]:
 
 @pytest.fixture
 def settings(kube_apiserver: KubeApiserver, system: str, namespace: str, own_rabbitmq: RabbitMQ) -> dict[str, str]:
-    """Only this test's namespace is looked at: nothing of another test's is in the way."""
+    """Returns the settings of the dispatcher, which serves only the namespace of the test."""
     return {
         "KUBECONFIG": str(roles.kubeconfig(kube_apiserver, system, rights.DISPATCHER)),
         "LAMBDAAGENT_AMQP_URL": own_rabbitmq.url,
@@ -52,6 +52,6 @@ def dispatcher(settings: dict[str, str], tmp_path: Path) -> Iterator[Running]:
 
 @pytest.fixture
 async def broker(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
-    """For the test's own publishing."""
+    """Yields a connection with which the test publishes."""
     async with connected(own_rabbitmq.url) as found:
         yield found

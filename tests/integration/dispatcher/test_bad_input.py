@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from pika import BasicProperties
-from tests.integration.dispatcher.test_process import event, routed, stands, subscribed
-from tests.parts.agents import Agents, Answer, Container, Got
+from tests.parts.agents import Agents, Container, Got, subscribed
 from tests.parts.broker import Inbox
+from tests.parts.dispatching import event, routed
+from tests.parts.http_servers import Response
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running
@@ -33,7 +34,7 @@ async def link(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQConnection]:
 
 
 async def letter(link: RabbitMQConnection, namespace: str) -> tuple[amqp.Message, dead_letter_headers.DeathCause]:
-    """The one that lies there, taken."""
+    """Takes the only dead letter."""
     channel = await link.channel()
     got: list[amqp.Message] = []
 
@@ -70,7 +71,7 @@ async def test_a_message_that_nobody_could_be_given_is_kept_as_it_is(
     says: str,
 ) -> None:
     agents.make("reads", url=container.url, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "reads")
+    await agents.eventing_ready("reads")
     channel = await ConfirmChannel.open(link)
     queue = naming.queue(agents.namespace, "reads")
     assert await channel.publish(message, exchange="", routing_key=queue)
@@ -87,7 +88,7 @@ async def test_a_message_that_nobody_could_be_given_is_kept_as_it_is(
 
 
 class AsWritten(BasicProperties):  # type: ignore[misc]
-    """Properties with headers that pika does not write, and other clients do."""
+    """Properties with headers that other clients write and pika does not."""
 
     def __init__(self, id_: str, *odd: bytes, content_type: bytes = b"text/plain") -> None:
         super().__init__()
@@ -118,7 +119,7 @@ async def test_headers_that_the_client_library_cannot_read_stop_nobody(
     dispatcher: Running, agents: Agents, container: Container, link: RabbitMQConnection
 ) -> None:
     agents.make("reads", url=container.url, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "reads")
+    await agents.eventing_ready("reads")
     milliseconds = b"\x04sentT" + struct.pack(">Q", 1_790_000_000_000)
     odd = [
         AsWritten("milliseconds", milliseconds),
@@ -140,7 +141,7 @@ async def test_bytes_and_sixty_extensions_arrive_as_they_were_sent(
     dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
 ) -> None:
     agents.make("takes", url=container.url, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "takes")
+    await agents.eventing_ready("takes")
     extensions = {f"ext{number}": f"wert \u00e4 {number}" for number in range(60)}
     sent = Event("1", "/s", "io.test.wanted", bytes(range(256)) * 4096, "image/png", extensions=extensions)
     await routed(broker, agents.namespace, sent)
@@ -165,13 +166,13 @@ async def test_what_an_agent_answers_is_judged_and_counted(
     container: Container,
     broker: RabbitMQBroker,
     link: RabbitMQConnection,
-    answer: Answer,
+    answer: Response,
     verdict: str,
     code: int | None,
 ) -> None:
     container.answer = lambda _: answer
     agents.make("odd", url=container.url, subscriptions=subscribed("io.test.wanted"), delivery={"retry": 1})
-    await stands(agents, "odd")
+    await agents.eventing_ready("odd")
     await routed(broker, agents.namespace, event("1"))
     await eventually(lambda: dispatcher.metric(f'lambdaagent_dispatcher_deliveries_total{{outcome="{verdict}"}}') == 1)
     if code is not None:
@@ -182,7 +183,7 @@ async def test_what_an_agent_answers_is_judged_and_counted(
 async def test_an_agent_that_hangs_or_closes_early_is_asked_again(
     dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
 ) -> None:
-    def answer(got: Got) -> Answer:
+    def answer(got: Got) -> Response:
         attempt = int(got.headers["ce-attempt"])
         if attempt == 1:
             time.sleep(1.5)
@@ -192,7 +193,7 @@ async def test_an_agent_that_hangs_or_closes_early_is_asked_again(
     agents.make(
         "hangs", url=container.url, subscriptions=subscribed("io.test.wanted"), delivery={"timeout": "PT1S", "retry": 5}
     )
-    await stands(agents, "hangs")
+    await agents.eventing_ready("hangs")
     await routed(broker, agents.namespace, event("1"))
     await eventually(lambda: dispatcher.metric('lambdaagent_dispatcher_deliveries_total{outcome="delivered"}') == 1)
     assert [got.headers["ce-attempt"] for got in container.got] == ["1", "2", "3"]
@@ -206,8 +207,8 @@ async def test_a_queue_that_contradicts_ours_is_said_and_hurts_nobody_else(
     await channel.call(channel.raw.queue_declare, queue=queue, durable=True, arguments={"x-max-length": 7})
     agents.make("first", url=container.url, subscriptions=subscribed("io.test.wanted"))
     agents.make("late", url=container.url, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "first")
-    await stands(agents, "late", "False")
+    await agents.eventing_ready("first")
+    await agents.eventing_ready("late", "False")
     condition = agents.condition("late")
     assert condition["reason"] == "RefusedByRabbitMQ"
     assert queue in condition["message"]
@@ -224,7 +225,7 @@ async def test_the_inbox_of_the_dead_is_an_exchange_that_anybody_may_listen_to(
 ) -> None:
     container.answer = lambda _: (400, {}, b"")
     agents.make("refuses", url=container.url, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "refuses")
+    await agents.eventing_ready("refuses")
     listening, name = await link.channel(), naming.dead_letters(agents.namespace)
     mine = (await listening.call(listening.raw.queue_declare, queue="", exclusive=True)).method.queue
     await listening.call(

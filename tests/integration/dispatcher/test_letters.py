@@ -2,9 +2,9 @@
 
 import json
 
-from tests.integration.dispatcher.test_process import event, routed, stands, subscribed
-from tests.parts.agents import Agents, Container
+from tests.parts.agents import Agents, Container, subscribed
 from tests.parts.commands import dlq
+from tests.parts.dispatching import event, routed
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running
@@ -13,7 +13,7 @@ from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 
 
 async def listed(url: str, namespace: str, count: int) -> list[dict[str, object]]:
-    """A letter is there a moment after the agent's answer."""
+    """Lists letters until there are `count`; a letter appears a moment after the agent's response."""
     for _ in range(20):
         done = await dlq("list", "-n", namespace, "-o", "json", amqp_url=url)
         assert done.code == 0, done.err
@@ -28,7 +28,7 @@ async def test_a_dead_event_is_seen_and_redriven_to_an_agent_that_was_mended(
 ) -> None:
     container.answer = lambda got: (503 if got.id == "1" else 422, {}, b"")
     agents.make("mended", url=container.url, subscriptions=subscribed("io.test.wanted"), delivery={"retry": 1})
-    await stands(agents, "mended")
+    await agents.eventing_ready("mended")
     for id_ in ("1", "2"):
         await routed(broker, agents.namespace, event(id_))
     found = {str(each["eventId"]): each for each in await listed(own_rabbitmq.url, agents.namespace, 2)}

@@ -5,8 +5,9 @@ import urllib.error
 from pathlib import Path
 
 import pytest
-from tests.parts.agents import Agents, Container
+from tests.parts.agents import Agents, Container, subscribed
 from tests.parts.broker import Inbox
+from tests.parts.dispatching import event, routed
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.running import Running
@@ -17,27 +18,11 @@ from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.events.cloudevents import Event
 
 
-def event(id_: str = "1", type_: str = "io.test.wanted", **options: object) -> Event:
-    return Event(id=id_, source="/tests", type=type_, data=b"{}", datacontenttype="application/json", **options)  # type: ignore[arg-type]
-
-
-def subscribed(*types: str) -> list[dict[str, str]]:
-    return [{"eventType": each} for each in types]
-
-
-async def routed(broker: RabbitMQBroker, namespace: str, sent: Event) -> bool:
-    return await broker.publish(sent, exchange=naming.exchange(namespace))
-
-
-async def stands(agents: Agents, name: str, status: str = "True") -> None:
-    await eventually(lambda: agents.condition(name).get("status") == status, within=30)
-
-
 async def test_an_event_reaches_the_agent_that_subscribes_to_it(
     dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
 ) -> None:
     agents.make("hears", url=container.url, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "hears")
+    await agents.eventing_ready("hears")
     assert "bindings" in agents.condition("hears")["message"]
     assert await routed(broker, agents.namespace, event("1"))
     assert not await routed(broker, agents.namespace, event("2", "io.test.other"))
@@ -51,7 +36,7 @@ async def test_patterns_are_matched_and_own_events_do_not_come_back(
     dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
 ) -> None:
     agents.make("globs", url=container.url, subscriptions=subscribed("io.test.k8s.*"), eventSource="/own", skipOwn=True)
-    await stands(agents, "globs")
+    await agents.eventing_ready("globs")
     for number, kind in enumerate(["io.test.k8s.pod.gone", "io.test.other", "io.test.k8s.node"]):
         await routed(broker, agents.namespace, event(str(number), kind))
     own = Event(id="own", source="/own", type="io.test.k8s.pod", data=b"")
@@ -65,7 +50,7 @@ async def test_what_is_published_twice_is_delivered_once(
     dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
 ) -> None:
     agents.make("once", url=container.url, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "once")
+    await agents.eventing_ready("once")
     for id_ in ("1", "1", "2", "1", "3"):
         await routed(broker, agents.namespace, event(id_))
     await eventually(lambda: "3" in container.ids)
@@ -77,7 +62,7 @@ async def test_a_failing_event_dies_with_its_cause_and_the_others_follow_in_orde
 ) -> None:
     container.answer = lambda got: (503 if got.id == "1" else 422 if got.id == "2" else 202, {}, b"")
     agents.make("fails", url=container.url, subscriptions=subscribed("io.test.wanted"), delivery={"retry": 2})
-    await stands(agents, "fails")
+    await agents.eventing_ready("fails")
     for number in range(4):
         await routed(broker, agents.namespace, event(str(number)))
     await eventually(lambda: "3" in container.ids)
@@ -103,8 +88,8 @@ async def test_the_answer_of_an_agent_goes_to_those_who_subscribe_to_it(
     )
     agents.make("asked", url=container.url, subscriptions=subscribed("io.test.wanted"))
     agents.make("listens", url=container.url, subscriptions=subscribed("io.test.reply"))
-    await stands(agents, "asked")
-    await stands(agents, "listens")
+    await agents.eventing_ready("asked")
+    await agents.eventing_ready("listens")
     await routed(broker, agents.namespace, event("1"))
     await eventually(lambda: container.ids == ["1", "r"])
 
@@ -113,7 +98,7 @@ async def test_events_wait_for_an_agent_that_has_no_address_yet(
     dispatcher: Running, agents: Agents, container: Container, broker: RabbitMQBroker
 ) -> None:
     agents.make("later", url=None, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "later")
+    await agents.eventing_ready("later")
     assert await routed(broker, agents.namespace, event("1"))
     agents.make("later", url=container.url, subscriptions=subscribed("io.test.wanted"))
     await eventually(lambda: container.ids == ["1"])
@@ -129,7 +114,7 @@ async def test_what_an_agent_had_goes_with_it(
 ) -> None:
     for name in ("stays", "goes"):
         agents.make(name, url=container.url, subscriptions=subscribed(f"io.test.{name}"))
-        await stands(agents, name)
+        await agents.eventing_ready(name)
     foreign = f"foreign-{agents.namespace}"
     await broker.declare(ExchangeDeclaration(foreign, {foreign: []}))
     if meanwhile:
@@ -153,7 +138,7 @@ async def test_a_policy_that_takes_an_agents_events_is_said_in_its_condition_and
     dispatcher: Running, agents: Agents, broker: RabbitMQBroker, own_rabbitmq: RabbitMQ
 ) -> None:
     agents.make("limited", url=None, subscriptions=subscribed("io.test.wanted"))
-    await stands(agents, "limited")
+    await agents.eventing_ready("limited")
     queue = naming.queue(agents.namespace, "limited")
     pattern = f"^{queue.replace('.', '[.]')}$"
     await asyncio.to_thread(own_rabbitmq.ctl, "set_policy", queue, pattern, '{"message-ttl": 1}')

@@ -1,4 +1,4 @@
-"""What became of everything that was sent: `account` compares what clients were told with what is there.
+"""Checks after a run: `account` compares the responses to the clients with the tasks in the database.
 
 Whatever is wrong is a sentence in `wrong`, under the name of what was broken.
 """
@@ -46,7 +46,7 @@ class Account:
         return [note for note in self.notes if note.key == key and note.what in whats]
 
     def lived(self, history: History, *, since: float | None = None) -> bool:
-        """Whether the gateway that held the task beat after that, which is the task's end where nothing is said."""
+        """Returns whether the owner of the task sent a heartbeat after a time, by default after the end of the task."""
         at = history.ended if since is None else since
         return at is not None and self.last_beats.get(history.holder, 0.0) > at
 
@@ -111,7 +111,7 @@ def _answer(found: Account, sent: Sent, task: Json) -> None:
 
 
 def _turns(found: Account, sent: Sent, task: Json) -> None:
-    """Each message of the client is in the history once, in the order in which it was acknowledged."""
+    """Checks that each message of the client is in the history once, in the order of the acknowledgements."""
     said = [message["messageId"] for message in task["history"] if message["role"] == "ROLE_USER"]
     expected = [sent.key, *(f"{sent.key}.{left}" for left in reversed(range(TURNS)))][: len(sent.turns)]
     if said[: len(sent.turns)] != expected or len(said) > len(sent.turns) + 1:
@@ -129,7 +129,7 @@ def _cancel(found: Account, sent: Sent, task: Json) -> None:
 
 
 def still_open(found: Account, sent: Sent) -> bool:
-    """Whether the container's newest process works on the call, or did so for as long as it could."""
+    """Returns whether the newest process of the container works on the call, or did until its time was over."""
     begun = [note for note in found.noted(sent.key, BEGUN) if note.pid == found.container]
     over = [note for note in found.noted(sent.key, CLOSED) if note.pid == found.container]
     return len(begun) > len(over) or bool(found.noted(sent.key, OVERRAN))
@@ -146,7 +146,7 @@ def _stream(found: Account, sent: Sent, task: Json) -> None:
 
 
 def called_twice(found: Account) -> None:
-    """A skill that is not idempotent, and travels with no event, is called once."""
+    """Checks that a synchronous skill that is not idempotent is called once."""
     for sent in found.sent:
         calls = found.noted(sent.key, BEGUN)
         if sent.kind in ("blocking", "polled", "pushed", "cancelled", "streamed") and len(calls) > 1:

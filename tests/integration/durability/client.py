@@ -1,4 +1,4 @@
-"""A client of several gateways, as one behind a Service is: what fails on one is asked of another.
+"""A client of several gateways, as if behind a Service: it repeats at another gateway a request that fails.
 
 A request that may not have arrived is sent again with the same Idempotency-Key. Whether it may be sent again is told
 from the answer: a broken connection, 429 and 5xx say so, every other answer is final.
@@ -21,15 +21,15 @@ NOT_CANCELABLE, INTERNAL = -32002, -32603
 
 
 class AgainError(Exception):
-    """The request was not answered, or the gateway asks for it again."""
+    """The request got no response, or a response that asks to repeat it."""
 
 
 class UnansweredError(Exception):
-    """No gateway answered in time."""
+    """No gateway responded in time."""
 
 
 class RefusedError(Exception):
-    """A final answer that is an error."""
+    """The response is an error, and a repetition would not help."""
 
     def __init__(self, error: Json) -> None:
         super().__init__(error["message"])
@@ -60,7 +60,7 @@ class Client:
         return self._chance.choice([number for number in range(len(self.gateways)) if number != but])
 
     async def ask(self, gateway: int, agent: str, method: str, params: Json, *, key: str = "") -> Json:
-        """One request to one gateway."""
+        """Sends one request to one gateway and returns the result."""
         try:
             async with self.session.post(
                 self.url(gateway, agent),
@@ -73,7 +73,7 @@ class Client:
             raise AgainError(type(error).__name__) from None
 
     async def insist(self, agent: str, method: str, params: Json, *, key: str = "", but: int | None = None) -> Json:
-        """Asks one gateway after the other, not `but` first, until one answers. Raises UnansweredError."""
+        """Sends a request to one gateway after the other, `but` not first. Raises UnansweredError if none responds."""
         deadline, gateway = time.monotonic() + PATIENCE, self.any(but=but)
         while True:
             try:
@@ -87,7 +87,7 @@ class Client:
     async def events(
         self, gateway: int, agent: str, method: str, params: Json, *, key: str = "", after: str = ""
     ) -> AsyncIterator[Event]:
-        """Those of one response. Raises AgainError where it breaks off."""
+        """Yields the events of one response. Raises AgainError if the stream breaks off."""
         headers = _headers(key) | ({"Last-Event-ID": after} if after else {})
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=REQUEST_SECONDS)
         try:
@@ -111,7 +111,7 @@ class Client:
         return await self.insist(agent, "GetTask", {"id": task_id})
 
     async def settled(self, agent: str, task_id: str, *, within: float = PATIENCE) -> Json:
-        """The task once it has ended, asked of any gateway."""
+        """Waits until any gateway returns the task as ended. Raises UnansweredError."""
         deadline = time.monotonic() + within
         while not ended(task := await self.task(agent, task_id)):
             if time.monotonic() > deadline:
@@ -137,7 +137,7 @@ class Client:
 
 
 def send(text: str, key: str, *, skill: str, wait: bool = True, push: str = "", task_id: str = "") -> Json:
-    """The parameters of SendMessage; `key` is the message's id too."""
+    """Returns the parameters of SendMessage; `key` is also the id of the message."""
     message: Json = {
         "messageId": key,
         "role": "ROLE_USER",
@@ -161,12 +161,12 @@ def ended(task: Json) -> bool:
 
 
 def texts(task: Json) -> list[list[str]]:
-    """Those of each artifact."""
+    """Returns the texts of each artifact."""
     return [[part.get("text", "") for part in artifact["parts"]] for artifact in task.get("artifacts", [])]
 
 
 def reason(task: Json) -> str:
-    """What the task says about how it ended."""
+    """Returns the text in the status of the task."""
     parts = task["status"].get("message", {}).get("parts", [])
     return " ".join(part.get("text", "") for part in parts)
 

@@ -10,7 +10,7 @@ from tests.parts.postgres import Postgres
 
 @pytest.fixture(scope="module")
 def home(kube_apiserver: KubeApiserver) -> Iterator[str]:
-    """The namespace of the processes."""
+    """Creates the namespace of the processes."""
     with roles.home(kube_apiserver) as name:
         yield name
 

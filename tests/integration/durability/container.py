@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def notes(text: str) -> list[Note]:
-    """What the process wrote down."""
+    """Returns the notes in the log of a process."""
     found = []
     for line in text.splitlines():
         at, pid, what, key = line.split()

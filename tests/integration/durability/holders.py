@@ -1,4 +1,4 @@
-"""Who held which task, noted by PostgreSQL itself: a trigger sees every version, and a replica's row its last beat.
+"""The owners of tasks, recorded by PostgreSQL: a trigger sees each version, and replicas' rows their last heartbeat.
 
 A task that failed because its gateway is gone is told the truth only if that gateway never beat again.
 """
@@ -26,7 +26,7 @@ _BEATS = "SELECT holder, extract(epoch FROM until) FROM lambdaagent_replicas"
 
 @dataclass(frozen=True)
 class History:
-    """`holder` is the last one that the task had; `ended` is None while it has not."""
+    """The owners of a task: `holder` is the last one; `ended` is None while the task goes on."""
 
     holder: str
     created: float
@@ -39,7 +39,7 @@ class Holders:
     database: str
 
     def note(self) -> None:
-        """From now on."""
+        """Records owners from now on."""
         self.postgres.execute(_NOTE, database=self.database)
 
     def histories(self) -> dict[str, History]:
@@ -55,7 +55,7 @@ class Holders:
         return [row[0] for row in self._rows("SELECT id FROM lambdaagent_tasks WHERE settled = 0")]
 
     def of_message(self) -> dict[str, list[str]]:
-        """The tasks of each first message's id."""
+        """Returns the tasks by the id of their first message."""
         first = "(convert_from(body, 'UTF8')::json -> 'history' -> 0 ->> 'messageId')"
         found: dict[str, list[str]] = {}
         for key, task in self._rows(f"SELECT {first}, id FROM lambdaagent_tasks"):

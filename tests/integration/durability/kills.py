@@ -1,21 +1,21 @@
-"""What fails, and how often: processes by kill -9, each started again on its data, and PostgreSQL also for a while.
+"""Failures and their frequency: processes die by SIGKILL and start again on their data; PostgreSQL is also paused.
 
 One failure at a time, in a random order, each over before the next one begins.
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
 import tests.integration.durability.container as containers
 from tests.integration.durability.container import Note
+from tests.parts.container_process import ContainerProcess
 from tests.parts.postgres import Postgres
-from tests.parts.process import PartFailedError, Process, free_port, listens
+from tests.parts.process import PartFailedError
 
 Outage = tuple[float, float]  # seconds
 
@@ -25,35 +25,13 @@ class Part(Protocol):
     def start(self) -> None: ...
 
 
-@dataclass
-class ContainerProcess:
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: Process | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    def start(self) -> None:
-        log = self.folder / "container.txt"
-        log.touch()
-        self.process = Process(
-            "container", [sys.executable, containers.__file__, str(self.port), str(log)], folder=self.folder
-        )
-        self.process.await_ready(lambda: listens(self.port), within=20)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-
+class CalledContainer(ContainerProcess):
     def notes(self) -> list[Note]:
-        return containers.notes((self.folder / "container.txt").read_text())
+        return containers.notes(self.log.read_text())
+
+
+def container_process(folder: Path) -> CalledContainer:
+    return CalledContainer(Path(containers.__file__), folder)
 
 
 @dataclass(frozen=True)
@@ -65,7 +43,7 @@ class Kill:
 
 @dataclass(frozen=True)
 class Failure:
-    """`strike` returns when what it struck works again; `share` says how often it is chosen."""
+    """A kind of failure: `strike` returns when the part works again, and `share` is its weight."""
 
     kind: str
     share: int
@@ -104,7 +82,7 @@ def stopping(share: int, postgres: Postgres, *, seconds: Outage, chance: Random)
 async def strike_all(
     failures: Sequence[Failure], *, count: int, pace: Outage, chance: Random, kills: list[Kill]
 ) -> None:
-    """`count` failures, of each kind in its share."""
+    """Causes `count` failures, each kind by its share, and adds them to `kills`."""
     for failure in _drawn(failures, count, chance):
         await asyncio.sleep(chance.uniform(*pace))
         began = time.time()
@@ -113,7 +91,7 @@ async def strike_all(
 
 
 def _drawn(failures: Sequence[Failure], count: int, chance: Random) -> list[Failure]:
-    """RabbitMQ not in the first third: 3.10 may lose a quorum queue that it made in the second before its end."""
+    """Returns failures in random order, with none of RabbitMQ in the first third: 3.10 may lose a new quorum queue."""
     deck = [failure for failure in failures for _ in range(failure.share)]
     drawn: list[Failure] = []
     while len(drawn) < count:
@@ -127,7 +105,7 @@ def _drawn(failures: Sequence[Failure], count: int, chance: Random) -> list[Fail
 
 
 def _started(part: Part) -> None:
-    """What a killed server left behind may hold its lock for a moment."""
+    """Starts a part, several times if need be: what a killed server leaves may hold its lock for a moment."""
     for _ in range(5):
         try:
             part.start()

@@ -1,4 +1,4 @@
-"""What the clients do while processes are killed: one coroutine for each kind of use, each bounded in time.
+"""The load of the clients while processes are killed: a coroutine for each kind of use, each bounded in time.
 
 Each kind leaves in its `Sent` what it was told, so that all of it can be accounted for afterwards.
 """
@@ -33,7 +33,7 @@ STREAM_PATIENCE = 60.0
 
 @dataclass
 class Sent:
-    """One message and what its sender was told of it. `problems` are answers that no client should get."""
+    """One message and the responses to its sender; `problems` are responses that no client should get."""
 
     kind: str
     agent: str
@@ -61,7 +61,7 @@ class Load:
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def run(self, workers: Mapping[str, int], *, each: int) -> None:
-        """So many workers of each kind, each with at most so many messages, until `stopping`."""
+        """Runs workers of each kind, each for a number of messages at most, until `stopping`."""
         await asyncio.gather(
             *(self._work(kind, each) for kind, count in workers.items() for _ in range(count)),
         )
@@ -82,11 +82,11 @@ class Load:
             await asyncio.sleep(self.chance.uniform(0, 0.3))
 
     def milliseconds(self) -> int:
-        """Most calls are short and some take as long as an outage."""
+        """Returns the duration of a call in milliseconds: most are short, and some take as long as an outage."""
         return self.chance.choice((5, 20, 50, 200, 500, 1000, 2000))
 
     async def send(self, sent: Sent, text: str, *, skill: str, wait: bool = True, key: str = "") -> Json:
-        """The task, after as many repetitions as it takes."""
+        """Sends a message until a gateway returns its task, and returns it."""
         push = f"{self.hook}/{sent.key}" if sent.pushed and not sent.task_id else ""
         key = key or sent.key
         params = send(text, key, skill=skill, wait=wait, push=push, task_id=sent.task_id)
@@ -118,7 +118,7 @@ async def pushed(load: Load, sent: Sent) -> None:
 
 
 async def later(load: Load, sent: Sent) -> None:
-    """The call travels through RabbitMQ."""
+    """Sends a message whose call goes through RabbitMQ."""
     sent.pushed = load.chance.random() < 0.3
     await load.send(sent, f"say {sent.key} {load.chance.choice((5, 50, 300))}", skill="later", wait=False)
     await load.client.settled(sent.agent, sent.task_id)
@@ -137,7 +137,7 @@ async def cancelled(load: Load, sent: Sent) -> None:
 
 
 async def asked(load: Load, sent: Sent) -> None:
-    """A task that asks for input, and follow-ups with keys of their own."""
+    """Sends a message whose task asks for input, and follow-ups with keys of their own."""
     sent.pushed = load.chance.random() < 0.3
     task = await load.send(sent, f"ask {sent.key}.{TURNS} {TURNS}", skill="say")
     for left in reversed(range(TURNS)):
@@ -152,7 +152,7 @@ async def streamed(load: Load, sent: Sent) -> None:
 
 
 async def streamed_again(load: Load, sent: Sent) -> None:
-    """A skill that may be begun anew when its gateway dies."""
+    """Streams a skill that the engine may start again when its gateway dies."""
     await _stream(load, sent, skill="again")
 
 

@@ -1,4 +1,4 @@
-"""Two gateways over one PostgreSQL and one container, for tests of a single moment in which something fails.
+"""Two gateways over one PostgreSQL and one container, for tests of a failure at one exact moment.
 
 The first gateway's way to PostgreSQL is a proxy (`line`), the second one's is not. Nothing here is slower or faster
 than in an installation: what a test waits for it sees in the store or at the container.
@@ -23,6 +23,7 @@ from tests.integration.durability.client import AgainError, Client, Json, send, 
 from tests.integration.durability.container import Container
 from tests.parts.agents import Agents
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import eventually
 from tests.parts.proxy import Proxy, proxy
 from tests.parts.running import Running
 
@@ -38,7 +39,7 @@ SKILLS: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class Gateways:
-    """What the tests of a module share."""
+    """The processes that the tests of a module share."""
 
     server: KubeApiserver
     running: list[Running]
@@ -49,7 +50,7 @@ class Gateways:
     folder: Path
 
     async def start(self) -> None:
-        """Starts those that do not run."""
+        """Starts the gateways that do not run."""
         ended = [gateway for gateway in self.running if gateway.process is None or not gateway.process.running]
         for gateway in ended:
             gateway.launch()
@@ -70,14 +71,14 @@ class Pair:
     locks: dict[str, asyncpg.Connection] = field(default_factory=dict)
 
     async def warm(self) -> None:
-        """The first gateway's connections know its statements, so that each of them is one message to PostgreSQL."""
+        """Sends calls, so that the first gateway has prepared its statements: each is one message to PostgreSQL."""
         for number in range(5):
             await self.send("say warm", f"warm-{number}")
 
     def begin(
         self, text: str, key: str, *, gateway: int = 0, skill: str = "say", **options: Any
     ) -> "asyncio.Task[Json | None]":
-        """A message on its way to one gateway; the result is its task, or None where the sender must ask again."""
+        """Starts to send a message to one gateway; the result is its task, or None if the sender must repeat it."""
         return asyncio.create_task(self._send(text, key, gateway=gateway, skill=skill, **options))
 
     async def send(self, text: str, key: str, *, gateway: int = 0, skill: str = "say", **options: Any) -> Json:
@@ -97,27 +98,17 @@ class Pair:
         return task
 
     async def begun(self, key: str, *, times: int = 1) -> None:
-        """The container has the call."""
-        await self.seen(lambda: self.container.keys("begun").count(key) >= times, what=f"the call {key}")
-
-    async def seen(self, condition: Any, *, within: float = 20, what: str = "") -> None:
-        deadline = time.monotonic() + within
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {within} s: {what}"
-            await asyncio.sleep(0.01)
+        """Waits until the container has the call."""
+        await eventually(lambda: self.container.keys("begun").count(key) >= times, what=f"the call {key}")
 
     async def stored(self, condition: str, *arguments: object, within: float = 20) -> Any:
-        """The id of the first task that the condition finds, once there is one."""
-        deadline = time.monotonic() + within
-        while True:
-            found = await self.look("id", condition, *arguments)
-            if found is not None:
-                return found
-            assert time.monotonic() < deadline, f"no task within {within} s: {condition}"
-            await asyncio.sleep(0.01)
+        """Waits for a task that the condition finds, and returns its id."""
+        return await eventually(
+            lambda: self.look("id", condition, *arguments), within=within, what=f"a task with {condition}"
+        )
 
     async def ended(self, task_id: str, *, gateway: int = 1, within: float = 30) -> Json:
-        """The task as a gateway answers that did not end it: it learns of that a moment after the database has it."""
+        """Waits until a gateway returns the task as ended; one that is not its owner learns of the end later."""
         deadline = time.monotonic() + within
         while True:
             task: Json = await self.client.ask(gateway, CALLS, "GetTask", {"id": task_id})
@@ -127,7 +118,7 @@ class Pair:
             await asyncio.sleep(0.05)
 
     async def look(self, column: str, condition: str = "true", *arguments: object) -> Any:
-        """This column of the first task that the condition finds among those of this test."""
+        """Returns a column of the first task of this test that the condition finds, or None."""
         sql = f"SELECT {column} FROM lambdaagent_tasks WHERE ({condition}) AND namespace = ${len(arguments) + 1}"
         return await self.database.fetchval(sql, *arguments, self.client.namespace)
 
@@ -135,15 +126,15 @@ class Pair:
         return int(await self.look("version", "id = $1", task_id))
 
     async def cut(self, *, seconds: float) -> None:
-        """PostgreSQL is away for the first gateway, and back when this returns."""
+        """Makes PostgreSQL unavailable to the first gateway for some seconds."""
         self.line.refuse()
         await asyncio.sleep(seconds)
         self.line.heal()
 
     async def lose_answer(self, table: str, condition: str, *arguments: object) -> str:
-        """PostgreSQL commits what waits for the lock of this table, and the first gateway never hears of it.
+        """Lets PostgreSQL commit what waits for the lock of this table, and drops the response to the first gateway.
 
-        The table is locked before; the condition finds the task by what is committed.
+        The table must be locked; the condition finds the task by what is committed. Returns the id of the task.
         """
         await self.waiting_for_lock()
         self.line.hold_answers()
@@ -154,7 +145,7 @@ class Pair:
         return task_id
 
     async def lock(self, table: str) -> None:
-        """Who writes to the table waits, until `unlock`."""
+        """Locks a table, so that writes to it wait until `unlock`."""
         assert table not in self.locks
         connection = self.locks[table] = await asyncpg.connect(self.url)
         await connection.execute("BEGIN")
@@ -164,20 +155,16 @@ class Pair:
         await self.locks.pop(table).close()
 
     async def waiting_for_lock(self, *, query: str = "") -> list[int]:
-        """The server processes that do and run such a query, once there are any."""
-        deadline = time.monotonic() + 20
+        """Waits for server processes that wait for a lock with such a query, and returns their ids."""
         sql = (
             "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             " AND position($1 in query) > 0"
         )
-        while True:
-            if found := [row[0] for row in await self.database.fetch(sql, query)]:
-                return found
-            assert time.monotonic() < deadline, "nobody waits for the lock"
-            await asyncio.sleep(0.01)
+        rows = await eventually(lambda: self.database.fetch(sql, query), what="a process that waits for the lock")
+        return [row[0] for row in rows]
 
     async def terminate(self, pids: list[int]) -> None:
-        """Ends server processes: what they had not committed is undone."""
+        """Ends server processes, which rolls back what they have not committed."""
         for pid in pids:
             await self.database.execute("SELECT pg_terminate_backend($1)", pid)
 
@@ -192,7 +179,7 @@ def settings(kubeconfig: Path, database: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def started(server: KubeApiserver, url: str, folder: Path) -> AsyncIterator[Gateways]:
-    """The database that the URL names is theirs alone."""
+    """Starts two gateways over a database that only they use."""
     async with AsyncExitStack() as stack:
         port = int(url.rpartition("/")[0].rpartition(":")[2])
         line = await stack.enter_async_context(proxy(port))

@@ -1,11 +1,11 @@
-"""Whether each receiver was told everything that its task's log holds, in that order, however often."""
+"""Checks that each receiver got every event of its task's log in order; repetitions are allowed."""
 
 from tests.integration.durability.client import Client, Json, ended
 from tests.integration.durability.load import Sent
 
 
 async def expected(client: Client, sent: Sent) -> list[str]:
-    """The events of the log that are pushed: all but the chunks of an artifact."""
+    """Returns the events of the log that are pushed: all but the chunks of an artifact."""
     found = []
     events = client.events(client.any(), sent.agent, "SubscribeToTask", {"id": sent.task_id}, after="0")
     async for event in events:
@@ -15,7 +15,7 @@ async def expected(client: Client, sent: Sent) -> list[str]:
 
 
 def told(bodies: list[Json]) -> list[str]:
-    """Without repetitions: a notification may come twice when a gateway died before it could note the first."""
+    """Returns the notifications without repetitions, which come if a gateway dies before it records a notification."""
     return list(dict.fromkeys(mark for body in bodies if (mark := _mark(body)) is not None))
 
 
@@ -24,7 +24,7 @@ def awaited(sent: Sent, task: Json | None) -> bool:
 
 
 def _mark(event: Json) -> str | None:
-    """What tells an event from the others of its task."""
+    """Returns what distinguishes an event from the others of its task."""
     if "statusUpdate" in event:
         status = event["statusUpdate"]["status"]
         return f"{status['state']} {status['timestamp']}"

@@ -1,4 +1,4 @@
-"""A receiver of push notifications in the test's own process, one path for each task; it fails now and then."""
+"""A receiver of push notifications in the process of the test, with a path for each task; it fails at random."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from tests.parts.http_servers import serving
 
 Json = dict[str, Any]
 
@@ -33,11 +34,5 @@ async def receiving(chance: Random, *, failing: float = 0.0) -> AsyncIterator[Re
     found = Receiver(chance, failing)
     app = web.Application()
     app.add_routes([web.post("/{key}", found.take)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(app, shutdown_timeout=1) as found.url:
         yield found
-    finally:
-        await runner.cleanup()

@@ -1,4 +1,4 @@
-"""The table that a run prints."""
+"""The table of results that a run prints."""
 
 import statistics
 from collections import Counter

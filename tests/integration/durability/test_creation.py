@@ -24,7 +24,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 async def both_are_there(pair: Pair, receiver: Receiver, task: Json) -> None:
-    """The task has its one configuration, its receiver is told of its end, and there is no other task."""
+    """Asserts that there is one task with one configuration, and that its receiver gets the end of the task."""
     listed = await pair.client.ask(1, CALLS, "ListTaskPushNotificationConfigs", {"taskId": task["id"]})
     assert [config["url"] for config in listed["configs"]] == [f"{receiver.url}/one"]
     await eventually(lambda: any(_ends(body, task) for body in receiver.got["one"]), within=10)

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,10 +11,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from tests.integration.durability.client import Client, ended, send, state, texts
+from tests.integration.durability.client import Client, Json, ended, send, state, texts
 from tests.integration.durability.pair import CALLS, Pair, settings
 from tests.parts.faulty import Faulty, faulty
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import eventually
 from tests.parts.running import Running
 
 from lambdaagent.api import naming
@@ -31,7 +31,7 @@ EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "a.b", "ce-source": "
 
 @dataclass
 class Api:
-    """The API server as the late gateway sees it: it answers when the test says so."""
+    """The API server as the late gateway sees it: it responds once the test allows it."""
 
     between: Faulty
     answers: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,12 +52,12 @@ async def api(kube_apiserver: KubeApiserver) -> AsyncIterator[Api]:
 
 @asynccontextmanager
 async def late_gateway(pair: Pair, api: Api, kube_apiserver: KubeApiserver) -> AsyncIterator[Running]:
-    """It serves, and waits for its list of agents."""
+    """Starts a gateway that serves while it waits for its list of agents."""
     kubeconfig = kube_apiserver.kubeconfig_for(url=api.between.url)
     gateway = Running("gateway", pair.folder, settings(kubeconfig, pair.url), name="late")
     gateway.launch()
     try:
-        await pair.seen(lambda: _active_tasks(gateway), within=30, what="the late gateway serves")
+        await eventually(lambda: _active_tasks(gateway), within=30, what="the late gateway serves")
         yield gateway
     finally:
         api.answers.set()
@@ -129,9 +129,11 @@ async def test_an_orphan_is_left_alone_until_its_agent_is_known(
         settled = await pair.look("settled")
         api.answers.set()
         await asyncio.to_thread(gateway.await_ready)
-        deadline = time.monotonic() + 20
-        while not ended(task := (await client.ask(0, CALLS, "ListTasks", {"includeArtifacts": True}))["tasks"][0]):
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.1)
+
+        async def listed() -> Json | None:
+            task: Json = (await client.ask(0, CALLS, "ListTasks", {"includeArtifacts": True}))["tasks"][0]
+            return task if ended(task) else None
+
+        task = await eventually(listed)
     assert (settled, state(task), texts(task)) == (0, "COMPLETED", [["done: one"]])
     assert pair.container.keys("begun") == ["one", "one"]

@@ -14,7 +14,7 @@ REPEATED = pytest.mark.parametrize("repeated_at", [0, 1], ids=["repeated at the 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def created(pair: Pair) -> str:
-    """The id of a task that is in the store, and whose gateway was not told so."""
+    """Returns the id of a task that is in the store, while its gateway got no confirmation."""
     await pair.warm()
     await pair.lock(TASKS)
     sending = pair.begin("say one", "one")

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.integration.durability.client import reason, state, texts
 from tests.integration.durability.pair import CALLS, Pair
+from tests.parts.polling import eventually
 
 from lambdaagent.tasks.limits import EngineLimits
 
@@ -87,5 +88,5 @@ async def test_a_cancel_reaches_the_container_though_nobody_heard_of_it(pair: Pa
     pair.line.refuse()
     await pair.client.ask(1, CALLS, "CancelTask", {"id": task["id"]})
     await pair.cut(seconds=0.5)
-    await pair.seen(lambda: pair.container.keys("closed") == ["one"], within=15, what="the call is closed")
+    await eventually(lambda: pair.container.keys("closed") == ["one"], within=15, what="the call is closed")
     assert state(await pair.client.ask(0, CALLS, "GetTask", {"id": task["id"]})) == "CANCELED"

@@ -20,12 +20,20 @@ from tests.integration.durability import accounting, pushes, table
 from tests.integration.durability.accounting import Account
 from tests.integration.durability.client import Client
 from tests.integration.durability.holders import Holders
-from tests.integration.durability.kills import ContainerProcess, Failure, Kill, killing, pausing, stopping, strike_all
+from tests.integration.durability.kills import (
+    CalledContainer,
+    Failure,
+    Kill,
+    container_process,
+    killing,
+    pausing,
+    stopping,
+    strike_all,
+)
 from tests.integration.durability.load import CALLS, ORDERED, PARALLEL, Load
 from tests.integration.durability.receiver import Receiver, receiving
 from tests.parts.agents import Agents
 from tests.parts.kubernetes import KubeApiserver
-from tests.parts.polling import eventually
 from tests.parts.postgres import Postgres
 from tests.parts.proxy import Proxy, proxy
 from tests.parts.rabbitmq import RabbitMQ
@@ -58,7 +66,7 @@ DELIVERY = {"retry": 12, "backoffPolicy": "linear", "backoffDelay": "PT0.2S", "t
 
 @pytest.fixture
 async def service() -> AsyncIterator[Proxy]:
-    """Stands before the gateways, as their Service does."""
+    """Starts a proxy in front of the gateways, which stands for their Service."""
     async with proxy() as found:
         yield found
 
@@ -102,8 +110,8 @@ async def system(
 
 
 @pytest.fixture
-def container(tmp_path: Path) -> Iterator[ContainerProcess]:
-    found = ContainerProcess(tmp_path)
+def container(tmp_path: Path) -> Iterator[CalledContainer]:
+    found = container_process(tmp_path)
     found.start()
     yield found
     found.kill()
@@ -126,7 +134,7 @@ async def client(system: System, chance: Random) -> AsyncIterator[Client]:
         yield Client(session, system.gateways, system.agents.namespace, chance=chance)
 
 
-async def agents_stand(system: System, container: ContainerProcess, client: Client) -> None:
+async def agents_stand(system: System, container: CalledContainer, client: Client) -> None:
     made: dict[str, dict[str, Any]] = {
         CALLS: {"a2a": {"skills": SKILLS}},
         PARALLEL: {"a2a": {"skills": LATER}, "enabled": True, "parallelism": 8, "delivery": DELIVERY},
@@ -135,7 +143,7 @@ async def agents_stand(system: System, container: ContainerProcess, client: Clie
     for name, spec in made.items():
         system.agents.make(name, url=container.url, **spec)
     for name in (PARALLEL, ORDERED):
-        await eventually(lambda: system.agents.condition(name).get("status") == "True", within=40)  # noqa: B023
+        await system.agents.eventing_ready(name)
     for gateway in range(len(system.gateways)):
         for name in made:
             await client.ask(gateway, name, "ListTasks", {})
@@ -143,7 +151,7 @@ async def agents_stand(system: System, container: ContainerProcess, client: Clie
 
 async def test_what_was_acknowledged_is_kept_and_everything_settles_whatever_dies(
     system: System,
-    container: ContainerProcess,
+    container: CalledContainer,
     holders: Holders,
     own_rabbitmq: RabbitMQ,
     own_postgres: Postgres,
@@ -213,7 +221,7 @@ async def test_what_was_acknowledged_is_kept_and_everything_settles_whatever_die
 
 
 async def pushed(found: Account, client: Client, receiver: Receiver) -> int:
-    """How many receivers were not told everything in order, when all had time for it."""
+    """Returns the number of receivers that did not get every notification in order within PUSHED_WITHIN seconds."""
     wanted = {
         sent.key: await pushes.expected(client, sent)
         for sent in found.sent

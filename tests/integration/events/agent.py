@@ -1,4 +1,4 @@
-"""An agent that misbehaves: `agent.py PORT LOG MISCHIEF`. It writes down what it got before it answers.
+"""An agent that fails at random: `agent.py PORT LOG MISCHIEF`. It logs each event before it responds.
 
 Lines of the log: time, id, what it did. MISCHIEF is the part of calls that are not simply answered: with 503, late, by
 closing the connection early, by hanging until the caller gives up, or with a second answer behind the first one.

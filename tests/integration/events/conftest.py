@@ -12,7 +12,7 @@ from tests.parts.system import System, migrated, started
 
 @pytest.fixture(scope="module")
 def home(kube_apiserver: KubeApiserver) -> Iterator[str]:
-    """The namespace of the processes."""
+    """Creates the namespace of the processes."""
     with roles.home(kube_apiserver) as name:
         yield name
 
@@ -32,7 +32,7 @@ def system(
     tmp_path_factory: pytest.TempPathFactory,
     home: str,
 ) -> Iterator[System]:
-    """One for the tests of a module, which tell their agents apart by name."""
+    """Starts one system for the tests of a module, whose agents have different names."""
     namespace = f"events-{secrets.token_hex(3)}"
     kube_apiserver.rest.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
     agents, folder = Agents(kube_apiserver, namespace), tmp_path_factory.mktemp("system")

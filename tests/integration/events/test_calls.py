@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from tests.parts.agents import Answer, Container, Got
+from tests.parts.agents import Container, Got
+from tests.parts.http_servers import Response
 from tests.parts.polling import eventually
 from tests.parts.system import KEYS, System
 
@@ -14,10 +15,6 @@ from lambdaagent.settings import parse_keys
 
 SKILL = {"id": "work", "name": "Work", "invoke": {"mode": "async", "timeoutSeconds": 60}}
 VERSION = {"A2A-Version": "1.0", "Content-Type": "application/json"}
-
-
-async def stands(system: System, name: str) -> None:
-    await eventually(lambda: system.agents.condition(name).get("status") == "True", within=30)
 
 
 def base(system: System, name: str, *, gateway: int = 0) -> str:
@@ -35,14 +32,14 @@ def message(text: str) -> dict[str, Any]:
     return {"message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": text}]}}
 
 
-def sent_to(got: Got) -> Answer:
+def sent_to(got: Got) -> Response:
     return 200, {"content-type": "text/plain"}, b"done: " + json.loads(got.body)["text"].encode()
 
 
 async def test_an_unchanged_container_s_answer_finds_its_task(system: System, container: Container) -> None:
     container.answer = sent_to
     system.agents.make("works", url=container.url, a2a={"skills": [SKILL]}, enabled=True)
-    await stands(system, "works")
+    await system.agents.eventing_ready("works")
     answer = await asked(system, "works", "SendMessage", message("hello"))
     task = answer["result"]["task"]
     assert task["status"]["state"] == "TASK_STATE_COMPLETED", task
@@ -57,14 +54,20 @@ async def test_an_unchanged_container_s_answer_finds_its_task(system: System, co
 async def test_a_direct_call_of_an_async_skill_is_a_task_to_look_at(system: System, container: Container) -> None:
     container.answer = lambda got: (200, {"content-type": "text/plain"}, b"got " + got.body)
     system.agents.make("direct", url=container.url, a2a={"skills": [SKILL]}, enabled=True)
-    await stands(system, "direct")
+    await system.agents.eventing_ready("direct")
     async with httpx.AsyncClient(timeout=30) as client:
         url = f"{base(system, 'direct')}/skills/work"
         answer = await client.post(url, content=b"plain", headers={"content-type": "text/plain"})
         assert answer.status_code == 202
         where = answer.headers["location"]
-        while (task := (await client.get(where, headers=VERSION)).json())["status"]["state"] != "TASK_STATE_COMPLETED":
-            assert task["status"]["state"] in ("TASK_STATE_SUBMITTED", "TASK_STATE_WORKING"), task
+
+        async def completed() -> Any:
+            task = (await client.get(where, headers=VERSION)).json()
+            state = task["status"]["state"].removeprefix("TASK_STATE_")
+            assert state in ("SUBMITTED", "WORKING", "COMPLETED"), task
+            return task if state == "COMPLETED" else None
+
+        task = await eventually(completed)
     assert task["artifacts"][0]["parts"][0]["text"] == "got plain"
     assert (container.got[0].body, container.got[0].headers["content-type"]) == (b"plain", "text/plain")
 
@@ -74,7 +77,7 @@ async def test_an_answer_that_comes_later_by_event_ends_the_task_and_its_stream(
 ) -> None:
     """The container takes the call with 202, and another event of its own, through K_SINK, is the answer."""
     system.agents.make("later", url=container.url, a2a={"skills": [SKILL]}, enabled=True)
-    await stands(system, "later")
+    await system.agents.eventing_ready("later")
     seen: list[str] = []
     async with httpx.AsyncClient(timeout=60) as client:
         body = {"jsonrpc": "2.0", "id": 1, "method": "SendStreamingMessage", "params": message("hi")}
@@ -103,7 +106,7 @@ async def test_an_answer_that_comes_later_by_event_ends_the_task_and_its_stream(
 
 
 def sink(system: System, name: str) -> str:
-    """The agent's K_SINK."""
+    """Returns the K_SINK of the agent."""
     namespace = system.agents.namespace
     segment = capability.sign(parse_keys(SecretStr(KEYS)), namespace=namespace, use="from", agent=name)
     return f"{system.gateways[0].url}/events/{namespace}/from/{name}/{segment}"
@@ -115,7 +118,7 @@ async def test_an_event_opens_a_task_that_a2a_clients_can_watch(system: System, 
     system.agents.make(
         "opens", url=container.url, a2a={"skills": [skill]}, subscriptions=[{"eventType": "parcel.created"}]
     )
-    await stands(system, "opens")
+    await system.agents.eventing_ready("opens")
     headers = {"ce-specversion": "1.0", "ce-id": "77", "ce-type": "parcel.created", "ce-source": "/shop"}
     async with httpx.AsyncClient(timeout=30) as client:
         url = f"{system.gateways[0].url}/events/{system.agents.namespace}"
@@ -140,7 +143,7 @@ async def test_an_agent_that_refuses_to_the_end_fails_the_task_and_leaves_a_lett
 ) -> None:
     container.answer = lambda _: (503, {}, b"")
     system.agents.make("refuses", url=container.url, a2a={"skills": [SKILL]}, enabled=True, delivery={"retry": 2})
-    await stands(system, "refuses")
+    await system.agents.eventing_ready("refuses")
     answer = await asked(system, "refuses", "SendMessage", message("hello"))
     task = answer["result"]["task"]
     assert task["status"]["state"] == "TASK_STATE_FAILED", task
@@ -155,8 +158,8 @@ async def test_tasks_lives_are_told_on_the_broker_where_that_is_wanted(system: S
     kinds = [f"io.knative.lambda.lifecycle.task.{state}" for state in ("submitted", "working", "completed")]
     listener = Container()
     system.agents.make("listens", url=listener.url, subscriptions=[{"eventType": kind} for kind in kinds])
-    await stands(system, "tells")
-    await stands(system, "listens")
+    await system.agents.eventing_ready("tells")
+    await system.agents.eventing_ready("listens")
     answer = await asked(system, "tells", "SendMessage", message("hello"))
     task_id = answer["result"]["task"]["id"]
     await eventually(lambda: len(listener.got) == 3)

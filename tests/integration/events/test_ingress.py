@@ -5,7 +5,6 @@ import gzip
 import json
 
 import httpx
-from tests.integration.events.test_calls import stands
 from tests.parts.agents import Container
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
@@ -44,7 +43,7 @@ async def test_every_form_of_an_event_gets_to_the_agent(
     system: System, container: Container, own_rabbitmq: RabbitMQ
 ) -> None:
     system.agents.make("forms", url=container.url, subscriptions=[{"eventType": "io.test.in"}])
-    await stands(system, "forms")
+    await system.agents.eventing_ready("forms")
     structured = {"specversion": "1.0", "id": "2", "type": "io.test.in", "source": "/in", "data": {"a": 1}}
     batch = [structured | {"id": "3"}, structured | {"id": "4", "type": "io.test.nobody"}]
     async with httpx.AsyncClient(timeout=20) as client:
@@ -68,7 +67,7 @@ async def test_every_form_of_an_event_gets_to_the_agent(
 
 async def test_large_attributes_and_coded_data_get_to_the_agent_whole(system: System, container: Container) -> None:
     system.agents.make("large", url=container.url, subscriptions=[{"eventType": "io.test.large"}])
-    await stands(system, "large")
+    await system.agents.eventing_ready("large")
     headers = HEADERS | {"ce-type": "io.test.large", "content-encoding": "gzip", "ce-note": "n" * 20 * 1024}
     async with httpx.AsyncClient(timeout=20) as client:
         taken = await client.post(url(system), content=gzip.compress(b"whole"), headers=headers)
@@ -86,7 +85,7 @@ async def test_large_attributes_and_coded_data_get_to_the_agent_whole(system: Sy
 
 async def test_what_cannot_be_taken_is_refused_with_its_reason(system: System, container: Container) -> None:
     system.agents.make("takes", url=container.url, subscriptions=[{"eventType": "io.test.in"}])
-    await stands(system, "takes")
+    await system.agents.eventing_ready("takes")
     wide = HEADERS | {f"ce-e{number}": "x" * 1200 for number in range(5)}
     cases = [
         (HEADERS | {"ce-type": "io.test.nobody"}, b"", 404, "unrouted"),
@@ -112,7 +111,7 @@ async def test_a_rabbitmq_in_alarm_holds_producers_back_and_loses_nothing(
     system: System, container: Container, own_rabbitmq: RabbitMQ
 ) -> None:
     system.agents.make("waits", url=container.url, subscriptions=[{"eventType": "io.test.alarm"}])
-    await stands(system, "waits")
+    await system.agents.eventing_ready("waits")
     async with httpx.AsyncClient(timeout=40) as client:
         kind = HEADERS | {"ce-type": "io.test.alarm"}
         assert (await client.post(url(system), headers=kind | {"ce-id": "before"})).status_code == 202

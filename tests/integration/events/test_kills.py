@@ -10,11 +10,9 @@ import asyncio
 import math
 import random
 import secrets
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,9 @@ import httpx
 import pytest
 from tests.parts.agents import Agents
 from tests.parts.broker import Inbox
+from tests.parts.container_process import ContainerProcess
 from tests.parts.kubernetes import KubeApiserver
-from tests.parts.polling import eventually
 from tests.parts.postgres import Postgres
-from tests.parts.process import Process, free_port
 from tests.parts.rabbitmq import RabbitMQ
 from tests.parts.system import System, migrated, started
 
@@ -37,31 +34,10 @@ NOTHING_COMES = 90.0  # seconds: longer than any wait between two attempts
 KIND = "io.test.flow"
 
 
-@dataclass
-class Agent:
-    """A container in a process of its own."""
-
-    name: str
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: Process | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        script = str(Path(__file__).with_name("agent.py"))
-        args = [sys.executable, script, str(self.port), str(self.folder / f"{self.name}.txt"), "0.03"]
-        self.process = Process(self.name, args, folder=self.folder)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-
+class Agent(ContainerProcess):
     def done(self) -> list[tuple[float, str]]:
-        """When it was done with which event, in the order in which it was."""
-        lines = (self.folder / f"{self.name}.txt").read_text().splitlines()
+        """Returns the time and the id of each event that it handled, in order."""
+        lines = self.log.read_text().splitlines()
         return [(float(at), id_) for at, id_, what in map(str.split, lines) if what == "done"]
 
 
@@ -80,7 +56,8 @@ def system(
 
 @pytest.fixture
 def containers(tmp_path: Path) -> Iterator[dict[str, Agent]]:
-    found = {name: Agent(name, tmp_path) for name in ("ordered", "parallel")}
+    script = Path(__file__).with_name("agent.py")
+    found = {name: Agent(script, tmp_path, name, ("0.03",)) for name in ("ordered", "parallel")}
     for agent in found.values():
         agent.start()
     yield found
@@ -89,7 +66,7 @@ def containers(tmp_path: Path) -> Iterator[dict[str, Agent]]:
 
 
 async def produce(system: System, number: int, confirmed: list[str], stop: asyncio.Event) -> int:
-    """One event after the other, each repeated until it is confirmed; gives the number of repetitions."""
+    """Sends events one by one, each until it is confirmed, and returns the number of repetitions."""
     count = repeated = 0
     async with httpx.AsyncClient(timeout=5) as client:
         while not stop.is_set():
@@ -116,9 +93,9 @@ async def produce(system: System, number: int, confirmed: list[str], stop: async
 
 
 async def killing(targets: dict[str, Any], kills: list[tuple[float, str]]) -> None:
-    """All of them, one at a time in a random order, each back before the next one goes; the dispatchers once more.
+    """Kills and restarts each target, one at a time in random order, and each dispatcher once more.
 
-    RabbitMQ in the second half: 3.10 may lose a quorum queue itself that it made in the second before it is killed.
+    RabbitMQ is killed in the second half, because 3.10 may lose a quorum queue that is younger than a second.
     """
     names = [name for name in targets if name != "RabbitMQ"]
     names = random.sample([*names, *(name for name in names if "dispatcher" in name)], len(names) + 2)
@@ -138,7 +115,7 @@ async def letters(url: str, namespace: str, inbox: Inbox, done: asyncio.Event) -
 
 
 async def nothing_missing(missing: Callable[[], dict[str, set[str]]], *, seed: int) -> None:
-    """Fails where none of what is missing has come for a while: how long all takes depends on how much was sent."""
+    """Waits until no event is missing; fails if none of them comes for NOTHING_COMES seconds."""
     best, since = math.inf, time.monotonic()
     while left := {name: len(ids) for name, ids in missing().items() if ids}:
         if sum(left.values()) < best:
@@ -158,7 +135,7 @@ async def test_what_was_confirmed_is_handled_or_a_dead_letter_whatever_dies(
     subscribed = {"subscriptions": [{"eventType": KIND}], "delivery": {"retry": 6, "timeout": "PT1S"}}
     for name, parallelism in (("ordered", 1), ("parallel", 8)):
         system.agents.make(name, url=containers[name].url, parallelism=parallelism, **subscribed)
-        await eventually(lambda: system.agents.condition(name).get("status") == "True", within=40)  # noqa: B023
+        await system.agents.eventing_ready(name)
     targets: dict[str, Any] = {
         **{f"gateway {n}": each for n, each in enumerate(system.gateways)},
         **{f"dispatcher {n}": each for n, each in enumerate(system.dispatchers)},

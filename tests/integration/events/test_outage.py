@@ -32,7 +32,7 @@ async def test_calls_are_answered_and_events_refused_until_it_is_back(
     container.answer = lambda got: (200, {"content-type": "text/plain"}, b"said")
     skills = [{"id": "say", "name": "Say"}]
     system.agents.make("hears", url=container.url, subscriptions=[{"eventType": KIND}], a2a={"skills": skills})
-    await eventually(lambda: system.agents.condition("hears").get("status") == "True", within=30)
+    await system.agents.eventing_ready("hears")
 
     async def sent(id_: str) -> int:
         headers = {"ce-specversion": "1.0", "ce-id": id_, "ce-type": KIND, "ce-source": "/tests"}

@@ -1,4 +1,4 @@
-"""What is done with every framework, at its server and through the gateway alike. Each says what came of it."""
+"""The scenarios of every framework, run at its server and through the gateway. Each returns its result."""
 
 import asyncio
 import uuid
@@ -15,7 +15,7 @@ _SECONDS = 25.0
 
 
 async def answered(client: Client, text: str, **more: Any) -> Any:
-    """Sends and waits: a server may return its task at once though it was asked to wait."""
+    """Sends a message and waits for the end of its task, which a server may return before."""
     try:
         result = await client.call("send", client.params(client.message(text, **more)))
         return await ended(client, result)
@@ -50,14 +50,14 @@ async def stream(client: Client) -> Any:
 
 
 async def context(client: Client) -> Any:
-    """Two tasks of one context: whether the second knows of the first."""
+    """Sends two messages in one context; the response shows whether the second knows of the first."""
     one = str(uuid.uuid4())
     await answered(client, "blue", contextId=one)
     return _without_id(await answered(client, "remember", contextId=one))
 
 
 async def asking(client: Client) -> Any:
-    """A question, and its answer in the same task."""
+    """Sends a message to which the agent asks back, and the answer in the same task."""
     one = str(uuid.uuid4())
     asked = await answered(client, "ask", contextId=one)
     if asked.get("state") != "input-required":
@@ -67,13 +67,13 @@ async def asking(client: Client) -> Any:
 
 
 async def files(client: Client) -> Any:
-    """One there, and one back."""
+    """Sends a file and gets one back."""
     there = await answered(client, "see", file=_FILE)
     return [_without_id(there), _without_id(await answered(client, "file"))]
 
 
 async def cancel(client: Client) -> Any:
-    """A task that works on, cancelled as soon as it has an id."""
+    """Cancels a task that works, as soon as it has an id."""
     try:
         result = await client.call("send", client.params(client.message("wait"), wait=False))
         said = comparing.whole(result)
@@ -88,7 +88,7 @@ async def cancel(client: Client) -> Any:
 
 
 async def error(client: Client) -> Any:
-    """A failure of the agent, and what the server does not know."""
+    """Causes a failure of the agent, and asks for a task that the server does not know."""
     failed = _without_id(await answered(client, "fail"))
     unknown = str(uuid.uuid4())
     codes: list[int] = []
@@ -101,7 +101,7 @@ async def error(client: Client) -> Any:
 
 
 async def eight(client: Client) -> Any:
-    """Eight at once: each gets its own answer."""
+    """Sends eight messages at once; each gets its own response."""
     words = [f"number {number}" for number in range(8)]
     return [_without_id(each) for each in await asyncio.gather(*(answered(client, word) for word in words))]
 

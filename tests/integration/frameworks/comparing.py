@@ -1,4 +1,4 @@
-"""What an answer says, without what may differ between a server and the gateway in front of it.
+"""The part of a result that must be equal at a server and at the gateway in front of it.
 
 Ids are the gateway's own. It writes each version in that version's own form, where some servers mix them. A task that
 goes on is told by its id; only what it says on the way counts. Some servers answer in a task's history alone: the last
@@ -15,7 +15,7 @@ _UNSAID: tuple[Any, ...] = (None, "", [], {})
 
 
 def events(result: Any) -> list[Json]:
-    """The events that a result of a send or a stream stands for."""
+    """Returns the events that a result of a send or a stream stands for."""
     kind, value = _kind(result)
     match kind:
         case "task":
@@ -30,7 +30,7 @@ def events(result: Any) -> list[Json]:
 
 
 def whole(result: Any) -> Json:
-    """The answer of a send: a message, or a task with all that it says."""
+    """Returns what is compared of a result: its message, or the state, events and metadata of its task."""
     kind, value = _kind(result)
     if kind == "message":
         return {"message": _message(value)}
@@ -48,7 +48,7 @@ def task_id(result: Any) -> str:
 
 
 def texts(said: Json) -> list[str]:
-    """Those of the artifacts, else of the last message: what a direct call of a skill answers."""
+    """Returns the texts of the artifacts, or else of the last message, as a direct call of a skill does."""
     found = [said] if "message" in said else said["events"]
     artifacts = [each["artifact"] for each in found if "artifact" in each]
     answers = artifacts or [found[-1].get("message") or {}]

@@ -1,4 +1,4 @@
-"""The servers, one at a time, and the table at the end of the run."""
+"""The servers of the frameworks, one at a time, and the table at the end of the run."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def table(pytestconfig: pytest.Config) -> Table:
 
 @pytest.fixture(scope="session", params=servers.NAMES)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, table: Table) -> Iterator[Server]:
-    """Of one framework after another: pytest keeps tests with the same parameter together."""
+    """Starts the server of one framework after another; pytest groups the tests by this parameter."""
     found = servers.start(request.param, tmp_path_factory.mktemp("framework"))
     table.made[found.name] = (found.environment.seconds, found.environment.megabytes)
     yield found

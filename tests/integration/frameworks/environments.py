@@ -1,4 +1,4 @@
-"""The packages of an example: installed once per lock, in the user's cache directory, and timed."""
+"""The packages of an example: installed once for each lock file into the user's cache directory, and timed."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ class Environment:
 
     @property
     def path(self) -> str:
-        """PATH with its programs first."""
+        """Returns PATH with the programs of the environment first."""
         return os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
 
 

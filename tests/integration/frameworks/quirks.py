@@ -1,4 +1,4 @@
-"""What is particular to a framework's server, and where the gateway offers more or less than a server does.
+"""Properties of each framework's server, and known differences between the gateway and a server.
 
 A cell of OTHERWISE has to differ, and just so: it fails as well once both are the same.
 """

@@ -1,4 +1,4 @@
-"""An example as its container would run: the command of its LambdaAgent, with the port in PORT."""
+"""Runs an example as its container would: the command of its LambdaAgent, with the port in PORT."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ class Server:
 
 
 def start(name: str, folder: Path) -> Server:
-    """In a copy of the example, because some servers write beside their agents. Raises PartFailedError."""
+    """Starts a server in a copy of the example, because some write beside their agents. Raises PartFailedError."""
     environment = environments.of(EXAMPLES / name)
     copy = folder / name
     shutil.copytree(EXAMPLES / name, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))

@@ -1,4 +1,4 @@
-"""A plain client of JSON-RPC in either version, of a server and of the gateway alike."""
+"""A plain JSON-RPC client in both versions, for a server and for the gateway."""
 
 import json
 import uuid
@@ -17,7 +17,7 @@ _SECONDS = 25.0
 
 
 class RefusedError(Exception):
-    """What the other side says instead of a result."""
+    """The error that the server returns instead of a result."""
 
     def __init__(self, code: int, words: str) -> None:
         super().__init__(f"{code}: {words}")
@@ -44,7 +44,7 @@ class Client:
         return {**role, "messageId": str(uuid.uuid4()), "parts": parts, **more}
 
     def params(self, message: Json, *, wait: bool = True) -> Json:
-        """As the public clients send them."""
+        """Returns the parameters as the public clients send them."""
         wait = wait and self.waits
         if self.version == "0.3":
             return {"message": message, "configuration": {"acceptedOutputModes": [], "blocking": wait}}

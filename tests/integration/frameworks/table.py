@@ -1,4 +1,4 @@
-"""What the matrix found, one row per framework, for the closing words of the run."""
+"""The results of the matrix, a row for each framework, for the summary at the end of a run."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def judge(self, framework: str, cell: str, expected: Any, seen: Any) -> None:
-        """Fails where they differ."""
+        """Fails if the two differ."""
         row = self.rows.setdefault(framework, {})
         row[cell] = "differs"
         other = quirks.OTHERWISE.get((framework, cell))
@@ -32,7 +32,7 @@ class Table:
         row[cell] = self._offered(framework, cell, expected)
 
     def _offered(self, framework: str, cell: str, expected: Any) -> str:
-        """ok, or what the framework itself does not offer, which the gateway does not offer either."""
+        """Returns `ok`, or what the framework itself does not offer, so that the gateway need not offer it."""
         said = _told(expected)
         if '"refused"' in said and cell != "error":
             self.notes.append(f"refused: {framework}, {cell}: {_refusal(expected)}")

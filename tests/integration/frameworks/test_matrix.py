@@ -23,7 +23,7 @@ _SECONDS = ClientTimeout(25)
 
 
 def direct(server: Server, session: ClientSession) -> Client:
-    """As its card says, with its address in place of the one that it believes to have."""
+    """Returns a client of the server as its card describes it, but at the address of the test."""
     interfaces = [each for each in server.card.get("supportedInterfaces", ()) if each["protocolBinding"] == "JSONRPC"]
     url, version = (interfaces[0]["url"], "1.0") if interfaces else (server.card["url"], "0.3")
     paths = {operation: server.url + path for operation, path in quirks.PATHS.get(server.name, {}).items()}
@@ -33,7 +33,7 @@ def direct(server: Server, session: ClientSession) -> Client:
 
 
 async def added(found: World, server: Server) -> str:
-    """The agent's URL at the gateway, which knows the container's card as the operator tells it."""
+    """Adds the agent to the gateway, with the container's card as the operator would report it; returns its URL."""
     manifest = {**server.manifest, "metadata": {**server.manifest["metadata"], "namespace": "shop"}}
     agent = found.add(manifest, url=server.url)
     target = Target.parse(server.url)
@@ -69,7 +69,7 @@ async def test_a_direct_skill_call_answers_what_a_message_does(server: Server, t
 
 
 async def _texts(response: ClientResponse) -> list[str]:
-    """Several artifacts come as several parts."""
+    """Returns the texts; several artifacts come as several parts."""
     if response.content_type != "multipart/mixed":
         return [await response.text()]
     reader = MultipartReader.from_response(response)
@@ -93,7 +93,7 @@ async def _shown(found: World, base: str, version: str) -> Json:
 
 
 def _card(card: Json, said: Json) -> Json:
-    """Modes have a short form, and are those of the skills."""
+    """Returns what is compared of a card, except what the resource itself sets; modes are media types."""
     kept: Json = {"streaming": bool(card["capabilities"].get("streaming"))}
     if "description" not in said:
         kept["description"] = card["description"]

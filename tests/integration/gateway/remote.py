@@ -1,4 +1,4 @@
-"""An A2A server by hand behind a gateway: each method answers what the test says, in whichever version."""
+"""An A2A server behind a gateway, in either version, whose response to each method a test sets."""
 
 import asyncio
 import json
@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.parts.gateway import World
+from tests.parts.gateway import World, message
+from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent, Seen
 
 from lambdaagent.store.records import TaskRecord
 
 Json = dict[str, Any]
 AGENT = "/agents/shop/relayed/api/a2a"
+CARD = {
+    "capabilities": {"streaming": True},
+    "supportedInterfaces": [{"url": "http://x/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}],
+}
 
 
 @dataclass
@@ -35,7 +40,7 @@ Answer = Json | Error | list[Any]
 
 @dataclass
 class Remote:
-    """`answers` by method: a result, an Error, or a list of them that is a stream; or what makes one of the params."""
+    """The server. `answers` has by method a result, an Error, a list of them for a stream, or a function of params."""
 
     version: str = "1.0"
     streaming: bool = False
@@ -73,7 +78,7 @@ def _framed(id_: Any, answer: Any) -> Json:
 
 
 def answering_late(remote: Remote, *, asked: asyncio.Event, until: str, came: asyncio.Event) -> Any:
-    """The server's `respond`, which answers SendMessage, noted in `asked`, when the method `until` came."""
+    """Returns a `respond` for the server: it sets `asked` at SendMessage, and answers it after the method `until`."""
     loop = asyncio.get_running_loop()
 
     def respond(seen: Seen) -> tuple[int, dict[str, str], bytes]:
@@ -90,11 +95,23 @@ def answering_late(remote: Remote, *, asked: asyncio.Event, until: str, came: as
 
 
 def serve(server: PlainAgent, found: World, remote: Remote, **a2a: Any) -> None:
-    """Puts the agent `shop/relayed` into the gateway, with this server as its container."""
+    """Adds the agent `shop/relayed` to the gateway; its container is this server, which answers as `remote`."""
     server.respond = remote.respond
-    spec = {"image": {"repository": "r"}, "a2a": {"enabled": True, "protocol": "a2a", **a2a}}
-    spec["a2a"].setdefault("skills", [{"id": "say", "name": "Say"}])
-    found.add({"metadata": {"name": "relayed", "namespace": "shop"}, "spec": spec}, url=server.url)
+    relayed(found, server.url, **a2a)
+
+
+def relayed(found: World, url: str, **a2a: Any) -> None:
+    """Adds the agent `shop/relayed` to the gateway; its container is the A2A server at `url`."""
+    a2a = {"enabled": True, "protocol": "a2a", "skills": [{"id": "say", "name": "Say"}], **a2a}
+    spec = {"image": {"repository": "r"}, "a2a": a2a}
+    found.add({"metadata": {"name": "relayed", "namespace": "shop"}, "spec": spec}, url=url)
+
+
+async def send(found: World, text: str, **more: Any) -> Json:
+    """Sends a message to `shop/relayed` and returns its task."""
+    answer = await found.rpc("SendMessage", {"message": message(text, **more)}, path=AGENT)
+    task: Json = answer["result"]["task"]
+    return task
 
 
 def said(text: str, **more: Any) -> Json:
@@ -102,13 +119,13 @@ def said(text: str, **more: Any) -> Json:
 
 
 def task(state: str, *, id_: str = "theirs", **more: Any) -> Json:
-    """A task of the container's, in the 1.0 form."""
+    """Returns a task of the container in the form of 1.0."""
     status = {"state": f"TASK_STATE_{state}"} | ({"message": more.pop("message")} if "message" in more else {})
     return {"id": id_, "contextId": "their-context", "status": status, **more}
 
 
 async def stream(found: World, params: Json, *, method: str = "SendStreamingMessage", **headers: str) -> list[Json]:
-    """The results, or errors, of a stream."""
+    """Sends a message and returns the results or errors in its stream."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     sent = {"A2A-Version": "1.0" if method[0] == "S" else "0.3", "Accept": "text/event-stream", **headers}
     answer = await found.request("POST", AGENT, json=body, headers=sent)
@@ -120,9 +137,13 @@ async def stream(found: World, params: Json, *, method: str = "SendStreamingMess
 
 
 async def until(found: World, task_id: str, holds: Callable[[TaskRecord], bool]) -> None:
-    async with asyncio.timeout(10):
-        while (record := await found.store.get(task_id)) is None or not holds(record):
-            await asyncio.sleep(0.02)
+    """Waits until the stored task is such that `holds` is true of it."""
+
+    async def check() -> bool:
+        record = await found.store.get(task_id)
+        return record is not None and holds(record)
+
+    await eventually(check)
 
 
 HI = {"message": said("hi")}

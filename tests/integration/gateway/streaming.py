@@ -1,4 +1,4 @@
-"""Reading a gateway's event streams, and asking for one operation in every version and binding."""
+"""Reads event streams of a gateway, and requests one operation in every version and binding."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,14 +42,14 @@ async def events(response: ClientResponse) -> AsyncIterator[Event]:
 
 @dataclass(frozen=True)
 class Way:
-    """A version over a binding; `calls` says how an operation is asked for there."""
+    """A version over a binding; `call` returns the request of an operation."""
 
     name: str
     version: str
     rest: bool
 
     def call(self, operation: str, **ids: str) -> tuple[str, str, Any]:
-        """HTTP method, path and body."""
+        """Returns the HTTP method, the path and the body of an operation."""
         task, push = ids.get("task", ""), ids.get("push", "")
         if not self.rest:
             return "POST", BASE, {"jsonrpc": "2.0", "id": 7, **_RPC[self.version](operation, task, push)}
@@ -83,11 +83,11 @@ class Way:
         return body.get("result", body)
 
     def task(self, sent: Any) -> Any:
-        """The task in the answer to a message, or in a stream's first event."""
+        """Returns the task in the response to a message, or in the first event of a stream."""
         return sent if self.name == "0.3 JSON-RPC" else sent["task"]
 
     def check(self, name_v1: str, name_v03: str, value: Any) -> None:
-        """0.3's REST form has no schema of its own; its proto is its yardstick in the unit tests."""
+        """Checks a value against the schema of the version; the REST form of 0.3 has a proto, which unit tests use."""
         if self.version == "1.0":
             check_v1(name_v1, value)
         elif not self.rest:

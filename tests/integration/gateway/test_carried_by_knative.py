@@ -1,6 +1,6 @@
-"""A call of an async skill by way of a Knative Broker: the gateway's process, and a test in the place of Knative's.
+"""Calls of async skills through a Knative Broker: the gateway is a process, and the test stands for the Broker.
 
-The Broker's ingress only confirms; the test then posts what it got to the Trigger's subscriber, as the dispatcher does.
+The ingress of the Broker only confirms; the test posts its events to the subscriber of the Trigger, as Knative does.
 """
 
 from collections.abc import Iterator
@@ -9,61 +9,50 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.gateway.test_process import AGENTS, Upstream, kubeconfig, launched
-from tests.parts.dev import wait
+from tests.parts.agents import Agents, Container
+from tests.parts.gateway_process import launched
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import wait
 
-__all__ = ["kubeconfig"]
 VERSION = {"A2A-Version": "1.0"}
 
 
 @pytest.fixture
-def container() -> Iterator[Upstream]:
-    found = Upstream()
+def container() -> Iterator[Container]:
+    found = Container(lambda _: (200, {}, b"ok"))
     yield found
-    found.shutdown()
-    found.server_close()
+    found.close()
 
 
 @pytest.fixture
-def broker() -> Iterator[Upstream]:
-    found = Upstream()
-    found.status = 202
+def broker() -> Iterator[Container]:
+    """Starts the ingress of the Broker, which confirms each event."""
+    found = Container()
     yield found
-    found.shutdown()
-    found.server_close()
+    found.close()
 
 
 @pytest.fixture
-def gateway(kubeconfig: Path, tmp_path: Path) -> Iterator[httpx.Client]:
-    with launched(kubeconfig, LAMBDAAGENT_DATABASE=str(tmp_path / "tasks.db")) as client:
+def gateway(gateway_account: Path, tmp_path: Path) -> Iterator[httpx.Client]:
+    with launched(gateway_account, LAMBDAAGENT_DATABASE=str(tmp_path / "tasks.db")) as client:
         yield client
 
 
 @pytest.fixture
-def agent(kube_apiserver: KubeApiserver, namespace: str, container: Upstream, broker: Upstream) -> str:
-    path = f"{AGENTS.format(namespace)}/later"
+def agent(kube_apiserver: KubeApiserver, namespace: str, container: Container, broker: Container) -> str:
     skill = {"id": "work", "name": "Work", "invoke": {"mode": "async"}}
-    spec = {"image": {"repository": "r"}, "eventing": {}, "a2a": {"enabled": True, "skills": [skill]}}
-    metadata = {"name": "later"}
-    kube_apiserver.rest.apply(
-        path, {"apiVersion": "lambda.knative.io/v1alpha1", "kind": "LambdaAgent", "metadata": metadata, "spec": spec}
-    )
-    status = {
-        "serviceStatus": {"serviceName": "later", "url": container.url, "ready": True},
-        "eventingStatus": {"brokerName": "lambdaagents", "brokerReady": True, "brokerUrl": broker.url},
-    }
-    kube_apiserver.rest.merge(f"{path}/status", {"status": status})
+    agents = Agents(kube_apiserver, namespace)
+    agents.make("later", url=container.url, a2a={"skills": [skill]}, broker_url=broker.url, enabled=True)
     return f"/agents/{namespace}/later/api/a2a"
 
 
-def asked(gateway: httpx.Client, agent: str, broker: Upstream) -> tuple[str, dict[str, str], bytes]:
-    """The task of a call, and the event that the Broker got for it."""
-    before = len(broker.received)
+def asked(gateway: httpx.Client, agent: str, broker: Container) -> tuple[str, dict[str, str], bytes]:
+    """Calls the agent, and returns the id of the task and the event that the Broker got."""
+    before = len(broker.got)
     answer = wait(lambda: _accepted(gateway.post(f"{agent}/skills/work", content=b"hello")))
-    wait(lambda: len(broker.received) > before)
-    headers, body = broker.received[-1]
-    return answer.json()["id"], {name: value for name, value in headers.items() if name.startswith("ce-")}, body
+    wait(lambda: len(broker.got) > before)
+    got = broker.got[-1]
+    return answer.json()["id"], {name: value for name, value in got.headers.items() if name.startswith("ce-")}, got.body
 
 
 def state(gateway: httpx.Client, agent: str, task: str) -> Any:
@@ -71,7 +60,7 @@ def state(gateway: httpx.Client, agent: str, task: str) -> Any:
 
 
 def test_what_the_trigger_delivers_ends_the_task_once(
-    gateway: httpx.Client, agent: str, namespace: str, container: Upstream, broker: Upstream
+    gateway: httpx.Client, agent: str, namespace: str, container: Container, broker: Container
 ) -> None:
     task, event, body = asked(gateway, agent, broker)
     assert (event["ce-type"], event["ce-a2aagent"], event["ce-a2ataskid"]) == (
@@ -84,13 +73,13 @@ def test_what_the_trigger_delivers_ends_the_task_once(
         delivered = gateway.post(f"/events/{namespace}/to/later", headers=event, content=body)
         assert delivered.status_code == 202
     assert state(gateway, agent, task)["state"] == "TASK_STATE_COMPLETED"
-    assert [got[0]["ce-id"] for got in container.received] == [f"{task}-1"]
+    assert container.ids == [f"{task}-1"]
 
 
 def test_an_agent_that_fails_is_left_to_the_broker_s_patience_and_then_the_task_is_told(
-    gateway: httpx.Client, agent: str, namespace: str, container: Upstream, broker: Upstream
+    gateway: httpx.Client, agent: str, namespace: str, container: Container, broker: Container
 ) -> None:
-    container.status = 503
+    container.answer = lambda _: (503, {}, b"")
     task, event, body = asked(gateway, agent, broker)
     refused = gateway.post(f"/events/{namespace}/to/later", headers=event, content=body)
     assert refused.status_code == 503

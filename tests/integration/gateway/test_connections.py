@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.parts.gateway import Answer, World, manifest, message, skill, world
+from tests.parts.polling import eventually
 from tests.parts.upstream import raw_server, read_request
 
 from lambdaagent.httpclient.pool import PoolLimits
@@ -20,7 +21,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\no
 
 @dataclass
 class Gate:
-    """A container that gives as many answers as it is let, and counts the calls that it has at once."""
+    """A container that sends as many responses as the test allows, and counts its concurrent calls."""
 
     url: str = ""
     answers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -45,9 +46,7 @@ class Gate:
             self.answers.release()
 
     async def holds(self, count: int) -> None:
-        async with asyncio.timeout(10):
-            while self.now < count:
-                await asyncio.sleep(0.005)
+        await eventually(lambda: self.now >= count)
 
 
 @pytest.fixture

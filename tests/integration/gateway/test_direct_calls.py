@@ -19,22 +19,6 @@ TEXT = {"Content-Type": "text/plain"}
 # a container that accepts a call
 
 
-async def report(found: World, task_id: str, text: str = "late", **more: Any) -> int:
-    """An event of the container's about its task."""
-    event = {
-        "specversion": "1.0",
-        "id": "1",
-        "source": "/s",
-        "type": "io.knative.lambda.response.success",
-        "a2ataskid": task_id,
-        "datacontenttype": "text/plain",
-        "data": text,
-    }
-    headers = {"Content-Type": "application/cloudevents+json"}
-    answer = await found.request("POST", "/events/shop/from/echo", data=json.dumps(event | more), headers=headers)
-    return answer.status
-
-
 @pytest.mark.parametrize("protocol", ["cloudevents", "http"])
 @pytest.mark.parametrize("size", [5, 200_000], ids=["small", "streamed"])
 async def test_a_container_that_accepts_a_call_gives_the_caller_its_task(
@@ -53,7 +37,7 @@ async def test_a_container_that_accepts_a_call_gives_the_caller_its_task(
     assert said == "x" * size if size < 10 else "200000 bytes (text/plain)" in said
     headers = container.seen[0].headers
     assert task["id"] == headers.get("ce-a2ataskid", headers.get("a2a-task-id"))
-    assert await report(gateway, task["id"]) == 202
+    assert await gateway.report(task["id"]) == 202
     done = (await gateway.rpc("GetTask", {"id": task["id"]}))["result"]
     assert done["status"]["state"] == "TASK_STATE_COMPLETED"
     assert done["artifacts"][0]["parts"] == [{"text": "late"}]
@@ -64,7 +48,7 @@ async def test_an_event_that_is_faster_than_the_202_is_not_lost(gateway: World) 
         head = await reader.readuntil(b"\r\n\r\n")
         found = re.search(rb"ce-a2ataskid: (\S+)", head)
         assert found is not None
-        assert await report(gateway, found[1].decode()) == 202
+        assert await gateway.report(found[1].decode()) == 202
         writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
         await reader.read()
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from tests.parts import cloudevent_bodies
 from tests.parts.gateway import World, message, skill, world
+from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent
 
 from lambdaagent.events import http
@@ -84,9 +85,7 @@ async def test_an_agents_event_advances_its_task_and_is_published(echo: World, c
     container.respond = lambda seen: (202, {}, b"")
     queue = echo.broker.bind("shop/shared", "io.knative.lambda.response.success")
     waiting = asyncio.create_task(echo.rpc("SendMessage", {"message": message()}))
-    async with asyncio.timeout(20):
-        while not container.seen:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: container.seen)
     task_id = container.seen[0].headers["ce-a2ataskid"]
     answer = Event(
         id="9",

@@ -12,13 +12,12 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.integration.gateway.lag import Watched, watched_gateway
 from tests.integration.gateway.streaming import BASE, TEXT, WAYS
 from tests.parts.a2a_schemas import check_v03
 from tests.parts.gateway import World
+from tests.parts.lag import MOST_LAG, Watched, watched_gateway
 from tests.parts.upstream import plain_agent
 
-MOST_LAG = 0.05  # seconds of processor time in one turn of the loop
 MOST_ANSWER = 64 * 1024  # bytes, beside what the request itself had
 _REPEATED = 8  # a task holds the message and its echo, and writes 1e5 as 100000.0
 
@@ -57,7 +56,7 @@ JUNK = st.one_of(
 
 
 def requests() -> list[tuple[str, str, Any]]:
-    """Method, path and body, well-formed but for tasks that are not there."""
+    """Returns method, path and body of requests that are well formed, about tasks that do not exist."""
     found: list[tuple[str, str, Any]] = []
     for way in WAYS:
         sends = SENDS["1.0" if way.version == "1.0" else way.name]
@@ -88,7 +87,7 @@ def broken(draw: st.DrawFn) -> tuple[str, str, bytes]:
 
 
 def _mutated(draw: st.DrawFn, value: Any) -> Any:
-    """Something within it is replaced, dropped, doubled, renamed or buried."""
+    """Returns the value with a part replaced, removed, doubled, renamed or nested."""
     if isinstance(value, (dict, list)) and value and draw(st.integers(0, 4)):
         key = draw(st.sampled_from(sorted(value) if isinstance(value, dict) else list(range(len(value)))))
         value[key] = _mutated(draw, value[key])

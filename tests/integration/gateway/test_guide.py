@@ -16,7 +16,7 @@ CURL = 'curl() { command curl --silent --show-error --max-time 2 "$@"; }\n'
 
 
 def lines() -> list[str]:
-    """Each curl command with the lines that go on with it."""
+    """Returns each curl command with the lines that continue it."""
     text = GUIDE.read_text()
     blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
     commands = [each for block in blocks for each in re.split(r"\n(?=    curl)", "\n" + block)]

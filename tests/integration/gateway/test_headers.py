@@ -21,7 +21,7 @@ TOKEN = f"Bearer {SECRET * 4}"
 
 
 async def said(world: World, request: bytes, *, more: bytes = b"") -> tuple[int, bytes]:
-    """Status and the whole of what is answered, on a connection of its own; `more` is sent in pieces behind it."""
+    """Sends a request on a new connection, then `more` in pieces; returns the status and the whole response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rpartition(":")[2]))
     try:
         writer.write(request)

@@ -9,12 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 from tests.integration.gateway import remote as by_hand
 from tests.integration.gateway.remote import AGENT, HI, Error, Remote, said, serve, stream
-from tests.integration.gateway.test_direct_calls import SAY, TEXT, report
 from tests.parts.gateway import World, message, world
 from tests.parts.upstream import PlainAgent, raw_server
 
 from lambdaagent.containers import filenames
 from lambdaagent.tasks.limits import EngineLimits
+
+SAY = "/agents/shop/echo/api/a2a/skills/say"
+TEXT = {"Content-Type": "text/plain"}
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -26,7 +28,7 @@ async def test_a_task_that_an_event_made_ends_with_the_answer_of_the_call(gatewa
         found = re.search(rb"ce-a2ataskid: (\S+)", await reader.readuntil(b"\r\n\r\n"))
         assert found is not None
         ids.append(found[1].decode())
-        assert await report(gateway, ids[0], "on the way", type="note") == 202
+        assert await gateway.report(ids[0], "on the way", type="note") == 202
         writer.write(b"HTTP/1.1 %d Said\r\nContent-Length: 2\r\n\r\nhi" % status)
         await reader.read()
 

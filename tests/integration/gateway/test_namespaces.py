@@ -2,10 +2,10 @@
 
 import secrets
 
-from tests.integration.gateway.test_process import answers, launched, make
 from tests.parts import roles
-from tests.parts.dev import wait
+from tests.parts.gateway_process import answers, launched, make
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import wait
 
 from lambdaagent.kube import rights
 

@@ -1,12 +1,11 @@
 """Every operation in both versions over both bindings, on one task, with what the schemas say of the answers."""
 
-import asyncio
-
 import orjson
 import pytest
 from tests.integration.gateway.streaming import WAYS, Way
 from tests.parts.a2a_schemas import check_v03, check_v1
 from tests.parts.gateway import World
+from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent, talking_agent
 
 URL = "http://127.0.0.1:9/x"
@@ -71,9 +70,7 @@ async def test_a_push_receiver_hears_of_the_task_in_its_own_version(
                 old = {"taskId": task_id, "pushNotificationConfig": {"url": container.url}}
                 await gateway.rpc("tasks/pushNotificationConfig/set", old, version="0.3")
             agent.say({"statusUpdate": {"status": {"state": "TASK_STATE_COMPLETED"}}}, None)
-            async with asyncio.timeout(10):
-                while not container.seen:
-                    await asyncio.sleep(0.02)
+            await eventually(lambda: container.seen)
     body = orjson.loads(container.seen[0].body)
     if way.version == "1.0":
         check_v1("StreamResponse", body)

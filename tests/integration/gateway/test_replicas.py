@@ -9,15 +9,16 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.integration.gateway.test_process import AGENTS, answers
-from tests.parts.dev import wait
+from tests.parts.agents import Agents
+from tests.parts.gateway_process import answers
+from tests.parts.http_servers import Handler, ThreadedServer
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import wait
 from tests.parts.postgres import Postgres
 from tests.parts.process import free_port
 
@@ -25,37 +26,31 @@ Json = dict[str, Any]
 VERSION = {"A2A-Version": "1.0"}
 
 
-class Agent(ThreadingHTTPServer):
-    """`stream N` says N words, `hang` says nothing, anything else comes back; it takes push notifications too."""
-
-    daemon_threads = True
+class Agent(ThreadedServer):
+    """Streams N words for `stream N`, nothing for `hang`, and returns other texts; it takes push notifications too."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.calls: list[str] = []
         self.dropped: list[str] = []
         self.pushed: list[Json] = []
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        super().__init__(_Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: Agent
+    protocol_version = "HTTP/1.0"  # a stream ends with its connection
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = self.body()
         if self.path == "/hook":
             self.server.pushed.append(json.loads(body))
-            self._say(204, b"")
+            self.respond(204, {}, b"")
             return
         text = json.loads(body)["text"]
         self.server.calls.append(text)
         word, _, count = text.partition(" ")
         if word not in ("stream", "hang"):
-            self._say(200, text.encode())
+            self.respond(200, {"content-type": "text/plain"}, text.encode())
             return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
@@ -67,16 +62,6 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.1)
         except OSError:
             self.server.dropped.append(text)
-
-    def _say(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "text/plain")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @dataclass
@@ -108,7 +93,7 @@ class Gateway:
         return str(self.task(task_id)["status"]["state"])
 
     def follow(self, task_id: str, into: list[Json]) -> threading.Thread:
-        """Reads the subscription until it ends, in a thread of its own."""
+        """Reads a subscription until it ends, in a thread, which it returns."""
 
         def read() -> None:
             body = {"jsonrpc": "2.0", "id": 1, "method": "SubscribeToTask", "params": {"id": task_id}}
@@ -153,12 +138,7 @@ def replicas(kube_apiserver: KubeApiserver, kubeconfig: Path, namespace: str, da
 def _replicas(server: KubeApiserver, kubeconfig: Path, namespace: str, database: str) -> Iterator[Replicas]:
     found = Replicas(Agent())
     skills = [{"id": "say", "name": "Say"}, {"id": "again", "name": "Again", "invoke": {"idempotent": True}}]
-    spec = {"image": {"repository": "r"}, "a2a": {"enabled": True, "skills": skills}}
-    path = f"{AGENTS.format(namespace)}/echo"
-    document = {"apiVersion": "lambda.knative.io/v1alpha1", "kind": "LambdaAgent", "metadata": {"name": "echo"}}
-    server.rest.apply(path, document | {"spec": spec})
-    status = {"phase": "Ready", "serviceStatus": {"serviceName": "echo", "url": found.agent.url, "ready": True}}
-    server.rest.merge(f"{path}/status", {"status": status})
+    Agents(server, namespace).make("echo", url=found.agent.url, a2a={"skills": skills})
     own = f"/agents/{namespace}/echo"
     try:
         for _ in range(3):
@@ -177,8 +157,7 @@ def _replicas(server: KubeApiserver, kubeconfig: Path, namespace: str, database:
             except subprocess.TimeoutExpired:
                 gateway.process.kill()
                 gateway.process.wait(5)
-        found.agent.shutdown()
-        found.agent.server_close()
+        found.agent.close()
 
 
 def test_any_replica_serves_any_task(replicas: Replicas) -> None:

@@ -1,7 +1,6 @@
 """A direct skill call that the client does not want to wait for (RFC 7240): a task, and the same call inside."""
 
 import asyncio
-from typing import Any
 
 import pytest
 from tests.parts.gateway import World
@@ -9,15 +8,6 @@ from tests.parts.upstream import PlainAgent
 
 SKILL = "/agents/shop/echo/api/a2a/skills/say"
 PREFER = {"Prefer": "respond-async"}
-
-
-async def ended(found: World, task_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(10):
-        while True:
-            task = (await found.rpc("GetTask", {"id": task_id}))["result"]
-            if task["status"]["state"] != "TASK_STATE_WORKING":
-                return task  # type: ignore[no-any-return]
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +27,7 @@ async def test_the_container_gets_the_call_as_it_was_made(
     assert answer.status == 202
     assert answer.headers["Location"] == f"{echo.url}/agents/shop/echo/api/a2a/tasks/{task['id']}"
     assert answer.headers["Preference-Applied"] == "respond-async"
-    done = await ended(echo, task["id"])
+    done = await echo.ended(task["id"])
     assert done["artifacts"][0]["parts"] == [{"text": "done"}]
     assert (container.seen[-1].headers["content-type"], container.seen[-1].body) == (kind, body)
 
@@ -64,7 +54,7 @@ async def test_the_same_request_twice_is_one_task(echo: World, container: PlainA
     headers = {"Content-Type": "text/plain", "Idempotency-Key": "k", **PREFER}
     first, again = [await (await echo.request("POST", SKILL, data=b"x", headers=headers)).json() for _ in range(2)]
     assert first["id"] == again["id"]
-    await ended(echo, first["id"])
+    await echo.ended(first["id"])
     assert len(container.seen) == 1
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from tests.integration.gateway.test_process import answers
-from tests.parts.dev import wait
-from tests.parts.process import free_port
+from tests.parts.gateway_process import running
+from tests.parts.polling import wait
 from tests.parts.upstream import PlainAgent, Seen, plain_agent
 
 from lambdaagent.api import agent as agents
@@ -33,7 +30,7 @@ class Pod:
 
 @pytest.fixture
 def pod() -> Iterator[Pod]:
-    """Both containers, and where the agent's events go on to."""
+    """Starts both containers of a pod, and the server that gets the agent's events."""
     with plain_agent() as container, plain_agent() as behind:
         behind.respond = lambda _: (202, {"LambdaAgent-Routed": "1"}, b"")
         image = {"repository": "r", "port": urlsplit(container.url).port}
@@ -45,22 +42,10 @@ def pod() -> Iterator[Pod]:
         unit, gateway = sidecar.containers(agent, installation, sink=sink, probes=False)
         assert "hidden" not in json.dumps(gateway)
         environment = {entry["name"]: entry["value"].replace("$$", "$") for entry in gateway["env"]}
-        port = free_port()
-        environment |= {"LAMBDAAGENT_PORT": str(port), "LAMBDAAGENT_HOST": "127.0.0.1"}
         kept = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
-        command = [sys.executable, "-m", "lambdaagent", *gateway["args"]]
-        process = subprocess.Popen(command, env=kept | environment)
         local = {entry["name"]: entry.get("value") for entry in unit["env"]}["K_SINK"]
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-                wait(lambda: answers(client, sidecar.ALIVE))
-                yield Pod(client, container, behind, sink=urlsplit(local).path)
-            process.terminate()
-            assert process.wait(20) == 0
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait(5)
+        with running(gateway["args"], kept | environment, ready=sidecar.ALIVE) as client:
+            yield Pod(client, container, behind, sink=urlsplit(local).path)
 
 
 def send(text: str) -> dict[str, Any]:

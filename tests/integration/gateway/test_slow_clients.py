@@ -24,7 +24,7 @@ WAYS = [
 
 
 class Client:
-    """Sends what it is told and then, byte by byte, something that never ends."""
+    """A client that sends a beginning and then single bytes without end."""
 
     def __init__(self, world: World) -> None:
         self._port = int(world.url.rpartition(":")[2])
@@ -37,7 +37,7 @@ class Client:
         self.writer.close()
 
     async def drip(self, byte: bytes, *, every: float = 0.02) -> bytes:
-        """What the gateway said until it closed the connection."""
+        """Sends bytes until the gateway closes the connection, and returns what the gateway sent."""
         said = bytearray()
         reading = asyncio.ensure_future(self._read(said))
         async with asyncio.timeout(10):

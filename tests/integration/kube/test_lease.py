@@ -26,7 +26,7 @@ _ROOT = Path(__file__).parents[3]
 
 @dataclass
 class Leaders:
-    """Who leads now; two at once fail the test."""
+    """The processes that lead now; two at once fail the test."""
 
     now: set[str] = field(default_factory=set)
     history: list[str] = field(default_factory=list)

@@ -1,13 +1,13 @@
 """The API server of the tests is as strict as the clusters that users run."""
 
 import copy
-import time
 from typing import Any
 
 import pytest
 import yaml
 from tests.parts import knative
 from tests.parts.kubernetes import KubeApiserver
+from tests.parts.polling import wait
 from tests.parts.rest import Rest, RestError
 
 _EVENTING = "/apis/eventing.knative.dev/v1/namespaces/{namespace}/"
@@ -192,10 +192,7 @@ def test_the_garbage_collector_removes_what_an_owner_left(kube_apiserver: KubeAp
     owner = {"apiVersion": broker["apiVersion"], "kind": "Broker", "name": "b", "uid": broker["metadata"]["uid"]}
     apply(rest, changed(TRIGGER, "metadata.ownerReferences", [owner]), namespace=namespace)
     rest.delete(f"{_COLLECTIONS['Broker'].format(namespace=namespace)}/b")
-    deadline = time.monotonic() + 20
-    while rest.find(f"{_COLLECTIONS['Trigger'].format(namespace=namespace)}/t") is not None:
-        assert time.monotonic() < deadline, "the Trigger is still there"
-        time.sleep(0.1)
+    wait(lambda: rest.find(f"{_COLLECTIONS['Trigger'].format(namespace=namespace)}/t") is None)
 
 
 def test_a_service_account_may_do_only_what_is_bound_to_it(kube_apiserver: KubeApiserver, namespace: str) -> None:

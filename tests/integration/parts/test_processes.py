@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tests.parts import gobuild, packages, places
+from tests.parts.polling import wait
 from tests.parts.process import PartFailedError, Process
 
 _ROOT = Path(__file__).parents[3]
@@ -37,10 +37,7 @@ def test_a_part_dies_when_its_starter_is_killed(tmp_path: Path) -> None:
     finally:
         starter.kill()
         starter.communicate()
-    deadline = time.monotonic() + 10
-    while _alive(pid):
-        assert time.monotonic() < deadline, "the part outlived its starter"
-        time.sleep(0.01)
+    wait(lambda: not _alive(pid), what="the end of the part whose starter is gone")
 
 
 def test_a_part_that_does_not_start_shows_its_log(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.integration.store.streamer DATABASE`: adds chunks to tasks; says what was confirmed."""
+"""Adds chunks to tasks and prints what is confirmed: `python -m tests.integration.store.streamer DATABASE`."""
 
 import asyncio
 import sys

@@ -18,7 +18,7 @@ from lambdaagent.store.postgres.urls import DatabaseUrl
 
 
 class Writer:
-    """A process that writes, and what it said."""
+    """A process that writes to a store, and the lines of its output."""
 
     def __init__(self, url: str) -> None:
         command = [sys.executable, "-m", "tests.integration.store.writer", url]

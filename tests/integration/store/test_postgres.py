@@ -21,7 +21,7 @@ Opener = Callable[[], "asyncio.Future[PostgresStore]"]
 
 @pytest.fixture
 async def both(database_url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]:
-    """Two replicas over one database."""
+    """Opens two stores over one database."""
     one, other = await PostgresStore.open(database_url), await PostgresStore.open(database_url)
     yield one, other
     await one.close()

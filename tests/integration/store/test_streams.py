@@ -25,7 +25,7 @@ SIZE = 4 * 1024
 
 
 def killed_at(database: str, lines: int) -> dict[str, int]:
-    """The version of each task that a process confirmed before it was killed."""
+    """Kills a process that streams, and returns the version of each task that it confirmed."""
     command = [sys.executable, "-m", "tests.integration.store.streamer", database]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -73,7 +73,7 @@ ON CONFLICT (holder) DO UPDATE SET until = excluded.until"""
 
 
 class Old:
-    """A gateway of the version before."""
+    """A gateway of the previous version."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self.connection = connection
@@ -82,12 +82,12 @@ class Old:
         await self.connection.execute(OLD_BEAT, "old", seconds)
 
     async def parts(self, task_id: str) -> int:
-        """How many it would show."""
+        """Returns the number of parts that the task shows."""
         _, body = await self.connection.fetchrow(OLD_GET, task_id)
         return len(orjson.loads(body)["artifacts"][0]["parts"])
 
     async def add(self, task_id: str, update: dict[str, object], *, state: TaskState = TaskState.WORKING) -> bool:
-        """Folds the update into what it reads, and writes that."""
+        """Reads the record, folds the update into it and writes it."""
         return await self.add_to(await self.connection.fetchrow(OLD_GET, task_id), task_id, update, state=state)
 
     async def add_to(
@@ -115,7 +115,7 @@ async def old(database_url: str) -> AsyncIterator[Old]:
 
 
 async def require(store: PostgresStore, task_id: str = "t") -> TaskRecord:
-    """The task is what its log says; nothing is in it twice, and nothing is lost."""
+    """Asserts that the task is the fold of its log, without repetitions and without loss."""
     found = await store.get(task_id)
     assert found is not None
     log = await store.changes(task_id)

@@ -1,4 +1,4 @@
-"""`python -m tests.integration.store.writer URL`: creates tasks and ends them; says what was confirmed."""
+"""Creates tasks, ends them and prints what is confirmed: `python -m tests.integration.store.writer URL`."""
 
 import asyncio
 import sys

@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 from tests.parts import roles
 from tests.parts.authority import Authority, authority
-from tests.parts.cluster import Cluster, eventually
+from tests.parts.cluster import Cluster, until
+from tests.parts.http_servers import serving
 from tests.parts.knative import mark_ready
 from tests.parts.kubernetes import KubeApiserver
 
@@ -25,7 +26,7 @@ from lambdaagent.webhooks.push_request import HttpPushNotifier, PushRefusedError
 
 @dataclass
 class Server:
-    """Lists a model, serves a card, and takes everything that is posted."""
+    """A server that lists a model, serves a card and accepts every POST."""
 
     url: str = ""
     posted: list[str] = field(default_factory=list)
@@ -37,7 +38,7 @@ def private(tmp_path: Path) -> Authority:
 
 
 @asynccontextmanager
-async def serving(by: Authority) -> AsyncIterator[Server]:
+async def private_server(by: Authority) -> AsyncIterator[Server]:
     found = Server()
 
     async def models(_: web.Request) -> web.Response:
@@ -49,14 +50,8 @@ async def serving(by: Authority) -> AsyncIterator[Server]:
 
     app = web.Application()
     app.add_routes([web.get("/api/tags", models), web.post("/{path:.*}", post)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=by.server()).start()
-    found.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(app, tls=by.server()) as found.url:
         yield found
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["with the file", "without"])
@@ -67,7 +62,7 @@ async def test_the_operator_asks_and_tells(
     with roles.applied(kube_apiserver, namespace):
         account = await asyncio.to_thread(roles.kubeconfig, kube_apiserver, namespace, rights.OPERATOR)
         monkeypatch.setenv("KUBECONFIG", str(account))
-        async with serving(private) as server:
+        async with private_server(private) as server:
             settings = OperatorSettings(
                 POD_NAMESPACE=namespace,
                 namespaces=(namespace,),
@@ -82,12 +77,12 @@ async def test_the_operator_asks_and_tells(
             try:
                 spec = {"ai": {"endpoint": server.url, "model": "llama3.2:3b"}}
                 await asyncio.to_thread(cluster.apply, "asks", spec)
-                await eventually(lambda: cluster.find("serving.knative.dev/v1", "services", "asks"))
+                await until(lambda: cluster.find("serving.knative.dev/v1", "services", "asks"))
                 mark_ready(cluster.rest, "Service", namespace=namespace, name="asks")
                 status = "True" if known else "False"
-                said = await eventually(lambda: cluster.has("asks", "AIReady", status))
+                said = await until(lambda: cluster.has("asks", "AIReady", status))
                 if known:
-                    await eventually(lambda: any("created" in each for each in server.posted))
+                    await until(lambda: any("created" in each for each in server.posted))
                 else:
                     assert "LAMBDAAGENT_CA_FILE" in said["message"]
                     assert server.posted == []
@@ -97,7 +92,7 @@ async def test_the_operator_asks_and_tells(
 
 
 async def test_push_receivers_are_notified(private: Authority) -> None:
-    async with serving(private) as server:
+    async with private_server(private) as server:
         config = PushConfig(url=f"{server.url}/push")
         for trust in (SYSTEM, read(str(private.ca))):
             notifier = HttpPushNotifier(address_check.only_link_local, trust=trust)

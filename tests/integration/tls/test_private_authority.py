@@ -43,7 +43,7 @@ def database() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def bundle(database: Postgres, own_rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Both authorities in one file, as an organisation has it."""
+    """Writes both authorities into one file."""
     path = tmp_path_factory.mktemp("bundle") / "ca.crt"
     path.write_text(database.authority.ca.read_text() + own_rabbitmq.authority.ca.read_text())
     return str(path)

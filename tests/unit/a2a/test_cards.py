@@ -2,41 +2,12 @@ from typing import Any
 
 import pytest
 from tests.parts.a2a_schemas import check_v03, check_v1
+from tests.parts.cards import RICH, URL, agent
 
 from lambdaagent.a2a import cards
 from lambdaagent.a2a.cards import Shape
 from lambdaagent.a2a.versions import Version
-from lambdaagent.api.agent import LambdaAgent, parse
-
-URL = "https://gw.example.com/agents/shop/cart/api/a2a"
-SKILLS = [
-    {
-        "id": "add",
-        "name": "Add",
-        "description": "Adds to the cart.",
-        "tags": ["shop"],
-        "examples": ["two apples"],
-        "inputModes": ["text", "json", "image/png"],
-    },
-    {"id": "pay", "name": "Pay", "outputModes": ["json"]},
-]
-
-
-def agent(image: dict[str, Any] | None = None, **a2a: Any) -> LambdaAgent:
-    spec = {
-        "image": {"repository": "r", "tag": "v7", **(image or {})},
-        "a2a": {"enabled": True, "skills": SKILLS, **a2a},
-    }
-    return parse({"metadata": {"name": "cart", "namespace": "shop"}, "spec": spec})
-
-
-RICH = {
-    "provider": {"organization": "Shop", "url": "https://shop.example.com"},
-    "documentationUrl": "https://docs.example.com",
-    "iconUrl": "https://icons.example.com/i.png",
-    "description": "The cart",
-    "version": "3",
-}
+from lambdaagent.api.agent import parse
 
 
 @pytest.mark.parametrize(

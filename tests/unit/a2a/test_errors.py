@@ -1,4 +1,4 @@
-"""The table of errors, held against the specification's and what SDKs look for."""
+"""The table of errors, compared with the specification and with what SDKs expect."""
 
 import pytest
 from a2a.utils.errors import A2A_REASON_TO_ERROR, JSON_RPC_ERROR_CODE_MAP

@@ -12,8 +12,8 @@ from a2a.utils import signing as sdk
 from a2a.utils._jcs import canonicalize
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from tests.parts.a2a_schemas import check_v03, check_v1
+from tests.parts.cards import RICH, URL, agent
 from tests.parts.keys import pem
-from tests.unit.a2a.test_cards import RICH, URL, agent
 
 from lambdaagent.a2a import cards, signing
 from lambdaagent.a2a.cards import Shape

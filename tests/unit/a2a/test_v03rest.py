@@ -1,4 +1,4 @@
-"""0.3's ProtoJSON dialect, held against the old proto as the public SDK has it."""
+"""The ProtoJSON dialect of 0.3, compared with the old proto in the public SDK."""
 
 from typing import Any
 

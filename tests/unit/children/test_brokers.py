@@ -1,4 +1,4 @@
-"""Which RabbitMQ a Broker is on, and what it says of deliveries."""
+"""The RabbitMQ of a Broker, and its delivery settings."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def test_a_cluster_and_a_secret_of_one_name_have_brokers_of_their_own() -> None:
 
 
 def agents_of(*eventing: dict[str, Any] | None, namespace: str = "shop") -> dict[AgentKey, LambdaAgent]:
-    """None: without eventing."""
+    """Returns agents; None makes one without eventing."""
     taking = {"subscriptions": [{"eventType": "a.b"}]}
     specs = [
         {"image": {"repository": "r"}} | ({"eventing": taking | each} if each is not None else {}) for each in eventing

@@ -1,4 +1,4 @@
-"""Every field of the spec does something, is warned of, or is refused: shown field by field."""
+"""Every field of the spec has an effect, causes a warning or is refused: a test for each field."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is applied for LambdaAgents as rich as those in use, held to the letter in tests/golden.
+"""The children of rich LambdaAgents, compared to the letter with tests/golden.
 
 `UPDATE_GOLDEN=1 pytest tests/unit/children/test_golden.py` writes the files anew; read the diff.
 """

@@ -1,4 +1,4 @@
-"""Children at the limits of what Knative and Kubernetes take."""
+"""Children at the limits of Knative and Kubernetes."""
 
 import re
 from typing import Any

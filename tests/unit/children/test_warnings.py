@@ -1,4 +1,4 @@
-"""Each reason that a field may be warned of with, and a spec that gives it."""
+"""Each reason of a warning, and a spec that causes it."""
 
 from typing import Any
 

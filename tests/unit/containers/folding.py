@@ -1,4 +1,4 @@
-"""The task that the updates of a response make."""
+"""Folds the updates of a response into a task."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 def task_after(updates: list[Json]) -> Json:
-    """The task that these updates make; each of them is what the protocol's schema says."""
+    """Returns the task that these updates make, and checks it against the schema of the protocol."""
     message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}]}
     task = tasks.new(task_id="t", context_id="c", message=message, state=TaskState.WORKING, now=1)
     for update in updates:

@@ -26,7 +26,7 @@ def said(text: str, **more: Any) -> Json:
 
 
 def words(task: Json) -> list[str]:
-    """What the agent said, in order: in the history, and last in the status."""
+    """Returns the texts of the agent in order: those of the history, then that of the status."""
     messages = [each for each in task["history"] if each["role"] == AGENT]
     messages += [task["status"]["message"]] if "message" in task["status"] else []
     return ["".join(part.get("text", "") for part in message["parts"]) for message in messages]

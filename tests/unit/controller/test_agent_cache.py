@@ -1,4 +1,4 @@
-"""What is kept of the agents, and who is woken by which change."""
+"""The cache of agents, and which agents a change wakes."""
 
 from typing import Any
 

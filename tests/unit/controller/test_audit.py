@@ -1,4 +1,4 @@
-"""What a list of the agents says about what kopf has told."""
+"""The audit of kopf's watch by a list of the agents."""
 
 import asyncio
 from typing import Any
@@ -30,7 +30,7 @@ def test_what_is_known_in_a_newer_version_was_heard() -> None:
 
 
 class Clock:
-    """Counts what is slept; ends the audit after its third round."""
+    """A clock that records the waits and ends the audit after its third round."""
 
     def __init__(self, during_grace: Any = None) -> None:
         self.slept: list[float] = []
@@ -45,7 +45,7 @@ class Clock:
 
 
 class Server:
-    """Lists these agents, as `name: version`; None refuses."""
+    """A server that lists agents, given as `name: version`; with None it refuses."""
 
     def __init__(self, agents: dict[str, int] | None) -> None:
         self.agents = agents

@@ -1,4 +1,4 @@
-"""How news of agents reach the loop in which the Lease is renewed."""
+"""The path of kopf's events to the event loop that renews the Lease."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The telling of events to a real HTTP server that answers as a test says."""
+"""Publishing of lifecycle events to a real HTTP server whose responses a test sets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.parts.http_servers import serving
 from tests.parts.polling import eventually
 
 from lambdaagent import outbox
@@ -42,13 +43,9 @@ async def receiver() -> AsyncIterator[Receiver]:
     found.open.set()
     app = web.Application()
     app.router.add_post("/events/{namespace}", found.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield found
-    found.open.set()
-    await runner.cleanup()
+    async with serving(app) as found.url:
+        yield found
+        found.open.set()
 
 
 def publisher(url: str, outcomes: list[str]) -> AgentLifecyclePublisher:

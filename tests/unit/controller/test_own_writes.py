@@ -1,4 +1,4 @@
-"""Whether the news of a child that is being written wakes its agent."""
+"""Events of a child that the operator itself writes: whether they wake its agent."""
 
 import asyncio
 from typing import Any
@@ -25,14 +25,14 @@ def service(version: int, kind: str = "MODIFIED") -> dict[str, Any]:
 
 
 class Server:
-    """Lists nothing, then tells what a test puts into `news`."""
+    """A server without objects, whose watch yields what a test puts into `news`."""
 
     def __init__(self) -> None:
         self.news: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
 
 class Told(Watcher):
-    """A watch that tells what stands in the queue."""
+    """A watch that yields what is in the queue."""
 
     async def changes(self) -> Any:
         from lambdaagent.kube.watch import ChangeType, WatchEvent

@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 from aiohttp import web
+from tests.parts.http_servers import serving
 
 from lambdaagent.controller import probing
 from lambdaagent.controller.probing import Prober
@@ -19,19 +21,14 @@ Serve = Callable[[Handler], Awaitable[str]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    runners: list[web.AppRunner] = []
+    async with AsyncExitStack() as stack:
 
-    async def begin(handler: Handler) -> str:
-        app = web.Application()
-        app.add_routes([web.get("/{path:.*}", handler)])
-        runners.append(web.AppRunner(app, shutdown_timeout=0.1))
-        await runners[-1].setup()
-        await web.TCPSite(runners[-1], "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runners[-1].addresses[0][1]}"
+        async def begin(handler: Handler) -> str:
+            app = web.Application()
+            app.add_routes([web.get("/{path:.*}", handler)])
+            return await stack.enter_async_context(serving(app))
 
-    yield begin
-    for runner in runners:
-        await runner.cleanup()
+        yield begin
 
 
 async def first(provider: str, url: str) -> Answer:

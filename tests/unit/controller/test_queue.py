@@ -1,21 +1,15 @@
 """The work queue: each key once, one worker at a time, back-off per key."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
+from tests.parts.polling import eventually
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.errors import TemporaryError
 
 ONE, TWO = ("ns", "one"), ("ns", "two")
-
-
-async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not check():
-            await asyncio.sleep(0.001)
 
 
 def quick() -> Backoff:
@@ -33,7 +27,7 @@ async def test_a_key_that_is_added_often_is_processed_once() -> None:
         queue.add(ONE)
     queue.add(TWO)
     async with queue.run():
-        await until(lambda: queue.depth == 0)
+        await eventually(lambda: queue.depth == 0)
     assert seen == [ONE, TWO]
 
 
@@ -54,7 +48,7 @@ async def test_a_key_that_changes_while_it_is_processed_is_processed_again() -> 
     queue = WorkQueue(process, workers=4)
     queue.add(ONE)
     async with queue.run():
-        await until(lambda: len(seen) == 2 and queue.depth == 0)
+        await eventually(lambda: len(seen) == 2 and queue.depth == 0)
     assert seen == [ONE, ONE]
 
 
@@ -73,11 +67,12 @@ async def test_a_failure_comes_back_and_the_worker_lives_on(problem: Exception) 
     queue.add(ONE)
     queue.add(TWO)
     async with queue.run():
-        await until(lambda: seen.count(ONE) == 3)
+        await eventually(lambda: seen.count(ONE) == 3)
     assert seen[:2] == [ONE, TWO], "a failing key must not hold the others up"
 
 
-async def test_what_is_due_later_comes_again() -> None:
+def repeating() -> tuple[WorkQueue, list[object]]:
+    """Returns a queue with one key that is due again 0.01 s after each time, and the keys that were processed."""
     seen: list[object] = []
 
     async def process(key: tuple[str, str]) -> float:
@@ -86,21 +81,19 @@ async def test_what_is_due_later_comes_again() -> None:
 
     queue = WorkQueue(process)
     queue.add(ONE)
+    return queue, seen
+
+
+async def test_what_is_due_later_comes_again() -> None:
+    queue, seen = repeating()
     async with queue.run():
-        await until(lambda: len(seen) >= 3)
+        await eventually(lambda: len(seen) >= 3)
 
 
 async def test_a_forgotten_key_does_not_come_again() -> None:
-    seen: list[object] = []
-
-    async def process(key: tuple[str, str]) -> float:
-        seen.append(key)
-        return 0.01
-
-    queue = WorkQueue(process)
-    queue.add(ONE)
+    queue, seen = repeating()
     async with queue.run():
-        await until(lambda: len(seen) >= 1 and queue.depth == 0)
+        await eventually(lambda: len(seen) >= 1 and queue.depth == 0)
         queue.forget(ONE)
         count = len(seen)
         await asyncio.sleep(0.05)
@@ -124,10 +117,10 @@ async def test_what_failed_last_time_leaves_half_of_the_workers_to_the_others() 
     for key in bad:
         queue.add(key)
     async with queue.run():
-        await until(lambda: sum(count > 1 for count in calls.values()) == 2)
+        await eventually(lambda: sum(count > 1 for count in calls.values()) == 2)
         await asyncio.sleep(0.05)
         assert sum(count > 1 for count in calls.values()) == 2, "two of four workers"
         queue.add(("good", "1"))
-        await until(lambda: done == [("good", "1")])
+        await eventually(lambda: done == [("good", "1")])
         stuck.set()
-        await until(lambda: all(calls[key] > 1 for key in bad))
+        await eventually(lambda: all(calls[key] > 1 for key in bad))

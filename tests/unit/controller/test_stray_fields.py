@@ -1,4 +1,4 @@
-"""What others wrote into a child's spec, from managed fields as the API server keeps them."""
+"""Fields that others write into the spec of a child, found by the managed fields of the API server."""
 
 from typing import Any
 

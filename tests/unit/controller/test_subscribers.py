@@ -1,4 +1,4 @@
-"""Whom it concerns when the types that are subscribed to on a Broker change."""
+"""Which agents a change of the subscriptions on a Broker concerns."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which files' edits restart an agent."""
+"""The files whose changes restart an agent."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def agent(watch: str | None = None) -> LambdaAgent:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """The agent's file lies in `agent`; `elsewhere` is beside it."""
+    """Makes a folder `agent` with the file of the agent, and a folder `elsewhere` beside it."""
     for name in ("agent/agent.py", "agent/lib/deep.py", "agent/prompt.txt", "agent/server", "elsewhere/main.js"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")

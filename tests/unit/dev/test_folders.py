@@ -1,4 +1,4 @@
-"""The folder of a dev: what will not do is named, and what stands beside it finds where the dev listens."""
+"""The data folder of `lambdaagent dev`: errors name what is wrong, and other commands find its address there."""
 
 from pathlib import Path
 

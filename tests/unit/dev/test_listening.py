@@ -1,4 +1,4 @@
-"""An agent that does not listen where it should: said once, with where it does listen."""
+"""An agent that listens on a wrong port: one log line says where it listens."""
 
 import socket
 import subprocess
@@ -23,7 +23,7 @@ sys.stdin.read()
 
 
 class Clock:
-    """Goes on by what was slept."""
+    """A clock that advances by each sleep."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""With which command an agent is started, as data: no process runs here."""
+"""The command with which an agent is started; no process runs here."""
 
 import os
 from pathlib import Path

@@ -1,185 +1,16 @@
-"""What is said of agents while RabbitMQ comes and goes."""
+"""Which queues, bindings and consumers exist while agents come, change and go."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from tests.parts.consumers import TARGET, World, agent
 from tests.parts.polling import eventually
 
 from lambdaagent.api import naming
-from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.broker.bindings import Binding, ExchangeDeclaration
-from lambdaagent.broker.inprocess import InProcessBroker
-from lambdaagent.broker.protocol import ACK, BrokerDelivery, Deaths, DeliveryOutcome, Handler, Loss
-from lambdaagent.dispatcher.consumers import ConsumerManager, ConsumerSpec
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.httpclient.wire import Target
-from lambdaagent.settings import Installation
 from lambdaagent.status.readiness import Readiness
-
-TARGET = Target.parse("http://127.0.0.1:1")
-
-
-class Leaving(InProcessBroker):
-    here = True
-    why = "login refused: RabbitMQ does not take the password of user 'agents'"
-    lost: dict[str, Loss] = {}
-    dead: dict[tuple[str, str], Deaths] = {}
-
-    @property
-    def ready(self) -> bool:
-        return self.here
-
-    @property
-    def problem(self) -> str:
-        return "" if self.here else self.why
-
-    @property
-    def losses(self) -> dict[str, Loss]:
-        return self.lost
-
-    @property
-    def deaths(self) -> dict[tuple[str, str], Deaths]:
-        return self.dead
-
-    def bound(self, exchange: str) -> set[str]:
-        return set(self._bindings.get(exchange, {}))
-
-
-class World:
-    def __init__(self) -> None:
-        self.broker = Leaving()
-        self.said: dict[str, Readiness | None] = {}
-        self.got: list[tuple[str, str]] = []
-        self.ticks: asyncio.Queue[None] = asyncio.Queue()
-        self.serving = ConsumerManager(
-            self.broker,
-            Installation(),
-            lambda namespace: namespace == "shop",
-            self.handler,
-            say=lambda agent, readiness: self.said.__setitem__(agent.name, readiness),
-            failed=lambda where: None,
-            gather=0.0,
-            sleep=self.sleep,
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        await self.ticks.get()
-
-    def handler(self, agent: LambdaAgent, served: ConsumerSpec) -> Handler:
-        async def handle(delivery: BrokerDelivery) -> DeliveryOutcome:
-            self.got.append((agent.name, delivery.event.id))
-            return ACK
-
-        return handle
-
-    def message(self, name: str) -> str:
-        found = self.said.get(name)
-        return found.message if found is not None else ""
-
-    def reason(self, name: str) -> str:
-        found = self.said.get(name)
-        return found.reason if found is not None else ""
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    found = World()
-    running = asyncio.create_task(found.serving.run())
-    yield found
-    running.cancel()
-    await asyncio.wait([running])
-
-
-def agent(name: str, **eventing: Any) -> LambdaAgent:
-    spec = {"image": {"repository": "r"}} | ({"eventing": eventing} if eventing else {})
-    return parse({"metadata": {"name": name, "namespace": "shop"}, "spec": spec})
-
-
-async def test_an_absence_is_said_after_a_while_and_taken_back(world: World) -> None:
-    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
-    await eventually(lambda: world.reason("a") == "Ready")
-    world.broker.here = False
-    for _ in range(5):
-        world.ticks.put_nowait(None)
-    await eventually(world.ticks.empty)
-    assert world.reason("a") == "Ready", "a restart is not worth a word"
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "RabbitMQUnavailable")
-    assert "login refused" in world.message("a")
-    world.broker.why = "there is no connection to RabbitMQ yet"
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.message("a").endswith(world.broker.why))
-    world.broker.here = True
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "Ready")
-
-
-@pytest.mark.parametrize(
-    "name", ["lambdaagent.shop.lambdaagents", "lambdaagent.shop.agent.a", "lambdaagent.shop.dead-letters"]
-)
-async def test_what_somebody_deleted_on_rabbitmq_is_said_for_a_while(world: World, name: str) -> None:
-    now = [1_000_000.0]
-    world.serving.now = lambda: now[0]
-    for each in ("a", "other"):
-        world.serving.upsert(agent(each, subscriptions=[{"eventType": "t"}]), TARGET)
-    await eventually(lambda: world.reason("a") == world.reason("other") == "Ready")
-    world.broker.lost = {name: Loss(now[0], "RabbitMQ refused it")}
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "Missing")
-    assert world.said["a"] == Readiness("False", "Missing", f"{name} was deleted on RabbitMQ: RabbitMQ refused it")
-    world.broker.lost = {name: Loss(now[0])}
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "MadeAgain")
-    assert f"{name} was missing on RabbitMQ at 1970-01-12T13:46:40Z" in world.message("a")
-    assert world.reason("other") == ("Ready" if ".agent." in name else "MadeAgain")
-    now[0] += 3601
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "Ready")
-
-
-async def test_what_a_policy_of_rabbitmq_took_is_said_for_a_while_of_its_agent_alone(world: World) -> None:
-    now = [1_000_000.0]
-    world.serving.now = lambda: now[0]
-    for each in ("a", "other"):
-        world.serving.upsert(agent(each, subscriptions=[{"eventType": "t"}]), TARGET)
-    await eventually(lambda: world.reason("a") == world.reason("other") == "Ready")
-    queue = naming.queue("shop", "a")
-    world.broker.dead = {(queue, "expired"): Deaths(3, now[0] - 60, now[0])}
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "DeadLetteredByRabbitMQ")
-    said = world.said["a"]
-    assert said is not None
-    assert said.status == "True", "events go on"
-    assert "at least 2 events since 1970-01-12T13:45:40Z" in said.message
-    assert "message-ttl" in said.message
-    assert said.message.startswith(f"queue {queue} has 1 bindings; ")
-    assert world.reason("other") == "Ready"
-    world.broker.lost = {queue: Loss(now[0])}
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "MadeAgain")
-    assert "message-ttl" in world.message("a"), "both are said"
-    world.broker.lost = {}
-    now[0] += 3601
-    world.ticks.put_nowait(None)
-    await eventually(lambda: world.reason("a") == "Ready")
-    assert "message-ttl" not in world.message("a")
-
-
-async def test_a_flood_of_deaths_writes_a_condition_a_few_times(world: World) -> None:
-    world.serving.upsert(agent("a", subscriptions=[{"eventType": "t"}]), TARGET)
-    await eventually(lambda: world.reason("a") == "Ready")
-    messages: set[str] = set()
-    since = world.serving.now()
-    for count in range(1, 101):
-        world.broker.dead = {(naming.queue("shop", "a"), "maxlen"): Deaths(count, since, world.serving.now())}
-        world.ticks.put_nowait(None)
-        await eventually(world.ticks.empty)
-        await asyncio.sleep(0)
-        messages.add(world.message("a"))
-    assert 2 < len(messages) < 10
 
 
 async def test_an_agent_that_changes_is_consumed_anew_and_one_that_goes_is_not(world: World) -> None:
@@ -197,12 +28,6 @@ async def test_an_agent_that_changes_is_consumed_anew_and_one_that_goes_is_not(w
     await world.broker.publish(Event("2", "/s", "t"), exchange=exchange)
     await eventually(lambda: ("b", "2") in world.got)
     assert ("a", "2") not in world.got
-
-
-async def test_nothing_is_said_of_an_agent_without_eventing(world: World) -> None:
-    world.serving.upsert(agent("plain"), TARGET)
-    await eventually(lambda: "plain" in world.said)
-    assert world.said["plain"] is None
 
 
 async def test_what_an_unreadable_agent_has_stays_and_goes_with_it(world: World) -> None:
@@ -354,6 +179,4 @@ async def test_the_queue_of_an_agent_that_nobody_knows_goes_after_a_while(world:
     await asyncio.sleep(0.2)
     assert left in world.broker.bound(exchange)
     now[0] = 11.0
-    async with asyncio.timeout(10):
-        while left in world.broker.bound(exchange):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: left not in world.broker.bound(exchange))

@@ -1,106 +1,16 @@
-"""One delivery to a real HTTP server: how often it is tried, what becomes of it, what is kept of the cause."""
+"""One delivery to a real HTTP server: how often it is attempted, its outcome, and the cause that is kept."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.parts.deliveries import EVENT, Agent, Make, delivery
 
-from lambdaagent import clock as clocks
-from lambdaagent.api.a2a import Invoke, Skill
-from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.protocol import BrokerDelivery, Settlement
-from lambdaagent.children.async_calls import Calls
 from lambdaagent.dispatcher.circuit import Circuit
-from lambdaagent.dispatcher.deduplication import Deduplicator
-from lambdaagent.dispatcher.delivery import AgentRoute, Deliverer
-from lambdaagent.events import types
-from lambdaagent.events.cloudevents import Event
-from lambdaagent.events.retry import Policy
-from lambdaagent.httpclient.client import HttpClient
+from lambdaagent.dispatcher.delivery import AgentRoute
 from lambdaagent.httpclient.wire import Target
-from lambdaagent.store.memory import MemoryStore
-
-EVENT = Event(id="1", source="/s", type="t", data=b"data")
-
-
-class Agent:
-    def __init__(self) -> None:
-        self.answers: list[web.Response] = []
-        self.calls = 0
-        self.attempts: list[str] = []
-
-    async def handle(self, request: web.Request) -> web.Response:
-        self.calls += 1
-        assert request.headers["ce-id"] == "1"
-        self.attempts.append(request.headers["ce-attempt"])
-        return self.answers.pop(0) if self.answers else web.Response(status=202)
-
-
-@pytest.fixture
-async def agent() -> AsyncIterator[tuple[Agent, str]]:
-    found = Agent()
-    app = web.Application()
-    app.router.add_post("/", found.handle)
-    async with TestServer(app) as server:
-        yield found, str(server.make_url("/"))
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[HttpClient]:
-    made = HttpClient()
-    yield made
-    await made.close()
-
-
-Make = Callable[..., tuple[Deliverer, list[Event], Counter[str]]]
-
-
-class Observed(Counter[str]):
-    def delivery(self, outcome: str) -> None:
-        self[outcome] += 1
-
-
-@pytest.fixture
-def make(agent: tuple[Agent, str], client: HttpClient) -> Make:
-    store = MemoryStore()
-
-    def build(**options: Any) -> tuple[Deliverer, list[Event], Counter[str]]:
-        replies: list[Event] = []
-        observed = Observed()
-
-        async def reply(events: Sequence[Event]) -> None:
-            replies.extend(events)
-
-        async def sleep(_: float) -> None:
-            return
-
-        parts = {
-            "policy": Policy(retry=2, delay=1.0),
-            "reply": reply,
-            "sleep": sleep,
-            "route": lambda _: AgentRoute(Target.parse(agent[1])),
-            "calls": Calls("a", {}),
-            "jitter": lambda: 1.0,
-            "circuit": Circuit(sleep=sleep),
-        } | options
-        clock = clocks.system()
-        seen = Deduplicator(store, "n", "a", clock)
-        return (
-            Deliverer(agent="n/a", client=client, clock=clock, seen=seen, observer=observed, **parts),
-            replies,
-            observed,
-        )
-
-    return build
-
-
-def delivery(attempt: int = 1, **options: Any) -> BrokerDelivery:
-    return BrokerDelivery(EVENT, "queue", attempt, **options)
 
 
 async def test_success_is_acknowledged_after_it_was_recorded(agent: tuple[Agent, str], make: Make) -> None:
@@ -244,61 +154,6 @@ async def test_a_broken_agent_is_called_one_at_a_time_with_pauses(agent: tuple[A
     assert len(pauses) == 2
     await deliverer.handle(BrokerDelivery(replace(EVENT, source="/good"), "queue"))
     assert not circuit.open
-
-
-REPLY = {"ce-specversion": "1.0", "ce-id": "r1", "ce-type": "reply", "ce-source": "/a"}
-
-
-async def test_an_event_in_the_answer_is_published_before_the_acknowledgement(
-    agent: tuple[Agent, str], make: Make
-) -> None:
-    agent[0].answers = [web.Response(status=200, headers=REPLY, body=b"answer")]
-    deliverer, replies, _ = make()
-    await deliverer.handle(delivery())
-    assert [(event.id, event.data) for event in replies] == [("r1", b"answer")]
-
-
-async def test_a_reply_gets_the_task_of_what_it_replies_to(agent: tuple[Agent, str], make: Make) -> None:
-    agent[0].answers = [web.Response(status=200, headers=REPLY), web.Response(headers=REPLY | {"ce-a2ataskid": "own"})]
-    deliverer, replies, _ = make()
-    for number in range(2):
-        asked = replace(EVENT, source=f"/{number}", extensions={"a2ataskid": "t1", "a2acontextid": "c1"})
-        await deliverer.handle(BrokerDelivery(asked, "queue"))
-    assert [event.extensions["a2ataskid"] for event in replies] == ["t1", "own"]
-    assert replies[0].extensions["a2acontextid"] == "c1"
-
-
-async def test_a_reply_that_cannot_be_published_is_tried_without_asking_the_agent_again(
-    agent: tuple[Agent, str], make: Make
-) -> None:
-    tried = 0
-
-    async def fails(_: Sequence[Event]) -> None:
-        nonlocal tried
-        tried += 1
-        raise BrokerUnavailableError("gone")
-
-    agent[0].answers = [web.Response(status=200, headers=REPLY)]
-    deliverer, _, _ = make(reply=fails)
-    with pytest.raises(BrokerUnavailableError):
-        await deliverer.handle(delivery())
-    assert (agent[0].calls, tried) == (1, 10)
-
-
-async def test_a_broken_reply_does_not_lose_the_delivery(agent: tuple[Agent, str], make: Make) -> None:
-    agent[0].answers = [web.Response(status=200, headers={"ce-specversion": "1.0", "ce-id": "r1"})]
-    deliverer, replies, observed = make()
-    assert (await deliverer.handle(delivery())).verdict is Settlement.ACK
-    assert (replies, observed["bad-reply"]) == ([], 1)
-
-
-async def test_a_task_hears_that_its_call_could_not_be_delivered(agent: tuple[Agent, str], make: Make) -> None:
-    skill = Skill(id="s", name="s", invoke=Invoke(mode="async"))
-    agent[0].answers = [web.Response(status=422)]
-    deliverer, replies, _ = make(calls=Calls("a", {types.INVOKE_ASYNC: (skill,)}))
-    call = replace(EVENT, type=types.INVOKE_ASYNC, extensions={"a2aagent": "a", "a2ataskid": "t1"})
-    assert (await deliverer.handle(BrokerDelivery(call, "queue"))).verdict is Settlement.DEAD_LETTER
-    assert [(event.type, event.extensions["a2ataskid"]) for event in replies] == [(types.RESPONSE_ERROR, "t1")]
 
 
 async def test_while_the_agent_is_down_deliveries_wait(agent: tuple[Agent, str], make: Make) -> None:

@@ -1,4 +1,4 @@
-"""What RabbitMQ is to look like for some agents."""
+"""The topology on RabbitMQ for some agents."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The words about events that RabbitMQ dead-lettered by itself."""
+"""The messages about events that RabbitMQ dead-lettered by a policy."""
 
 import pytest
 

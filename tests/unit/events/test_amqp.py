@@ -1,4 +1,4 @@
-"""AMQP messages as Knative's RabbitMQ broker writes them, and everything tolerable beside them."""
+"""CloudEvents over AMQP, as Knative's RabbitMQ broker writes them, and tolerable variants."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is written at a message that died, and that it comes off again without a trace."""
+"""The headers of a dead letter: they are added, and removed without a trace."""
 
 import base64
 from dataclasses import replace
@@ -106,7 +106,7 @@ TIME = datetime(2027, 1, 15, 8)  # noqa: DTZ001 -- as pika reads it
 
 
 def death(**entry: Any) -> dict[str, Any]:
-    """The newest first: before, the message waited in a queue of ours."""
+    """Returns x-death entries, the newest first; before it, the message waited in a delay queue."""
     waited = {"queue": "lambdaagent.delay.250", "reason": "expired", "count": 1, "time": TIME}
     return {"x-death": [entry, waited], "x-first-death-reason": "expired"}
 

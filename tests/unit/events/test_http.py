@@ -1,4 +1,4 @@
-"""Reading and writing, and that the public library and this codec understand each other."""
+"""CloudEvents over HTTP: reading, writing, and exchange with the public library."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from tests.parts import cloudevent_bodies
 
 from lambdaagent.events import http
-from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.cloudevents import Event, Value
 from lambdaagent.events.errors import EventError, InvalidAttributeError, MissingAttributeError
 
 CE = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/shop", "ce-type": "parcel.created"}
@@ -21,17 +21,14 @@ TEXT = st.text(
 )
 
 
+def event_of(subject: str, data: bytes, extensions: dict[str, Value]) -> Event:
+    fields = {"subject": subject, "data": data, "datacontenttype": "application/x"}
+    return Event(id="1", source="/s", type="t", extensions=extensions, **fields)  # type: ignore[arg-type]
+
+
 @given(TEXT, st.binary(max_size=64))
 def test_binary_mode_keeps_every_character_and_every_byte(subject: str, data: bytes) -> None:
-    event = Event(
-        id="1",
-        source="/s",
-        type="t",
-        subject=subject,
-        data=data,
-        datacontenttype="application/x",
-        extensions={"a": subject},
-    )
+    event = event_of(subject, data, {"a": subject})
     headers, body = http.binary(event)
     assert body is data
     assert all(value.isascii() and value.isprintable() for _, value in headers)
@@ -40,15 +37,7 @@ def test_binary_mode_keeps_every_character_and_every_byte(subject: str, data: by
 
 @given(TEXT, st.binary(max_size=64))
 def test_structured_mode_and_batches_keep_every_character_and_every_byte(subject: str, data: bytes) -> None:
-    event = Event(
-        id="1",
-        source="/s",
-        type="t",
-        subject=subject,
-        data=data,
-        datacontenttype="application/x",
-        extensions={"n": 7, "b": True},
-    )
+    event = event_of(subject, data, {"n": 7, "b": True})
     headers, body = cloudevent_bodies.structured(event)
     assert http.read(dict(headers), body) == [event]
     headers, body = cloudevent_bodies.batch([event, event])

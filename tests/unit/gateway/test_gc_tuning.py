@@ -1,4 +1,4 @@
-"""In a process of its own: the setting is the whole process's."""
+"""The tuning of the garbage collector, tested in a process of its own because it applies to a whole process."""
 
 import subprocess
 import sys

@@ -22,7 +22,7 @@ def raw_deflate(body: bytes) -> bytes:
 
 
 def members(body: bytes) -> bytes:
-    """As appending to a gzip file makes it, an empty one included."""
+    """Returns gzip with several members, one of them empty, as appending to a file makes it."""
     half = len(body) // 2
     return gzip.compress(body[:half]) + gzip.compress(b"") + gzip.compress(body[half:])
 

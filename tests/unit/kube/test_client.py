@@ -1,4 +1,4 @@
-"""How the API server is reached."""
+"""The address and the credentials of the API server."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which refusals pass by themselves."""
+"""Which refusals of the API server are temporary."""
 
 import json
 

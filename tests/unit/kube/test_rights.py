@@ -1,4 +1,4 @@
-"""The table of rights against the code that uses them."""
+"""The table of rights, compared with the code that uses them."""
 
 import json
 import subprocess

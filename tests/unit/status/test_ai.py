@@ -1,4 +1,4 @@
-"""AIReady from what an endpoint answered."""
+"""The condition AIReady, by the response of an endpoint."""
 
 from typing import Any
 

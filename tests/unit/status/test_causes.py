@@ -1,4 +1,4 @@
-"""What the kubelet, Knative and RabbitMQ's topology operator say of a failure, and what becomes of it."""
+"""The causes of failures, from reports of the kubelet, Knative and RabbitMQ's topology operator."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ from lambdaagent.store.sqlite.store import SqliteStore
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EngineStore]:
-    """Each of them, empty: whatever a test of the contract says must be true of all."""
+    """Opens an empty store of each kind; the contract must hold for all of them."""
     opened: EngineStore
     if request.param == "memory":
         opened = MemoryStore()

@@ -1,4 +1,4 @@
-"""A record that grows by chunks is what it would be if each had been folded at once."""
+"""A record that grows by chunks equals one into which each chunk is folded at once."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from lambdaagent.store.chunked_record import grown
 
 @pytest.fixture
 def folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many updates each fold had."""
+    """Records how many updates each fold has."""
     seen: list[int] = []
 
     def counted(task: dict[str, Any], updates: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its tasks in: tasks and their logs."""
+"""The contract of every store: tasks and their logs."""
 
 import asyncio
 from dataclasses import replace

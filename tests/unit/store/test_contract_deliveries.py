@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its tasks in: which events were delivered to which agent."""
+"""The contract of every store: deliveries of events to agents."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its tasks in: lists, page by page."""
+"""The contract of every store: lists of tasks, page by page."""
 
 import pytest
 from tests.parts.store_records import EngineStore, following, record

@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its tasks in: what is seen to after a crash, and what is forgotten."""
+"""The contract of every store: recovery after a crash, and retention."""
 
 import asyncio
 

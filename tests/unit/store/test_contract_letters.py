@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its tasks in: dead letters."""
+"""The contract of every store: dead letters."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its tasks in: push configurations, and how far each has got."""
+"""The contract of every store: push configurations and their progress."""
 
 import asyncio
 from dataclasses import replace
@@ -13,7 +13,7 @@ from lambdaagent.store.records import Push
 
 @pytest.fixture
 async def changed(store: EngineStore) -> EngineStore:
-    """With a task at version 1."""
+    """Creates a task at version 1."""
     await store.create(record())
     await store.append(following(record()), updates=[UPDATE])
     return store

@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its tasks in: tasks that are long and grow by chunks are read whole."""
+"""The contract of every store: long tasks that grow by chunks."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ class World:
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    """A store whose replica said that it lives, and how to open another one on what it has."""
+    """Opens a store whose replica has sent a heartbeat; yields it and a function that opens its data again."""
     database = {"memory": "", "sqlite": str(tmp_path / "t.db")}.get(request.param)
     if database is None:
         database = request.getfixturevalue("database_url")
@@ -62,7 +62,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def require(store: EngineStore, expected: TaskRecord) -> None:
-    """However it is read, it is this one."""
+    """Asserts that every way to read the task returns this record."""
     assert await store.get(expected.id) == expected
     assert await store.get(expected.id, known=expected) == expected
     page = await store.find(TaskQuery("shop", "cart", "anonymous"))

@@ -1,4 +1,4 @@
-"""A write that a store cannot keep fails by itself: those that are committed beside it succeed."""
+"""A write that a store cannot keep fails alone: the other writes of its batch succeed."""
 
 import asyncio
 from collections.abc import AsyncIterator

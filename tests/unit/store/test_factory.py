@@ -1,4 +1,4 @@
-"""Which store a value of LAMBDAAGENT_DATABASE means."""
+"""The store that a value of LAMBDAAGENT_DATABASE selects."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An engine with containers that do as the test says."""
+"""An engine with a container whose responses a test sets."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.parts.polling import eventually
 
 from lambdaagent.a2a import params
 from lambdaagent.a2a.errors import A2AError, Problem
@@ -25,6 +26,7 @@ from lambdaagent.tasks.push_delivery import EngineStore
 
 Json = dict[str, Any]
 CLOCK = system()
+QUICK = EngineLimits(look_every=0.05, beat_every=0.05, lease=0.3, patience=0.2)  # seconds
 
 
 @dataclass
@@ -49,7 +51,7 @@ def completed(text: str = "done") -> list[Json]:
 
 @dataclass
 class Container:
-    """`answer` is what a call does; `turns` is what was asked."""
+    """A container whose calls run `answer`; `turns` holds the calls."""
 
     answer: Callable[[Turn], Awaitable[list[Json]]]
     turns: list[Turn] = field(default_factory=list)
@@ -57,6 +59,11 @@ class Container:
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         self.turns.append(turn)
         yield await self.answer(turn)
+
+
+def texts(task: Json) -> list[str]:
+    """Returns the text of each artifact."""
+    return ["".join(part["text"] for part in artifact["parts"]) for artifact in task.get("artifacts", [])]
 
 
 async def at_once(turn: Turn) -> list[Json]:
@@ -113,6 +120,25 @@ class Bench:
         assert record is not None
         return record.state
 
+    async def reach(self, task_id: str, state: TaskState) -> None:
+        """Waits until the task has this state."""
+
+        async def check() -> bool:
+            return await self.state(task_id) is state
+
+        await eventually(check, what=f"{state} of task {task_id}")
+
+    async def settled(self, task_id: str) -> Json:
+        """Waits until the task needs nothing further from the engine, and returns it as the store has it."""
+
+        async def check() -> bool:
+            return (await self.state(task_id)).settled
+
+        await eventually(check)
+        record = await self.store.get(task_id)
+        assert record is not None
+        return record.task
+
 
 def bench_of(
     store: EngineStore,
@@ -122,7 +148,7 @@ def bench_of(
     known: Callee | None = None,
     caller: Caller | None = None,
 ) -> Bench:
-    """`caller` takes the place of the bench's own container."""
+    """Returns an engine over the store with a container; `caller` replaces the container."""
     container, observed = Container(at_once), Observed()
     found = known or agent()
     engine = Engine(

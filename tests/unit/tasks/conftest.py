@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.tasks.bench import Bench, agent, bench_of
+from tests.unit.tasks.flaky import Flaky
 
 from lambdaagent.store.factory import open_store
 from lambdaagent.store.memory import MemoryStore
@@ -20,6 +21,15 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         found = (await open_store(request.getfixturevalue("database_url"))).store
     yield found
     await found.close()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Flaky]:
+    """Opens a store that several replicas may use; SQLite counts every other replica as expired."""
+    url = request.getfixturevalue("database_url") if request.param == "postgres" else ""
+    store = (await open_store(url)).store
+    yield Flaky(store, shared=True)
+    await store.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A store that is away, or whose answers are lost, when a test says so; otherwise it is the one within."""
+"""A store whose operations fail, or whose responses are lost, as a test says; it passes all others to another store."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ WRITES = frozenset(("create", "append", "put_push", "beat"))
 
 
 class Flaky:
-    """`away` operations raise without being done; `lost` ones are done, and raise all the same. Numbers count down.
+    """Operations in `away` raise and do nothing; those in `lost` are done and raise; those in `held_up` wait for heal.
 
-    `held_up` ones wait until it is healed.
+    The numbers of `away` and `lost` count down to zero, where an operation succeeds again.
     """
 
     def __init__(self, inner: EngineStore, *, shared: bool | None = None, deaf: bool = False) -> None:

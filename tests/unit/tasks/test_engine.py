@@ -1,22 +1,11 @@
-"""Messages, turns and events, over a store of each kind."""
+"""Messages and turns, over each kind of store."""
 
 import asyncio
 from typing import Any
 
 import pytest
 from tests.parts.polling import eventually
-from tests.unit.tasks.bench import (
-    CLOCK,
-    Bench,
-    Json,
-    accepted,
-    agent,
-    bench_of,
-    completed,
-    never,
-    problem,
-    sending,
-)
+from tests.unit.tasks.bench import CLOCK, Bench, Json, agent, bench_of, completed, never, problem, sending
 
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Get, Send
@@ -25,10 +14,8 @@ from lambdaagent.a2a.tasks import status_update
 from lambdaagent.containers import responses
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.turn import Turn
-from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
-from lambdaagent.tasks.active_task import EventOutcome
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.push_delivery import EngineStore
@@ -97,9 +84,7 @@ async def test_returning_at_once_leaves_the_task_running_until_it_ends(bench: Be
     task = await bench.engine.send(agent(), sending(immediately=True))
     assert task["status"]["state"] == "TASK_STATE_WORKING"
     gate.set()
-    async with asyncio.timeout(20):
-        while not (await bench.state(task["id"])).terminal:
-            await asyncio.sleep(0)
+    await bench.reach(task["id"], TaskState.COMPLETED)
 
 
 async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) -> None:
@@ -117,9 +102,7 @@ async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) ->
     with pytest.raises(asyncio.CancelledError):
         await waiting
     gate.set()
-    async with asyncio.timeout(20):
-        while await bench.state(bench.container.turns[0].task_id) is not TaskState.COMPLETED:
-            await asyncio.sleep(0)
+    await bench.reach(bench.container.turns[0].task_id, TaskState.COMPLETED)
 
 
 @pytest.mark.parametrize(
@@ -208,81 +191,6 @@ async def test_tasks_of_others_are_not_found(bench: Bench) -> None:
         assert problem(raised) is Problem.TASK_NOT_FOUND
 
 
-async def test_an_accepted_task_goes_on_until_an_event_ends_it(bench: Bench) -> None:
-    bench.container.answer = accepted
-    waiting = asyncio.create_task(bench.engine.send(agent(), sending()))
-    async with asyncio.timeout(20):
-        while not bench.container.turns:
-            await asyncio.sleep(0)
-    task_id = bench.container.turns[0].task_id
-    assert (
-        await bench.engine.advance(bench.event(task_id, "p", type="progress"), namespace="shop", agent="cart")
-        is EventOutcome.ADVANCED
-    )
-    assert (
-        await bench.engine.advance(bench.event(task_id, "p", type="progress"), namespace="shop", agent="cart")
-        is EventOutcome.DUPLICATE
-    )
-    assert not waiting.done()
-    assert (
-        await bench.engine.advance(bench.event(task_id, "e"), namespace="shop", agent="cart") is EventOutcome.ADVANCED
-    )
-    task = await waiting
-    assert (task["status"]["state"], len(task["artifacts"])) == ("TASK_STATE_COMPLETED", 2)
-    assert await bench.engine.advance(bench.event(task_id, "x"), namespace="shop", agent="cart") is EventOutcome.ENDED
-    assert bench.observed.events == [
-        EventOutcome.ADVANCED,
-        EventOutcome.DUPLICATE,
-        EventOutcome.ADVANCED,
-        EventOutcome.ENDED,
-    ]
-
-
-async def test_only_the_tasks_agent_and_those_it_forwards_to_may_advance_it(bench: Bench) -> None:
-    bench.container.answer = accepted
-    task = await bench.engine.send(agent(), sending(immediately=True, skill="slow"))
-    event = bench.event(task["id"], type="my.reply")
-    assert await bench.engine.advance(event, namespace="shop", agent="thief") is EventOutcome.FOREIGN
-    assert await bench.engine.advance(event, namespace="bank", agent="cart") is EventOutcome.FOREIGN
-    assert not (await bench.state(task["id"])).terminal
-    assert await bench.engine.advance(event, namespace="shop", agent="till") is EventOutcome.ADVANCED
-    assert await bench.state(task["id"]) is TaskState.COMPLETED
-
-
-async def test_events_of_no_task_and_of_unknown_tasks_change_nothing(bench: Bench) -> None:
-    assert await bench.engine.advance(bench.event("nobody"), namespace="shop", agent="cart") is EventOutcome.UNKNOWN
-    assert await bench.engine.advance(Event(id="1", source="/s", type="t"), namespace="shop", agent="cart") is None
-    assert bench.observed.events == [EventOutcome.UNKNOWN]
-
-
-async def test_an_event_beats_the_answer_that_comes_after_it(bench: Bench) -> None:
-    async def slow(turn: Turn) -> list[Json]:
-        await bench.engine.advance(bench.event(turn.task_id), namespace="shop", agent="cart")
-        return completed("too late")
-
-    bench.container.answer = slow
-    task = await bench.engine.send(agent(), sending())
-    assert [artifact["parts"][0]["text"] for artifact in task["artifacts"]] == ["late"]
-
-
-async def test_a_task_that_nobody_finishes_fails_at_its_skills_deadline(bench: Bench) -> None:
-    bench.container.answer = accepted
-    task = await bench.engine.send(agent(), sending(skill="slow"))
-    assert task["status"]["state"] == "TASK_STATE_FAILED"
-    assert "did not finish the task in 1 s" in task["status"]["message"]["parts"][0]["text"]
-
-
-async def test_a_crash_of_the_call_fails_its_task_without_a_word_of_the_inside(bench: Bench) -> None:
-    async def crash(turn: Turn) -> list[Json]:
-        raise RuntimeError("secret detail")
-
-    bench.container.answer = crash
-    task = await bench.engine.send(agent(), sending())
-    assert task["status"]["state"] == "TASK_STATE_FAILED"
-    assert "secret" not in str(task)
-    assert bench.observed.crashes == 1
-
-
 async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> None:
     bench = bench_of(MemoryStore(), limits=EngineLimits(running=1, held=2))
     await bench.engine.start()
@@ -300,9 +208,7 @@ async def test_calls_at_once_are_bounded_and_the_rest_wait_as_submitted() -> Non
     with pytest.raises(EngineBusyError):
         await bench.engine.send(agent(), sending())
     gate.set()
-    async with asyncio.timeout(20):
-        while not (await bench.state(second["id"])).terminal:
-            await asyncio.sleep(0)
+    await bench.reach(second["id"], TaskState.COMPLETED)
     assert [
         change.updates[0]["statusUpdate"]["status"]["state"] for change in (await bench.store.changes(second["id"]))[:1]
     ] == ["TASK_STATE_WORKING"]

@@ -1,4 +1,4 @@
-"""Calls that travel as events: what is sent out, what a delivery does, and what a second one does not do again."""
+"""Calls that travel as events: the event, the effect of its delivery, and repeated deliveries."""
 
 import asyncio
 from dataclasses import replace
@@ -27,7 +27,7 @@ LATER = CART.skills["later"]
 
 
 class Post:
-    """The broker: what was given to it, and whether it takes it."""
+    """A broker that keeps its events, or refuses them while it is `down`."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -72,8 +72,7 @@ async def sent(bench: Bench) -> str:
 
 
 async def the_event(post: Post) -> Event:
-    while not post.events:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: post.events)
     return post.events[-1]
 
 
@@ -145,8 +144,7 @@ async def test_two_deliveries_on_two_gateways_are_one_call(bench: Bench, post: P
 
     bench.container.answer = slowly
     first = asyncio.create_task(bench.engine.take(event, callee=CART, skill=LATER))
-    while not bench.container.turns:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: bench.container.turns)
     second = asyncio.create_task(other.engine.take(event, callee=CART, skill=LATER))
     await asyncio.sleep(0.2)
     assert not second.done()
@@ -168,8 +166,7 @@ async def test_a_delivery_whose_sender_went_away_is_finished_all_the_same(bench:
     bench.container.answer = slowly
     event = await the_event(post)
     taking = asyncio.create_task(bench.engine.take(event, callee=CART, skill=LATER))
-    while not bench.container.turns:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: bench.container.turns)
     taking.cancel()
     again = asyncio.create_task(bench.engine.take(event, callee=CART, skill=LATER))
     go_on.set()
@@ -189,8 +186,7 @@ async def test_an_agent_s_limit_holds_for_calls_that_were_delivered(bench: Bench
     bench.container.answer = slowly
     for _ in range(2):
         await sent(bench)
-        while len(post.events) == len(events):
-            await asyncio.sleep(0.01)
+        await eventually(lambda: len(post.events) > len(events))
         events.append(post.events[-1])
     taking = [asyncio.create_task(bench.engine.take(event, callee=limited, skill=LATER)) for event in events]
     await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Follow-ups that come twice: one turn, whatever their key is and wherever they arrive."""
+"""Follow-ups that arrive twice are one turn, with any key and at any replica."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def bench(store: EngineStore) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def pair(database_url: str) -> AsyncIterator[list[Bench]]:
-    """Two gateways over one PostgreSQL."""
+    """Starts two engines over one PostgreSQL."""
     stores = [(await open_store(database_url)).store for _ in range(2)]
     benches = [bench_of(store, limits=LIMITS) for store in stores]
     for each in benches:

@@ -1,4 +1,4 @@
-"""A stream of very many chunks: each is kept once, whatever becomes of the answers of the store, and copied seldom."""
+"""Streams of very many chunks: each is stored once even if responses of the store are lost, and is copied rarely."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -18,7 +18,7 @@ CHUNKS = 60
 
 
 class Streaming:
-    """`before` is done before each chunk."""
+    """A container that streams chunks and calls `before` with the number of each."""
 
     def __init__(self, *, chunks: int, size: int = 0, before: Any = lambda _: None) -> None:
         self._chunks = chunks

@@ -1,18 +1,10 @@
-"""What becomes of tasks when their gateway stops or dies, and when they are old."""
+"""Tasks whose gateway stops or dies, and the retention of ended tasks."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
-from tests.unit.tasks.bench import (
-    CLOCK,
-    Bench,
-    Json,
-    agent,
-    bench_of,
-    never,
-    sending,
-)
+from tests.parts.polling import eventually
+from tests.unit.tasks.bench import CLOCK, Bench, Json, agent, bench_of, never, sending
 
 from lambdaagent.a2a.params import Get
 from lambdaagent.a2a.states import TaskState
@@ -59,9 +51,7 @@ async def test_after_a_restart_what_may_be_repeated_is_begun_anew(tmp_path: Path
     running = await bench.engine.send(repeatable, sending("again", immediately=True))
     second = bench_of(store, known=repeatable)
     await second.engine.start()
-    async with asyncio.timeout(20):
-        while await second.state(running["id"]) is not TaskState.COMPLETED:
-            await asyncio.sleep(0.01)
+    await second.reach(running["id"], TaskState.COMPLETED)
     assert [turn.message["parts"][0]["text"] for turn in second.container.turns] == ["again"]
     await second.engine.stop(grace=0)
     await bench.engine.stop(grace=0)
@@ -90,7 +80,9 @@ async def test_retention_is_kept_by_the_engine_itself() -> None:
     await bench.engine.start()
     task = await bench.engine.send(agent(), sending())
     now[0] += 11
-    async with asyncio.timeout(20):
-        while await bench.store.get(task["id"]) is not None:
-            await asyncio.sleep(0.001)
+
+    async def pruned() -> bool:
+        return await bench.store.get(task["id"]) is None
+
+    await eventually(pruned)
     await bench.engine.stop(grace=0)

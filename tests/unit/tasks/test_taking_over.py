@@ -1,11 +1,11 @@
-"""Tasks of a replica that is gone, and what ended elsewhere unheard of."""
+"""Tasks of a replica that is gone, and tasks that end on another replica without a notification."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import pytest
 from tests.parts.polling import eventually
-from tests.unit.tasks.bench import Bench, Json, agent, bench_of, sending
+from tests.unit.tasks.bench import Bench, Json, agent, bench_of, sending, texts
 from tests.unit.tasks.flaky import Flaky
 
 from lambdaagent.a2a.params import Get
@@ -25,7 +25,7 @@ LIMITS = EngineLimits(look_every=0.05, beat_every=0.1, lease=0.4)
 
 @pytest.fixture(params=["memory", "postgres"])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[list[Flaky]]:
-    """What two replicas see of one store; neither hears what the other changes."""
+    """Yields one store as two replicas see it; neither gets the notifications of the other's changes."""
     if request.param == "memory":
         inner = [(await open_store("")).store] * 2
     else:
@@ -36,7 +36,7 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[list[Flaky]]:
 
 
 class Chunks:
-    """Streams pieces of artifacts; the first call stops in the middle for ever."""
+    """A container that streams pieces of artifacts; its first call never ends."""
 
     def __init__(self, *answers: list[Json]) -> None:
         self.answers = list(answers)
@@ -61,22 +61,19 @@ def chunk(name: str, text: str, *, append: bool = False, last: bool = False) -> 
 DONE = status_update(TaskState.COMPLETED, now=1)
 
 
-def whole(task: Json) -> list[str]:
-    return ["".join(part["text"] for part in each["parts"]) for each in task.get("artifacts", [])]
-
-
 async def ended(bench: Bench, task_id: str) -> Json:
-    """As its engine says, which learns of a write a moment after the store has it."""
-    async with asyncio.timeout(10):
-        while True:
-            found = await bench.engine.get(AGAIN, Get(task_id))
-            if TaskState(found["status"]["state"]).settled:
-                return found
-            await asyncio.sleep(0.01)
+    """Waits until the engine answers that the task is settled; it learns of a write a moment after the store has it."""
+
+    async def check() -> Json | None:
+        found = await bench.engine.get(AGAIN, Get(task_id))
+        return found if TaskState(found["status"]["state"]).settled else None
+
+    task: Json = await eventually(check)
+    return task
 
 
 def die(bench: Bench) -> None:
-    """As after kill -9: no more signs of life, and nothing is written."""
+    """Stops a replica as kill -9 does: it sends no heartbeat and writes nothing."""
     for task in bench.engine._recovery._tasks:
         task.cancel()
     assert isinstance(bench.store, Flaky)
@@ -127,17 +124,18 @@ async def test_an_idempotent_stream_that_is_begun_anew_replaces_what_was_there(
             for artifact in event.event.get("task", {}).get("artifacts", []):
                 seen[artifact["artifactId"]] = "".join(part["text"] for part in artifact["parts"])
 
-    async with asyncio.timeout(20):
-        while len(await two.store.changes(task["id"])) < len(cut):
-            await asyncio.sleep(0.01)
+    async def stored() -> bool:
+        return len(await two.store.changes(task["id"])) >= len(cut)
+
+    await eventually(stored)
     await eventually(lambda: container.calls == 1)
     following = asyncio.create_task(follow())
     die(one)
     done = await ended(two, task["id"])
     await asyncio.wait_for(following, 20)
-    assert (whole(done), done["status"]["state"]) == (expected, "TASK_STATE_COMPLETED")
+    assert (texts(done), done["status"]["state"]) == (expected, "TASK_STATE_COMPLETED")
     # Whoever followed has each artifact of the task as the task has it.
-    assert {each["artifactId"]: text for each, text in zip(done["artifacts"], whole(done), strict=True)}.items() <= (
+    assert {each["artifactId"]: text for each, text in zip(done["artifacts"], texts(done), strict=True)}.items() <= (
         seen.items()
     )
     await two.engine.stop(grace=0)
@@ -217,7 +215,7 @@ async def test_nothing_is_decided_about_an_agent_before_agents_are_listed(stores
     assert await two.state(task["id"]) is TaskState.WORKING
     listed = True
     done = await ended(two, task["id"])
-    assert whole(done) == ["whole"]
+    assert texts(done) == ["whole"]
     for each in (two, one):
         await each.engine.stop(grace=0)
 

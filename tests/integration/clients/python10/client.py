@@ -1,4 +1,4 @@
-"""The scenarios with the public Python SDK 1.x: `client.py CARD_BASE BINDING WEBHOOK`; prints what it saw as JSON."""
+"""Runs the scenarios with the public Python SDK 1.x, prints JSON: `client.py CARD_BASE BINDING WEBHOOK`."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the API refuses, said by the Python rules; tests/integration runs the same table against the CRD."""
+"""What the API refuses by the Python rules; tests/integration/api runs the same table against the CRD."""
 
 import pytest
 from tests.cases.rules import ACCEPTED, REFUSED, Rule, document

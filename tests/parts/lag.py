@@ -1,8 +1,8 @@
-"""A gateway in a thread of its own, whose loop is watched: how much processor time passes between two of its turns.
+"""A gateway in a thread of its own, and the lag of its event loop: the processor time between two turns.
 
-Processor time of that thread and not the clock: what else the machine does is not the gateway's. It is measured against
-the time that a piece of work of the same kind takes at that moment, because a core that others share takes longer for
-the same. The garbage collector is set as in the process, and what the tests have made is not for it to look through.
+It is the processor time of that thread, because other work on the machine is not the gateway's. It is divided by how
+much longer a piece of similar work takes at that moment, because a core that others share is slower. The garbage
+collector is tuned as in the process and does not visit the objects of the tests.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ from tests.parts.gateway import World, world
 from lambdaagent.gateway import gc_tuning
 
 T = TypeVar("T")
+MOST_LAG = 0.05  # seconds of processor time in one turn of the loop
 _WORK = b"[" + b"{}," * 50_000 + b"{}]"
-_WORK_SECONDS = 0.003  # where a turn of 50 ms is one
+_WORK_SECONDS = 0.003  # on a machine where a turn of 50 ms takes 50 ms
 
 
 def slowness() -> float:
-    """How many times longer this machine takes now."""
+    """Returns how many times longer work takes on this machine now than on an idle one; at least 1."""
     return max(1.0, min(_worked() for _ in range(3)) / _WORK_SECONDS)
 
 
@@ -40,12 +41,12 @@ def _worked() -> float:
 class Watched:
     world: World
     loop: asyncio.AbstractEventLoop
-    worst: float = 0.0  # seconds, of a machine that is not slowed down
+    worst: float = 0.0  # seconds of an idle machine
     slowness: float = 1.0
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def run(self, work: Callable[[World], Awaitable[T]]) -> T:
-        """In the gateway's own loop."""
+        """Runs a coroutine in the gateway's loop and returns its result."""
 
         async def call() -> T:
             return await work(self.world)
@@ -53,14 +54,15 @@ class Watched:
         return asyncio.run_coroutine_threadsafe(call(), self.loop).result(30)
 
     def begin(self) -> None:
-        """Forgets what was seen so far."""
+        """Resets the measurement."""
         gc.freeze()
         self.worst = 0.0
 
     def least(self, work: Callable[[], T], *, most: float) -> T:
-        """What `work` gives, done again where the loop was held for longer: a machine adds to a time and never takes.
+        """Returns the result of `work`, which it repeats while the lag exceeds `most`, six times at most.
 
-        After it `worst` is the least of six at most. Memory that is touched for the first time is part of the first.
+        Then `worst` is the least lag of the attempts: other work on the machine adds to a time and never reduces it,
+        and the first attempt also touches new memory.
         """
         seen = []
         for _ in range(6):
@@ -106,7 +108,7 @@ def watched_gateway(**settings: Any) -> Iterator[Watched]:
                 await asyncio.sleep(0.02)
 
     def run() -> None:
-        sys.settrace(None)  # measuring coverage here would take most of the time that is measured
+        sys.settrace(None)  # coverage would take most of the measured time
         try:
             asyncio.run(serve())
         except BaseException as error:

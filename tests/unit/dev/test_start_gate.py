@@ -13,7 +13,7 @@ TARGET = Target.parse("http://127.0.0.1:1")
 
 
 async def waiting(gate: Gate, *, within: float = 60.0) -> "asyncio.Task[None]":
-    """A call that stands before the gate."""
+    """Starts a call that waits at the gate."""
     task = asyncio.create_task(gate.passed(within=within))
     await asyncio.sleep(0)
     return task

@@ -1,4 +1,4 @@
-"""Following a task: at the reader's pace, in one order for all, and on from where one stopped."""
+"""Subscriptions to a task: at the reader's pace, in one order for all, and resumed where a reader stopped."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.parts.a2a_schemas import check_v1
+from tests.parts.polling import eventually
 from tests.unit.tasks.bench import Bench, accepted, agent, bench_of, completed, problem, sending
 
 from lambdaagent.a2a.errors import A2AError, Problem
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.asyncio
 
 
 class Talking:
-    """A container whose answer comes in pieces, when the test says so."""
+    """A container that sends its response in pieces, which the test puts into a queue."""
 
     def __init__(self) -> None:
         self.pieces: asyncio.Queue[list[Json] | None] = asyncio.Queue()
@@ -102,12 +103,10 @@ async def test_all_followers_see_the_same_and_one_that_leaves_disturbs_nobody(ta
     readers = [
         asyncio.create_task(collect(bench.engine.subscribe(agent(), task["id"]), into)) for into in (first, second)
     ]
-    while not (first and second):
-        await asyncio.sleep(0)
+    await eventually(lambda: first and second)
     for piece in ([chunk("x", append=False), chunk("y")], [status_update(TaskState.INPUT_REQUIRED, now=1)]):
         container.pieces.put_nowait(piece)
-    while len(first) < 4 or len(second) < 4:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(first) >= 4 and len(second) >= 4)
     assert not any(reader.done() for reader in readers), "a subscription goes on while the task waits for its client"
     container.pieces.put_nowait(None)
     await bench.engine.send(agent(), sending(taskId=task["id"], immediately=True))
@@ -233,8 +232,7 @@ async def test_an_agents_own_limit_makes_the_rest_wait_and_too_many_are_refused(
     assert other["status"]["state"] == "TASK_STATE_WORKING"
     release.set()
     for task in (first, second, other):
-        while await bench_.state(task["id"]) is not TaskState.COMPLETED:
-            await asyncio.sleep(0)
+        await bench_.reach(task["id"], TaskState.COMPLETED)
 
 
 @pytest.mark.parametrize("event_id", ["9" * 5000, "1." + "9" * 5000, "9" * 10, "1." + "9" * 10, "1.x", "²", "1.²"])

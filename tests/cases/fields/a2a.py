@@ -1,180 +1,13 @@
-"""Fields of what reaches the agent and leaves it: events, calls over A2A, what is observed and permitted."""
+"""Fields of A2A and of tools."""
 
 from typing import Any
 
-from tests.cases.effects import Call, Card, Child, Env, Forwarded, Queue, Refused, Status, Tested, Warned
-from tests.cases.fields.rows import NOT_SUPPORTED, Row, row
+from tests.cases.effects import Call, Card, Child, Env, Queue, Refused, Status, Tested, Warned
+from tests.cases.fields.rows import Row, row
 
 from lambdaagent.children.warning_reasons import WarningReason
 
-_SUBSCRIBED: dict[str, Any] = {"eventing": {"subscriptions": [{"eventType": "a"}]}}
-_FORWARD = {"eventTypes": ["b"], "targetAgent": "ledger", "targetNamespace": "finance"}
-_FORWARDING: dict[str, Any] = {
-    "eventing": {"forwards": [_FORWARD]},
-    "permissions": {"allowedTargetNamespaces": ["finance"]},
-}
-_BROKER = "RabbitmqBrokerConfig"
-
-
-def _forwarded(path: str, becomes: Any) -> Child:
-    return Child("Trigger", path, becomes, of="-to-")
-
-
-EVENTING = [
-    row(
-        "eventing.enabled",
-        False,
-        Child("Broker", "kind", None),
-        Child("Trigger", "kind", None),
-        **_SUBSCRIBED,
-    ),
-    row("eventing.eventSource", "/me", Env("EVENT_SOURCE")),
-    row("eventing.intents", ["a"], Warned(WarningReason.SELF_LOOP, field="eventing.subscriptions[]"), **_SUBSCRIBED),
-    row(
-        "eventing.subscriptions[].eventType",
-        "c",
-        Child("Trigger", "spec/filter/attributes/type"),
-        Queue("bindings", ({"type": "c"},)),
-        **_SUBSCRIBED,
-    ),
-    row(
-        "eventing.subscriptions[].source",
-        "/s",
-        Child("Trigger", "spec/filter/attributes/source"),
-        Queue("bindings", ({"type": "a", "source": "/s"},)),
-        **_SUBSCRIBED,
-    ),
-    row(
-        "eventing.subscriptions[].description",
-        "Why.",
-        Child("Trigger", "metadata/annotations/lambda.knative.io~description"),
-        **_SUBSCRIBED,
-    ),
-    row("eventing.forwards[].eventTypes", ["c"], _forwarded("spec/filter/attributes/type", "c"), **_FORWARDING),
-    row(
-        "eventing.forwards[].targetAgent",
-        "nobody",
-        Forwarded(["TargetNotFound"]),
-        Child("Trigger", "spec/subscriber/ref/name", None, of="-to-"),
-        **_FORWARDING,
-    ),
-    row(
-        "eventing.forwards[].targetNamespace",
-        "ai",
-        Forwarded(["TargetNotFound"]),
-        Child("Trigger", "spec/subscriber/ref/namespace", None, of="-to-"),
-        **_FORWARDING,
-    ),
-    row(
-        "eventing.forwards[].description",
-        "Why.",
-        _forwarded("metadata/annotations/lambda.knative.io~description", "Why."),
-        **_FORWARDING,
-    ),
-    row(
-        "eventing.dlq.enabled",
-        False,
-        Child("Trigger", "spec/delivery/deadLetterSink", None),
-        eventing={"subscriptions": [{"eventType": "a"}], "delivery": {"backoffDelay": "PT2S"}},
-    ),
-    row(
-        "eventing.dlq.retryMaxAttempts",
-        9,
-        Child("Broker", "spec/delivery/retry"),
-        Queue("policy/retry"),
-        **_SUBSCRIBED,
-    ),
-    row("eventing.rabbitmq.clusterName", "big", Child(_BROKER, "spec/rabbitmqClusterReference/name")),
-    row(
-        "eventing.rabbitmq.connectionSecret",
-        "outside",
-        Child(_BROKER, "spec/rabbitmqClusterReference/connectionSecret/name"),
-    ),
-    row("eventing.rabbitmq.namespace", "far", Child(_BROKER, "spec/rabbitmqClusterReference/namespace")),
-    row("eventing.broker.name", "ours", Child("Broker", "metadata/name"), Queue("exchange", "lambdaagent.ai.ours")),
-    row("eventing.broker.dedicated", True, Child("Broker", "metadata/name", "agent-dedicated")),
-    row("eventing.delivery.retry", 9, Child("Broker", "spec/delivery/retry"), Queue("policy/retry"), **_SUBSCRIBED),
-    row(
-        "eventing.delivery.backoffPolicy",
-        "linear",
-        Child("Trigger", "spec/delivery/backoffPolicy"),
-        Queue("policy/backoff"),
-        **_SUBSCRIBED,
-    ),
-    row(
-        "eventing.delivery.backoffDelay",
-        "PT9S",
-        Child("Trigger", "spec/delivery/backoffDelay"),
-        Queue("policy/delay", 9.0),
-        **_SUBSCRIBED,
-    ),
-    row(
-        "eventing.delivery.timeout",
-        "PT9S",
-        Child("Trigger", "spec/delivery/timeout"),
-        Queue("policy/timeout", 9.0),
-        **_SUBSCRIBED,
-    ),
-    row(
-        "eventing.parallelism",
-        4,
-        Child("Trigger", "metadata/annotations/rabbitmq.eventing.knative.dev~parallelism", "4"),
-        Queue("parallelism"),
-        **_SUBSCRIBED,
-    ),
-    row(
-        "eventing.skipOwn",
-        True,
-        Queue("interest/own", "/mine"),
-        Warned(WarningReason.OWN_EVENTS),
-        eventing={"eventSource": "/mine", "subscriptions": [{"eventType": "a"}]},
-    ),
-    row("eventing.acceptForwardsFrom", ["other"], Forwarded(["NotAcceptedByTarget"], theirs=True)),
-]
-_METRICS = "spec/endpoints/0"
-OPERATIONS = [
-    row("observability.tracing.enabled", False, Env("OTEL_TRACES_EXPORTER", "none")),
-    row("observability.tracing.endpoint", "tempo:4317", Env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://tempo:4317")),
-    row(
-        "observability.metrics.enabled",
-        False,
-        Child("ServiceMonitor", "kind", None),
-        Env("METRICS_EXEMPLARS", None),
-    ),
-    row("observability.metrics.exemplars", False, Env("METRICS_EXEMPLARS")),
-    row("observability.metrics.serviceMonitor", False, Child("ServiceMonitor", "kind", None)),
-    row("observability.metrics.path", "/own", Child("ServiceMonitor", f"{_METRICS}/path")),
-    row("observability.metrics.interval", "1m", Child("ServiceMonitor", f"{_METRICS}/interval")),
-    row("observability.metrics.timeout", "5s", Child("ServiceMonitor", f"{_METRICS}/scrapeTimeout")),
-    row("observability.logging.level", "debug", Env("LOG_LEVEL")),
-    row("observability.logging.format", "text", Env("LOG_FORMAT")),
-    row("observability.logging.traceContext", False, Env("LOG_TRACE_CONTEXT")),
-    *[
-        row(
-            f"permissions.disable{what}Creation",
-            True,
-            Warned(WarningReason.NOT_ENFORCED),
-            Status(f"permissionStatus/{what.lower()}CreationDisabled"),
-        )
-        for what in ("Broker", "Trigger", "Function")
-    ],
-    row(
-        "permissions.allowedTargetNamespaces",
-        ["finance"],
-        Forwarded(["Resolved"]),
-        eventing={"forwards": [_FORWARD]},
-    ),
-    *[
-        Row(f"permissions.eventControls.{name}", value, (NOT_SUPPORTED,), {}, bare=True)
-        for name, value in {
-            "allowEventDisable": True,
-            "controlEventTypes": ["stop"],
-            "allowedControlSources": ["/boss"],
-        }.items()
-    ],
-]
 _ON: dict[str, Any] = {"a2a": {"enabled": True}}
-
 _EXTENDED: dict[str, Any] = {"a2a": {"enabled": True, "extensions": [{"uri": "urn:a"}]}}
 _PROVIDED: dict[str, Any] = {"a2a": {"enabled": True, "provider": {"organization": "X", "url": "http://x"}}}
 
@@ -184,7 +17,6 @@ def _skilled(protocol: str = "cloudevents", **fields: Any) -> dict[str, Any]:
     return {"a2a": {"enabled": True, "protocol": protocol, "skills": [skill]}}
 
 
-_ENGINE = "unit/tasks/test_engine.py"
 A2A = [
     row(
         "a2a.enabled",
@@ -199,7 +31,7 @@ A2A = [
         "/a2a",
         (
             Tested(
-                "integration/gateway/test_relay.py",
+                "integration/gateway/test_relay_endpoints.py",
                 "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
                 "path of the call with protocol a2a",
                 word="path",
@@ -213,7 +45,7 @@ A2A = [
         "0.3",
         (
             Tested(
-                "integration/gateway/test_relay.py",
+                "integration/gateway/test_relay_endpoints.py",
                 "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
                 "methods of the call with protocol a2a",
                 word="version",
@@ -274,7 +106,7 @@ A2A = [
         "a2a.enforceModes",
         True,
         Tested(
-            _ENGINE,
+            "unit/tasks/test_engine.py",
             "test_what_cannot_be_sent_is_refused_and_nothing_is_made",
             "response to a message with such a part",
             word="enforceModes",
@@ -285,7 +117,7 @@ A2A = [
         "a2a.maxConcurrentTasks",
         1,
         Tested(
-            "unit/tasks/test_streaming.py",
+            "unit/tasks/test_subscription.py",
             "test_an_agents_own_limit_makes_the_rest_wait_and_too_many_are_refused",
             "state of further tasks; status 429",
             word="maxConcurrentTasks",
@@ -296,7 +128,7 @@ A2A = [
         "a2a.deduplicateMessages",
         True,
         Tested(
-            "unit/tasks/test_streaming.py",
+            "unit/tasks/test_subscription.py",
             "test_a_request_that_is_said_twice_is_done_once",
             "response to a repeated message",
             word="deduplicateMessages",
@@ -327,7 +159,7 @@ A2A = [
         "a2a.skills[].invoke.replyType",
         "my.reply",
         Tested(
-            _ENGINE,
+            "unit/tasks/test_engine_events.py",
             "test_only_the_tasks_agent_and_those_it_forwards_to_may_advance_it",
             "state of the task",
             word="my.reply",
@@ -375,4 +207,3 @@ TOOLS = [
     row("tools[].mcpServer.endpoint", "http://n", _servers(endpoint="http://n"), **_TOOLS),
     row("tools[].mcpServer.toolNames", ["add"], _servers(names='"add"'), **_TOOLS),
 ]
-ROWS = [*EVENTING, *OPERATIONS, *A2A, *TOOLS]

@@ -1,4 +1,4 @@
-"""What is said of an event after RabbitMQ said whether a queue took it."""
+"""The outcome of an event after RabbitMQ reports whether a queue took it."""
 
 from datetime import UTC, datetime
 from typing import Any

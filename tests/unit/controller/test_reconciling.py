@@ -1,4 +1,4 @@
-"""When an agent is looked at again though nothing was heard."""
+"""The time of the next reconcile of an agent without an event."""
 
 from lambdaagent.controller.reconciling import next_look
 from lambdaagent.status.conditions import ApplyFailure
