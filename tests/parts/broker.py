@@ -11,6 +11,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.broker.bindings import Binding
 from lambdaagent.broker.protocol import ACK, Broker, BrokerDelivery, DeliveryOutcome
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event, Value
 
@@ -47,6 +48,16 @@ async def connected(url: str, **options: Any) -> AsyncIterator[RabbitMQBroker]:
     async with RabbitMQBroker(url=url, **settings) as found:
         await asyncio.wait_for(found.wait_ready(), 30)
         yield found
+
+
+@asynccontextmanager
+async def link(url: str) -> AsyncIterator[RabbitMQConnection]:
+    found = RabbitMQConnection(url=url, name="test", backoff=QUICK)
+    found.start()
+    try:
+        yield found
+    finally:
+        await found.stop()
 
 
 async def published(broker: Broker, sent: Event, *, exchange: str, within: float = 20) -> None:

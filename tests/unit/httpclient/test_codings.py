@@ -126,6 +126,7 @@ def test_a_stage_that_gives_the_next_nothing_is_bounded_too() -> None:
         decode(bomb, "gzip, gzip", limit=10_000)
 
 
+@pytest.mark.holds_the_loop("it compresses 64 MB")
 async def test_others_get_their_turn_while_a_large_body_is_decoded() -> None:
     coded = gzip.compress(os.urandom(4_000_000).hex().encode() * 8, 1)
 

@@ -49,6 +49,7 @@ async def test_of_one_event_many_times_at_once_one_is_new(store: EngineStore) ->
     assert outcomes == [True] * 10 + [False] * 190
 
 
+@pytest.mark.holds_the_loop("it begins 1,200 writes at once")
 async def test_what_is_pruned_is_new_again(store: EngineStore) -> None:
     await recorded(store, "late", now=10.0)
     await asyncio.gather(*(recorded(store, str(n), now=float(n % 9)) for n in range(1200)))

@@ -92,6 +92,7 @@ async def test_the_total_is_of_all_pages(store: EngineStore) -> None:
     assert (ids(page), page.total, page.more) == (["t1", "t0"], 7, False)
 
 
+@pytest.mark.holds_the_loop("it makes 90 MB of tasks")
 async def test_a_page_of_very_large_tasks_is_cut_and_none_is_left_out(store: EngineStore) -> None:
     for n in range(6):
         await store.create(record(f"t{n}", updated=float(n), task={"text": "x" * 15_000_000}))

@@ -130,6 +130,7 @@ async def test_a_forgotten_task_takes_all_that_is_its_own(store: EngineStore) ->
     assert await store.append(following(record()), updates=[], key=("/s", "1"))
 
 
+@pytest.mark.holds_the_loop("it ends 1,200 tasks")
 async def test_many_are_forgotten_at_once(store: EngineStore) -> None:
     for n in range(0, 1200, 100):
         await asyncio.gather(*(ended(store, f"t{n + k}", updated=float(n + k)) for k in range(100)))

@@ -102,6 +102,7 @@ async def test_a_letter_is_dropped_once_and_its_id_is_never_given_again(store: E
     assert again.id not in (newest.id, oldest.id)
 
 
+@pytest.mark.holds_the_loop("it begins 700 writes at once")
 async def test_very_many_are_dropped_at_once(store: EngineStore) -> None:
     await asyncio.gather(
         *(store.add_dead_letter(letter(attributes={"id": str(n), "source": "/s"})) for n in range(700))
