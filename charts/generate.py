@@ -1,7 +1,7 @@
-"""`python charts/generate.py`: the parts of the chart that follow from the code, and the manifests that follow from it.
+"""Generates parts of the chart from the code, and the kustomize manifests from the chart (`make manifests`).
 
-The CRD, the roles and the schema of the values are written from the models; `manifests/` is what helm renders with the
-chart's defaults, without helm's own labels. Tests hold all of it against what this would write now.
+The CRD, the roles and the schema of the values are generated from the models. `manifests/` is the output of helm with
+the chart's defaults, without helm's own labels. Tests compare all of these files with what this module generates.
 """
 
 import json
@@ -31,16 +31,16 @@ ROOT = Path(__file__).parents[1]
 CHART, MANIFESTS = ROOT / "charts" / "lambdaagent", ROOT / "manifests"
 KUBERNETES = "1.30.0"
 RABBITMQ_ADDRESS = "lambdaagent-rabbitmq"
-# The chart says these itself.
+# The templates of the chart set these.
 _CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces", "amqp_url", "ca_file"}
-# Said once, in the operator's and the gateway's values.
+# The values of the operator and of the gateway have these; those of the dispatcher do not repeat them.
 _SHARED = Installation.model_fields.keys() | TaskSettings.model_fields.keys()
-# Stands for each namespace of the values; no namespace can be called so.
+# A placeholder for each namespace in the values; it is not a valid name of a namespace.
 _EACH = "(each)"
-# A file's path is no secret, and neither is a URL without a password.
+# The path of a file is not secret, and neither is a URL without a password.
 _RULES = {"database": {"type": "string", "not": {"pattern": "://[^/@]*:[^/@]*@"}}}
 _TEXT, _MAP, _LIST = {"type": "string"}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}
-# Of a ConfigMap or a Secret.
+# A key of a ConfigMap or Secret.
 _KEY = r"^[-._a-zA-Z0-9]{1,253}$"
 _TEXTS = {"type": "object", "additionalProperties": _TEXT}
 
@@ -64,7 +64,7 @@ def chart_files() -> dict[Path, str]:
 
 
 def schema() -> dict[str, Any]:
-    """Strict: a value that nothing reads is refused, with the place of it."""
+    """Return the JSON schema of the values. It is strict: helm refuses an unknown value and names its path."""
     process = {
         "replicas": {"type": "integer", "minimum": 0},
         "resources": _MAP,
@@ -98,7 +98,7 @@ def schema() -> dict[str, Any]:
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),
             "dispatcher": _strict(process | dispatcher),
             "podSecurityContext": _MAP,
-            # Of a chart that this one is a part of: `global` comes by itself, `enabled` is its condition's.
+            # For a parent chart: helm adds `global`, and `enabled` is the condition of the dependency.
             "global": _MAP,
             "enabled": {"type": "boolean"},
         }
@@ -106,7 +106,9 @@ def schema() -> dict[str, Any]:
 
 
 def _settings(model: type[BaseModel], without: Set[str] = frozenset()) -> dict[str, Any]:
-    """`settings` holds plain values; `secretSettings` may hold any of them, and alone what is a secret."""
+    """Return the schema of `settings`, which has plain values, and of `secretSettings`, which refers to Secrets.
+
+    Any setting may come from a Secret; a secret one must."""
     described = model.model_json_schema(by_alias=False)["properties"]
     names = [name for name in model.model_fields if name not in _CHARTS_OWN | without]
     plain = [name for name in names if name in _RULES or not _is_secret(model.model_fields[name].annotation)]
@@ -125,9 +127,9 @@ def _is_secret(annotation: Any) -> bool:
 
 def _property(described: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in described.items() if key not in ("title", "default")}
-    if "anyOf" in kept:  # a literal or another literal
+    if "anyOf" in kept:  # a union of literals
         kept = {"enum": [value for option in kept["anyOf"] for value in option.get("enum") or [option["const"]]]}
-    # Draft 7 has the exclusive bounds of pydantic's schema, and says the same by them.
+    # The exclusive bounds of pydantic's schema have the same meaning in draft 7.
     return kept
 
 
@@ -140,7 +142,7 @@ def camel(name: str) -> str:
 
 
 def manifest_files(helm: str) -> dict[Path, str]:
-    """One file per template, and the kustomization that names them; in `rabbitmq`, what that adds to it."""
+    """Return one file per template, the kustomization with them, and the component `rabbitmq`."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -163,7 +165,7 @@ def manifest_files(helm: str) -> dict[Path, str]:
 
 
 def _rabbitmq(helm: str, plain: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """A component, so that it goes with any overlay: the dispatcher, and what it changes in the others."""
+    """Return a component, so that any overlay can use it: the dispatcher, and its changes of the other Deployments."""
     enabled = ("--set", f"dispatcher.enabled=true,rabbitmq.existingSecret={RABBITMQ_ADDRESS}")
     files = {"rabbitmq/dispatcher": _template(helm, "dispatcher", *enabled)}
     for name in ("operator", "gateway"):
@@ -179,7 +181,7 @@ def _rabbitmq(helm: str, plain: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _environment(documents: list[Any], but: Any = None) -> dict[str, Any]:
-    """The Deployment among them, reduced to the environment of its container, without what stands in another such."""
+    """Return the Deployment, reduced to its container's environment without the variables that `but` has."""
     (found,) = [document for document in documents if document["kind"] == "Deployment"]
     (container,) = found["spec"]["template"]["spec"]["containers"]
     known = but["spec"]["template"]["spec"]["containers"][0]["env"] if but else []
@@ -192,7 +194,7 @@ def _environment(documents: list[Any], but: Any = None) -> dict[str, Any]:
 
 
 def _template(helm: str, name: str, *options: str) -> list[Any]:
-    # Said, because a helm that was built by hand believes in a Kubernetes older than the chart takes.
+    # A helm that was built from source assumes an older Kubernetes than the chart supports.
     where = ("--kube-version", KUBERNETES, "--namespace", rights.NAMESPACE)
     command = [helm, "template", "lambdaagent", str(CHART), "--show-only", f"templates/{name}.yaml", *where, *options]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -204,7 +206,7 @@ def _restricted() -> dict[str, str]:
 
 
 def _plain(node: Any) -> Any:
-    """Without the labels that only helm means something by."""
+    """Return the node without the labels that only helm uses."""
     if isinstance(node, dict):
         foreign = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
         return {key: _plain(value) for key, value in node.items() if key not in foreign}

@@ -25,12 +25,12 @@ class BoundError(ValueError):
 
 class TooManyValuesError(BoundError):
     def __init__(self) -> None:
-        super().__init__("it holds too many values; send fewer, or send them as a file")
+        super().__init__("it contains too many values; send fewer, or send them as a file")
 
 
 class TooDeepError(BoundError):
     def __init__(self) -> None:
-        super().__init__(f"it is nested too deep; {LEVELS} levels are taken")
+        super().__init__(f"it is nested too deep; the maximum is {LEVELS} levels")
 
 
 def loads(body: bytes) -> Any:

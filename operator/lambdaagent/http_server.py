@@ -240,10 +240,10 @@ class HeadParser:
         # The parser accepts other transfer codings too, which handlers can neither decode nor pass on.
         codings = message.headers.getall("Transfer-Encoding", ())
         if refused is None and any(value.strip().lower() != "chunked" for value in codings):
-            refused = Refused(501, "unknown-coding", "The only transfer coding that is taken is chunked.")
+            refused = Refused(501, "unknown-coding", "The only transfer coding that is supported is chunked.")
         # aiohttp's own response to another expectation repeats it.
         if refused is None and message.headers.get("Expect", "100-continue").lower() != "100-continue":
-            refused = Refused(417, "expectation-failed", "The only expectation that is met is 100-continue.")
+            refused = Refused(417, "expectation-failed", "The only expectation that is supported is 100-continue.")
         if refused is not None:
             self._broken = True
             raise _RefusedError(refused)

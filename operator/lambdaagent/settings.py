@@ -31,7 +31,9 @@ class TrustSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
-    ca_file: str = Field("", description="Certificates (PEM) of authorities that are trusted beside the system's")
+    ca_file: str = Field(
+        "", description="File with certificates (PEM) of authorities that are trusted in addition to the system's."
+    )
     _trust: Trust = PrivateAttr(SYSTEM)
 
     @field_validator("ca_file")
@@ -57,11 +59,13 @@ class _Common(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
     event_keys: SecretStr = Field(
-        SecretStr(""), description="kid:base64 pairs, comma separated; the first one signs, all are accepted"
+        SecretStr(""),
+        description="Keys for the capabilities in event URLs, as kid:base64 pairs separated by commas. "
+        "The first key signs; all of them verify. If empty, event URLs carry no capability.",
     )
 
     namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="comma separated: the only namespaces that are looked at; empty: all"
+        (), description="The only namespaces that the installation serves, separated by commas. If empty, all."
     )
 
     @field_validator("namespaces", mode="before")
@@ -101,7 +105,9 @@ class Installation(_Common):
     delivery_retry: int = Field(3, ge=0, le=100)
     delivery_backoff_delay: str = "PT1S"
     pod_security: PodSecurity = "restricted"
-    gateway_image: str = Field("", description="What agents of a2a.mode sidecar get; empty: the operator's own image")
+    gateway_image: str = Field(
+        "", description="Image of the sidecar of agents with a2a.mode sidecar. If empty, the operator's own image."
+    )
 
     @field_validator("gateway_url", "events_url")
     @classmethod
@@ -116,8 +122,12 @@ class OperatorSettings(Installation, TrustSettings):
     workers: int = Field(8, ge=1, le=256)
     lease_duration: float = Field(8, gt=0)
     resync_seconds: float = Field(600, gt=0)
-    lifecycle_events: bool = Field(False, description="tell agents' lives as CloudEvents to events_url")
-    ai_probe_seconds: float = Field(60, ge=5, description="each AI endpoint is asked so often")
+    lifecycle_events: bool = Field(
+        False, description="Whether the operator posts CloudEvents about agents' lifecycles to the events URL."
+    )
+    ai_probe_seconds: float = Field(
+        60, ge=5, description="Seconds between two requests to an AI endpoint for its models."
+    )
     host: str = ""  # every address of either family: probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -127,16 +137,23 @@ class OperatorSettings(Installation, TrustSettings):
 class TaskSettings(TrustSettings):
     """Where the gateway's tasks are stored, and for how long."""
 
-    database: SecretStr = Field(SecretStr(""), description="A file path (SQLite) or a postgresql:// URL; empty: memory")
-    task_retention_days: float = Field(7, gt=0, description="Ended tasks are forgotten after so long")
-    tasks_kept: int = Field(0, ge=0, description="How many ended tasks are kept at most; 0: any number")
+    database: SecretStr = Field(
+        SecretStr(""),
+        description="Where tasks are stored: the path of a SQLite file, or a postgresql:// URL. If empty, in memory.",
+    )
+    task_retention_days: float = Field(7, gt=0, description="Days after which ended tasks are deleted.")
+    tasks_kept: int = Field(0, ge=0, description="Maximum number of ended tasks that are kept; 0 means no maximum.")
 
 
 class DispatcherSettings(Installation, TaskSettings):
     """The settings of the dispatcher, which runs on plain RabbitMQ."""
 
-    amqp_url: SecretStr = Field(SecretStr(""), description="RabbitMQ, as amqp(s)://user:password@host:port/vhost")
-    queue_type: Literal["quorum", "classic"] = Field("quorum", description="of the agents' queues; cannot be changed")
+    amqp_url: SecretStr = Field(
+        SecretStr(""), description="URL of RabbitMQ, as amqp(s)://user:password@host:port/vhost."
+    )
+    queue_type: Literal["quorum", "classic"] = Field(
+        "quorum", description="Type of the agents' queues. A queue that exists keeps its type."
+    )
     host: str = ""  # every address of either family: probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -149,13 +166,20 @@ class EdgeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
 
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
-    max_parts: int = Field(1_000, ge=1, le=5_000, description="Parts that a client's message may have")
-    max_batch_events: int = Field(1_000, ge=1, le=100_000, description="Events that one batch may hold")
+    max_parts: int = Field(1_000, ge=1, le=5_000, description="Maximum number of parts of a client's message.")
+    max_batch_events: int = Field(1_000, ge=1, le=100_000, description="Maximum number of events in a batch.")
     max_header_bytes: int = Field(
-        32 * 1024, ge=1024, le=1024 * 1024, description="Bytes of one request header; all together: four times as many"
+        32 * 1024,
+        ge=1024,
+        le=1024 * 1024,
+        description="Maximum size of a request header in bytes. All headers together may have four times as many.",
     )
     agent_connections: int = Field(
-        256, ge=1, le=10_000, description="Connections to one agent that sets no containerConcurrency"
+        256,
+        ge=1,
+        le=10_000,
+        description="Maximum number of connections from one gateway to one agent. For an agent with both "
+        "containerConcurrency and maxReplicas, their product instead.",
     )
 
 
@@ -166,15 +190,28 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     port: int = Field(8080, ge=0, le=65535)
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
-    lifecycle_events: bool = Field(False, description="tell tasks' lives as CloudEvents on their agents' Brokers")
-    refuse_unrouted: bool = Field(False, description="404 for events that no agent takes, instead of 202")
-    protocol_errors: Literal["1.0.1", "1.0.0"] = Field("1.0.1", description="whose HTTP statuses A2A errors have")
+    lifecycle_events: bool = Field(
+        False, description="Whether the gateway publishes CloudEvents about tasks' lifecycles to their agents' Brokers."
+    )
+    refuse_unrouted: bool = Field(
+        False, description="Whether an event that no agent subscribes to gets 404 instead of 202."
+    )
+    protocol_errors: Literal["1.0.1", "1.0.0"] = Field(
+        "1.0.1", description="A2A version whose HTTP statuses the errors of the HTTP+JSON binding have."
+    )
     card_signing_key: SecretStr = Field(
-        SecretStr(""), description="A private key in PEM (P-256, Ed25519 or RSA) that signs cards; empty: none does"
+        SecretStr(""),
+        description="Private key in PEM (P-256, Ed25519 or RSA) that signs agent cards. If empty, they are not signed.",
     )
     amqp_url: SecretStr = SecretStr("")
-    sign_pushes: bool = Field(False, description="whether push notifications carry a JWT by the cards' key")
-    push_allow: str = Field("", description="Networks that push receivers may be in beside the internet")
+    sign_pushes: bool = Field(
+        False, description="Whether push notifications carry a JWT that is signed with the key of the agent cards."
+    )
+    push_allow: str = Field(
+        "",
+        description="Networks that receivers of push notifications may be in besides the public internet, "
+        "separated by commas, such as 10.0.0.0/8.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
@@ -197,8 +234,8 @@ def parse_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
 class SidecarSettings(EdgeSettings):
     """The settings of the gateway in an agent's own pod. The operator sets `agent`, `port` and `sink`."""
 
-    agent: str = Field(min_length=2, description="The agent as JSON: metadata and what of its spec matters here")
-    sink: OptionalUrl = Field("", description="Where the agent's events go on to; empty: nowhere")
+    agent: str = Field(min_length=2, description="The agent as JSON: its name, image, A2A block and health path.")
+    sink: OptionalUrl = Field("", description="URL to which the agent's events are forwarded. If empty, they are not.")
     host: str = ""  # every address of either family
     port: int = Field(8090, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -221,7 +258,7 @@ def parse_namespaces(value: str) -> tuple[str, ...]:
         if not re.fullmatch(NAMESPACE, name):
             raise ValueError(f"{name!r} is not a namespace: lower case letters, digits and '-', at most 63 characters")
         if names.count(name) > 1:
-            raise ValueError(f"{name} stands more than once")
+            raise ValueError(f"{name} occurs more than once")
     return names
 
 

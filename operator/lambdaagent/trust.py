@@ -75,9 +75,9 @@ def _checked(path: str, data: bytes) -> str:
         raise ValueError(f"{path} is empty")
     found = _CERTIFICATE.findall(data)
     if not found and _BEGIN not in data:
-        raise ValueError(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+        raise ValueError(f"{path} contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
     if len(found) != data.count(_BEGIN):
-        raise ValueError(f"{path} holds a certificate that is cut off or not base64")
+        raise ValueError(f"{path} contains a certificate that is cut off or not base64")
     # OpenSSL stops at the first certificate that it cannot read, without an error if it read one before.
     for number, each in enumerate(found, start=1):
         try:

@@ -76,7 +76,7 @@ def dev(
     reader.start()
     try:
         if ready:
-            line = found.wait_for("listening")
+            line = found.wait_for("server.started")
             found.url = re.search(r" url=(\S+)", line)[1]  # type: ignore[index]
             wait(lambda: found.get("/readyz").status_code == 200)
             wait(lambda: _all_up(found), what=lambda: "all agents ready:\n" + "\n".join(found.lines))
@@ -97,8 +97,8 @@ def dev(
 def _all_up(found: Dev) -> bool:
     # The list at /agents lacks agents without A2A.
     lines = list(found.lines)
-    starting = sum(" starting [lambdaagent.dev" in line for line in lines)
-    ready = sum(" ready [lambdaagent.dev" in line for line in lines)
+    starting = sum(" agent.started [lambdaagent.dev" in line for line in lines)
+    ready = sum(" agent.became_ready [lambdaagent.dev" in line for line in lines)
     return ready >= starting > 0
 
 

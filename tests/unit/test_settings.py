@@ -38,7 +38,7 @@ def test_namespaces_are_read_from_a_list(
         pytest.param("a.b", "'a.b' is not a namespace", id="a dot"),
         pytest.param("*", "is not a namespace", id="a pattern"),
         pytest.param(LONG + "a", "is not a namespace", id="too long"),
-        pytest.param("shop,bank,shop", "shop stands more than once", id="twice"),
+        pytest.param("shop,bank,shop", "shop occurs more than once", id="twice"),
     ],
 )
 def test_what_is_no_list_of_namespaces_is_refused(text: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ def faults(good: str) -> dict[str, tuple[str, str]]:
     return {
         "empty": ("", "is empty"),
         "blank": (" \n\n", "is empty"),
-        "something else": ("ssh-ed25519 AAAA someone\n", "holds no certificate"),
-        "a key": (good.replace("CERTIFICATE", "PRIVATE KEY"), "holds no certificate"),
+        "something else": ("ssh-ed25519 AAAA someone\n", "contains no certificate"),
+        "a key": (good.replace("CERTIFICATE", "PRIVATE KEY"), "contains no certificate"),
         "cut off": (head, "cut off"),
         "the second is cut off": (good + head, "cut off"),
         "not base64": (good.replace("M", "%"), "not base64"),

@@ -26,7 +26,7 @@ def asked(headers: Headers) -> tuple[str, ...]:
     found = [uri.strip() for name in HEADERS for value in headers.getall(name, ()) for uri in value.split(",")]
     uris = tuple(dict.fromkeys(uri for uri in found if uri))
     if len(uris) > _MOST or any(len(uri) > _LONGEST or not (uri.isascii() and uri.isprintable()) for uri in uris):
-        wrong = f"must hold at most {_MOST} URIs of at most {_LONGEST} ASCII characters"
+        wrong = f"must contain at most {_MOST} URIs of at most {_LONGEST} ASCII characters"
         raise invalid(Violation(HEADERS[0], wrong))
     return uris
 

@@ -52,11 +52,11 @@ def stream_response(value: Any) -> Json:
     Raises ValueError if the value is none of them.
     """
     if not isinstance(value, dict):
-        raise ValueError("an A2A answer is an object with one of task, message, statusUpdate, artifactUpdate")
+        raise ValueError("an A2A response must be an object with one of task, message, statusUpdate, artifactUpdate")
     found = _wrapped(value) or _of_kind(value) or _bare(value)
     if found is None:
         kind = f", not the kind {str(value['kind'])[:40]!r}" if "kind" in value else ""
-        raise ValueError(f"an A2A answer holds one of task, message, statusUpdate, artifactUpdate{kind}")
+        raise ValueError(f"an A2A response must contain one of task, message, statusUpdate, artifactUpdate{kind}")
     name, content = found
     return {name: _READERS[name](content)}
 
@@ -65,7 +65,7 @@ def task(value: Any) -> Json:
     """Return the task in the answer to GetTask or CancelTask. Raises ValueError if it is not a task."""
     event = stream_response(value)
     if "task" not in event:
-        raise ValueError("the answer is not a task")
+        raise ValueError("the response is not a task")
     found: Json = event["task"]
     return found
 
@@ -99,7 +99,7 @@ def _task(value: Json) -> Json:
     artifacts, history = value.get("artifacts"), value.get("history")
     if isinstance(artifacts, list):
         if len(artifacts) > MOST_ARTIFACTS:
-            raise ValueError(f"task.artifacts holds {len(artifacts)}; at most {MOST_ARTIFACTS} are taken")
+            raise ValueError(f"task.artifacts contains {len(artifacts)} artifacts; the maximum is {MOST_ARTIFACTS}")
         found["artifacts"] = [_artifact(each) for each in artifacts if isinstance(each, dict)]
     if isinstance(history, list) and history and isinstance(history[-1], dict):
         found["history"] = [*history[:-1], _message(history[-1])]

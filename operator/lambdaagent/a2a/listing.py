@@ -52,7 +52,7 @@ def _state(value: Any, found: Found) -> TaskState | None:
     number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 3
     state = parse_state(int(value) if number else value)
     if state is None:
-        found.append(Violation("status", "must be a task state, TASK_STATE_WORKING for one"))
+        found.append(Violation("status", "must be a task state, such as TASK_STATE_WORKING"))
     return None if state is TaskState.UNSPECIFIED else state
 
 
@@ -65,5 +65,5 @@ def _time(value: Any, found: Found) -> float | None:
             return at.timestamp()
     except (ValueError, TypeError, OverflowError):
         pass
-    found.append(Violation("statusTimestampAfter", "must be a time with its zone, 2026-01-31T12:00:00Z for one"))
+    found.append(Violation("statusTimestampAfter", "must be a time with a time zone, such as 2026-01-31T12:00:00Z"))
     return None

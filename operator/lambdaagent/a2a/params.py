@@ -127,7 +127,7 @@ def require_few_parts(params: Json, *, most: int) -> None:
     for name in ("parts", "content"):
         parts = message.get(name) if isinstance(message, dict) else None
         if isinstance(parts, list) and len(parts) > most:
-            raise invalid(Violation(f"message.{name}", f"holds {len(parts)} parts; at most {most} are taken"))
+            raise invalid(Violation(f"message.{name}", f"contains {len(parts)} parts; the maximum is {most}"))
 
 
 def check_message(value: Any, found: Found, *, at: str, empty: bool = False) -> Json | None:
@@ -160,10 +160,10 @@ def check_parts(value: Any, found: Found, *, at: str, empty: bool = False) -> li
     if empty and (value is None or value == []):
         return []
     if not isinstance(value, list) or not value:
-        found.append(Violation(at, "is required and must hold at least one part"))
+        found.append(Violation(at, "is required and must contain at least one part"))
         return []
     if len(value) > MOST_PARTS:
-        found.append(Violation(at, f"holds {len(value)} parts; at most {MOST_PARTS} are taken"))
+        found.append(Violation(at, f"contains {len(value)} parts; the maximum is {MOST_PARTS}"))
         return []
     return [part for index, each in enumerate(value) if (part := _part(each, found, at=f"{at}[{index}]")) is not None]
 
@@ -178,7 +178,7 @@ def _part(value: Any, found: Found, *, at: str) -> Json | None:
         # The only field in which null is a value (google.protobuf.Value).
         part["data"], content = None, ["data"]
     if len(content) != 1:
-        found.append(Violation(at, f"must hold exactly one of {', '.join(CONTENT)}"))
+        found.append(Violation(at, f"must contain exactly one of {', '.join(CONTENT)}"))
         return None
     name = content[0]
     if name != "data" and not isinstance(part[name], str):

@@ -13,6 +13,6 @@ def parse(body: bytes) -> Any:
     try:
         return bounded_json.loads(body)
     except bounded_json.BoundError as error:
-        raise A2AError(Problem.INVALID_REQUEST, f"The request is not taken: {error}.") from None
+        raise A2AError(Problem.INVALID_REQUEST, f"The request is refused: {error}.") from None
     except orjson.JSONDecodeError as error:
         raise A2AError(Problem.PARSE, f"The request is not JSON: {str(error)[:200]}") from None

@@ -77,7 +77,7 @@ def texts(value: Any, found: Found, *, at: str) -> tuple[str, ...]:
         found.append(Violation(at, "must be a list of strings"))
         return ()
     if len(value) > _TEXTS:
-        found.append(Violation(at, f"holds {len(value)} strings; at most {_TEXTS} are taken"))
+        found.append(Violation(at, f"contains {len(value)} strings; the maximum is {_TEXTS}"))
         return ()
     return tuple(value)
 

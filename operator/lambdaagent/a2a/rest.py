@@ -41,8 +41,8 @@ def match(path: str) -> RestRoute:
     if found is None:
         raise A2AError(
             Problem.METHOD_NOT_FOUND,
-            f"Nothing is served at {path[:128]!r}; there are message:send, message:stream, tasks and extendedAgentCard,"
-            f" for A2A 0.3 below /{_V03}.",
+            f"Nothing is served at {path[:128]!r}. The paths are message:send, message:stream, tasks and"
+            f" extendedAgentCard; for A2A 0.3 they begin with /{_V03}.",
         )
     return found
 

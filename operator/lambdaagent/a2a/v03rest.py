@@ -66,7 +66,7 @@ def upgrade_part(part: Any, *, at: str) -> Any:
             if len(content) == 1:
                 common["url" if content[0] == "fileWithUri" else "raw"] = file[content[0]]
                 return common | v03.file_labels(file)
-    raise invalid(Violation(at, "must hold exactly one of text, data.data, file.fileWithUri and file.fileWithBytes"))
+    raise invalid(Violation(at, "must contain exactly one of text, data.data, file.fileWithUri and file.fileWithBytes"))
 
 
 def upgrade_push(params: Json) -> Json:

@@ -68,7 +68,7 @@ class Behavior(ApiModel):
         json_schema_extra=rules(
             (
                 f"!has(self.systemPrompt) || size(bytes(self.systemPrompt)) <= {LONGEST_PROMPT}",
-                f"systemPrompt must not be longer than {LONGEST_PROMPT} bytes: it is a variable of the environment",
+                f"systemPrompt must not be longer than {LONGEST_PROMPT} bytes, the limit of an environment variable",
                 "systemPrompt",
             )
         )

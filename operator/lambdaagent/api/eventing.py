@@ -153,7 +153,7 @@ class Eventing(ApiModel):
         json_schema_extra=rules(
             (
                 "!has(self.broker) || !has(self.broker.name) || self.broker.name == '' || !self.broker.dedicated",
-                "broker.name is for shared Brokers; a dedicated one is named by the operator",
+                "broker.name must not be set for a dedicated Broker, which the operator names",
                 "broker",
             )
         )

@@ -132,8 +132,8 @@ def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
         if variable.name in RESERVED_ENV:
             yield SpecProblem((*path, "name"), f"{variable.name} is set by Knative itself", "remove it or rename it")
         if variable.value and len((variable.name + variable.value).encode()) > LONGEST_VARIABLE:
-            message = f"{variable.name} is longer than {LONGEST_VARIABLE} bytes with its name"
-            hint = "no process can be started with more; mount a file, or let the agent fetch it"
+            message = f"{variable.name} is longer than {LONGEST_VARIABLE} bytes together with its name"
+            hint = "no process can be started with a longer variable; mount a file, or let the agent fetch the value"
             yield SpecProblem((*path, "value"), message, hint)
         if variable.value and variable.value_from:
             yield SpecProblem(path, "has both value and valueFrom", "give one of them")
@@ -142,7 +142,7 @@ def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
             yield SpecProblem((*path, "valueFrom"), "needs exactly one source", "give secretKeyRef or configMapKeyRef")
     prompt = spec.behavior.system_prompt if spec.behavior else None
     if prompt and len(prompt.encode()) > LONGEST_PROMPT:
-        message = f"is longer than {LONGEST_PROMPT} bytes, and the agent gets it as a variable of its environment"
+        message = f"is longer than {LONGEST_PROMPT} bytes, the limit of an environment variable"
         yield SpecProblem(("spec", "behavior", "systemPrompt"), message, "shorten it, or mount a file")
     if spec.ai and spec.ai.provider in PROVIDERS_WITH_KEY and not spec.ai.api_key_secret_ref:
         hint = "add apiKeySecretRef: {name: <Secret>, key: <key>}"
@@ -154,7 +154,7 @@ def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
     metrics = spec.observability.metrics if spec.observability else None
     if metrics and quantities.seconds(metrics.timeout) > quantities.seconds(metrics.interval):
         message = f"timeout {metrics.timeout} is longer than interval {metrics.interval}"
-        yield SpecProblem(("spec", "observability", "metrics"), message, "a scrape must end before the next one begins")
+        yield SpecProblem(("spec", "observability", "metrics"), message, "lower timeout or raise interval")
 
 
 def _capacity(spec: AgentSpec) -> Iterator[SpecProblem]:
@@ -163,7 +163,7 @@ def _capacity(spec: AgentSpec) -> Iterator[SpecProblem]:
         message = f"minReplicas {scaling.min_replicas} is greater than maxReplicas {scaling.max_replicas}"
         yield SpecProblem(("spec", "scaling"), message, "raise maxReplicas or lower minReplicas")
     if scaling and quantities.seconds(scaling.scale_to_zero_grace_period) > quantities.seconds(LONGEST_RETENTION):
-        message = f"{scaling.scale_to_zero_grace_period} is longer than the {LONGEST_RETENTION} that Knative takes"
+        message = f"{scaling.scale_to_zero_grace_period} is longer than the {LONGEST_RETENTION} that Knative allows"
         hint = "shorten it, or keep a pod with minReplicas: 1"
         yield SpecProblem(("spec", "scaling", "scaleToZeroGracePeriod"), message, hint)
     for name in ("cpu", "memory"):
@@ -184,19 +184,21 @@ def _serving(spec: AgentSpec) -> Iterator[SpecProblem]:
     if start and start > (total or DEFAULT_TIMEOUT_SECONDS):
         said = total or f"{DEFAULT_TIMEOUT_SECONDS}, its default"
         message = f"responseStartTimeoutSeconds {start} is greater than timeoutSeconds {said}"
-        yield SpecProblem(("spec", "serving"), message, "an answer must begin before it must end")
+        yield SpecProblem(("spec", "serving"), message, "lower responseStartTimeoutSeconds or raise timeoutSeconds")
     percent = sum(target.percent or 0 for target in serving.traffic)
     if serving.traffic and percent != 100:
-        yield SpecProblem(("spec", "serving", "traffic"), f"the percents add up to {percent}", "make them 100")
+        yield SpecProblem(
+            ("spec", "serving", "traffic"), f"the percents add up to {percent}", "make them add up to 100"
+        )
     tags: dict[str, int] = {}
     for index, target in enumerate(serving.traffic):
         path: Path = ("spec", "serving", "traffic", index)
         if target.latest_revision is not None and target.latest_revision == bool(target.revision_name):
-            message = f"latestRevision {str(target.latest_revision).lower()} does not go with this revisionName"
+            message = f"latestRevision {str(target.latest_revision).lower()} contradicts revisionName"
             yield SpecProblem(path, message, "give either revisionName or latestRevision: true")
         if target.tag and target.tag in tags:
-            message = f"tag {target.tag!r} stands already at traffic[{tags[target.tag]}]"
-            yield SpecProblem((*path, "tag"), message, "give each tag once")
+            message = f"tag {target.tag!r} is already used at traffic[{tags[target.tag]}]"
+            yield SpecProblem((*path, "tag"), message, "use each tag once")
         if target.tag:
             tags.setdefault(target.tag, index)
 
@@ -209,7 +211,7 @@ def _eventing(spec: AgentSpec) -> Iterator[SpecProblem]:
     delivery = spec.eventing.delivery if spec.eventing else None
     if delivery and delivery.timeout and not re.search("[1-9]", delivery.timeout):
         path: Path = ("spec", "eventing", "delivery", "timeout")
-        yield SpecProblem(path, f"{delivery.timeout} is no time at all", "make it longer, or remove it")
+        yield SpecProblem(path, f"{delivery.timeout} is not longer than zero", "use a longer time, or remove it")
 
 
 def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
@@ -218,17 +220,17 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
     if spec.a2a.base_path.split("/")[1] in RESERVED_PATHS:
         hint = "choose another, such as /api/a2a"
         yield SpecProblem(
-            ("spec", "a2a", "endpoint", "basePath"), f"{spec.a2a.base_path} is the gateway's own path", hint
+            ("spec", "a2a", "endpoint", "basePath"), f"{spec.a2a.base_path} is a path of the gateway itself", hint
         )
     seen: dict[str, int] = {}
     for index, skill in enumerate(spec.a2a.skills):
         if skill.id in seen:
-            message = f"skill id {skill.id!r} stands already at skills[{seen[skill.id]}]"
-            yield SpecProblem(("spec", "a2a", "skills", index, "id"), message, "give each skill an id of its own")
+            message = f"skill id {skill.id!r} is already used at skills[{seen[skill.id]}]"
+            yield SpecProblem(("spec", "a2a", "skills", index, "id"), message, "give each skill its own id")
         seen.setdefault(skill.id, index)
     uris: dict[str, int] = {}
     for index, extension in enumerate(spec.a2a.extensions):
         if extension.uri in uris:
-            message = f"the URI {extension.uri!r} stands already at extensions[{uris[extension.uri]}]"
-            yield SpecProblem(("spec", "a2a", "extensions", index, "uri"), message, "give each extension once")
+            message = f"the URI {extension.uri!r} is already used at extensions[{uris[extension.uri]}]"
+            yield SpecProblem(("spec", "a2a", "extensions", index, "uri"), message, "list each extension once")
         uris.setdefault(extension.uri, index)

@@ -111,7 +111,7 @@ class EnvVar(ApiModel):
             (
                 f"!has(self.value) || size(self.name) + size(self.value) <= {LONGEST_VARIABLE}",
                 f"name and value must not be longer than {LONGEST_VARIABLE} bytes together: no process can be started"
-                " with more",
+                " with a longer variable",
                 "value",
             ),
         )

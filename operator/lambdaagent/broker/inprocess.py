@@ -260,7 +260,7 @@ class InProcessBroker:
                 await outcome.settle()
                 return
             except LambdaAgentError as problem:
-                log.warning("cannot record a delivery, trying again", problem=str(problem))
+                log.warning("delivery.record_failed", error=str(problem))
                 await _pause(stopping, self._backoff.delay(attempt))
                 attempt += 1
 
@@ -268,7 +268,7 @@ class InProcessBroker:
         try:
             return await handler(delivery)
         except Exception:
-            log.exception("a handler failed, delivering again", queue=delivery.queue, event_id=delivery.event.id)
+            log.exception("delivery.crashed", queue=delivery.queue, event_id=delivery.event.id)
             return REQUEUE
 
     async def _bury(self, outcome: DeliveryOutcome, entry: _Entry, dead_letters: str) -> DeliveryOutcome:
@@ -280,7 +280,7 @@ class InProcessBroker:
                 return outcome
             await self._put(amqp.read(mark(amqp.write(entry.event), outcome.cause)), [dead_letters])
         except TemporaryError as problem:
-            log.warning("cannot dead-letter, delivering again", queue=dead_letters, problem=str(problem))
+            log.warning("dead_letter.add_failed", queue=dead_letters, error=str(problem))
             return REQUEUE
         return outcome
 

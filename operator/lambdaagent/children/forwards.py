@@ -53,29 +53,30 @@ def _decide(
     title = f"{forward.target_namespace}/{forward.target_agent}"
     target = observed.agents.get(key)
     if not _allowed(agent, forward):
-        message = f"{title}: namespace not in permissions.allowedTargetNamespaces; add it there"
+        message = f"{title}: its namespace is not in permissions.allowedTargetNamespaces; add it there"
         return Decision(forward, ForwardVerdict.NOT_ALLOWED, message)
     if target is None:
-        message = f"{title}: no such LambdaAgent; correct the forward or create it"
+        message = f"{title}: there is no such LambdaAgent; correct the forward or create it"
         if installation.namespaces and forward.target_namespace not in installation.namespaces:
-            message = f"{title}: its namespace is not in LAMBDAAGENT_NAMESPACES, so nothing there is seen; add it there"
+            message = f"{title}: its namespace is not in LAMBDAAGENT_NAMESPACES, so it is ignored; add it there"
         return Decision(forward, ForwardVerdict.TARGET_NOT_FOUND, message)
     broker = broker_of(target, installation)
     if broker is None:
         return Decision(
-            forward, ForwardVerdict.TARGET_WITHOUT_EVENTING, f"{title}: has no eventing; give it an eventing block"
+            forward, ForwardVerdict.TARGET_WITHOUT_EVENTING, f"{title}: it has no eventing; add an eventing block to it"
         )
     accepted = target.spec.eventing.accept_forwards_from if target.spec.eventing else None
     if accepted is not None and agent.namespace not in accepted and "*" not in accepted:
-        message = f"{title}: does not accept forwards from {agent.namespace}; add it to its eventing.acceptForwardsFrom"
+        message = f"{title}: it accepts no forwards from {agent.namespace}; add that to its eventing.acceptForwardsFrom"
         return Decision(forward, ForwardVerdict.NOT_ACCEPTED, message)
     if broker.key == own.key:
-        message = f"{title}: on the same Broker {own.name}; its own subscriptions deliver"
+        message = f"{title}: it has the same Broker {own.name}, so its own subscriptions deliver the events"
         return Decision(forward, ForwardVerdict.SAME_BROKER, message, broker)
     if cycle := next(
         filter(None, (_cycle(own, broker, kind, installation, observed) for kind in forward.event_types)), None
     ):
-        return Decision(forward, ForwardVerdict.CYCLE, f"{title}: events would go round: {cycle}", broker)
+        message = f"{title}: events would circulate: {cycle}; remove one of the forwards"
+        return Decision(forward, ForwardVerdict.CYCLE, message, broker)
     return Decision(forward, ForwardVerdict.RESOLVED, f"{title}: Broker {broker.name}", broker)
 
 

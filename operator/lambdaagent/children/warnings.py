@@ -20,9 +20,9 @@ from lambdaagent.children.warning_reasons import WarningReason
 from lambdaagent.events.filters import is_pattern
 from lambdaagent.settings import Installation
 
-_KNATIVE_ONLY = "is a matter of Knative Serving and has no effect on plain Kubernetes"
+_KNATIVE_ONLY = "has an effect only with Knative Serving, not on plain Kubernetes"
 _CONNECTIONS_ONLY = (
-    "is not enforced on plain Kubernetes; with maxReplicas it bounds the gateway's connections to the agent"
+    "is not enforced on plain Kubernetes; with maxReplicas it limits the gateway's connections to the agent"
 )
 
 
@@ -42,7 +42,7 @@ def warnings(
 def _annotations(agent: LambdaAgent) -> Iterator[FieldWarning]:
     said = agent.metadata.annotations.get(naming.ANNOTATION_POD_SECURITY)
     if said is not None and said not in POD_SECURITY:
-        message = f"{said!r} is unknown, so the installation's setting counts; use {' or '.join(POD_SECURITY)}"
+        message = f"{said!r} is unknown, so the installation's setting applies; use {' or '.join(POD_SECURITY)}"
         field = f"metadata.annotations[{naming.ANNOTATION_POD_SECURITY}]"
         yield FieldWarning(field=field, reason=WarningReason.UNKNOWN_POD_SECURITY, message=message)
 
@@ -54,26 +54,26 @@ def _workload(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning]:
         yield FieldWarning(
             field="spec.env",
             reason=WarningReason.DUPLICATE_ENV,
-            message=f"{name} stands more than once; the last one counts",
+            message=f"{name} is set more than once; the last value applies",
         )
     for name in environment.overridden(agent):
-        message = f"{name} is set here and would be set by the operator; the value given here counts"
+        message = f"the operator would set {name} too; the value in spec.env applies"
         yield FieldWarning(field="spec.env", reason=WarningReason.ENV_OVERRIDDEN, message=message)
     if spec.operation_mode == "supervised" and spec.approval is None:
-        message = "supervised without spec.approval: the container is told nothing of whom to ask"
+        message = "the agent is supervised without spec.approval, so the container does not learn whom to ask; add it"
         yield FieldWarning(field="spec.operationMode", reason=WarningReason.NO_APPROVAL, message=message)
     if backends.serving == "knative":
         yield from _knative_limits(spec.serving or Serving())
         return
     if spec.scaling and spec.scaling.min_replicas == 0:
-        message = "plain Kubernetes cannot scale to zero; one replica is kept"
+        message = "plain Kubernetes cannot scale to zero; it keeps one pod"
         yield FieldWarning(field="spec.scaling.minReplicas", reason=WarningReason.SCALE_TO_ZERO, message=message)
     if (
         spec.scaling
         and spec.scaling.max_replicas > max(1, spec.scaling.min_replicas)
         and not kubernetes.requests_cpu(agent)
     ):
-        message = "the autoscaler works on CPU; set spec.resources.requests.cpu to get one"
+        message = "plain Kubernetes scales by CPU use; set spec.resources.requests.cpu to get an autoscaler"
         yield FieldWarning(field="spec.scaling.maxReplicas", reason=WarningReason.NEEDS_CPU_REQUEST, message=message)
     for name in ("traffic", "container_concurrency", "response_start_timeout_seconds"):
         if spec.serving and getattr(spec.serving, name):
@@ -104,26 +104,26 @@ def _eventing(agent: LambdaAgent, installation: Installation, backends: Backends
         return
     emitted, plain = set(eventing.intents), backends.eventing == "rabbitmq"
     if eventing.skip_own and not (plain and eventing.event_source):
-        message = "set eventing.eventSource, by which they are known" if plain else "Knative's filters cannot say it"
+        message = "set eventing.eventSource" if plain else "Knative's filters cannot exclude them"
         yield FieldWarning(
             field="spec.eventing.skipOwn",
             reason=WarningReason.OWN_EVENTS,
-            message=f"its own events come back: {message}",
+            message=f"the agent receives its own events: {message}",
         )
     for index, subscription in enumerate(eventing.subscriptions):
         field = f"spec.eventing.subscriptions[{index}]"
         if not plain and (is_pattern(subscription.event_type) or is_pattern(subscription.source)):
-            message = "RabbitMQ matches exactly, so nothing would ever arrive; no Trigger is made, list the exact types"
+            message = "RabbitMQ matches exact values, so no Trigger is created; list the exact types"
             yield FieldWarning(field=field, reason=WarningReason.WILDCARD, message=message)
         elif subscription.event_type in emitted and not subscription.source and not (plain and eventing.skip_own):
-            message = f"the agent emits {subscription.event_type} itself and will be sent its own events"
+            message = f"the agent emits {subscription.event_type} itself, so it receives its own events"
             yield FieldWarning(field=field, reason=WarningReason.SELF_LOOP, message=message)
     for index, forward in enumerate(eventing.forwards):
         for kind in filter(is_pattern, forward.event_types):
-            message = f"{kind}: RabbitMQ matches exactly; no Trigger is made, list the exact types"
+            message = f"{kind}: RabbitMQ matches exact values, so no Trigger is created; list the exact types"
             yield FieldWarning(field=f"spec.eventing.forwards[{index}]", reason=WarningReason.WILDCARD, message=message)
     if not installation.events_url and backends.eventing == "knative":
-        message = "no gateway is installed, so undeliverable events have no dead-letter sink and are dropped"
+        message = "no gateway is installed, so events that cannot be delivered are dropped"
         yield FieldWarning(field="spec.eventing.dlq", reason=WarningReason.NO_DEAD_LETTER_SINK, message=message)
 
 
@@ -152,7 +152,7 @@ def _unheard(
     forwarded = {bare(kind) for forward in eventing.forwards for kind in forward.event_types}
     missing = [kind for kind in eventing.intents if bare(kind) not in observed.subscribed | forwarded]
     if missing:
-        message = f"nobody on Broker {broker.name} subscribes to {_listed(missing)}, so these events are dropped"
+        message = f"no agent on Broker {broker.name} subscribes to {_listed(missing)}, so these events are dropped"
         yield FieldWarning(field="spec.eventing.intents", reason=WarningReason.INTENT_NOT_SUBSCRIBED, message=message)
 
 
@@ -166,16 +166,16 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     if not a2a or not a2a.enabled:
         return
     if not installation.gateway_url:
-        message = "no gateway is installed; the agent cannot be called over A2A"
+        message = "no gateway is installed, so the agent cannot be called over A2A"
         yield FieldWarning(field="spec.a2a", reason=WarningReason.NO_GATEWAY, message=message)
     health = agent.spec.behavior.health_check if agent.spec.behavior else None
     if sidecar.wanted(agent, installation) and backends.serving == "knative" and health and health.liveness:
-        message = "beside a sidecar Knative allows the agent's container no probes; readiness is asked by the sidecar"
+        message = "with a sidecar, Knative allows no probes of the agent's container; the sidecar checks readiness"
         yield FieldWarning(
             field="spec.behavior.healthCheck.liveness", reason=WarningReason.KNATIVE_SIDECAR, message=message
         )
     if a2a.container and a2a.protocol != "a2a":
-        message = f"counts with protocol a2a; with {a2a.protocol} the container has no A2A endpoint"
+        message = f"applies only with protocol a2a; with {a2a.protocol} the container has no A2A endpoint"
         yield FieldWarning(field="spec.a2a.container", reason=WarningReason.OTHER_PROTOCOL, message=message)
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
@@ -189,28 +189,28 @@ def _invoke(a2a: A2a, skill: Skill, field: str, limit: int | None) -> Iterator[F
     if not skill.invoke:
         return
     if skill.invoke.path and a2a.protocol != "http":
-        message = f"counts with protocol http; with {a2a.protocol} the container is called at /"
+        message = f"applies only with protocol http; with {a2a.protocol} the container is called at /"
         yield FieldWarning(field=f"{field}.path", reason=WarningReason.OTHER_PROTOCOL, message=message)
     if skill.invoke.event_type and a2a.protocol != "cloudevents" and skill.invoke.mode != "async":
-        message = f"counts with protocol cloudevents; with {a2a.protocol} the container gets no event"
+        message = f"applies only with protocol cloudevents; with {a2a.protocol} the container gets no event"
         yield FieldWarning(field=f"{field}.eventType", reason=WarningReason.OTHER_PROTOCOL, message=message)
     if limit and skill.invoke.timeout_seconds > limit:
-        message = f"Knative ends an answer after {limit} s; raise spec.serving.timeoutSeconds"
+        message = f"Knative ends a response after {limit} s; raise spec.serving.timeoutSeconds"
         yield FieldWarning(field=f"{field}.timeoutSeconds", reason=WarningReason.TIMEOUT_SHORTER, message=message)
 
 
 def _async(agent: LambdaAgent, installation: Installation, backends: Backends, field: str) -> Iterator[FieldWarning]:
     missing = (
-        "set spec.eventing"
+        "the agent has no spec.eventing"
         if broker_of(agent, installation) is None
         else "this installation has no eventing backend"
         if backends.eventing == "none"
-        else "no gateway is installed to take the calls"
+        else "no gateway is installed to receive the calls"
         if not installation.events_url
         else ""
     )
     if missing:
-        message = f"a call of this skill travels as an event and cannot: {missing}, or use mode sync"
+        message = f"calls of this skill are events, and they cannot be delivered: {missing}; add it, or use mode sync"
         yield FieldWarning(field=field, reason=WarningReason.NEEDS_EVENTING, message=message)
 
 
@@ -218,7 +218,7 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
     observability, permissions = agent.spec.observability, agent.spec.permissions
     metrics = observability.metrics if observability else None
     if metrics and metrics.enabled and metrics.service_monitor and not backends.monitoring:
-        message = "the cluster does not serve monitoring.coreos.com/v1; no ServiceMonitor is made"
+        message = "the cluster does not serve monitoring.coreos.com/v1; no ServiceMonitor is created"
         yield FieldWarning(
             field="spec.observability.metrics.serviceMonitor", reason=WarningReason.NO_MONITOR, message=message
         )
@@ -228,11 +228,11 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
         if getattr(permissions, name):
             field = type(permissions).model_fields[name].alias
             message = (
-                "describes what the agent's ServiceAccount may do; bind roles accordingly, the operator binds none"
+                "is not enforced: the operator binds no roles; bind them to the agent's ServiceAccount accordingly"
             )
             yield FieldWarning(field=f"spec.permissions.{field}", reason=WarningReason.NOT_ENFORCED, message=message)
     if permissions.event_controls:
-        message = "nothing consumes control events yet"
+        message = "control events are not implemented"
         yield FieldWarning(field="spec.permissions.eventControls", reason=WarningReason.NOT_SUPPORTED, message=message)
 
 

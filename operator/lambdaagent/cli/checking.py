@@ -100,7 +100,7 @@ def _explain(key: str, plan: Plan) -> None:
             say(f"warning: {key}: forward to {decision.message}")
     if plan.awaited:
         broker = f"{plan.awaited.namespace}/{plan.awaited.name}"
-        say(f"warning: {key}: no workload printed: K_SINK is the address of Broker {broker}, known only in a cluster")
+        say(f"warning: {key}: its workload is not printed, because only a cluster knows the address of Broker {broker}")
 
 
 def _finding(finding: Finding, severity: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def send(
     try:
         event = from_attributes(attributes, data=_read(data))
     except EventError as error:
-        raise UsageError(f"this is no event: {error}") from None
+        raise UsageError(f"this is not an event: {error}") from None
     target = url if "/events/" in url else f"{url.rstrip('/')}/events/{namespace}"
     typer.echo(f"{attributes['id']} {asyncio.run(_post(target, *http.binary(event)))}")
 
@@ -88,4 +88,5 @@ async def _post(url: str, headers: "http.Headers", body: bytes) -> str:
     except (aiohttp.ClientError, TimeoutError) as error:
         raise TemporaryError(f"{hide(url)} cannot be reached: {type(error).__name__}") from None
     # The header is the number of events in the request that an agent takes; this request has one.
-    return {None: "accepted", "0": "accepted, but no agent takes it"}.get(routed, "accepted, and an agent takes it")
+    texts = {None: "accepted", "0": "accepted, but no agent subscribes to it"}
+    return texts.get(routed, "accepted, and an agent subscribes to it")

@@ -85,7 +85,7 @@ def dev(
     ] = None,
     host: Annotated[str, typer.Option(envvar="LAMBDAAGENT_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, envvar="LAMBDAAGENT_PORT", help="Port to listen on; 0 takes a free port.")
+        int, typer.Option(min=0, max=65535, envvar="LAMBDAAGENT_PORT", help="Port to listen on; 0 selects a free port.")
     ] = 8080,
     data: Annotated[Path, typer.Option(help="Directory for tasks and dead letters.")] = folders.DEFAULT,
     amqp: Annotated[

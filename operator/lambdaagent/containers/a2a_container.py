@@ -105,7 +105,7 @@ class A2aContainer:
                 if updates := reading.updates({"task": from_container.task(result)}):
                     yield updates
         except ValueError as error:
-            raise BadAnswerError(f"its answer is not A2A {endpoint.version}: {error}") from None
+            raise BadAnswerError(f"its response is not A2A {endpoint.version}: {error}") from None
         except RemoteError as error:
             if not reading.begun:
                 raise RefusedMessageError(error.code, error.said) from None
@@ -136,7 +136,7 @@ class A2aContainer:
                 return
             raise RefusedMessageError(error.code, error.said) from None
         except (UpstreamError, BadTargetError, TimeoutError, ValueError) as error:
-            log.info("task.cancel_not_answered", agent=callee.key, error=words(error))
+            log.info("task.cancel_failed", agent=callee.key, error=words(error))
             return
         if state.terminal and state is not TaskState.CANCELED:
             raise RefusedMessageError(Problem.TASK_NOT_CANCELABLE.value.code, "the task has ended")

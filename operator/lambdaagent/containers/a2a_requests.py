@@ -135,9 +135,9 @@ def _result(body: bytes, status: int) -> Any:
     try:
         answer = bounded_json.loads(body)
     except bounded_json.BoundError as bound:
-        raise BadAnswerError(f"its answer is not taken: {bound}") from None
+        raise BadAnswerError(f"its response is refused: {bound}") from None
     except orjson.JSONDecodeError:
-        raise BadAnswerError(f"it answers {status}: {responses.excerpt(body) or 'nothing'}") from None
+        raise BadAnswerError(f"it answers {status}: {responses.excerpt(body) or 'an empty body'}") from None
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         error = answer["error"]
         code = error.get("code")

@@ -46,7 +46,7 @@ class A2aResponses:
         updates = self._messages.end()
         if not updates and not self.settled and not self.remote:
             if not self._has_artifacts:
-                raise ValueError("it ends before it says what became of the message")
+                raise ValueError("it ends without a result for the message")
             updates = [status_update(TaskState.COMPLETED, now=self._clock.now())]
         self.settled = self.settled or responses.settles(updates)
         return updates

@@ -96,7 +96,7 @@ class HttpCaller:
                     return
                 body = await self._body(response)
         except UndecodableError as error:
-            yield [responses.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]
+            yield [responses.failed(f"The agent's response cannot be understood: {error}", clock=self._clock)]
             return
         except (UpstreamError, BadTargetError) as error:
             if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
@@ -162,7 +162,7 @@ class HttpCaller:
                     await asyncio.sleep(0)
             yield stream.end()
         except ValueError as error:
-            yield [responses.failed(f"The agent's answer cannot be understood: {error}", clock=self._clock)]
+            yield [responses.failed(f"The agent's response cannot be understood: {error}", clock=self._clock)]
 
 
 def _why(error: UpstreamError | BadTargetError, callee: Callee, *, seconds: float) -> str:
@@ -173,7 +173,7 @@ def _why(error: UpstreamError | BadTargetError, callee: Callee, *, seconds: floa
         )
     if isinstance(error, DroppedError) and callee.answer_limit and seconds >= callee.answer_limit - 1:
         return (
-            f"The answer was cut after {callee.answer_limit:g} s, the most that this agent's answers may take; raise"
-            " spec.serving.timeoutSeconds, or answer by event."
+            f"The response was cut off after {callee.answer_limit:g} s, the limit of this agent; raise"
+            " spec.serving.timeoutSeconds, or respond with an event."
         )
     return describe(error, "The agent")

@@ -74,7 +74,7 @@ def interpret(
         updates = [_artifact(parts, clock=clock)] if (parts := parts_of(content_type, body, filename=filename)) else []
         return [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
     except (EventError, ValueError) as error:
-        return [failed(f"The agent's answer cannot be understood: {error}", clock=clock)]
+        return [failed(f"The agent's response cannot be understood: {error}", clock=clock)]
 
 
 def _of_stream(body: bytes, content_type: str, *, clock: Clock) -> list[Json]:
@@ -172,7 +172,7 @@ def _json(body: bytes, content_type: str) -> Any:
         return bounded_json.loads(charsets.json(body, content_type))
     except orjson.JSONDecodeError:
         said = excerpt(body, content_type) or "empty"
-        raise ValueError(f"it is said to be {ce.media_type(content_type)} and is not JSON: {said}") from None
+        raise ValueError(f"its content type is {ce.media_type(content_type)}, and it is not JSON: {said}") from None
 
 
 def _artifact(parts: list[Json], *, clock: Clock) -> Json:

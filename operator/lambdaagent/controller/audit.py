@@ -63,17 +63,17 @@ class Auditor:
                 try:
                     missed = await self._missed(namespace)
                 except LambdaAgentError as problem:
-                    log.warning("cannot audit the agents", problem=str(problem))
+                    log.warning("audit.failed", error=str(problem))
                     continue
                 if missed:
                     first = "/".join(min(missed))
-                    raise EndedError(f"kopf has not reported {len(missed)} changes, one of them of {first}")
+                    raise EndedError(f"kopf has not reported {len(missed)} changes, one of them of agent {first}")
 
     async def _missed(self, namespace: str | None) -> Set[AgentKey]:
         listed, at = await self._listed(namespace)
         known = {key: version for key, version in self.known().items() if namespace in (None, key[0])}
         for key in ghosts(known, listed, at=at):
-            log.warning("an agent went and kopf did not say so", agent="/".join(key))
+            log.warning("agent.deletion_missed", agent="/".join(key))
             self.gone(key)
         if not unheard(known, listed):
             return frozenset()

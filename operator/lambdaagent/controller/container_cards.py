@@ -105,7 +105,7 @@ class ContainerCards:
             self._found[key] = container_card.kept(card, revision=revision)
             break
         else:
-            log.info("card.not_read", agent=agent.key, revision=revision, error=problem)
+            log.info("card.read_failed", agent=agent.key, revision=revision, error=problem)
             self._found[key] = {"revision": revision, "error": problem}
         self._reading.pop(key, None)
         self.changed(key)

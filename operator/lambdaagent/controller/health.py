@@ -23,7 +23,7 @@ async def serve(metrics: OperatorMetrics, *, host: str, port: int) -> AsyncItera
         insight = metrics.insight
         if insight is None or insight.age <= STALE_SECONDS:
             return None
-        return f"no sign of life from a watch for {insight.age:.0f} s; see the log for which and why"
+        return f"a watch of the API server has received nothing for {insight.age:.0f} s; see watch.failed in the log"
 
     def ready() -> tuple[bool, str]:
         return True, "leading" if metrics.insight else "waiting for the lease"

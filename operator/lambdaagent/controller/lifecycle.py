@@ -78,7 +78,7 @@ class AgentLifecyclePublisher:
     def tell(self, obj: Object, happening: Happening, status: Status) -> None:
         event = event_of(obj, happening, status, now=self.now())
         if not self._outbox.put((obj["metadata"]["namespace"], event)):
-            self._lost(event, f"{SIZE} events wait already")
+            self._lost(event, f"the queue of {SIZE} events is full")
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -110,7 +110,7 @@ class AgentLifecyclePublisher:
                 self.count("unheard")
                 return
             if 0 < status < 500 and status not in _AGAIN:
-                log.error("lifecycle event refused", event_id=event.id, type=event.type, problem=problem)
+                log.error("lifecycle_event.refused", event_id=event.id, type=event.type, error=problem)
                 self.count("refused")
                 return
             if attempt < _ATTEMPTS:
@@ -118,5 +118,5 @@ class AgentLifecyclePublisher:
         self._lost(event, problem)
 
     def _lost(self, event: Event, problem: str) -> None:
-        log.warning("lifecycle event lost", event_id=event.id, type=event.type, problem=problem)
+        log.warning("lifecycle_event.lost", event_id=event.id, type=event.type, error=problem)
         self.count("lost")

@@ -51,7 +51,7 @@ class OperatorMetrics:
         )
         self._told = Counter(
             "lambdaagent_operator_lifecycle_events",
-            "Events about agents' lives by what came of them",
+            "Lifecycle events of agents by outcome",
             ["outcome"],
             registry=self.registry,
         )
@@ -94,10 +94,14 @@ class _Live(Collector):
             return
         yield _counted("lambdaagent_operator_agents", "Agents by phase", "phase", insight.phases())
         yield _counted("lambdaagent_operator_children", "Objects of agents by kind", "kind", insight.children())
-        yield GaugeMetricFamily("lambdaagent_operator_queue_depth", "Agents waiting or in work", value=insight.depth)
+        yield GaugeMetricFamily(
+            "lambdaagent_operator_queue_depth",
+            "Agents that wait for a reconcile or are being reconciled",
+            value=insight.depth,
+        )
         yield GaugeMetricFamily(
             "lambdaagent_operator_watch_age_seconds",
-            "Since the most silent watch gave a sign of life",
+            "Time since the watch that is silent longest received anything",
             value=insight.age,
         )
 

@@ -59,7 +59,7 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
             ),
         )
         settings = await with_sidecar_image(client, settings)
-        log.info("waiting for the lease", namespace=lease.namespace, identity=lease.identity, port=port)
+        log.info("lease.awaited", namespace=lease.namespace, identity=lease.identity, port=port)
         await lease.run(lambda: lead(client, settings, metrics=metrics, tell=tell, ready=ready))
 
 
@@ -70,7 +70,7 @@ async def _telling(settings: OperatorSettings, metrics: OperatorMetrics) -> Asyn
     if not settings.lifecycle_events:
         yield _nobody
     elif not settings.events_url:
-        log.warning("no lifecycle events: LAMBDAAGENT_EVENTS_URL is empty, so there is no gateway to tell them to")
+        log.warning("lifecycle_events.disabled", next_step="set LAMBDAAGENT_EVENTS_URL to the URL of the gateway")
         yield _nobody
     else:
         publisher = AgentLifecyclePublisher(settings.events_url, metrics.count, trust=settings.trust)
@@ -103,11 +103,11 @@ async def lead(
             if term.done():
                 term.result()
             news.result()
-            log.info("the cluster serves other APIs now: beginning anew")
+            log.info("served_apis.changed")
             backoff.reset()
         except kopf_watch.EndedError as problem:
             seconds = backoff.next()
-            log.warning("beginning anew", problem=str(problem), seconds=round(seconds, 1))
+            log.warning("kopf.ended", error=str(problem), retry_seconds=round(seconds, 1))
             await asyncio.sleep(seconds)
         finally:
             await cancel(term, news)
@@ -123,7 +123,7 @@ async def _term(
     ready: asyncio.Event | None,
 ) -> None:
     chosen = backends(settings, served)
-    log.info("backends", serving=chosen.serving, eventing=chosen.eventing, monitoring=chosen.monitoring)
+    log.info("backends.chosen", serving=chosen.serving, eventing=chosen.eventing, monitoring=chosen.monitoring)
     queue: WorkQueue
 
     def wake(key: AgentKey) -> None:

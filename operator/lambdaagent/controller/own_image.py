@@ -39,7 +39,7 @@ async def with_sidecar_image(
             break
         except TemporaryError as problem:
             seconds = backoff.next()
-            log.warning("sidecar.image_unknown", problem=str(problem), seconds=round(seconds, 1))
+            log.warning("sidecar.image_read_failed", error=str(problem), retry_seconds=round(seconds, 1))
             await sleep(seconds)
         except PermanentError as problem:
             raise UsageError(

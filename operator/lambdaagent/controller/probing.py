@@ -92,7 +92,7 @@ class Prober:
                 answer = await ask(session, endpoint)
             if answer != self._answers.get(endpoint):
                 self._answers[endpoint] = answer
-                log.info("AI endpoint", url=shown(endpoint[1]), status=answer.status, problem=answer.problem)
+                log.info("ai_endpoint.probed", url=shown(endpoint[1]), status=answer.status, error=answer.problem)
                 for key in list(self._users.get(endpoint, ())):
                     self.changed(key)
             # Jittered, so that a thousand endpoints are not probed at the same moment.
@@ -136,7 +136,7 @@ def _said(problem: Exception) -> str:
     """Return the problem without addresses and times, which would change the status although nothing else changed."""
     match problem:
         case TimeoutError():
-            return f"no answer within {_DEADLINE:.0f} s"
+            return f"no response within {_DEADLINE:.0f} s"
         case aiohttp.ClientConnectorError() if isinstance(problem.os_error, address_check.ForbiddenAddressError):
             return str(problem.os_error)
         case aiohttp.ClientConnectorDNSError():

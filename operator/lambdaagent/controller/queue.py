@@ -6,6 +6,7 @@ take at most half of the workers, so a hundred agents that wait for an unavailab
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -106,12 +107,12 @@ class WorkQueue:
         except LambdaAgentError as problem:
             wait = self._backoffs.setdefault(key, self.backoff()).next()
             # Conflicts are expected: agents that share an object take turns by them.
-            say = log.info if isinstance(problem, ConflictError) else log.warning
-            say("reconcile failed", agent="/".join(key), problem=str(problem), retry_seconds=round(wait, 1))
+            level = logging.INFO if isinstance(problem, ConflictError) else logging.WARNING
+            log.log(level, "reconcile.failed", agent="/".join(key), error=str(problem), retry_seconds=round(wait, 1))
             return wait
         except Exception:  # top level of this task: a bug in one agent's reconcile must not end the worker
             wait = self._backoffs.setdefault(key, self.backoff()).next()
-            log.exception("reconcile broke", agent="/".join(key), retry_seconds=round(wait, 1))
+            log.exception("reconcile.crashed", agent="/".join(key), retry_seconds=round(wait, 1))
             return wait
         self._backoffs.pop(key, None)
         return delay

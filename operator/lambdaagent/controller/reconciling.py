@@ -85,7 +85,7 @@ class Reconciler:
             return await self._keep(key, obj)
         except (NotFoundError, TerminatingError) as problem:
             # The agent was deleted in between, or its namespace is being deleted; the watch will report it.
-            log.info("gone while reconciling", agent="/".join(key), problem=str(problem))
+            log.info("reconcile.abandoned", agent="/".join(key), error=str(problem))
             return None
 
     async def _keep(self, key: AgentKey, obj: Object) -> float | None:
@@ -165,7 +165,7 @@ class Reconciler:
         left = [name for name in metadata["finalizers"] if name != FINALIZER]
         self.agent_cache.wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
         self.tell(obj, Happening.DELETED, obj.get("status") or {})
-        log.info("finalized", agent=f"{metadata['namespace']}/{metadata['name']}")
+        log.info("agent.finalized", agent=f"{metadata['namespace']}/{metadata['name']}")
         return None
 
     async def _drop_legacy(self, obj: Object) -> None:
@@ -206,7 +206,7 @@ class Reconciler:
             self.agent_cache.wake(key_of(obj))
         if before.get("phase") != status["phase"]:
             agent = f"{metadata['namespace']}/{metadata['name']}"
-            log.info("phase", agent=agent, before=before.get("phase"), now=status["phase"])
+            log.info("agent.phase_changed", agent=agent, before=before.get("phase"), now=status["phase"])
         for happening in happened(before, status):
             self.tell(written, happening, status)
         if transition := decide.transition(before, status):
@@ -230,7 +230,7 @@ class Reconciler:
             pass  # the namespace is being deleted, and the Event would be deleted with it
         except LambdaAgentError as problem:
             agent = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
-            log.warning("event not recorded", agent=agent, problem=str(problem))
+            log.warning("kubernetes_event.record_failed", agent=agent, error=str(problem))
 
 
 def next_look(failures: Iterable[ApplyFailure], *, resync_seconds: float) -> float:

@@ -38,7 +38,7 @@ async def served(client: KubeClient) -> frozenset[str]:
         try:
             return await _served(client)
         except TemporaryError as problem:
-            log.warning("cannot learn which APIs are served", problem=str(problem))
+            log.warning("served_apis.read_failed", error=str(problem))
             await asyncio.sleep(backoff.next())
 
 

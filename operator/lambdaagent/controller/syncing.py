@@ -79,7 +79,7 @@ class Syncer:
         try:
             await self._prune(agent, plan)
         except ApiError as problem:
-            log.warning("prune failed", agent=agent.key, problem=str(problem))
+            log.warning("children.prune_failed", agent=agent.key, error=str(problem))
             temporary = problem if isinstance(problem, TemporaryError) else temporary
         return SyncResult(World(live, failures), temporary, tuple(contested))
 
@@ -102,9 +102,9 @@ class Syncer:
                 return refused
             if broker and resource == TRIGGER and ownership.bound_to_another(live, broker):
                 await self.release(agent.uid, live)
-                return ApplyFailure("BrokerReplaced", "is made anew, because its Broker was", permanent=False)
+                return ApplyFailure("BrokerReplaced", "is created again, because its Broker was", permanent=False)
             if child.fixed and not ownership.holds(desired["spec"], live.get("spec")):
-                log.info("left as it is: its spec cannot be changed", agent=agent.key, child=child.name)
+                log.info("child.update_skipped", agent=agent.key, child=child.name, reason="spec-immutable")
                 desired = ownership.with_spec_of(desired, live)
         wanted = ownership.without_owners(desired) if child.shared else desired
         found = await self._write(agent, child, wanted, live, asked=asked)
@@ -117,7 +117,7 @@ class Syncer:
             (reference,) = desired["metadata"]["ownerReferences"]
             joining = objects.add_owner(self.client, live, reference, manager=naming.MANAGER)
             live = await self.child_caches.write(live, owner, joining)
-            log.info("joined", agent=agent.key, kind=child.kind[1], child=child.name)
+            log.info("child.owner_added", agent=agent.key, kind=child.kind[1], child=child.name)
         return live
 
     async def _write(
@@ -147,7 +147,7 @@ class Syncer:
     async def _apply(self, agent: LambdaAgent, child: Child, wanted: Object, *, created: bool, asked: bool) -> Object:
         writing = apply(self.client, wanted, manager=naming.MANAGER, force=not created or asked)
         live = await self.child_caches.write(wanted, (agent.namespace, agent.name), writing)
-        log.info("applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
+        log.info("child.applied", agent=agent.key, kind=child.kind[1], child=child.name, created=created)
         if not ownership.holds(wanted, live):
             self.settled.keep(wanted, live)
         return live
@@ -176,7 +176,7 @@ class Syncer:
             if of(live) in (KNATIVE_SERVICE, DEPLOYMENT):
                 return ApplyFailure(problem.reason, f"{managers} added {fields}, which cannot be removed: {problem}")
             await self.release(agent.uid, live)
-            return ApplyFailure("Replaced", f"is made anew, because {managers} added {fields}", permanent=False)
+            return ApplyFailure("Replaced", f"is created again, because {managers} added {fields}", permanent=False)
         log.info("child.cleared", agent=agent.key, child=title, fields=fields, managers=managers)
         return live
 
@@ -230,7 +230,7 @@ class Syncer:
         self.settled.forget(live)
         if not there:
             self.child_caches.drop(live)  # no watch has reported the deletion
-        log.info("released", kind=resource.label, namespace=namespace, name=name)
+        log.info("child.released", kind=resource.label, namespace=namespace, name=name)
 
     async def remove(self, uid: str, *, ask: bool) -> list[Object]:
         """Release all children of an agent that is being deleted; return those that still exist.
@@ -283,7 +283,7 @@ def _named(live: Object, pointers: list[stray_fields.Pointer]) -> tuple[str, str
 
 def _contested(child: Child, live: Object, pointers: list[stray_fields.Pointer]) -> FieldWarning:
     fields, managers = _named(live, pointers)
-    message = f"{child.kind[1]} {child.name}: {managers} sets {fields} again and again, so that is left as it is"
+    message = f"{child.kind[1]} {child.name}: {managers} sets {fields} repeatedly, so the operator no longer does"
     return FieldWarning(field="spec", reason=WarningReason.CONTESTED, message=message[:4096])
 
 
@@ -294,12 +294,15 @@ def _refuses(problem: PermanentApiError) -> bool:
 
 def _not_ours(agent: LambdaAgent, child: Child, live: Object) -> ApplyFailure | None:
     if live["metadata"].get("deletionTimestamp"):
-        return ApplyFailure("BeingDeleted", "is being deleted; it is made anew when it is gone", permanent=False)
+        return ApplyFailure("BeingDeleted", "is being deleted; it is created again afterwards", permanent=False)
     if ownership.made_by_route(live, agent.name):
-        return ApplyFailure("AwaitingKnative", "is still Knative's; it goes with the Knative Service", permanent=False)
+        return ApplyFailure(
+            "AwaitingKnative", "still belongs to Knative, which deletes it with its Service", permanent=False
+        )
     mine = ownership.owned(live, agent.uid) or ownership.left_behind(live, agent.name)
     if ownership.shared(live) if child.shared else mine:
         return None
     return ApplyFailure(
-        "NameTaken", "exists and belongs to somebody else, so it is left alone; rename the agent or remove it"
+        "NameTaken",
+        "exists and does not belong to the agent, so it is not changed; rename the agent or delete the object",
     )

@@ -72,7 +72,7 @@ async def run(options: Options) -> None:
     agent."""
     found = manifests.load(options.paths)
     for finding in found.errors:
-        log.error("invalid", place=str(finding))
+        log.error("manifest.refused", error=str(finding))
     if found.errors:
         raise PermanentError(f"{len(found.errors)} problems in the files; nothing was started")
     if not found.agents:
@@ -113,7 +113,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     def why_not_ready() -> str | None:
         if not broker.ready:
             return broker.problem
-        return None if supervisor.bound else "the bindings of the agents do not stand yet"
+        return None if supervisor.bound else "the bindings of the agents are not declared yet"
 
     serving = await serve(
         stack,
@@ -154,7 +154,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     exchanges.supervisor = supervisor
     stack.push_async_callback(supervisor.stop)
     folders.keep_address(options.data, local)
-    log.info("listening", url=local, agents=f"{local}/agents")
+    log.info("server.started", url=local, agents=f"{local}/agents")
     return supervisor
 
 
@@ -167,7 +167,7 @@ async def _store(data: Path) -> SqliteStore:
         other = folders.address(data)
         raise UsageError(
             f"--data {data}: another dev{f' ({other})' if other else ''} uses this folder; stop that one, or start "
-            f"this one with --data and --port of its own, such as --data {data}-2 --port 8081"
+            f"this one with its own --data and --port, such as --data {data}-2 --port 8081"
         ) from None
 
 
@@ -189,7 +189,7 @@ async def _broker(options: Options, letters: DeadLetterStore) -> AsyncIterator[B
             yield twin
         return
     async with RabbitMQBroker(url=options.amqp, name="lambdaagent dev", trust=options.settings.trust) as broker:
-        log.info("waiting for RabbitMQ")
+        log.info("rabbitmq.awaited")
         await broker.wait_ready()
         yield broker
 
@@ -218,13 +218,13 @@ def _burying(letters: DeadLetterStore) -> Bury:
 
 async def _apply(supervisor: Supervisor, found: manifests.Manifests) -> None:
     for finding in found.skipped:
-        log.warning("skipped", place=str(finding))
+        log.warning("manifest.skipped", error=str(finding))
     known = environment.sources([document.obj for document in found.others])
     wanted = []
     observed = Observed(agents={(agent.namespace, agent.name): agent for agent in found.agents})
     for agent in found.agents:
         for warning in warnings(agent, supervisor.installation, BACKENDS, observed):
-            log.warning(warning.message, agent=agent.key, field=warning.field)
+            log.warning("agent.warned", agent=agent.key, field=warning.field, warning=warning.message)
         wanted.append(LocalAgent(agent, manifests.folder(found, agent), known))
     await supervisor.apply(wanted)
 
@@ -233,14 +233,14 @@ async def _reload(options: Options, supervisor: Supervisor) -> None:
     try:
         found = manifests.load(options.paths)
         for finding in found.errors:
-            log.error("invalid", place=str(finding))
+            log.error("manifest.refused", error=str(finding))
         if found.errors:
-            log.error("files not taken over", next_step="correct them; what runs goes on running")
+            log.error("files.reload_failed", next_step="correct the files; the agents run unchanged until then")
             return
-        log.info("files changed", agents=len(found.agents))
+        log.info("files.changed", agents=len(found.agents))
         await _apply(supervisor, found)
     except LambdaAgentError as problem:
-        log.error("files not taken over", problem=str(problem))
+        log.error("files.reload_failed", error=str(problem))
 
 
 class _Exchanges:

@@ -70,7 +70,7 @@ def _named(agent: LambdaAgent, said: str, folder: Path) -> Code:
     paths = [(folder / word).resolve() for word in words]
     missing = [word for word, path in zip(words, paths, strict=True) if not path.exists()]
     if missing or not words:
-        what = f"there is no {', '.join(missing)} in {folder}" if missing else "names nothing"
+        what = f"there is no {', '.join(missing)} in {folder}" if missing else "names no file"
         raise UsageError(f"{agent.key}: annotation {ANNOTATION_DEV_WATCH}: {what}; use files, folders, or {NOTHING}")
     return Code(named=frozenset(paths))
 

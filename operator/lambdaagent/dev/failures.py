@@ -18,7 +18,7 @@ _FAILED = (TaskState.FAILED, TaskState.REJECTED)
 def of_request(request: web.Request, status: int, why: str) -> None:
     """Log a failed request, without its query, which may contain a credential."""
     call = f"{request.method} {request.rel_url.raw_path}"
-    log.warning("call failed", call=one_line(call), status=status, problem=one_line(why) or "see the answer")
+    log.warning("call.failed", call=one_line(call), status=status, error=one_line(why) or "see the response")
 
 
 def of_task(record: TaskRecord) -> None:
@@ -28,7 +28,7 @@ def of_task(record: TaskRecord) -> None:
     parts = (record.task["status"].get("message") or {}).get("parts") or []
     said = " ".join(str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part)
     agent = f"{record.namespace}/{record.agent}"
-    log.warning("task failed", agent=agent, task=record.id, state=str(record.state), problem=one_line(said))
+    log.warning("task.failed", agent=agent, task=record.id, state=str(record.state), error=one_line(said))
 
 
 def one_line(text: str) -> str:

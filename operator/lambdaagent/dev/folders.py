@@ -21,7 +21,7 @@ def prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         # The obstacle may be the folder itself or one above it.
-        raise UsageError(f"--data {folder}: cannot be made: {error.strerror}; name another folder") from None
+        raise UsageError(f"--data {folder}: cannot be created: {error.strerror}; name another folder") from None
 
 
 def keep_address(folder: Path, url: str) -> None:

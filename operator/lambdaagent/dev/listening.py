@@ -31,16 +31,16 @@ async def until_listening(
         if not said and monotonic() - begun >= PATIENCE_SECONDS:
             said = True
             found = await asyncio.to_thread(listeners, process)
-            log.warning("agent does not listen", agent=agent, problem=problem(port, found), next_step=_NEXT_STEP)
+            log.warning("agent.listen_failed", agent=agent, error=problem(port, found), next_step=_NEXT_STEP)
         await sleep(_POLL_SECONDS)
 
 
-_NEXT_STEP = "let it listen on $PORT, or say the port in its command: $(PORT); calls wait for it"
+_NEXT_STEP = "let the agent listen on $PORT, or give it the port in its command as $(PORT); calls wait until then"
 
 
 def problem(port: int, found: Sequence[str] | None) -> str:
     """Return the warning's text. `found` is the addresses on which the agent listens; None if that is not known."""
-    begin = f"nothing takes connections on its port {port} (the variable PORT) after {PATIENCE_SECONDS:g} s"
+    begin = f"nothing accepts connections on its port {port} (the variable PORT) after {PATIENCE_SECONDS:g} s"
     if found is None:
         return begin
     return f"{begin}; it listens on {', '.join(found)}" if found else f"{begin}; it listens on no port yet"

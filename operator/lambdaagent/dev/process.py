@@ -41,7 +41,7 @@ async def keep_running(
         if monotonic() - begun > HEALTHY_SECONDS:
             backoff.reset()
         wait = backoff.next()
-        log.warning("agent ended", agent=name, exit_code=code, restart_seconds=round(wait, 1))
+        log.warning("agent.exited", agent=name, exit_code=code, restart_seconds=round(wait, 1))
         ended(code)
         await asyncio.sleep(wait)
 

@@ -64,7 +64,7 @@ def start(
         words = container(agent, engine=engine, environment=environment, port=port)
         return Start(words, environment, engine=engine)
     raise NoCommandError(
-        f"{agent.key}: nothing says how to start it here; use --command {agent.name}='...', the annotation "
+        f"{agent.key}: no command is known to start it here; use --command {agent.name}='...', the annotation "
         f"{ANNOTATION_DEV_COMMAND}, or install docker or podman to run {agent.spec.image.reference}"
     )
 
@@ -78,7 +78,7 @@ def require_known(chosen: Mapping[AgentKey, tuple[str, ...]], agents: Collection
         said = f"{namespace}/{name}" if namespace else name
         near = difflib.get_close_matches(said, [*names, *names.values()], n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise UsageError(f"--command {said}=...: no agent of that name in the files; {hint}")
+        raise UsageError(f"--command {said}=...: the files have no agent of that name; {hint}")
 
 
 def missing(start: Start, agent: LambdaAgent, folder: Path) -> str:
@@ -88,8 +88,8 @@ def missing(start: Start, agent: LambdaAgent, folder: Path) -> str:
         return ""
     here = f"in {folder}" if "/" in program and not program.startswith("/") else "on this machine"
     return (
-        f"{agent.key}: its command {program!r} is not there or not executable {here}; install it, or say another one "
-        f"with --command {agent.name}='...' or the annotation {ANNOTATION_DEV_COMMAND}"
+        f"{agent.key}: its command {program!r} does not exist or is not executable {here}; install it, or name another "
+        f"one with --command {agent.name}='...' or the annotation {ANNOTATION_DEV_COMMAND}"
     )
 
 
@@ -97,7 +97,7 @@ def remedy(start: Start, code: int) -> str:
     """Return what to do about an exit code of a shell or an engine; empty if the code is the agent's own."""
     if start.engine and code == 125:
         name = PurePath(start.engine).name
-        return f"{name} itself failed, see above: does it run, may you use it, and can it find the image?"
+        return f"{name} failed, see above: check that it runs, that you may use it, and that it can find the image"
     if code == 127:
         return "a command was not found, see above: install it, or correct the agent's command"
     if code == 126:

@@ -106,7 +106,7 @@ class Supervisor:
         for running in self._running.values():
             changed = sorted(str(file) for file in files if running.code.concerns(file))
             if changed:
-                log.info("code changed", agent=running.wanted.agent.key, file=changed[0], files=len(changed))
+                log.info("code.changed", agent=running.wanted.agent.key, file=changed[0], files=len(changed))
                 running.edited.set()
 
     async def stop(self) -> None:
@@ -164,7 +164,7 @@ class Supervisor:
                     group.create_task(self._consume(running, found))
         except* LambdaAgentError as problems:
             for problem in _each(problems):
-                log.error("agent cannot run", agent=agent.key, problem=str(problem))
+                log.error("agent.run_failed", agent=agent.key, error=str(problem))
                 running.gate.broken(f"it cannot be run here: {problem}")
             self._show(running)
 
@@ -194,16 +194,16 @@ class Supervisor:
             known=wanted.known,
         )
         for warning in warnings:
-            log.warning("variable unset", agent=agent.key, problem=warning)
+            log.warning("variable.resolve_failed", agent=agent.key, error=warning)
         start = await self._startable(running, variables)
-        log.info("starting", agent=agent.key, command=start.command[0], port=running.port)
+        log.info("agent.started", agent=agent.key, command=start.command[0], port=running.port)
         began = asyncio.Queue[int]()
         said: set[str] = set()
 
         def ended(code: int) -> None:
             if (remedy := starting.remedy(start, code)) and remedy not in said:
                 said.add(remedy)
-                log.error("agent cannot start", agent=agent.key, problem=remedy)
+                log.error("agent.start_failed", agent=agent.key, error=remedy)
             self._ended(running, code)
 
         async with asyncio.TaskGroup() as group:
@@ -237,7 +237,7 @@ class Supervisor:
                 running.gate.starting()
                 return start
             if problem != said:
-                log.error("agent cannot start", problem=problem)
+                log.error("agent.start_failed", agent=agent.key, error=problem)
                 said = problem
                 running.gate.broken(problem)
                 self._show(running)
@@ -263,7 +263,7 @@ class Supervisor:
         running.gate.opened()
         running.served = True
         self._show(running)
-        log.info("ready", agent=agent.key, url=running.url)
+        log.info("agent.became_ready", agent=agent.key, url=running.url)
         await self._read_card(running)
 
     async def _read_card(self, running: Running) -> None:
@@ -274,7 +274,7 @@ class Supervisor:
         try:
             card = await a2a_endpoint.read_card(self.client, target, callee(agent, target=target))
         except LambdaAgentError as problem:
-            log.warning("card not read", agent=agent.key, problem=str(problem))
+            log.warning("card.read_failed", agent=agent.key, error=str(problem))
             return
         kept = ContainerCard.model_validate(container_card.kept(card, revision=str(running.port)))
         running.status = AgentStatus(a2a_status=A2aStatus(container_card=kept))
@@ -294,7 +294,8 @@ class Supervisor:
             running.served = False
             running.gate.starting()
         else:
-            running.gate.broken(f"its process ended with exit code {code} before it took connections; see its output")
+            ended = f"its process ended with exit code {code}"
+            running.gate.broken(f"{ended} before it accepted connections; see its output")
         self._show(running)
 
     def _show(self, running: Running) -> None:

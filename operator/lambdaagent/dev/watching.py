@@ -46,7 +46,7 @@ async def changes(folders: Folders, *, ignored: Collection[Path] = ()) -> AsyncI
                 return
         except (OSError, RuntimeError) as problem:
             # Such as too many watches for this user, or a folder that no longer exists.
-            log.error("edits are not seen", problem=words(problem), next_step="start dev again after an edit")
+            log.error("files.watch_failed", error=words(problem), next_step="start dev again after an edit")
             await asyncio.Event().wait()
         yield set()
 

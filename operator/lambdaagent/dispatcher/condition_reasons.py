@@ -14,13 +14,25 @@ class ConditionReason(StrEnum):
         member.holds, member.meaning = holds, meaning
         return member
 
-    READY = "Ready", True, "The agent's queue stands and is bound."
-    UNAVAILABLE = "RabbitMQUnavailable", False, "RabbitMQ takes no events; the message says why."
-    REFUSED = "RefusedByRabbitMQ", False, "RabbitMQ refuses to make the exchange or the queue."
-    MISSING = "Missing", False, "Somebody deleted something of the agent's, and RabbitMQ refuses to make it again."
-    MADE_AGAIN = "MadeAgain", True, "Somebody deleted something of the agent's within the last hour; it stands again."
+    READY = "Ready", True, "The agent's queue exists, and its bindings are declared."
+    UNAVAILABLE = "RabbitMQUnavailable", False, "RabbitMQ cannot be used; the message gives the cause."
+    REFUSED = (
+        "RefusedByRabbitMQ",
+        False,
+        "RabbitMQ refuses to declare the exchange or the queue; the message gives the cause.",
+    )
+    MISSING = (
+        "Missing",
+        False,
+        "An exchange, queue or binding of the agent was deleted, and RabbitMQ refuses to create it again.",
+    )
+    MADE_AGAIN = (
+        "MadeAgain",
+        True,
+        "An exchange, queue or binding of the agent was deleted and created again within the last hour.",
+    )
     DEAD_LETTERED = (
         "DeadLetteredByRabbitMQ",
         True,
-        "RabbitMQ itself dead-lettered events of the agent within the last hour; the message names the policy's key.",
+        "RabbitMQ dead-lettered events of the agent within the last hour; the message names the policy's key.",
     )

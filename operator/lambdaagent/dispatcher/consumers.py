@@ -128,7 +128,7 @@ class ConsumerManager:
                 except LambdaAgentError as problem:
                     failures += 1
                     self.failed("topology")
-                    log.warning("topology.not_made", problem=str(problem))
+                    log.warning("topology.declare_failed", error=str(problem))
                 if failures:
                     await self._wait(self.backoff.delay(failures))
                 elif self._again:
@@ -151,9 +151,12 @@ class ConsumerManager:
         while True:
             await self.sleep(self.look_every)
             missed = 0.0 if self.broker.ready else missed + self.look_every
-            away = (self.broker.problem or "it takes no events") if missed >= self.patience else ""
+            away = (self.broker.problem or "it accepts no events") if missed >= self.patience else ""
             if bool(away) is not bool(self._away):
-                log.warning("rabbitmq.away" if away else "rabbitmq.back", agents=len(self._agents), problem=away)
+                if away:
+                    log.warning("rabbitmq.outage_started", agents=len(self._agents), error=away)
+                else:
+                    log.warning("rabbitmq.outage_ended", agents=len(self._agents))
             lost = self._recent_losses()
             died = policies.recent(self.broker.deaths, since=self.now() - self.losses_said)
             if (away, lost, died) != (self._away, self._lost, self._died):
@@ -297,7 +300,7 @@ class ConsumerManager:
         if topology is None:
             return None
         if self._away:
-            return _readiness(ConditionReason.UNAVAILABLE, f"RabbitMQ takes no events: {self._away}")
+            return _readiness(ConditionReason.UNAVAILABLE, f"RabbitMQ cannot be used: {self._away}")
         for name in (topology.exchange, topology.queue):
             if (problem := self._refused.get(name)) is not None:
                 return _readiness(ConditionReason.REFUSED, problem)
@@ -305,7 +308,7 @@ class ConsumerManager:
         lost = {name: self._lost[name] for name in of_it if name in self._lost}
         for name, loss in lost.items():
             if loss.problem:
-                return _readiness(ConditionReason.MISSING, f"somebody deleted {name} on RabbitMQ: {loss.problem}")
+                return _readiness(ConditionReason.MISSING, f"{name} was deleted on RabbitMQ: {loss.problem}")
         waiting = "" if bound else "; its events wait there until the agent has an address"
         reason, said = ConditionReason.READY, [f"queue {topology.queue} has {len(topology.bindings)} bindings{waiting}"]
         if died := policies.said(topology, namespace=key[0], name=key[1], told=self._died):
@@ -314,7 +317,9 @@ class ConsumerManager:
         if lost:
             at = rfc3339(max(loss.at for loss in lost.values()))
             reason = ConditionReason.MADE_AGAIN
-            said.append(f"{', '.join(lost)} was not on RabbitMQ at {at} and was made again: what it held is lost")
+            said.append(
+                f"{', '.join(lost)} was missing on RabbitMQ at {at} and is created again; its messages are lost"
+            )
         return _readiness(reason, "; ".join(said))
 
 

@@ -77,7 +77,7 @@ class Deliverer:
             return ACK
         async with self.seen.claim(delivery) as fresh:
             if not fresh:
-                log.info("delivery.duplicate", agent=self.agent, event_id=event.id, source=event.source)
+                log.info("delivery.deduplicated", agent=self.agent, event_id=event.id, source=event.source)
                 self.observer.delivery("duplicate")
                 return ACK
             return await self._once(delivery)
@@ -100,7 +100,7 @@ class Deliverer:
         if done.verdict is RetryDecision.DELIVERED:
             return await self._delivered(event, done)
         if done.verdict is RetryDecision.AGAIN and route.gateway and not done.attempted:
-            log.info("delivery.not_attempted", agent=self.agent, event_id=event.id, reason=done.reason)
+            log.info("delivery.requeued", agent=self.agent, event_id=event.id, error=done.reason)
             self.observer.delivery("not-attempted")
             return REQUEUE
         if done.verdict is RetryDecision.AGAIN:
@@ -112,7 +112,7 @@ class Deliverer:
                     agent=self.agent,
                     event_id=event.id,
                     attempt=delivery.attempt,
-                    reason=done.reason,
+                    error=done.reason,
                     retry_seconds=round(wait, 1),
                 )
                 self.observer.delivery("retried")
@@ -122,7 +122,7 @@ class Deliverer:
     async def _delivered(self, event: Event, done: DeliveryResult) -> DeliveryOutcome:
         self.observer.delivery("delivered")
         if done.bad_reply:
-            log.warning("reply.invalid", agent=self.agent, event_id=event.id, next_step="it is no event; see the agent")
+            log.warning("reply.read_failed", agent=self.agent, event_id=event.id, error="the reply is not an event")
             self.observer.delivery("bad-reply")
         if done.replies:
             await self._reply([correlated(reply, event) for reply in done.replies])
@@ -135,7 +135,7 @@ class Deliverer:
                 await self.reply(events)
             except PermanentError as problem:
                 ids = [event.id for event in events]
-                log.error("reply.refused", agent=self.agent, event_ids=ids, reason=str(problem))
+                log.error("reply.refused", agent=self.agent, event_ids=ids, error=str(problem))
                 self.observer.delivery("reply-refused")
                 return
             except TemporaryError:
@@ -152,7 +152,7 @@ class Deliverer:
             "delivery.given_up",
             agent=self.agent,
             event_id=event.id,
-            reason=done.reason,
+            error=done.reason,
             attempts=attempts,
             kept=self.keep_dead,
         )

@@ -78,7 +78,7 @@ class Conditions:
             except LambdaAgentError as problem:
                 attempts += 1
                 self.failed("condition")
-                log.warning("condition.not_written", agent="/".join(key), problem=str(problem))
+                log.warning("condition.write_failed", agent="/".join(key), error=str(problem))
                 await asyncio.sleep(self.backoff.delay(attempts))
                 if key not in self._queued:
                     self._queued.add(key)

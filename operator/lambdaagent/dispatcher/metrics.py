@@ -18,16 +18,16 @@ class DispatcherMetrics:
             "lambdaagent_dispatcher_deliveries", "Deliveries by outcome", ["outcome"], registry=self.registry
         )
         self._errors = Counter(
-            "lambdaagent_dispatcher_errors", "Failures by what was being done", ["where"], registry=self.registry
+            "lambdaagent_dispatcher_errors", "Failures by operation", ["where"], registry=self.registry
         )
         self._deaths = Counter(
             "lambdaagent_dispatcher_dead_lettered_by_rabbitmq",
-            "Events that RabbitMQ dead-lettered by itself (every replica hears of all), by its reason",
+            "Events that RabbitMQ dead-lettered by itself, by reason; each replica counts all of them",
             ["reason"],
             registry=self.registry,
         )
         self._gauges = {
-            "agents": Gauge("lambdaagent_dispatcher_agents", "Agents that events go to", registry=self.registry),
+            "agents": Gauge("lambdaagent_dispatcher_agents", "Agents that receive events", registry=self.registry),
             "broken": Gauge(
                 "lambdaagent_dispatcher_broken_agents", "Agents that are called one at a time", registry=self.registry
             ),

@@ -39,7 +39,7 @@ def said(topology: Topology, *, namespace: str, name: str, told: Recent) -> str:
     if not of_it:
         return ""
     causes = " and ".join(_cause(reason, each) for reason, each in of_it.items())
-    where = f"they lie in {topology.dead_letters}"
+    where = f"they are in {topology.dead_letters}"
     if of_it.keys() <= {OWN_EXPIRATION}:
         return f"RabbitMQ dead-lettered {causes}; {where}"
     step = _BY_POLICY.format(queue=topology.queue, namespace=namespace, name=name)
@@ -48,9 +48,9 @@ def said(topology: Topology, *, namespace: str, name: str, told: Recent) -> str:
 
 def _cause(reason: str, told: PolicyReport) -> str:
     key = BY_RABBITMQ.get(reason)
-    why = f"a policy's {key} took them" if key else "the expiration that their publisher set was over"
+    why = f"because of a policy's {key}" if key else "because of the expiration that their publisher set"
     events = "1 event" if told.least == 1 else f"{told.least} events"
-    return f"at least {events} since {rfc3339(told.since)}, untried or with attempts left ({why})"
+    return f"at least {events} since {rfc3339(told.since)}, before all attempts were made ({why})"
 
 
 def _rounded(count: int) -> int:

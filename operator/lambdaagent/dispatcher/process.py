@@ -37,14 +37,14 @@ async def run(settings: DispatcherSettings) -> None:
     """Run until cancelled. Raises UsageError."""
     url = settings.amqp_url.get_secret_value()
     if not url:
-        raise UsageError("LAMBDAAGENT_AMQP_URL is not set: the dispatcher delivers what is in RabbitMQ's queues")
+        raise UsageError("LAMBDAAGENT_AMQP_URL is not set; the dispatcher consumes from the RabbitMQ that it names")
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
         trust = settings.trust
         opened = await open_store(settings.database.get_secret_value(), trust)
         stack.push_async_callback(opened.store.close)
         if not settings.database.get_secret_value():
-            log.warning("deliveries are remembered in memory", next_step="set LAMBDAAGENT_DATABASE to share them")
+            log.warning("deliveries.kept_in_memory", next_step="set LAMBDAAGENT_DATABASE to share them")
         client, clock, metrics = HttpClient(tls=trust.context), clocks.system(), DispatcherMetrics()
         stack.push_async_callback(client.close)
         broker = await stack.enter_async_context(
@@ -83,7 +83,7 @@ async def run(settings: DispatcherSettings) -> None:
             stale=lambda: any(each.synced.is_set() and each.age > _STALE_SECONDS for each in watchers.values()),
         )
         port = await stack.enter_async_context(listen(routes, host=settings.host, port=settings.port))
-        log.info("listening", host=settings.host, port=port)
+        log.info("server.started", host=settings.host, port=port)
         async with asyncio.TaskGroup() as group:
             for watcher in watchers.values():
                 group.create_task(_follow(watcher, serving, conditions, handlers), name="feed")
@@ -114,7 +114,7 @@ def _take(obj: Document, serving: ConsumerManager) -> None:
     try:
         target = Target.parse(service.url) if service and service.url else None
     except BadTargetError as problem:
-        log.warning("agent has no usable address", agent=agent.key, problem=str(problem))
+        log.warning("agent.url_refused", agent=agent.key, error=str(problem))
         target = None
     serving.upsert(agent, target)
 
@@ -126,7 +126,7 @@ async def _prune(store: DeliveryStore, clock: clocks.Clock, metrics: DispatcherM
             await store.prune_deliveries(before=clock.now() - 2 * WINDOW)
         except LambdaAgentError as problem:
             metrics.error("prune")
-            log.warning("deliveries.not_pruned", problem=str(problem))
+            log.warning("deliveries.prune_failed", error=str(problem))
 
 
 def _routes(
@@ -137,7 +137,7 @@ def _routes(
         return why is None, why or "ready"
 
     return probes(
-        stale=lambda: "no sign of life from the API server; see the log for why" if stale() else None,
+        stale=lambda: "the API server sends nothing; see watch.failed in the log" if stale() else None,
         ready=ready,
         metrics=metrics.text,
         content_type=CONTENT_TYPE,

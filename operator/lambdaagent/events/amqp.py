@@ -116,7 +116,7 @@ def _value(name: str, value: Any) -> Header:
             return rfc3339(moment)
         case float() | Decimal():
             return str(value)
-    raise InvalidAttributeError(name[:64], f"is a {type(value).__name__}, which no attribute can be")
+    raise InvalidAttributeError(name[:64], f"is a {type(value).__name__}, which is not a type of attributes")
 
 
 def _short(text: str | None) -> str | None:

@@ -101,4 +101,4 @@ def _decoded(body: bytes, name: str) -> str:
     try:
         return body.decode(name)
     except UnicodeDecodeError:
-        raise CharsetError(f"its bytes are not {name}, as its charset says") from None
+        raise CharsetError(f"its bytes are not {name}, the charset that it declares") from None

@@ -70,7 +70,7 @@ def from_attributes(attributes: Mapping[str, Any], *, data: bytes = b"") -> Even
     if version is None or version == "":
         raise MissingAttributeError("specversion")
     if version != SPEC_VERSION:
-        raise InvalidAttributeError("specversion", f"is {str(version)[:32]!r}; this gateway takes {SPEC_VERSION!r}")
+        raise InvalidAttributeError("specversion", f"is {str(version)[:32]!r}; this gateway accepts {SPEC_VERSION!r}")
     core: dict[str, str] = {}
     for name in REQUIRED:
         value = attributes.get(name)
@@ -85,7 +85,7 @@ def from_attributes(attributes: Mapping[str, Any], *, data: bytes = b"") -> Even
     if "time" in core:
         _check_time(core["time"])
     if len(attributes) > _MOST_ATTRIBUTES:
-        raise TooManyError(f"the event has {len(attributes)} attributes; at most {_MOST_ATTRIBUTES} are taken")
+        raise TooManyError(f"the event has {len(attributes)} attributes; the maximum is {_MOST_ATTRIBUTES}")
     extensions = {
         name: _extension(name, value) for name, value in attributes.items() if name not in _CORE and value is not None
     }
@@ -96,7 +96,7 @@ def _string(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidAttributeError(name, f"must be a string, not {type(value).__name__}")
     if _FORBIDDEN.search(value):
-        raise InvalidAttributeError(name, "holds a control character or another that CloudEvents forbids")
+        raise InvalidAttributeError(name, "contains a control character or another character that CloudEvents forbids")
     return value
 
 

@@ -167,8 +167,8 @@ def _by_rabbitmq(death: Mapping[str, Any]) -> str:
     if not isinstance(reason, str):
         return ""
     key = BY_RABBITMQ.get(reason) if "original-expiration" not in death else None
-    policy = f": a policy's {key}, see rabbitmqctl list_policies" if key else ""
-    return f"RabbitMQ gave it up ({reason}) in queue {death.get('queue')}{policy}"
+    policy = f", because of a policy's {key}; see rabbitmqctl list_policies" if key else ""
+    return f"RabbitMQ dead-lettered it ({reason}) in queue {death.get('queue')}{policy}"
 
 
 def agent_of_queue(queue: Any) -> str:

@@ -142,7 +142,7 @@ def _require_json(headers: Mapping[str, str], expected: str) -> None:
     found = media_type(_get(headers, "content-type") or "")
     if found != expected:
         raise MalformedEventError(
-            f"the content type {found[:100]!r} is a CloudEvents format unknown here; send {expected}"
+            f"the content type {found[:100]!r} is an unsupported CloudEvents format; send {expected}"
         )
 
 
@@ -152,7 +152,7 @@ def _text(headers: Mapping[str, str], body: bytes) -> str:
         bounded_json.require_few_values(text, most=_VALUES)
         return text.decode()
     except bounded_json.BoundError as error:
-        raise TooManyError(f"the event is not taken: {error}") from None
+        raise TooManyError(f"the event is refused: {error}") from None
     except UnicodeDecodeError:
         raise MalformedEventError("the event is not UTF-8") from None
     except charsets.CharsetError as error:
@@ -209,7 +209,7 @@ def _read_batch(text: str, *, most: int) -> Iterator[Event]:
         except (ValueError, RecursionError) as error:
             raise MalformedEventError(f"the batch is not a JSON array: {error}") from None
         if index >= most:
-            raise TooManyError(f"the batch holds more than {most} events; send several batches")
+            raise TooManyError(f"the batch contains more than {most} events; send several batches")
         try:
             yield _read_structured(part)
         except TooManyError:

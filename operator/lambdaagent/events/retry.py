@@ -34,7 +34,7 @@ def seconds(duration: str) -> float:
     """Return the seconds of an ISO 8601 duration in the API's form (days and smaller). Raises ValueError."""
     match = _ISO.fullmatch(duration)
     if match is None:
-        raise ValueError(f"{duration!r} is no ISO 8601 duration of days, hours, minutes and seconds")
+        raise ValueError(f"{duration!r} is not an ISO 8601 duration of days, hours, minutes and seconds")
     return sum(float(part or 0) * unit for part, unit in zip(match.groups(), (86400, 3600, 60, 1), strict=True))
 
 

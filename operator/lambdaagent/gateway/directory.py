@@ -244,7 +244,7 @@ def make_entry(
         try:
             target = replace(Target.parse(url), connections=connections(agent))
         except BadTargetError as error:
-            log.warning("agent.bad_url", agent=agent.key, error=str(error))
+            log.warning("agent.url_refused", agent=agent.key, error=str(error))
             why_not = "the URL of its Service cannot be called"  # callers read this, and the URL is internal
     called = callee(agent, target=target)
     return Entry(

@@ -30,7 +30,7 @@ class _Requests(Collector):
             counted.add_metric([route, str(code)], number)
         yield counted
         timed = HistogramMetricFamily(
-            "lambdaagent_gateway_request_seconds", "Time until the answer was made", labels=["route"]
+            "lambdaagent_gateway_request_seconds", "Time until the response was ready", labels=["route"]
         )
         for route, (buckets, total) in self.seconds.items():
             below, shown = 0, []
@@ -54,13 +54,11 @@ class GatewayMetrics:
         self._events = Counter(
             "lambdaagent_task_events", "Events that carried a task id, by outcome", ["outcome"], registry=self.registry
         )
-        self._ingress = Counter(
-            "lambdaagent_events", "Events by what became of them", ["outcome"], registry=self.registry
-        )
+        self._ingress = Counter("lambdaagent_events", "Events by outcome", ["outcome"], registry=self.registry)
         self._pushes = Counter(
             "lambdaagent_push_notifications", "Push notifications by outcome", ["outcome"], registry=self.registry
         )
-        self._errors = Counter("lambdaagent_gateway_errors", "Errors nobody foresaw", ["where"], registry=self.registry)
+        self._errors = Counter("lambdaagent_gateway_errors", "Unexpected errors", ["where"], registry=self.registry)
 
     def request(self, route: str, code: int, seconds: float) -> None:
         codes = self._requests.codes

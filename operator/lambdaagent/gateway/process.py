@@ -67,7 +67,7 @@ async def run(settings: GatewaySettings) -> None:
             ready=why_not_ready,
         )
         gc_tuning.settle()
-        log.info("listening", host=config.host, port=serving.port, events="rabbitmq" if amqp else "knative")
+        log.info("server.started", host=config.host, port=serving.port, events="rabbitmq" if amqp else "knative")
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
         following = [asyncio.create_task(each, name="feed") for each in feeds]
         for task in following:
@@ -98,10 +98,10 @@ async def _end(task: asyncio.Task[None]) -> None:
 async def _store(settings: GatewaySettings) -> Opened:
     database = settings.database.get_secret_value()
     if not database:
-        log.warning("tasks are kept in memory", next_step="set LAMBDAAGENT_DATABASE to keep them")
+        log.warning("tasks.kept_in_memory", next_step="set LAMBDAAGENT_DATABASE to keep tasks across restarts")
     opened = await open_store(database, settings.trust)
     if (problem := opened.problem()) is not None:
-        log.warning("store.not_ready", reason=problem)
+        log.warning("store.open_failed", error=problem)
     return opened
 
 

@@ -112,7 +112,7 @@ async def serve(
     try:
         await web.TCPSite(runner, config.host, config.port).start()
     except OSError as error:
-        hint = "choose another port (LAMBDAAGENT_PORT; dev also takes --port), or stop what listens there"
+        hint = "choose another port (LAMBDAAGENT_PORT; dev also accepts --port), or stop what listens there"
         raise UsageError(f"cannot listen on {config.host}:{config.port}: {error.strerror}; {hint}") from None
     return RunningGateway(port=runner.addresses[0][1], tasks=tasks)
 
@@ -138,7 +138,7 @@ def publishing(directory: Directory, exchanges: Exchanges, publisher: EventPubli
     async def publish(namespace: str, name: str, event: Event) -> bool:
         entry = directory.get(namespace, name)
         if entry is None:
-            raise PermanentError(f"the agent {namespace}/{name} is gone")
+            raise PermanentError(f"the agent {namespace}/{name} no longer exists")
         return await publisher.publish(event, exchange=exchanges.agent(entry.agent))
 
     return publish
@@ -149,6 +149,7 @@ def calling(publish: Publish) -> Send:
 
     async def send(callee: Callee, event: Event) -> None:
         if not await publish(callee.namespace, callee.name, event):
-            raise PermanentError(f"nothing on the Broker of {callee.key} takes it; see its condition EventingReady")
+            detail = f"nothing on the Broker of {callee.key} subscribes to it; see the agent's condition EventingReady"
+            raise PermanentError(detail)
 
     return send

@@ -78,7 +78,7 @@ async def run(settings: SidecarSettings) -> None:
         directory.upsert(agent, url=url, ready=True, last_modified=datetime.now(UTC))
         entry = directory.get(agent.namespace, agent.name)
         if entry is None:
-            raise UsageError("LAMBDAAGENT_AGENT: the agent cannot be served")
+            raise UsageError("LAMBDAAGENT_AGENT: the agent has no spec.a2a; let the operator set this variable")
         sink = Sink(settings.sink, client)
         serving = await serve(
             stack,
@@ -100,7 +100,7 @@ async def run(settings: SidecarSettings) -> None:
             table=table(entry, sink=settings.sink),
         )
         gc_tuning.settle()
-        log.info("listening", host=settings.host, port=serving.port, agent=agent.key, container=url)
+        log.info("server.started", host=settings.host, port=serving.port, agent=agent.key, container=url)
         await asyncio.Event().wait()
 
 

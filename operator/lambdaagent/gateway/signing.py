@@ -19,6 +19,8 @@ def push_signer(settings: GatewaySettings, signer: Signer | None, clock: Clock) 
     if not settings.sign_pushes:
         return None
     if signer is None or not settings.public_url:
-        needed = "LAMBDAAGENT_CARD_SIGNING_KEY and LAMBDAAGENT_PUBLIC_URL"
-        raise UsageError(f"LAMBDAAGENT_SIGN_PUSHES needs {needed}: who signs, and where the public key is")
+        raise UsageError(
+            "LAMBDAAGENT_SIGN_PUSHES needs LAMBDAAGENT_CARD_SIGNING_KEY, whose key signs, and LAMBDAAGENT_PUBLIC_URL, "
+            "where receivers get the public key"
+        )
     return PushSigner(signer, settings.public_url.rstrip("/"), clock)

@@ -84,7 +84,7 @@ class Response:
         except codings.TooLongError:
             raise BadAnswerError(f"it answered with more than {limit} bytes") from None
         except codings.CodingError as error:
-            raise UndecodableError(f"its answer cannot be decoded: {error}") from None
+            raise UndecodableError(f"its response cannot be decoded: {error}") from None
 
     async def _bounded(self, limit: int | None) -> AsyncIterator[bytes]:
         size = 0

@@ -122,7 +122,7 @@ class _Stage:
             try:
                 piece = self._work.decompress(data, _SLICE)
             except zlib.error:
-                raise BrokenCodingError(f"it is not {self._name}, as its Content-Encoding says") from None
+                raise BrokenCodingError(f"it is not {self._name}, the coding that its Content-Encoding names") from None
             data = self._work.unused_data if self._work.eof else self._work.unconsumed_tail
             more = len(piece) == _SLICE and not self._work.eof
             self._size += len(piece)

@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._active or self.complete:
-            self._fail(BadAnswerError("it sent more than its answer"))
+            self._fail(BadAnswerError("it sent more than its response"))
             self._abort()
             return
         self.heard = True
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             self._fail(BadAnswerError("it switched to another protocol"))
             self._abort()
         except httptools.HttpParserError as error:
-            self._fail(BadAnswerError(f"it answered what is not HTTP/1.1: {str(error)[:200]}"))
+            self._fail(BadAnswerError(f"its response is not HTTP/1.1: {str(error)[:200]}"))
             self._abort()
         # Bytes that arrived before the head was complete, or the headers of a head that arrived at once.
         if (not self.status and self._head_size > self._header_limit) or self._header_size > self._header_limit:
@@ -287,7 +287,7 @@ class Connection(asyncio.Protocol):
             if self.status and not self._framed:
                 self.complete = True
             else:
-                what = "in the middle of its answer" if self.heard else "without answering"
+                what = "in the middle of its response" if self.heard else "without answering"
                 self._fail(DroppedError(f"it dropped the connection {what}"))
         self._wake()
 

@@ -102,7 +102,7 @@ class Pool:
             self._drop(connection)
             self._next()
             if isinstance(error, TimeoutError):
-                text = "the gateway runs as many calls as it may at once, and none of them ended in time"
+                text = "the gateway's limit of simultaneous calls is reached, and none of them ended in time"
                 raise BusyError(text, limit=self.limit) from None
             raise
 

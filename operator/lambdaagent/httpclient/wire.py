@@ -75,7 +75,7 @@ def head(*, method: str, target: Target, path: str, headers: Headers, length: in
     start = f"{method} {target.path}{path} HTTP/1.1\r\nHost: {target.authority}\r\n{framing}\r\n"
     # A space would split the request line.
     if start.count("\n") != 3 or start.count("\r") != 3 or "\0" in path or " " in path:
-        raise BadTargetError("the path holds a line break, a NUL or a space; nothing was sent")
+        raise BadTargetError("the path contains a line break, a NUL or a space; nothing was sent")
     return f"{start}{fixed}{lines(headers)}\r\n".encode("utf-8", "surrogateescape")
 
 
@@ -84,7 +84,7 @@ def lines(headers: Headers) -> str:
     text = "".join([f"{_name(name)}: {value}\r\n" for name, value in headers])
     count = len(headers)
     if text.count("\n") != count or text.count("\r") != count or "\0" in text:
-        raise BadTargetError("a header holds a line break or a NUL; nothing was sent")
+        raise BadTargetError("a header contains a line break or a NUL; nothing was sent")
     return text
 
 

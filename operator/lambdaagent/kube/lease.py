@@ -81,13 +81,13 @@ class Lease:
         """
         while True:
             await self._acquire()
-            log.info("leading", lease=self.name, identity=self.identity)
+            log.info("lease.acquired", lease=self.name, identity=self.identity)
             work = asyncio.create_task(_await(lead()), name=f"lead {self.name}")
             try:
                 if not await self._keep_while(work):
                     await work
                     return
-                log.warning("lease lost", lease=self.name, identity=self.identity, holder=self.holder)
+                log.warning("lease.lost", lease=self.name, identity=self.identity, holder=self.holder)
                 await self._stop(work)
             except StillLeadingError:
                 raise  # the work did not stop, so it cannot be awaited as below
@@ -127,7 +127,7 @@ class Lease:
                 f"process must end so that the next leader is alone"
             )
         if not work.cancelled() and (problem := work.exception()) is not None:
-            log.error("leading failed while stopping", lease=self.name, exc_info=problem)
+            log.error("leader.stop_failed", lease=self.name, exc_info=problem)
 
     async def _try(self) -> bool:
         """Try once to acquire or renew the lease; return whether this process holds it."""
@@ -137,7 +137,9 @@ class Lease:
             async with asyncio.timeout(self._request_limit(begun)):
                 written = await self._attempt()
         except (TemporaryError, TimeoutError) as problem:
-            log.info("lease not renewed" if self._mine else "lease not acquired", lease=self.name, problem=str(problem))
+            log.info(
+                "lease.renew_failed" if self._mine else "lease.acquire_failed", lease=self.name, error=str(problem)
+            )
             return False
         if written is None:
             self._mine = None
@@ -164,7 +166,7 @@ class Lease:
             duration = max(float(spec.get("leaseDurationSeconds") or 0), self.settings.duration)
             if self.monotonic() < self._seen_at + duration:
                 return None
-            log.warning("taking over an expired lease", lease=self.name, identity=self.identity, holder=self.holder)
+            log.warning("lease.expired", lease=self.name, identity=self.identity, holder=self.holder)
         return await self._write(found)
 
     async def _create(self) -> Document:
@@ -201,7 +203,7 @@ class Lease:
             async with asyncio.timeout(self.settings.retry_period):
                 await self._request("PUT", LEASE.path(namespace=self.namespace, name=self.name), body)
         except (TemporaryError, PermanentError, TimeoutError) as problem:
-            log.info("lease not released", lease=self.name, problem=str(problem))
+            log.info("lease.release_failed", lease=self.name, error=str(problem))
         self.holder = ""
 
     def _spec(self, *, acquired: str | None, transitions: int) -> Document:

@@ -94,6 +94,8 @@ def _sort_in(out: Manifests, document: Document, *, namespace: str, strict: bool
     if first is not place:
         where = f"{first.file}:{first.line}, document {first.document}"
         hint = "rename or remove one of them"
-        out.errors.append(finding(SpecProblem(("metadata", "name"), f"{agent.key} stands already at {where}", hint)))
+        out.errors.append(
+            finding(SpecProblem(("metadata", "name"), f"{agent.key} is already defined at {where}", hint))
+        )
         return
     out.agents.append(agent)

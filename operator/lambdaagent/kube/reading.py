@@ -15,5 +15,5 @@ def read(obj: Document) -> LambdaAgent | None:
     if isinstance(agent, LambdaAgent):
         return agent
     name = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
-    log.warning("agent cannot be read", agent=name, problems="; ".join(map(str, agent[:3])))
+    log.warning("agent.read_failed", agent=name, error="; ".join(map(str, agent[:3])))
     return None

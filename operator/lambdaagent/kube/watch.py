@@ -124,10 +124,10 @@ class Watcher:
                     self._is_fresh()
                     self.settled.set()
                 if self._broke_quietly(problem):
-                    log.debug("watch broken off", kind=self.target, problem=str(problem))
+                    log.debug("watch.interrupted", kind=self.target, error=str(problem))
                 else:
                     if self.error is None or str(self.error) != str(problem):
-                        log.warning("watch failed", kind=self.target, problem=str(problem))
+                        log.warning("watch.failed", kind=self.target, error=str(problem))
                     self.error = problem
                 self._working_since = None
                 await self.sleep(backoff.next())
@@ -178,7 +178,7 @@ class Watcher:
         path = self.resource.path(namespace=self.namespace)
         async with self.client.lines(path, target=self.target, query=query, silence=self.settings.silence) as lines:
             if self.error is not None:
-                log.info("watch works again", kind=self.target)
+                log.info("watch.recovered", kind=self.target)
                 self.error = None
             self._working_since = self.monotonic()
             async for line in lines:

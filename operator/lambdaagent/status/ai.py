@@ -44,22 +44,22 @@ def ai_ready(ai: Ai | None, answer: Answer | None) -> Readiness | None:
         return None
     asked = endpoint(ai)
     if asked is None:
-        message = "spec.ai.endpoint names no HTTP address, so nobody asks whether the provider answers"
+        message = "spec.ai.endpoint is not an HTTP address, so the operator does not check the provider"
         return Readiness("Unknown", "NotProbed", message)
     url = shown(asked[1])
     if answer is None:
-        return Readiness("Unknown", "NotProbed", f"{url} has not been asked yet")
+        return Readiness("Unknown", "NotProbed", f"{url} has not been checked yet")
     if answer.problem:
-        hint = "correct spec.ai.endpoint or start what should answer there"
+        hint = "correct spec.ai.endpoint, or start the service at that address"
         return Readiness("False", "EndpointUnreachable", f"{url}: {answer.problem}; {hint}")
     if answer.status in (401, 403):
-        message = f"{url} answers and wants a key; whether it takes the agent's shows in the agent's log"
+        message = f"{url} responds and requires a key; the agent's log shows whether it accepts the agent's key"
         return Readiness("True", "EndpointAnswers", message)
     if answer.status != 200:
-        hint = "see whether spec.ai.endpoint is the right address"
+        hint = "check that spec.ai.endpoint is the right address"
         return Readiness("False", "UnexpectedAnswer", f"{url}: HTTP {answer.status}; {hint}")
     if answer.models is None or not ai.model:
-        return Readiness("True", "EndpointAnswers", f"{url} answers")
+        return Readiness("True", "EndpointAnswers", f"{url} responds")
     if ai.model in answer.models or f"{ai.model}:latest" in answer.models:
         return Readiness("True", "ModelAvailable", f"{url} lists {ai.model}")
     known = ", ".join(sorted(answer.models)[:10]) or "none"

@@ -50,7 +50,7 @@ def of_pod(pod: Object) -> Cause | None:
             return cause
     scheduled = condition(pod.get("status"), "PodScheduled")
     if scheduled and scheduled["status"] == "False" and scheduled.get("reason") == "Unschedulable":
-        return Cause("Unschedulable", f"no node takes the pod: {_clean(scheduled.get('message', ''))}", "Unknown")
+        return Cause("Unschedulable", f"no node accepts the pod: {_clean(scheduled.get('message', ''))}", "Unknown")
     if status.get("phase") == "Failed":
         return Cause(status.get("reason") or "PodFailed", _clean(status.get("message") or "the pod failed"))
     return None
@@ -77,7 +77,7 @@ def _of_container(container: Object) -> Cause | None:
 def _of_end(container: Object, ended: Object) -> Cause:
     name, code = container["name"], ended.get("exitCode")
     if ended.get("reason") == "OOMKilled":
-        message = f"container {name} used more memory than it may; raise spec.resources.limits.memory"
+        message = f"container {name} exceeded its memory limit; raise spec.resources.limits.memory"
         return Cause("OOMKilled", message)
     if ended.get("reason") in _NEVER_STARTED:
         # Here the message is from the runtime; otherwise the container wrote it.
@@ -87,7 +87,7 @@ def _of_end(container: Object, ended: Object) -> Cause:
     ends = container.get("restartCount", 0) + ("running" not in (container.get("state") or {}))
     if ends < _AGAIN_AND_AGAIN:
         return Cause("ContainerEnded", f"container {name} ended with exit code {code}; see kubectl logs", "Unknown")
-    message = f"container {name} ends with exit code {code} again and again"
+    message = f"container {name} repeatedly ends with exit code {code}"
     return Cause("CrashLoopBackOff", f"{message}; see kubectl logs --previous")
 
 
@@ -125,7 +125,7 @@ def of_exchange(exchange: Object) -> Cause | None:
     """Return why RabbitMQ's topology operator refuses a Broker's exchange; the Broker shows no cause."""
     ready, title = condition(exchange.get("status"), "Ready"), f"Exchange {exchange['metadata']['name']}"
     if ready is None:
-        message = f"{title}: no report yet; if this stays, see whether {TOPOLOGY_OPERATOR} runs"
+        message = f"{title}: no report yet; if this persists, check that {TOPOLOGY_OPERATOR} runs"
         return Cause("AwaitingController", message, "Unknown")
     if ready["status"] == "True":
         return None

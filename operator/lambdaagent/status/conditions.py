@@ -108,7 +108,8 @@ def eventing_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness | 
             if child.kind == brokers.BROKER and state.status != "True" and world.broker:
                 state = Readiness(world.broker.status, world.broker.reason, f"{state.message}; {world.broker.message}")
             elif state.status != "True" and state.reason in _OF_TOPOLOGY:
-                state = replace(state, message=f"{state.message}; if this stays, see whether {TOPOLOGY_OPERATOR} runs")
+                message = f"{state.message}; if this persists, check that {TOPOLOGY_OPERATOR} runs"
+                state = replace(state, message=message)
             states.append(state)
     return _worst(states) or Readiness(
         "True", "Ready", f"Broker {plan.broker.name} and {_count(plan)} Triggers are ready"

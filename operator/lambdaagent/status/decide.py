@@ -46,7 +46,7 @@ def invalid(agent_obj: Object, problems: list[SpecProblem], *, now: datetime) ->
 
 def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Status:
     generation = agent_obj["metadata"].get("generation", 0)
-    message = f"waiting for {', '.join(remaining[:5])} to go" if remaining else "children are gone"
+    message = f"waiting until {', '.join(remaining[:5])} is deleted" if remaining else "the children are deleted"
     states = {"Ready": Readiness("False", "Deleting", message)}
     return {
         "phase": "Deleting",
@@ -139,7 +139,7 @@ def _ready(states: dict[str, Readiness | None], foreign: Status | None) -> Readi
         state = states[kind]
         if state is None:
             said = foreign or {"status": "Unknown", "reason": "AwaitingDispatcher"}
-            message = said.get("message") or "the dispatcher has not reported yet; see whether it runs"
+            message = said.get("message") or "the dispatcher has not reported yet; check that it runs"
             state = Readiness(said["status"], said.get("reason", "Unknown"), message)
         if state.status != "True":
             missing.append((kind, state))

@@ -36,7 +36,7 @@ def of_knative(obj: Object, *, controller: str) -> Readiness:
     status = obj.get("status") or {}
     ready = condition(obj.get("status"), "Ready")
     if ready is None or status.get("observedGeneration") != obj["metadata"].get("generation"):
-        message = f"{title}: no report yet on what was applied; if this stays, see whether {controller} runs"
+        message = f"{title}: no report yet on what was applied; if this persists, check that {controller} runs"
         return Readiness("Unknown", "AwaitingController", message)
     if ready["status"] == "True":
         return Readiness("True", "Ready")
@@ -57,7 +57,8 @@ def of_deployment(obj: Object) -> Readiness:
     title = f"Deployment {obj['metadata']['name']}"
     status = obj.get("status") or {}
     if status.get("observedGeneration") != obj["metadata"].get("generation"):
-        message = f"{title}: no report yet on what was applied; if this stays, see whether kube-controller-manager runs"
+        controller = "kube-controller-manager"
+        message = f"{title}: no report yet on what was applied; if this persists, check that {controller} runs"
         return Readiness("Unknown", "AwaitingController", message)
     for kind in ("ReplicaFailure", "Progressing"):
         entry = condition(obj.get("status"), kind)
@@ -77,4 +78,4 @@ def serving_meanwhile(obj: Object) -> str:
     if latest and latest != status.get("latestCreatedRevisionName"):
         return f"Revision {latest}"
     older = status.get("availableReplicas", 0) and status.get("replicas", 0) > status.get("updatedReplicas", 0)
-    return "the version before" if older else ""
+    return "the previous version" if older else ""

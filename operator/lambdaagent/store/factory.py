@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lambdaagent.store.sqlite.store import SqliteStore
 
 _MISSING = (
-    "LAMBDAAGENT_DATABASE names a PostgreSQL and its driver is not installed ({name} is missing): "
+    "LAMBDAAGENT_DATABASE is a URL of PostgreSQL, and its driver is not installed ({name} is missing): "
     "install lambdaagent[postgres]"
 )
 
@@ -68,7 +68,7 @@ async def open_letters(database: str, trust: Trust = SYSTEM) -> "SqliteLetters |
 async def migrate(database: str, *, check: bool = False, trust: Trust = SYSTEM) -> tuple[str, bool]:
     """Return a message, and whether the database has the needed schema. Raises UsageError, StoreError."""
     if not is_postgres(database):
-        return "nothing to do: only a PostgreSQL is migrated by this command, a file when it is opened", True
+        return "nothing to do: this command migrates PostgreSQL only; a file is migrated when it is opened", True
     try:
         from lambdaagent.store.postgres import migrating, schema
         from lambdaagent.store.postgres.urls import DatabaseUrl
@@ -78,6 +78,6 @@ async def migrate(database: str, *, check: bool = False, trust: Trust = SYSTEM) 
     if check:
         found = await migrating.current(url)
         problem = schema.problem(found)
-        return problem or f"{url} has schema {found}, which will do", problem is None
+        return problem or f"{url} has schema {found}, which this version can use", problem is None
     applied = await migrating.migrate(url)
     return f"{url}: {'applied ' + ', '.join(applied) if applied else 'has the newest schema already'}", True

@@ -181,8 +181,8 @@ class GroupCommit(Generic[Op, Result]):
                 return
             # A database error may contain the values themselves; an error of the serializer does not.
             why = f": {str(error)[:200]}" if isinstance(error, (TypeError, ValueError)) else ""
-            log.warning("store.write_refused", error=type(error).__name__, reason=why)
-            outcomes = [UnfitError(f"the store cannot keep this: {type(error).__name__}{why}")]
+            log.warning("store.write_refused", error=f"{type(error).__name__}{why}")
+            outcomes = [UnfitError(f"the store cannot store this value: {type(error).__name__}{why}")]
         self._answer(batch, outcomes)
 
     async def _halve(self, batch: Sequence[_Waiting[Op, Result]]) -> None:

@@ -53,12 +53,12 @@ class MemoryStore:
         if key is not None and (known := self._once.get(key)) is not None:
             return known
         if record.id in self._tasks:
-            raise TaskConflictError(f"there is a task {record.id} already")
+            raise TaskConflictError(f"task {record.id} exists already")
         as_json(record.task)
         while len(self._tasks) >= self._max_tasks:
             oldest = next(iter(self._ended), None)
             if oldest is None:
-                raise StoreFullError(f"all {self._max_tasks} places are taken by tasks that have not ended")
+                raise StoreFullError(f"the limit of {self._max_tasks} tasks is reached, and none of them has ended")
             self._forget(oldest)
         self._tasks[record.id] = _Entry(record, key)
         if key is not None:
@@ -72,7 +72,7 @@ class MemoryStore:
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
         entry = self._tasks.get(record.id)
         if entry is None:
-            raise TaskConflictError(f"there is no task {record.id} any more")
+            raise TaskConflictError(f"task {record.id} no longer exists")
         if key is not None and key in entry.keys:
             return False
         if entry.record.version + 1 != record.version:
@@ -160,7 +160,7 @@ class MemoryStore:
     async def put_push(self, push: Push) -> None:
         entry = self._tasks.get(push.task_id)
         if entry is None:
-            raise TaskConflictError(f"there is no task {push.task_id} any more")
+            raise TaskConflictError(f"task {push.task_id} no longer exists")
         known = entry.pushes.get(push.id)
         entry.pushes[push.id] = replace(push, sent=known.sent) if known else push
         self._pushed[push.task_id] = None

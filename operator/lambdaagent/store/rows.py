@@ -36,7 +36,7 @@ def as_json(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError as error:
-        raise UnfitError(f"the store cannot keep this: {str(error)[:200]}") from None
+        raise UnfitError(f"the store cannot store this value: {str(error)[:200]}") from None
 
 
 def task_row(record: TaskRecord, idempotency_key: str | None, body: bytes) -> tuple[Any, ...]:

@@ -81,10 +81,10 @@ class CallLimiter:
         if not waits:
             return f"The agent did not finish the task in {seconds:g} s."
         if callee.running is None:
-            return f"The gateway's limit of calls at once was reached for the {seconds:g} s that the task may take."
+            return f"The gateway's limit of simultaneous calls was reached for the task's timeout of {seconds:g} s."
         return (
-            f"The agent {callee.key} works on {callee.running} tasks at once (spec.a2a.maxConcurrentTasks), and the"
-            f" turn of this one did not come within the {seconds:g} s that it may take."
+            f"The agent {callee.key} works on {callee.running} tasks at once (spec.a2a.maxConcurrentTasks), and"
+            f" this task could not begin within its timeout of {seconds:g} s."
         )
 
     async def _place(self) -> CallSlot:

@@ -43,7 +43,7 @@ class ContainerCalls:
     async def given_up(self, active: ActiveTask, turn: Turn, error: Exception) -> None:
         """Fail a task whose call exceeded its timeout or whose response cannot be stored."""
         if isinstance(error, UnfitError):
-            text = f"The agent's answer cannot be kept: {error}."
+            text = f"The agent's response cannot be stored: {error}."
         else:
             waits = active.record.state is TaskState.SUBMITTED
             text = self._limiter.too_late(turn.callee, seconds=turn.timeout, waits=waits)

@@ -103,14 +103,14 @@ class DirectCalls:
         async with making, active_tasks.holding(task_id) as active:
             if active is None or active.record.state.settled:
                 return
-            text = failure or "The caller got the answer directly."
+            text = failure or "The caller received the response directly."
             message = agent_message([{"text": text}], message_id=active_tasks.clock.new_id())
             state = TaskState.FAILED if failure else TaskState.COMPLETED
             try:
                 update = status_update(state, now=active_tasks.clock.now(), message=message)
                 await active_tasks.apply(active, [update], patience=self._limits.patience)
             except StoreError as error:
-                log.info("task.not_ended", task=task_id, reason=str(error))  # it fails at its deadline
+                log.info("task.end_failed", task=task_id, error=str(error))  # it fails at its deadline
 
     async def appeared(self, task_id: str, *, sender: tuple[str, str]) -> None:
         """Wait about a second for a task that does not exist, or create it if its direct call runs here.

@@ -210,7 +210,7 @@ class Engine:
         except RefusedMessageError as error:
             raise refusal(error) from error
         except (OverfullError, UnfitError) as error:
-            task = fold(task, responses.failed(f"The agent's answer is not taken: {error}.", clock=self._clock))
+            task = fold(task, responses.failed(f"The agent's response is refused: {error}.", clock=self._clock))
         except TimeoutError:
             if not state_of(task).settled:
                 text = f"The agent did not finish the task in {turn.timeout:g} s."
@@ -316,7 +316,7 @@ class Engine:
         Raises TemporaryError if the event must be delivered again.
         """
         if self._event_calls is None or not (self._active_tasks.open and self._recovery.begun):
-            raise EngineStoppedError("the gateway cannot take calls now")
+            raise EngineStoppedError("the gateway cannot accept calls now")
         outcome = await self._event_calls.take(event, callee, skill)
         if outcome is not EventOutcome.ADVANCED:
             self._observer.event(outcome)
@@ -339,7 +339,7 @@ class Engine:
         except UnfitError as error:
             # Another delivery would fail too, and nothing else would end the task.
             return await self._active_tasks.fail(
-                active, f"The event {event.id!r} cannot be kept: {error}.", patience=0.0
+                active, f"The event {event.id!r} cannot be stored: {error}.", patience=0.0
             )
 
     # Messages

@@ -129,7 +129,7 @@ class EventCalls:
         try:
             parts = responses.parts_of(event.datacontenttype or "", event.data) or [{"text": ""}]
         except ValueError as error:
-            raise PermanentError(f"the event's data is not what its type says: {error}") from None
+            raise PermanentError(f"the event's data does not match its content type: {error}") from None
         metadata = {"skillId": skill.id, requests.DIRECT: event.datacontenttype or "application/octet-stream"}
         message = {"messageId": event.id, "role": str(Role.USER), "parts": parts, "metadata": metadata}
         record = TaskRecord(
@@ -203,7 +203,7 @@ class EventCalls:
         try:
             yield
         except NotTakenError as error:
-            log.info("call.not_taken", task=active.record.id, reason=str(error))
+            log.info("call.deliver_failed", task=active.record.id, error=str(error))
             raise
         finally:
             if not active.record.state.settled and active.record.holder == self._replica:

@@ -60,4 +60,4 @@ def _cursor(token: str) -> Cursor | None:
         updated, _, task_id = page_token.decode(token).partition(" ")
         return float(updated), task_id
     except ValueError:
-        raise invalid(Violation("pageToken", "is not one that an earlier page gave")) from None
+        raise invalid(Violation("pageToken", "is not a token of an earlier page")) from None

@@ -233,7 +233,7 @@ def no_such_task(task_id: str) -> A2AError:
 
 
 def _takes_no_messages(record: TaskRecord) -> A2AError:
-    what = "has ended" if record.state.terminal else "is working and takes no messages meanwhile"
+    what = "has ended" if record.state.terminal else "is working and accepts no messages until it is done"
     metadata = {"state": str(record.state)}
     return A2AError(Problem.UNSUPPORTED_OPERATION, f"Task {record.id} {what}.", metadata=metadata)
 

@@ -140,7 +140,7 @@ class PushDelivery:
         try:
             return await self._store.claim_pushes(now=now, until=now + self._limits.claim, limit=limit)
         except LambdaAgentError as error:
-            log.warning("push.store_failed", reason=str(error))
+            log.warning("push.store_failed", error=str(error))
             return []
 
     async def _begin(self, push: Push) -> None:
@@ -151,7 +151,7 @@ class PushDelivery:
             try:
                 await self._store.settle_push(replace(push, due=due))
             except LambdaAgentError as error:
-                log.warning("push.store_failed", push=push.id, reason=str(error))  # retried when its claim expires
+                log.warning("push.store_failed", push=push.id, error=str(error))  # retried when its claim expires
             return
         self._hosts[host] += 1
         serving = asyncio.create_task(self._served(push), name="tasks-push-one")
@@ -177,7 +177,7 @@ class PushDelivery:
                 log.exception("push.crashed", push=push.id)
                 await self._failed(push, f"the gateway failed: {type(error).__name__}", final=False)
         except LambdaAgentError as error:
-            log.warning("push.store_failed", push=push.id, reason=str(error))  # retried when its claim expires
+            log.warning("push.store_failed", push=push.id, error=str(error))  # retried when its claim expires
 
     async def _serve(self, push: Push) -> None:
         """Post the changes that are due. A failure of the receiver is stored and not raised."""
@@ -207,11 +207,11 @@ class PushDelivery:
         if not final and attempts < self._limits.attempts:
             self._observer.pushed("failed")
             due = self._clock.now() + self._backoff.delay(attempts)
-            log.info("push.failed", push=push.id, attempts=attempts, reason=reason)
+            log.info("push.failed", push=push.id, attempts=attempts, error=reason)
             await self._store.settle_push(replace(push, attempts=attempts, due=due))
             return
         self._observer.pushed("given-up")
-        log.warning("push.given_up", push=push.id, attempts=attempts, reason=reason)
+        log.warning("push.given_up", push=push.id, attempts=attempts, error=reason)
         record = await self._store.get(push.task_id)
         if record is not None:
             attributes: dict[str, str | int | bool] = {

@@ -33,7 +33,7 @@ from lambdaagent.tasks.runner import CallRunner
 
 log = structlog.get_logger(__name__)
 
-_LATE = "No answer to the task came in time."
+_LATE = "The task got no response in time."
 _LOST = "The gateway lost track of the task while its store was unavailable; how the call ended is not known."
 _RESTARTED = "The gateway was restarted while the task was running."
 
@@ -68,7 +68,7 @@ class Recovery:
             await self.beat()
             await self.recover()
         except TemporaryError as error:
-            log.warning("tasks.not_begun", reason=str(error))
+            log.warning("recovery.start_failed", error=str(error))
         self._beating = asyncio.create_task(self._beat_for_ever(), name="tasks-beat")
         pruning = partial(prune, self._active_tasks.store, clock=self._active_tasks.clock, limits=self._limits)
         self._tasks = [
@@ -184,7 +184,7 @@ class Recovery:
             return
         # A call that travels as an event is sent again under the same id, by which a second delivery is recognised.
         idempotent = skill is not None and (skill.is_async or skill.invocation.idempotent)
-        log.info("task.orphaned", task=record.id, agent=f"{record.namespace}/{record.agent}", again=idempotent)
+        log.info("task.orphaned", task=record.id, agent=f"{record.namespace}/{record.agent}", retried=idempotent)
         if callee is None or not idempotent or message is None:
             await self._fail(record, why)
             return
@@ -232,10 +232,10 @@ class Recovery:
             try:
                 await self.compare()
             except TemporaryError as error:
-                log.warning("tasks.not_compared", reason=str(error))  # the next `recover` compares
+                log.warning("recovery.compare_failed", error=str(error))  # the next `recover` compares
             except Exception:  # the outermost handler of this asyncio task
                 self._active_tasks.observer.crashed()
-                log.exception("tasks.compare_failed")
+                log.exception("recovery.compare_crashed")
 
     async def _beat_for_ever(self) -> None:
         while True:
@@ -245,10 +245,10 @@ class Recovery:
                 await self.beat()
             except TemporaryError as error:
                 if not away:
-                    log.warning("tasks.no_sign_of_life", reason=str(error))
+                    log.warning("heartbeat.failed", error=str(error))
             except Exception:  # the outermost handler of this asyncio task
                 self._active_tasks.observer.crashed()
-                log.exception("tasks.beat_failed")
+                log.exception("heartbeat.crashed")
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:
@@ -256,7 +256,7 @@ class Recovery:
             try:
                 await work()
             except TemporaryError as error:
-                log.warning("tasks.keeping_waits", reason=str(error))
+                log.warning("recovery.failed", error=str(error))
             except Exception:  # the outermost handler of this asyncio task
                 self._active_tasks.observer.crashed()
-                log.exception("tasks.keeping_failed")
+                log.exception("recovery.crashed")

@@ -136,10 +136,10 @@ class ActiveTasks:
                 try:
                     there = await active.refresh(self.store)
                 except StoreError as error:
-                    log.info("task.not_refreshed", reason=str(error))
+                    log.info("task.refresh_failed", error=str(error))
                     continue
                 if not there:
-                    raise TaskConflictError(f"there is no task {active.record.id} any more")
+                    raise TaskConflictError(f"task {active.record.id} no longer exists")
 
     async def apply(
         self,
@@ -199,7 +199,7 @@ class ActiveTasks:
     def _looked(self, look: "asyncio.Task[bool]") -> None:
         self._looks.discard(look)
         if not look.cancelled() and look.exception() is not None:
-            log.warning("task.not_refreshed", reason=str(look.exception()))  # followers read the store at intervals
+            log.warning("task.refresh_failed", error=str(look.exception()))  # followers read the store at intervals
 
     async def stop(self) -> None:
         await cancel(*self._looks)

@@ -52,7 +52,7 @@ class CallRunner:
     def require_room(self, callee: Callee) -> TaskState:
         """Return the state in which a task begins. Raises EngineBusyError if a limit of tasks is reached."""
         if len(self._runs) >= self._limits.held:
-            raise EngineBusyError(f"{self._limits.held} tasks are under way; send the message again later")
+            raise EngineBusyError(f"{self._limits.held} tasks are unfinished, the limit; send the message again later")
         own = self._limiter.of(callee)
         if own is not None and own.held >= own.limit + self._limits.waiting:
             raise EngineBusyError(
@@ -142,7 +142,7 @@ class CallRunner:
         except Exception as error:  # the outermost handler of this asyncio task
             self._active_tasks.observer.crashed()
             log.exception("task.crashed", agent=f"{active.record.namespace}/{active.record.agent}")
-            reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; its log says more"
+            reason = str(error) if isinstance(error, LambdaAgentError) else "an internal error; see its log"
             await self._active_tasks.abandon(active, f"The gateway failed: {reason}.")
 
     async def _run(self, active: ActiveTask, turn: Turn, replacing: Replacing, waited: Json | None) -> None:

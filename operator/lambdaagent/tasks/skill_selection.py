@@ -32,6 +32,6 @@ def require_modes(callee: Callee, skill: Skill | None, message: Json) -> None:
         if not modes.accepts(skill.input_modes, kind):
             raise A2AError(
                 Problem.CONTENT_TYPE,
-                f"The skill {skill.id!r} takes {', '.join(skill.input_modes)}, not {kind[:100]}.",
+                f"The skill {skill.id!r} accepts {', '.join(skill.input_modes)}, not {kind[:100]}.",
                 metadata={"mediaType": kind[:100]},
             )

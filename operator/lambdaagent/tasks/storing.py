@@ -37,7 +37,7 @@ async def until_written(
         except StoreError as error:
             now = asyncio.get_running_loop().time()
             if backoff is None:
-                log.info("store.write_waits", reason=str(error))
+                log.info("store.write_failed", error=str(error))
                 backoff, deadline = Backoff(first=0.1, cap=1.0), now + patience
                 if waits is not None:
                     waits()

@@ -43,7 +43,7 @@ def require_reached(position: Position, record: TaskRecord) -> None:
     """Raise A2AError for an event that the task has not had: the client has confused the task or the gateway."""
     newest = record.version
     if position.version > newest or (position.version == newest and position.updates):
-        raise invalid(Violation("Last-Event-ID", f"is no event of this task; its newest is {newest}"))
+        raise invalid(Violation("Last-Event-ID", f"is not an event of this task; its newest is {newest}"))
 
 
 def snapshot(record: TaskRecord) -> StreamEvent:

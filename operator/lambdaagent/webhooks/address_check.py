@@ -40,7 +40,7 @@ def public(*, allowed: Sequence[Network] = ()) -> Check:
         if any(real.version == network.version and real in network for network in allowed):
             return
         if not real.is_global or real.is_multicast:
-            raise ForbiddenAddressError(f"{real} is not an address of the internet and is not allowed here")
+            raise ForbiddenAddressError(f"{real} is not a public address and is not allowed here")
 
     return check
 

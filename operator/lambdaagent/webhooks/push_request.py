@@ -43,7 +43,7 @@ class HttpPushNotifier:
 
     def require(self, url: str) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise PushRefusedError("it is no http or https URL", final=True)
+            raise PushRefusedError("it is not an http or https URL", final=True)
         try:
             address_check.check_literal(url, self._check)
         except address_check.ForbiddenAddressError as error:

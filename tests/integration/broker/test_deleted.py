@@ -195,4 +195,4 @@ async def test_a_queue_that_stays_away_is_logged_once_by_its_consumer(
             await eventually(lambda: missed == 4)
         await broker.remove_exchange(f"{amqp_prefix}.dead")
         await broker.remove_queue(f"{amqp_prefix}.dead")
-    assert capsys.readouterr().out.count("cannot consume") == 1
+    assert capsys.readouterr().out.count("consumer.start_failed") == 1

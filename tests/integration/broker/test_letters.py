@@ -140,7 +140,7 @@ async def test_a_letter_that_nobody_takes_stays(box: Box) -> None:
     await box.put(amqp.Message(b"2"))
     gone, unknown = await redriven(box)
     assert f"agent {box.namespace}/gone has no queue" in gone
-    assert "does not say which agent" in unknown
+    assert "does not name the agent" in unknown
     assert ids(await box.lying(count=2)) == ["1", "2"]
 
 
@@ -218,6 +218,6 @@ async def test_a_rabbitmq_that_is_not_there_is_named() -> None:
     async def visit(letter: Letter, here: DeadLetterBrowser) -> bool:
         raise AssertionError
 
-    with pytest.raises(BrokerUnavailableError, match=r"not reached within 0.3 s: check LAMBDAAGENT_AMQP_URL"):
+    with pytest.raises(BrokerUnavailableError, match=r"not reached within 0.3 s; check LAMBDAAGENT_AMQP_URL"):
         await boxes.walk(link, "shop", visit, within=0.3)
     await link.stop()

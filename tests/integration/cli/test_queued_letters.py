@@ -124,7 +124,7 @@ async def test_what_cannot_be_redriven_stays_and_is_explained(box: Box) -> None:
     done = await box.run("redrive", "--all", "-n", box.namespace)
     assert (done.code, done.out) == (1, "2 redriven, 2 not\n")
     assert f"agent {box.namespace}/till has no queue" in done.err
-    assert "does not say which agent" in done.err
+    assert "does not name the agent" in done.err
     assert await box.count(naming.queue(box.namespace, "cart")) == 2
     assert len(await box.listed(count=2)) == 2
 
@@ -188,9 +188,9 @@ async def test_a_redrive_that_is_killed_loses_nothing(box: Box) -> None:
         pytest.param(["list", "-n", "x"], {"amqp_url": "http://u:a-secret@host"}, "not a URL", id="another URL"),
         pytest.param(["list", "--older-than", "2"], {}, "--older-than 2: use a number and s, m, h or d", id="age"),
         pytest.param(["list", "-o", "xml"], {}, "xml", id="form"),
-        pytest.param(["redrive"], {}, "either the IDs of letters or --all", id="nothing to redrive"),
+        pytest.param(["redrive"], {}, "either the IDs of dead letters or --all", id="nothing to redrive"),
         pytest.param(["drop", "q-1", "--all"], {}, "not both", id="both"),
-        pytest.param(["drop", "q-1", "--agent", "a"], {}, "filters go with --all", id="filters with ids"),
+        pytest.param(["drop", "q-1", "--agent", "a"], {}, "only the filter --namespace", id="filters with ids"),
         pytest.param(["show", "x1"], {}, "IDs begin with q- or s-", id="no id"),
         pytest.param(["show", "q-1"], {"database": "/x"}, "set LAMBDAAGENT_AMQP_URL", id="no RabbitMQ"),
         pytest.param(["show", "s-1"], {"amqp_url": "amqp://h"}, "set LAMBDAAGENT_DATABASE", id="no database"),
@@ -205,4 +205,4 @@ async def test_what_is_asked_wrongly_ends_with_2(args: list[str], settings: dict
 async def test_a_rabbitmq_that_refuses_is_named_without_its_password(rabbitmq: RabbitMQ) -> None:
     url = rabbitmq.url.replace("guest:guest", "guest:a-secret")
     done = await asyncio.wait_for(dlq("list", "-n", "x", amqp_url=url, secrets=("a-secret",)), 40)
-    assert (done.code, "RabbitMQ was not reached within 15 s: check LAMBDAAGENT_AMQP_URL" in done.err) == (1, True)
+    assert (done.code, "RabbitMQ was not reached within 15 s; check LAMBDAAGENT_AMQP_URL" in done.err) == (1, True)

@@ -53,7 +53,7 @@ async def test_a_leader_that_hears_nothing_is_not_alive() -> None:
         metrics.insight = Deaf()
         deaf = await client.get("/healthz")
         assert deaf.status_code == 503
-        assert "no sign of life" in deaf.text
+        assert "has received nothing" in deaf.text
 
 
 async def test_an_api_that_comes_and_one_that_goes_are_noticed(cluster: Cluster, kubeconfig: Path) -> None:

@@ -30,7 +30,7 @@ async def test_a_foreign_object_of_a_childs_name_is_left_alone_and_reported(clus
     await asyncio.to_thread(cluster.apply, "taken", {})
     serving = await until(lambda: cluster.has("taken", "ServingReady", "False"))
     assert serving["reason"] == "NameTaken"
-    assert "rename the agent or remove it" in serving["message"]
+    assert "rename the agent or delete the object" in serving["message"]
     assert cluster.status("taken")["phase"] == "Failed"
     after = cluster.find(KNATIVE, "services", "taken")
     assert after["metadata"]["resourceVersion"] == foreign["metadata"]["resourceVersion"]

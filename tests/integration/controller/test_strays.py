@@ -126,7 +126,7 @@ async def test_who_writes_a_field_again_and_again_is_named_and_left(cluster: Clu
         return said
 
     (said,) = await until(named)
-    assert "another-controller sets /spec/delivery again and again" in said["message"]
+    assert "another-controller sets /spec/delivery repeatedly" in said["message"]
     assert cluster.rest.get(trigger)["spec"]["delivery"]
 
 
@@ -145,5 +145,5 @@ async def test_what_the_server_writes_otherwise_is_applied_once(cluster: Cluster
             await until(lambda level=level: f"'{level}' is unknown" in str(cluster.status("agent")))
     # The operator also sees what is still leaving the namespaces of other tests.
     agent = f"{cluster.namespace}/agent"
-    applied = [line for line in said if line["event"] == "applied" and line["agent"] == agent]
+    applied = [line for line in said if line["event"] == "child.applied" and line["agent"] == agent]
     assert [line["kind"] for line in applied].count(found["kind"]) == 1

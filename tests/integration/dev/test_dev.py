@@ -64,7 +64,7 @@ def test_a_file_that_becomes_wrong_changes_nothing(tmp_path: Path) -> None:
     with dev(tmp_path, data=tmp_path / "data") as running:
         path.write_text(path.read_text().replace("repository", "repositry"))
         running.wait_for("did you mean 'repository'?")
-        running.wait_for("files not taken over")
+        running.wait_for("files.reload_failed")
         assert say(running, "one", "x") == (200, "x")
 
 
@@ -155,7 +155,7 @@ def test_an_agent_that_cannot_be_started_says_what_is_missing_and_spares_the_oth
     lost = write(tmp_path, "lost")
     lost.write_text(lost.read_text().replace("dev.lambda.knative.io/command", "other"))
     with dev(tmp_path, data=tmp_path / "data", environment={"PATH": "/nowhere"}, ready=False) as running:
-        line = running.wait_for("nothing says how to start it here")
+        line = running.wait_for("no command is known to start it here")
         assert "--command lost=" in line
         running.wait_for("[default/one] pid")
 

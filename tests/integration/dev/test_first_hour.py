@@ -68,7 +68,7 @@ def test_the_annotation_chooses_what_is_watched(tmp_path: Path) -> None:
         before = pid(running, "one")
         (tmp_path / "prompt.md").write_text("b")
         wait(lambda: pid(running, "one") != before)
-        running.wait_for("code changed")
+        running.wait_for("code.changed")
 
 
 def test_a_call_to_an_agent_that_is_starting_waits_for_it(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_call_to_an_agent_that_is_starting_waits_for_it(tmp_path: Path) -> Non
         direct, task = asyncio.run(_call_both(running, tmp_path / "go"))
         assert (direct.status_code, direct.text) == (200, "early")
         assert task.json()["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
-        assert not running.says("call failed")
+        assert not running.says("call.failed")
 
 
 async def _call_both(running: Dev, go: Path) -> tuple[httpx.Response, httpx.Response]:
@@ -111,7 +111,7 @@ def test_an_agent_that_ends_at_its_start_is_not_waited_for_and_says_why(tmp_path
         running.wait_for("exit_code=3")
         statuses = wait(lambda: [answer for answer in [say(running, "one", "x")] if "exit code 3" in answer[1]])
         assert statuses[0][0] in (502, 503)
-        running.wait_for("call failed")
+        running.wait_for("call.failed")
         running.wait_for("[default/one] boom")
 
 
@@ -120,7 +120,7 @@ def test_a_missing_command_is_said_once_and_taken_when_it_is_there(tmp_path: Pat
     annotate(path, command=f"./serve {AGENT}")
     with dev(path, data=tmp_path / "data", ready=False) as running:
         running.url = running.wait_for(" url=").rpartition(" url=")[2]
-        line = running.wait_for("agent cannot start")
+        line = running.wait_for("agent.start_failed")
         assert "'./serve'" in line
         assert "--command one='...'" in line
         status, text = say(running, "one", "x")
@@ -128,10 +128,10 @@ def test_a_missing_command_is_said_once_and_taken_when_it_is_there(tmp_path: Pat
         assert "./serve" in json.loads(text)["detail"]
         (tmp_path / "serve").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
         (tmp_path / "serve").chmod(0o755)
-        running.wait_for(" ready [lambdaagent.dev")
+        running.wait_for(" agent.became_ready [lambdaagent.dev")
         assert say(running, "one", "x") == (200, "x")
-        assert sum("agent cannot start" in line for line in running.lines) == 1
-        assert not running.says("agent ended")
+        assert sum("agent.start_failed" in line for line in running.lines) == 1
+        assert not running.says("agent.exited")
 
 
 @pytest.fixture(scope="module")
@@ -165,8 +165,8 @@ def test_failed_calls_show_in_the_terminal(shared: tuple[Dev, Path]) -> None:
     assert "forged" in line, "one line"
     rpc(running, "crashes", "SendMessage", {"message": message | {"parts": [{"data": "crash"}]}})
     # Its cause is that of the moment: it drops the connection, or is still ending after the call before.
-    failed = running.wait_for("task failed")
-    assert "agent=default/crashes" in failed and "problem='The agent " in failed
+    failed = running.wait_for("task.failed")
+    assert "agent=default/crashes" in failed and "error='The agent " in failed
     assert not running.says("a-secret")
     assert not running.says("gone\x1b")
 
@@ -208,8 +208,8 @@ def beside(data: Path, *arguments: str) -> Done:
 def test_an_event_sent_by_hand_says_whether_an_agent_takes_it(shared: tuple[Dev, Path]) -> None:
     running, _ = shared
     for kind, said in (
-        ("test.greeted", "accepted, and an agent takes it"),
-        ("test.nobody", "accepted, but no agent takes it"),
+        ("test.greeted", "accepted, and an agent subscribes to it"),
+        ("test.nobody", "accepted, but no agent subscribes to it"),
     ):
         done = asyncio.run(run("events", "send", "--type", kind, "--url", running.url))
         assert (done.code, done.out.partition(" ")[2].strip()) == (0, said)
@@ -273,7 +273,7 @@ def start(*arguments: str | Path, port: str = "0", **settings: str) -> Done:
 @pytest.mark.parametrize(
     ("data", "options", "settings", "says"),
     [
-        pytest.param("file", [], {}, "file: cannot be made: File exists", id="a folder that is a file"),
+        pytest.param("file", [], {}, "file: cannot be created: File exists", id="a folder that is a file"),
         pytest.param("broken", [], {}, "lambdaagent.db is not a database", id="a database that is none"),
         pytest.param("new", ["--command", "ones=true"], {}, "did you mean one?", id="a command of nobody"),
         pytest.param("new", [], {"port": "x"}, "LAMBDAAGENT_PORT", id="a port that is none"),
@@ -295,5 +295,5 @@ def test_an_agent_that_listens_elsewhere_is_told_so(tmp_path: Path) -> None:
     path = write(tmp_path, "one")
     annotate(path, command=f"{sys.executable} -m http.server 0 --bind 127.0.0.1")
     with dev(path, data=tmp_path / "data", ready=False) as running:
-        line = running.wait_for("agent does not listen", within=30)
+        line = running.wait_for("agent.listen_failed", within=30)
         assert "it listens on 127.0.0.1:" in line

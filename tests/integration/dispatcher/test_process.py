@@ -161,7 +161,7 @@ async def test_readiness_says_why_rabbitmq_cannot_be_used_and_no_password(
     found.folder.mkdir()
     found.launch()
     try:
-        await eventually(lambda: "login refused" in readiness(found), within=60)
+        await eventually(lambda: "refused the login" in readiness(found), within=60)
         assert "'guest'" in readiness(found)
         assert "hunter2" not in readiness(found)
     finally:

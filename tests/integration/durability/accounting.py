@@ -26,7 +26,7 @@ REASONS = {
     "The call could not be sent": "call not sent",
     "The call could not be delivered": "call not delivered",
     "The agent did not finish": "agent too slow",
-    "No answer to the task": "no answer in time",
+    "The task got no response": "no answer in time",
 }
 
 

@@ -54,7 +54,7 @@ async def test_errors_of_ours_are_told_by_their_kind(echo: World, monkeypatch: p
     response = await echo.request("GET", "/agents")
     assert (response.status, (await response.json())["detail"]) == (
         500,
-        "This cannot be done: there is no such exchange.",
+        "The request cannot be served: there is no such exchange.",
     )
 
 

@@ -90,10 +90,10 @@ def test_log_lines_name_the_request_its_trace_and_the_task(
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     dropped = next(line for line in lines if line["event"] == "task.event_dropped")
     assert (dropped["request"], dropped["trace"], dropped["task"]) == ("r-1", trace, "t-1")
-    refused = next(line for line in lines if line["event"] == "request.unavailable")
+    refused = next(line for line in lines if line["event"] == "request.failed")
     assert (refused["request"], refused["trace"]) == ("r-1", trace)
     assert "task" not in refused
-    assert all("request" not in line for line in lines if line["event"] == "listening")
+    assert all("request" not in line for line in lines if line["event"] == "server.started")
 
 
 def _unless_404(answer: httpx.Response) -> httpx.Response | None:

@@ -70,4 +70,4 @@ async def test_a_part_that_an_old_container_gets_wrong_is_its_own_fault(containe
         assert (await found.request("POST", f"{AGENT}/skills/say", data="x")).status == 502
         status = (await send(found, "x"))["status"]
     assert status["state"] == "TASK_STATE_FAILED"
-    assert "its answer is not A2A 0.3" in status["message"]["parts"][0]["text"]
+    assert "its response is not A2A 0.3" in status["message"]["parts"][0]["text"]

@@ -150,7 +150,7 @@ def test_dev_takes_the_file(own_rabbitmq: RabbitMQ, bundle: str, tmp_path: Path)
     (tmp_path / "one.yaml").write_text(AGENT % sys.executable)
     arguments = (tmp_path, "--amqp", own_rabbitmq.tls_url)
     with dev(*arguments, data=tmp_path / "data", environment={"LAMBDAAGENT_CA_FILE": bundle}, ready=False) as found:
-        found.wait_for("listening")
+        found.wait_for("server.started")
     with dev(*arguments, data=tmp_path / "data", ready=False) as found:
         found.wait_for("LAMBDAAGENT_CA_FILE")
 

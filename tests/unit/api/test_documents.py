@@ -31,9 +31,9 @@ def test_dates_stay_strings_as_in_kubernetes() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        pytest.param("a: 1\na: 2\n", "stands twice", id="key twice"),
-        pytest.param("? [a]\n: 1\n", "a key is no word", id="a list for a key"),
-        pytest.param("{{a: 1}: 1}\n", "a key is no word", id="an object for a key"),
+        pytest.param("a: 1\na: 2\n", "occurs twice", id="key twice"),
+        pytest.param("? [a]\n: 1\n", "a key is neither a word", id="a list for a key"),
+        pytest.param("{{a: 1}: 1}\n", "a key is neither a word", id="an object for a key"),
         pytest.param("a: [1\nb: 2\n", "not YAML", id="unclosed bracket"),
         pytest.param("a: *nowhere\n", "undefined alias", id="alias of nothing"),
         pytest.param("- a\n- b\n", "not an object", id="a list"),

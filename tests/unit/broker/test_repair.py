@@ -51,7 +51,7 @@ def test_a_queue_that_stays_refused_is_logged_once_for_each_cause() -> None:
             found.note("x", {"q": problem})
         found.note("x", {})
         found.note("x", {"q": "forbidden"})
-    assert [each["problem"] for each in logs] == ["refused", "forbidden", "forbidden"]
+    assert [each["error"] for each in logs] == ["refused", "forbidden", "forbidden"]
 
 
 async def test_an_exchange_that_cannot_be_mended_is_logged_once_for_each_cause() -> None:
@@ -69,4 +69,4 @@ async def test_an_exchange_that_cannot_be_mended_is_logged_once_for_each_cause()
         await eventually(lambda: looked >= 20)
         running.cancel()
         await asyncio.wait([running])
-    assert [each["event"] for each in logs] == ["topology.not_mended"] * 2
+    assert [each["event"] for each in logs] == ["topology.check_failed"] * 2

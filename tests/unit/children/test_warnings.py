@@ -165,7 +165,7 @@ def test_a_concurrency_that_bounds_connections_is_not_said_to_have_no_effect() -
     agent = agents.parse({"metadata": {"name": "a"}, "spec": {"image": {"repository": "example.com/a"}} | spec})
     made = warnings(agent, Installation(), KUBERNETES, Observed(agents={}, subscribed=set()))
     messages = {warning.field: warning.message for warning in made}
-    assert "bounds the gateway's connections" in messages["spec.serving.containerConcurrency"]
+    assert "limits the gateway's connections" in messages["spec.serving.containerConcurrency"]
 
 
 def test_no_more_warnings_than_status_holds() -> None:

@@ -187,7 +187,7 @@ def test_render_prints_only_documents_on_standard_output() -> None:
     done = run("render", "-", stdin=GOOD.replace("a.b", '"a.*"'))
     kinds = [document["kind"] for document in yaml.safe_load_all(done.stdout)]
     assert kinds == ["RabbitmqBrokerConfig", "Broker", "Service"]
-    assert "RabbitMQ matches exactly" in done.stderr
+    assert "RabbitMQ matches exact values" in done.stderr
 
 
 def test_render_in_json_is_a_list() -> None:
@@ -197,7 +197,7 @@ def test_render_in_json_is_a_list() -> None:
 
 def test_render_without_a_gateway_says_what_waits() -> None:
     done = run("render", "-", stdin=GOOD, LAMBDAAGENT_EVENTS_URL="", LAMBDAAGENT_GATEWAY_URL="")
-    assert "known only in a cluster" in done.stderr
+    assert "only a cluster knows the address of Broker" in done.stderr
     assert "Service" not in [document["kind"] for document in yaml.safe_load_all(done.stdout)]
 
 

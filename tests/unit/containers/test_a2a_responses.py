@@ -142,7 +142,7 @@ def test_the_state_of_a_task_that_goes_on_is_no_news(clock: Clock) -> None:
 
 
 def test_an_answer_that_ends_without_a_word_is_no_success(clock: Clock) -> None:
-    with pytest.raises(ValueError, match="ends before it says what became of the message"):
+    with pytest.raises(ValueError, match="ends without a result for the message"):
         updates(clock)
 
 
@@ -157,7 +157,7 @@ def test_the_containers_own_ids_stay_inside(clock: Clock) -> None:
     "result", [None, [], "x", 5, {}, {"kind": "video"}, {"task": None}, {"status": "done"}], ids=str
 )
 def test_what_is_no_event_is_refused(clock: Clock, result: Any) -> None:
-    with pytest.raises(ValueError, match="an A2A answer"):
+    with pytest.raises(ValueError, match="an A2A response"):
         updates(clock, result)
 
 

@@ -90,7 +90,7 @@ async def test_an_answer_that_is_cut_at_the_serving_limit_names_the_limit() -> N
     async with listening(cut) as port:
         first, last = await said(turn(agent(port, serving={"timeoutSeconds": 1})))
     assert first[0]["artifactUpdate"]["artifact"]["parts"] == [{"text": "a"}]
-    assert words(last).startswith("The answer was cut after 1 s, the most that this agent's answers may take")
+    assert words(last).startswith("The response was cut off after 1 s, the limit of this agent")
 
 
 async def test_one_that_is_cut_earlier_does_not() -> None:

@@ -117,7 +117,7 @@ def test_an_excerpt_is_short_one_line_and_printable() -> None:
 def test_nonsense_fails_the_task_and_says_why(clock: Clock, content_type: str, body: bytes) -> None:
     task = answered(clock, body, content_type)
     assert state(task) == "FAILED"
-    assert said(task).startswith("The agent's answer cannot be understood: ")
+    assert said(task).startswith("The agent's response cannot be understood: ")
 
 
 @pytest.mark.parametrize("write", [http.binary, cloudevent_bodies.structured])

@@ -91,7 +91,7 @@ async def test_an_agent_that_came_and_went_unseen_is_no_deafness() -> None:
 
 async def test_a_change_that_is_never_told_is() -> None:
     auditor = Auditor(Server({"one": 6}), lambda: {ONE: 5}, print, every=600, sleep=Clock().sleep)  # type: ignore[arg-type]
-    with pytest.raises(EndedError, match="1 changes, one of them of ns/one"):
+    with pytest.raises(EndedError, match="1 changes, one of them of agent ns/one"):
         await auditor.run()
 
 

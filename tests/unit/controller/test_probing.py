@@ -85,7 +85,7 @@ async def test_a_silent_endpoint_is_given_up(serve: Serve, monkeypatch: pytest.M
         await asyncio.sleep(30)
         raise AssertionError
 
-    assert (await first("ollama", await serve(handler))).problem.startswith("no answer within")
+    assert (await first("ollama", await serve(handler))).problem.startswith("no response within")
 
 
 async def test_nothing_there_and_no_such_host_say_so() -> None:

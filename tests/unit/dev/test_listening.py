@@ -55,7 +55,7 @@ async def watch(*, up_after: float, found: Sequence[str] | None) -> list[structl
             listeners=listeners,
         )
     assert asked == [42] * len(said)
-    return [line for line in said if line["event"] == "agent does not listen"]
+    return [line for line in said if line["event"] == "agent.listen_failed"]
 
 
 @pytest.mark.parametrize("up_after", [0.0, 1.0, PATIENCE_SECONDS - 0.1])
@@ -67,8 +67,8 @@ async def test_an_agent_that_comes_up_in_time_is_not_spoken_of(up_after: float) 
 async def test_a_late_one_is_said_once_with_what_it_listens_on(up_after: float) -> None:
     [line] = await watch(up_after=up_after, found=["0.0.0.0:8080", "[::1]:9"])
     assert line["agent"] == "n/a"
-    assert "4711" in line["problem"]
-    assert "it listens on 0.0.0.0:8080, [::1]:9" in line["problem"]
+    assert "4711" in line["error"]
+    assert "it listens on 0.0.0.0:8080, [::1]:9" in line["error"]
     assert "$(PORT)" in line["next_step"]
 
 

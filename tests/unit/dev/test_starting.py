@@ -138,7 +138,7 @@ def test_a_program_that_is_missing_is_named_with_what_to_do(tmp_path: Path, comm
     said = starting.missing(starting.Start(words, {"PATH": os.environ["PATH"]}), agent, tmp_path)
     assert (said == "") is there
     if not there:
-        assert said.startswith(f"n/a: its command '{words[0]}' is not there")
+        assert said.startswith(f"n/a: its command '{words[0]}' does not exist")
         assert "--command a='...'" in said
 
 
@@ -152,8 +152,8 @@ def test_a_program_is_looked_for_where_the_agent_will_find_it(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("engine", "code", "says"),
     [
-        pytest.param("/usr/bin/docker", 125, "docker itself failed", id="an engine that does not run"),
-        pytest.param("/usr/bin/podman", 125, "podman itself failed", id="another engine"),
+        pytest.param("/usr/bin/docker", 125, "docker failed", id="an engine that does not run"),
+        pytest.param("/usr/bin/podman", 125, "podman failed", id="another engine"),
         pytest.param("", 125, "", id="an agent's own code"),
         pytest.param("", 127, "not found", id="a shell that found nothing"),
         pytest.param("", 126, "not executable", id="a shell that may not"),

@@ -42,11 +42,11 @@ async def test_what_somebody_deleted_on_rabbitmq_is_said_for_a_while(world: Worl
     world.broker.lost = {name: Loss(now[0], "RabbitMQ refused it")}
     world.ticks.put_nowait(None)
     await eventually(lambda: world.reason("a") == "Missing")
-    assert world.said["a"] == Readiness("False", "Missing", f"somebody deleted {name} on RabbitMQ: RabbitMQ refused it")
+    assert world.said["a"] == Readiness("False", "Missing", f"{name} was deleted on RabbitMQ: RabbitMQ refused it")
     world.broker.lost = {name: Loss(now[0])}
     world.ticks.put_nowait(None)
     await eventually(lambda: world.reason("a") == "MadeAgain")
-    assert f"{name} was not on RabbitMQ at 1970-01-12T13:46:40Z" in world.message("a")
+    assert f"{name} was missing on RabbitMQ at 1970-01-12T13:46:40Z" in world.message("a")
     assert world.reason("other") == ("Ready" if ".agent." in name else "MadeAgain")
     now[0] += 3601
     world.ticks.put_nowait(None)

@@ -33,8 +33,8 @@ def said(**counts: int) -> str:
 )
 def test_the_key_of_the_policy_the_place_and_the_next_steps_are_named(reason: str, key: str) -> None:
     assert said(**{reason: 7}) == (
-        "RabbitMQ dead-lettered at least 5 events since 2027-01-15T08:00:00Z, untried or with attempts left "
-        f"(a policy's {key} took them); they lie in lambdaagent.shop.dead-letters; "
+        "RabbitMQ dead-lettered at least 5 events since 2027-01-15T08:00:00Z, before all attempts were made "
+        f"(because of a policy's {key}); they are in lambdaagent.shop.dead-letters; "
         f"see rabbitmqctl list_policies and list_operator_policies, change what applies to {QUEUE}, then: "
         "lambdaagent events dlq redrive --all -n shop --agent a"
     )

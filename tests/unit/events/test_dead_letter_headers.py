@@ -76,8 +76,8 @@ def test_what_rabbitmq_itself_gave_up_names_the_queue_that_it_was_in() -> None:
     cause = dead_letter_headers.cause_of(message)
     assert (cause.agent, cause.at, cause.code) == ("shop/cart", moment.timestamp(), NO_ANSWER)
     assert cause.reason == (
-        "RabbitMQ gave it up (delivery_limit) in queue lambdaagent.shop.agent.cart: a policy's delivery-limit, "
-        "see rabbitmqctl list_policies"
+        "RabbitMQ dead-lettered it (delivery_limit) in queue lambdaagent.shop.agent.cart, because of a policy's "
+        "delivery-limit; see rabbitmqctl list_policies"
     )
     assert dead_letter_headers.bare(message) == EVENT
 

@@ -110,7 +110,7 @@ LEAST = '"specversion":"1.0","id":"1","source":"/s","type":"t"'
     ("content_type", "body", "says"),
     [
         pytest.param("application/json", b"{}", "ce-specversion", id="no event at all"),
-        pytest.param("application/cloudevents+xml", b"<x/>", "unknown here", id="another format"),
+        pytest.param("application/cloudevents+xml", b"<x/>", "unsupported CloudEvents format", id="another format"),
         pytest.param(http.STRUCTURED, b"[]", "expected '{'", id="structured and an array"),
         pytest.param(http.STRUCTURED, b"{", "member name", id="cut short"),
         pytest.param(http.STRUCTURED, b'{"id" 1}', "':'", id="no colon"),

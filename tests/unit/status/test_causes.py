@@ -88,19 +88,19 @@ def test_one_restart_is_not_again_and_again(found: dict[str, Any]) -> None:
         pytest.param(
             container(restartCount=3, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended(1)),
             "CrashLoopBackOff",
-            "container user-container ends with exit code 1 again and again; see kubectl logs --previous",
+            "container user-container repeatedly ends with exit code 1; see kubectl logs --previous",
             id="crash loop, waiting",
         ),
         pytest.param(
             container(restartCount=4, state={"running": {}}, lastState=ended(1)),
             "CrashLoopBackOff",
-            "container user-container ends with exit code 1 again and again; see kubectl logs --previous",
+            "container user-container repeatedly ends with exit code 1; see kubectl logs --previous",
             id="crash loop, between two crashes",
         ),
         pytest.param(
             container(restartCount=2, state=ended(1)),
             "CrashLoopBackOff",
-            "container user-container ends with exit code 1 again and again; see kubectl logs --previous",
+            "container user-container repeatedly ends with exit code 1; see kubectl logs --previous",
             id="crash loop, the third crash",
         ),
         pytest.param(
@@ -134,7 +134,7 @@ def test_one_restart_is_not_again_and_again(found: dict[str, Any]) -> None:
         pytest.param(
             container(restartCount=1, state={"running": {}}, lastState=ended(137, "OOMKilled")),
             "OOMKilled",
-            "container user-container used more memory than it may; raise spec.resources.limits.memory",
+            "container user-container exceeded its memory limit; raise spec.resources.limits.memory",
             id="out of memory",
         ),
     ],
@@ -165,7 +165,7 @@ def test_a_pod_on_its_way_has_no_cause(found: dict[str, Any]) -> None:
 def test_a_pod_that_no_node_takes_may_still_find_one() -> None:
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes fit."}
     assert of_pod(pod(conditions=[unschedulable])) == Cause(
-        "Unschedulable", "no node takes the pod: 0/1 nodes fit", "Unknown"
+        "Unschedulable", "no node accepts the pod: 0/1 nodes fit", "Unknown"
     )
 
 
@@ -219,4 +219,4 @@ def test_an_exchange_that_nobody_reports_on_names_who_should() -> None:
     found = of_exchange({"metadata": {"name": "b.x"}, "status": {}})
     assert found is not None
     assert found.status == "Unknown"
-    assert "see whether RabbitMQ's messaging topology operator runs" in found.message
+    assert "check that RabbitMQ's messaging topology operator runs" in found.message

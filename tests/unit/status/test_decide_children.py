@@ -140,4 +140,4 @@ def test_what_the_topology_operator_has_to_do_names_it(reason: str) -> None:
     world = World({KSVC: ready() | {"kind": "Service"}, BROKER: broker})
     status = decide.status(agent, previous={}, plan=made, world=world, installation=INSTALLATION, now=NOW)
     (eventing,) = [entry for entry in status["conditions"] if entry["type"] == "EventingReady"]
-    assert "see whether RabbitMQ's messaging topology operator runs" in eventing["message"]
+    assert "check that RabbitMQ's messaging topology operator runs" in eventing["message"]

@@ -55,7 +55,7 @@ async def test_a_change_to_another_version_is_a_conflict_and_writes_nothing(stor
 
 
 async def test_a_change_to_no_task_is_a_conflict(store: EngineStore) -> None:
-    with pytest.raises(TaskConflictError, match="no task"):
+    with pytest.raises(TaskConflictError, match="no longer exists"):
         await store.append(record(version=1), updates=[UPDATE])
 
 

@@ -33,7 +33,7 @@ async def test_pushes_are_listed_in_the_order_in_which_they_were_first_put(chang
 
 
 async def test_a_push_of_no_task_is_a_conflict(store: EngineStore) -> None:
-    with pytest.raises(TaskConflictError, match="no task"):
+    with pytest.raises(TaskConflictError, match="no longer exists"):
         await store.put_push(push())
 
 

@@ -19,7 +19,7 @@ async def test_the_task_that_ended_first_makes_room() -> None:
 async def test_a_store_of_running_tasks_takes_no_more() -> None:
     store = MemoryStore(max_tasks=1)
     await store.create(record("a"))
-    with pytest.raises(StoreFullError, match="all 1 places"):
+    with pytest.raises(StoreFullError, match="limit of 1 tasks"):
         await store.create(record("b"))
     assert await store.get("b") is None
 

@@ -123,7 +123,7 @@ async def test_a_client_that_goes_away_does_not_cancel_its_task(bench: Bench) ->
             agent(enforceModes=True),
             sending(parts=[{"data": 1}]),
             Problem.CONTENT_TYPE,
-            "takes text",
+            "accepts text",
             id="a part outside the modes",
         ),
     ],

@@ -113,6 +113,6 @@ async def test_a_held_task_past_its_deadline_fails_though_its_holder_lives(share
     assert active.run is not None
     active.run.cancel()
     ended = await two.settled(task["id"])
-    assert "came in time" in ended["status"]["message"]["parts"][0]["text"]
+    assert "no response in time" in ended["status"]["message"]["parts"][0]["text"]
     await one.engine.stop(grace=0)
     await two.engine.stop(grace=0)

@@ -118,7 +118,7 @@ class RabbitMQBroker:
         if self.ready:
             return ""
         if not self._out.unblocked.is_set():
-            return "RabbitMQ takes nothing: it is short of memory or disk; see its log"
+            return "RabbitMQ accepts no messages because it is short of memory or disk space; see its log"
         return self._out.problem or self._in.problem or "there is no connection to RabbitMQ yet"
 
     @property
@@ -149,7 +149,7 @@ class RabbitMQBroker:
             return stale
 
     async def exchanges(self) -> frozenset[str]:
-        async with self._in_time("asking for our exchanges"), self._declaring:
+        async with self._in_time("listing the exchanges"), self._declaring:
             return await self._topology.exchanges()
 
     def doubt(self) -> None:
@@ -238,10 +238,10 @@ class RabbitMQBroker:
                     self._standing[wanted.exchange] = wanted
                 except LambdaAgentError as problem:
                     # Publishing continues: the exchange may be unchanged.
-                    log.error("cannot restore the topology", exchange=wanted.exchange, problem=str(problem))
+                    log.error("topology.restore_failed", exchange=wanted.exchange, error=str(problem))
 
     async def _mend(self, exchange: str) -> dict[str, str] | None:
-        async with self._in_time(f"looking after {exchange}"), self._declaring:
+        async with self._in_time(f"the check of {exchange}"), self._declaring:
             wanted = self._standing.get(exchange)
             if wanted is None:
                 return None
@@ -275,7 +275,7 @@ class RabbitMQBroker:
                 yield
         except TimeoutError:
             raise BrokerUnavailableError(
-                f"{what} was not done within {self._declare_timeout:g} s; check that RabbitMQ can be reached"
+                f"{what} did not end within {self._declare_timeout:g} s; check that RabbitMQ can be reached"
             ) from None
 
 

@@ -22,8 +22,8 @@ _HEADERS_LIMIT = 80_000
 _LETTER_LIMIT = 120_000  # a message within the first limit must fit together with the cause of its dead-lettering
 # AMQP reports neither the queue nor the reason; these two causes exist.
 _REFUSED = (
-    "RabbitMQ refused the event for now (nack): a queue that takes it is full by a policy's max-length or "
-    "max-length-bytes (see rabbitmqctl list_policies), or has lost its nodes; publish it again"
+    "RabbitMQ refused the event (nack): a queue for it has reached the max-length or max-length-bytes of a policy "
+    "(see rabbitmqctl list_policies), or has lost its nodes; publish it again"
 )
 _BODY_LIMIT = 16 * 2**20  # RabbitMQ 4's default; beyond it the channel is closed
 
@@ -112,9 +112,9 @@ def _check_size(message: amqp.Message) -> None:
     headers = sum(len(name) + len(str(value).encode()) + 8 for name, value in message.headers.items())
     limit = _LETTER_LIMIT if REASON in message.headers else _HEADERS_LIMIT
     if headers > limit:
-        raise EventTooLargeError(f"the event's attributes take {headers} bytes; at most {limit} can be carried")
+        raise EventTooLargeError(f"the event's attributes have {headers} bytes; the maximum is {limit}")
     if len(message.body) > _BODY_LIMIT:
         raise EventTooLargeError(
-            f"the event's data takes {len(message.body)} bytes; at most {_BODY_LIMIT} can be carried: put it "
-            f"elsewhere and send a reference"
+            f"the event's data has {len(message.body)} bytes; the maximum is {_BODY_LIMIT}: store it elsewhere and "
+            "send a reference"
         )

@@ -33,6 +33,7 @@ _OPEN_TIMEOUT = 20.0
 _ACCESS_REFUSED, _NOT_ALLOWED = 403, 530
 _LOGIN_REFUSED = (exceptions.AuthenticationError, exceptions.ProbableAuthenticationError)
 _CLOSE_TIMEOUT = 5.0
+_NEXT_STEP = "free memory or disk space on the nodes of RabbitMQ; publishers wait until then"
 
 
 class RabbitMQConnection:
@@ -98,12 +99,12 @@ class RabbitMQConnection:
             self._raw = await self._open(lost)
             works()
             self.problem = ""
-            log.info("connected to RabbitMQ", connection=self._name)
+            log.info("rabbitmq.connected", connection=self._name)
             self._up.set()
             # The future is not awaited directly: a cancellation would cancel it, and `_close` needs it.
             await asyncio.wait([lost])
             self.problem = "the connection to RabbitMQ was lost"
-            log.warning("connection to RabbitMQ lost", connection=self._name, reason=repr(lost.result()))
+            log.warning("rabbitmq.disconnected", connection=self._name, error=repr(lost.result()))
         finally:
             self._up.clear()
             self.unblocked.set()
@@ -112,7 +113,7 @@ class RabbitMQConnection:
 
     def _failed(self, problem: LambdaAgentError) -> None:
         self.problem = str(problem)
-        log.warning("no connection to RabbitMQ", connection=self._name, problem=str(problem))
+        log.warning("rabbitmq.connect_failed", connection=self._name, error=str(problem))
 
     async def _open(self, lost: asyncio.Future[BaseException]) -> Any:
         opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -138,7 +139,7 @@ class RabbitMQConnection:
             async with asyncio.timeout(_OPEN_TIMEOUT):
                 return await opened
         except TimeoutError:
-            raise BrokerUnavailableError("RabbitMQ accepts no connection in time") from None
+            raise BrokerUnavailableError("RabbitMQ did not accept a connection in time") from None
 
     def _why(self, reason: BaseException) -> str:
         user, vhost = self._parameters.credentials.username, self._parameters.virtual_host
@@ -147,13 +148,13 @@ class RabbitMQConnection:
                 return f"cannot connect to RabbitMQ: {explain(each)}"
             code = each.reply_code if isinstance(each, exceptions.ConnectionClosedByBroker) else None
             if code == _ACCESS_REFUSED or isinstance(each, _LOGIN_REFUSED):
-                return f"login refused: RabbitMQ does not take the password of user {user!r}; see LAMBDAAGENT_AMQP_URL"
+                return f"RabbitMQ refused the login of user {user!r}; correct name and password in LAMBDAAGENT_AMQP_URL"
             if code == _NOT_ALLOWED or isinstance(each, exceptions.ProbableAccessDeniedError):
-                return f"RabbitMQ refused user {user!r} the virtual host {vhost!r}: make it, or grant its rights"
+                return f"RabbitMQ refused user {user!r} the virtual host {vhost!r}: create it, or grant rights on it"
         return f"cannot connect to RabbitMQ: {_cause(reason)}"
 
     def _block(self) -> None:
-        log.warning("RabbitMQ takes no messages for now: it is short of memory or disk", connection=self._name)
+        log.warning("rabbitmq.blocked", connection=self._name, next_step=_NEXT_STEP)
         self.unblocked.clear()
 
 
@@ -197,7 +198,7 @@ def _parameters(url: str, trust: Trust) -> URLParameters:
         parameters = URLParameters(url)
     except (ValueError, TypeError, AttributeError, SyntaxError, OSError) as problem:
         cause = type(problem).__name__
-        raise UsageError(f"LAMBDAAGENT_AMQP_URL has an option that pika does not take ({cause})") from None
+        raise UsageError(f"LAMBDAAGENT_AMQP_URL has an option that pika does not accept ({cause})") from None
     if parts.scheme == "amqps" and "ssl_options" not in parse_qs(parts.query):
         parameters.ssl_options = SSLOptions(trust.context())
     return parameters

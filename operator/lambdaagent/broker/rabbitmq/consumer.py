@@ -134,7 +134,7 @@ class Consumer(ABC):
                 await asyncio.wait([channel.closed])
                 paused = self.pause_until > self.now()
                 if not (self.stopping or paused):
-                    log.warning("consuming was interrupted", queue=self.queue, reason=repr(channel.closed.result()))
+                    log.warning("consumer.interrupted", queue=self.queue, error=repr(channel.closed.result()))
             finally:
                 self._channel = None
                 await channel.close()
@@ -143,7 +143,7 @@ class Consumer(ABC):
         if isinstance(problem, MissingError):
             self.lost()
         if self.logged.news(self.queue, str(problem)):
-            log.warning("cannot consume", queue=self.queue, problem=str(problem))
+            log.warning("consumer.start_failed", queue=self.queue, error=str(problem))
 
     async def _consume(self, channel: Channel) -> None:
         def on_message(_raw: Any, method: Any, properties: Any, body: bytes) -> None:
@@ -164,7 +164,7 @@ class Consumer(ABC):
         await channel.call(channel.raw.basic_qos, prefetch_count=self.parallelism + _AHEAD)
         self.begin(channel)
         await channel.call(channel.raw.basic_consume, queue=self.queue, on_message_callback=on_message)
-        log.info("consuming", queue=self.queue, parallelism=self.parallelism)
+        log.info("consumer.started", queue=self.queue, parallelism=self.parallelism)
 
     # Settlement
 
@@ -174,7 +174,7 @@ class Consumer(ABC):
             try:
                 event = amqp.read(taken.message)
             except EventError as problem:
-                log.error("a message is no event", queue=self.queue, problem=str(problem))
+                log.error("message.read_failed", queue=self.queue, error=str(problem))
                 await self.add_dead_letter(
                     mark(taken.message, DeathCause(agent_of_queue(self.queue), str(problem), self.now()))
                 )
@@ -191,7 +191,7 @@ class Consumer(ABC):
             if outcome.verdict is Settlement.DEAD_LETTER and outcome.cause is not None:
                 await self.add_dead_letter(mark(taken.message, outcome.cause))
         except (LambdaAgentError, TimeoutError) as problem:
-            log.warning("cannot dead-letter, delivering again", queue=self.queue, problem=str(problem))
+            log.warning("dead_letter.add_failed", queue=self.queue, error=str(problem))
             return REQUEUE
         return outcome
 
@@ -199,10 +199,10 @@ class Consumer(ABC):
         try:
             return await self.handler(delivery)
         except LambdaAgentError as problem:
-            log.warning("cannot be handled now", queue=self.queue, event_id=delivery.event.id, problem=str(problem))
+            log.warning("delivery.handle_failed", queue=self.queue, event_id=delivery.event.id, error=str(problem))
             return REQUEUE
         except Exception:
-            log.exception("a handler failed, delivering again", queue=self.queue, event_id=delivery.event.id)
+            log.exception("delivery.crashed", queue=self.queue, event_id=delivery.event.id)
             return REQUEUE
 
     async def settle(self, taken: Taken, outcome: DeliveryOutcome) -> None:
@@ -213,7 +213,7 @@ class Consumer(ABC):
                 await outcome.settle()
                 break
             except LambdaAgentError as problem:
-                log.warning("cannot record a delivery, trying again", queue=self.queue, problem=str(problem))
+                log.warning("delivery.record_failed", queue=self.queue, error=str(problem))
                 await asyncio.wait([taken.channel.closed], timeout=self.backoff.delay(attempt))
                 if not taken.channel.is_open or self.stopping:
                     return
@@ -224,4 +224,4 @@ class Consumer(ABC):
 def buried(routed: bool, *, queue: str) -> None:
     """Raise BrokerUnavailableError if no queue took the dead letter."""
     if not routed:
-        raise BrokerUnavailableError(f"the queue of dead letters {queue} is not there; it is tried again")
+        raise BrokerUnavailableError(f"the queue of dead letters {queue} does not exist; it is tried again")

@@ -40,11 +40,13 @@ class DeadLetterBrowser:
         """Put the letter into its agent's queue again; return why it failed, or "". The letter stays here too."""
         namespace, _, name = letter.cause.agent.partition("/")
         if not name:
-            return "it does not say which agent it was for"
+            return "it does not name the agent that it was for"
         again = replace(letter.message, headers={**letter.message.headers, dead_letter_headers.REDRIVE: True})
         async with asyncio.timeout(CALL_TIMEOUT):
             routed = await self._confirmed.publish(again, exchange="", routing_key=naming.queue(namespace, name))
-        return "" if routed else f"agent {letter.cause.agent} has no queue: is it there, and does a dispatcher run?"
+        if routed:
+            return ""
+        return f"agent {letter.cause.agent} has no queue; check that the agent exists and that a dispatcher runs"
 
 
 Visit = Callable[[Letter, DeadLetterBrowser], Awaitable[bool]]
@@ -61,7 +63,7 @@ async def walk(link: RabbitMQConnection, namespace: str, visit: Visit, *, within
             confirmed = await ConfirmChannel.open(link)
     except TimeoutError:
         raise BrokerUnavailableError(
-            f"RabbitMQ was not reached within {within:g} s: check LAMBDAAGENT_AMQP_URL and that it runs"
+            f"RabbitMQ was not reached within {within:g} s; check LAMBDAAGENT_AMQP_URL and that RabbitMQ runs"
         ) from None
     browser = DeadLetterBrowser(confirmed)
 

@@ -43,7 +43,7 @@ class Delays:
         kept = await self.publisher.publish(replace(message, headers=headers), exchange=name, routing_key=queue)
         if not kept:
             self.forget()
-            raise BrokerUnavailableError(f"the queue {name} is not there; it is tried again")
+            raise BrokerUnavailableError(f"the queue {name} does not exist; it is tried again")
 
     def forget(self) -> None:
         """Declare everything again at the next use: the broker may have lost it before this new connection."""

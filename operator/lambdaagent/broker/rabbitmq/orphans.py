@@ -55,7 +55,7 @@ class Orphans:
                     returned = await self._bring_back(queues)
             except (LambdaAgentError, TimeoutError) as problem:
                 if self.logged.news("orphans", str(problem)):
-                    log.warning("orphans.not_returned", problem=str(problem))
+                    log.warning("orphans.return_failed", error=str(problem))
             except Exception:  # the outermost handler of this asyncio task
                 log.exception("orphans.crashed")
             else:

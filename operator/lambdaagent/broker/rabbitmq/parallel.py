@@ -58,7 +58,7 @@ class ParallelConsumer(Consumer):
         try:
             await self.delays.put(taken.message, queue=self.queue, attempts=attempts, due=due, now=self.now())
         except LambdaAgentError as problem:
-            log.warning("cannot put off a delivery", queue=self.queue, problem=str(problem))
+            log.warning("delivery.delay_failed", queue=self.queue, error=str(problem))
             await self._requeue(taken)
             return
         taken.ack()

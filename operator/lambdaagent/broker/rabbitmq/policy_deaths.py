@@ -39,7 +39,7 @@ _KEPT = 1000
 """The number of (queue, reason) pairs that are remembered; the oldest are dropped."""
 _RECALL_SECONDS = 5.0
 _REFUSED_SECONDS = 600.0
-_NEEDED = "RabbitMQ 3.10 or newer is needed, and its user's rights on lambdaagent.*"
+_NEXT_STEP = "use RabbitMQ 3.10 or later, and grant its user all rights on lambdaagent.*"
 _MATCH = "all-with-x"
 """Compares `x-` headers too; RabbitMQ supports it since 3.10 and refuses it before."""
 
@@ -66,7 +66,7 @@ class DeathWatch:
         await sessions.repeat(
             self._watching,
             backoff=self.backoff,
-            failed=lambda problem: log.info("deaths.not_watched", problem=str(problem)),
+            failed=lambda problem: log.info("dead_letters.watch_failed", error=str(problem)),
         )
 
     async def _watching(self, works: Callable[[], None]) -> None:
@@ -82,7 +82,7 @@ class DeathWatch:
                 self.bound = frozenset()
                 await channel.close()
         except TopologyError as problem:
-            log.warning("deaths.not_watched", problem=str(problem), next_step=_NEEDED)
+            log.warning("dead_letters.watch_failed", error=str(problem), next_step=_NEXT_STEP)
             await asyncio.sleep(_REFUSED_SECONDS)
 
     def look(self) -> None:
@@ -113,8 +113,10 @@ class DeathWatch:
             if (death := self._add(properties)) is not None:
                 self.died(death.reason)
                 if self.counted[death.queue, death.reason].count == 1:
-                    next_step = "see rabbitmqctl list_policies; the events lie among the dead letters"
-                    log.warning("deaths.by_rabbitmq", queue=death.queue, reason=death.reason, next_step=next_step)
+                    next_step = "see rabbitmqctl list_policies; the events are in the queue of dead letters"
+                    log.warning(
+                        "events.dead_lettered_by_rabbitmq", queue=death.queue, reason=death.reason, next_step=next_step
+                    )
 
         await channel.call(channel.raw.basic_consume, queue=queue, on_message_callback=arrived)
         recalled = False
@@ -166,7 +168,7 @@ class DeathWatch:
                     async with asyncio.timeout(_RECALL_SECONDS):
                         await all_here.wait()
                 except TimeoutError:
-                    log.info("deaths.not_all_recalled", missing=left)  # another process is reading them
+                    log.info("dead_letters.history_read_failed", missing=left)  # another process is reading them
         finally:
             await channel.close()
 

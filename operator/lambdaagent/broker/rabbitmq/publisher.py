@@ -134,7 +134,7 @@ class Publisher:
             await opened.channel.close()
 
     def _failed(self, problem: LambdaAgentError) -> None:
-        log.warning("cannot publish to RabbitMQ", problem=str(problem))
+        log.warning("publisher.start_failed", error=str(problem))
 
     async def _forget(self) -> None:
         known, self._known = list(self._known.values()), {}
@@ -148,7 +148,7 @@ class Publisher:
     def _too_late(self) -> LambdaAgentError:
         after = f"within {self._timeout:g} s; publish it again"
         if not self._link.unblocked.is_set():
-            return BlockedError(f"RabbitMQ is short of memory or disk and took no event {after}")
+            return BlockedError(f"RabbitMQ is short of memory or disk space and accepted no event {after}")
         if not self._up.is_set():
             return BrokerUnavailableError(f"there was no connection to RabbitMQ {after}")
         return NotConfirmedError(f"RabbitMQ did not confirm the event {after}")

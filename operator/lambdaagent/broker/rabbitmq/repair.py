@@ -62,7 +62,7 @@ class Upkeep:
                 try:
                     await self._look()
                 except Exception:  # the outermost handler of this asyncio task: a failed check must not be the last
-                    log.exception("topology.look_crashed")
+                    log.exception("topology.check_crashed")
             pause = max(self.every, (time.monotonic() - began) / _SHARE)
 
     async def _look(self) -> None:
@@ -71,7 +71,7 @@ class Upkeep:
                 found = await self.mend(exchange)
             except LambdaAgentError as problem:
                 if self.logged.news(f"exchange {exchange}", str(problem)):
-                    log.warning("topology.not_mended", exchange=exchange, problem=str(problem))
+                    log.warning("topology.check_failed", exchange=exchange, error=str(problem))
             else:
                 self.logged.over(f"exchange {exchange}")
                 if found is not None:
@@ -80,7 +80,7 @@ class Upkeep:
             await self.mend_shared()
         except LambdaAgentError as problem:
             if self.logged.news("delays", str(problem)):
-                log.warning("delays.not_mended", problem=str(problem))
+                log.warning("delay_queues.check_failed", error=str(problem))
         else:
             self.logged.over("delays")
 
@@ -89,11 +89,11 @@ class Upkeep:
         for name, problem in found.items():
             if problem:
                 if self.logged.news(name, problem):
-                    log.error("topology.not_mended", name=name, problem=problem)
+                    log.error("topology.recreate_failed", name=name, error=problem)
             else:
                 self.logged.over(name)
-                next_step = "find out who deletes it, or which policy expires it; what it held is lost"
-                log.warning("topology.made_again", name=name, next_step=next_step)
+                next_step = "find out who deletes it, or which policy expires it; the messages in it are lost"
+                log.warning("topology.recreated", name=name, next_step=next_step)
             # A refused object keeps the time at which it was first seen to be missing.
             known = self.losses.pop(name, None)
             self.losses[name] = Loss(known.at if known and problem else self.now(), problem)

@@ -21,7 +21,7 @@ from lambdaagent.events.event_urls import hide
 def print_newest(wanted: LetterFilter, limit: int, output: Form, data: Path | None) -> None:
     found = asyncio.run(newest(wanted, limit + 1, data=data))
     if len(found) > limit:
-        say(f"there are more than {limit}: see --limit")
+        say(f"there are more than {limit} dead letters; use --limit to print more")
     print_rows([shown(letter) for letter in found[:limit]], output)
 
 
@@ -64,7 +64,7 @@ def drop(wanted: LetterFilter, data: Path | None, *, ask: bool) -> None:
     if ask:
         count = len(wanted.ids) or len(asyncio.run(newest(wanted, None, data=data)))
         if not _agreed(f"Drop {count} dead letter{'s' * (count != 1)} for good? [y/N] "):
-            say("nothing was dropped; --yes says so without being asked")
+            say("nothing was dropped; use --yes to drop without confirmation")
             raise typer.Exit(1)
 
     async def visit(letter: Found, _: Redrive) -> bool:
@@ -87,7 +87,7 @@ def _finish(
     try:
         asyncio.run(walk(wanted, visit, data=data))
     except LambdaAgentError:
-        say(f"{len(done)} {what} before it failed; the last of them may lie there still")
+        say(f"{len(done)} {what} before the failure; the last of them may still be listed")
         raise
     for letter_id, why in failed.items():
         say(f"{letter_id} was not {what}: {why}")
@@ -100,14 +100,14 @@ def _finish(
 
 def _gone(ids: Sequence[str]) -> LambdaAgentError:
     return LambdaAgentError(
-        f"no dead letter {', '.join(ids)}: it may have been redriven or dropped, or lie in another namespace; see "
+        f"no dead letter {', '.join(ids)}: it may have been redriven or dropped, or be in another namespace; see "
         f"`lambdaagent events dlq list`"
     )
 
 
 def chosen(ids: list[str] | None, filters: LetterFilter) -> LetterFilter:
     if ids and filters != LetterFilter(filters.namespace):
-        raise UsageError("filters go with --all; with IDs there is only --namespace")
+        raise UsageError("with IDs, only the filter --namespace is allowed; use the others with --all")
     return LetterFilter(filters.namespace, ids=frozenset(ids)) if ids else filters
 
 

@@ -29,7 +29,7 @@ Output = Annotated[Form, typer.Option("--output", "-o", help="Output format.")]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="The --data of a `lambdaagent dev`; default: .lambdaagent, if no LAMBDAAGENT_* variable names a place."
+        help="The --data of a `lambdaagent dev`; default: .lambdaagent, if no LAMBDAAGENT_* variable names a source."
     ),
 ]
 
@@ -107,4 +107,4 @@ def drop(
 
 def _require_one(ids: list[str] | None, all_: bool) -> None:
     if bool(ids) == all_:
-        raise UsageError("say either the IDs of letters or --all" + (", not both" if ids else ""))
+        raise UsageError("name either the IDs of dead letters or --all" + (", not both" if ids else ""))

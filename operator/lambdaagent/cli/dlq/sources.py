@@ -14,7 +14,7 @@ from lambdaagent.dev import folders
 from lambdaagent.errors import UsageError
 from lambdaagent.settings import EventsSettings
 
-_NAMESPACE = "RabbitMQ does not tell which queues there are: name a namespace with --namespace"
+_NAMESPACE = "RabbitMQ does not list its queues: name a namespace with --namespace"
 
 
 async def newest(wanted: LetterFilter, limit: int | None, *, data: Path | None) -> list[Found]:
@@ -50,13 +50,13 @@ async def _sources(wanted: LetterFilter, data: Path | None) -> AsyncIterator[lis
     if unknown := prefixes - {"q", "s"}:
         raise UsageError(f"{', '.join(sorted(unknown))}: IDs begin with q- or s-, as `list` prints them")
     if wanted.ids and "q" in prefixes and not amqp:
-        raise UsageError("letters of q- IDs lie in RabbitMQ: set LAMBDAAGENT_AMQP_URL")
+        raise UsageError("dead letters with q- IDs are in RabbitMQ: set LAMBDAAGENT_AMQP_URL")
     if wanted.ids and "s" in prefixes and not database:
-        raise UsageError("letters of s- IDs lie in the gateways' database: set LAMBDAAGENT_DATABASE")
+        raise UsageError("dead letters with s- IDs are in the gateways' database: set LAMBDAAGENT_DATABASE")
     if not amqp and not database:
         raise UsageError(
-            "neither LAMBDAAGENT_AMQP_URL nor LAMBDAAGENT_DATABASE says where dead letters lie, and there is no "
-            f"{folders.DEFAULT} of a `lambdaagent dev` here; name one with --data"
+            "neither LAMBDAAGENT_AMQP_URL nor LAMBDAAGENT_DATABASE is set, and there is no "
+            f"{folders.DEFAULT} of a `lambdaagent dev` here; set one of them, or name a folder with --data"
         )
     namespaces = [wanted.namespace] if wanted.namespace else list(settings.namespaces)
     async with contextlib.AsyncExitStack() as stack:
@@ -71,7 +71,7 @@ async def _sources(wanted: LetterFilter, data: Path | None) -> AsyncIterator[lis
             if namespaces:
                 sources.append(await stack.enter_async_context(queued.opened(amqp, namespaces, settings.trust)))
             elif sources and not wanted.ids:
-                say(f"warning: without its queues; {_NAMESPACE}")
+                say(f"warning: dead letters in RabbitMQ are not included; {_NAMESPACE}")
             else:
                 raise UsageError(_NAMESPACE)
         yield sources

@@ -67,15 +67,15 @@ class StoredLetters:
     async def _post(self, found: Found) -> str:
         namespace, _, name = found.agent.partition("/")
         if not name:
-            where = f" ({hide(found.destination)} is none's URL)" if found.destination else ""
-            return f"it does not say which agent it was for{where}"
+            where = f" ({hide(found.destination)} is the URL of no agent)" if found.destination else ""
+            return f"it does not name the agent that it was for{where}"
         if not self.installation.events_url:
-            raise UsageError("LAMBDAAGENT_EVENTS_URL is empty: set it to where the gateway takes events")
+            raise UsageError("LAMBDAAGENT_EVENTS_URL is empty: set it to the URL of the gateway")
         try:
             alive = {name: value for name, value in found.attributes.items() if name not in _OF_DEATH}
             headers, body = http.binary(from_attributes(alive, data=found.data))
         except EventError as error:
-            return f"it is no event: {error}"
+            return f"it is not an event: {error}"
         # From now on the event may be dead-lettered again as another letter, should the agent refuse it.
         await self.store.free_letter(found.id.removeprefix("s-"))
         return await self._answer(namespace, name, [*headers, (REDRIVE, "true")], body)

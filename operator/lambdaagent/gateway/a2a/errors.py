@@ -58,9 +58,9 @@ def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
         return A2aFailure(A2AError(Problem.CONTENT_TYPE, f"The request cannot be read: {error}."), about=CODINGS)
     if isinstance(error, TemporaryError):
         again = 429 if isinstance(error, EngineBusyError) else 503
-        return A2aFailure(A2AError(Problem.INTERNAL, f"This cannot be done now: {error}."), again=again)
+        return A2aFailure(A2AError(Problem.INTERNAL, f"The request cannot be served now: {error}."), again=again)
     if isinstance(error, (web.HTTPException, ConnectionError)):
         raise error
     request.app[SERVICES].metrics.error("a2a")
-    log.error("a2a.crashed", agent=entry.agent.key, exc_info=error)
+    log.error("a2a_request.crashed", agent=entry.agent.key, exc_info=error)
     return A2aFailure(A2AError(Problem.INTERNAL))

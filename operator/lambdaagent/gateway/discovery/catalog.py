@@ -80,11 +80,13 @@ def _page(request: web.Request) -> web.Response:
 
 async def _follow(request: web.Request) -> web.StreamResponse:
     if request.app[sse.STREAMS].open >= MOST_STREAMS:
-        raise ProblemError(503, "too-many-streams", "Too many streams are open here.", headers=RETRY_AFTER)
+        raise ProblemError(
+            503, "too-many-streams", "Too many streams are open at this gateway; try again later.", headers=RETRY_AFTER
+        )
 
     def broken(error: Exception) -> bytes:
         request.app[SERVICES].metrics.error("agents-stream")
-        log.error("agents.stream_crashed", exc_info=error)
+        log.error("agents_stream.crashed", exc_info=error)
         return sse.frame(b"{}", event="error")
 
     return await sse.write(request, _changes(request), broken=broken)
@@ -145,7 +147,7 @@ def _page_key(given: str | None) -> Key | None:
     try:
         namespace, name = page_token.decode(given).split("/")
     except ValueError:
-        raise ProblemError(400, "bad-page", "pageToken is not one that this gateway gave.") from None
+        raise ProblemError(400, "bad-page", "pageToken is not a token that this gateway issued.") from None
     return namespace, name
 
 

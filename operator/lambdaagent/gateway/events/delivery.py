@@ -102,7 +102,7 @@ async def _call(services: Services, entry: Entry, event: Event, skill: Skill) ->
     except NotTakenError as error:
         services.metrics.ingress("retried")
         headers = {"Retry-After": str(ceil(error.after))} if error.after else RETRY_AFTER
-        raise ProblemError(503, "not-delivered", f"The call was not taken: {error}.", headers=headers) from error
+        raise ProblemError(503, "not-delivered", f"The call was not accepted: {error}.", headers=headers) from error
     except TemporaryError as error:
         services.metrics.ingress("not-attempted")
         headers = RETRY_AFTER | {ATTEMPTED: "no"}

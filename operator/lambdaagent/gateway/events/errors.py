@@ -9,7 +9,7 @@ class UnknownBrokerError(PermanentError):
     """No agent has the Broker. `known` are the names to choose from."""
 
     def __init__(self, namespace: str, broker: str, *, known: Sequence[str]) -> None:
-        super().__init__(f"no agent takes events on Broker {broker!r} in namespace {namespace!r}")
+        super().__init__(f"no agent receives events on Broker {broker!r} in namespace {namespace!r}")
         self.known = list(known)
 
 

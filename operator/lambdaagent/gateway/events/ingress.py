@@ -85,7 +85,7 @@ async def accepted(services: Services, events: Sequence[Event], *, exchange: str
     if refuse and not routed:
         services.directory.require_listed()
         types = sorted({event.type[:200] for event in events})[:5]
-        detail = f"No agent takes events of type {', '.join(types)}; see who subscribes to what, or send another type."
+        detail = f"No agent subscribes to events of type {', '.join(types)}; add a subscription, or send another type."
         raise ProblemError(404, "unrouted", detail)
     return web.Response(status=202, headers={ROUTED: str(routed)})
 

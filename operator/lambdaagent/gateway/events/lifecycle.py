@@ -76,7 +76,7 @@ class TaskLifecyclePublisher:
     def tell(self, record: TaskRecord) -> None:
         """Queue the event about a record. If the queue is full, the event is lost, logged and counted."""
         if not self._outbox.put(record):
-            self._lost(record, f"{SIZE} events wait already")
+            self._lost(record, f"the queue of {SIZE} events is full")
 
     def run(self) -> AbstractAsyncContextManager[None]:
         return self._outbox.run(self._publish, failed=lambda _record: self.count("task-event-lost"))
@@ -96,5 +96,5 @@ class TaskLifecyclePublisher:
         self._lost(record, problem)
 
     def _lost(self, record: TaskRecord, problem: str) -> None:
-        log.warning("task event lost", task=record.id, state=record.state, problem=problem)
+        log.warning("lifecycle_event.lost", task=record.id, state=record.state, error=problem)
         self.count("task-event-lost")

@@ -173,7 +173,7 @@ def judged(event: Event, routed: bool, taking: SubscriptionIndex) -> bool:
     """
     if not routed and taking.queues(event):
         raise NoQueueError(
-            f"an agent takes events of type {event.type[:200]} and RabbitMQ has no queue bound for it: the dispatcher "
-            f"makes it within seconds; publish it again, and see the agent's condition EventingReady if this stays"
+            f"an agent subscribes to events of type {event.type[:200]} and has no queue in RabbitMQ; the dispatcher "
+            "creates it within seconds; publish it again, and see the condition EventingReady if this persists"
         )
     return routed and (not taking.patterned or taking.takes(event))

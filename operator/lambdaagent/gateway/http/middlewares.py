@@ -59,14 +59,14 @@ def _problem(request: web.Request, error: Exception) -> ProblemError:
     if found is not None:
         return found
     if isinstance(error, TemporaryError):
-        log.warning("request.unavailable", route=request.get(ROUTE), reason=str(error))
-        return ProblemError(503, "unavailable", f"This cannot be done now: {error}.", headers=RETRY_AFTER)
+        log.warning("request.failed", route=request.get(ROUTE), status=503, error=str(error))
+        return ProblemError(503, "unavailable", f"The request cannot be served now: {error}.", headers=RETRY_AFTER)
     if isinstance(error, LambdaAgentError):
-        log.warning("request.failed", route=request.get(ROUTE), reason=str(error))
-        return ProblemError(500, "failed", f"This cannot be done: {error}.")
+        log.warning("request.failed", route=request.get(ROUTE), status=500, error=str(error))
+        return ProblemError(500, "failed", f"The request cannot be served: {error}.")
     request.app[SERVICES].metrics.error("request")
     log.error("request.crashed", route=request.get(ROUTE), exc_info=error)
-    return ProblemError(500, "internal-error", "The gateway failed to serve the request; its log says why.")
+    return ProblemError(500, "internal-error", "The gateway failed to serve the request; see its log.")
 
 
 def _refusal(request: web.Request, error: Exception) -> ProblemError | None:
@@ -80,7 +80,7 @@ def _refusal(request: web.Request, error: Exception) -> ProblemError | None:
         case bodies.TooSlowError():
             # The rest of the body is not read, so the connection cannot be reused.
             close = {"Connection": "close"}
-            return ProblemError(408, "body-too-slow", "The body did not come in time.", headers=close)
+            return ProblemError(408, "body-too-slow", "The body did not arrive in time.", headers=close)
         case bodies.BrokenError():
             return problems.broken_body(error)
         case UnknownCodingError():
@@ -101,7 +101,7 @@ def _refusal(request: web.Request, error: Exception) -> ProblemError | None:
         case BrokerNotReadyError():
             return ProblemError(503, "broker-not-ready", _sentence(error), headers=RETRY_AFTER)
         case BlockedError():
-            return ProblemError(429, "broker-full", f"The broker takes no events now: {error}.", headers=RETRY_AFTER)
+            return ProblemError(429, "broker-full", f"The broker accepts no events now: {error}.", headers=RETRY_AFTER)
     return None
 
 

@@ -26,8 +26,8 @@ async def stream(request: web.Request, response: Response, *, agent: str) -> web
         # already sent, and a second response would be read as part of this one. Only an aborted connection shows the
         # client that the response is incomplete.
         request.app[SERVICES].metrics.error("truncated-answer")
-        request[WHY] = f"The answer of {agent} was cut: {words(error)}."
-        log.warning("answer truncated", agent=agent, reason=words(error))
+        request[WHY] = f"The response of {agent} was cut off: {words(error)}."
+        log.warning("response.truncated", agent=agent, error=words(error))
         if request.transport is not None:
             request.transport.abort()
         return streamed

@@ -73,7 +73,7 @@ def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Jso
         # A header may hold any bytes, and the text must be storable.
         what = request.headers.get("Content-Type", "no type")[:100].encode(errors="replace").decode()
         size = f" of {request.content_length} bytes" if request.content_length is not None else ""
-        text = f"The body{size} ({what}) was passed on to the agent and not kept."
+        text = f"The body{size} ({what}) was passed on to the agent and is not stored."
         return _of_caller(request, skill, [{"text": text}])
     try:
         return _message_of(request, skill, body)
@@ -127,7 +127,7 @@ def _message_of(request: web.Request, skill: Skill, body: bytes) -> Json:
     try:
         parts = responses.parts_of(content_type, body, filename=filename) or [{"text": ""}]
     except ValueError as error:
-        raise ProblemError(400, "bad-body", f"The body is not what its type says: {error}.") from None
+        raise ProblemError(400, "bad-body", f"The body does not match its content type: {error}.") from None
     return _of_caller(request, skill, parts, **{requests.DIRECT: content_type or "application/octet-stream"})
 
 

@@ -46,7 +46,8 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     if holds_event(request.headers.get("Content-Type", "")):
         # The container would take the event's attributes for the gateway's.
         where = f"/events/{entry.agent.namespace}"
-        raise ProblemError(415, "event-in-a-call", f"The body of a skill call is no event; send events to {where}.")
+        detail = f"The body of a skill call must not be an event; send events to {where}."
+        raise ProblemError(415, "event-in-a-call", detail)
     if skill.is_async:
         return await as_task.as_task(request, entry, skill)
     _require_callable(entry)

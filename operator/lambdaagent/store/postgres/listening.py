@@ -45,9 +45,9 @@ class Listening:
             try:
                 await self._listen()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("store.not_listening", reason=self._pool.url.reason(error))
+                log.warning("store.listen_failed", error=self._pool.url.reason(error))
             except Exception:  # the root of this task
-                log.exception("store.listening_failed")
+                log.exception("store.listen_crashed")
             await asyncio.sleep(self._backoff.next())
 
     async def _listen(self) -> None:

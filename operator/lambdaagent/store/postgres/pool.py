@@ -41,7 +41,7 @@ class PostgresConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg h
 class PostgresPool:
     def __init__(self, url: DatabaseUrl, *, size: int = 8) -> None:
         self.url = url
-        self.problem: str | None = f"{url} was not reached yet"
+        self.problem: str | None = f"{url} has not been reached yet"
         self._checked = False
         self._closed = False
         self._size = size

@@ -24,5 +24,5 @@ def problem(revision: str | None) -> str | None:
     if revision is None or (found is not None and found < NEEDED):
         return f"the database has {revision or 'no schema'} and {needed} is needed: run `lambdaagent migrate`"
     if found is None or found[0] > NEEDED[0]:
-        return f"the database has schema {revision}, which is newer than this version: it needs a newer gateway"
+        return f"the database has schema {revision}, which is newer than this version supports; use a newer gateway"
     return None

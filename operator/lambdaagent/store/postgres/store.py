@@ -152,7 +152,7 @@ class PostgresStore:
             try:
                 await connection.execute(sql.PUT_PUSH, *map(text, rows.push_row(push)))
             except asyncpg.ForeignKeyViolationError:
-                raise TaskConflictError(f"there is no task {push.task_id} any more") from None
+                raise TaskConflictError(f"task {push.task_id} no longer exists") from None
 
         await self._pool.run(put)
 

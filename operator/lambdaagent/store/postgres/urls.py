@@ -58,6 +58,6 @@ def _tls(query: dict[str, list[str]], trust: Trust) -> ssl.SSLContext | None:
         try:
             context.load_cert_chain(said["sslcert"], said.get("sslkey"), password=said.get("sslpassword", ""))
         except OSError as error:
-            why = error.strerror or "it and its key do not fit"
+            why = error.strerror or "it does not match its key"
             raise UsageError(f"{_VARIABLE}: the client's certificate of sslcert cannot be used: {why}") from None
     return context

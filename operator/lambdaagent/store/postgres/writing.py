@@ -59,7 +59,7 @@ class Writing:
         outcomes: list[str | StoreError | None] = []
         for op in ops:
             first = known.pop(op.record.id, None)
-            taken = TaskConflictError(f"there is a task {op.record.id} already")
+            taken = TaskConflictError(f"task {op.record.id} exists already")
             outcomes.append(taken if first is None else None if first == op.record.id else first)
         return outcomes
 
@@ -117,7 +117,7 @@ def _appended(op: Append) -> tuple[object, ...]:
 
 def _missed(record: TaskRecord, version: int | None, duplicate: bool) -> bool | StoreError:
     if version is None:
-        return TaskConflictError(f"there is no task {record.id} any more")
+        return TaskConflictError(f"task {record.id} no longer exists")
     if duplicate:
         return False
     return TaskConflictError(f"task {record.id} is at version {version}, not {record.version - 1}")

@@ -96,7 +96,7 @@ class WriteBatch:
         if key is not None and (known := self._once.get(key)) is not None:
             return known
         if record.id in self._versions:
-            return TaskConflictError(f"there is a task {record.id} already")
+            return TaskConflictError(f"task {record.id} exists already")
         self._created[record.id] = rows.task_row(record, op.idempotency_key, op.body)
         if key is not None:
             self._once[key] = record.id
@@ -109,7 +109,7 @@ class WriteBatch:
         record = op.record
         stored = self._versions.get(record.id)
         if stored is None:
-            return TaskConflictError(f"there is no task {record.id} any more")
+            return TaskConflictError(f"task {record.id} no longer exists")
         if op.key is not None and (record.id, *op.key) in self._keys:
             return False
         if stored + 1 != record.version:

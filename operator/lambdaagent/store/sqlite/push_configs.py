@@ -16,7 +16,7 @@ _DONE = case((tasks.c.settled == 2, 1), else_=0)
 def put(connection: Connection, push: Push) -> None:
     """Write or replace a configuration, but keep `sent`. Raises TaskConflictError if there is no such task."""
     if connection.execute(select(tasks.c.id).where(tasks.c.id == push.task_id)).first() is None:
-        raise TaskConflictError(f"there is no task {push.task_id} any more")
+        raise TaskConflictError(f"task {push.task_id} no longer exists")
     values = dict(zip(rows.PUSH, rows.push_row(push), strict=True))
     kept = {name: value for name, value in values.items() if name not in ("task_id", "id", "sent")}
     statement = insert(pushes).values(values | {"done": 0})
