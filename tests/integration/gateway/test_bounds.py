@@ -137,7 +137,7 @@ def test_bounds_are_settings(watched_container: PlainAgent) -> None:
             world.add(manifest("echo", a2a={"enabled": True, "skills": [skill("say")]}), url=watched_container.url)
 
         found.run(add)
-        assert "at most 2" in post(found, BASE, rpc(many(TEXT[1:-1], size=40)), V1).json()["error"]["message"]
+        assert "the maximum is 2" in post(found, BASE, rpc(many(TEXT[1:-1], size=40)), V1).json()["error"]["message"]
         assert "result" in post(found, BASE, rpc(many(TEXT[1:-1], size=28)), V1).json()
         event = b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}'
         assert post(found, "/events/shop", b"[%b,%b,%b]" % (event, event, event), BATCH).status_code == 413
