@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from lambdaagent.a2a import Json, from_container
+from lambdaagent.a2a import Json, tolerant_reader
 from lambdaagent.a2a.errors import Problem
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import state_of
@@ -91,7 +91,7 @@ class A2aContainer:
             async with answer.response:
                 async for result in answer.results():
                     before = reading.remote
-                    updates = reading.updates(from_container.stream_response(result))
+                    updates = reading.updates(tolerant_reader.stream_response(result))
                     self._note(turn, reading.remote, before)  # before the yield, at which the reader may stop
                     yield updates
                     await asyncio.sleep(0)  # Many results may arrive at once, and other tasks must run.
@@ -102,7 +102,7 @@ class A2aContainer:
                 await asyncio.sleep(backoff.next())
                 params = endpoint.of_task(reading.remote, turn.context_id)
                 result = await self._calls.one(target, endpoint, "get", params, seconds=turn.timeout)
-                if updates := reading.updates({"task": from_container.task(result)}):
+                if updates := reading.updates({"task": tolerant_reader.task(result)}):
                     yield updates
         except ValueError as error:
             raise BadAnswerError(f"its response is not A2A {endpoint.version}: {error}") from None
@@ -130,7 +130,7 @@ class A2aContainer:
                 endpoint = await a2a_endpoint.find(self._client, callee, target)
                 params = endpoint.of_task(remote, context_id)
                 result = await self._calls.one(target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS)
-            state = state_of(from_container.task(result))
+            state = state_of(tolerant_reader.task(result))
         except RemoteError as error:
             if error.code == Problem.TASK_NOT_FOUND.value.code:
                 return
@@ -183,7 +183,7 @@ class A2aContainer:
         answer = begun.result()
         async with answer.response:
             try:
-                reading.updates(from_container.stream_response(answer.first))
+                reading.updates(tolerant_reader.stream_response(answer.first))
             except ValueError:
                 return
 
@@ -208,7 +208,7 @@ class A2aContainer:
         params = {"contextId": turn.context_id, "pageSize": _LISTED}
         result = await self._calls.one(target, endpoint, "list", params, seconds=_GIVEN_UP_SECONDS)
         listed = result.get("tasks") if isinstance(result, dict) else None
-        found = [from_container.task(each) for each in listed[:_LISTED]] if isinstance(listed, list) else []
+        found = [tolerant_reader.task(each) for each in listed[:_LISTED]] if isinstance(listed, list) else []
         named = [task.get("id") for task in found if _works_on(task, turn.message.get("messageId"))]
         return [each for each in named if isinstance(each, str)]
 

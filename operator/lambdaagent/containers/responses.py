@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from lambdaagent import bounded_json
-from lambdaagent.a2a import Json, from_container, params
+from lambdaagent.a2a import Json, params, tolerant_reader
 from lambdaagent.a2a.errors import Violation, summary
 from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
 from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
@@ -237,8 +237,8 @@ class Stream:
             value = bounded_json.loads(data.encode())
         except orjson.JSONDecodeError:
             value = None
-        if from_container.is_event(value):
-            updates = self._messages.updates(from_container.stream_response(value))
+        if tolerant_reader.is_event(value):
+            updates = self._messages.updates(tolerant_reader.stream_response(value))
         else:
             artifact = {"artifactId": self._text_id, "parts": [{"text": data}]}
             updates = [artifact_update(artifact, append=self._text, last=False)]
@@ -261,7 +261,7 @@ class MessageReader:
         self._events = 0
 
     def updates(self, event: Json) -> list[Json]:
-        """Return the updates of a StreamResponse as `from_container` reads it. Raises ValueError if it is not valid."""
+        """Return the updates of a StreamResponse as `tolerant_reader` reads it. Raises ValueError if it is not valid."""
         self._events += 1
         if "message" in event:
             message = _checked_message(event["message"], self._clock)
@@ -288,7 +288,7 @@ def from_a2a(value: Any, *, clock: Clock) -> list[Json]:
 
     Raises ValueError if it is neither.
     """
-    return _updates(from_container.stream_response(value), clock, last=True)
+    return _updates(tolerant_reader.stream_response(value), clock, last=True)
 
 
 def _updates(event: Json, clock: Clock, *, last: bool) -> list[Json]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.containers.folding import task_after
 
-from lambdaagent.a2a import from_container
+from lambdaagent.a2a import tolerant_reader
 from lambdaagent.clock import Clock
 from lambdaagent.containers.a2a_responses import A2aResponses
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 def updates(clock: Clock, *results: Any, remote: str = "") -> list[Json]:
     reading = A2aResponses(clock, remote)
-    found = [update for result in results for update in reading.updates(from_container.stream_response(result))]
+    found = [update for result in results for update in reading.updates(tolerant_reader.stream_response(result))]
     return [update for update in [*found, *reading.end()] if "remote" not in update]
 
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from tests.unit.containers.folding import task_after
 
-from lambdaagent.a2a import from_container, params, v03
+from lambdaagent.a2a import params, tolerant_reader, v03
 from lambdaagent.a2a.errors import A2AError
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses
@@ -58,7 +58,7 @@ def test_a_status_message_without_parts_is_no_failure(clock: Clock, parts: Json,
 
 def test_of_03_a_chunk_without_parts_is_one_too() -> None:
     event = {"kind": "artifact-update", "artifact": {"artifactId": "a"}, "append": True, "lastChunk": True}
-    assert from_container.stream_response(event)["artifactUpdate"]["artifact"]["parts"] == []
+    assert tolerant_reader.stream_response(event)["artifactUpdate"]["artifact"]["parts"] == []
 
 
 @pytest.mark.parametrize("state", ["TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED", "TASK_STATE_REJECTED"])
