@@ -261,7 +261,7 @@ class MessageReader:
         self._events = 0
 
     def updates(self, event: Json) -> list[Json]:
-        """Return the updates of a StreamResponse as `tolerant_reader` reads it. Raises ValueError if it is not valid."""
+        """Return the updates of a StreamResponse that `tolerant_reader` read. Raises ValueError if it is not valid."""
         self._events += 1
         if "message" in event:
             message = _checked_message(event["message"], self._clock)

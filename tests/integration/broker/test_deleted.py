@@ -15,7 +15,7 @@ from lambdaagent.broker.protocol import ACK, BrokerDelivery, DeliveryOutcome, re
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.broker.rabbitmq.channel import Channel
 from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
-from lambdaagent.broker.rabbitmq.topology import QUEUE_HEADER
+from lambdaagent.broker.rabbitmq.topology import QUEUE_HEADER, QueueTopology
 from lambdaagent.events.cloudevents import Event
 
 Delete = Callable[[Channel, str], Awaitable[Any]]
@@ -196,3 +196,24 @@ async def test_a_queue_that_stays_away_is_logged_once_by_its_consumer(
         await broker.remove_exchange(f"{amqp_prefix}.dead")
         await broker.remove_queue(f"{amqp_prefix}.dead")
     assert capsys.readouterr().out.count("consumer.start_failed") == 1
+
+
+async def test_a_queue_that_is_deleted_during_a_check_does_not_hide_the_loss_of_another(
+    broker: RabbitMQBroker, amqp_prefix: str, by_hand: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The binding of the second queue fails, and the next check finds it missing."""
+    first, second = f"{amqp_prefix}.q", f"{amqp_prefix}.a"
+    bindings = {name: [Binding({"type": "t"})] for name in (first, second)}
+    await broker.declare(ExchangeDeclaration(amqp_prefix, bindings))
+    ensure = QueueTopology._ensure
+
+    async def deleting(self: QueueTopology, *arguments: Any, **options: Any) -> dict[str, str]:
+        monkeypatch.undo()
+        await by_hand.call(by_hand.raw.queue_delete, queue=second)
+        return await ensure(self, *arguments, **options)
+
+    monkeypatch.setattr(QueueTopology, "_ensure", deleting)
+    async with broker._declaring:
+        await queue(by_hand, amqp_prefix)
+    await eventually(lambda: broker.losses.keys() == {first, second})
+    await broker.remove_queue(second)

@@ -102,6 +102,8 @@ class Publisher:
             return
         if known is None:
             known = self._known[exchange] = asyncio.create_task(self._declare(exchange))
+            # Its callers may have given up by the time it fails.
+            known.add_done_callback(lambda task: task.cancelled() or task.exception())
         # The task is not awaited directly: its cancellation with the connection is not the caller's.
         await asyncio.wait([known])
         if known.cancelled() or known.exception() is not None:

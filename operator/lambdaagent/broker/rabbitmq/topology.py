@@ -11,6 +11,7 @@ An exclusive queue is the lock: it belongs to one connection and vanishes with i
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -81,8 +82,7 @@ class QueueTopology:
             found |= refused | await self._ensure(gone & set(named), dead_letters=wanted.dead_letters)
             for name in letters:
                 await queues.ensure_dead_letters(channel, name, queue_type=self.queue_type)
-            for bound in sorted(made):
-                await _bind(channel, wanted.exchange, bound)
+            await self._bind_present(wanted.exchange, made)
             return found
 
     async def exchanges(self) -> frozenset[str]:
@@ -211,6 +211,13 @@ class QueueTopology:
                 except TopologyError as problem:
                     refused[name] = str(problem)
         return refused
+
+    async def _bind_present(self, exchange: str, made: Iterable[Bound]) -> None:
+        """Make the bindings, but those of a queue that was deleted meanwhile: the next check finds it missing."""
+        async with RenewingChannel(self.link) as renewed:
+            for bound in sorted(made):
+                with contextlib.suppress(MissingError):
+                    await _bind(await renewed.channel(), exchange, bound)
 
     async def _exists(self, queue: str) -> bool:
         return not await self._missing("queue_declare", queue=[queue])

@@ -173,7 +173,7 @@ def judged(event: Event, routed: bool, taking: SubscriptionIndex) -> bool:
     """
     if not routed and taking.queues(event):
         raise NoQueueError(
-            f"an agent subscribes to events of type {event.type[:200]} and has no queue in RabbitMQ; the dispatcher "
-            "creates it within seconds; publish it again, and see the condition EventingReady if this persists"
+            f"an agent subscribes to events of type {event.type[:200]} and no queue in RabbitMQ is bound for it; the "
+            "dispatcher binds one within seconds; publish again, and see the condition EventingReady if this persists"
         )
     return routed and (not taking.patterned or taking.takes(event))
