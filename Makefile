@@ -10,7 +10,7 @@ RUNNABLE := $(VENV)/.runnable
 STAMP := $(VENV)/.installed
 RUN ?= examples/echo-python
 # The number of pytest workers. Tests wait for about as long as they compute.
-WORKERS ?= 3
+WORKERS ?= 4
 PORT ?=
 # With this variable, each of the hundreds of processes that the suite starts would compile all modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
