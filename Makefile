@@ -76,7 +76,7 @@ bench-events: setup parts ## Measure ingress and dispatcher on RabbitMQ against 
 crds: setup ## Generate crds/ from the models
 	$(BIN)/lambdaagent crd > crds/lambdaagents.yaml
 
-reference: setup ## Generate docs/reference/lambdaagent.md from the models
+reference: setup ## Generate the references of fields and routes
 	$(BIN)/python -m docs.generate
 
 manifests: crds reference ## Generate crds/, the reference, manifests/ and the generated files of charts/

@@ -1,4 +1,4 @@
-"""`python -m docs.generate` writes the reference of LambdaAgent's fields from the CRD and the table of effects."""
+"""`python -m docs.generate` writes the references of fields, from the CRD and the table of effects, and of routes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from lambdaagent.api.forms import FORMS
 from lambdaagent.children.forwards import FINE, ForwardVerdict
 from lambdaagent.children.warning_reasons import WarningReason
 from lambdaagent.dispatcher.condition_reasons import ConditionReason as DispatcherReason
+from lambdaagent.gateway import openapi, routes
+from lambdaagent.gateway.agent_routes import AGENT_ROUTES
 from lambdaagent.status.decide import GATES, OPERATOR_CONDITIONS
 
 PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"
@@ -21,6 +23,20 @@ _HEAD = """\
 `make reference` writes this page from the models and from the table by which every field is tested; do not edit it.
 `kubectl explain lambdaagent.spec` shows the same descriptions for the version in a cluster. Only single fields have
 default values, blocks have none. A field that has no effect is reported in `status.warnings`, or is refused.
+"""
+
+
+HTTP_PAGE = PAGE.with_name("http.md")
+_HTTP_HEAD = """\
+# HTTP interface
+
+`make reference` writes this page from the table of routes; do not edit it. The gateway serves the same as an OpenAPI
+3.1 document at `/openapi.json`. The action says what a caller does. Paths of agents are those of an agent without
+settings: `spec.a2a.endpoint.basePath` changes `/api/a2a`, and on a host of its own an agent is served without
+`/agents/{namespace}/{agent}`. A GET route also answers HEAD.
+"""
+_HTTP_METHODS = """
+## Methods of the JSON-RPC binding
 """
 
 
@@ -155,8 +171,16 @@ def _conditions() -> str:
     return "\n".join(lines) + "\n"
 
 
+def http_page() -> str:
+    """Returns the page of the HTTP interface, from the table of routes."""
+    methods = [f"| `{name}` | {edition} | `{action}` |" for name, edition, action in openapi.methods()]
+    table = ["| method | version | action |", "|---|---|---|", *methods]
+    return "\n".join([_HTTP_HEAD, openapi.table(routes.table().routes, AGENT_ROUTES), _HTTP_METHODS, *table]) + "\n"
+
+
 def main() -> None:
     PAGE.write_text(page())
+    HTTP_PAGE.write_text(http_page())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.http.bodies import Pace
 from lambdaagent.gateway.http.sse import Streams
 from lambdaagent.gateway.metrics import GatewayMetrics
-from lambdaagent.gateway.routes import RouteTable
+from lambdaagent.gateway.route_table import RouteTable
 from lambdaagent.gateway.services import Services
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
@@ -99,6 +99,7 @@ class World:
     url: str
     session: ClientSession
     streams: Streams
+    app: web.Application
 
     def agent(
         self, name: str = "echo", *, namespace: str = "shop", url: str | None, ready: bool = True, **a2a: Any
@@ -226,7 +227,7 @@ async def world(
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with ClientSession(connector=TCPConnector(force_close=False)) as session:
         try:
-            yield World(directory, broker, store, engine, client, url, session, streams)
+            yield World(directory, broker, store, engine, client, url, session, streams, app)
         finally:
             await runner.cleanup()
             await notifier.close()

@@ -31,6 +31,10 @@ def test_the_reference_of_fields_is_the_generated_one() -> None:
     assert (ROOT / "docs/reference/lambdaagent.md").read_text() == generate.page(), "run make reference"
 
 
+def test_the_reference_of_routes_is_the_generated_one() -> None:
+    assert (ROOT / "docs/reference/http.md").read_text() == generate.http_page(), "run make reference"
+
+
 def anchors(path: Path) -> set[str]:
     """Returns the anchors that GitHub makes of a document's headings."""
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)

@@ -18,6 +18,26 @@ _V03 = "v1"
 _BOTH = ("POST", "GET")  # 1.0's text has POST, its proto has GET; so has 0.3
 
 
+TEMPLATES: Mapping[Version, Mapping[str, Mapping[str, Operation]]] = {
+    version: {
+        f"{prefix}/message:send": {"POST": Operation.SEND},
+        f"{prefix}/message:stream": {"POST": Operation.STREAM},
+        f"{prefix}/tasks": {"GET": Operation.LIST},
+        f"{prefix}/tasks/{{id}}": {"GET": Operation.GET},
+        f"{prefix}/tasks/{{id}}:cancel": {"POST": Operation.CANCEL},
+        f"{prefix}/tasks/{{id}}:subscribe": dict.fromkeys(_BOTH, Operation.SUBSCRIBE),
+        f"{prefix}/tasks/{{id}}/pushNotificationConfigs": {"POST": Operation.PUSH_PUT, "GET": Operation.PUSH_LIST},
+        f"{prefix}/tasks/{{id}}/pushNotificationConfigs/{{pushId}}": {
+            "GET": Operation.PUSH_GET,
+            "DELETE": Operation.PUSH_DROP,
+        },
+        f"{prefix}/{card}": {"GET": Operation.EXTENDED_CARD},
+    }
+    for version, prefix, card in ((Version.V1, "", "extendedAgentCard"), (Version.V03, f"/{_V03}", "card"))
+}
+"""What `match` finds, for documents."""
+
+
 @dataclass(frozen=True, slots=True)
 class RestRoute:
     version: Version

@@ -12,10 +12,12 @@ from yarl import URL
 
 from lambdaagent.a2a import well_known
 from lambdaagent.a2a.cards import Shape
+from lambdaagent.access.actions import Action
 from lambdaagent.gateway.a2a import jsonrpc, rest
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards
 from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
+from lambdaagent.gateway.route_table import AgentRoute
 from lambdaagent.gateway.services import ROUTE, SERVICES
 from lambdaagent.gateway.skills import direct
 
@@ -75,32 +77,96 @@ def is_ours(entry: Entry, path: str) -> bool:
     return path == base or path.startswith((f"{base}/", well_known.AGENT_CARD, well_known.LEGACY_AGENT_CARD))
 
 
+async def _legacy_card(request: web.Request, entry: Entry, _: str) -> web.StreamResponse:
+    return cards.card(request, entry, shape=Shape.LEGACY)
+
+
+async def _card(request: web.Request, entry: Entry, _: str) -> web.StreamResponse:
+    return cards.card(request, entry)
+
+
+async def _rpc(request: web.Request, entry: Entry, _: str) -> web.StreamResponse:
+    return await jsonrpc.serve(request, entry)
+
+
+async def _jwks(request: web.Request, _: Entry, __: str) -> web.StreamResponse:
+    return await cards.jwks(request)
+
+
+SKILL = AgentRoute(
+    name="skill",
+    path="{skillsPath}{skill}",
+    methods=("POST",),
+    action=Action.INVOKE,
+    summary="Call a skill directly: the body goes to the container, and its response comes back",
+    handler=direct.call,
+)
+RPC = AgentRoute(
+    name="a2a", path="{basePath}", methods=("POST",), action=None, summary="A2A's JSON-RPC binding", handler=_rpc
+)
+REST = AgentRoute(
+    name="a2a-rest",
+    path="{basePath}/...",
+    methods=("GET", "POST", "DELETE"),
+    action=None,
+    summary="A2A's HTTP+JSON binding",
+    handler=rest.serve,
+)
+CARD = AgentRoute(
+    name="card",
+    path=well_known.AGENT_CARD,
+    methods=("GET", "HEAD"),
+    action=Action.DISCOVER,
+    summary="The agent card",
+    handler=_card,
+)
+LEGACY_CARD = AgentRoute(
+    name="card",
+    path=well_known.LEGACY_AGENT_CARD,
+    methods=("GET", "HEAD"),
+    action=Action.DISCOVER,
+    summary="The agent card in the form before A2A 0.3.0",
+    handler=_legacy_card,
+)
+JWKS = AgentRoute(
+    name="jwks",
+    path=well_known.JWKS,
+    methods=("GET", "HEAD"),
+    action=Action.DISCOVER,
+    summary="The keys that verify the card's signature",
+    handler=_jwks,
+)
+AGENT_ROUTES = (SKILL, RPC, REST, CARD, LEGACY_CARD, JWKS)
+
+
+def find(entry: Entry, path: str) -> tuple[AgentRoute, str] | None:
+    """Return the row of a path below the agent, and what the handler gets of the path; None: nothing is served."""
+    if path.startswith(entry.skills_path):
+        return SKILL, path[len(entry.skills_path) :]
+    if path == entry.base_path or (path[:-1] == entry.base_path and path[-1] == "/"):
+        return RPC, ""
+    if path.startswith(entry.rest_path):
+        return REST, path[len(entry.base_path) :]
+    for row in (CARD, LEGACY_CARD, JWKS):
+        if path == row.path:
+            return row, ""
+    return None
+
+
 async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResponse:
     """Serve a request to an agent. `path` is the part after the agent's prefix; on its own host, the whole path."""
     if not entry.enabled:
         request[ROUTE] = "a2a-disabled"
         raise ProblemError(404, "a2a-disabled", f"The agent {entry.agent.key} does not have spec.a2a.enabled.")
-    if path.startswith(entry.skills_path):
-        request[ROUTE] = "skill"
-        return await direct.call(request, entry, path[len(entry.skills_path) :])
-    if path == entry.base_path or (path[:-1] == entry.base_path and path[-1] == "/"):
-        request[ROUTE] = "a2a"
-        return await jsonrpc.serve(request, entry)
-    if path.startswith(entry.rest_path):
-        request[ROUTE] = "a2a-rest"
-        return await rest.serve(request, entry, path[len(entry.base_path) :])
-    if path == well_known.AGENT_CARD:
-        request[ROUTE] = "card"
-        return cards.card(request, entry)
-    if path == well_known.LEGACY_AGENT_CARD:
-        request[ROUTE] = "card"
-        return cards.card(request, entry, shape=Shape.LEGACY)
-    if path == well_known.JWKS:
-        return await cards.jwks(request)
-    request[ROUTE] = "unknown-path"
-    raise ProblemError(
-        404,
-        "unknown-path",
-        f"The agent {entry.agent.key} serves /.well-known/agent-card.json, /.well-known/agent.json, {entry.base_path}, "
-        f"A2A's HTTP+JSON paths below it, and {entry.skills_path}{{id}}.",
-    )
+    found = find(entry, path)
+    if found is None:
+        request[ROUTE] = "unknown-path"
+        raise ProblemError(
+            404,
+            "unknown-path",
+            f"The agent {entry.agent.key} serves {well_known.AGENT_CARD}, {well_known.LEGACY_AGENT_CARD}, "
+            f"{entry.base_path}, A2A's HTTP+JSON paths below it, and {entry.skills_path}{{id}}.",
+        )
+    row, rest_of_path = found
+    request[ROUTE] = row.name
+    return await row.handler(request, entry, rest_of_path)

@@ -12,7 +12,7 @@ from lambdaagent.gateway import agent_routes
 from lambdaagent.gateway.http import middlewares, principals, refusals
 from lambdaagent.gateway.http.bodies import PACE, Pace
 from lambdaagent.gateway.http.sse import STREAMS, Streams
-from lambdaagent.gateway.routes import RouteTable
+from lambdaagent.gateway.route_table import RouteTable
 from lambdaagent.gateway.services import SERVICES, Services
 from lambdaagent.http_server import HeadLimits, ServerRunner
 
@@ -43,7 +43,7 @@ def create_app(
     app.cleanup_ctx.append(lifetime)
     if table.many_agents:
         app.router.register_resource(agent_routes.AgentPaths(agent_routes.by_path))
-    app.add_routes(table.routes)
+    app.add_routes(route.definition() for route in table.routes)
     return app
 
 

@@ -4,16 +4,14 @@ from aiohttp import web
 
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.metrics import CONTENT_TYPE
-from lambdaagent.gateway.services import ROUTE, SERVICES
+from lambdaagent.gateway.services import SERVICES
 
 
 async def healthz(request: web.Request) -> web.Response:
-    request[ROUTE] = "healthz"
     return web.Response(text="ok\n")
 
 
 async def readyz(request: web.Request) -> web.Response:
-    request[ROUTE] = "readyz"
     why_not = request.app[SERVICES].ready()
     if why_not is not None:
         raise ProblemError(503, "not-ready", f"The gateway is not ready: {why_not}.", headers=RETRY_AFTER)
@@ -21,5 +19,4 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    request[ROUTE] = "metrics"
     return web.Response(body=request.app[SERVICES].metrics.text(), headers={"Content-Type": CONTENT_TYPE})

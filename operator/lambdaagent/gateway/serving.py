@@ -18,7 +18,7 @@ from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
 from lambdaagent.gateway.events.publishers import SubscriptionIndex
 from lambdaagent.gateway.metrics import GatewayMetrics
-from lambdaagent.gateway.routes import RouteTable
+from lambdaagent.gateway.route_table import RouteTable
 from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, Services, ignore_failure
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import TaskRecord

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from lambdaagent import clock as clocks
+from lambdaagent.access.actions import Action, Credential
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.api.workload import HealthCheck, Probe
@@ -28,8 +29,9 @@ from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.events import ingress
 from lambdaagent.gateway.http import bodies, passthrough, problems
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.routes import RouteTable
-from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES
+from lambdaagent.gateway.route_table import Route, RouteTable
+from lambdaagent.gateway.routes import observed
+from lambdaagent.gateway.services import ENTRY, SERVICES
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient import wire
 from lambdaagent.httpclient.client import HttpClient
@@ -120,27 +122,48 @@ def table(entry: Entry, *, sink: str) -> RouteTable:
     """
 
     async def ready(request: web.Request) -> web.Response:
-        request[ROUTE] = "readyz"
         if why_not := await _why_not_ready(request, entry):
             detail = f"The container of {entry.agent.key} is not ready: {why_not}."
             raise ProblemError(503, "not-ready", detail, headers=RETRY_AFTER)
         return web.Response(text="ok\n")
 
     async def events(request: web.Request) -> web.Response:
-        request[ROUTE] = "events-from"
         return await ingress.take(request, entry)
 
     async def all_else(request: web.Request) -> web.StreamResponse:
         if entry.enabled and agent_routes.is_ours(entry, request.path):
             request[ENTRY] = entry
             return await agent_routes.serve(request, entry, request.path)
-        request[ROUTE] = "container"
         return await _through(request, entry)
 
-    found = [web.get(READY, ready), web.get(ALIVE, probes.healthz), web.get("/-/metrics", probes.metrics)]
+    found = [
+        observed(READY, ready, name="readyz", summary="Whether the agent can be called"),
+        observed(ALIVE, probes.healthz, name="healthz", summary="Whether the sidecar runs"),
+        observed("/-/metrics", probes.metrics, name="metrics", summary="Metrics in Prometheus's format"),
+    ]
     if sink:
-        found.append(web.post(sink_path(sink), events))
-    found.append(web.route("*", "/{path:.*}", all_else))
+        found.append(
+            Route(
+                name="events-from",
+                method="POST",
+                path=sink_path(sink),
+                handler=events,
+                action=Action.EMIT,
+                credential=Credential.CAPABILITY,
+                summary="Publish CloudEvents as the agent",
+            )
+        )
+    found.append(
+        Route(
+            name="container",
+            method="*",
+            path="/{path:.*}",
+            handler=all_else,
+            action=Action.INVOKE,
+            credential=Credential.CALLER,
+            summary="The agent's A2A endpoint and card; every other request goes to the container",
+        )
+    )
     return RouteTable(found, takes_events=lambda path: not agent_routes.is_ours(entry, path), many_agents=False)
 
 

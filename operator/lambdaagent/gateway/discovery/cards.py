@@ -12,7 +12,7 @@ from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.http.problems import ProblemError, require_method
-from lambdaagent.gateway.services import ROUTE, SERVICES
+from lambdaagent.gateway.services import SERVICES
 
 CATALOG_PROFILE = "https://www.rfc-editor.org/info/rfc9727"
 _MAX_AGE = "public, max-age=60"
@@ -45,14 +45,12 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
 
 async def jwks(request: web.Request) -> web.Response:
     """Answer with the public key that the gateway signs with (RFC 7517); an empty set if it signs nothing."""
-    request[ROUTE] = "jwks"
     signer = request.app[SERVICES].config.card_signer
     body = orjson.dumps({"keys": [signer.public] if signer is not None else []})
     return web.Response(body=body, content_type="application/jwk-set+json", headers={"Cache-Control": _MAX_AGE})
 
 
 async def api_catalog(request: web.Request) -> web.Response:
-    request[ROUTE] = "api-catalog"
     request.app[SERVICES].directory.require_listed()
     own = urls.base(request) + well_known.API_CATALOG
     linkset: list[Json] = [{"anchor": own, "item": []}]

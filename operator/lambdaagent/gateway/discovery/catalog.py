@@ -57,7 +57,6 @@ async def agents(request: web.Request) -> web.StreamResponse:
     if media_types.EVENT_STREAM in request.headers.get("Accept", ""):
         request[ROUTE] = "agents-stream"
         return await _follow(request)
-    request[ROUTE] = "agents"
     return _page(request)
 
 

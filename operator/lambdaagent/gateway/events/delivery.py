@@ -26,7 +26,7 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.events import capabilities, ingress
 from lambdaagent.gateway.http import bodies, problems
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.services import ROUTE, SERVICES, Services
+from lambdaagent.gateway.services import SERVICES, Services
 from lambdaagent.httpclient.codings import UnknownCodingError
 from lambdaagent.store.records import DeadLetter
 from lambdaagent.tasks.active_task import EventOutcome
@@ -35,7 +35,6 @@ _ATTRIBUTES, _VALUE = 64, 4096  # headers, and characters of a value, that are k
 
 
 async def to_agent(request: web.Request) -> web.Response:
-    request[ROUTE] = "events-to"
     services = request.app[SERVICES]
     namespace, agent = request.match_info["namespace"], request.match_info["agent"]
     capabilities.require(request, use=Use.TO, agent=agent)
@@ -55,7 +54,6 @@ async def to_agent(request: web.Request) -> web.Response:
 
 
 async def dead_letters(request: web.Request) -> web.Response:
-    request[ROUTE] = "events-dead-letters"
     services = request.app[SERVICES]
     capabilities.require(request, use=Use.DEAD_LETTERS, agent="")
     events = await _events(request, services, agent="")

@@ -18,7 +18,7 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.events import capabilities
 from lambdaagent.gateway.http import bodies, tracing
 from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
-from lambdaagent.gateway.services import ROUTE, SERVICES, Services
+from lambdaagent.gateway.services import SERVICES, Services
 
 ROUTED = "LambdaAgent-Routed"
 _SLICE = 0.01  # seconds of parsing after which other requests are served
@@ -26,21 +26,18 @@ _AT_ONCE = 100
 
 
 async def to_namespace(request: web.Request) -> web.Response:
-    request[ROUTE] = "events"
     services = request.app[SERVICES]
     exchange = services.exchanges.shared(request.match_info["namespace"])
     return await accepted(services, await read(request), exchange=exchange, refuse=services.config.refuse_unrouted)
 
 
 async def to_broker(request: web.Request) -> web.Response:
-    request[ROUTE] = "events-broker"
     services = request.app[SERVICES]
     exchange = services.exchanges.broker(request.match_info["namespace"], request.match_info["broker"])
     return await accepted(services, await read(request), exchange=exchange, refuse=services.config.refuse_unrouted)
 
 
 async def from_agent(request: web.Request) -> web.Response:
-    request[ROUTE] = "events-from"
     services = request.app[SERVICES]
     namespace, agent = request.match_info["namespace"], request.match_info["agent"]
     capabilities.require(request, use=Use.FROM, agent=agent)

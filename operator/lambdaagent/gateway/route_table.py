@@ -1,0 +1,50 @@
+"""The rows of the table of routes: what is served, who may ask for it, and as which action."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from lambdaagent.access.actions import Action, Credential
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.services import ROUTE
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    name: str  # as in metrics and logs
+    method: str
+    path: str  # aiohttp's template
+    handler: Handler
+    action: Action
+    credential: Credential
+    summary: str
+
+    def definition(self) -> web.RouteDef:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            request[ROUTE] = self.name
+            return await self.handler(request)
+
+        make = web.get if self.method == "GET" else web.post if self.method == "POST" else None
+        return make(self.path, handle) if make is not None else web.route(self.method, self.path, handle)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    routes: Sequence[Route]
+    takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to a path are an event's attributes
+    many_agents: bool  # whether agents are below /agents and on hosts of their own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRoute:
+    """A row of the table of routes, below an agent. Of `a2a` and `a2a-rest` the operation decides about the action."""
+
+    name: str  # as in metrics and logs
+    path: str  # for documents; the agent's own paths are in braces
+    methods: tuple[str, ...]
+    action: Action | None
+    summary: str
+    handler: Callable[[web.Request, Entry, str], Awaitable[web.StreamResponse]]
