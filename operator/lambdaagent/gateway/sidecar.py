@@ -27,7 +27,7 @@ from lambdaagent.gateway import agent_routes, gc_tuning, probes
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.events import ingress
-from lambdaagent.gateway.http import bodies, passthrough, problems
+from lambdaagent.gateway.http import bodies, passthrough, problems, request_target
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.route_table import Route, RouteTable
 from lambdaagent.gateway.routes import observed
@@ -132,6 +132,7 @@ def table(entry: Entry, *, sink: str) -> RouteTable:
 
     async def all_else(request: web.Request) -> web.StreamResponse:
         if entry.enabled and agent_routes.is_ours(entry, request.path):
+            request_target.require_plain(request)
             request[ENTRY] = entry
             return await agent_routes.serve(request, entry, request.path)
         return await _through(request, entry)

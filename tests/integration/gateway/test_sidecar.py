@@ -132,3 +132,12 @@ def test_a_container_that_is_gone_is_told_as_such(pod: Pod) -> None:
     answer = pod.client.post("/", content=b"x")
     assert answer.status_code == 502
     assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def test_an_odd_path_is_the_containers_matter_but_for_the_agents_endpoint(pod: Pod) -> None:
+    assert pod.client.get("/files//a%2Fb").status_code == 200
+    assert pod.container.seen[-1].path == "/files//a%2Fb"
+    before = len(pod.container.seen)
+    refused = pod.client.post("/api/a2a/skills/a%2Fb")
+    assert (refused.status_code, refused.json()["type"]) == (400, "urn:lambdaagent:problem:bad-path")
+    assert len(pod.container.seen) == before
