@@ -4,8 +4,9 @@ All errors are collected with their places before any agent is used. Documents o
 `dev` resolves references to Secrets and ConfigMaps among them.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lambdaagent.errors import UsageError
 
 STANDARD_INPUT = "(standard input)"
 SUFFIXES = (".yaml", ".yml", ".json")
+_NOT_OURS = ("node_modules", "__pycache__", "venv", "site-packages")
 
 
 @dataclass(slots=True)
@@ -30,14 +32,17 @@ class Manifests:
 
 def files(paths: Sequence[str]) -> list[Path]:
     """Return the manifest files under the paths; those of a directory are sorted. Raises UsageError if a path does not
-    exist or has no manifest."""
+    exist or has no manifest.
+
+    Hidden directories and those of package managers are left out, but a path that is named is read.
+    """
     found: list[Path] = []
     for name in paths:
         path = Path(name)
         if name == "-" or path.is_file():
             found.append(path)
         elif path.is_dir():
-            inside = sorted(child for child in path.rglob("*") if child.suffix in SUFFIXES and child.is_file())
+            inside = sorted(_inside(path))
             if not inside:
                 raise UsageError(f"{name}: no {', '.join(SUFFIXES)} file in it; name a file or another directory")
             found += inside
@@ -46,6 +51,13 @@ def files(paths: Sequence[str]) -> list[Path]:
                 f"{name}: no such file or directory; name a manifest, a directory, or - for standard input"
             )
     return found
+
+
+def _inside(path: Path) -> Iterator[Path]:
+    """Yield the manifest files of a directory, without those of directories that hold no files of the user's own."""
+    for root, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_OURS]
+        yield from (Path(root, name) for name in names if Path(name).suffix in SUFFIXES and Path(root, name).is_file())
 
 
 def folder(found: Manifests, agent: LambdaAgent) -> Path:
