@@ -5,6 +5,7 @@ read once, at startup. Hazard: whoever can write the file can impersonate every 
 """
 
 import functools
+import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -62,6 +63,15 @@ def explain(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code in _WRONG_NAME:
         return f"certificate verification failed: {cause}: use a name that the certificate is for"
     return f"certificate verification failed: {cause}: name a file with its authority's certificate in {VARIABLE}"
+
+
+def unreachable(error: Exception) -> str:
+    """Return why aiohttp's client got no response, without the address; for a certificate, with the remedy."""
+    certificate, cause = getattr(error, "certificate_error", None), getattr(error, "os_error", None)
+    if isinstance(certificate, ssl.SSLCertVerificationError):
+        return explain(certificate)
+    # asyncio writes the address into the error's own text.
+    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else type(error).__name__
 
 
 @functools.cache

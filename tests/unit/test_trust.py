@@ -1,6 +1,7 @@
 """LAMBDAAGENT_CA_FILE: accepted files, messages of refused ones, and that it adds to the system's trust."""
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import AsyncIterator
@@ -8,7 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientError, web
+from aiohttp import ClientConnectorError, ClientError, ServerDisconnectedError, web
+from aiohttp.client_reqrep import ConnectionKey
 from pydantic_settings import BaseSettings
 from tests.parts.authority import Authority, authority
 from tests.parts.http_servers import serving
@@ -159,3 +161,10 @@ async def test_an_error_says_what_to_do(names: tuple[str, ...], known: bool, sai
     text = trust.explain(refused.value)
     assert "certificate verification failed" in text
     assert said in text
+
+
+def test_why_a_server_was_not_reached_names_no_address() -> None:
+    key = ConnectionKey("h", 443, True, True, None, None, None)
+    refused = ClientConnectorError(key, OSError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.1', 443)"))
+    assert trust.unreachable(refused) == "Connection refused"
+    assert trust.unreachable(ServerDisconnectedError()) == "ServerDisconnectedError"

@@ -73,6 +73,7 @@ async def _post(url: str, headers: "http.Headers", body: bytes) -> str:
     from lambdaagent.cli.processes import read_settings
     from lambdaagent.events.event_urls import hide
     from lambdaagent.settings import TrustSettings
+    from lambdaagent.trust import unreachable
 
     timeout = aiohttp.ClientTimeout(total=60, sock_connect=10)
     connector = aiohttp.TCPConnector(ssl=read_settings(TrustSettings).trust.context())
@@ -86,7 +87,7 @@ async def _post(url: str, headers: "http.Headers", body: bytes) -> str:
                 raise LambdaAgentError(f"{hide(url)} answered {answer.status}: {said}")
             routed = answer.headers.get("LambdaAgent-Routed")
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise TemporaryError(f"{hide(url)} cannot be reached: {type(error).__name__}") from None
+        raise TemporaryError(f"{hide(url)} cannot be reached: {unreachable(error)}") from None
     # The header is the number of events in the request that an agent takes; this request has one.
     texts = {None: "accepted", "0": "accepted, but no agent subscribes to it"}
     return texts.get(routed, "accepted, and an agent subscribes to it")

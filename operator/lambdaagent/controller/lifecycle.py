@@ -26,7 +26,7 @@ from lambdaagent.kube.events import utc_now
 from lambdaagent.outbox import SIZE, Outbox
 from lambdaagent.status.lifecycle import Happening, Status
 from lambdaagent.status.readiness import condition
-from lambdaagent.trust import SYSTEM, Trust
+from lambdaagent.trust import SYSTEM, Trust, unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +102,7 @@ class AgentLifecyclePublisher:
                 async with session.post(url, headers=headers, data=body, allow_redirects=False) as answer:
                     status, problem = answer.status, f"the gateway answered {answer.status}"
             except (aiohttp.ClientError, TimeoutError) as error:
-                status, problem = 0, f"the gateway did not answer: {type(error).__name__}"
+                status, problem = 0, f"the gateway did not answer: {unreachable(error)}"
             if 200 <= status < 300:
                 self.count("published")
                 return

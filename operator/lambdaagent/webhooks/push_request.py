@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from lambdaagent.a2a.push import PushConfig
-from lambdaagent.trust import SYSTEM, Trust
+from lambdaagent.trust import SYSTEM, Trust, unreachable
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_signature import PushSigner
 
@@ -68,11 +68,11 @@ class HttpPushNotifier:
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, address_check.ForbiddenAddressError):
                 raise PushRefusedError(str(error.os_error), final=True) from None
-            raise PushRefusedError(f"it cannot be reached: {type(error).__name__}") from None
+            raise PushRefusedError(f"it cannot be reached: {unreachable(error)}") from None
         except address_check.ForbiddenAddressError as error:
             raise PushRefusedError(str(error), final=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise PushRefusedError(f"it cannot be reached: {type(error).__name__}") from None
+            raise PushRefusedError(f"it cannot be reached: {unreachable(error)}") from None
         if not 200 <= status < 300:
             # 410 is final; with any other status the receiver may be in a rollout.
             raise PushRefusedError(f"it answered {status}", final=status == 410)

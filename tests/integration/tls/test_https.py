@@ -11,6 +11,8 @@ from aiohttp import web
 from tests.parts import roles
 from tests.parts.authority import Authority, authority
 from tests.parts.cluster import Cluster, until
+from tests.parts.commands import dlq
+from tests.parts.commands import run as run_command
 from tests.parts.http_servers import serving
 from tests.parts.knative import mark_ready
 from tests.parts.kubernetes import KubeApiserver
@@ -19,6 +21,8 @@ from lambdaagent.a2a.push import PushConfig
 from lambdaagent.controller.operator import run
 from lambdaagent.kube import rights
 from lambdaagent.settings import OperatorSettings
+from lambdaagent.store.factory import open_store
+from lambdaagent.store.records import DeadLetter
 from lambdaagent.trust import SYSTEM, read
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier, PushRefusedError
@@ -106,3 +110,24 @@ async def test_push_receivers_are_notified(private: Authority) -> None:
             finally:
                 await notifier.close()
         assert server.posted == ["/push"]
+
+
+async def test_commands_send_events_and_dead_letters_again(private: Authority, tmp_path: Path) -> None:
+    database = str(tmp_path / "tasks.db")
+    store = (await open_store(database)).store
+    attributes = {"specversion": "1.0", "id": "1", "source": "/s", "type": "lost"}
+    await store.add_dead_letter(
+        DeadLetter(namespace="n", agent="a", reason="refused", received=1.0, attributes=attributes, data=b"")
+    )
+    await store.close()
+    async with private_server(private) as server:
+        send = ("events", "send", "--type", "sent", "--url", server.url)
+        again = {"database": database, "events_url": server.url}
+        for done in (await run_command(*send), await dlq("redrive", "--all", "-n", "n", **again)):
+            assert done.code == 1
+            assert "LAMBDAAGENT_CA_FILE" in done.err
+        assert server.posted == []
+        trusted = str(private.ca)
+        assert (await run_command(*send, ca_file=trusted)).code == 0
+        assert (await dlq("redrive", "--all", "-n", "n", ca_file=trusted, **again)).code == 0
+    assert server.posted == ["sent", "lost"]

@@ -19,6 +19,7 @@ from lambdaagent.events.retry import number
 from lambdaagent.settings import EventsSettings
 from lambdaagent.store.factory import open_letters
 from lambdaagent.store.records import DeadLetter, Letters
+from lambdaagent.trust import unreachable
 
 _PAGE = 200
 _TIMEOUT = 330.0  # seconds; longer than a gateway waits for a container
@@ -97,11 +98,10 @@ class StoredLetters:
         except aiohttp.ClientConnectorError as error:
             # Further letters would fail in the same way.
             raise TemporaryError(
-                f"the gateway at {base} cannot be reached ({error.os_error.strerror or error.os_error}): check "
-                f"LAMBDAAGENT_EVENTS_URL"
+                f"the gateway at {base} cannot be reached ({unreachable(error)}); check LAMBDAAGENT_EVENTS_URL"
             ) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            return f"the gateway did not answer: {type(error).__name__}"
+            return f"the gateway did not answer: {unreachable(error)}"
 
 
 @contextlib.asynccontextmanager
