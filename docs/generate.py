@@ -12,8 +12,8 @@ from lambdaagent.api.forms import FORMS
 from lambdaagent.children.forwards import FINE, ForwardVerdict
 from lambdaagent.children.warning_reasons import WarningReason
 from lambdaagent.dispatcher.condition_reasons import ConditionReason as DispatcherReason
-from lambdaagent.gateway import openapi, routes
-from lambdaagent.gateway.agent_routes import AGENT_ROUTES
+from lambdaagent.gateway.routes import gateway_routes, openapi
+from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
 from lambdaagent.status.decide import GATES, OPERATOR_CONDITIONS
 
 PAGE = Path(__file__).parent / "reference" / "lambdaagent.md"
@@ -175,7 +175,8 @@ def http_page() -> str:
     """Returns the page of the HTTP interface, from the table of routes."""
     methods = [f"| `{name}` | {edition} | `{action}` |" for name, edition, action in openapi.methods()]
     table = ["| method | version | action |", "|---|---|---|", *methods]
-    return "\n".join([_HTTP_HEAD, openapi.table(routes.table().routes, AGENT_ROUTES), _HTTP_METHODS, *table]) + "\n"
+    rows = openapi.table(gateway_routes.table().routes, AGENT_ROUTES)
+    return "\n".join([_HTTP_HEAD, rows, _HTTP_METHODS, *table]) + "\n"
 
 
 def main() -> None:

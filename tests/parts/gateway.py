@@ -19,14 +19,14 @@ from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import routes
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.http.bodies import Pace
 from lambdaagent.gateway.http.sse import Streams
 from lambdaagent.gateway.metrics import GatewayMetrics
-from lambdaagent.gateway.route_table import RouteTable
+from lambdaagent.gateway.routes import gateway_routes
+from lambdaagent.gateway.routes.rows import RouteTable
 from lambdaagent.gateway.services import Services
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
@@ -219,7 +219,7 @@ async def world(
         ready=ready,
     )
     streams = streams or Streams()
-    app = create_app(services, table=table or routes.table(), streams=streams, pace=pace)
+    app = create_app(services, table=table or gateway_routes.table(), streams=streams, pace=pace)
     runner = make_runner(app, idle=idle)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

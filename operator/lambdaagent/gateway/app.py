@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from lambdaagent.gateway import agent_routes
 from lambdaagent.gateway.http import middlewares, principals, refusals, request_target
 from lambdaagent.gateway.http.bodies import PACE, Pace
 from lambdaagent.gateway.http.sse import STREAMS, Streams
-from lambdaagent.gateway.route_table import RouteTable
+from lambdaagent.gateway.routes import agent_routes
+from lambdaagent.gateway.routes.rows import RouteTable
 from lambdaagent.gateway.services import SERVICES, Services
 from lambdaagent.http_server import HeadLimits, ServerRunner
 

@@ -11,14 +11,14 @@ from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import routes
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
 from lambdaagent.gateway.events.publishers import SubscriptionIndex
 from lambdaagent.gateway.metrics import GatewayMetrics
-from lambdaagent.gateway.route_table import RouteTable
+from lambdaagent.gateway.routes import gateway_routes
+from lambdaagent.gateway.routes.rows import RouteTable
 from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, Services, ignore_failure
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import TaskRecord
@@ -55,7 +55,7 @@ async def serve(
     `table` replaces the gateway's routes. `failed` is called for each failed request, `on_state_change` for each new
     state of a task.
     """
-    table = table or routes.table()
+    table = table or gateway_routes.table()
     metrics = GatewayMetrics()
     # A task has room for a message of the maximum body size, its answer and a second turn.
     limits = replace(config.limits, largest=max(config.limits.largest, 3 * config.max_body))

@@ -23,14 +23,15 @@ from lambdaagent.children.sidecar import ALIVE, READY, sink_path
 from lambdaagent.containers.post_event import post
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
-from lambdaagent.gateway import agent_routes, gc_tuning, probes
+from lambdaagent.gateway import gc_tuning, probes
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.events import ingress
 from lambdaagent.gateway.http import bodies, passthrough, problems, request_target
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.route_table import Route, RouteTable
-from lambdaagent.gateway.routes import observed
+from lambdaagent.gateway.routes import agent_routes
+from lambdaagent.gateway.routes.gateway_routes import observed
+from lambdaagent.gateway.routes.rows import Route, RouteTable
 from lambdaagent.gateway.services import ENTRY, SERVICES
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient import wire

@@ -5,7 +5,7 @@ from aiohttp import web
 from tests.parts.gateway import World, message, world
 
 from lambdaagent.errors import PermanentError
-from lambdaagent.gateway.agent_routes import AgentPaths
+from lambdaagent.gateway.routes.agent_routes import AgentPaths
 
 
 async def test_probes_and_metrics(echo: World) -> None:

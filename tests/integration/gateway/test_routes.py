@@ -2,15 +2,15 @@
 
 from tests.parts.gateway import World, world
 
-from lambdaagent.gateway import routes
-from lambdaagent.gateway.agent_routes import AgentPaths
+from lambdaagent.gateway.routes import gateway_routes
+from lambdaagent.gateway.routes.agent_routes import AgentPaths
 
 
 async def test_aiohttp_serves_the_rows_of_the_table_and_the_paths_of_agents() -> None:
     async with world() as gateway:
         served = list(gateway.app.router.routes())
     agents = [each for each in served if isinstance(each.resource, AgentPaths)]
-    rows = {(row.method, row.definition().path) for row in routes.table().routes}
+    rows = {(row.method, row.definition().path) for row in gateway_routes.table().routes}
     # aiohttp adds HEAD to each GET.
     rows |= {("HEAD", path) for method, path in rows if method == "GET"}
     assert len(agents) == 1

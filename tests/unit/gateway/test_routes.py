@@ -8,9 +8,9 @@ from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.versions import Version
 from lambdaagent.access.actions import OF_OPERATION
 from lambdaagent.api.agent import parse
-from lambdaagent.gateway import openapi, routes
-from lambdaagent.gateway.agent_routes import AGENT_ROUTES, find
 from lambdaagent.gateway.directory import Directory, Entry
+from lambdaagent.gateway.routes import gateway_routes, openapi
+from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES, find
 
 IDS = {"id": "1", "pushId": "2"}
 
@@ -57,7 +57,7 @@ def test_every_operation_of_a_version_has_a_path_and_an_action() -> None:
 
 
 def test_the_document_declares_each_parameter_and_names_each_operation_once() -> None:
-    document = openapi.document(routes.table().routes, AGENT_ROUTES)
+    document = openapi.document(gateway_routes.table().routes, AGENT_ROUTES)
     names = []
     for path, operations in document["paths"].items():
         for operation in operations.values():

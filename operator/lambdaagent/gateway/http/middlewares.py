@@ -10,11 +10,11 @@ from lambdaagent import log_context
 from lambdaagent.broker.errors import BlockedError, EventTooLargeError
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError, TooManyError
-from lambdaagent.gateway import agent_routes
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.events.errors import BrokerNotReadyError, UnknownBrokerError
 from lambdaagent.gateway.http import bodies, problems, request_id, urls
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.routes import agent_routes
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES, WHY
 from lambdaagent.httpclient.codings import UnknownCodingError
 

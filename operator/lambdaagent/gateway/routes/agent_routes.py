@@ -17,7 +17,7 @@ from lambdaagent.gateway.a2a import jsonrpc, rest
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards
 from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
-from lambdaagent.gateway.route_table import AgentRoute
+from lambdaagent.gateway.routes.rows import AgentRow
 from lambdaagent.gateway.services import ROUTE, SERVICES
 from lambdaagent.gateway.skills import direct
 
@@ -93,7 +93,7 @@ async def _jwks(request: web.Request, _: Entry, __: str) -> web.StreamResponse:
     return await cards.jwks(request)
 
 
-SKILL = AgentRoute(
+SKILL = AgentRow(
     name="skill",
     path="{skillsPath}{skill}",
     methods=("POST",),
@@ -101,10 +101,10 @@ SKILL = AgentRoute(
     summary="Call a skill directly: the body goes to the container, and its response comes back",
     handler=direct.call,
 )
-RPC = AgentRoute(
+RPC = AgentRow(
     name="a2a", path="{basePath}", methods=("POST",), action=None, summary="A2A's JSON-RPC binding", handler=_rpc
 )
-REST = AgentRoute(
+REST = AgentRow(
     name="a2a-rest",
     path="{basePath}/...",
     methods=("GET", "POST", "DELETE"),
@@ -112,7 +112,7 @@ REST = AgentRoute(
     summary="A2A's HTTP+JSON binding",
     handler=rest.serve,
 )
-CARD = AgentRoute(
+CARD = AgentRow(
     name="card",
     path=well_known.AGENT_CARD,
     methods=("GET", "HEAD"),
@@ -120,7 +120,7 @@ CARD = AgentRoute(
     summary="The agent card",
     handler=_card,
 )
-LEGACY_CARD = AgentRoute(
+LEGACY_CARD = AgentRow(
     name="card",
     path=well_known.LEGACY_AGENT_CARD,
     methods=("GET", "HEAD"),
@@ -128,7 +128,7 @@ LEGACY_CARD = AgentRoute(
     summary="The agent card in the form before A2A 0.3.0",
     handler=_legacy_card,
 )
-JWKS = AgentRoute(
+JWKS = AgentRow(
     name="jwks",
     path=well_known.JWKS,
     methods=("GET", "HEAD"),
@@ -139,7 +139,7 @@ JWKS = AgentRoute(
 AGENT_ROUTES = (SKILL, RPC, REST, CARD, LEGACY_CARD, JWKS)
 
 
-def find(entry: Entry, path: str) -> tuple[AgentRoute, str] | None:
+def find(entry: Entry, path: str) -> tuple[AgentRow, str] | None:
     """Return the row of a path below the agent, and what the handler gets of the path; None: nothing is served."""
     if path.startswith(entry.skills_path):
         return SKILL, path[len(entry.skills_path) :]

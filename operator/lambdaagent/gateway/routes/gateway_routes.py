@@ -12,11 +12,12 @@ from aiohttp import web
 from lambdaagent import media_types
 from lambdaagent.a2a import well_known
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway import openapi, probes
-from lambdaagent.gateway.agent_routes import AGENT_ROUTES
+from lambdaagent.gateway import probes
 from lambdaagent.gateway.discovery import cards, catalog
 from lambdaagent.gateway.events import delivery, ingress
-from lambdaagent.gateway.route_table import Handler, Route, RouteTable
+from lambdaagent.gateway.routes import openapi
+from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
+from lambdaagent.gateway.routes.rows import Handler, Route, RouteTable
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 

@@ -11,7 +11,7 @@ from lambdaagent.a2a import Json, jsonrpc, rest, well_known
 from lambdaagent.a2a.versions import Version
 from lambdaagent.access.actions import OF_OPERATION, Action, Credential
 from lambdaagent.api.a2a import A2a
-from lambdaagent.gateway.route_table import AgentRoute, Route
+from lambdaagent.gateway.routes.rows import AgentRow, Route
 
 _AGENT = "/agents/{namespace}/{agent}"
 _PARAMETER = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
@@ -33,7 +33,7 @@ _CREDENTIALS: Mapping[Credential, str] = {
 }
 
 
-def document(rows: Iterable[Route], agent_rows: Iterable[AgentRoute]) -> Json:
+def document(rows: Iterable[Route], agent_rows: Iterable[AgentRow]) -> Json:
     paths: dict[str, Json] = {}
     for path, method, operation in [*_own(rows), *_of_agents(agent_rows)]:
         paths.setdefault(path, {})[method] = operation
@@ -63,7 +63,7 @@ def _own(rows: Iterable[Route]) -> Iterator[tuple[str, str, Json]]:
         )
 
 
-def _of_agents(rows: Iterable[AgentRoute]) -> Iterator[tuple[str, str, Json]]:
+def _of_agents(rows: Iterable[AgentRow]) -> Iterator[tuple[str, str, Json]]:
     base = A2a().base_path
     for row in rows:
         path = _AGENT + row.path.replace("{basePath}", base).replace("{skillsPath}", f"{base}/skills/")
@@ -78,13 +78,13 @@ def _of_agents(rows: Iterable[AgentRoute]) -> Iterator[tuple[str, str, Json]]:
             yield from _rest(_AGENT + base, row)
 
 
-def _rpc(path: str, row: AgentRoute) -> tuple[str, str, Json]:
+def _rpc(path: str, row: AgentRow) -> tuple[str, str, Json]:
     _, method, operation = _operation(path, "POST", id_=row.name, summary=row.summary)
     actions = {name: {"version": edition, "action": action} for name, edition, action in methods()}
     return path, method, operation | {"x-lambdaagent-methods": actions}
 
 
-def _rest(base: str, row: AgentRoute) -> Iterator[tuple[str, str, Json]]:
+def _rest(base: str, row: AgentRow) -> Iterator[tuple[str, str, Json]]:
     for edition, templates in rest.TEMPLATES.items():
         for template, operations in templates.items():
             for method, operation in operations.items():
@@ -131,7 +131,7 @@ def _parameter(name: str, pattern: str) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def table(rows: Sequence[Route], agent_rows: Sequence[AgentRoute]) -> str:
+def table(rows: Sequence[Route], agent_rows: Sequence[AgentRow]) -> str:
     """Return the paths as a table in Markdown."""
     lines = ["| request | action | summary |", "|---|---|---|"]
     for path, operations in document(rows, agent_rows)["paths"].items():

@@ -39,7 +39,7 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentRoute:
+class AgentRow:
     """A row of the table of routes, below an agent. Of `a2a` and `a2a-rest` the operation decides about the action."""
 
     name: str  # as in metrics and logs

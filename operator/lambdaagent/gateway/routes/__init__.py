@@ -1,0 +1,1 @@
+"""What is served: the table of routes, and the OpenAPI document made from it."""
