@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from lambdaagent.gateway.http import middlewares, principals, refusals, request_target
+from lambdaagent.gateway.http import middlewares, principals, refusals
 from lambdaagent.gateway.http.bodies import PACE, Pace
 from lambdaagent.gateway.http.sse import STREAMS, Streams
 from lambdaagent.gateway.routes import agent_routes
@@ -26,7 +26,7 @@ def create_app(
     streams = streams or Streams()
     layers = [middlewares.metrics, middlewares.errors, principals.principals]
     if table.many_agents:
-        layers += [request_target.plain, middlewares.hosts]
+        layers.append(middlewares.hosts)
     app = web.Application(middlewares=layers, client_max_size=services.config.max_body)
     app[SERVICES], app[STREAMS], app[PACE], app[_TABLE] = services, streams, pace or Pace(), table
 

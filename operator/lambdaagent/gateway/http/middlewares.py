@@ -12,7 +12,7 @@ from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError, TooManyError
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.events.errors import BrokerNotReadyError, UnknownBrokerError
-from lambdaagent.gateway.http import bodies, problems, request_id, urls
+from lambdaagent.gateway.http import bodies, problems, request_id, request_target, urls
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.routes import agent_routes
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES, WHY
@@ -112,7 +112,8 @@ def _sentence(error: Exception) -> str:
 
 @web.middleware
 async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A host that names an agent serves that agent at its root."""
+    """A host that names an agent serves that agent at its root. Refuses a request that others may read differently."""
+    request_target.require_plain(request)
     services = request.app[SERVICES]
     try:
         entry = services.directory.by_host(urls.said_host(request, services))

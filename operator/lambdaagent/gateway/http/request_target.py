@@ -8,18 +8,11 @@ slash, and it takes the host of `GET http://host/ HTTP/1.1` for the request's.
 import re
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from lambdaagent.gateway.http.problems import ProblemError
 
 _ODD = re.compile(r"%(?:2f|5c|00)|[\\\x00-\x20\x7f]|//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _SINGLE = ("Authorization", "X-API-Key")  # aiohttp refuses other headers that must not be repeated
-
-
-@web.middleware
-async def plain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    require_plain(request)
-    return await handler(request)
 
 
 def require_plain(request: web.Request) -> None:
