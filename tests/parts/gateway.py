@@ -26,7 +26,7 @@ from lambdaagent.gateway.http.bodies import Pace
 from lambdaagent.gateway.http.sse import Streams
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.routes import gateway_routes
-from lambdaagent.gateway.routes.rows import RouteTable
+from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import Services
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits

@@ -12,7 +12,7 @@ from lambdaagent.gateway.http import middlewares, principals, refusals
 from lambdaagent.gateway.http.bodies import PACE, Pace
 from lambdaagent.gateway.http.sse import STREAMS, Streams
 from lambdaagent.gateway.routes import agent_routes
-from lambdaagent.gateway.routes.rows import RouteTable
+from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import SERVICES, Services
 from lambdaagent.http_server import HeadLimits, ServerRunner
 

@@ -18,7 +18,7 @@ from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher
 from lambdaagent.gateway.events.publishers import SubscriptionIndex
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.routes import gateway_routes
-from lambdaagent.gateway.routes.rows import RouteTable
+from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, Services, ignore_failure
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import TaskRecord

@@ -31,7 +31,7 @@ from lambdaagent.gateway.http import bodies, passthrough, problems, request_targ
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.routes import agent_routes
 from lambdaagent.gateway.routes.gateway_routes import observed
-from lambdaagent.gateway.routes.rows import Route, RouteTable
+from lambdaagent.gateway.routes.route_types import Route, RouteTable
 from lambdaagent.gateway.services import ENTRY, SERVICES
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient import wire

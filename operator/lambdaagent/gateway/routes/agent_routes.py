@@ -17,7 +17,7 @@ from lambdaagent.gateway.a2a import jsonrpc, rest
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards
 from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
-from lambdaagent.gateway.routes.rows import AgentRow
+from lambdaagent.gateway.routes.route_types import AgentRow
 from lambdaagent.gateway.services import ROUTE, SERVICES
 from lambdaagent.gateway.skills import direct
 

@@ -17,7 +17,7 @@ from lambdaagent.gateway.discovery import cards, catalog
 from lambdaagent.gateway.events import delivery, ingress
 from lambdaagent.gateway.routes import openapi
 from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
-from lambdaagent.gateway.routes.rows import Handler, Route, RouteTable
+from lambdaagent.gateway.routes.route_types import Handler, Route, RouteTable
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 

@@ -11,7 +11,7 @@ from lambdaagent.a2a import Json, jsonrpc, rest, well_known
 from lambdaagent.a2a.versions import Version
 from lambdaagent.access.actions import OF_OPERATION, Action, Credential
 from lambdaagent.api.a2a import A2a
-from lambdaagent.gateway.routes.rows import AgentRow, Route
+from lambdaagent.gateway.routes.route_types import AgentRow, Route
 
 _AGENT = "/agents/{namespace}/{agent}"
 _PARAMETER = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
