@@ -45,7 +45,7 @@ async def test_an_end_that_was_not_answered_is_the_end(pair: Pair) -> None:
     pair.container.release()
     task_id = await pair.lose_answer(CHANGES, "settled = 2 AND once LIKE '%one'")
     task = await sending or await pair.send("hold one", "one")
-    assert (state(task), texts(task)) == ("COMPLETED", [["done: one"]])
+    assert (state(task), texts(task)) == ("COMPLETED", [["done: one"]]), reason(task)
     assert await pair.client.task(CALLS, task_id) == task
 
 

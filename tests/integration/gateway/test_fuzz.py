@@ -18,6 +18,8 @@ from tests.parts.gateway import World
 from tests.parts.lag import MOST_LAG, Watched, watched_gateway
 from tests.parts.upstream import plain_agent
 
+# The gateway runs in a thread of its own, whose back-off may draw a random number while hypothesis draws an example.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies")
 MOST_ANSWER = 64 * 1024  # bytes, beside what the request itself had
 _REPEATED = 8  # a task holds the message and its echo, and writes 1e5 as 100000.0
 
