@@ -78,6 +78,9 @@ class Invoke(ApiModel):
     ] = False
 
 
+_DEFAULT_INVOKE = Invoke()  # made once: requests read it
+
+
 class Skill(ApiModel):
     id: Annotated[
         str,
@@ -124,7 +127,7 @@ class Skill(ApiModel):
     @property
     def invocation(self) -> Invoke:
         """How the container is called for this skill, with the defaults filled in."""
-        return self.invoke or Invoke()
+        return self.invoke or _DEFAULT_INVOKE
 
     @property
     def is_async(self) -> bool:

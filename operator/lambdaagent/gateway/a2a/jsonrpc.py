@@ -23,7 +23,7 @@ from lambdaagent.gateway.services import ROUTE, WHY
 from lambdaagent.tasks.requests import NOTHING_YET
 
 
-async def serve(request: web.Request, entry: Entry) -> web.StreamResponse:
+async def serve(request: web.Request, entry: Entry, _path: str) -> web.StreamResponse:
     problems.require_method(request, "POST")
     asked: Request | None = None
     try:

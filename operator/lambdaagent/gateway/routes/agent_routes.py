@@ -85,10 +85,6 @@ async def _card(request: web.Request, entry: Entry, _: str) -> web.StreamRespons
     return cards.card(request, entry)
 
 
-async def _rpc(request: web.Request, entry: Entry, _: str) -> web.StreamResponse:
-    return await jsonrpc.serve(request, entry)
-
-
 async def _jwks(request: web.Request, _: Entry, __: str) -> web.StreamResponse:
     return await cards.jwks(request)
 
@@ -102,7 +98,12 @@ SKILL = AgentRow(
     handler=direct.call,
 )
 RPC = AgentRow(
-    name="a2a", path="{basePath}", methods=("POST",), action=None, summary="A2A's JSON-RPC binding", handler=_rpc
+    name="a2a",
+    path="{basePath}",
+    methods=("POST",),
+    action=None,
+    summary="A2A's JSON-RPC binding",
+    handler=jsonrpc.serve,
 )
 REST = AgentRow(
     name="a2a-rest",
