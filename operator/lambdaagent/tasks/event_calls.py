@@ -20,12 +20,13 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import new
 from lambdaagent.api.a2a import Skill
+from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
 from lambdaagent.containers import requests, responses
 from lambdaagent.containers.call import NotTakenError
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Turn
-from lambdaagent.errors import LambdaAgentError, PermanentError
+from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.retry import number
 from lambdaagent.httpclient.errors import RefusedMessageError
@@ -55,9 +56,20 @@ class EventCalls:
         self._calls: set[asyncio.Task[None]] = set()
 
     async def send(
-        self, active: ActiveTask, callee: Callee, skill: Skill, message: Json, *, traceparent: str | None
+        self,
+        active: ActiveTask,
+        callee: Callee,
+        skill: Skill,
+        message: Json,
+        *,
+        traceparent: str | None,
+        again: bool = False,
     ) -> None:
-        """Publish the call, after which no replica holds the task; if that fails, fail the task with the reason."""
+        """Publish the call, after which no replica holds the task; if that fails, fail the task with the reason.
+
+        With `again`, an earlier gateway has accepted the task from its client, who does not wait here: the call is
+        published until the task's deadline.
+        """
         record = active.record
         event = requests.event_for(
             callee,
@@ -69,7 +81,7 @@ class EventCalls:
             traceparent=traceparent,
         )
         try:
-            await self._send(callee, event)
+            await self._publish(callee, event, record, until=record.deadline if again else 0.0)
         except LambdaAgentError as error:
             await self._active_tasks.fail(
                 active, f"The call could not be sent as an event: {error}.", replica=self._replica
@@ -77,6 +89,19 @@ class EventCalls:
             return
         if not active.record.state.settled:
             await self._active_tasks.apply(active, [], holder="", replica=self._replica, patience=FOR_EVER)
+
+    async def _publish(self, callee: Callee, event: Event, record: TaskRecord, *, until: float) -> None:
+        """Publish; while the broker is away, try again until then. Raises LambdaAgentError."""
+        backoff = Backoff(first=0.5, cap=5.0)
+        while True:
+            try:
+                return await self._send(callee, event)
+            except TemporaryError as error:
+                pause = backoff.next()
+                if self._active_tasks.clock.now() + pause > until:
+                    raise
+                log.info("task.resend_failed", task=record.id, agent=callee.key, error=str(error))
+            await asyncio.sleep(pause)
 
     async def take(self, event: Event, callee: Callee, skill: Skill) -> EventOutcome:
         """Make the call and return when the event has had its effect.

@@ -211,7 +211,7 @@ class Recovery:
                 return
             finally:
                 active.starting -= 1
-            self._runner.dispatch(active, callee, skill, message, traceparent=None, replaced=replaced)
+            self._runner.dispatch(active, callee, skill, message, traceparent=None, replaced=replaced, again=True)
 
     async def _fail(self, record: TaskRecord, text: str) -> None:
         """Fail the task unless it has changed since it was read."""

@@ -96,16 +96,19 @@ class CallRunner:
         replaced: Sequence[str] = (),
         request: Send | None = None,
         waited: Json | None = None,
+        again: bool = False,
     ) -> None:
         """Start the task's call; `replaced` are the ids of artifacts that an earlier attempt left unfinished.
 
-        `waited`: the message is a follow-up to a task that waited for it with this status.
+        `again`: another gateway began it. `waited`: the message is a follow-up to a task that waited for it with this
+        status.
         """
         record = active.record
         active.refusal = None
         self._active_tasks.started(record.id)
         if self._event_calls is not None and skill is not None and skill.is_async:
-            work = partial(self._event_calls.send, active, callee, skill, message, traceparent=traceparent)
+            send = self._event_calls.send
+            work = partial(send, active, callee, skill, message, traceparent=traceparent, again=again)
         else:
             turn = self.turn(
                 callee,

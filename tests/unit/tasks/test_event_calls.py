@@ -32,9 +32,11 @@ class Post:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.down = False
+        self.refused = 0
 
     async def __call__(self, callee: Callee, event: Event) -> None:
         if self.down:
+            self.refused += 1
             raise BrokerUnavailableError("RabbitMQ is away")
         self.events.append(event)
 
@@ -254,6 +256,32 @@ async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(sto
     await heir.engine.stop(grace=0)
     stuck.set()
     await doomed.engine.stop(grace=0)
+
+
+async def test_a_call_that_is_sent_again_waits_for_the_broker(store: EngineStore, post: Post) -> None:
+    """Its client was told that the task is accepted: a broker that is away for a while must not fail it."""
+    doomed = carried(store, post, replica="doomed")
+    await doomed.engine.start()
+    task_id = await sent(doomed)
+    await the_event(post)
+    doomed.container.answer = never
+    taken = asyncio.create_task(doomed.engine.take(post.events[0], callee=CART, skill=LATER))
+    await eventually(lambda: bool(doomed.container.turns))
+    await doomed.engine._recovery.stop()
+    await doomed.engine._recovery.end_signs()  # as if killed here
+    post.down, post.events = True, []
+    heir = carried(store, post, replica="heir")
+    await heir.engine.start()
+    await eventually(lambda: post.refused >= 2)
+    assert not (await heir.state(task_id)).settled
+    post.down = False
+    event = await the_event(post)
+    assert await heir.engine.take(event, callee=CART, skill=LATER) is EventOutcome.ADVANCED
+    assert await heir.state(task_id) is TaskState.COMPLETED
+    for each in (heir, doomed):
+        await each.engine.stop(grace=0)
+    taken.cancel()
+    await asyncio.wait([taken])
 
 
 async def test_a_gateway_stops_in_time_though_its_store_is_away_and_a_call_is_under_way(
