@@ -38,7 +38,7 @@ class MemoryStore:
         self._tasks: dict[str, _Entry] = {}
         self._once: dict[_Once, str] = {}
         self._ended: dict[str, None] = {}  # ids in the order in which they ended
-        self._pushed: dict[str, None] = {}  # tasks with push configurations
+        self._pushed: dict[str, None] = {}  # tasks with push configurations, the latest claimed one last
         self._living: dict[str, float] = {}
         self._letters: deque[DeadLetter] = deque(maxlen=max_letters)
         self._freed: set[str] = set()  # ids of letters whose key may be used again
@@ -182,8 +182,11 @@ class MemoryStore:
                     found.append(push)
             if len(found) >= limit:
                 break
+        found.sort(key=lambda push: push.due)
         for push in found[:limit]:
             self._tasks[push.task_id].pushes[push.id] = replace(push, due=until)
+            # Its turn comes after all others, so receivers that are due again and again keep none back.
+            self._pushed[push.task_id] = self._pushed.pop(push.task_id)
         return found[:limit]
 
     async def settle_push(self, push: Push) -> None:

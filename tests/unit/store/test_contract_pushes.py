@@ -123,3 +123,19 @@ async def test_a_push_that_was_replaced_after_the_end_is_told_what_it_missed(cha
     await changed.settle_push(push(sent=1, attempts=12, dead="gone"))
     await changed.put_push(push(sent=2))
     assert await claimed(changed) == [push(sent=1)]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["of several tasks", "of one task"])
+async def test_pushes_that_are_due_again_and_again_keep_no_other_back(store: EngineStore, together: bool) -> None:
+    names = {("t" if together else f"t{number}", f"p{number}") for number in range(5)}
+    for task_id in {task_id for task_id, _ in names}:
+        await store.create(record(task_id))
+        await store.append(following(record(task_id)), updates=[UPDATE])
+    for task_id, name in sorted(names):
+        await store.put_push(replace(push(name), task_id=task_id))
+    seen = set[tuple[str, str]]()
+    for turn in range(3):
+        for each in await claimed(store, now=10.0 + turn, until=60.0, limit=2):
+            seen.add((each.task_id, each.id))
+            await store.settle_push(replace(each, due=10.0 + turn))
+    assert seen == names

@@ -65,7 +65,7 @@ class Bench:
 
     async def until(self, count: int) -> list[Any]:
         """Waits for so many notifications and returns the bodies of all."""
-        await eventually(lambda: len(self.receiver.got) >= count, within=60)
+        await eventually(lambda: len(self.receiver.got) >= count)
         return [body for _, _, body in self.receiver.got]
 
 
