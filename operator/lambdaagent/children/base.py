@@ -14,7 +14,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.base import API_VERSION, KIND
 from lambdaagent.settings import EventingBackend, Installation, ServingBackend
 
-Object = dict[str, Any]
+Object = dict[str, Any]  # a Kubernetes object, or a part of one
 AgentKey = tuple[str, str]  # namespace, name
 
 

@@ -24,7 +24,7 @@ from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.kube.events import utc_now
 from lambdaagent.outbox import SIZE, Outbox
-from lambdaagent.status.lifecycle import Happening, Status
+from lambdaagent.status.lifecycle import Happening
 from lambdaagent.status.readiness import condition
 from lambdaagent.trust import SYSTEM, Trust, unreachable
 
@@ -37,7 +37,7 @@ Told = Callable[[str], None]
 """Receives the outcome of one event: published, unheard, refused or lost."""
 
 
-def event_of(obj: Object, happening: Happening, status: Status, *, now: datetime) -> Event:
+def event_of(obj: Object, happening: Happening, status: Object, *, now: datetime) -> Event:
     """Return the event. `status` is the status that was written; for a deleted agent, the last one."""
     metadata, ready = obj["metadata"], condition(status, "Ready") or {}
     key = f"{metadata['namespace']}/{metadata['name']}"
@@ -75,7 +75,7 @@ class AgentLifecyclePublisher:
     trust: Trust = SYSTEM
     _outbox: Outbox[tuple[str, Event]] = field(default_factory=lambda: Outbox("lifecycle events"), init=False)
 
-    def tell(self, obj: Object, happening: Happening, status: Status) -> None:
+    def tell(self, obj: Object, happening: Happening, status: Object) -> None:
         event = event_of(obj, happening, status, now=self.now())
         if not self._outbox.put((obj["metadata"]["namespace"], event)):
             self._lost(event, f"the queue of {SIZE} events is full")

@@ -33,9 +33,9 @@ from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings
 from lambdaagent.kube.resources import BROKER
 from lambdaagent.settings import OperatorSettings
-from lambdaagent.status.lifecycle import Happening, Status
+from lambdaagent.status.lifecycle import Happening
 
-Tell = Callable[[Object, Happening, Status], None]
+Tell = Callable[[Object, Happening, Object], None]
 log = structlog.get_logger(__name__)
 
 
@@ -78,7 +78,7 @@ async def _telling(settings: OperatorSettings, metrics: OperatorMetrics) -> Asyn
             yield publisher.tell
 
 
-def _nobody(obj: Object, happening: Happening, status: Status) -> None:
+def _nobody(obj: Object, happening: Happening, status: Object) -> None:
     """Ignores lifecycle events, where they are off."""
 
 

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from lambdaagent.backoff import Backoff
+from lambdaagent.children.base import Object
 from lambdaagent.errors import PermanentError, TemporaryError, UsageError
 from lambdaagent.kube import objects
 from lambdaagent.kube.client import KubeClient
-from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import POD
 from lambdaagent.settings import OperatorSettings
 
@@ -51,7 +51,7 @@ async def with_sidecar_image(
     return settings.model_copy(update={"gateway_image": image})
 
 
-def _image(pod: Document, name: str) -> str:
+def _image(pod: Object, name: str) -> str:
     """Return the image of the container with our name; other containers in the Pod were injected, in any position."""
     images = {unit["name"]: str(unit.get("image") or "") for unit in pod["spec"]["containers"]}
     if not images.get(CONTAINER):

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from lambdaagent import clock as clocks
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
+from lambdaagent.children.base import Object
 from lambdaagent.dispatcher.agent_handlers import Handlers
 from lambdaagent.dispatcher.consumers import ConsumerManager
 from lambdaagent.dispatcher.deduplication import WINDOW
@@ -20,7 +21,6 @@ from lambdaagent.httpclient.errors import BadTargetError
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.kube import reading
 from lambdaagent.kube.client import connect
-from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
 from lambdaagent.probe_server import listen, probes
@@ -105,7 +105,7 @@ async def _follow(watcher: Watcher, serving: ConsumerManager, conditions: Condit
             _take(change.object, serving)
 
 
-def _take(obj: Document, serving: ConsumerManager) -> None:
+def _take(obj: Object, serving: ConsumerManager) -> None:
     agent = reading.read(obj)
     if agent is None:
         serving.unreadable((obj["metadata"]["namespace"], obj["metadata"]["name"]))

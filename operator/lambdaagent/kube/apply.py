@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
+from lambdaagent.children.base import Object
 from lambdaagent.kube.client import KubeClient
-from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import Resource, of
 
 # With a parameter the library sends the body unchanged; without, it would escape what `_yaml` must not escape.
@@ -22,7 +22,7 @@ _CONTENT_TYPE = "application/apply-patch+yaml; charset=utf-8"
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-async def apply(client: KubeClient, document: Mapping[str, Any], *, manager: str, force: bool = True) -> Document:
+async def apply(client: KubeClient, document: Mapping[str, Any], *, manager: str, force: bool = True) -> Object:
     """Return the applied object. Raises ConflictError if, without `force`, fields of other managers differ."""
     metadata = document["metadata"]
     return await _apply(
@@ -46,7 +46,7 @@ async def apply_status(
     namespace: str | None = None,
     resource_version: str | None = None,
     force: bool = True,
-) -> Document:
+) -> Object:
     """Apply the status subresource. Conditions are merged by type, and each writer owns its own.
 
     With a `resource_version`, raises ConflictError if the object has another one. The server would ignore a uid.
@@ -80,9 +80,9 @@ async def _apply(
     manager: str,
     force: bool,
     subresource: str | None = None,
-) -> Document:
+) -> Object:
     query = {"fieldManager": manager, "fieldValidation": "Strict", "force": "true" if force else "false"}
-    answer: Document = await client.request(
+    answer: Object = await client.request(
         "PATCH",
         resource.path(namespace=namespace, name=name, subresource=subresource),
         action="apply the status of" if subresource else "apply",

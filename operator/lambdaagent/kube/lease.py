@@ -24,11 +24,11 @@ from typing import Any
 import structlog
 
 from lambdaagent.cancellation import cancel
+from lambdaagent.children.base import Object
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.errors import ConflictError, NotFoundError
 from lambdaagent.kube.events import micro_time, utc_now
-from lambdaagent.kube.objects import Document
 from lambdaagent.kube.resources import LEASE
 
 log = structlog.get_logger(__name__)
@@ -64,10 +64,10 @@ class Lease:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     holder: str = field(default="", init=False)
     """The identity of the leader, as last read."""
-    _record: Document | None = field(default=None, init=False)
+    _record: Object | None = field(default=None, init=False)
     _seen_at: float = field(default=0.0, init=False)
     _renewed_at: float = field(default=float("-inf"), init=False)
-    _mine: Document | None = field(default=None, init=False)
+    _mine: Object | None = field(default=None, init=False)
 
     @property
     def leading(self) -> bool:
@@ -147,7 +147,7 @@ class Lease:
         self._mine, self._renewed_at = written, begun
         return True
 
-    async def _attempt(self) -> Document | None:
+    async def _attempt(self) -> Object | None:
         path = LEASE.path(namespace=self.namespace, name=self.name)
         if self._mine is not None:
             # Usually no other process has written to it, and it need not be read.
@@ -169,7 +169,7 @@ class Lease:
             log.warning("lease.expired", lease=self.name, identity=self.identity, holder=self.holder)
         return await self._write(found)
 
-    async def _create(self) -> Document:
+    async def _create(self) -> Object:
         body = {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
@@ -180,7 +180,7 @@ class Lease:
         self._record, self._seen_at, self.holder = created["spec"], self.monotonic(), self.identity
         return created
 
-    async def _write(self, found: Document) -> Document:
+    async def _write(self, found: Object) -> Object:
         spec = found.get("spec", {})
         mine = self.holder == self.identity
         acquired = spec.get("acquireTime") if mine else None
@@ -206,7 +206,7 @@ class Lease:
             log.info("lease.release_failed", lease=self.name, error=str(problem))
         self.holder = ""
 
-    def _spec(self, *, acquired: str | None, transitions: int) -> Document:
+    def _spec(self, *, acquired: str | None, transitions: int) -> Object:
         now = micro_time(self.now())
         return {
             "holderIdentity": self.identity,
@@ -229,9 +229,9 @@ class Lease:
         left = self._renewed_at + self.settings.renew_deadline - self.monotonic()
         return max(0.0, min(self.settings.retry_period, left))
 
-    async def _request(self, method: str, path: str, body: Any) -> Document:
+    async def _request(self, method: str, path: str, body: Any) -> Object:
         target = LEASE.named(namespace=self.namespace, name=self.name)
-        answer: Document = await self.client.request(
+        answer: Object = await self.client.request(
             method, path, action="hold", target=target, body=body, timeout=self.settings.renew_deadline
         )
         return answer

@@ -8,23 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lambdaagent.children.base import Object
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.errors import ConflictError, NotFoundError
 from lambdaagent.kube.resources import Resource, of
 
-Document = dict[str, Any]
 _PAGE = 500
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    items: tuple[Document, ...]
+    items: tuple[Object, ...]
     resource_version: str
 
 
-async def get(client: KubeClient, resource: Resource, *, name: str, namespace: str | None = None) -> Document:
-    answer: Document = await client.request(
+async def get(client: KubeClient, resource: Resource, *, name: str, namespace: str | None = None) -> Object:
+    answer: Object = await client.request(
         "GET",
         resource.path(namespace=namespace, name=name),
         action="read",
@@ -33,7 +33,7 @@ async def get(client: KubeClient, resource: Resource, *, name: str, namespace: s
     return answer
 
 
-async def find(client: KubeClient, resource: Resource, *, name: str, namespace: str | None = None) -> Document | None:
+async def find(client: KubeClient, resource: Resource, *, name: str, namespace: str | None = None) -> Object | None:
     """Return the object; None if it is missing or the cluster does not serve its kind."""
     try:
         return await get(client, resource, name=name, namespace=namespace)
@@ -49,14 +49,14 @@ async def list_objects(
     labels: str = "",
     fields: str = "",
     metadata_only: bool = False,
-    keep: Callable[[Document], Document] = lambda item: item,
+    keep: Callable[[Object], Object] = lambda item: item,
 ) -> Listing:
     """List all objects, in pages; without a namespace, of all namespaces. Items carry apiVersion and kind.
 
     `keep` reduces each item while its page is read, so that a large listing is not held in memory twice.
     """
     kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-    items: list[Document] = []
+    items: list[Object] = []
     query = {"limit": str(_PAGE)} | _selectors(labels=labels, fields=fields)
     while True:
         page = await client.request(
@@ -89,7 +89,7 @@ async def delete(
     """Delete an object; return False if it was already gone. With a `uid` or `resource_version`, raises ConflictError
     if the object has another one."""
     expected = {"uid": uid, "resourceVersion": resource_version}
-    body: Document = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+    body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
     if preconditions := {key: value for key, value in expected.items() if value}:
         body["preconditions"] = preconditions
     try:
@@ -114,8 +114,8 @@ async def merge_patch(
     manager: str,
     namespace: str | None = None,
     subresource: str | None = None,
-) -> Document:
-    answer: Document = await client.request(
+) -> Object:
+    answer: Object = await client.request(
         "PATCH",
         resource.path(namespace=namespace, name=name, subresource=subresource),
         action="patch",
@@ -127,7 +127,7 @@ async def merge_patch(
     return answer
 
 
-async def add_owner(client: KubeClient, document: Document, reference: Mapping[str, Any], *, manager: str) -> Document:
+async def add_owner(client: KubeClient, document: Object, reference: Mapping[str, Any], *, manager: str) -> Object:
     """Append an owner reference to the list that the server has then; a second call appends it a second time."""
     metadata = document["metadata"]
     resource, name, namespace = of(document), metadata["name"], metadata.get("namespace")
@@ -166,8 +166,8 @@ async def json_patch(
     manager: str,
     namespace: str | None = None,
     action: str = "patch",
-) -> Document:
-    answer: Document = await client.request(
+) -> Object:
+    answer: Object = await client.request(
         "PATCH",
         resource.path(namespace=namespace, name=name),
         action=action,
@@ -179,9 +179,7 @@ async def json_patch(
     return answer
 
 
-async def set_finalizers(
-    client: KubeClient, document: Document, finalizers: Sequence[str], *, manager: str
-) -> Document:
+async def set_finalizers(client: KubeClient, document: Object, finalizers: Sequence[str], *, manager: str) -> Object:
     """Write the whole list. Raises ConflictError if the object is no longer the version in `document`."""
     metadata = document["metadata"]
     patch = {"metadata": {"finalizers": list(finalizers), "resourceVersion": metadata["resourceVersion"]}}

@@ -4,12 +4,12 @@ import structlog
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
-from lambdaagent.kube.objects import Document
+from lambdaagent.children.base import Object
 
 log = structlog.get_logger(__name__)
 
 
-def read(obj: Document) -> LambdaAgent | None:
+def read(obj: Object) -> LambdaAgent | None:
     """Return the agent, or None if this release cannot read it. That is logged; the caller keeps the last state."""
     agent = parse_valid(obj)
     if isinstance(agent, LambdaAgent):

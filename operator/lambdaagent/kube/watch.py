@@ -25,10 +25,11 @@ import structlog
 
 from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
+from lambdaagent.children.base import Object
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import errors
 from lambdaagent.kube.client import KubeClient
-from lambdaagent.kube.objects import Document, list_objects
+from lambdaagent.kube.objects import list_objects
 from lambdaagent.kube.resources import Resource
 
 log = structlog.get_logger(__name__)
@@ -46,9 +47,9 @@ class ChangeType(StrEnum):
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
     type: ChangeType
-    object: Document
+    object: Object
     """The present object; for DELETED, its last known state."""
-    old: Document | None = None
+    old: Object | None = None
 
     @property
     def key(self) -> Key:
@@ -82,7 +83,7 @@ class Watcher:
     labels: str = ""
     fields: str = ""
     settings: WatchSettings = field(default_factory=WatchSettings)
-    keep: Callable[[Document], Document] = lambda document: document
+    keep: Callable[[Object], Object] = lambda document: document
     """Reduces an object for the cache and for changes; apiVersion, kind and the identity in metadata must stay."""
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -92,12 +93,12 @@ class Watcher:
     fresh_at: float = field(default=float("-inf"), init=False)
     error: LambdaAgentError | None = field(default=None, init=False)
     """Why the watch fails at present; None while it works."""
-    _objects: dict[Key, Document] = field(default_factory=dict, init=False)
+    _objects: dict[Key, Object] = field(default_factory=dict, init=False)
     _version: str = field(default="", init=False)
     _working_since: float | None = field(default=None, init=False)
 
     @property
-    def objects(self) -> Mapping[Key, Document]:
+    def objects(self) -> Mapping[Key, Object]:
         return MappingProxyType(self._objects)
 
     @property
@@ -191,7 +192,7 @@ class Watcher:
                 yield event
 
     def _take(self, event: Mapping[str, Any]) -> WatchEvent | None:
-        found: Document = event["object"]
+        found: Object = event["object"]
         self._version = found["metadata"]["resourceVersion"]
         match event["type"]:
             case "BOOKMARK":
@@ -202,14 +203,14 @@ class Watcher:
             case _:
                 return self._store(self.keep(found))
 
-    def _store(self, found: Document) -> WatchEvent | None:
+    def _store(self, found: Object) -> WatchEvent | None:
         old = self._objects.get(key_of(found))
         if old is not None and old["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
             return None
         self._objects[key_of(found)] = found
         return WatchEvent(ChangeType.ADDED if old is None else ChangeType.MODIFIED, found, old)
 
-    def _differences(self, items: tuple[Document, ...]) -> Iterator[WatchEvent]:
+    def _differences(self, items: tuple[Object, ...]) -> Iterator[WatchEvent]:
         uids = {key_of(item): item["metadata"]["uid"] for item in items}
         for key, old in list(self._objects.items()):
             # Another object under a known name is two changes: a consumer that keeps state by UID needs both.

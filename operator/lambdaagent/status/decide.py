@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from lambdaagent.a2a import cards, well_known
 from lambdaagent.api.agent import LambdaAgent
@@ -19,7 +18,6 @@ from lambdaagent.status.ai import ai_ready
 from lambdaagent.status.conditions import DEPLOYMENT, World
 from lambdaagent.status.readiness import Readiness, condition, of_knative
 
-Status = dict[str, Any]
 OPERATOR_CONDITIONS = frozenset(
     {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "AIReady", "MonitoringReady"}
 )
@@ -29,7 +27,7 @@ _OF_WHAT_RUNS = ("serviceStatus", "eventingStatus", "a2aStatus")
 GATES = ("SpecValid", "ServingReady", "EventingReady")
 
 
-def invalid(agent_obj: Object, problems: list[SpecProblem], *, now: datetime) -> Status:
+def invalid(agent_obj: Object, problems: list[SpecProblem], *, now: datetime) -> Object:
     """Return the status of an object that breaks the API's rules: nothing is applied, and what runs is not changed."""
     message = "; ".join(map(str, problems[:10]))
     states = {
@@ -44,7 +42,7 @@ def invalid(agent_obj: Object, problems: list[SpecProblem], *, now: datetime) ->
     }
 
 
-def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Status:
+def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Object:
     generation = agent_obj["metadata"].get("generation", 0)
     message = f"waiting until {', '.join(remaining[:5])} is deleted" if remaining else "the children are deleted"
     states = {"Ready": Readiness("False", "Deleting", message)}
@@ -58,13 +56,13 @@ def deleting(agent_obj: Object, *, remaining: list[str], now: datetime) -> Statu
 def status(
     agent: LambdaAgent,
     *,
-    previous: Status,
+    previous: Object,
     plan: Plan,
     world: World,
     installation: Installation,
     now: datetime,
     dispatcher_spoke: bool = False,
-) -> Status:
+) -> Object:
     """Return the status. `previous` is the present status: unchanged conditions keep their transition time.
 
     `dispatcher_spoke`: EventingReady in `previous` was written by the dispatcher, which owns it on plain RabbitMQ.
@@ -83,7 +81,7 @@ def status(
     ready = _ready(states, foreign)
     said = {"Ready": ready} | {kind: state for kind, state in states.items() if state}
     generation = agent.metadata.generation
-    out: Status = {
+    out: Object = {
         "phase": _phase(ready, said, plan, world),
         "observedGeneration": generation,
         "conditions": _conditions(said, generation, previous, now),
@@ -119,7 +117,7 @@ class Transition:
     good: bool
 
 
-def transition(before: Status, after: Status) -> Transition | None:
+def transition(before: Object, after: Object) -> Transition | None:
     """Return the change of Ready to record. None while Ready keeps its status and reason, while a rollout is in
     progress, and for an edited spec that is not ready yet."""
     old, new = condition(before, "Ready"), condition(after, "Ready")
@@ -133,7 +131,7 @@ def transition(before: Status, after: Status) -> Transition | None:
     return Transition(new["reason"], new["message"] or "the agent is ready", good or after["phase"] == "Deleting")
 
 
-def _ready(states: dict[str, Readiness | None], foreign: Status | None) -> Readiness:
+def _ready(states: dict[str, Readiness | None], foreign: Object | None) -> Readiness:
     missing = []
     for kind in GATES:
         state = states[kind]
@@ -162,7 +160,7 @@ def _phase(ready: Readiness, said: dict[str, Readiness], plan: Plan, world: Worl
     return "Deploying"
 
 
-def _conditions(states: dict[str, Readiness], generation: int, previous: Status, now: datetime) -> list[Status]:
+def _conditions(states: dict[str, Readiness], generation: int, previous: Object, now: datetime) -> list[Object]:
     out = []
     for kind, state in states.items():
         before = condition(previous, kind)
@@ -181,7 +179,7 @@ def _conditions(states: dict[str, Readiness], generation: int, previous: Status,
     return out
 
 
-def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness) -> Status:
+def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness) -> Object:
     ready = serving.status == "True"
     if plan.backends.serving == "kubernetes":
         exists = (*DEPLOYMENT, agent.name) in world.live
@@ -199,7 +197,7 @@ def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Install
     return _without_none(values)
 
 
-def _version(agent: LambdaAgent, previous: Status, serving: Readiness) -> str | None:
+def _version(agent: LambdaAgent, previous: Object, serving: Readiness) -> str | None:
     """Return the version that served last; None if none has served."""
     if serving.status == "True":
         return cards.version_of_spec(agent)
@@ -207,7 +205,7 @@ def _version(agent: LambdaAgent, previous: Status, serving: Readiness) -> str | 
     return known
 
 
-def _ai(ai: Ai, ready: Readiness | None) -> Status:
+def _ai(ai: Ai, ready: Readiness | None) -> Object:
     available = {"ModelAvailable": True, "ModelNotFound": False}.get(ready.reason) if ready else None
     values = {
         "provider": ai.provider,
@@ -219,7 +217,7 @@ def _ai(ai: Ai, ready: Readiness | None) -> Status:
     return _without_none(values)
 
 
-def _eventing(plan: Plan, world: World) -> Status:
+def _eventing(plan: Plan, world: World) -> Object:
     if plan.broker is None:
         return {}
     live = world.live.get((*brokers.BROKER, plan.broker.name), {})
@@ -237,5 +235,5 @@ def _eventing(plan: Plan, world: World) -> Status:
     return _without_none(values)
 
 
-def _without_none(values: Status) -> Status:
+def _without_none(values: Object) -> Object:
     return {name: value for name, value in values.items() if value is not None}

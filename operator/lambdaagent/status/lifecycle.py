@@ -1,11 +1,9 @@
 """Decides what happened to an agent, from its previous status and the new one. Pure."""
 
 from enum import StrEnum
-from typing import Any
 
+from lambdaagent.children.base import Object
 from lambdaagent.status.readiness import condition
-
-Status = dict[str, Any]
 
 
 class Happening(StrEnum):
@@ -16,7 +14,7 @@ class Happening(StrEnum):
     DELETED = "deleted"
 
 
-def happened(before: Status, after: Status) -> list[Happening]:
+def happened(before: Object, after: Object) -> list[Happening]:
     """Return what happened, in the order of publication. A rollout counts as degraded only if it fails."""
     if after["phase"] == "Deleting":
         return []  # DELETED is published when the agent is gone
@@ -35,5 +33,5 @@ def happened(before: Status, after: Status) -> list[Happening]:
     return found
 
 
-def _ready(status: Status) -> bool:
+def _ready(status: Object) -> bool:
     return (condition(status, "Ready") or {}).get("status") == "True"

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from tests.parts.kubernetes import KubeApiserver
 
+from lambdaagent.children.base import Object
 from lambdaagent.errors import UsageError
 from lambdaagent.kube import apply, discovery, events, objects, resources
 from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.errors import ConflictError
 
 
-async def make(client: KubeClient, namespace: str, *names: str) -> list[objects.Document]:
+async def make(client: KubeClient, namespace: str, *names: str) -> list[Object]:
     return [
         await apply.apply(
             client,
