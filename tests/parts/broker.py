@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from lambdaagent.broker.rabbitmq.connection import RabbitMQConnection
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event, Value
 
+EVERYTHING = [Binding({})]
 QUICK = Backoff(first=0.05, cap=0.2)
 
 
@@ -58,6 +59,13 @@ async def link(url: str) -> AsyncIterator[RabbitMQConnection]:
         yield found
     finally:
         await found.stop()
+
+
+def consume(
+    broker: RabbitMQBroker, prefix: str, handler: Callable[[BrokerDelivery], Any], *, parallelism: int = 20
+) -> AbstractAsyncContextManager[None]:
+    """Consumes the queue that has the prefix as its name; dead letters go to a queue beside it."""
+    return broker.consume(prefix, parallelism=parallelism, handler=handler, dead_letters=f"{prefix}.dead")
 
 
 async def published(broker: Broker, sent: Event, *, exchange: str, within: float = 20) -> None:

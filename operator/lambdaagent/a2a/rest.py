@@ -4,6 +4,7 @@ Paths are relative to an interface's URL: 1.0's directly, with an optional tenan
 decides the version, as the method's name does in JSON-RPC.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,28 +15,28 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.versions import Version
 
-_V03 = "v1"
+PREFIXES: Mapping[Version, str] = {Version.V1: "", Version.V03: "v1/"}
 _BOTH = ("POST", "GET")  # 1.0's text has POST, its proto has GET; so has 0.3
-
-
-TEMPLATES: Mapping[Version, Mapping[str, Mapping[str, Operation]]] = {
-    version: {
-        f"{prefix}/message:send": {"POST": Operation.SEND},
-        f"{prefix}/message:stream": {"POST": Operation.STREAM},
-        f"{prefix}/tasks": {"GET": Operation.LIST},
-        f"{prefix}/tasks/{{id}}": {"GET": Operation.GET},
-        f"{prefix}/tasks/{{id}}:cancel": {"POST": Operation.CANCEL},
-        f"{prefix}/tasks/{{id}}:subscribe": dict.fromkeys(_BOTH, Operation.SUBSCRIBE),
-        f"{prefix}/tasks/{{id}}/pushNotificationConfigs": {"POST": Operation.PUSH_PUT, "GET": Operation.PUSH_LIST},
-        f"{prefix}/tasks/{{id}}/pushNotificationConfigs/{{pushId}}": {
-            "GET": Operation.PUSH_GET,
-            "DELETE": Operation.PUSH_DROP,
-        },
-        f"{prefix}/{card}": {"GET": Operation.EXTENDED_CARD},
-    }
-    for version, prefix, card in ((Version.V1, "", "extendedAgentCard"), (Version.V03, f"/{_V03}", "card"))
+_COMMON: Mapping[str, Mapping[str, Operation]] = {
+    "message:send": {"POST": Operation.SEND},
+    "message:stream": {"POST": Operation.STREAM},
+    "tasks": {"GET": Operation.LIST},
+    # Before the plain id, which may hold a colon too.
+    "tasks/{id}:cancel": {"POST": Operation.CANCEL},
+    "tasks/{id}:subscribe": dict.fromkeys(_BOTH, Operation.SUBSCRIBE),
+    "tasks/{id}": {"GET": Operation.GET},
+    "tasks/{taskId}/pushNotificationConfigs": {"POST": Operation.PUSH_PUT, "GET": Operation.PUSH_LIST},
+    "tasks/{taskId}/pushNotificationConfigs/{id}": {"GET": Operation.PUSH_GET, "DELETE": Operation.PUSH_DROP},
 }
-"""What `match` finds, for documents."""
+TEMPLATES: Mapping[Version, Mapping[str, Mapping[str, Operation]]] = {
+    Version.V1: {**_COMMON, "extendedAgentCard": {"GET": Operation.EXTENDED_CARD}},
+    Version.V03: {**_COMMON, "card": {"GET": Operation.EXTENDED_CARD}},
+}
+"""The operations by HTTP method, by template below the version's prefix; ids are named like 1.0's parameters."""
+_PATTERNS = {
+    version: [(re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), found) for path, found in templates.items()]
+    for version, templates in TEMPLATES.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,53 +51,25 @@ def match(path: str) -> RestRoute:
 
     Raises A2AError if nothing is served there.
     """
-    segments = path.strip("/").split("/")
-    old = segments[0] == _V03
-    if old:
-        del segments[0]
-    version = Version.V03 if old else Version.V1
-    found = _match(segments, version)
-    if found is None and not old and len(segments) > 1:
-        found = _match(segments[1:], version)  # the first segment is a tenant
+    below = path.strip("/")
+    old = below.startswith(PREFIXES[Version.V03])
+    found = _match(below.removeprefix(PREFIXES[Version.V03]), Version.V03 if old else Version.V1)
+    if found is None and not old:
+        found = _match(below.partition("/")[2], Version.V1)  # the first segment is a tenant
     if found is None:
         raise A2AError(
             Problem.METHOD_NOT_FOUND,
             f"Nothing is served at {path[:128]!r}. The paths are message:send, message:stream, tasks and"
-            f" extendedAgentCard; for A2A 0.3 they begin with /{_V03}.",
+            " extendedAgentCard; for A2A 0.3 they begin with /v1.",
         )
     return found
 
 
-def _match(segments: list[str], version: Version) -> RestRoute | None:
-    match segments:
-        case ["message:send"]:
-            return RestRoute(version, {"POST": Operation.SEND}, {})
-        case ["message:stream"]:
-            return RestRoute(version, {"POST": Operation.STREAM}, {})
-        case ["tasks"]:
-            return RestRoute(version, {"GET": Operation.LIST}, {})
-        case ["tasks", name] if name:
-            return _task(name, version)
-        case ["tasks", task_id, "pushNotificationConfigs"] if task_id:
-            operations = {"POST": Operation.PUSH_PUT, "GET": Operation.PUSH_LIST}
-            return RestRoute(version, operations, {"taskId": task_id})
-        case ["tasks", task_id, "pushNotificationConfigs", push_id] if task_id and push_id:
-            operations = {"GET": Operation.PUSH_GET, "DELETE": Operation.PUSH_DROP}
-            return RestRoute(version, operations, {"taskId": task_id, "id": push_id})
-        case ["extendedAgentCard"] if version is Version.V1:
-            return RestRoute(version, {"GET": Operation.EXTENDED_CARD}, {})
-        case ["card"] if version is Version.V03:
-            return RestRoute(version, {"GET": Operation.EXTENDED_CARD}, {})
+def _match(path: str, version: Version) -> RestRoute | None:
+    for pattern, operations in _PATTERNS[version]:
+        if (found := pattern.fullmatch(path)) is not None:
+            return RestRoute(version, operations, found.groupdict())
     return None
-
-
-def _task(name: str, version: Version) -> RestRoute | None:
-    task_id, _, verb = name.rpartition(":")
-    if task_id and verb == "cancel":
-        return RestRoute(version, {"POST": Operation.CANCEL}, {"id": task_id})
-    if task_id and verb == "subscribe":
-        return RestRoute(version, dict.fromkeys(_BOTH, Operation.SUBSCRIBE), {"id": task_id})
-    return RestRoute(version, {"GET": Operation.GET}, {"id": name})
 
 
 def media_type(*, accept: str, sent: str) -> str:

@@ -30,7 +30,7 @@ from lambdaagent.gateway.events import ingress
 from lambdaagent.gateway.http import bodies, passthrough, problems, request_target
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.routes import agent_routes
-from lambdaagent.gateway.routes.gateway_routes import observed
+from lambdaagent.gateway.routes.gateway_routes import OBSERVED
 from lambdaagent.gateway.routes.route_types import Route, RouteTable
 from lambdaagent.gateway.services import ENTRY, SERVICES
 from lambdaagent.gateway.serving import serve
@@ -139,9 +139,9 @@ def table(entry: Entry, *, sink: str) -> RouteTable:
         return await _through(request, entry)
 
     found = [
-        observed(READY, ready, name="readyz", summary="Whether the agent can be called"),
-        observed(ALIVE, probes.healthz, name="healthz", summary="Whether the sidecar runs"),
-        observed("/-/metrics", probes.metrics, name="metrics", summary="Metrics in Prometheus's format"),
+        OBSERVED(name="readyz", path=READY, handler=ready, summary="Whether the agent can be called"),
+        OBSERVED(name="healthz", path=ALIVE, handler=probes.healthz, summary="Whether the sidecar runs"),
+        OBSERVED(name="metrics", path="/-/metrics", handler=probes.metrics, summary="Metrics in Prometheus's format"),
     ]
     if sink:
         found.append(

@@ -203,9 +203,6 @@ class MemoryStore:
         self._letters.append(replace(letter, id=str(self._lettered)))
         return True
 
-    async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
-        return await self.find_letters(Letters(namespace, limit=limit))
-
     async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
         return [letter for letter in reversed(self._letters) if _matches(letter, wanted)][: wanted.limit]
 

@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.parts.broker import QUICK, Inbox, connected, event, link, published
+from tests.parts.broker import EVERYTHING, QUICK, Inbox, connected, consume, event, link, published
 from tests.parts.polling import eventually
 from tests.parts.process import free_port
 from tests.parts.proxy import proxy
@@ -21,14 +21,12 @@ from lambdaagent.broker.errors import (
     BrokerUnavailableError,
     NotConfirmedError,
 )
-from lambdaagent.broker.protocol import BrokerDelivery
 from lambdaagent.broker.rabbitmq import topology
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.dead_letter_headers import DeathCause
 
 CAUSE = DeathCause("default/a", "the agent answered 400", 1.0)
-EVERYTHING = [Binding({})]
 _ROOT = Path(__file__).parents[3]
 
 
@@ -36,12 +34,6 @@ _ROOT = Path(__file__).parents[3]
 async def broker(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
     async with connected(own_rabbitmq.url) as found:
         yield found
-
-
-def consume(
-    broker: RabbitMQBroker, prefix: str, handler: Callable[[BrokerDelivery], Any], *, parallelism: int = 20
-) -> Any:
-    return broker.consume(prefix, parallelism=parallelism, handler=handler, dead_letters=f"{prefix}.dead")
 
 
 @pytest.mark.parametrize("how", [pytest.param("kill", id="kill -9"), pytest.param("restart", id="orderly restart")])

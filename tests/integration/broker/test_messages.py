@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.parts.broker import Inbox, connected, event, link
+from tests.parts.broker import EVERYTHING, Inbox, connected, consume, event, link
 from tests.parts.polling import eventually
 from tests.parts.rabbitmq import RabbitMQ
 
@@ -23,7 +23,6 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import DeathCause
 
 CAUSE = DeathCause("default/a", "the agent answered 400", 1.0)
-EVERYTHING = [Binding({})]
 _ROOT = Path(__file__).parents[3]
 
 
@@ -31,12 +30,6 @@ _ROOT = Path(__file__).parents[3]
 async def broker(own_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitMQBroker]:
     async with connected(own_rabbitmq.url) as found:
         yield found
-
-
-def consume(
-    broker: RabbitMQBroker, prefix: str, handler: Callable[[BrokerDelivery], Any], *, parallelism: int = 20
-) -> Any:
-    return broker.consume(prefix, parallelism=parallelism, handler=handler, dead_letters=f"{prefix}.dead")
 
 
 async def test_a_message_that_is_no_event_goes_to_the_dead_letters_as_it_is(

@@ -65,7 +65,7 @@ async def test_a_letter_is_redriven_to_the_agent_that_its_destination_names(
     [seen] = container.seen
     assert (seen.headers["ce-id"], seen.headers["ce-n"], seen.body) == ("1", "7", b"{}")
     assert not [name for name in seen.headers if "knative" in name]
-    assert await gateway.store.letters("shop") == []
+    assert await gateway.store.find_letters(Letters("shop")) == []
 
 
 async def test_what_the_agent_refuses_again_is_not_lost(
@@ -74,7 +74,7 @@ async def test_what_the_agent_refuses_again_is_not_lost(
     container.respond = lambda request: (400, {}, b"")
     await gateway.store.add_dead_letter(letter(agent="echo", attributes=EVENT | {"id": "1"}, reason="before"))
     assert (await command(settings, "redrive", "--all")).out == "1 redriven\n"
-    [again] = await gateway.store.letters("shop")
+    [again] = await gateway.store.find_letters(Letters("shop"))
     assert (again.reason, again.attributes["id"]) == ("the agent answered 400", "1")
 
 
@@ -89,7 +89,7 @@ async def test_what_the_gateway_does_not_take_stays(
     assert (done.code, done.out) == (1, "0 redriven, 4 not\n")
     for said in ("answered 503", "There is no agent 'gone'", "does not name the agent", "it is not an event"):
         assert said in done.err
-    assert len(await gateway.store.letters("shop")) == 4
+    assert len(await gateway.store.find_letters(Letters("shop"))) == 4
 
 
 async def test_a_gateway_that_is_not_there_ends_it_at_once(gateway: World, settings: dict[str, str]) -> None:
@@ -99,7 +99,7 @@ async def test_a_gateway_that_is_not_there_ends_it_at_once(gateway: World, setti
     assert done.code == 1
     assert "0 redriven before the failure" in done.err
     assert "http://127.0.0.1:1 cannot be reached" in done.err
-    assert len(await gateway.store.letters("shop")) == 2
+    assert len(await gateway.store.find_letters(Letters("shop"))) == 2
 
 
 async def test_letters_in_postgresql_are_listed_by_pages_and_dropped(database_url: str) -> None:

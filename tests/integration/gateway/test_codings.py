@@ -33,6 +33,7 @@ from tests.parts.upstream import PlainAgent
 
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.store.records import Letters
 
 STOLEN = b"POST /stolen HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
@@ -212,7 +213,7 @@ async def test_a_delivery_that_cannot_be_decoded_is_buried_as_it_came(echo: Worl
     """A broker would drop it without a word at any 4xx."""
     answer = await echo.request("POST", path, data=b"as it came", headers={**EVENT, "Content-Encoding": label})
     assert answer.status == 202
-    (letter,) = await echo.store.letters("shop")
+    (letter,) = await echo.store.find_letters(Letters("shop"))
     assert (letter.data, letter.attributes["content-encoding"]) == (b"as it came", label)
 
 

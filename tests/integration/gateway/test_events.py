@@ -15,6 +15,7 @@ from tests.parts.upstream import PlainAgent
 from lambdaagent.events import http
 from lambdaagent.events.capability import sign
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.store.records import Letters
 
 CREATED = Event(id="1", source="/s", type="created", data=b'{"a": 1}', datacontenttype="application/json")
 
@@ -138,14 +139,14 @@ async def test_what_may_work_later_is_a_503_so_that_the_broker_tries_again(
 ) -> None:
     container.respond = lambda seen: (status, {}, b"")
     assert (await post(echo, "/events/shop/to/echo", http.binary(CREATED))).status == 503
-    assert await echo.store.letters("shop") == []
+    assert await echo.store.find_letters(Letters("shop")) == []
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 413, 422])
 async def test_what_never_will_is_buried_and_accepted(echo: World, container: PlainAgent, status: int) -> None:
     container.respond = lambda seen: (status, {}, b"")
     assert (await post(echo, "/events/shop/to/echo", http.binary(CREATED))).status == 202
-    letter = (await echo.store.letters("shop"))[0]
+    letter = (await echo.store.find_letters(Letters("shop")))[0]
     assert (letter.agent, letter.attributes["id"], letter.data) == ("echo", "1", b'{"a": 1}')
     assert str(status) in letter.reason
 
@@ -173,7 +174,7 @@ async def test_a_poison_event_is_buried_with_all_that_was_sent(echo: World, cont
     headers = {"ce-id": "7", "ce-specversion": "1.0", "content-type": "x/y"}
     for path in ("/events/shop/to/echo", "/events/shop/dead-letters"):
         assert (await echo.request("POST", path, headers=headers, data=b"\xff")).status == 202
-    letters = await echo.store.letters("shop")
+    letters = await echo.store.find_letters(Letters("shop"))
     assert [(letter.agent, letter.data) for letter in letters] == [("", b"\xff"), ("echo", b"\xff")]
     assert letters[0].attributes["id"] == "7"
     assert "'source'" in letters[0].reason
@@ -196,7 +197,7 @@ async def test_dead_letters_are_kept_once_with_where_they_failed(gateway: World)
     for _ in range(2):
         assert (await post(gateway, "/events/shop/dead-letters", http.binary(dead))).status == 202
     assert (await post(gateway, "/events/shop/dead-letters", http.binary(CREATED), **{"ce-id": "2"})).status == 202
-    letters = await gateway.store.letters("shop")
+    letters = await gateway.store.find_letters(Letters("shop"))
     assert [letter.reason for letter in letters] == ["not delivered", "not delivered to http://echo (last answer: 500)"]
 
 
@@ -205,7 +206,7 @@ async def test_a_letter_whose_code_is_no_number_of_ours_is_kept(tmp_path: Path, 
     dead = replace(CREATED, extensions={"knativeerrordest": "http://echo", "knativeerrorcode": code})
     async with world(database=tmp_path / "letters.db") as gateway:
         assert (await post(gateway, "/events/shop/dead-letters", cloudevent_bodies.structured(dead))).status == 202
-        assert [letter.code for letter in await gateway.store.letters("shop")] == [-1]
+        assert [letter.code for letter in await gateway.store.find_letters(Letters("shop"))] == [-1]
 
 
 async def test_an_agents_event_with_a_type_that_is_no_text_does_not_hide_its_task(
@@ -261,7 +262,7 @@ async def test_without_keys_a_capability_is_not_looked_at(echo: World) -> None:
 async def test_a_letter_of_a_broken_event_keeps_json_serialisable_headers(gateway: World) -> None:
     response = await gateway.request("POST", "/events/shop/dead-letters", headers={"ce-x": "ü" * 10}, data=b"")
     assert response.status == 202
-    assert orjson.dumps(dict((await gateway.store.letters("shop"))[0].attributes))
+    assert orjson.dumps(dict((await gateway.store.find_letters(Letters("shop")))[0].attributes))
 
 
 async def test_a_call_that_the_engine_cannot_take_now_is_said_to_be_no_attempt(

@@ -12,7 +12,7 @@ from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.routes import gateway_routes, openapi
 from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES, find
 
-IDS = {"id": "1", "pushId": "2"}
+IDS = {"id": "1", "taskId": "2"}
 
 
 def entry() -> Entry:
@@ -44,7 +44,7 @@ def test_nothing_else_is_served_below_an_agent(path: str) -> None:
 @pytest.mark.parametrize("version", list(Version))
 def test_the_paths_of_the_document_are_those_that_are_matched(version: Version) -> None:
     for template, operations in rest.TEMPLATES[version].items():
-        found = rest.match(template.format(**IDS))
+        found = rest.match(f"/{rest.PREFIXES[version]}{template.format(**IDS)}")
         assert (found.version, found.operations) == (version, operations)
 
 

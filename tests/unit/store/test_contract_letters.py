@@ -13,14 +13,14 @@ async def test_a_dead_letter_is_kept_once_per_agent_and_namespace(store: EngineS
     assert not await store.add_dead_letter(letter(received=4.0))
     assert await store.add_dead_letter(letter(agent="cart"))
     assert await store.add_dead_letter(letter(namespace="bank"))
-    assert await store.letters("shop") == [letter(agent="cart"), letter()]
-    assert await store.letters("shop", limit=1) == [letter(agent="cart")]
+    assert await store.find_letters(Letters("shop")) == [letter(agent="cart"), letter()]
+    assert await store.find_letters(Letters("shop", limit=1)) == [letter(agent="cart")]
 
 
 async def test_letters_that_are_no_events_are_all_kept(store: EngineStore) -> None:
     for _ in range(2):
         assert await store.add_dead_letter(letter(attributes={"content-type": "x"}))
-    assert len(await store.letters("shop")) == 2
+    assert len(await store.find_letters(Letters("shop"))) == 2
 
 
 async def test_of_one_letter_many_times_at_once_one_is_kept(store: EngineStore) -> None:
@@ -30,7 +30,7 @@ async def test_of_one_letter_many_times_at_once_one_is_kept(store: EngineStore) 
 async def test_a_letter_may_hold_anything(store: EngineStore) -> None:
     strange = letter(reason="no\nreason", data=bytes(range(256)), attributes={"id": "i", "source": "s", "ok": True})
     assert await store.add_dead_letter(strange)
-    assert await store.letters("shop") == [strange]
+    assert await store.find_letters(Letters("shop")) == [strange]
 
 
 async def test_all_that_is_said_of_a_death_is_kept(store: EngineStore) -> None:

@@ -4,6 +4,7 @@ from tests.parts.store_records import following, letter, record
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.store.errors import StoreFullError
 from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.records import Letters
 
 
 async def test_the_task_that_ended_first_makes_room() -> None:
@@ -28,7 +29,7 @@ async def test_old_letters_make_room() -> None:
     store = MemoryStore(max_letters=1)
     await store.add_dead_letter(letter())
     await store.add_dead_letter(letter(agent="cart"))
-    assert await store.letters("shop") == [letter(agent="cart")]
+    assert await store.find_letters(Letters("shop")) == [letter(agent="cart")]
 
 
 async def test_old_deliveries_make_room() -> None:

@@ -94,7 +94,7 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         await store.create(record("late"))
     store = await SqliteStore.open(path)
     assert await store.get("t") == record()
-    assert await store.letters("shop") == [letter()]
+    assert await store.find_letters(Letters("shop")) == [letter()]
     await store.close()
 
 
@@ -138,7 +138,7 @@ async def test_letters_are_read_and_dropped_beside_the_process_that_holds_the_fi
     [found] = await beside.find_letters(Letters())
     assert await beside.letter(found.id) == found == letter()
     assert await beside.drop_letters([found.id]) == 1
-    assert await store.letters("shop") == []
+    assert await store.find_letters(Letters("shop")) == []
     await beside.close()
     await store.close()
 

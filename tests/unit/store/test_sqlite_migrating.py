@@ -11,7 +11,7 @@ from tests.parts.store_records import letter, push
 
 from lambdaagent.a2a.tasks import fold_all
 from lambdaagent.store.errors import StoreUnusableError
-from lambdaagent.store.records import TaskQuery
+from lambdaagent.store.records import Letters, TaskQuery
 from lambdaagent.store.sqlite.store import SqliteStore
 
 SCHEMA_4 = """
@@ -170,5 +170,5 @@ async def test_letters_of_schema_2_are_kept_with_their_numbers(tmp_path: Path) -
     assert not await store.add_dead_letter(letter())
     await store.drop_letters(["7"])
     await store.add_dead_letter(letter())
-    assert int((await store.letters("shop"))[0].id) > 7
+    assert int((await store.find_letters(Letters("shop")))[0].id) > 7
     await store.close()

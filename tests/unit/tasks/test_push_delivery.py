@@ -16,6 +16,7 @@ from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.versions import Version
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.records import Letters
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.push_delivery import PushDelivery, PushLimits
 from lambdaagent.tasks.requests import Requester
@@ -128,7 +129,7 @@ async def test_a_receiver_that_fails_is_tried_again_and_misses_nothing(bench: Be
 async def test_one_that_never_takes_it_is_given_up_with_a_dead_letter(bench: Bench) -> None:
     bench.receiver.refuse = [PushRefusedError("it answered 500")] * 4
     task = await bench.engine.send(agent(), wanting(PushConfig(url=URL)))
-    letters = await eventually(lambda: bench.store.letters("shop"))
+    letters = await eventually(lambda: bench.store.find_letters(Letters("shop")))
     assert letters[0].reason == "push receiver: it answered 500"
     assert letters[0].attributes["a2ataskid"] == task["id"]
     assert bench.observed.outcomes == ["failed", "failed", "failed", "given-up"]

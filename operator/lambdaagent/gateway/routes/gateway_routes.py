@@ -5,6 +5,7 @@ agent, by path or by host.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -22,6 +23,11 @@ from lambdaagent.gateway.routes.route_types import Handler, Route, RouteTable
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 
 
+OBSERVED = partial(Route, method="GET", action=Action.OBSERVE, credential=Credential.NONE)
+_DISCOVERED = partial(Route, method="GET", action=Action.DISCOVER, credential=Credential.CALLER)
+_PUBLISHED = partial(Route, method="POST", action=Action.PUBLISH, credential=Credential.CALLER)
+
+
 def table() -> RouteTable:
     """Return the routes of a gateway that serves all agents."""
     found = [*_observed(), *_discovered(), *_events()]
@@ -33,106 +39,61 @@ def _openapi(rows: Sequence[Route]) -> Route:
     async def serve(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type=media_types.JSON)
 
-    row = Route(
-        name="openapi",
-        method="GET",
-        path="/openapi.json",
-        handler=serve,
-        action=Action.DISCOVER,
-        credential=Credential.CALLER,
-        summary="This interface as an OpenAPI 3.1 document",
-    )
+    summary = "This interface as an OpenAPI 3.1 document"
+    row = _DISCOVERED(name="openapi", path="/openapi.json", handler=serve, summary=summary)
     body = orjson.dumps(openapi.document([*rows, row], AGENT_ROUTES))
     return row
 
 
-def observed(path: str, handler: Handler, *, name: str, summary: str) -> Route:
-    """Return the row of a probe or of the metrics."""
-    return Route(
-        name=name,
-        method="GET",
-        path=path,
-        handler=handler,
-        action=Action.OBSERVE,
-        credential=Credential.NONE,
-        summary=summary,
-    )
-
-
 def _observed() -> list[Route]:
+    ready = "Whether the gateway can serve, or why not"
     return [
-        observed("/healthz", probes.healthz, name="healthz", summary="Whether the process runs"),
-        observed("/readyz", probes.readyz, name="readyz", summary="Whether the gateway can serve, or why not"),
-        observed("/metrics", probes.metrics, name="metrics", summary="Metrics in Prometheus's format"),
+        OBSERVED(name="healthz", path="/healthz", handler=probes.healthz, summary="Whether the process runs"),
+        OBSERVED(name="readyz", path="/readyz", handler=probes.readyz, summary=ready),
+        OBSERVED(name="metrics", path="/metrics", handler=probes.metrics, summary="Metrics in Prometheus's format"),
     ]
 
 
 def _discovered() -> list[Route]:
-    def row(name: str, path: str, handler: Handler, summary: str) -> Route:
-        return Route(
-            name=name,
-            method="GET",
-            path=path,
-            handler=handler,
-            action=Action.DISCOVER,
-            credential=Credential.CALLER,
-            summary=summary,
-        )
-
+    listed = "The agents, by page, or as a stream of changes (text/event-stream)"
+    linked, keys = "The agents as a link set (RFC 9727)", "The keys that verify the gateway's signatures (RFC 7517)"
     return [
-        row("agents", "/agents", catalog.agents, "The agents, by page, or as a stream of changes (text/event-stream)"),
-        row("api-catalog", well_known.API_CATALOG, cards.api_catalog, "The agents as a link set (RFC 9727)"),
-        row("jwks", well_known.JWKS, cards.jwks, "The keys that verify the gateway's signatures (RFC 7517)"),
+        _DISCOVERED(name="agents", path="/agents", handler=catalog.agents, summary=listed),
+        _DISCOVERED(name="api-catalog", path=well_known.API_CATALOG, handler=cards.api_catalog, summary=linked),
+        _DISCOVERED(name="jwks", path=well_known.JWKS, handler=cards.jwks, summary=keys),
     ]
 
 
 def _events() -> list[Route]:
-    events, agent, capability = f"/events/{{namespace:{_LABEL}}}", f"{{agent:{_LABEL}}}", "{capability}"
-
-    def rows(name: str, action: Action, path: str, handler: Handler, summary: str) -> list[Route]:
-        """Return the rows of a URL whose last segment may be a capability."""
-        return [
-            Route(
-                name=name,
-                method="POST",
-                path=each,
-                handler=handler,
-                action=action,
-                credential=Credential.CAPABILITY,
-                summary=summary,
-            )
-            for each in (path, f"{path}/{capability}")
-        ]
-
-    def published(name: str, path: str, handler: Handler, summary: str) -> Route:
-        return Route(
-            name=name,
-            method="POST",
-            path=path,
-            handler=handler,
-            action=Action.PUBLISH,
-            credential=Credential.CALLER,
-            summary=summary,
-        )
-
-    sender = "Publish CloudEvents as an agent; the gateway first applies them to the task that they name"
+    events, agent = f"/events/{{namespace:{_LABEL}}}", f"{{agent:{_LABEL}}}"
+    shared, one = "Publish CloudEvents to the shared Broker of a namespace", "Publish CloudEvents to a Broker"
+    broker = f"{events}/brokers/{{broker:{_LABEL}}}"
+    sent = "Publish CloudEvents as an agent; the gateway first applies them to the task that they name"
+    delivered, stored = "Deliver CloudEvents to an agent", "Store CloudEvents that could not be delivered"
     return [
-        published("events", events, ingress.to_namespace, "Publish CloudEvents to the shared Broker of a namespace"),
-        *rows("events-from", Action.EMIT, f"{events}/from/{agent}", ingress.from_agent, sender),
-        *rows(
-            "events-to", Action.DELIVER, f"{events}/to/{agent}", delivery.to_agent, "Deliver CloudEvents to an agent"
-        ),
-        *rows(
+        _PUBLISHED(name="events", path=events, handler=ingress.to_namespace, summary=shared),
+        *_with_capability("events-from", Action.EMIT, f"{events}/from/{agent}", ingress.from_agent, sent),
+        *_with_capability("events-to", Action.DELIVER, f"{events}/to/{agent}", delivery.to_agent, delivered),
+        *_with_capability(
             "events-dead-letters",
             Action.STORE_DEAD_LETTERS,
             f"{events}/dead-letters",
             delivery.dead_letters,
-            "Store CloudEvents that could not be delivered",
+            stored,
         ),
-        published(
-            "events-broker",
-            f"{events}/brokers/{{broker:{_LABEL}}}",
-            ingress.to_broker,
-            "Publish CloudEvents to a Broker",
-        ),
+        _PUBLISHED(name="events-broker", path=broker, handler=ingress.to_broker, summary=one),
     ]
+
+
+def _with_capability(name: str, action: Action, path: str, handler: Handler, summary: str) -> list[Route]:
+    """Return the rows of a URL whose last segment may be a capability."""
+    row = partial(
+        Route,
+        name=name,
+        method="POST",
+        handler=handler,
+        action=action,
+        credential=Credential.CAPABILITY,
+        summary=summary,
+    )
+    return [row(path=path), row(path=f"{path}/{{capability}}")]

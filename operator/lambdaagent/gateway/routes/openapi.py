@@ -79,7 +79,8 @@ def _of_agents(rows: Iterable[AgentRow]) -> Iterator[tuple[str, str, Json]]:
 
 
 def _rpc(path: str, row: AgentRow) -> tuple[str, str, Json]:
-    _, method, operation = _operation(path, "POST", id_=row.name, summary=row.summary)
+    (only,) = row.methods
+    _, method, operation = _operation(path, only, id_=row.name, summary=row.summary)
     actions = {name: {"version": edition, "action": action} for name, edition, action in methods()}
     return path, method, operation | {"x-lambdaagent-methods": actions}
 
@@ -89,7 +90,7 @@ def _rest(base: str, row: AgentRow) -> Iterator[tuple[str, str, Json]]:
         for template, operations in templates.items():
             for method, operation in operations.items():
                 yield _operation(
-                    base + template,
+                    f"{base}/{rest.PREFIXES[edition]}{template}",
                     method,
                     id_=f"{row.name}-{edition}-{operation}-{method.lower()}",
                     summary=f"{row.summary}, {edition}: {operation}",

@@ -27,8 +27,9 @@ class Route:
             request[ROUTE] = self.name
             return await self.handler(request)
 
-        make = web.get if self.method == "GET" else web.post if self.method == "POST" else None
-        return make(self.path, handle) if make is not None else web.route(self.method, self.path, handle)
+        if self.method == "GET":
+            return web.get(self.path, handle)  # answers HEAD too
+        return web.route(self.method, self.path, handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class AgentRow:
 
     name: str  # as in metrics and logs
     path: str  # for documents; the agent's own paths are in braces
-    methods: tuple[str, ...]
     action: Action | None
     summary: str
+    methods: tuple[str, ...] = ("GET", "HEAD")  # for documents; of `a2a-rest`, each operation has its own
     handler: Callable[[web.Request, Entry, str], Awaitable[web.StreamResponse]]

@@ -171,9 +171,6 @@ class PostgresStore:
     async def add_dead_letter(self, letter: DeadLetter) -> bool:
         return await self._writing.add_dead_letter(letter)
 
-    async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
-        return await self.find_letters(Letters(namespace, limit=limit))
-
     async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
         place = (rows.letter_number(wanted.after) or 0) if wanted.after else None
         times = (wanted.received_from, wanted.received_before)

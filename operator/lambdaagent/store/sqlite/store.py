@@ -183,9 +183,6 @@ class SqliteStore:
     async def settle_push(self, push: Push) -> None:
         await self._alone(lambda connection: push_configs.settle(connection, push))
 
-    async def letters(self, namespace: str, *, limit: int = 100) -> list[DeadLetter]:
-        return await self.find_letters(Letters(namespace, limit=limit))
-
     async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
         return await self._read(lambda connection: dead_letters.find(connection, wanted))
 
