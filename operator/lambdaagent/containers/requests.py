@@ -189,7 +189,6 @@ def _path(callee: Callee, skill: Skill | None) -> str:
 
 
 def _type(skill: Skill | None) -> str:
-    invoke = skill.invocation if skill is not None else None
-    if invoke is None:
+    if skill is None:
         return types.INVOKE_SYNC
-    return invoke.event_type or (types.INVOKE_ASYNC if invoke.mode == "async" else types.INVOKE_SYNC)
+    return skill.invocation.event_type or (types.INVOKE_ASYNC if skill.is_async else types.INVOKE_SYNC)
