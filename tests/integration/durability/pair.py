@@ -9,6 +9,7 @@ again before the next test.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,8 @@ from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import eventually
 from tests.parts.proxy import Proxy, proxy
 from tests.parts.running import Running
+
+from lambdaagent.cancellation import cancel
 
 CALLS, ONCE = "calls", "once"
 """The agents; the second one takes a messageId that comes again for the same request."""
@@ -135,11 +138,24 @@ class Pair:
         """Lets PostgreSQL commit what waits for the lock of this table, and drops the response to the first gateway.
 
         The table must be locked; the condition finds the task by what is committed. Returns the id of the task.
+
+        PostgreSQL locks a table already to prepare a statement for it, which happens on each connection of the pool
+        that first writes. What waited was that if nothing is committed; then the statement itself is awaited.
         """
-        await self.waiting_for_lock()
-        self.line.hold_answers()
-        await self.unlock(table)
-        task_id = str(await self.stored(condition, *arguments))
+        task_id = None
+        while task_id is None:
+            await self.waiting_for_lock()
+            self.line.hold_answers()
+            await self.unlock(table)
+            with contextlib.suppress(AssertionError):
+                task_id = str(await self.stored(condition, *arguments, within=1))
+            if task_id is None:
+                again = asyncio.create_task(self.lock(table))  # queues behind the one that prepares, before the write
+                locking = asyncio.create_task(self.waiting_for_lock(query="LOCK TABLE"))
+                await asyncio.wait((again, locking), return_when=asyncio.FIRST_COMPLETED)
+                await cancel(locking)
+                self.line.heal()
+                await again
         self.line.reset()
         self.line.heal()
         return task_id
