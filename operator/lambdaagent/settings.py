@@ -190,6 +190,14 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     port: int = Field(8080, ge=0, le=65535)
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
+    access: Literal["enforce", "audit", "off"] = Field(
+        "off",
+        description="Whether access is checked: enforce refuses what nobody granted, audit only logs it, off lets "
+        "everybody do everything.",
+    )
+    access_file: str = Field(
+        "", description="File with the issuers, keys and limits of access. If empty, the cluster's RBAC decides alone."
+    )
     lifecycle_events: bool = Field(
         False, description="Whether the gateway publishes CloudEvents about tasks' lifecycles to their agents' Brokers."
     )

@@ -19,6 +19,7 @@ from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory
@@ -187,6 +188,7 @@ async def world(
     streams: Streams | None = None,
     pace: Pace | None = None,
     table: RouteTable | None = None,
+    guard: Guard | None = None,
     **config: Any,
 ) -> AsyncIterator[World]:
     """Starts a gateway and stops it at the end; `config` holds fields of GatewayConfig."""
@@ -217,6 +219,7 @@ async def world(
         metrics=metrics,
         clock=clock,
         ready=ready,
+        guard=guard or Guard(),
     )
     streams = streams or Streams()
     app = create_app(services, table=table or gateway_routes.table(), streams=streams, pace=pace)

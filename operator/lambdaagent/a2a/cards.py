@@ -2,12 +2,14 @@
 
 There are four shapes: the 1.0 card, the 0.3 card, a hybrid of both for clients that do not name their
 version, and ADR-005's `agent.json`, which keeps modes as written and adds 0.3's keys. Both bindings have one URL:
-HTTP+JSON appends its paths to it. No extended card is offered until clients can be distinguished (1.0 section 3.1.11).
+HTTP+JSON appends its paths to it.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
-from lambdaagent.a2a import Json, modes
+from lambdaagent.a2a import Json, modes, security
+from lambdaagent.a2a.security import SecurityScheme
 from lambdaagent.a2a.versions import Version
 from lambdaagent.api.a2a import A2a, Capabilities, Extension, Skill
 from lambdaagent.api.agent import LambdaAgent
@@ -36,16 +38,25 @@ def offered(a2a: A2a) -> list[Version]:
     return [version for version in Version if version in a2a.protocol_versions]
 
 
-def card(agent: LambdaAgent, *, shape: Shape, url: str) -> Json:
-    """Return the card; `url` is the agent's JSON-RPC endpoint as the client reaches it."""
+def card(
+    agent: LambdaAgent,
+    *,
+    shape: Shape,
+    url: str,
+    schemes: Sequence[SecurityScheme] = (),
+    required: bool = False,
+) -> Json:
+    """Return the card; `url` is the agent's JSON-RPC endpoint as the client reaches it.
+
+    `schemes` are the credentials that the gateway accepts, and `required` is whether a caller needs one of them.
+    """
     a2a = agent.spec.a2a or A2a()
     if shape is Shape.V1:
-        return _common(agent, a2a) | _v1(a2a, url)
-    if shape is Shape.V03:
-        return _common(agent, a2a) | _v03(url)
+        return _common(agent, a2a) | _v1(a2a, url) | security.v1(schemes, required=required)
     if shape is Shape.HYBRID:
-        return _common(agent, a2a) | _v03(url) | _v1(a2a, url)
-    return _common(agent, a2a, as_written=True) | _v03(url)
+        secured = security.hybrid(schemes, required=required)
+        return _common(agent, a2a) | _v03(url) | _v1(a2a, url) | secured
+    return _common(agent, a2a, as_written=shape is Shape.LEGACY) | _v03(url) | security.v03(schemes, required=required)
 
 
 def description(agent: LambdaAgent) -> str:

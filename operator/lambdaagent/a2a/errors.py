@@ -81,6 +81,8 @@ class Problem(Enum):
     EXTENSION_REQUIRED = Kind(
         -32008, 400, "FAILED_PRECONDITION", "EXTENSION_SUPPORT_REQUIRED", "An extension is required."
     )
+    # Neither version has a code for it; the server errors of JSON-RPC begin here (JSON-RPC 2.0 section 5.1).
+    PERMISSION_DENIED = Kind(-32000, 403, "PERMISSION_DENIED", "PERMISSION_DENIED", "The caller may not do this.")
     VERSION = Kind(
         -32009, 400, "FAILED_PRECONDITION", "VERSION_NOT_SUPPORTED", "The protocol version is not supported."
     )

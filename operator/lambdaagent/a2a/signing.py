@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from lambdaagent.a2a import Json
+from lambdaagent.a2a import Json, security
 
 _JWK = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 # The fields of 1.0's AgentCard, including those that both versions have with the same meaning.
@@ -65,9 +65,13 @@ class Signer:
         kid = thumbprint(named)
         return cls(algorithm, kid, {**named, "kid": kid, "alg": algorithm, "use": "sig"}, key)
 
-    def token(self, claims: Json, *, jwks_url: str) -> str:
+    @property
+    def verifying_key(self) -> Any:
+        return self._key.public_key()
+
+    def token(self, claims: Json, *, jwks_url: str = "", type_: str = "JWT") -> str:
         """Return a JWT (RFC 7519)."""
-        headers = {"kid": self.kid, "jku": jwks_url}
+        headers = {"kid": self.kid, "typ": type_, **({"jku": jwks_url} if jwks_url else {})}
         return jwt.encode(claims, self._key, algorithm=self.algorithm, headers=headers)
 
     def signed(self, card: Json, *, jwks_url: str) -> Json:
@@ -89,7 +93,10 @@ def forms(card: Json) -> list[bytes]:
     """Return every canonical form that a reader may make of the card, each once."""
     found = [card]
     if "supportedInterfaces" in card:
-        found.append({name: value for name, value in card.items() if name in _V1_FIELDS})
+        first = {name: value for name, value in card.items() if name in _V1_FIELDS}
+        if "securitySchemes" in first:
+            first["securitySchemes"] = security.only_v1(first["securitySchemes"])
+        found.append(first)
     pruned = [_without_defaults(each) for each in found] + [_without_empty(each) for each in found]
     return list(dict.fromkeys(map(_canonical, pruned)))
 

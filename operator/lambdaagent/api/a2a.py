@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
+from lambdaagent.api.access import Access
 from lambdaagent.api.base import DNS_LABEL, EXTENSION_URI, HTTP_URL, ApiModel, EventType, rules
 
 # First path segments that the gateway serves itself if an agent has a host of its own.
@@ -371,6 +372,15 @@ class A2a(ApiModel):
         ),
     ] = False
     endpoint: Annotated[Endpoint | None, Field(description="Path and discovery of the agent at the gateway.")] = None
+    access: Annotated[
+        Access | None,
+        Field(
+            description=(
+                "Who may call the agent, where the installation checks access. Defaults to those whom the cluster's"
+                " RBAC allows to create lambdaagents/invoke."
+            )
+        ),
+    ] = None
     skills: Annotated[
         list[Skill],
         Field(

@@ -59,6 +59,11 @@ def a2a_service(agent: str) -> str:
     return bounded(f"{agent}-a2a", limit=A2A_SERVICE_LIMIT)
 
 
+def may_be_a2a_service(name: str) -> bool:
+    """Return whether a name has the form of `a2a_service`, whether the agent exists or not."""
+    return name.endswith("-a2a") or re.search(r"-[0-9a-f]{10}$", name) is not None
+
+
 def metrics_service(agent: str) -> str:
     return bounded(f"{agent}-metrics", limit=DNS_LIMIT)
 

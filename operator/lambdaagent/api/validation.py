@@ -75,7 +75,7 @@ def _examine(obj: dict[str, Any], *, strict: bool) -> tuple[list[SpecProblem], L
     try:
         agent = agents.parse({**obj, "metadata": {"name": "unnamed"} | metadata})
     except ValidationError as error:
-        found += [_from_pydantic(detail) for detail in error.errors(include_url=False)]
+        found += [from_pydantic(detail) for detail in error.errors(include_url=False)]
         found += _cross_field(_readable_part(obj.get("spec")))
         return found, None
     found += _cross_field(agent.spec)
@@ -104,11 +104,14 @@ _HINTS = {
 }
 
 
-def _from_pydantic(detail: Any) -> SpecProblem:
+def from_pydantic(detail: Any) -> SpecProblem:
+    """Return the problem of one of the errors of a pydantic ValidationError."""
     kind, value = detail["type"], detail.get("input")
     path = tuple(part for part in detail["loc"] if isinstance(part, int | str))
     if kind == "missing":
         return SpecProblem(path, "is required and missing", "add it")
+    if kind == "extra_forbidden":
+        return SpecProblem(path, "unknown field", "remove it")
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     if form := FORMS.get(detail.get("ctx", {}).get("pattern", "")):
         message = f"should be {form}"
@@ -228,6 +231,10 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
             message = f"skill id {skill.id!r} is already used at skills[{seen[skill.id]}]"
             yield SpecProblem(("spec", "a2a", "skills", index, "id"), message, "give each skill its own id")
         seen.setdefault(skill.id, index)
+    for index, grant in enumerate(spec.a2a.access.grants if spec.a2a.access else ()):
+        if not (grant.principals or grant.groups or grant.service_accounts or grant.claims):
+            hint = "add principals, groups, serviceAccounts or claims; public: true admits everybody"
+            yield SpecProblem(("spec", "a2a", "access", "grants", index), "names nobody", hint)
     uris: dict[str, int] = {}
     for index, extension in enumerate(spec.a2a.extensions):
         if extension.uri in uris:

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from lambdaagent import clock as clocks
+from lambdaagent.access.rules import Mode
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.broker.inprocess import Bury, InProcessBroker
@@ -34,6 +35,7 @@ from lambdaagent.dispatcher.metrics import DispatcherMetrics
 from lambdaagent.errors import LambdaAgentError, PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.dead_letter_headers import DeathCause
+from lambdaagent.gateway.access.loading import guarding
 from lambdaagent.gateway.config import from_settings
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.errors import UnknownBrokerError
@@ -115,6 +117,16 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
             return broker.problem
         return None if supervisor.bound else "the bindings of the agents are not declared yet"
 
+    guard = await stack.enter_async_context(
+        guarding(
+            Mode(settings.access),
+            settings.access_file,
+            clock=clock,
+            trust=config.trust,
+            api=None,
+            signer=config.card_signer,
+        )
+    )
     serving = await serve(
         stack,
         config,
@@ -125,6 +137,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         client=client,
         clock=clock,
         ready=why_not_ready,
+        guard=guard,
         failed=failures.of_request,
         on_state_change=failures.of_task,
     )

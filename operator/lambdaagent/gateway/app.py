@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from lambdaagent.gateway.http import middlewares, principals, refusals
+from lambdaagent.gateway.http import middlewares, refusals
 from lambdaagent.gateway.http.bodies import PACE, Pace
 from lambdaagent.gateway.http.sse import STREAMS, Streams
 from lambdaagent.gateway.routes import agent_routes
@@ -24,7 +24,7 @@ def create_app(
     services: Services, *, table: RouteTable, streams: Streams | None = None, pace: Pace | None = None
 ) -> web.Application:
     streams = streams or Streams()
-    layers = [middlewares.metrics, middlewares.errors, principals.principals]
+    layers = [middlewares.metrics, middlewares.errors]
     if table.many_agents:
         layers.append(middlewares.hosts)
     app = web.Application(middlewares=layers, client_max_size=services.config.max_body)

@@ -6,7 +6,7 @@ be called keeps its entry, so that a response distinguishes it from an unknown a
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,8 +18,11 @@ import structlog
 
 from lambdaagent.a2a import Json, cards
 from lambdaagent.a2a.container_card import with_card
+from lambdaagent.a2a.security import SecurityScheme
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.a2a.versions import Version
+from lambdaagent.access import rules
+from lambdaagent.access.rules import AgentRules
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, Extension
 from lambdaagent.api.agent import LambdaAgent
@@ -37,6 +40,10 @@ _HOSTS = 1024
 _CARDS = 32  # cached cards per agent: each shape for a few base URLs
 
 
+_Security = tuple[tuple[SecurityScheme, ...], bool]
+NO_SECURITY: _Security = ((), False)
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     body: bytes
@@ -48,6 +55,7 @@ class Entry:
     agent: LambdaAgent
     callee: Callee
     calls: Calls  # events that call a skill
+    rules: AgentRules
     enabled: bool
     discoverable: bool
     ready: bool
@@ -60,29 +68,44 @@ class Entry:
     base_path: str
     skills_path: str
     rest_path: str
-    _cards: dict[tuple[cards.Shape, str], Card] = field(default_factory=dict, compare=False, repr=False)
+    _cards: dict[tuple[cards.Shape, str, _Security], Card] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> Key:
         return self.agent.namespace, self.agent.name
 
-    def card(self, shape: cards.Shape, *, url: str, signer: Signer | None = None, jwks_url: str = "") -> Card:
-        """Return the card for a base URL. Clients choose the URL by their Host header, so the cache is bounded."""
-        cached = self._cards.get((shape, url))
+    def card(
+        self,
+        shape: cards.Shape,
+        *,
+        url: str,
+        signer: Signer | None = None,
+        jwks_url: str = "",
+        security: _Security = NO_SECURITY,
+    ) -> Card:
+        """Return the card for a base URL. Clients choose the URL by their Host header, so the cache is bounded.
+
+        `security` holds the schemes of credentials, and whether a caller needs one.
+        """
+        cached = self._cards.get((shape, url, security))
         if cached is None:
-            card = cards.card(self.agent, shape=shape, url=url)
+            schemes, required = security
+            card = cards.card(self.agent, shape=shape, url=url, schemes=schemes, required=required)
             cached = _signed(card, signer, jwks_url) if signer is not None else _plain(card)
             if len(self._cards) >= _CARDS:
                 self._cards.clear()
-            self._cards[shape, url] = cached
+            self._cards[shape, url, security] = cached
         return cached
 
 
 class MisdirectedError(Exception):
-    """A host name without its namespace: it is ambiguous, because it resolves only inside one namespace."""
+    """A host name without its namespace: it is ambiguous, because it resolves only inside one namespace.
 
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(names)
+    `names` holds the agents that it may mean, by their whole names.
+    """
+
+    def __init__(self, names: Mapping[str, "Entry"]) -> None:
+        super().__init__(list(names))
         self.names = names
 
 
@@ -165,7 +188,8 @@ class Directory:
         if namespaces is None:
             return None
         if not rest:
-            raise MisdirectedError([f"{service}.{namespace}" for namespace in sorted(namespaces)])
+            found = {f"{service}.{namespace}": self._entries[namespaces[namespace]] for namespace in sorted(namespaces)}
+            raise MisdirectedError(found)
         namespace, _, domain = rest.partition(".")
         key = namespaces.get(namespace)
         if key is None or (domain and domain.partition(".")[0] != "svc"):
@@ -251,6 +275,7 @@ def make_entry(
         agent=agent,
         callee=called,
         calls=calls(agent),
+        rules=rules.of_agent(agent),
         enabled=a2a.enabled,
         discoverable=a2a.discoverable,
         ready=not why_not,

@@ -58,6 +58,12 @@ class GatewayMetrics:
         self._pushes = Counter(
             "lambdaagent_push_notifications", "Push notifications by outcome", ["outcome"], registry=self.registry
         )
+        self._decisions = Counter(
+            "lambdaagent_gateway_access_decisions",
+            "Decisions about access, by the kind of rule that decided",
+            ["decision", "rule"],
+            registry=self.registry,
+        )
         self._errors = Counter("lambdaagent_gateway_errors", "Unexpected errors", ["where"], registry=self.registry)
 
     def request(self, route: str, code: int, seconds: float) -> None:
@@ -71,6 +77,10 @@ class GatewayMetrics:
 
     def ingress(self, outcome: str, count: int = 1) -> None:
         self._ingress.labels(outcome).inc(count)
+
+    def decided(self, allowed: bool, rule: str) -> None:
+        """`rule` may name a grant by its position, which is no part of the label."""
+        self._decisions.labels("allow" if allowed else "forbid", rule.partition("[")[0]).inc()
 
     def error(self, where: str) -> None:
         self._errors.labels(where).inc()

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 import structlog
 
 from lambdaagent import clock as clocks
+from lambdaagent.access.rules import Mode
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.cancellation import cancel
 from lambdaagent.gateway import gc_tuning
+from lambdaagent.gateway.access.loading import guarding
 from lambdaagent.gateway.agent_feed import FirstList, feed
 from lambdaagent.gateway.config import from_settings
 from lambdaagent.gateway.directory import Directory
@@ -55,6 +57,16 @@ async def run(settings: GatewaySettings) -> None:
                 return missing
             return None if connected() else "RabbitMQ has not been connected yet"
 
+        guard = await stack.enter_async_context(
+            guarding(
+                Mode(settings.access),
+                settings.access_file,
+                clock=clock,
+                trust=config.trust,
+                api=api,
+                signer=config.card_signer,
+            )
+        )
         serving = await serve(
             stack,
             config,
@@ -65,6 +77,7 @@ async def run(settings: GatewaySettings) -> None:
             client=client,
             clock=clock,
             ready=why_not_ready,
+            guard=guard,
         )
         gc_tuning.settle()
         log.info("server.started", host=config.host, port=serving.port, events="rabbitmq" if amqp else "knative")

@@ -1,7 +1,7 @@
 """The dependencies of the handlers, stored in the application once and read through one typed key."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
@@ -9,6 +9,7 @@ from aiohttp import web
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.clock import Clock
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.metrics import GatewayMetrics
@@ -55,6 +56,7 @@ class Services:
     metrics: GatewayMetrics
     clock: Clock
     ready: Callable[[], str | None]  # why the gateway is not ready, or None
+    guard: Guard = field(default_factory=Guard)
     failed: Failed = ignore_failure
 
 

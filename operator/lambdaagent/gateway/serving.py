@@ -11,6 +11,7 @@ from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
@@ -47,13 +48,14 @@ async def serve(
     clock: Clock,
     ready: Callable[[], str | None],
     table: RouteTable | None = None,
+    guard: Guard | None = None,
     failed: Failed = ignore_failure,
     on_state_change: Callable[[TaskRecord], None] | None = None,
 ) -> RunningGateway:
     """Listen until `stack` is closed. Raises UsageError if it cannot listen.
 
-    `table` replaces the gateway's routes. `failed` is called for each failed request, `on_state_change` for each new
-    state of a task.
+    `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
+    request, `on_state_change` for each new state of a task.
     """
     table = table or gateway_routes.table()
     metrics = GatewayMetrics()
@@ -104,6 +106,7 @@ async def serve(
         metrics=metrics,
         clock=clock,
         ready=ready,
+        guard=guard or Guard(),
         failed=failed,
     )
     runner = make_runner(create_app(services, table=table))

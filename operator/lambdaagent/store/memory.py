@@ -104,8 +104,8 @@ class MemoryStore:
         wanted = (
             entry.record
             for entry in self._tasks.values()
-            if (entry.record.namespace, entry.record.agent, entry.record.owner)
-            == (listing.namespace, listing.agent, listing.owner)
+            if (entry.record.namespace, entry.record.agent) == (listing.namespace, listing.agent)
+            and listing.owner in (None, entry.record.owner)
             and listing.context_id in (None, entry.record.context_id)
             and listing.state in (None, entry.record.state)
             and (listing.updated_from is None or entry.record.updated >= listing.updated_from)

@@ -52,11 +52,11 @@ class TaskChange:
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
-    """Selects tasks of one agent and owner; the latest change comes first."""
+    """Selects tasks of one agent; the latest change comes first."""
 
     namespace: str
     agent: str
-    owner: str
+    owner: str | None  # None: tasks of every owner
     context_id: str | None = None
     state: TaskState | None = None
     updated_from: float | None = None  # inclusive

@@ -182,7 +182,7 @@ class Engine:
         The timeout and the size limit of a stored task apply.
         """
         message = request.message
-        skill = checked_skill(callee, message)
+        skill = checked_skill(callee, message, client)
         task_id, context_id = self._clock.new_id(), self._clock.new_id()
         now, state = self._clock.now(), TaskState.WORKING
         task = new(task_id=task_id, context_id=context_id, message=message, state=state, now=now)
@@ -222,7 +222,7 @@ class Engine:
         return shown(record.task, history_length=request.history_length)
 
     async def find(self, callee: Callee, request: Find, *, client: Requester = _ANYBODY) -> TaskPage:
-        wanted = listing.listing(callee, request, owner=client.owner)
+        wanted = listing.listing(callee, request, owner=None if client.all_tasks else client.owner)
         return listing.page(await self._store.find(wanted), request)
 
     async def cancel(self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY) -> Json:
@@ -370,7 +370,7 @@ class Engine:
         record = active.record if active is not None else await self._store.get(task_id)
         if (
             record is None
-            or record.owner != client.owner
+            or (record.owner != client.owner and not client.all_tasks)
             or (record.namespace, record.agent) != (callee.namespace, callee.name)
         ):
             raise no_such_task(task_id)

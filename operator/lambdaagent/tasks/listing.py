@@ -14,7 +14,7 @@ from lambdaagent.tasks.requests import TaskPage
 _PAGE_BYTES = 8 * 1024 * 1024
 
 
-def listing(callee: Callee, request: Find, *, owner: str) -> TaskQuery:
+def listing(callee: Callee, request: Find, *, owner: str | None) -> TaskQuery:
     """Return the query of a page. Raises A2AError for a token that no page returned."""
     return TaskQuery(
         namespace=callee.namespace,

@@ -54,7 +54,7 @@ class Messages:
     async def first(self, callee: Callee, request: Send, *, client: Requester) -> ActiveTask:
         """Return the message's task, held; the caller drops it. Raises A2AError, TemporaryError."""
         message, clock = request.message, self._active_tasks.clock
-        skill = checked_skill(callee, message)
+        skill = checked_skill(callee, message, client)
         state, now = self._runner.require_room(callee), clock.now()
         if self._begins_submitted(skill):
             state = TaskState.SUBMITTED
@@ -123,7 +123,7 @@ class Messages:
         finally:
             active.starting -= 1
         if said:
-            skill = checked_skill(callee, request.message, default=active.record.skill)
+            skill = checked_skill(callee, request.message, client, default=active.record.skill)
             self._runner.dispatch(
                 active,
                 callee,
@@ -172,7 +172,7 @@ class Messages:
                     if key is not None and await store.changed_by(record.id, key):
                         return False
                     raise _takes_no_messages(record)
-                skill = checked_skill(callee, message, default=record.skill)
+                skill = checked_skill(callee, message, client, default=record.skill)
                 now = self._active_tasks.clock.now()
                 if self._pusher is not None and (push := self._push(record, request, sent=record.version)) is not None:
                     await self._pusher.keep(push)
@@ -216,9 +216,17 @@ class Messages:
         return self._pusher.made(record, config, wire=request.wire, sent=sent)
 
 
-def checked_skill(callee: Callee, message: Json, *, default: str | None = None) -> Skill | None:
-    """Return the skill that the message means. Raises A2AError if it is unknown or does not accept the message."""
+def checked_skill(callee: Callee, message: Json, client: Requester, *, default: str | None = None) -> Skill | None:
+    """Return the skill that the message means. Raises A2AError if it is unknown, does not accept the message, or is
+    none of those that the requester may call.
+    """
     skill = skill_selection.skill_of(callee, message, default=default)
+    if client.skills is not None and (skill is None or skill.id not in client.skills):
+        asked = f"the skill {skill.id!r}" if skill is not None else "the agent without naming a skill"
+        raise A2AError(
+            Problem.PERMISSION_DENIED,
+            f"You may not call {asked}; name one of these in metadata.skillId: {', '.join(sorted(client.skills))}.",
+        )
     skill_selection.require_modes(callee, skill, message)
     return skill
 

@@ -16,6 +16,8 @@ class Requester:
     owner: str = ANONYMOUS
     traceparent: str | None = None
     idempotency_key: str | None = None
+    skills: frozenset[str] | None = None  # the only skills that it may call; None: every one
+    all_tasks: bool = False  # whether it reaches the tasks of others, too
 
 
 @dataclass(frozen=True, slots=True)

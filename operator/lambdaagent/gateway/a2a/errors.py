@@ -10,7 +10,7 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.bodies import BrokenError
-from lambdaagent.gateway.http.problems import CODINGS, RETRY_AFTER
+from lambdaagent.gateway.http.problems import CODINGS, RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import SERVICES, WHY
 from lambdaagent.httpclient.codings import UnknownCodingError
 from lambdaagent.tasks.errors import EngineBusyError
@@ -39,8 +39,8 @@ class A2aFailure:
 
 
 def of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
-    """Return the failure for an exception. Raises those that have no A2A error: aiohttp's HTTP errors (413, 408), and
-    ConnectionError for a client that disconnected.
+    """Return the failure for an exception. Raises those that have no A2A error: aiohttp's HTTP errors (413, 408),
+    ProblemError for a request without a credential (401), and ConnectionError for a client that disconnected.
     """
     failure = _of(request, entry, error)
     request[WHY] = str(failure.error)
@@ -59,7 +59,7 @@ def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
     if isinstance(error, TemporaryError):
         again = 429 if isinstance(error, EngineBusyError) else 503
         return A2aFailure(A2AError(Problem.INTERNAL, f"The request cannot be served now: {error}."), again=again)
-    if isinstance(error, (web.HTTPException, ConnectionError)):
+    if isinstance(error, (web.HTTPException, ProblemError, ConnectionError)):
         raise error
     request.app[SERVICES].metrics.error("a2a")
     log.error("a2a_request.crashed", agent=entry.agent.key, exc_info=error)

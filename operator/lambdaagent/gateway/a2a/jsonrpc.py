@@ -1,7 +1,7 @@
 """The A2A JSON-RPC endpoint. The method name selects version 1.0 or 0.3; errors are JSON-RPC errors.
 
-They have HTTP status 200, except those after which the client should send the same request again: these
-have 429 or 503 with a JSON-RPC error in the body, so that proxies and HTTP clients recognize them.
+They have HTTP status 200, except those that proxies and HTTP clients must recognize: 403 if the caller may not do this,
+and 429 or 503 if it should send the same request again. Their body is a JSON-RPC error too.
 """
 
 from collections.abc import AsyncGenerator
@@ -32,7 +32,7 @@ async def serve(request: web.Request, entry: Entry, _path: str) -> web.StreamRes
             message = f"The content type {request.content_type[:100]!r} is not supported; send {media_types.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
         asked = jsonrpc.parse(await body_text.json(request))
-        call = prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
+        call = await prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
         run = UNARY.get(asked.operation)
         if run is not None:
             return web.Response(body=jsonrpc.result(asked.id, await run(call)), content_type=media_types.JSON)
@@ -43,7 +43,7 @@ async def serve(request: web.Request, entry: Entry, _path: str) -> web.StreamRes
         return _answer(error.id, A2aFailure(error))
     except Exception as error:  # every error of the call is answered here
         failure = errors.of(request, entry, error)
-        if asked is not None and _wants_events(request, asked) and not failure.again:
+        if asked is not None and _wants_events(request, asked) and _status(failure) == 200:
             return sse.single(request, jsonrpc.error(asked.id, failure.error))
         return _answer(asked.id if asked is not None else None, failure)
 
@@ -71,6 +71,10 @@ def _wants_events(request: web.Request, asked: Request) -> bool:
     return asked.version is Version.V03 and asked.operation.streamed and media_types.EVENT_STREAM in accepted
 
 
+def _status(failure: A2aFailure) -> int:
+    return failure.again or (403 if failure.error.problem is Problem.PERMISSION_DENIED else 200)
+
+
 def _answer(id_: jsonrpc.Id, failure: A2aFailure) -> web.Response:
-    body = jsonrpc.error(id_, failure.error)
-    return web.Response(status=failure.again or 200, body=body, content_type=media_types.JSON, headers=failure.headers)
+    body, status = jsonrpc.error(id_, failure.error), _status(failure)
+    return web.Response(status=status, body=body, content_type=media_types.JSON, headers=failure.headers)

@@ -17,8 +17,9 @@ from lambdaagent.a2a.operations import Operation, unsupported
 from lambdaagent.a2a.tasks import answer
 from lambdaagent.a2a.versions import Version
 from lambdaagent.errors import TemporaryError
+from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import principals
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.messages import may_be_message
@@ -49,10 +50,13 @@ class OperationCall:
         return self.dialect.event(event.event, self.operation is Operation.STREAM)
 
 
-def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Operation, given: Json) -> OperationCall:
-    """Return the call. Raises A2AError if the agent does not offer the version or the operation, or if the parameters
-    or headers are invalid.
+async def prepare(
+    request: web.Request, entry: Entry, dialect: Dialect, operation: Operation, given: Json
+) -> OperationCall:
+    """Return the call. Raises A2AError if the caller may not call the operation, if the agent does not offer it or the
+    version, or if the parameters or headers are invalid.
     """
+    await authorization.require_operation(request, entry, operation)
     said = request.headers.get(versions.HEADER)
     if said is None and versions.HEADER in request.query_string:
         said = request.query.get(versions.HEADER)
@@ -71,7 +75,7 @@ def prepare(request: web.Request, entry: Entry, dialect: Dialect, operation: Ope
         entry=entry,
         engine=request.app[SERVICES].tasks,
         dialect=dialect,
-        client=principals.client(request),
+        client=await requester(request, entry, operation),
         params=reader(given) if reader is not None else given,
         last_event_id=request.headers.get(LAST_EVENT_ID) if operation is Operation.SUBSCRIBE else None,
         extensions=asked,

@@ -31,7 +31,7 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
         operation = route.operations.get(request.method)
         if operation is None:
             return _not_allowed(request, route)
-        call = prepare(request, entry, dialects.REST[version], operation, await _params(request, route))
+        call = await prepare(request, entry, dialects.REST[version], operation, await _params(request, route))
         run = UNARY.get(operation)
         if run is not None:
             return web.Response(body=orjson.dumps(await run(call)), content_type=_media_type(request))

@@ -9,13 +9,14 @@ from lambdaagent import media_types
 from lambdaagent.a2a import Json, cards, versions, well_known
 from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.versions import Version
+from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import urls
+from lambdaagent.gateway.http import caching, urls
 from lambdaagent.gateway.http.problems import ProblemError, require_method
 from lambdaagent.gateway.services import SERVICES
 
 CATALOG_PROFILE = "https://www.rfc-editor.org/info/rfc9727"
-_MAX_AGE = "public, max-age=60"
+_MAX_AGE, _OWN_MAX_AGE = "public, max-age=60", "private, max-age=60"
 
 
 def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None) -> web.Response:
@@ -31,12 +32,14 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
         url=urls.endpoint(request, entry),
         signer=request.app[SERVICES].config.card_signer,
         jwks_url=urls.base(request) + well_known.JWKS,
+        security=request.app[SERVICES].guard.schemes(entry.rules),
     )
+    off = request.app[SERVICES].guard.off
     headers = {
         "ETag": found.etag,
-        "Cache-Control": _MAX_AGE,
+        "Cache-Control": _MAX_AGE if off else _OWN_MAX_AGE,
         "Last-Modified": entry.last_modified,
-        "Vary": versions.HEADER,
+        "Vary": versions.HEADER if off else f"{versions.HEADER}, Authorization",
     }
     if _fresh(request, etag=found.etag, last_modified=entry.last_modified):
         return web.Response(status=304, headers=headers)
@@ -55,11 +58,11 @@ async def api_catalog(request: web.Request) -> web.Response:
     own = urls.base(request) + well_known.API_CATALOG
     linkset: list[Json] = [{"anchor": own, "item": []}]
     for entry in request.app[SERVICES].directory.after(None):
-        if entry.discoverable:
+        if entry.discoverable and await authorization.lists(request, entry):
             url, card_url = urls.endpoint(request, entry), urls.agent(request, entry) + well_known.AGENT_CARD
             linkset[0]["item"].append({"href": url})
             linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": media_types.JSON}]})
-    response = web.Response(body=orjson.dumps({"linkset": linkset}), content_type="application/linkset+json")
+    response = web.Response(body=orjson.dumps({"linkset": linkset}), headers=caching.of_caller(request))
     response.headers["Content-Type"] = f'application/linkset+json; profile="{CATALOG_PROFILE}"'
     # RFC 9727 section 2: the response to HEAD links to the catalogue.
     response.headers["Link"] = f'<{own}>; rel="api-catalog"'

@@ -15,8 +15,9 @@ from aiohttp import web
 
 from lambdaagent import media_types, page_token
 from lambdaagent.a2a import Json, cards, well_known
+from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry, Key
-from lambdaagent.gateway.http import sse, urls
+from lambdaagent.gateway.http import caching, sse, urls
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
@@ -57,24 +58,25 @@ async def agents(request: web.Request) -> web.StreamResponse:
     if media_types.EVENT_STREAM in request.headers.get("Accept", ""):
         request[ROUTE] = "agents-stream"
         return await _follow(request)
-    return _page(request)
+    return await _page(request)
 
 
-def _page(request: web.Request) -> web.Response:
+async def _page(request: web.Request) -> web.Response:
     size = _page_size(request.query.get("pageSize"))
     wanted = Filter.of(request)
     shown: list[Json] = []
     token = ""
     last: Key | None = None
     for entry in request.app[SERVICES].directory.after(_page_key(request.query.get("pageToken"))):
-        if not wanted.takes(entry):
+        if not (wanted.takes(entry) and await authorization.lists(request, entry)):
             continue
         if len(shown) == size and last is not None:
             token = _token(last)
             break
         shown.append(_listed(request, entry))
         last = entry.key
-    return web.Response(body=orjson.dumps({"agents": shown, "nextPageToken": token}), content_type=media_types.JSON)
+    body = orjson.dumps({"agents": shown, "nextPageToken": token})
+    return web.Response(body=body, content_type=media_types.JSON, headers=caching.of_caller(request))
 
 
 async def _follow(request: web.Request) -> web.StreamResponse:
@@ -97,7 +99,7 @@ async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:
     with directory.watch() as changes:
         batch: list[Json] = []
         for entry in directory.after(None):
-            if not wanted.takes(entry):
+            if not (wanted.takes(entry) and await authorization.lists(request, entry)):
                 continue
             batch.append(_listed(request, entry))
             told[entry.key] = hash(orjson.dumps(batch[-1]))
@@ -108,7 +110,7 @@ async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:
         while True:
             for key in await changes.next():
                 found = directory.get(*key)
-                if found is not None and wanted.takes(found):
+                if found is not None and wanted.takes(found) and await authorization.lists(request, found):
                     body = orjson.dumps(_listed(request, found))
                     # Many changes of a resource do not change its entry in the list.
                     if told.get(key) != hash(body):

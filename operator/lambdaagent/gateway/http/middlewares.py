@@ -7,9 +7,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from lambdaagent import log_context
+from lambdaagent.a2a import well_known
+from lambdaagent.api import naming
 from lambdaagent.broker.errors import BlockedError, EventTooLargeError
 from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError, TooManyError
+from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import MisdirectedError
 from lambdaagent.gateway.events.errors import BrokerNotReadyError, UnknownBrokerError
 from lambdaagent.gateway.http import bodies, problems, request_id, request_target, urls
@@ -110,21 +113,30 @@ def _sentence(error: Exception) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+async def _misdirected(request: web.Request, error: MisdirectedError) -> None:
+    """Raises ProblemError (421) with the names of the agents that the caller may know of, if there are any."""
+    names = [name for name, entry in error.names.items() if await authorization.seen(request, entry) is not None]
+    if names:
+        request[ROUTE] = "misdirected"
+        detail = f"This host name lacks its namespace; use {' or '.join(names)}."
+        raise ProblemError(421, "misdirected-request", detail, members={"hosts": names})
+
+
 @web.middleware
 async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A host that names an agent serves that agent at its root. Refuses a request that others may read differently."""
     request_target.require_plain(request)
+    if request.path.startswith(well_known.PROTECTED_RESOURCE):
+        return await handler(request)  # on every host: it tells how to get a credential
     services = request.app[SERVICES]
+    host = urls.said_host(request, services)
     try:
-        entry = services.directory.by_host(urls.said_host(request, services))
+        entry = services.directory.by_host(host)
     except MisdirectedError as error:
-        request[ROUTE] = "misdirected"
-        raise ProblemError(
-            421,
-            "misdirected-request",
-            f"This host name lacks its namespace; use {' or '.join(error.names)}.",
-            members={"hosts": error.names},
-        ) from None
+        await _misdirected(request, error)
+        entry = None  # to this caller the name is one that nobody has
+    if not services.guard.off and naming.may_be_a2a_service(host.partition(".")[0].lower()):
+        entry = await authorization.seen(request, entry)
     if entry is None:
         try:
             return await handler(request)

@@ -14,6 +14,8 @@ from lambdaagent.a2a import well_known
 from lambdaagent.a2a.cards import Shape
 from lambdaagent.access.actions import Action
 from lambdaagent.gateway.a2a import jsonrpc, rest
+from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.authentication import authenticate
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards
 from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
@@ -64,9 +66,10 @@ class AgentPaths(AbstractResource):
 async def by_path(request: web.Request) -> web.StreamResponse:
     match = request.match_info
     namespace, name = match["namespace"], match["name"]
-    entry = request.app[SERVICES].directory.get(namespace, name)
+    request[ROUTE] = "unknown-agent"
+    found = request.app[SERVICES].directory.get(namespace, name)
+    entry = await authorization.seen(request, found, asked=(namespace, name))
     if entry is None:
-        request[ROUTE] = "unknown-agent"
         raise unknown_agent(namespace, name)
     return await serve(request, entry, match["rest"])
 
@@ -151,7 +154,10 @@ def find(entry: Entry, path: str) -> tuple[AgentRow, str] | None:
 
 
 async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResponse:
-    """Serve a request to an agent. `path` is the part after the agent's prefix; on its own host, the whole path."""
+    """Serve a request of a principal that may know of the agent. `path` is the part after the agent's prefix; on its
+    own host, the whole path.
+    """
+    await authenticate(request)
     if not entry.enabled:
         request[ROUTE] = "a2a-disabled"
         raise ProblemError(404, "a2a-disabled", f"The agent {entry.agent.key} does not have spec.a2a.enabled.")
@@ -166,4 +172,6 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
         )
     row, rest_of_path = found
     request[ROUTE] = row.name
+    if row.action is not None:
+        await authorization.require(request, entry, row.action, skill=rest_of_path or None)
     return await row.handler(request, entry, rest_of_path)

@@ -14,6 +14,7 @@ from lambdaagent import media_types
 from lambdaagent.a2a import well_known
 from lambdaagent.access.actions import Action, Credential
 from lambdaagent.gateway import probes
+from lambdaagent.gateway.access import metadata
 from lambdaagent.gateway.discovery import cards, catalog
 from lambdaagent.gateway.events import delivery, ingress
 from lambdaagent.gateway.routes import openapi
@@ -55,12 +56,20 @@ def _observed() -> list[Route]:
 
 
 def _discovered() -> list[Route]:
+    protected = "How to get a credential (RFC 9728), for the gateway or for an agent"
+    open_to_all = partial(_DISCOVERED, handler=metadata.protected_resource, credential=Credential.NONE)
     listed = "The agents, by page, or as a stream of changes (text/event-stream)"
     linked, keys = "The agents as a link set (RFC 9727)", "The keys that verify the gateway's signatures (RFC 7517)"
     return [
         _DISCOVERED(name="agents", path="/agents", handler=catalog.agents, summary=listed),
         _DISCOVERED(name="api-catalog", path=well_known.API_CATALOG, handler=cards.api_catalog, summary=linked),
-        _DISCOVERED(name="jwks", path=well_known.JWKS, handler=cards.jwks, summary=keys),
+        _DISCOVERED(name="jwks", path=well_known.JWKS, handler=cards.jwks, summary=keys, credential=Credential.NONE),
+        open_to_all(name="protected-resource", path=well_known.PROTECTED_RESOURCE, summary=protected),
+        open_to_all(
+            name="protected-resource-of",
+            path=f"{well_known.PROTECTED_RESOURCE}{{resource:/.*}}",
+            summary=protected,
+        ),
     ]
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from lambdaagent.access.actions import Action, Credential
+from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.authentication import authenticate
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.services import ROUTE
 
@@ -25,6 +27,10 @@ class Route:
     def definition(self) -> web.RouteDef:
         async def handle(request: web.Request) -> web.StreamResponse:
             request[ROUTE] = self.name
+            if self.credential is Credential.CALLER:
+                await authenticate(request)
+                if self.action is Action.PUBLISH:
+                    await authorization.require_publisher(request, request.match_info["namespace"])
             return await self.handler(request)
 
         if self.method == "GET":

@@ -14,13 +14,15 @@ from aiohttp import web
 from lambdaagent import media_types
 from lambdaagent.a2a import Json, extensions
 from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
 from lambdaagent.api.a2a import Skill
 from lambdaagent.containers import filenames, requests, responses
+from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import bodies, principals, urls
+from lambdaagent.gateway.http import bodies, urls
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.gateway.skills import artifacts
@@ -45,7 +47,8 @@ async def as_task(request: web.Request, entry: Entry, skill: Skill) -> web.Respo
     message = await _message(request, skill)
     with _refused():
         sent = Send(message, return_immediately=True)
-        task = await request.app[SERVICES].tasks.send(entry.callee, sent, client=principals.client(request))
+        client = await requester(request, entry, Operation.SEND)
+        task = await request.app[SERVICES].tasks.send(entry.callee, sent, client=client)
     return _accepted(request, entry, task, **{"Preference-Applied": "respond-async"})
 
 
@@ -89,7 +92,8 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
     with _refused():
         # Stream if the container supports it, so that a long answer is not cut for being silent.
         sent = Send(message, extensions=extensions.asked(request.headers), streamed=entry.callee.streams)
-        task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=principals.client(request))
+        client = await requester(request, entry, Operation.SEND)
+        task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=client)
     state = state_of(task)
     if state is not TaskState.COMPLETED:
         parts = task["status"].get("message", {}).get("parts") or [{}]

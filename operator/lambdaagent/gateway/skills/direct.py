@@ -7,11 +7,13 @@ the gateway vouches for (`ce-*`) must not reach a container from outside.
 
 from aiohttp import web
 
+from lambdaagent.a2a.operations import Operation
 from lambdaagent.containers import requests
 from lambdaagent.containers.callee import timeout
 from lambdaagent.events.http import holds_event
+from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import bodies, passthrough, principals, problems, request_id, tracing
+from lambdaagent.gateway.http import bodies, passthrough, problems, request_id, tracing
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES, WHY
 from lambdaagent.gateway.skills import as_task
@@ -80,13 +82,15 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     small = length <= _SMALL if length is not None else not request.body_exists
     body = await _whole(request, length) if small else None
 
+    client = await requester(request, entry, Operation.SEND)
+
     def direct() -> DirectCall:
         return DirectCall(
             callee=entry.callee,
             skill=skill,
             task_id=task_id,
             message=lambda: as_task.sent_directly(request, skill, body),
-            client=principals.client(request),
+            client=client,
         )
 
     seconds, calls = timeout(skill), services.tasks.direct_calls

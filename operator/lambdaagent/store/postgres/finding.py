@@ -22,8 +22,11 @@ def record_of(row: Sequence[Any], *, known: TaskRecord | None = None) -> TaskRec
 
 
 async def find(connection: PostgresConnection, listing: TaskQuery) -> Page:
-    where = "namespace = $1 AND agent = $2 AND owner = $3"
-    arguments: list[object] = [text(each) for each in (listing.namespace, listing.agent, listing.owner)]
+    where = "namespace = $1 AND agent = $2"
+    arguments: list[object] = [text(listing.namespace), text(listing.agent)]
+    if listing.owner is not None:
+        arguments.append(text(listing.owner))
+        where += f" AND owner = ${len(arguments)}"
     if listing.context_id is not None:
         arguments.append(text(listing.context_id))
         where += f" AND context_id = ${len(arguments)}"

@@ -117,11 +117,9 @@ class SqliteStore:
         return [rows.change_of(row) for row in found]
 
     async def find(self, listing: TaskQuery) -> Page:
-        matching = [
-            tasks.c.namespace == listing.namespace,
-            tasks.c.agent == listing.agent,
-            tasks.c.owner == listing.owner,
-        ]
+        matching = [tasks.c.namespace == listing.namespace, tasks.c.agent == listing.agent]
+        if listing.owner is not None:
+            matching.append(tasks.c.owner == listing.owner)
         if listing.context_id is not None:
             matching.append(tasks.c.context_id == listing.context_id)
         if listing.state is not None:

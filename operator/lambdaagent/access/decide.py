@@ -1,0 +1,95 @@
+"""The one decision about access: a pure function of the principal, the action and the rules (design section 9).
+
+`allow = ceiling AND (admin OR public OR a grant OR the cluster's RBAC)`. Rules only grant: what no rule mentions is
+denied, and an agent's rules never exceed the installation's.
+"""
+
+from dataclasses import dataclass
+
+from lambdaagent.access.actions import Action
+from lambdaagent.access.principal import AGENT, HMAC, KEY, Principal
+from lambdaagent.access.rules import AgentRules, InstallationRules, has_claims
+
+_WITHOUT_CLAIMS = frozenset(("kubernetes", KEY, HMAC, AGENT))
+PUBLIC = frozenset((Action.DISCOVER, Action.INVOKE, Action.READ, Action.CANCEL, Action.PUSH))
+"""What everybody may do with a public agent. The extended card needs a principal (A2A 1.0 section 3.1.11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    allowed: bool
+    rule: str  # what decided, as a path in the rules, or the name of a source of rights
+    reason: str
+
+
+def decide(
+    principal: Principal,
+    action: Action,
+    agent: AgentRules,
+    installation: InstallationRules,
+    *,
+    skill: str | None = None,
+    rbac: bool | None = None,
+) -> Decision:
+    """Decide about an action on an agent. `skill` is the called skill, None if the request names none.
+
+    `rbac` is whether the cluster's RBAC allows the action; None: it was not asked. DISCOVER is allowed to whoever may
+    do anything with the agent.
+    """
+    if installation.namespaces is not None and agent.namespace not in installation.namespaces:
+        return _denied("ceiling.namespaces", f"the installation serves nobody in the namespace {agent.namespace}")
+    if is_admin(principal, installation):
+        return _allowed("admins", "the installation names the caller as an administrator")
+    if agent.public and installation.allow_public and action in PUBLIC:
+        return _allowed("public", "the agent is public")
+    if principal.anonymous:
+        if agent.public and not installation.allow_public:
+            return _denied("ceiling.allowPublic", "the agent is public, but the installation allows no public agent")
+        return _denied("anonymous", "the request has no credential")
+    if (over := _above_ceiling(principal, installation)) is not None:
+        return over
+    for index, grant in enumerate(agent.grants):
+        if grant.is_for(principal) and (action is Action.DISCOVER or grant.covers(action, skill)):
+            return _allowed(f"grants[{index}]", "a grant of the agent names the caller")
+    if rbac:
+        return _allowed("rbac", "the cluster's RBAC allows it")
+    asked = "no grant of the agent allows it" if agent.grants else "the agent grants nobody access"
+    return _denied("default", asked + ("" if rbac is None else ", nor does the cluster's RBAC"))
+
+
+def _above_ceiling(principal: Principal, installation: InstallationRules) -> Decision | None:
+    if principal.source in _WITHOUT_CLAIMS:
+        return None
+    if installation.issuers is not None and principal.source not in installation.issuers:
+        return _denied("ceiling.issuers", f"the installation admits no caller of the issuer {principal.source}")
+    if not has_claims(principal, installation.required_claims):
+        missing = ", ".join(name for name, _ in installation.required_claims)
+        return _denied("ceiling.requiredClaims", f"the caller's token lacks a value that is required of: {missing}")
+    return None
+
+
+def skills(
+    principal: Principal, agent: AgentRules, installation: InstallationRules, *, rbac: bool = False
+) -> frozenset[str] | None:
+    """Return the skills that a principal may call who may call the agent; None: every one, and the agent as a whole."""
+    if rbac or is_admin(principal, installation) or (agent.public and installation.allow_public):
+        return None
+    found: set[str] = set()
+    for grant in agent.grants:
+        if grant.is_for(principal) and grant.covers(Action.INVOKE, None):
+            if not grant.skills:
+                return None
+            found |= grant.skills
+    return frozenset(found)
+
+
+def is_admin(principal: Principal, installation: InstallationRules) -> bool:
+    return not principal.anonymous and not installation.admins.isdisjoint((principal.name, *principal.groups))
+
+
+def _allowed(rule: str, reason: str) -> Decision:
+    return Decision(True, rule, reason)
+
+
+def _denied(rule: str, reason: str) -> Decision:
+    return Decision(False, rule, reason)

@@ -1,0 +1,218 @@
+"""The installation's access file: who issues credentials, and what no agent's rules can exceed (design section 9).
+
+The file holds no secret: keys are in files that it names, or only their hashes are in it. `parse` names the line of the
+first error.
+"""
+
+import ipaddress
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from lambdaagent.access.principal import RESERVED, SYSTEM
+from lambdaagent.access.rules import InstallationRules, claims
+from lambdaagent.api import documents
+from lambdaagent.api.validation import SpecProblem, from_pydantic
+from lambdaagent.errors import UsageError
+
+AUDIENCE = "lambdaagent"
+KEY_ID = r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$"
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+Text = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class AccessFileError(UsageError):
+    """The access file, or a file that it names, is invalid."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True)
+
+
+def _ours(groups: list[str]) -> list[str]:
+    for group in groups:
+        if group.startswith(SYSTEM):
+            raise ValueError(f"only the cluster gives groups that begin with {SYSTEM}")
+    return groups
+
+
+class Issuer(_Model):
+    name: Annotated[str, Field(pattern=KEY_ID)]  # the beginning of its principals' names
+    issuer: Text  # the claim `iss`, exactly
+    audiences: Annotated[list[Text], Field(min_length=1, max_length=16)]
+    algorithms: Annotated[list[Algorithm], Field(min_length=1)] = ["RS256", "ES256"]
+    jwks: str = ""  # an https URL or the path of a file; empty: by the issuer's discovery document
+    subject_claim: Text = "sub"
+    groups_claim: Text = "groups"
+
+    @field_validator("name")
+    @classmethod
+    def _own_name(cls, name: str) -> str:
+        if name in RESERVED:
+            raise ValueError(f"{name} is a name of LambdaAgent's own; choose another")
+        return name
+
+    @model_validator(mode="after")
+    def _verifiable(self) -> "Issuer":
+        if not self.jwks:
+            require_https(self.issuer, "issuer")
+        elif not self.jwks.startswith("/"):
+            require_https(self.jwks, "jwks")
+        return self
+
+
+class Kubernetes(_Model):
+    enabled: bool = True
+    audiences: Annotated[list[Text], Field(min_length=1, max_length=16)] = [AUDIENCE]
+    subject_access_review: bool = True
+
+
+class ApiKey(_Model):
+    id: Annotated[str, Field(pattern=KEY_ID)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the whole key
+    groups: Annotated[list[Text], Field(max_length=64)] = []
+    expires: str | None = None  # RFC 3339
+
+    _groups = field_validator("groups")(_ours)
+
+
+class ApiKeyFile(_Model):
+    file: Annotated[str, Field(pattern=r"^/")]
+
+
+def _kind_of_key(value: object) -> str:
+    return "of-file" if isinstance(value, dict) and "file" in value else "of-key"
+
+
+_TAGS = ("of-key", "of-file")  # pydantic adds them to the path of an error
+ApiKeys = Annotated[
+    Annotated[ApiKey, Tag("of-key")] | Annotated[ApiKeyFile, Tag("of-file")], Discriminator(_kind_of_key)
+]
+
+
+class HmacKey(_Model):
+    id: Annotated[str, Field(pattern=KEY_ID)]
+    key_file: Annotated[str, Field(pattern=r"^/")]
+    groups: Annotated[list[Text], Field(max_length=64)] = []
+
+    _groups = field_validator("groups")(_ours)
+
+
+class Ceiling(_Model):
+    allow_public: bool = False
+    issuers: list[Text] | None = None
+    namespaces: list[Text] | None = None
+    required_claims: dict[str, list[Text]] = {}
+
+
+class Audit(_Model):
+    sink: Literal["stdout", "file", "none"] = "stdout"
+    file: Annotated[str, Field(pattern=r"^/")] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Audit":
+        if (self.sink == "file") != (self.file is not None):
+            raise ValueError("audit: sink file needs the path of a file, and no other sink has one")
+        return self
+
+
+class Installation(_Model):
+    """The whole file. Without one, the cluster's identities and RBAC decide alone."""
+
+    issuers: Annotated[list[Issuer], Field(max_length=32)] = []
+    kubernetes: Kubernetes = Kubernetes()
+    api_keys: Annotated[list[ApiKeys], Field(max_length=10_000)] = []
+    hmac: Annotated[list[HmacKey], Field(max_length=100)] = []
+    ceiling: Ceiling = Ceiling()
+    admins: Annotated[list[Text], Field(max_length=100)] = []
+    audit: Audit = Audit()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Installation":
+        for what, values in (
+            ("issuers: the name", [each.name for each in self.issuers]),
+            ("issuers: the issuer", [each.issuer for each in self.issuers]),
+            ("hmac: the id", [each.id for each in self.hmac]),
+        ):
+            if again := next((each for each in values if values.count(each) > 1), None):
+                raise ValueError(f"{what} {again} occurs more than once")
+        if unknown := sorted(set(self.ceiling.issuers or ()) - {each.name for each in self.issuers}):
+            raise ValueError(f"ceiling.issuers: there is no issuer {unknown[0]}")
+        return self
+
+    def files(self) -> list[str]:
+        """Return the files that the access file names; issuers' files are read like their URLs, when needed."""
+        keys = [each.file for each in self.api_keys if isinstance(each, ApiKeyFile)]
+        return keys + [each.key_file for each in self.hmac]
+
+    def rules(self) -> InstallationRules:
+        ceiling = self.ceiling
+        return InstallationRules(
+            allow_public=ceiling.allow_public,
+            issuers=None if ceiling.issuers is None else frozenset(ceiling.issuers),
+            namespaces=None if ceiling.namespaces is None else frozenset(ceiling.namespaces),
+            required_claims=claims(ceiling.required_claims),
+            admins=frozenset(self.admins),
+        )
+
+
+def parse(text: str, *, file: str) -> Installation:
+    """Raises AccessFileError with the file, the line and the field of the first error."""
+    value = _one(text, file=file)
+    if value is None:
+        return Installation()
+    try:
+        return Installation.model_validate(value.obj)
+    except ValidationError as error:
+        raise _at_its_line(error, value) from None
+
+
+def parse_keys(text: str, *, file: str) -> list[ApiKey]:
+    """Parse a file of API keys: a mapping with the list `apiKeys`. Raises AccessFileError."""
+    value = _one(text, file=file)
+    if value is None:
+        return []
+    try:
+        return _Keys.model_validate(value.obj).api_keys
+    except ValidationError as error:
+        raise _at_its_line(error, value) from None
+
+
+class _Keys(_Model):
+    api_keys: Annotated[list[ApiKey], Field(max_length=10_000)] = []
+
+
+def _at_its_line(error: ValidationError, document: documents.Document) -> AccessFileError:
+    found = from_pydantic(error.errors(include_url=False)[0])
+    path = tuple(part for part in found.path if part not in _TAGS)
+    message = found.message.removeprefix("value error, ")
+    place = f"{document.file}:{document.line(path)}"
+    return AccessFileError(f"{place}: {SpecProblem(path, message, found.hint)}")
+
+
+def _one(text: str, *, file: str) -> documents.Document | None:
+    found, findings = documents.read(text, file=file)
+    if findings:
+        raise AccessFileError(f"{file}:{findings[0].line}: {findings[0].problem}")
+    if len(found) > 1:
+        raise AccessFileError(f"{file}: it has {len(found)} YAML documents; write one")
+    return found[0] if found else None
+
+
+def require_https(url: str, what: str) -> None:
+    """Raises ValueError for a URL that is not https; http is allowed on loopback, for tests and development."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname and not parts.username:
+        return
+    if parts.scheme == "http" and _loopback(parts.hostname or ""):
+        return
+    raise ValueError(f"{what} must be an https URL: whoever can change an answer over http can forge every token")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,90 @@
+"""The fields of an agent that say who may call it (design section 9)."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from lambdaagent.api.base import DNS_LABEL, ApiModel, rules
+
+PRINCIPAL = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:\S+$"
+ACCOUNT = DNS_LABEL[:-1] + r"/([a-z0-9]([-a-z0-9.]*[a-z0-9])?|[*])$"
+Text = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Grant(ApiModel):
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.principals) && size(self.principals) > 0 || has(self.groups) && size(self.groups) > 0"
+                " || has(self.serviceAccounts) && size(self.serviceAccounts) > 0"
+                " || has(self.claims) && size(self.claims) > 0",
+                "a grant names somebody: principals, groups, serviceAccounts or claims",
+            )
+        )
+    )
+    principals: Annotated[
+        list[Annotated[str, Field(pattern=PRINCIPAL, max_length=512)]],
+        Field(
+            max_length=64,
+            description=(
+                "Callers, as source:name: {issuer}:{subject}, key:{id}, hmac:{id} or agent:{namespace}/{name}."
+            ),
+        ),
+    ] = []
+    groups: Annotated[
+        list[Annotated[str, Field(pattern=PRINCIPAL, max_length=512)]],
+        Field(max_length=64, description="Groups of callers, as {issuer}:{group} or as the cluster names them."),
+    ] = []
+    service_accounts: Annotated[
+        list[Annotated[str, Field(pattern=ACCOUNT, max_length=317)]],
+        Field(
+            max_length=64,
+            description="ServiceAccounts of the cluster, as namespace/name, or namespace/* for all of a namespace.",
+        ),
+    ] = []
+    claims: Annotated[
+        dict[str, Annotated[list[Text], Field(min_length=1, max_length=64)]],
+        Field(
+            max_length=16,
+            description=(
+                "Claims that the caller's token must have, each with one of the listed values. Together with"
+                " principals, groups or serviceAccounts, both must hold."
+            ),
+        ),
+    ] = {}
+    skills: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=63)]],
+        Field(max_length=128, description="Skills that the grant is for. Defaults to all of them."),
+    ] = []
+    actions: Annotated[
+        list[Literal["invoke", "read", "cancel", "push", "card"]],
+        Field(
+            max_length=5,
+            description=(
+                "What the callers may do: send messages (invoke), read their tasks (read), cancel them (cancel), manage"
+                " their push notifications (push), read the extended card (card). Defaults to all."
+            ),
+        ),
+    ] = []
+
+
+class Access(ApiModel):
+    public: Annotated[
+        bool,
+        Field(
+            description=(
+                "If true, everybody may call the agent, without a credential too, if the installation allows public"
+                " agents. All callers without a credential share their tasks. Defaults to false."
+            )
+        ),
+    ] = False
+    grants: Annotated[
+        list[Grant],
+        Field(
+            max_length=64,
+            description=(
+                "Who may call the agent; one matching grant suffices. Without a grant, those whom the cluster's RBAC"
+                " allows to create lambdaagents/invoke, and the installation's administrators."
+            ),
+        ),
+    ] = []

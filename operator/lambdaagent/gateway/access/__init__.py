@@ -1,0 +1,1 @@
+"""Access control at the gateway: who sends a request, and whether it is allowed."""

@@ -1,0 +1,54 @@
+"""The principal of a request, from its one credential; it is set before the body is read.
+
+Credentials are in headers, never in the URL, which proxies log. Invariant: a request whose principal was not
+set is not served as anonymous: reading its principal fails.
+"""
+
+from aiohttp import web
+
+from lambdaagent.access.actions import Action
+from lambdaagent.access.decide import Decision
+from lambdaagent.access.principal import ANONYMOUS, Principal
+from lambdaagent.access.rules import Mode
+from lambdaagent.gateway.access import auditing, challenges
+from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.gateway.services import SERVICES
+from lambdaagent.identity.errors import CredentialError
+
+PRINCIPAL = web.RequestKey("principal", Principal)
+KEY_HEADER = "X-API-Key"
+
+
+async def authenticate(request: web.Request) -> Principal:
+    """Set and return the principal. Raises ProblemError (400, 401), IdentityUnavailableError."""
+    known: Principal | None = request.get(PRINCIPAL)
+    if known is not None:
+        return known
+    guard = request.app[SERVICES].guard
+    if guard.off:
+        principal = ANONYMOUS
+    else:
+        try:
+            principal = await guard.principal(_credential(request))
+        except CredentialError as error:
+            refused = Decision(False, f"credential.{error.reason}", str(error))
+            auditing.record(request, ANONYMOUS, Action.DISCOVER, refused, code=401)
+            if guard.mode is Mode.ENFORCE:
+                raise challenges.unauthorized(request, error) from None
+            principal = ANONYMOUS
+    request[PRINCIPAL] = principal
+    return principal
+
+
+def _credential(request: web.Request) -> str | None:
+    headers = request.headers
+    given, key = headers.get("Authorization"), headers.get(KEY_HEADER)
+    if given is not None and key is not None:
+        detail = f"The request has two credentials; send either Authorization or {KEY_HEADER}."
+        raise ProblemError(400, "two-credentials", detail)
+    if given is None:
+        return key
+    scheme, _, credential = given.partition(" ")
+    if scheme.lower() == "bearer" and credential.strip():
+        return credential.strip()
+    raise CredentialError("wrong-scheme", "The gateway accepts the scheme Bearer only.")

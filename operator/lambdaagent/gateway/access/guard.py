@@ -1,0 +1,133 @@
+"""Verifies credentials and decides, by the state of the access file that is in force.
+
+Invariant: `state` is replaced as a whole, so no request is decided by half of a changed file. With mode `off` every
+caller is anonymous and everything is allowed; with mode `audit` a denial is logged and the request continues.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lambdaagent.a2a.security import SecurityScheme
+from lambdaagent.access import decide as rules
+from lambdaagent.access.actions import Action
+from lambdaagent.access.decide import Decision, decide
+from lambdaagent.access.installation import Installation
+from lambdaagent.access.principal import ANONYMOUS, Principal
+from lambdaagent.access.rules import AgentRules, InstallationRules, Mode
+from lambdaagent.gateway.access.audit import AuditLog
+from lambdaagent.identity.cluster import AccessReviews
+from lambdaagent.identity.verifier import Verifier
+
+_OPEN = Decision(True, "off", "access is not checked")
+# The right on a virtual subresource of `lambdaagents` that stands for an action on an agent.
+_RIGHTS: Mapping[Action, tuple[str, str]] = MappingProxyType(
+    {Action.CARD: ("get", "card"), Action.PUBLISH: ("create", "events")}
+)
+_INVOKE = ("create", "invoke")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state of the access file."""
+
+    installation: Installation
+    rules: InstallationRules
+    verifier: Verifier
+    schemes: tuple[SecurityScheme, ...] = ()  # as cards show them
+
+
+@dataclass(slots=True)
+class Guard:
+    mode: Mode = Mode.OFF
+    state: State | None = None  # None with mode `off`
+    reviews: AccessReviews | None = None
+    audit: AuditLog | None = None
+
+    def schemes(self, agent: AgentRules) -> tuple[tuple[SecurityScheme, ...], bool]:
+        """Return the schemes of credentials for cards, and whether callers of the agent need one."""
+        if self.state is None:
+            return (), False
+        return self.state.schemes, not (agent.public and self.state.rules.allow_public)
+
+    @property
+    def off(self) -> bool:
+        return self.state is None
+
+    async def principal(self, credential: str | None) -> Principal:
+        """Return who has the credential. Raises CredentialError, IdentityUnavailableError."""
+        if self.state is None or credential is None:
+            return ANONYMOUS
+        return await self.state.verifier.principal(credential)
+
+    async def decision(
+        self, principal: Principal, action: Action, agent: AgentRules, *, skill: str | None = None
+    ) -> Decision:
+        """Decide about an action on an agent."""
+        state = self.state
+        if state is None:
+            return _OPEN
+        found = decide(principal, action, agent, state.rules, skill=skill)
+        if found.rule != "default" or not self._asks_cluster(state):
+            return found
+        allowed = await self._right(principal, action, agent.namespace, agent.name)
+        return decide(principal, action, agent, state.rules, skill=skill, rbac=allowed)
+
+    async def sees(self, principal: Principal, agent: AgentRules, *, listed: bool = False) -> bool:
+        """Return whether the principal may know of the agent. For a list, the cluster is asked about namespaces only:
+        one question for each agent would let a caller load the API server.
+        """
+        state = self.state
+        if state is None or self.mode is Mode.AUDIT:
+            return True
+        found = decide(principal, Action.DISCOVER, agent, state.rules)
+        if found.rule != "default" or not self._asks_cluster(state):
+            return found.allowed
+        name = "" if listed else agent.name
+        return await self._right(principal, Action.DISCOVER, agent.namespace, name)
+
+    async def skills(self, principal: Principal, agent: AgentRules) -> frozenset[str] | None:
+        """Return the skills that the principal may call, None for all; its right to call the agent is decided."""
+        state = self.state
+        if state is None or self.mode is Mode.AUDIT:
+            return None
+        found = rules.skills(principal, agent, state.rules)
+        if found is None or not self._asks_cluster(state):
+            return found
+        allowed = await self._right(principal, Action.INVOKE, agent.namespace, agent.name)
+        return None if allowed else found
+
+    async def reaches_all_tasks(self, principal: Principal, agent: AgentRules, verb: str) -> bool:
+        """Return whether the principal may `get`, `list` or `delete` (cancel) the tasks of others."""
+        state = self.state
+        if state is None or principal.anonymous:
+            return False
+        if rules.is_admin(principal, state.rules):
+            return True
+        if not self._asks_cluster(state) or self.reviews is None:
+            return False
+        return await self.reviews.allows(
+            principal, verb=verb, subresource="tasks", namespace=agent.namespace, name=agent.name
+        )
+
+    async def may_publish(self, principal: Principal, namespace: str) -> Decision:
+        """Decide about sending events to a namespace."""
+        state = self.state
+        if state is None:
+            return _OPEN
+        if rules.is_admin(principal, state.rules):
+            return Decision(True, "admins", "the installation names the caller as an administrator")
+        if principal.anonymous:
+            return Decision(False, "anonymous", "the request has no credential")
+        if self._asks_cluster(state) and await self._right(principal, Action.PUBLISH, namespace, ""):
+            return Decision(True, "rbac", "the cluster's RBAC allows it")
+        return Decision(False, "default", f"the caller may not create lambdaagents/events in {namespace}")
+
+    def _asks_cluster(self, state: State) -> bool:
+        return self.reviews is not None and state.installation.kubernetes.subject_access_review
+
+    async def _right(self, principal: Principal, action: Action, namespace: str, name: str) -> bool:
+        if self.reviews is None or principal.anonymous:
+            return False
+        verb, subresource = _RIGHTS.get(action, _INVOKE)
+        return await self.reviews.allows(principal, verb=verb, subresource=subresource, namespace=namespace, name=name)

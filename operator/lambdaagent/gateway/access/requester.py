@@ -1,0 +1,30 @@
+"""The requester of an operation, as the task engine knows it."""
+
+from aiohttp import web
+
+from lambdaagent.a2a.errors import Violation, invalid
+from lambdaagent.a2a.operations import Operation
+from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.authentication import PRINCIPAL
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import tracing
+from lambdaagent.gateway.services import SERVICES
+from lambdaagent.tasks.requests import Requester
+
+ONCE = "Idempotency-Key"
+_ONCE_LIMIT = 255
+
+
+async def requester(request: web.Request, entry: Entry, operation: Operation) -> Requester:
+    """Raises A2AError for an idempotency key that is too long or not printable."""
+    idempotency_key = request.headers.get(ONCE) or None
+    if idempotency_key is not None and (len(idempotency_key) > _ONCE_LIMIT or not idempotency_key.isprintable()):
+        raise invalid(Violation(ONCE, f"must be at most {_ONCE_LIMIT} printable characters"))
+    principal, guard = request[PRINCIPAL], request.app[SERVICES].guard
+    return Requester(
+        owner=principal.name,
+        traceparent=tracing.parent(request),
+        idempotency_key=idempotency_key,
+        skills=None if guard.off else await guard.skills(principal, entry.rules),
+        all_tasks=await authorization.reaches_all_tasks(request, entry, operation),
+    )

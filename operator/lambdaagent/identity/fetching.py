@@ -1,0 +1,87 @@
+"""Fetches an issuer's discovery document and keys, within limits of size and time.
+
+The addresses come from the installation's configuration and from the issuer's own document, which may name any host: a
+link-local one is never called, redirects are not followed, and every URL is https (or on loopback).
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from lambdaagent import bounded_json
+from lambdaagent.access.installation import Issuer, require_https
+from lambdaagent.errors import TemporaryError
+from lambdaagent.trust import Trust, unreachable
+from lambdaagent.webhooks import address_check
+
+_SECONDS = 5.0
+_BYTES = 256 * 1024
+
+
+class FetchError(TemporaryError):
+    """The document cannot be had."""
+
+
+class KeyFetcher:
+    """Shares one HTTP session over all issuers."""
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+        self._session: aiohttp.ClientSession | None = None
+
+    def of(self, issuer: Issuer) -> Callable[[], Awaitable[bytes]]:
+        """Return the function that fetches the issuer's key set."""
+
+        async def fetch() -> bytes:
+            if issuer.jwks.startswith("/"):
+                return _file(issuer.jwks)
+            return await self._get(issuer.jwks or await self._discovered(issuer.issuer))
+
+        return fetch
+
+    async def _discovered(self, issuer: str) -> str:
+        """Return the URL of the keys (OpenID Connect Discovery 1.0 section 4). Raises FetchError."""
+        found = bounded_json.loads(await self._get(f"{issuer.rstrip('/')}/.well-known/openid-configuration"))
+        if not isinstance(found, dict) or found.get("issuer") != issuer:
+            raise FetchError(f"the discovery document of {issuer} names another issuer")
+        url = found.get("jwks_uri")
+        if not isinstance(url, str):
+            raise FetchError(f"the discovery document of {issuer} has no jwks_uri")
+        try:
+            require_https(url, "jwks_uri")
+        except ValueError as error:
+            raise FetchError(f"the discovery document of {issuer}: {error}") from None
+        return url
+
+    async def _get(self, url: str) -> bytes:
+        if self._session is None:
+            self._session = address_check.session(address_check.only_link_local, seconds=_SECONDS, trust=self._trust)
+        try:
+            address_check.check_literal(url, address_check.only_link_local)
+            async with self._session.get(url, allow_redirects=False) as response:
+                if response.status != 200:
+                    raise FetchError(f"{url} answers {response.status}")
+                body = b""
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > _BYTES:
+                        raise FetchError(f"the answer of {url} is over the limit of {_BYTES // 1024} KiB")
+                return body
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise FetchError(f"{url} cannot be fetched: {unreachable(error)}") from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as opened:
+            data = opened.read(_BYTES + 1)
+    except OSError as error:
+        raise FetchError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > _BYTES:
+        raise FetchError(f"{path} is over the limit of {_BYTES // 1024} KiB")
+    return data

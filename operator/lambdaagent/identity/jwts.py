@@ -1,0 +1,163 @@
+"""Verifies JWTs: of issuers (OIDC), of the installation's own HMAC keys, and the gateway's assertions.
+
+The claim `iss` selects the source before anything is verified, and a source has its own kinds of keys and algorithms: a
+token that is signed with HS256 and an issuer's public key never reaches an HMAC check.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from lambdaagent.access.installation import AUDIENCE, Issuer
+from lambdaagent.access.principal import AGENT, HMAC, Principal
+from lambdaagent.identity import claims as checked
+from lambdaagent.identity.claims import Claims
+from lambdaagent.identity.errors import CredentialError
+from lambdaagent.identity.jwks import Jwks
+
+HMAC_ISSUER = "lambdaagent"
+ASSERTION_ISSUER = "lambdaagent-gateway"
+ASSERTION_TYPE = "lambdaagent-identity+jwt"
+ASSERTION_SECONDS = 60
+HMAC_LONGEST = 24 * 3600.0
+_BYTES = 16 * 1024
+_ALGORITHMS = frozenset(
+    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256")
+)
+_BAD_SIGNATURE = "The token's signature is not valid."
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A token's parts before its signature is verified."""
+
+    token: str
+    header: Claims
+    claims: Claims
+
+    @property
+    def kid(self) -> str | None:
+        kid = self.header.get("kid")
+        return kid if isinstance(kid, str) else None
+
+    @property
+    def algorithm(self) -> str:
+        algorithm = self.header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
+            raise CredentialError("wrong-algorithm", "The token's algorithm is not allowed.")
+        return algorithm
+
+
+def read(token: str) -> Unverified:
+    """Raises CredentialError for what is no JWT."""
+    if len(token) > _BYTES:
+        raise CredentialError("malformed", f"The token is over the limit of {_BYTES // 1024} KiB.")
+    try:
+        parts = jwt.api_jws.decode_complete(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise CredentialError("malformed", "The credential is not a JWT.") from None
+    return Unverified(token, parts["header"], checked.parse(parts["payload"]))
+
+
+class Issuers:
+    """The issuers of an access file, by the claim `iss`."""
+
+    def __init__(self, issuers: Iterable[tuple[Issuer, Jwks]]) -> None:
+        self._issuers = {issuer.issuer: (issuer, jwks) for issuer, jwks in issuers}
+
+    def has(self, unverified: Unverified) -> bool:
+        named = unverified.claims.get("iss")
+        return isinstance(named, str) and named in self._issuers
+
+    async def principal(self, unverified: Unverified, *, now: float) -> Principal:
+        """Raises CredentialError, IdentityUnavailableError."""
+        issuer, jwks = self._issuers[unverified.claims["iss"]]
+        algorithm, claims = unverified.algorithm, unverified.claims
+        if algorithm not in issuer.algorithms:
+            raise CredentialError("wrong-algorithm", "The token's algorithm is not allowed.")
+        checked.require_type(unverified.header)
+        # Before the signature: an expired token needs no key.
+        expires = checked.require_valid(claims, issuer=issuer.issuer, audiences=issuer.audiences, now=now)
+        _verify(unverified, await jwks.key(unverified.kid, algorithm))
+        subject = checked.text(claims, issuer.subject_claim)
+        return Principal(
+            f"{issuer.name}:{subject}",
+            source=issuer.name,
+            groups=frozenset(f"{issuer.name}:{group}" for group in checked.texts(claims, issuer.groups_claim)),
+            claims=checked.flat(claims),
+            expires=expires,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HmacKeys:
+    """Keys of short-lived tokens that the installation's owner makes (`lambdaagent token create`)."""
+
+    keys: Mapping[str, bytes]
+    groups: Mapping[str, frozenset[str]]
+
+    def principal(self, unverified: Unverified, *, now: float) -> Principal:
+        """Raises CredentialError."""
+        if unverified.algorithm != "HS256":
+            raise CredentialError("wrong-algorithm", "The token's algorithm is not allowed.")
+        checked.require_type(unverified.header)
+        expires = checked.require_valid(
+            unverified.claims, issuer=HMAC_ISSUER, audiences=(AUDIENCE,), now=now, longest=HMAC_LONGEST
+        )
+        kid = unverified.kid
+        key = self.keys.get(kid) if kid is not None else None
+        if key is None or kid is None:
+            raise CredentialError("unknown-key", "The token is signed with a key that the gateway does not know.")
+        _verify(unverified, key)
+        return Principal(f"{HMAC}:{kid}", source=HMAC, groups=self.groups.get(kid, frozenset()), expires=expires)
+
+
+def hmac_token(kid: str, key: bytes, *, now: float, seconds: float) -> str:
+    """Return a token of an HMAC key."""
+    claims = {"iss": HMAC_ISSUER, "aud": AUDIENCE, "sub": kid, "iat": int(now), "exp": int(now + seconds)}
+    return jwt.encode(claims, key, algorithm="HS256", headers={"kid": kid})
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    """The gateway's own statements about callers, which an agent presents when it calls another agent.
+
+    Only the agent to which a statement was sent has it, so its audience tells who calls; its subject tells for whom.
+    """
+
+    kid: str
+    public: Any
+
+    def principal(self, unverified: Unverified, *, now: float) -> Principal:
+        """Raises CredentialError."""
+        claims = unverified.claims
+        checked.require_type(unverified.header, (ASSERTION_TYPE,))
+        if unverified.algorithm != "ES256" or unverified.kid != self.kid:
+            raise CredentialError("unknown-key", "The assertion is signed with a key that the gateway does not know.")
+        name = checked.text(claims, "aud")
+        if not name.startswith(f"{AGENT}:"):
+            raise CredentialError("wrong-audience", "The assertion is for no agent.")
+        expires = checked.require_valid(
+            claims, issuer=ASSERTION_ISSUER, audiences=(name,), now=now, longest=ASSERTION_SECONDS
+        )
+        _verify(unverified, self.public)
+        return Principal(name, source=AGENT, actors=actors(claims), expires=expires)
+
+
+def actors(claims: Claims) -> tuple[str, ...]:
+    """Return the chain of callers of an assertion (RFC 8693 section 4.1), the latest first."""
+    found = [checked.text(claims, "sub")]
+    act = claims.get("act")
+    while isinstance(act, dict) and len(found) < 16:
+        found.append(checked.text(act, "sub"))
+        act = act.get("act")
+    return tuple(found)
+
+
+def _verify(unverified: Unverified, key: Any) -> None:
+    try:
+        jwt.api_jws.decode_complete(unverified.token, key, algorithms=[unverified.algorithm])
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise CredentialError("bad-signature", _BAD_SIGNATURE) from None

@@ -1,0 +1,150 @@
+"""Turns a credential into a principal: chooses the source that can verify it, and remembers the answer for a minute.
+
+A verifier is made of one state of the access file and never changes; a changed file makes a new one, which forgets
+every answer. The caches of issuers that did not change are handed on, so that a reload needs no fetch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from lambdaagent.a2a.signing import Signer
+from lambdaagent.access.installation import AccessFileError, ApiKeyFile, Installation, Issuer, parse_keys
+from lambdaagent.access.principal import SERVICE_ACCOUNT, Principal
+from lambdaagent.clock import Clock
+from lambdaagent.identity import api_keys, jwts
+from lambdaagent.identity.api_keys import KeyRing
+from lambdaagent.identity.cluster import TokenReviews
+from lambdaagent.identity.errors import CredentialError
+from lambdaagent.identity.fetching import KeyFetcher
+from lambdaagent.identity.jwks import Jwks
+from lambdaagent.identity.jwts import Assertions, HmacKeys, Issuers, Unverified
+
+REMEMBERED = 60.0  # seconds
+_MOST = 10_000
+_REFUSED_SECONDS = 10.0  # how long the cluster's refusal of a token is remembered
+_SECRET_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What credentials are verified with."""
+
+    keys: KeyRing
+    hmac: HmacKeys
+    issuers: Sequence[tuple[Issuer, Jwks]]
+    reviews: TokenReviews | None = None
+    assertions: Assertions | None = None
+
+
+@dataclass(slots=True)
+class Verifier:
+    sources: Sources
+    clock: Clock
+    _issuers: Issuers = field(init=False)
+    _known: dict[bytes, tuple[Principal, float]] = field(default_factory=dict)
+    _refused: dict[bytes, tuple[CredentialError, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._issuers = Issuers(self.sources.issuers)
+
+    async def principal(self, credential: str) -> Principal:
+        """Raises CredentialError, IdentityUnavailableError."""
+        digest, now = _digest(credential), self.clock.now()
+        known = self._known.get(digest)
+        if known is not None and known[1] > now:
+            return known[0]
+        principal = await self._verified(credential, digest)
+        until = now + REMEMBERED if principal.expires is None else min(now + REMEMBERED, principal.expires)
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[digest] = (principal, until)
+        return principal
+
+    async def _verified(self, credential: str, digest: bytes) -> Principal:
+        now = self.clock.now()
+        if credential.startswith(api_keys.PREFIX):
+            return self.sources.keys.principal(credential, now=now)
+        unverified = jwts.read(credential)
+        if unverified.claims.get("iss") == jwts.HMAC_ISSUER:
+            return self.sources.hmac.principal(unverified, now=now)
+        if unverified.claims.get("iss") == jwts.ASSERTION_ISSUER and self.sources.assertions is not None:
+            return self.sources.assertions.principal(unverified, now=now)
+        if self._issuers.has(unverified):
+            return await self._issuers.principal(unverified, now=now)
+        if self.sources.reviews is not None and _of_cluster(unverified):
+            return await self._reviewed(self.sources.reviews, credential, digest)
+        raise CredentialError("wrong-issuer", "The token is of an issuer that the gateway does not trust.")
+
+    async def _reviewed(self, reviews: TokenReviews, credential: str, digest: bytes) -> Principal:
+        """Remember refusals too: whoever repeats a bad token must not load the API server."""
+        now = self.clock.now()
+        refused = self._refused.get(digest)
+        if refused is not None and refused[1] > now:
+            raise refused[0]
+        try:
+            return await reviews.principal(credential)
+        except CredentialError as error:
+            if len(self._refused) >= _MOST:
+                self._refused.clear()
+            self._refused[digest] = (error, now + _REFUSED_SECONDS)
+            raise
+
+
+def sources(
+    installation: Installation,
+    *,
+    fetcher: KeyFetcher,
+    clock: Clock,
+    reviews: TokenReviews | None,
+    signer: Signer | None,
+    before: Sequence[tuple[Issuer, Jwks]] = (),
+) -> Sources:
+    """Read the files that the access file names. Raises AccessFileError."""
+    keys = []
+    for each in installation.api_keys:
+        keys += parse_keys(_read(each.file).decode(), file=each.file) if isinstance(each, ApiKeyFile) else [each]
+    hmac = {key.id: _hmac_key(key.key_file) for key in installation.hmac}
+    issuers = [
+        (issuer, _known(issuer, before) or Jwks(fetcher.of(issuer), clock=clock, name=issuer.name))
+        for issuer in installation.issuers
+    ]
+    return Sources(
+        keys=KeyRing(keys),
+        hmac=HmacKeys(hmac, {key.id: frozenset(key.groups) for key in installation.hmac}),
+        issuers=issuers,
+        reviews=reviews,
+        assertions=Assertions(signer.kid, signer.verifying_key) if signer and signer.algorithm == "ES256" else None,
+    )
+
+
+def _known(issuer: Issuer, before: Sequence[tuple[Issuer, Jwks]]) -> Jwks | None:
+    return next((jwks for each, jwks in before if each == issuer), None)
+
+
+def _hmac_key(path: str) -> bytes:
+    key = _read(path).strip()
+    if len(key) < 32:
+        raise AccessFileError(f"{path}: the key has {len(key)} bytes, and an HMAC key needs 32 or more")
+    return key
+
+
+def _read(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as opened:
+            data = opened.read(_SECRET_BYTES + 1)
+    except OSError as error:
+        raise AccessFileError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > _SECRET_BYTES:
+        raise AccessFileError(f"{path} is over the limit of {_SECRET_BYTES // 1024} KiB")
+    return data
+
+
+def _of_cluster(unverified: Unverified) -> bool:
+    subject = unverified.claims.get("sub")
+    return isinstance(subject, str) and subject.startswith(SERVICE_ACCOUNT)
+
+
+def _digest(credential: str) -> bytes:
+    return sha256(credential.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,52 @@
+"""A gateway that checks access, with an issuer, and the callers of a small company."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.parts.gateway import World, world
+from tests.parts.issuer import Issuer
+
+from lambdaagent import clock as clocks
+from lambdaagent.a2a.signing import Signer
+from lambdaagent.access.rules import Mode
+from lambdaagent.gateway.access.loading import guarding
+from lambdaagent.kube.client import KubeClient
+from lambdaagent.trust import SYSTEM, Trust
+
+
+@asynccontextmanager
+async def guarded(
+    file: Path,
+    installation: dict[str, Any],
+    *,
+    mode: Mode = Mode.ENFORCE,
+    clock: clocks.Clock | None = None,
+    trust: Trust = SYSTEM,
+    api: KubeClient | None = None,
+    signer: Signer | None = None,
+    **fields: Any,
+) -> AsyncIterator[World]:
+    """Starts a gateway with an access file; `fields` are those of `world`."""
+    write(file, installation)
+    clock = clock or clocks.system()
+    async with (
+        guarding(mode, str(file), clock=clock, trust=trust, api=api, signer=signer) as guard,
+        world(guard=guard, clock=clock, card_signer=signer, **fields) as gateway,
+    ):
+        yield gateway
+
+
+def write(file: Path, installation: dict[str, Any]) -> None:
+    file.write_text(yaml.safe_dump(installation))
+
+
+def bearer(credential: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential}"}
+
+
+def of(issuer: Issuer, subject: str = "alice", **claims: Any) -> dict[str, str]:
+    """Returns the headers of a caller with a token of the issuer."""
+    return bearer(issuer.token(subject, **claims))
