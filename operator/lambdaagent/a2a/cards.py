@@ -45,11 +45,39 @@ def card(
     url: str,
     schemes: Sequence[SecurityScheme] = (),
     required: bool = False,
+    extended: bool = False,
 ) -> Json:
     """Return the card; `url` is the agent's JSON-RPC endpoint as the client reaches it.
 
     `schemes` are the credentials that the gateway accepts, and `required` is whether a caller needs one of them.
+    `extended` asks for the extended card, which shows private skills too; it is offered where callers are known.
     """
+    shown = agent if extended else public(agent)
+    made = _card(shown, shape=shape, url=url, schemes=schemes, required=required)
+    if schemes and offers_extended(agent):
+        if shape in (Shape.V1, Shape.HYBRID):
+            made["capabilities"]["extendedAgentCard"] = True
+        if shape is not Shape.V1:
+            made["supportsAuthenticatedExtendedCard"] = True
+    return made
+
+
+def offers_extended(agent: LambdaAgent) -> bool:
+    """Return whether the extended card shows more than the public one (1.0 section 3.1.11)."""
+    return agent.spec.a2a is not None and bool(agent.spec.a2a.private_skills)
+
+
+def public(agent: LambdaAgent) -> LambdaAgent:
+    """Return the agent without its private skills."""
+    a2a = agent.spec.a2a
+    if a2a is None or not a2a.private_skills:
+        return agent
+    skills = [skill for skill in a2a.skills if skill.id not in a2a.private_skills]
+    spec = agent.spec.model_copy(update={"a2a": a2a.model_copy(update={"skills": skills})})
+    return agent.model_copy(update={"spec": spec})
+
+
+def _card(agent: LambdaAgent, *, shape: Shape, url: str, schemes: Sequence[SecurityScheme], required: bool) -> Json:
     a2a = agent.spec.a2a or A2a()
     if shape is Shape.V1:
         return _common(agent, a2a) | _v1(a2a, url) | security.v1(schemes, required=required)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from lambdaagent.api.access import Access
+from lambdaagent.api.access import Access, ForwardHeader
 from lambdaagent.api.base import DNS_LABEL, EXTENSION_URI, HTTP_URL, ApiModel, EventType, rules
 
 # First path segments that the gateway serves itself if an agent has a host of its own.
@@ -381,6 +381,26 @@ class A2a(ApiModel):
             )
         ),
     ] = None
+    forward_headers: Annotated[
+        list[ForwardHeader],
+        Field(
+            max_length=32,
+            description=(
+                "Headers of the client's request that the container gets, in small letters. A credential reaches the"
+                " container only if its header is listed here, which is reported in status.warnings."
+            ),
+        ),
+    ] = []
+    private_skills: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=63)]],
+        Field(
+            max_length=128,
+            description=(
+                "Skills that only the extended agent card shows, to callers with the right to read it. They can be"
+                " called like the others."
+            ),
+        ),
+    ] = []
     skills: Annotated[
         list[Skill],
         Field(

@@ -11,6 +11,32 @@ ACCOUNT = DNS_LABEL[:-1] + r"/([a-z0-9]([-a-z0-9.]*[a-z0-9])?|[*])$"
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 
 
+# What the gateway or HTTP itself sets in a request to a container.
+_OWN_HEADERS = (
+    "connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
+    "lambdaagent-identity", "proxy-authorization", "proxy-connection", "te", "traceparent", "trailer",
+    "transfer-encoding", "upgrade", "x-request-id",
+)  # fmt: skip
+ForwardHeader = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-a-z0-9_]*[a-z0-9])?$",
+        max_length=64,
+        json_schema_extra=rules(
+            (
+                f"!self.startsWith('ce-') && !self.startsWith('a2a-') && !(self in {list(_OWN_HEADERS)})",
+                "the gateway sets this header itself",
+            )
+        ),
+    ),
+]
+
+
+def is_own_header(name: str) -> bool:
+    """Return whether clients can never set this header of a request to a container."""
+    return name.startswith(("ce-", "a2a-")) or name in _OWN_HEADERS
+
+
 class Grant(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -32,8 +58,11 @@ class Grant(ApiModel):
         ),
     ] = []
     groups: Annotated[
-        list[Annotated[str, Field(pattern=PRINCIPAL, max_length=512)]],
-        Field(max_length=64, description="Groups of callers, as {issuer}:{group} or as the cluster names them."),
+        list[Text],
+        Field(
+            max_length=64,
+            description="Groups of callers, as {issuer}:{group}, or as the cluster or the access file names them.",
+        ),
     ] = []
     service_accounts: Annotated[
         list[Annotated[str, Field(pattern=ACCOUNT, max_length=317)]],
@@ -78,6 +107,15 @@ class Access(ApiModel):
             )
         ),
     ] = False
+    identity: Annotated[
+        Literal["none", "assertion"],
+        Field(
+            description=(
+                "Whether requests to the container tell who asks (assertion): the header LambdaAgent-Identity holds a"
+                " signed token, which the keys at the gateway's /.well-known/jwks.json verify. Defaults to none."
+            )
+        ),
+    ] = "none"
     grants: Annotated[
         list[Grant],
         Field(

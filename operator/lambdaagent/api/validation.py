@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from lambdaagent.api import agent as agents
 from lambdaagent.api import quantities
 from lambdaagent.api.a2a import RESERVED_PATHS
+from lambdaagent.api.access import is_own_header
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
 from lambdaagent.api.ai import LONGEST_PROMPT, PROVIDERS_WITH_KEY
 from lambdaagent.api.base import DNS_1035, LONGEST_VARIABLE
@@ -235,6 +236,10 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
         if not (grant.principals or grant.groups or grant.service_accounts or grant.claims):
             hint = "add principals, groups, serviceAccounts or claims; public: true admits everybody"
             yield SpecProblem(("spec", "a2a", "access", "grants", index), "names nobody", hint)
+    for index, header in enumerate(spec.a2a.forward_headers):
+        if is_own_header(header):
+            message = f"the gateway sets the header {header} itself"
+            yield SpecProblem(("spec", "a2a", "forwardHeaders", index), message, "remove it")
     uris: dict[str, int] = {}
     for index, extension in enumerate(spec.a2a.extensions):
         if extension.uri in uris:

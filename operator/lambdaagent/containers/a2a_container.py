@@ -29,6 +29,7 @@ from lambdaagent.containers.a2a_responses import A2aResponses
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import until_connected
 from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import words
 from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.errors import (
@@ -64,11 +65,11 @@ class _Answer:
 
 
 class A2aContainer:
-    def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float) -> None:
+    def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float, told: WhoAsks) -> None:
         self._cold_start = cold_start
         self._client = client
         self._clock = clock
-        self._calls = A2aRequests(client=client, clock=clock)
+        self._calls = A2aRequests(client=client, clock=clock, told=told)
         # Container tasks that are streamed or polled here, and those among them that `cancel` has cancelled.
         self._running: set[tuple[str, str]] = set()
         self._canceled: set[tuple[str, str]] = set()

@@ -16,6 +16,7 @@ from lambdaagent.clock import Clock
 from lambdaagent.containers import responses, sse_decoder
 from lambdaagent.containers.a2a_endpoint import A2aEndpoint
 from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.events import charsets
 from lambdaagent.events.http import media_type
 from lambdaagent.httpclient.client import HttpClient, Response
@@ -46,9 +47,10 @@ class RemoteError(BadAnswerError):
 
 
 class A2aRequests:
-    def __init__(self, *, client: HttpClient, clock: Clock) -> None:
+    def __init__(self, *, client: HttpClient, clock: Clock, told: WhoAsks) -> None:
         self._client = client
         self._clock = clock
+        self._told = told
 
     async def ask(
         self,
@@ -76,8 +78,10 @@ class A2aRequests:
             ACCEPT_ENCODING,
             (HEADER, str(endpoint.version)),
         ]
-        if turn is not None and turn.traceparent:
-            headers.append(("traceparent", turn.traceparent))
+        if turn is not None:
+            headers += self._told.headers(turn.callee, turn.origin)
+            if turn.origin.traceparent:
+                headers.append(("traceparent", turn.origin.traceparent))
         if turn is not None and turn.request is not None and turn.request.extensions:
             headers.append((_EXTENSIONS[endpoint.version], ", ".join(turn.request.extensions)))
         return await self._client.request(

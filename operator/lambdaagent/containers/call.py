@@ -18,6 +18,7 @@ from lambdaagent.containers.a2a_container import A2aContainer
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connected
 from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.http import media_type
 from lambdaagent.events.retry import RetryDecision, judge, retry_after
@@ -62,11 +63,20 @@ class HttpCaller:
     If `turn.again` is set, a failure that a repetition may avoid raises NotTakenError instead.
     """
 
-    def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float = COLD_START_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        client: HttpClient,
+        clock: Clock,
+        cold_start: float = COLD_START_SECONDS,
+        told: WhoAsks | None = None,
+    ) -> None:
+        """`told` makes the headers that tell the container who asks."""
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
-        self._relay = A2aContainer(client=client, clock=clock, cold_start=cold_start)
+        self._told = told or WhoAsks()
+        self._relay = A2aContainer(client=client, clock=clock, cold_start=cold_start, told=self._told)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target
@@ -98,6 +108,9 @@ class HttpCaller:
         except UndecodableError as error:
             yield [responses.failed(f"The agent's response cannot be understood: {error}", clock=self._clock)]
             return
+        except NotTellableError as error:
+            yield [responses.failed(f"The agent was not called: {error}.", clock=self._clock)]
+            return
         except (UpstreamError, BadTargetError) as error:
             if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
                 raise NotTakenError(describe(error, "the agent").removesuffix(".")) from error
@@ -125,9 +138,10 @@ class HttpCaller:
             task_id=turn.task_id,
             context_id=turn.context_id,
             event_id=turn.event_id or self._clock.new_mark(),
-            traceparent=turn.traceparent,
+            traceparent=turn.origin.traceparent,
             attempt=turn.attempt,
         )
+        call.headers.extend(self._told.headers(turn.callee, turn.origin))
         return await until_connected(
             lambda left: self._client.request(
                 target,

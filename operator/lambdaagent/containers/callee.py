@@ -30,6 +30,8 @@ class Callee:
     container_version: str = "auto"
     streams: bool = True  # false: neither its clients nor its container use streams
     once_by_message: bool = False  # a repeated messageId is the same request
+    identified: bool = False  # each request tells the container who asks
+    forward_headers: tuple[str, ...] = ()  # of the client's request, in small letters
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
     """By skill id, the constant part of a request; also the container's A2A endpoint. Filled at the first call."""
 
@@ -63,6 +65,8 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         streams=cards.capabilities(a2a).streaming,
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,
+        identified=a2a.access is not None and a2a.access.identity == "assertion",
+        forward_headers=tuple(a2a.forward_headers),
     )
 
 

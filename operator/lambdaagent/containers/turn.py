@@ -1,4 +1,4 @@
-"""One message to one container: the agent, the message and the timeout in seconds."""
+"""One message to one container: the agent, the message and the timeout in seconds; and for whom it is."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,22 @@ from lambdaagent.containers.callee import Callee
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a request to a container carries of the request that caused it.
+
+    Another replica that repeats the call knows the owner alone, which is stored with the task.
+    """
+
+    owner: str = "anonymous"  # the principal for whom the container works
+    actors: tuple[str, ...] = ()  # on whose behalf the owner calls, the latest first
+    traceparent: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # of the client, those that the agent's resource names
+
+
+NOBODY = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     callee: Callee
     skill: Skill | None
@@ -16,7 +32,7 @@ class Turn:
     task_id: str
     context_id: str
     timeout: float
-    traceparent: str | None = None
+    origin: Origin = NOBODY
     remote: str = ""  # the id of the task at a container that is an A2A server
     event_id: str = ""  # of the event that delivered this call; empty: a new id
     attempt: int = 0

@@ -42,6 +42,7 @@ _CARDS = 32  # cached cards per agent: each shape for a few base URLs
 
 _Security = tuple[tuple[SecurityScheme, ...], bool]
 NO_SECURITY: _Security = ((), False)
+_CardKey = tuple[cards.Shape, str, _Security, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Entry:
     callee: Callee
     calls: Calls  # events that call a skill
     rules: AgentRules
+    public: LambdaAgent  # the agent without its private skills
     enabled: bool
     discoverable: bool
     ready: bool
@@ -68,7 +70,7 @@ class Entry:
     base_path: str
     skills_path: str
     rest_path: str
-    _cards: dict[tuple[cards.Shape, str, _Security], Card] = field(default_factory=dict, compare=False, repr=False)
+    _cards: dict[_CardKey, Card] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> Key:
@@ -82,19 +84,20 @@ class Entry:
         signer: Signer | None = None,
         jwks_url: str = "",
         security: _Security = NO_SECURITY,
+        extended: bool = False,
     ) -> Card:
         """Return the card for a base URL. Clients choose the URL by their Host header, so the cache is bounded.
 
         `security` holds the schemes of credentials, and whether a caller needs one.
         """
-        cached = self._cards.get((shape, url, security))
+        cached = self._cards.get((shape, url, security, extended))
         if cached is None:
             schemes, required = security
-            card = cards.card(self.agent, shape=shape, url=url, schemes=schemes, required=required)
+            card = cards.card(self.agent, shape=shape, url=url, schemes=schemes, required=required, extended=extended)
             cached = _signed(card, signer, jwks_url) if signer is not None else _plain(card)
             if len(self._cards) >= _CARDS:
                 self._cards.clear()
-            self._cards[shape, url, security] = cached
+            self._cards[shape, url, security, extended] = cached
         return cached
 
 
@@ -276,6 +279,7 @@ def make_entry(
         callee=called,
         calls=calls(agent),
         rules=rules.of_agent(agent),
+        public=cards.public(agent),
         enabled=a2a.enabled,
         discoverable=a2a.discoverable,
         ready=not why_not,

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.clock import Clock
+from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.config import GatewayConfig
@@ -57,6 +58,7 @@ class Services:
     clock: Clock
     ready: Callable[[], str | None]  # why the gateway is not ready, or None
     guard: Guard = field(default_factory=Guard)
+    told: WhoAsks = field(default_factory=WhoAsks)
     failed: Failed = ignore_failure
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from lambdaagent.clock import Clock
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.access.guard import Guard
@@ -22,6 +23,7 @@ from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, Services, ignore_failure
 from lambdaagent.httpclient.client import HttpClient
+from lambdaagent.identity import assertions
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
@@ -80,9 +82,10 @@ async def serve(
         if entry is not None and table.many_agents and hears(entry, cancellation(record)):
             cancellations.tell(record)
 
+    told = WhoAsks(assertions.statement(config.card_signer, clock))
     tasks = Engine(
         store=store,
-        caller=HttpCaller(client=client, clock=clock),
+        caller=HttpCaller(client=client, clock=clock, told=told),
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
@@ -107,6 +110,7 @@ async def serve(
         clock=clock,
         ready=ready,
         guard=guard or Guard(),
+        told=told,
         failed=failed,
     )
     runner = make_runner(create_app(services, table=table))

@@ -20,6 +20,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.api.workload import HealthCheck, Probe
 from lambdaagent.children.sidecar import ALIVE, READY, sink_path
+from lambdaagent.containers import who_asks
 from lambdaagent.containers.post_event import post
 from lambdaagent.errors import UsageError
 from lambdaagent.events.cloudevents import Event
@@ -225,4 +226,4 @@ async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
         return await passthrough.stream(request, response, agent=entry.agent.key)
 
 
-_REFRAMED = frozenset(("host", "content-length", "x-forwarded-host"))
+_REFRAMED = frozenset(("host", "content-length", "x-forwarded-host", who_asks.HEADER))

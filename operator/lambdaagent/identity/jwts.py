@@ -1,4 +1,4 @@
-"""Verifies JWTs: of issuers (OIDC), of the installation's own HMAC keys, and the gateway's assertions.
+"""Verifies JWTs: of issuers (OIDC) and of the installation's own HMAC keys.
 
 The claim `iss` selects the source before anything is verified, and a source has its own kinds of keys and algorithms: a
 token that is signed with HS256 and an issuer's public key never reaches an HMAC check.
@@ -11,16 +11,13 @@ from typing import Any
 import jwt
 
 from lambdaagent.access.installation import AUDIENCE, Issuer
-from lambdaagent.access.principal import AGENT, HMAC, Principal
+from lambdaagent.access.principal import HMAC, Principal
 from lambdaagent.identity import claims as checked
 from lambdaagent.identity.claims import Claims
 from lambdaagent.identity.errors import CredentialError
 from lambdaagent.identity.jwks import Jwks
 
 HMAC_ISSUER = "lambdaagent"
-ASSERTION_ISSUER = "lambdaagent-gateway"
-ASSERTION_TYPE = "lambdaagent-identity+jwt"
-ASSERTION_SECONDS = 60
 HMAC_LONGEST = 24 * 3600.0
 _BYTES = 16 * 1024
 _ALGORITHMS = frozenset(
@@ -80,7 +77,7 @@ class Issuers:
         checked.require_type(unverified.header)
         # Before the signature: an expired token needs no key.
         expires = checked.require_valid(claims, issuer=issuer.issuer, audiences=issuer.audiences, now=now)
-        _verify(unverified, await jwks.key(unverified.kid, algorithm))
+        verify(unverified, await jwks.key(unverified.kid, algorithm))
         subject = checked.text(claims, issuer.subject_claim)
         return Principal(
             f"{issuer.name}:{subject}",
@@ -110,7 +107,7 @@ class HmacKeys:
         key = self.keys.get(kid) if kid is not None else None
         if key is None or kid is None:
             raise CredentialError("unknown-key", "The token is signed with a key that the gateway does not know.")
-        _verify(unverified, key)
+        verify(unverified, key)
         return Principal(f"{HMAC}:{kid}", source=HMAC, groups=self.groups.get(kid, frozenset()), expires=expires)
 
 
@@ -120,43 +117,8 @@ def hmac_token(kid: str, key: bytes, *, now: float, seconds: float) -> str:
     return jwt.encode(claims, key, algorithm="HS256", headers={"kid": kid})
 
 
-@dataclass(frozen=True, slots=True)
-class Assertions:
-    """The gateway's own statements about callers, which an agent presents when it calls another agent.
-
-    Only the agent to which a statement was sent has it, so its audience tells who calls; its subject tells for whom.
-    """
-
-    kid: str
-    public: Any
-
-    def principal(self, unverified: Unverified, *, now: float) -> Principal:
-        """Raises CredentialError."""
-        claims = unverified.claims
-        checked.require_type(unverified.header, (ASSERTION_TYPE,))
-        if unverified.algorithm != "ES256" or unverified.kid != self.kid:
-            raise CredentialError("unknown-key", "The assertion is signed with a key that the gateway does not know.")
-        name = checked.text(claims, "aud")
-        if not name.startswith(f"{AGENT}:"):
-            raise CredentialError("wrong-audience", "The assertion is for no agent.")
-        expires = checked.require_valid(
-            claims, issuer=ASSERTION_ISSUER, audiences=(name,), now=now, longest=ASSERTION_SECONDS
-        )
-        _verify(unverified, self.public)
-        return Principal(name, source=AGENT, actors=actors(claims), expires=expires)
-
-
-def actors(claims: Claims) -> tuple[str, ...]:
-    """Return the chain of callers of an assertion (RFC 8693 section 4.1), the latest first."""
-    found = [checked.text(claims, "sub")]
-    act = claims.get("act")
-    while isinstance(act, dict) and len(found) < 16:
-        found.append(checked.text(act, "sub"))
-        act = act.get("act")
-    return tuple(found)
-
-
-def _verify(unverified: Unverified, key: Any) -> None:
+def verify(unverified: Unverified, key: Any) -> None:
+    """Raises CredentialError unless the key of the token's algorithm made its signature."""
     try:
         jwt.api_jws.decode_complete(unverified.token, key, algorithms=[unverified.algorithm])
     except (jwt.PyJWTError, ValueError, TypeError):

@@ -13,13 +13,14 @@ from lambdaagent.a2a.signing import Signer
 from lambdaagent.access.installation import AccessFileError, ApiKeyFile, Installation, Issuer, parse_keys
 from lambdaagent.access.principal import SERVICE_ACCOUNT, Principal
 from lambdaagent.clock import Clock
-from lambdaagent.identity import api_keys, jwts
+from lambdaagent.identity import api_keys, assertions, jwts
 from lambdaagent.identity.api_keys import KeyRing
+from lambdaagent.identity.assertions import Assertions
 from lambdaagent.identity.cluster import TokenReviews
 from lambdaagent.identity.errors import CredentialError
 from lambdaagent.identity.fetching import KeyFetcher
 from lambdaagent.identity.jwks import Jwks
-from lambdaagent.identity.jwts import Assertions, HmacKeys, Issuers, Unverified
+from lambdaagent.identity.jwts import HmacKeys, Issuers, Unverified
 
 REMEMBERED = 60.0  # seconds
 _MOST = 10_000
@@ -69,7 +70,7 @@ class Verifier:
         unverified = jwts.read(credential)
         if unverified.claims.get("iss") == jwts.HMAC_ISSUER:
             return self.sources.hmac.principal(unverified, now=now)
-        if unverified.claims.get("iss") == jwts.ASSERTION_ISSUER and self.sources.assertions is not None:
+        if unverified.claims.get("iss") == assertions.ISSUER and self.sources.assertions is not None:
             return self.sources.assertions.principal(unverified, now=now)
         if self._issuers.has(unverified):
             return await self._issuers.principal(unverified, now=now)

@@ -192,7 +192,7 @@ class Engine:
             message,
             task_id=task_id,
             context_id=context_id,
-            traceparent=client.traceparent,
+            origin=client.origin,
             request=request,
         )
         size, largest = 0, self._limits.largest

@@ -25,7 +25,7 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.containers import requests, responses
 from lambdaagent.containers.call import NotTakenError
 from lambdaagent.containers.callee import Callee, timeout
-from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.retry import number
@@ -62,7 +62,7 @@ class EventCalls:
         skill: Skill,
         message: Json,
         *,
-        traceparent: str | None,
+        origin: Origin,
         again: bool = False,
     ) -> None:
         """Publish the call, after which no replica holds the task; if that fails, fail the task with the reason.
@@ -78,7 +78,7 @@ class EventCalls:
             task_id=record.id,
             context_id=record.context_id,
             event_id=call_id(record),
-            traceparent=traceparent,
+            traceparent=origin.traceparent,
         )
         try:
             await self._publish(callee, event, record, until=record.deadline if again else 0.0)
@@ -207,7 +207,7 @@ class EventCalls:
             task_id=record.id,
             context_id=record.context_id,
             timeout=max(0.1, record.deadline - self._active_tasks.clock.now() - GRACE),
-            traceparent=_text(event.extensions.get("traceparent")),
+            origin=Origin(owner=record.owner, traceparent=_text(event.extensions.get("traceparent"))),
             remote=record.remote,
             event_id=event.id,
             attempt=number(attempt, otherwise=1),

@@ -93,7 +93,7 @@ class Messages:
             active.starting -= 1
         if known is None:
             self._active_tasks.tell(record)
-            self._runner.dispatch(active, callee, skill, message, traceparent=client.traceparent, request=request)
+            self._runner.dispatch(active, callee, skill, message, origin=client.origin, request=request)
             return active
         self._active_tasks.forget(active)
         log_context.task(known)
@@ -129,7 +129,7 @@ class Messages:
                 callee,
                 skill,
                 request.message,
-                traceparent=client.traceparent,
+                origin=client.origin,
                 request=request,
                 waited=waited[-1] if waited else None,
             )

@@ -19,6 +19,7 @@ import structlog
 from lambdaagent.a2a.states import Role
 from lambdaagent.cancellation import cancel
 from lambdaagent.containers.callee import Callee, timeout
+from lambdaagent.containers.turn import Origin
 from lambdaagent.errors import TemporaryError
 from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord
@@ -171,7 +172,7 @@ class Recovery:
             if not active.idle or active.record.version != record.version:
                 return
             skill = callee.skills.get(record.skill) if record.skill is not None else None
-            self._runner.dispatch(active, callee, skill, message, traceparent=None)
+            self._runner.dispatch(active, callee, skill, message, origin=Origin(owner=record.owner))
 
     async def _take_over(self, record: TaskRecord, *, why: str) -> None:
         try:
@@ -211,7 +212,9 @@ class Recovery:
                 return
             finally:
                 active.starting -= 1
-            self._runner.dispatch(active, callee, skill, message, traceparent=None, replaced=replaced, again=True)
+            self._runner.dispatch(
+                active, callee, skill, message, origin=Origin(owner=record.owner), replaced=replaced, again=True
+            )
 
     async def _fail(self, record: TaskRecord, text: str) -> None:
         """Fail the task unless it has changed since it was read."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lambdaagent.a2a import Json
-from lambdaagent.store.records import ANONYMOUS
+from lambdaagent.containers.turn import NOBODY, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +13,14 @@ class Requester:
     A request whose `idempotency_key` (the header `Idempotency-Key`) was used before is not executed again.
     """
 
-    owner: str = ANONYMOUS
-    traceparent: str | None = None
+    origin: Origin = NOBODY
     idempotency_key: str | None = None
     skills: frozenset[str] | None = None  # the only skills that it may call; None: every one
     all_tasks: bool = False  # whether it reaches the tasks of others, too
+
+    @property
+    def owner(self) -> str:
+        return self.origin.owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.api.a2a import Skill
 from lambdaagent.cancellation import cancel
 from lambdaagent.containers.callee import Callee, timeout
-from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.tasks.active_task import ActiveTask
@@ -69,7 +69,7 @@ class CallRunner:
         *,
         task_id: str,
         context_id: str,
-        traceparent: str | None,
+        origin: Origin,
         remote: str = "",
         request: Send | None = None,
     ) -> Turn:
@@ -80,7 +80,7 @@ class CallRunner:
             task_id=task_id,
             context_id=context_id,
             timeout=timeout(skill),
-            traceparent=traceparent,
+            origin=origin,
             remote=remote,
             request=request,
         )
@@ -92,7 +92,7 @@ class CallRunner:
         skill: Skill | None,
         message: Json,
         *,
-        traceparent: str | None,
+        origin: Origin,
         replaced: Sequence[str] = (),
         request: Send | None = None,
         waited: Json | None = None,
@@ -108,7 +108,7 @@ class CallRunner:
         self._active_tasks.started(record.id)
         if self._event_calls is not None and skill is not None and skill.is_async:
             send = self._event_calls.send
-            work = partial(send, active, callee, skill, message, traceparent=traceparent, again=again)
+            work = partial(send, active, callee, skill, message, origin=origin, again=again)
         else:
             turn = self.turn(
                 callee,
@@ -116,7 +116,7 @@ class CallRunner:
                 message,
                 task_id=record.id,
                 context_id=record.context_id,
-                traceparent=traceparent,
+                origin=origin,
                 remote=record.remote,
                 request=request,
             )

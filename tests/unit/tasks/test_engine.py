@@ -13,7 +13,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import status_update
 from lambdaagent.containers import responses
 from lambdaagent.containers.callee import Callee
-from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.errors import EngineBusyError, EngineStoppedError
@@ -23,12 +23,12 @@ from lambdaagent.tasks.requests import Requester
 
 
 async def test_a_message_returns_the_finished_task_and_get_returns_it_again(bench: Bench) -> None:
-    task = await bench.engine.send(agent(), sending("hi", contextId="mine"), client=Requester(traceparent="tp"))
+    task = await bench.engine.send(agent(), sending("hi", contextId="mine"), client=Requester(Origin(traceparent="tp")))
     assert (task["status"]["state"], task["contextId"]) == ("TASK_STATE_COMPLETED", "mine")
     assert task["artifacts"][0]["parts"] == [{"text": "hi"}]
     assert await bench.engine.get(agent(), Get(task["id"])) == task
     turn = bench.container.turns[0]
-    assert (turn.task_id, turn.context_id, turn.traceparent) == (task["id"], "mine", "tp")
+    assert (turn.task_id, turn.context_id, turn.origin.traceparent) == (task["id"], "mine", "tp")
     assert bench.observed.states == [TaskState.COMPLETED]
     assert await bench.store.changes(task["id"])
 
@@ -183,11 +183,11 @@ async def test_a_message_in_another_context_or_to_an_ended_or_busy_task_is_refus
 
 
 async def test_tasks_of_others_are_not_found(bench: Bench) -> None:
-    task = await bench.engine.send(agent(), sending(), client=Requester(owner="ann"))
-    assert await bench.engine.get(agent(), Get(task["id"]), client=Requester(owner="ann"))
+    task = await bench.engine.send(agent(), sending(), client=Requester(Origin(owner="ann")))
+    assert await bench.engine.get(agent(), Get(task["id"]), client=Requester(Origin(owner="ann")))
     for callee_, owner in ((agent(), "bob"), (agent("till"), "ann")):
         with pytest.raises(A2AError) as raised:
-            await bench.engine.get(callee_, Get(task["id"]), client=Requester(owner=owner))
+            await bench.engine.get(callee_, Get(task["id"]), client=Requester(Origin(owner=owner)))
         assert problem(raised) is Problem.TASK_NOT_FOUND
 
 

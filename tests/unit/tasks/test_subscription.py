@@ -13,7 +13,7 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.params import Find, Get
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import artifact_update, status_update
-from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.requests import Requester, StreamEvent
@@ -181,29 +181,35 @@ async def test_cancelling_a_task_that_awaits_an_event_ends_it(bench_: Bench) -> 
 
 
 async def test_pages_follow_each_other_and_hold_only_ones_own(bench_: Bench) -> None:
-    ids = [(await bench_.engine.send(agent(), sending(), client=Requester(owner="ann")))["id"] for _ in range(5)]
-    await bench_.engine.send(agent(), sending(), client=Requester(owner="bob"))
+    ids = [
+        (await bench_.engine.send(agent(), sending(), client=Requester(Origin(owner="ann"))))["id"] for _ in range(5)
+    ]
+    await bench_.engine.send(agent(), sending(), client=Requester(Origin(owner="bob")))
     found, token = list[str](), ""
     for _ in range(3):
-        page = await bench_.engine.find(agent(), Find(page_size=2, page_token=token), client=Requester(owner="ann"))
+        page = await bench_.engine.find(
+            agent(), Find(page_size=2, page_token=token), client=Requester(Origin(owner="ann"))
+        )
         assert page.total == 5
         assert all("artifacts" not in task for task in page.tasks)
         found += [task["id"] for task in page.tasks]
         token = page.next_token
     assert (sorted(found), token) == (sorted(ids), "")
-    whole = await bench_.engine.find(agent(), Find(include_artifacts=True), client=Requester(owner="bob"))
+    whole = await bench_.engine.find(agent(), Find(include_artifacts=True), client=Requester(Origin(owner="bob")))
     assert whole.tasks[0]["artifacts"]
     with pytest.raises(A2AError):
         await bench_.engine.find(agent(), Find(page_token="made up"))
 
 
 async def test_a_request_that_is_said_twice_is_done_once(bench_: Bench) -> None:
-    client = Requester(owner="ann", idempotency_key="k1")
+    client = Requester(Origin(owner="ann"), idempotency_key="k1")
     first = await bench_.engine.send(agent(), sending("one"), client=client)
     again = await bench_.engine.send(agent(), sending("two"), client=client)
     assert again == first
     assert len(bench_.container.turns) == 1
-    other = await bench_.engine.send(agent(), sending("three"), client=Requester(owner="bob", idempotency_key="k1"))
+    other = await bench_.engine.send(
+        agent(), sending("three"), client=Requester(Origin(owner="bob"), idempotency_key="k1")
+    )
     assert other["id"] != first["id"]
     deduplicating = agent(deduplicateMessages=True)
     one, two = [await bench_.engine.send(deduplicating, sending()) for _ in range(2)]

@@ -6,8 +6,10 @@ stream of events, which may raise before its first event.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from lambdaagent.a2a import Json, extensions, listing, params, push, versions
@@ -20,6 +22,7 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.discovery import cards
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.messages import may_be_message
@@ -45,6 +48,7 @@ class OperationCall:
     params: Json
     last_event_id: str | None = None
     extensions: tuple[str, ...] = ()  # URIs of the extensions that the client requests
+    extended_card: Callable[[], bytes] = bytes  # raises A2AError if the agent has none
 
     def event(self, event: StreamEvent) -> Json:
         return self.dialect.event(event.event, self.operation is Operation.STREAM)
@@ -79,6 +83,7 @@ async def prepare(
         params=reader(given) if reader is not None else given,
         last_event_id=request.headers.get(LAST_EVENT_ID) if operation is Operation.SUBSCRIBE else None,
         extensions=asked,
+        extended_card=partial(cards.extended, request, entry, dialect.version),
     )
 
 
@@ -150,13 +155,8 @@ async def _drop_push(call: OperationCall) -> Any:
     return call.dialect.dropped
 
 
-async def _extended_card(call: OperationCall) -> Json:
-    """Raises A2AError: no card declares an extended card, so the operation is unsupported and the card is not merely
-    missing (1.0 section 3.1.11). 0.3 has one error for both.
-    """
-    if call.dialect.version is Version.V03:
-        raise A2AError(Problem.NO_EXTENDED_CARD)
-    raise unsupported(call.operation)
+async def _extended_card(call: OperationCall) -> Any:
+    return orjson.Fragment(call.extended_card())
 
 
 UNARY: Mapping[Operation, Callable[[OperationCall], Awaitable[Any]]] = {

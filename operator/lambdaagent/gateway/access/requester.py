@@ -4,6 +4,7 @@ from aiohttp import web
 
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.operations import Operation
+from lambdaagent.containers.turn import Origin
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry
@@ -15,15 +16,28 @@ ONCE = "Idempotency-Key"
 _ONCE_LIMIT = 255
 
 
+def origin(request: web.Request, entry: Entry) -> Origin:
+    """Return what the container learns of the request."""
+    principal, headers = request[PRINCIPAL], request.headers
+    return Origin(
+        owner=principal.name,
+        actors=principal.actors,
+        traceparent=tracing.parent(request),
+        headers=tuple(
+            (name, value) for name in entry.callee.forward_headers if name in headers for value in headers.getall(name)
+        ),
+    )
+
+
 async def requester(request: web.Request, entry: Entry, operation: Operation) -> Requester:
     """Raises A2AError for an idempotency key that is too long or not printable."""
     idempotency_key = request.headers.get(ONCE) or None
     if idempotency_key is not None and (len(idempotency_key) > _ONCE_LIMIT or not idempotency_key.isprintable()):
         raise invalid(Violation(ONCE, f"must be at most {_ONCE_LIMIT} printable characters"))
-    principal, guard = request[PRINCIPAL], request.app[SERVICES].guard
+    guard = request.app[SERVICES].guard
+    principal = request[PRINCIPAL]
     return Requester(
-        owner=principal.name,
-        traceparent=tracing.parent(request),
+        origin=origin(request, entry),
         idempotency_key=idempotency_key,
         skills=None if guard.off else await guard.skills(principal, entry.rules),
         all_tasks=await authorization.reaches_all_tasks(request, entry, operation),

@@ -7,16 +7,36 @@ from aiohttp import web
 
 from lambdaagent import media_types
 from lambdaagent.a2a import Json, cards, versions, well_known
-from lambdaagent.a2a.errors import A2AError
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.operations import Operation, unsupported
 from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway.access import authorization
-from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.directory import Card, Entry
 from lambdaagent.gateway.http import caching, urls
 from lambdaagent.gateway.http.problems import ProblemError, require_method
 from lambdaagent.gateway.services import SERVICES
 
 CATALOG_PROFILE = "https://www.rfc-editor.org/info/rfc9727"
 _MAX_AGE, _OWN_MAX_AGE = "public, max-age=60", "private, max-age=60"
+
+
+def extended(request: web.Request, entry: Entry, version: Version) -> bytes:
+    """Return the extended card (1.0 section 3.1.11). Raises A2AError if the agent has none."""
+    if request.app[SERVICES].guard.off or not cards.offers_extended(entry.agent):
+        # No card declares one, so in 1.0 the operation is unsupported and the card is not merely missing.
+        raise A2AError(Problem.NO_EXTENDED_CARD) if version is Version.V03 else unsupported(Operation.EXTENDED_CARD)
+    return _made(request, entry, cards.choose(version, offered=[]), extended=True).body
+
+
+def _made(request: web.Request, entry: Entry, shape: cards.Shape, *, extended: bool = False) -> Card:
+    return entry.card(
+        shape,
+        url=urls.endpoint(request, entry),
+        signer=request.app[SERVICES].config.card_signer,
+        jwks_url=urls.base(request) + well_known.JWKS,
+        security=request.app[SERVICES].guard.schemes(entry.rules),
+        extended=extended,
+    )
 
 
 def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None) -> web.Response:
@@ -27,13 +47,7 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
         )
     if shape is None:
         shape = cards.choose(_version(request), offered=list(entry.offered))
-    found = entry.card(
-        shape,
-        url=urls.endpoint(request, entry),
-        signer=request.app[SERVICES].config.card_signer,
-        jwks_url=urls.base(request) + well_known.JWKS,
-        security=request.app[SERVICES].guard.schemes(entry.rules),
-    )
+    found = _made(request, entry, shape)
     off = request.app[SERVICES].guard.off
     headers = {
         "ETag": found.etag,

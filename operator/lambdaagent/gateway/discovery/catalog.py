@@ -15,6 +15,7 @@ from aiohttp import web
 
 from lambdaagent import media_types, page_token
 from lambdaagent.a2a import Json, cards, well_known
+from lambdaagent.api.a2a import Skill
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.http import caching, sse, urls
@@ -39,16 +40,16 @@ class Filter:
         return cls(query.get("namespace"), query.get("skill"), query.get("tag"), query.get("q", "").casefold())
 
     def takes(self, entry: Entry) -> bool:
-        skills = entry.callee.skills.values()
+        skills = _skills(entry)
         if not entry.discoverable or (self.namespace and entry.agent.namespace != self.namespace):
             return False
-        if self.skill and self.skill not in entry.callee.skills:
+        if self.skill and self.skill not in (each.id for each in skills):
             return False
         if self.tag and not any(self.tag in each.tags for each in skills):
             return False
         if not self.q:
             return True
-        texts = [entry.agent.name, cards.description(entry.agent)]
+        texts = [entry.agent.name, cards.description(entry.public)]
         texts += [text for each in skills for text in (each.id, each.name, each.description, *each.tags)]
         return any(self.q in text.casefold() for text in texts)
 
@@ -120,12 +121,16 @@ async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:
                     yield sse.frame(orjson.dumps({"namespace": key[0], "name": key[1]}), event="remove")
 
 
+def _skills(entry: Entry) -> list[Skill]:
+    return entry.public.spec.a2a.skills if entry.public.spec.a2a is not None else []
+
+
 def _listed(request: web.Request, entry: Entry) -> Json:
-    skills = entry.callee.skills.values()
+    skills = _skills(entry)
     return {
         "namespace": entry.agent.namespace,
         "name": entry.agent.name,
-        "description": cards.description(entry.agent),
+        "description": cards.description(entry.public),
         "ready": entry.ready,
         "url": urls.endpoint(request, entry),
         "cardUrl": urls.agent(request, entry) + well_known.AGENT_CARD,

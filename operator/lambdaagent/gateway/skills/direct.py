@@ -37,7 +37,7 @@ _SMALL = 64 * 1024
 async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamResponse:
     skill = entry.callee.skills.get(skill_id)
     if skill is None:
-        known = list(entry.callee.skills)
+        known = [each.id for each in entry.public.spec.a2a.skills] if entry.public.spec.a2a is not None else []
         raise ProblemError(
             404,
             "unknown-skill",
@@ -76,13 +76,13 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     given = request.headers
     headers = built.headers
     headers.append(("x-request-id", request_id.request_id(request)))
+    client = await requester(request, entry, Operation.SEND)
+    headers += services.told.headers(entry.callee, client.origin)
     for name in _THROUGH:
         if name in given:
             headers += [(name, value) for value in given.getall(name)]
     small = length <= _SMALL if length is not None else not request.body_exists
     body = await _whole(request, length) if small else None
-
-    client = await requester(request, entry, Operation.SEND)
 
     def direct() -> DirectCall:
         return DirectCall(

@@ -1,0 +1,84 @@
+"""The gateway's statements about callers: short-lived tokens that it signs for one agent.
+
+An agent that calls another one presents the statement that it got. Nobody else has it, so its audience tells who calls,
+and its subject for whom (RFC 8693 section 4.1: `act` is the party before).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.signing import Signer
+from lambdaagent.access.principal import AGENT, Principal
+from lambdaagent.clock import Clock
+from lambdaagent.containers.turn import Origin
+from lambdaagent.identity import claims as checked
+from lambdaagent.identity.claims import Claims
+from lambdaagent.identity.errors import CredentialError
+from lambdaagent.identity.jwts import Unverified, verify
+
+ISSUER = "lambdaagent-gateway"
+TYPE = "lambdaagent-identity+jwt"
+SECONDS = 60
+_MOST_ACTORS = 16
+
+
+def statement(signer: Signer | None, clock: Clock) -> Callable[[str, Origin], str] | None:
+    """Return the function that states for an agent who asks; None without an EC key."""
+    if signer is None or signer.algorithm != "ES256":
+        return None
+
+    def state(agent: str, origin: Origin) -> str:
+        now = int(clock.now())
+        claims: Json = {
+            "iss": ISSUER,
+            "aud": f"{AGENT}:{agent}",
+            "sub": origin.owner,
+            "iat": now,
+            "exp": now + SECONDS,
+            "jti": clock.new_mark(),
+        }
+        if origin.actors:
+            claims["act"] = _chain(origin.actors[:_MOST_ACTORS])
+        return signer.token(claims, type_=TYPE)
+
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    """Verifies the gateway's own statements."""
+
+    kid: str
+    public: Any
+
+    def principal(self, unverified: Unverified, *, now: float) -> Principal:
+        """Raises CredentialError."""
+        claims = unverified.claims
+        checked.require_type(unverified.header, (TYPE,))
+        if unverified.algorithm != "ES256" or unverified.kid != self.kid or "typ" not in unverified.header:
+            raise CredentialError("unknown-key", "The assertion is signed with a key that the gateway does not know.")
+        name = checked.text(claims, "aud")
+        if not name.startswith(f"{AGENT}:"):
+            raise CredentialError("wrong-audience", "The assertion is for no agent.")
+        expires = checked.require_valid(claims, issuer=ISSUER, audiences=(name,), now=now, longest=SECONDS)
+        verify(unverified, self.public)
+        return Principal(name, source=AGENT, actors=_actors(claims), expires=expires)
+
+
+def _chain(actors: tuple[str, ...]) -> Json:
+    found: Json = {}
+    for actor in reversed(actors):
+        found = {"sub": actor, **({"act": found} if found else {})}
+    return found
+
+
+def _actors(claims: Claims) -> tuple[str, ...]:
+    """Return the chain of callers, the latest first."""
+    found = [checked.text(claims, "sub")]
+    act = claims.get("act")
+    while isinstance(act, dict) and len(found) < _MOST_ACTORS:
+        found.append(checked.text(act, "sub"))
+        act = act.get("act")
+    return tuple(found)
