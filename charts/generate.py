@@ -32,7 +32,11 @@ CHART, MANIFESTS = ROOT / "charts" / "lambdaagent", ROOT / "manifests"
 KUBERNETES = "1.30.0"
 RABBITMQ_ADDRESS = "lambdaagent-rabbitmq"
 # The templates of the chart set these.
-_CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces", "amqp_url", "ca_file"}
+CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namespaces", "amqp_url", "ca_file"} | {
+    "access",
+    "access_file",
+    "events_token_file",
+}
 # The values of the operator and of the gateway have these; those of the dispatcher do not repeat them.
 _SHARED = Installation.model_fields.keys() | TaskSettings.model_fields.keys()
 # A placeholder for each namespace in the values; it is not a valid name of a namespace.
@@ -93,6 +97,14 @@ def schema() -> dict[str, Any]:
             "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
             "caBundle": _strict({"configMap": _TEXT, "secret": _TEXT, "key": {"type": "string", "pattern": _KEY}}),
+            "access": _strict(
+                {
+                    # YAML reads an unquoted off as false.
+                    "mode": {"enum": ["enforce", "audit", "off", False]},
+                    "file": _MAP,
+                    "secrets": {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True},
+                }
+            ),
             "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
             "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),
@@ -110,7 +122,7 @@ def _settings(model: type[BaseModel], without: Set[str] = frozenset()) -> dict[s
 
     Any setting may come from a Secret; a secret one must."""
     described = model.model_json_schema(by_alias=False)["properties"]
-    names = [name for name in model.model_fields if name not in _CHARTS_OWN | without]
+    names = [name for name in model.model_fields if name not in CHARTS_OWN | without]
     plain = [name for name in names if name in _RULES or not _is_secret(model.model_fields[name].annotation)]
     reference = _strict({"name": _TEXT, "key": _TEXT}) | {"required": ["name", "key"]}
     return {

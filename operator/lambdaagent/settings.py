@@ -125,6 +125,11 @@ class OperatorSettings(Installation, TrustSettings):
     lifecycle_events: bool = Field(
         False, description="Whether the operator posts CloudEvents about agents' lifecycles to the events URL."
     )
+    events_token_file: str = Field(
+        "",
+        description="File with the ServiceAccount token with which the operator posts lifecycle events; the kubelet "
+        "renews it. If empty, they carry no credential.",
+    )
     ai_probe_seconds: float = Field(
         60, ge=5, description="Seconds between two requests to an AI endpoint for its models."
     )

@@ -130,6 +130,58 @@ variables. */}}
 {{- end }}
 {{- end }}
 
+{{/* Empty if access is not checked. */}}
+{{- define "lambdaagent.access" -}}
+{{- $mode := .Values.access.mode | default "off" | toString }}
+{{- if ne $mode "off" }}{{ $mode }}{{ end }}
+{{- end }}
+
+{{- define "lambdaagent.accessEnv" -}}
+{{- if include "lambdaagent.access" . }}
+- name: LAMBDAAGENT_ACCESS
+  value: {{ include "lambdaagent.access" . }}
+- name: LAMBDAAGENT_ACCESS_FILE
+  value: /etc/lambdaagent/access/access.yaml
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.accessMounts" -}}
+{{- if include "lambdaagent.access" . }}
+- {name: access, mountPath: /etc/lambdaagent/access, readOnly: true}
+{{- range $place, $secret := .Values.access.secrets }}
+- {name: access-secret-{{ $place }}, mountPath: /etc/lambdaagent/secrets/{{ $secret }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.accessVolumes" -}}
+{{- if include "lambdaagent.access" . }}
+- name: access
+  configMap: {name: lambdaagent-access}
+{{- range $place, $secret := .Values.access.secrets }}
+- name: access-secret-{{ $place }}
+  secret: {secretName: {{ $secret }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The token with which the operator sends its events to the gateway. */}}
+{{- define "lambdaagent.eventsTokenMount" -}}
+{{- if include "lambdaagent.access" . }}
+- {name: events-token, mountPath: /var/run/secrets/lambdaagent, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.eventsTokenVolume" -}}
+{{- if include "lambdaagent.access" . }}
+{{- $audiences := dig "kubernetes" "audiences" (list "lambdaagent") .Values.access.file }}
+- name: events-token
+  projected:
+    sources:
+    - serviceAccountToken: {audience: {{ first $audiences }}, expirationSeconds: 3600, path: token}
+{{- end }}
+{{- end }}
+
 {{- define "lambdaagent.amqp" -}}
 - name: LAMBDAAGENT_AMQP_URL
   valueFrom:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import aiohttp
 import orjson
@@ -73,6 +74,7 @@ class AgentLifecyclePublisher:
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=8.0))
     now: Callable[[], datetime] = utc_now
     trust: Trust = SYSTEM
+    token_file: str = ""
     _outbox: Outbox[tuple[str, Event]] = field(default_factory=lambda: Outbox("lifecycle events"), init=False)
 
     def tell(self, obj: Object, happening: Happening, status: Object) -> None:
@@ -97,6 +99,8 @@ class AgentLifecyclePublisher:
 
     async def _publish(self, session: aiohttp.ClientSession, url: str, event: Event) -> None:
         headers, body = http.binary(event)
+        if self.token_file:
+            headers.append(("Authorization", f"Bearer {await asyncio.to_thread(_token, self.token_file)}"))
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 async with session.post(url, headers=headers, data=body, allow_redirects=False) as answer:
@@ -120,3 +124,11 @@ class AgentLifecyclePublisher:
     def _lost(self, event: Event, problem: str) -> None:
         log.warning("lifecycle_event.lost", event_id=event.id, type=event.type, error=problem)
         self.count("lost")
+
+
+def _token(path: str) -> str:
+    """Return the token, or nothing if it cannot be read: the gateway's refusal is then logged."""
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

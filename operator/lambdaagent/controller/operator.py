@@ -73,7 +73,9 @@ async def _telling(settings: OperatorSettings, metrics: OperatorMetrics) -> Asyn
         log.warning("lifecycle_events.disabled", next_step="set LAMBDAAGENT_EVENTS_URL to the URL of the gateway")
         yield _nobody
     else:
-        publisher = AgentLifecyclePublisher(settings.events_url, metrics.count, trust=settings.trust)
+        publisher = AgentLifecyclePublisher(
+            settings.events_url, metrics.count, trust=settings.trust, token_file=settings.events_token_file
+        )
         async with publisher.run():
             yield publisher.tell
 

@@ -1,4 +1,5 @@
-"""Asks the API server who has a ServiceAccount's token (TokenReview) and what somebody may do (SubjectAccessReview).
+"""Asks the API server who has a ServiceAccount's token (TokenReview) and what somebody may do in a namespace
+(LocalSubjectAccessReview).
 
 Invariants: a token that the server checked for another audience is refused, and a server that cannot be asked grants
 nothing. Hazard: an answer is remembered, so a right that was taken away is effective after at most `REMEMBERED`
@@ -17,6 +18,7 @@ from lambdaagent.clock import Clock
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.identity.errors import CredentialError, IdentityUnavailableError
 from lambdaagent.kube.client import KubeClient
+from lambdaagent.kube.resources import ACCESS_REVIEW, TOKEN_REVIEW
 
 log = structlog.get_logger(__name__)
 REMEMBERED = 10.0  # seconds
@@ -34,11 +36,12 @@ class TokenReviews:
     async def principal(self, token: str) -> Principal:
         """Raises CredentialError, IdentityUnavailableError."""
         spec = {"token": token, "audiences": self._audiences}
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
-        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        review = {"apiVersion": TOKEN_REVIEW.api_version, "kind": TOKEN_REVIEW.kind, "spec": spec}
         try:
             async with asyncio.timeout(_SECONDS), self._slots:
-                answer = await self._api.request("POST", path, action="check", target="a token", body=review)
+                answer = await self._api.request(
+                    "POST", TOKEN_REVIEW.path(), action="check", target="a token", body=review
+                )
         except (LambdaAgentError, TimeoutError) as error:
             log.warning("token_review.failed", error=str(error) or "the API server does not answer in time")
             raise IdentityUnavailableError("the cluster cannot be asked about ServiceAccounts' tokens") from None
@@ -86,8 +89,13 @@ class AccessReviews:
             **({"name": name} if name else {}),
         }
         spec = {"user": principal.name, "groups": sorted(principal.groups), "resourceAttributes": attributes}
-        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        review = {
+            "apiVersion": ACCESS_REVIEW.api_version,
+            "kind": ACCESS_REVIEW.kind,
+            "metadata": {"namespace": namespace},
+            "spec": spec,
+        }
+        path = ACCESS_REVIEW.path(namespace=namespace)
         try:
             async with asyncio.timeout(_SECONDS), self._slots:
                 answer = await self._api.request("POST", path, action="check", target="a right", body=review)

@@ -61,6 +61,8 @@ OPERATOR_RIGHTS: tuple[Right, ...] = (
     *(Right(kind, _FOLLOW) for kind in EVIDENCE),
     # An Event is created in the namespace of the agent that it is about.
     Right(kinds.EVENT, ("create",)),
+    # At the gateway: lifecycle events.
+    Right(kinds.LAMBDA_AGENT, ("create",), subresource="events"),
 )
 # For an operator of all namespaces: CRDs show what the cluster serves. They contain schemas and no objects.
 OPERATOR_CLUSTER_RIGHTS: tuple[Right, ...] = (Right(kinds.CRD, _FOLLOW),)
@@ -71,7 +73,9 @@ OPERATOR_OWN_RIGHTS: tuple[Right, ...] = (
     # Its own Pod, for the image; the Pod's name is not known in advance.
     Right(kinds.POD, ("get",)),
 )
-GATEWAY_RIGHTS: tuple[Right, ...] = (Right(kinds.LAMBDA_AGENT, _FOLLOW),)
+# The gateway asks what its callers may do, and, for all namespaces, whose the tokens of ServiceAccounts are.
+GATEWAY_RIGHTS: tuple[Right, ...] = (Right(kinds.LAMBDA_AGENT, _FOLLOW), Right(kinds.ACCESS_REVIEW, ("create",)))
+GATEWAY_CLUSTER_RIGHTS: tuple[Right, ...] = (Right(kinds.TOKEN_REVIEW, ("create",)),)
 # The dispatcher writes EventingReady on plain RabbitMQ.
 DISPATCHER_RIGHTS: tuple[Right, ...] = (
     Right(kinds.LAMBDA_AGENT, _FOLLOW),
@@ -85,6 +89,20 @@ TIERS: dict[str, tuple[Right, ...]] = {
     "viewer": (Right(kinds.LAMBDA_AGENT, _READ), Right(kinds.LAMBDA_AGENT, ("get",), subresource="status")),
     "editor": (Right(kinds.LAMBDA_AGENT, (*_READ, *_WRITE)), Right(kinds.LAMBDA_AGENT, ("get",), subresource="status")),
     "admin": (Right(kinds.LAMBDA_AGENT, ("*",)), Right(kinds.LAMBDA_AGENT, ("get",), subresource="status")),
+}
+# Rights at the gateway, on subresources that no API server serves (docs/guides/access.md). They are aggregated to no
+# role: whoever may edit agents in a namespace may not call them for that reason.
+CALLERS: dict[str, tuple[Right, ...]] = {
+    "invoker": (
+        Right(kinds.LAMBDA_AGENT, ("create",), subresource="invoke"),
+        Right(kinds.LAMBDA_AGENT, ("get",), subresource="card"),
+    ),
+    "supervisor": (
+        Right(kinds.LAMBDA_AGENT, ("create",), subresource="invoke"),
+        Right(kinds.LAMBDA_AGENT, ("create",), subresource="events"),
+        Right(kinds.LAMBDA_AGENT, ("get",), subresource="card"),
+        Right(kinds.LAMBDA_AGENT, ("get", "list", "delete"), subresource="tasks"),
+    ),
 }
 _AGGREGATES = {"viewer": "view", "editor": "edit", "admin": "admin"}
 
@@ -114,12 +132,13 @@ def documents(*, namespace: str = NAMESPACE, namespaces: Sequence[str] = ()) -> 
     return [
         *(_object("v1", "ServiceAccount", account, namespace) for account in ACCOUNTS),
         _role(OPERATOR, OPERATOR_RIGHTS if namespaces else (*OPERATOR_RIGHTS, *OPERATOR_CLUSTER_RIGHTS)),
-        _role(GATEWAY, GATEWAY_RIGHTS),
+        _role(GATEWAY, GATEWAY_RIGHTS if namespaces else (*GATEWAY_RIGHTS, *GATEWAY_CLUSTER_RIGHTS)),
         _role(DISPATCHER, DISPATCHER_RIGHTS),
         *bindings,
         _role(own, OPERATOR_OWN_RIGHTS, namespace),
         _binding(OPERATOR, namespace, within=namespace, own=own),
         *(_tier(tier) for tier in TIERS),
+        *(_role(f"lambdaagent-{name}", held) for name, held in CALLERS.items()),
     ]
 
 

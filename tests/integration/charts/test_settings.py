@@ -38,7 +38,7 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
     values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
     env = environment(render({process: values}), process)
     for name in PROCESSES[process].model_fields:
-        if name in ("pod_name", "pod_namespace", "event_keys", "host", "port", "namespaces", "amqp_url", "ca_file"):
+        if name in generate.CHARTS_OWN:
             continue
         entry, key = env[f"LAMBDAAGENT_{name.upper()}"], generate.camel(name)
         if key in settings:
