@@ -101,6 +101,7 @@ class World:
     session: ClientSession
     streams: Streams
     app: web.Application
+    guard: Guard
 
     def agent(
         self, name: str = "echo", *, namespace: str = "shop", url: str | None, ready: bool = True, **a2a: Any
@@ -230,7 +231,7 @@ async def world(
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with ClientSession(connector=TCPConnector(force_close=False)) as session:
         try:
-            yield World(directory, broker, store, engine, client, url, session, streams, app)
+            yield World(directory, broker, store, engine, client, url, session, streams, app, services.guard)
         finally:
             await runner.cleanup()
             await notifier.close()
