@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lambdaagent.a2a import cards
+from lambdaagent.access import rules
+from lambdaagent.access.actions import Action
+from lambdaagent.access.decide import decide
+from lambdaagent.access.principal import ANONYMOUS, Principal
 from lambdaagent.api import agent as agents
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import problems
@@ -264,6 +268,25 @@ class Call(Effect):
             "text": "key of the text in the call's JSON",
             "time": "time for the call",
         }[self.what]
+
+
+@dataclass(frozen=True)
+class Decided(Effect):
+    """The rule by which a caller may call the first skill, or may not."""
+
+    becomes: Any = SAME
+    caller: str = "corp:alice"
+
+    def look(self, document: Document, path: str) -> Any:
+        source, _, _ = self.caller.partition(":")
+        claims = {"team": frozenset(("shop",))}
+        groups = frozenset(("corp:sales", "system:serviceaccounts:shop"))
+        who = Principal(self.caller, source, groups, claims) if self.caller != ANONYMOUS.name else ANONYMOUS
+        agent = rules.of_agent(parsed(document))
+        return decide(who, Action.INVOKE, agent, rules.InstallationRules(allow_public=True), skill="one").rule
+
+    def text(self) -> str:
+        return "who may call the agent"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tests.parts.polling import eventually
 from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.containers.call import HttpCaller
+from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.access.guard import Guard
@@ -31,6 +32,7 @@ from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import Services
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
+from lambdaagent.identity import assertions
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
@@ -197,7 +199,8 @@ async def world(
     directory, broker, client, metrics = Directory(), Broker(), HttpClient(limits=limits), GatewayMetrics()
     clock = clock or clocks.system()
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
-    caller = HttpCaller(client=client, clock=clock)
+    told = WhoAsks(assertions.statement(made.card_signer, clock))
+    caller = HttpCaller(client=client, clock=clock, told=told)
     notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), signer=made.push_signer)
     pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(
@@ -221,6 +224,7 @@ async def world(
         clock=clock,
         ready=ready,
         guard=guard or Guard(),
+        told=told,
     )
     streams = streams or Streams()
     app = create_app(services, table=table or gateway_routes.table(), streams=streams, pace=pace)

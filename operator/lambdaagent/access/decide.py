@@ -68,6 +68,23 @@ def _above_ceiling(principal: Principal, installation: InstallationRules) -> Dec
     return None
 
 
+def publish(
+    principal: Principal, namespace: str, installation: InstallationRules, *, rbac: bool | None = None
+) -> Decision:
+    """Decide about sending events to a namespace; agents' grants say nothing about that. `rbac` as for `decide`."""
+    if installation.namespaces is not None and namespace not in installation.namespaces:
+        return _denied("ceiling.namespaces", f"the installation serves nobody in the namespace {namespace}")
+    if is_admin(principal, installation):
+        return _allowed("admins", "the installation names the caller as an administrator")
+    if principal.anonymous:
+        return _denied("anonymous", "the request has no credential")
+    if (over := _above_ceiling(principal, installation)) is not None:
+        return over
+    if rbac:
+        return _allowed("rbac", "the cluster's RBAC allows it")
+    return _denied("default", f"the caller may not create lambdaagents/events in {namespace}")
+
+
 def skills(
     principal: Principal, agent: AgentRules, installation: InstallationRules, *, rbac: bool = False
 ) -> frozenset[str] | None:

@@ -255,6 +255,16 @@ class ContainerEndpoint(ApiModel):
 
 
 class A2a(ApiModel):
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!(has(self.mode) && self.mode == 'sidecar' && has(self.access) && has(self.access.identity)"
+                " && self.access.identity == 'assertion')",
+                "identity assertion needs mode gateway: a sidecar has no key to sign with",
+                "access",
+            )
+        )
+    )
     enabled: Annotated[bool, Field(description="If true, the gateway serves the agent. Defaults to false.")] = False
     mode: Annotated[
         Literal["gateway", "sidecar"],

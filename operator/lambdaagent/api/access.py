@@ -32,6 +32,9 @@ ForwardHeader = Annotated[
 ]
 
 
+CREDENTIAL_HEADERS = frozenset(("authorization", "cookie", "x-api-key"))
+
+
 def is_own_header(name: str) -> bool:
     """Return whether clients can never set this header of a request to a container."""
     return name.startswith(("ce-", "a2a-")) or name in _OWN_HEADERS

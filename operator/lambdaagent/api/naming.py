@@ -59,9 +59,19 @@ def a2a_service(agent: str) -> str:
     return bounded(f"{agent}-a2a", limit=A2A_SERVICE_LIMIT)
 
 
-def may_be_a2a_service(name: str) -> bool:
-    """Return whether a name has the form of `a2a_service`, whether the agent exists or not."""
-    return name.endswith("-a2a") or re.search(r"-[0-9a-f]{10}$", name) is not None
+_OF_AGENT = re.compile(r"[a-z0-9-]+-(?:a2a|[0-9a-f]{10})(?:\.[a-z0-9-]+(?:\.svc(?:\..+)?)?)?")
+
+
+def is_label(*names: str) -> bool:
+    """Return whether all of the names may be those of Kubernetes objects."""
+    return all(re.fullmatch(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
+
+
+def may_be_host_of_agent(host: str) -> bool:
+    """Return whether a host name has the form of an agent's (`a2a_service` and its namespace), whether there is such an
+    agent or not.
+    """
+    return _OF_AGENT.fullmatch(host.partition(":")[0].lower().rstrip(".")) is not None
 
 
 def metrics_service(agent: str) -> str:

@@ -232,6 +232,9 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
             message = f"skill id {skill.id!r} is already used at skills[{seen[skill.id]}]"
             yield SpecProblem(("spec", "a2a", "skills", index, "id"), message, "give each skill its own id")
         seen.setdefault(skill.id, index)
+    if spec.a2a.mode == "sidecar" and spec.a2a.access and spec.a2a.access.identity == "assertion":
+        message = "identity assertion needs mode gateway: a sidecar has no key to sign with"
+        yield SpecProblem(("spec", "a2a", "access"), message, "use mode gateway, or identity none")
     for index, grant in enumerate(spec.a2a.access.grants if spec.a2a.access else ()):
         if not (grant.principals or grant.groups or grant.service_accounts or grant.claims):
             hint = "add principals, groups, serviceAccounts or claims; public: true admits everybody"

@@ -47,6 +47,11 @@ class WarningReason(StrEnum):
         "ServiceMonitorUnavailable",
         "The cluster does not serve the API of ServiceMonitors, so none is created.",
     )
+    CREDENTIAL_FORWARDED = (
+        "CredentialForwarded",
+        "The container gets the callers' credentials, and can use them elsewhere in their name.",
+    )
+    UNKNOWN_SKILL = "UnknownSkill", "The field names a skill that the agent does not have."
     NOT_ENFORCED = "NotEnforced", "The field is shown in status, but nothing enforces it."
     NOT_SUPPORTED = "NotSupported", "The field is part of the API, but is not implemented."
     CONTESTED = (

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.access import CREDENTIAL_HEADERS
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Scaling, Serving
 from lambdaagent.children import environment, kubernetes, sidecar
@@ -177,6 +178,17 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     if a2a.container and a2a.protocol != "a2a":
         message = f"applies only with protocol a2a; with {a2a.protocol} the container has no A2A endpoint"
         yield FieldWarning(field="spec.a2a.container", reason=WarningReason.OTHER_PROTOCOL, message=message)
+    if credentials := [header for header in a2a.forward_headers if header in CREDENTIAL_HEADERS]:
+        message = f"the container gets the callers' {' and '.join(credentials)}, and can use it elsewhere in their name"
+        field = "spec.a2a.forwardHeaders"
+        yield FieldWarning(field=field, reason=WarningReason.CREDENTIAL_FORWARDED, message=message)
+    if a2a.access and sidecar.wanted(agent, installation):
+        message = "the sidecar does not check access; who reaches the agent's own Service may call it"
+        yield FieldWarning(field="spec.a2a.access", reason=WarningReason.NOT_ENFORCED, message=message)
+    unknown = sorted(set(a2a.private_skills) - {skill.id for skill in a2a.skills})
+    if unknown and a2a.skills:
+        message = f"there is no skill {unknown[0]}"
+        yield FieldWarning(field="spec.a2a.privateSkills", reason=WarningReason.UNKNOWN_SKILL, message=message)
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
         field = f"spec.a2a.skills[{index}].invoke"

@@ -30,6 +30,7 @@ class Callee:
     container_version: str = "auto"
     streams: bool = True  # false: neither its clients nor its container use streams
     once_by_message: bool = False  # a repeated messageId is the same request
+    private: frozenset[str] = frozenset()  # skills that errors do not list
     identified: bool = False  # each request tells the container who asks
     forward_headers: tuple[str, ...] = ()  # of the client's request, in small letters
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -65,6 +66,7 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         streams=cards.capabilities(a2a).streaming,
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,
+        private=frozenset(a2a.private_skills),
         identified=a2a.access is not None and a2a.access.identity == "assertion",
         forward_headers=tuple(a2a.forward_headers),
     )

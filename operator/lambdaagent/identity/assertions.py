@@ -1,7 +1,8 @@
 """The gateway's statements about callers: short-lived tokens that it signs for one agent.
 
-An agent that calls another one presents the statement that it got. Nobody else has it, so its audience tells who calls,
-and its subject for whom (RFC 8693 section 4.1: `act` is the party before).
+A statement's subject is the caller for whom the work is done in the end; `act` holds the agents through which it came,
+the one that calls now outermost (RFC 8693 section 4.1). An agent that calls another one presents the statement that it
+got: nobody else has it, so its audience tells who calls.
 """
 
 from collections.abc import Callable
@@ -30,17 +31,17 @@ def statement(signer: Signer | None, clock: Clock) -> Callable[[str, Origin], st
         return None
 
     def state(agent: str, origin: Origin) -> str:
-        now = int(clock.now())
+        now, chain = int(clock.now()), (origin.owner, *origin.actors[:_MOST_ACTORS])
         claims: Json = {
             "iss": ISSUER,
             "aud": f"{AGENT}:{agent}",
-            "sub": origin.owner,
+            "sub": chain[-1],
             "iat": now,
             "exp": now + SECONDS,
             "jti": clock.new_mark(),
         }
-        if origin.actors:
-            claims["act"] = _chain(origin.actors[:_MOST_ACTORS])
+        if len(chain) > 1:
+            claims["act"] = _acting(chain[:-1])
         return signer.token(claims, type_=TYPE)
 
     return state
@@ -67,7 +68,7 @@ class Assertions:
         return Principal(name, source=AGENT, actors=_actors(claims), expires=expires)
 
 
-def _chain(actors: tuple[str, ...]) -> Json:
+def _acting(actors: tuple[str, ...]) -> Json:
     found: Json = {}
     for actor in reversed(actors):
         found = {"sub": actor, **({"act": found} if found else {})}
@@ -75,10 +76,10 @@ def _chain(actors: tuple[str, ...]) -> Json:
 
 
 def _actors(claims: Claims) -> tuple[str, ...]:
-    """Return the chain of callers, the latest first."""
-    found = [checked.text(claims, "sub")]
+    """Return the chain of callers, the latest first, as the agent got it that now presents the statement."""
+    found: list[str] = []
     act = claims.get("act")
     while isinstance(act, dict) and len(found) < _MOST_ACTORS:
         found.append(checked.text(act, "sub"))
         act = act.get("act")
-    return tuple(found)
+    return (*found, checked.text(claims, "sub"))

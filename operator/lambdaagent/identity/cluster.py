@@ -63,6 +63,7 @@ class AccessReviews:
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._answers: dict[tuple[Any, ...], tuple[bool, float]] = {}
+        self._quiet_until = 0.0
 
     async def allows(
         self, principal: Principal, *, verb: str, subresource: str, namespace: str, name: str = ""
@@ -100,6 +101,8 @@ class AccessReviews:
             async with asyncio.timeout(_SECONDS), self._slots:
                 answer = await self._api.request("POST", path, action="check", target="a right", body=review)
         except (LambdaAgentError, TimeoutError) as error:
-            log.warning("access_review.failed", error=str(error) or "the API server does not answer in time")
+            if (now := self._clock.now()) >= self._quiet_until:  # a caller could otherwise fill the log
+                self._quiet_until = now + REMEMBERED
+                log.warning("access_review.failed", error=str(error) or "the API server does not answer in time")
             return False
         return bool(answer.get("status", {}).get("allowed"))

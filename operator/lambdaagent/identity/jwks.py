@@ -1,8 +1,8 @@
 """The public keys of an issuer (RFC 7517), fetched when they are needed and kept.
 
 Invariants: at most one fetch runs at a time, and unknown key ids cause at most one in 30 s, however many there are: a
-client chooses the id. A failed fetch keeps the last good keys, for a day. Keys that the issuer removed disappear within
-`FRESH` seconds of the next request.
+client chooses the id. A failed fetch keeps the last good keys, for a day. A key that the issuer
+removed is accepted for `2 * FRESH` seconds at most, while the issuer answers.
 
 The library's own client is synchronous and fetches on the caller's thread.
 """
@@ -66,7 +66,9 @@ class Jwks:
             if self._keys is None or self._clock.now() - self._fetched > STALE:
                 raise IdentityUnavailableError(f"the keys of the issuer {self._name} cannot be fetched")
         elif now - self._fetched > FRESH and now - self._tried >= COOL_DOWN:
-            self._begin()  # the known keys are still good
+            fetching = self._begin()
+            if now - self._fetched > 2 * FRESH:  # nothing was asked for a while, and a key may have been withdrawn
+                await asyncio.shield(fetching)
         found = self._find(kid, algorithm)
         if found is None and (self._fetching is not None or self._clock.now() - self._tried >= COOL_DOWN):
             await self._refresh()

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lambdaagent.a2a.signing import Signer
-from lambdaagent.access.installation import AccessFileError, ApiKeyFile, Installation, Issuer, parse_keys
+from lambdaagent.access.installation import AccessFileError, ApiKey, ApiKeyFile, Installation, Issuer, parse_keys
 from lambdaagent.access.principal import SERVICE_ACCOUNT, Principal
 from lambdaagent.clock import Clock
 from lambdaagent.identity import api_keys, assertions, jwts
@@ -105,7 +105,7 @@ def sources(
     """Read the files that the access file names. Raises AccessFileError."""
     keys = []
     for each in installation.api_keys:
-        keys += parse_keys(_read(each.file).decode(), file=each.file) if isinstance(each, ApiKeyFile) else [each]
+        keys += _keys_in(each.file) if isinstance(each, ApiKeyFile) else [each]
     hmac = {key.id: _hmac_key(key.key_file) for key in installation.hmac}
     issuers = [
         (issuer, _known(issuer, before) or Jwks(fetcher.of(issuer), clock=clock, name=issuer.name))
@@ -122,6 +122,13 @@ def sources(
 
 def _known(issuer: Issuer, before: Sequence[tuple[Issuer, Jwks]]) -> Jwks | None:
     return next((jwks for each, jwks in before if each == issuer), None)
+
+
+def _keys_in(path: str) -> list[ApiKey]:
+    try:
+        return parse_keys(_read(path).decode(), file=path)
+    except UnicodeDecodeError:
+        raise AccessFileError(f"{path} is not UTF-8") from None
 
 
 def _hmac_key(path: str) -> bytes:

@@ -221,12 +221,8 @@ def checked_skill(callee: Callee, message: Json, client: Requester, *, default: 
     none of those that the requester may call.
     """
     skill = skill_selection.skill_of(callee, message, default=default)
-    if client.skills is not None and (skill is None or skill.id not in client.skills):
-        asked = f"the skill {skill.id!r}" if skill is not None else "the agent without naming a skill"
-        raise A2AError(
-            Problem.PERMISSION_DENIED,
-            f"You may not call {asked}; name one of these in metadata.skillId: {', '.join(sorted(client.skills))}.",
-        )
+    if client.admit is not None:
+        client.admit(skill.id if skill is not None else None)
     skill_selection.require_modes(callee, skill, message)
     return skill
 

@@ -1,5 +1,6 @@
 """The requests of the bindings to the engine, and its results: all in the 1.0 form, whatever the client's version."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambdaagent.a2a import Json
@@ -15,7 +16,7 @@ class Requester:
 
     origin: Origin = NOBODY
     idempotency_key: str | None = None
-    skills: frozenset[str] | None = None  # the only skills that it may call; None: every one
+    admit: Callable[[str | None], None] | None = None  # raises A2AError if it may not call the skill, or None of them
     all_tasks: bool = False  # whether it reaches the tasks of others, too
 
     @property

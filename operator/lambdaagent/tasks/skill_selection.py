@@ -16,7 +16,7 @@ def skill_of(callee: Callee, message: Json, *, default: str | None = None) -> Sk
         return next(iter(callee.skills.values())) if len(callee.skills) == 1 else None
     skill = callee.skills.get(named) if isinstance(named, str) else None
     if skill is None:
-        known = ", ".join(callee.skills) or "none"
+        known = ", ".join(id_ for id_ in callee.skills if id_ not in callee.private) or "none"
         raise invalid(
             Violation("message.metadata.skillId", f"there is no skill {str(named)[:64]!r}; known are: {known}")
         )

@@ -35,14 +35,29 @@ def public(*, allowed: Sequence[Network] = ()) -> Check:
     """Return the check for what clients choose: the internet, and networks that the installation allows."""
 
     def check(address: Address) -> None:
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        real = mapped or address
+        real = _embedded(address)
         if any(real.version == network.version and real in network for network in allowed):
             return
-        if not real.is_global or real.is_multicast:
+        if not real.is_global or real.is_multicast or any(real in network for network in _INTERNAL):
             raise ForbiddenAddressError(f"{real} is not a public address and is not allowed here")
 
     return check
+
+
+# Addresses that Python counts as global and that lead into a network or to a cloud's own services.
+_INTERNAL = tuple(map(ipaddress.ip_network, ("fec0::/10", "168.63.129.16/32", "192.0.0.0/24")))
+_NAT64, _COMPATIBLE = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96")
+
+
+def _embedded(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address stands for: mapped, NAT64, 6to4 or IPv4-compatible."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return address
+    if found := address.ipv4_mapped or address.sixtofour:
+        return found
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
 
 
 class CheckedResolver(AbstractResolver):

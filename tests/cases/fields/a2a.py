@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.cases.effects import Call, Card, Child, Env, Queue, Refused, Status, Tested, Warned
+from tests.cases.effects import Call, Card, Child, Decided, Env, Queue, Refused, Status, Tested, Warned
 from tests.cases.fields.rows import Row, row
 
 from lambdaagent.children.warning_reasons import WarningReason
@@ -17,6 +17,11 @@ def _skilled(protocol: str = "cloudevents", **fields: Any) -> dict[str, Any]:
     return {"a2a": {"enabled": True, "protocol": protocol, "skills": [skill]}}
 
 
+def _granted(**fields: Any) -> dict[str, Any]:
+    return {"a2a": {"enabled": True, "access": {"grants": [{"principals": ["corp:bob"], **fields}]}}}
+
+
+_IDENTITY = "integration/access/test_identity.py"
 A2A = [
     row(
         "a2a.enabled",
@@ -147,6 +152,31 @@ A2A = [
         ),
         **_ON,
     ),
+    row("a2a.access.public", True, Decided("public", caller="anonymous"), **_ON),
+    row(
+        "a2a.access.identity",
+        "assertion",
+        Tested(
+            _IDENTITY,
+            "test_an_agent_presents_its_statement_to_call_another",
+            "header `LambdaAgent-Identity` of the requests to the container",
+            word="assertion",
+        ),
+        **_ON,
+    ),
+    row("a2a.access.grants[].principals", ["corp:alice"], Decided("grants[0]"), **_granted()),
+    row("a2a.access.grants[].groups", ["corp:sales"], Decided("grants[0]"), **_granted()),
+    row(
+        "a2a.access.grants[].serviceAccounts",
+        ["shop/cart"],
+        Decided("grants[0]", caller="system:serviceaccount:shop:cart"),
+        **_granted(),
+    ),
+    row("a2a.access.grants[].claims", {"team": ["other"]}, Decided("default"), **_granted(principals=["corp:alice"])),
+    row("a2a.access.grants[].skills", ["two"], Decided("default"), **_granted(principals=["corp:alice"])),
+    row("a2a.access.grants[].actions", ["read"], Decided("default"), **_granted(principals=["corp:alice"])),
+    row("a2a.forwardHeaders", ["cookie"], Warned(WarningReason.CREDENTIAL_FORWARDED), **_ON),
+    row("a2a.privateSkills", ["one"], Card("skills", []), **_skilled()),
     row("a2a.skills[].id", "two", Card("skills/0/id"), Call("path", "/api/a2a/skills/two"), **_skilled("http")),
     row("a2a.skills[].name", "Two", Card("skills/0/name"), **_skilled()),
     row("a2a.skills[].description", "Counts.", Card("skills/0/description"), **_skilled()),

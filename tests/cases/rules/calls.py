@@ -1,8 +1,9 @@
 """Values that the API refuses in the fields of events and calls, and names that it refuses."""
 
-from tests.cases.rules.rule import Rule, delivery, skill, subscriptions
+from tests.cases.rules.rule import Rule, delivery, grant, skill, subscriptions
 
 _DELIVERY = "spec.eventing.delivery"
+_GRANT = "spec.a2a.access.grants[0]"
 
 REFUSED = [
     Rule(
@@ -92,4 +93,32 @@ REFUSED = [
     Rule("name beginning with a digit", {}, "metadata.name", name="1agent"),
     Rule("name over 63", {}, "metadata.name", name="a" * 64),
     Rule("name with a dot", {}, "metadata.name", name="a.b"),
+    Rule("grant for nobody", grant(actions=["read"]), "spec.a2a.access.grants[0]"),
+    Rule("grant for an empty list", grant(principals=[]), "spec.a2a.access.grants[0]"),
+    Rule("grant for a name without a source", grant(principals=["alice"]), f"{_GRANT}.principals[0]"),
+    Rule("grant for a name with a space", grant(principals=["corp:a b"]), f"{_GRANT}.principals[0]"),
+    *[
+        Rule(f"account {text!r}", grant(serviceAccounts=[text]), f"{_GRANT}.serviceAccounts[0]")
+        for text in ("shop", "shop/", "*/shop", "*", "Shop/cart", "shop/cart/x")
+    ],
+    Rule("an action that is none", grant(principals=["corp:a"], actions=["write"]), f"{_GRANT}.actions[0]"),
+    Rule("a claim without a value", grant(claims={"team": []}), f"{_GRANT}.claims.team"),
+    Rule(
+        "an identity that a sidecar cannot sign",
+        {"a2a": {"enabled": True, "mode": "sidecar", "access": {"identity": "assertion"}}},
+        "spec.a2a.access",
+    ),
+    *[
+        Rule(f"header {name!r}", {"a2a": {"enabled": True, "forwardHeaders": [name]}}, "spec.a2a.forwardHeaders[0]")
+        for name in (
+            "Content-Type",
+            "content-length",
+            "ce-type",
+            "a2a-version",
+            "host",
+            "lambdaagent-identity",
+            "",
+            "-",
+        )
+    ],
 ]

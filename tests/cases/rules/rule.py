@@ -37,3 +37,7 @@ def skill(**fields: Any) -> dict[str, Any]:
 
 def subscriptions(count: int) -> dict[str, Any]:
     return {"eventing": {"subscriptions": [{"eventType": f"io.example.kind-{number:03d}"} for number in range(count)]}}
+
+
+def grant(**fields: Any) -> dict[str, Any]:
+    return {"a2a": {"enabled": True, "access": {"grants": [fields]}}}

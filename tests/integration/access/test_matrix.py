@@ -317,7 +317,9 @@ async def test_what_others_own_looks_like_what_is_not_there(gateway: World, issu
 
 
 def _steady(answer: Answer) -> list[tuple[str, str]]:
-    return [each for each in answer.headers.items() if each[0].lower() not in ("x-request-id", "date", "content-length")]
+    return [
+        each for each in answer.headers.items() if each[0].lower() not in ("x-request-id", "date", "content-length")
+    ]
 
 
 @pytest.mark.parametrize("caller", CALLERS)

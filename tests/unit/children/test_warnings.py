@@ -124,6 +124,27 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
         {},
     ),
     (WarningReason.OTHER_PROTOCOL, "spec.a2a.container", {"a2a": {"enabled": True, "container": {}}}, KNATIVE, {}),
+    (
+        WarningReason.CREDENTIAL_FORWARDED,
+        "spec.a2a.forwardHeaders",
+        {"a2a": {"enabled": True, "forwardHeaders": ["x-tenant", "authorization"]}},
+        KNATIVE,
+        {},
+    ),
+    (
+        WarningReason.UNKNOWN_SKILL,
+        "spec.a2a.privateSkills",
+        {"a2a": {"enabled": True, "skills": [{"id": "one", "name": "One"}], "privateSkills": ["two"]}},
+        KNATIVE,
+        {},
+    ),
+    (
+        WarningReason.NOT_ENFORCED,
+        "spec.a2a.access",
+        {"a2a": {"enabled": True, "mode": "sidecar", "access": {"public": True}}},
+        KNATIVE,
+        {"gateway_image": "example.com/gateway:1"},
+    ),
 ]
 
 

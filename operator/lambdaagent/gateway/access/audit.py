@@ -31,6 +31,9 @@ _MOST = 8 * 1024 * 1024  # bytes that wait
 _SOURCES = 1_000
 
 
+_Refusal = tuple[str, str, str, str]  # peer, rule, namespace, name
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a request asked for, as the audit log shows it."""
@@ -54,7 +57,7 @@ class AuditLog:
     _lines: list[bytes] = field(default_factory=list)
     _size: int = 0
     _lost: int = 0
-    _nobody: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
+    _nobody: dict[_Refusal, tuple[int, float]] = field(default_factory=dict)
 
     def decided(self, asked: Asked, principal: Principal, decision: Decision, *, code: int, mode: str) -> None:
         """`code` is the status of a denial, 0 of what was allowed."""
@@ -66,7 +69,7 @@ class AuditLog:
 
     def _first(self, asked: Asked, decision: Decision) -> bool:
         """Count a refusal of somebody unknown. Return whether it is the first of its kind for a while."""
-        key, now = (asked.peer, decision.rule), self.clock.now()
+        key, now = (asked.peer, decision.rule, asked.namespace, asked.name), self.clock.now()
         count, since = self._nobody.get(key, (0, now))
         if count and now - since < SUMMARY:
             self._nobody[key] = (count + 1, since)
@@ -78,12 +81,20 @@ class AuditLog:
         self._nobody[key] = (1, now)
         return True
 
-    def _summarize(self, key: tuple[str, str]) -> None:
+    def _summarize(self, key: _Refusal) -> None:
         count, since = self._nobody.pop(key, (0, 0.0))
         if count > 1:
-            peer, rule = key
-            more = {"sourceIPs": [peer], "annotations": {"decision": "forbid", "rule": rule, "count": str(count - 1)}}
-            self._add({"stage": "Summary", "since": rfc3339(since), "user": {"username": "anonymous"}, **more})
+            peer, rule, namespace, name = key
+            self._add(
+                {
+                    "stage": "Summary",
+                    "since": rfc3339(since),
+                    "user": {"username": "anonymous"},
+                    "sourceIPs": [peer],
+                    "objectRef": {"resource": "lambdaagents", "namespace": namespace, "name": name},
+                    "annotations": {"decision": "forbid", "rule": rule, "count": str(count - 1)},
+                }
+            )
 
     def _add(self, entry: dict[str, Any]) -> None:
         written = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
@@ -110,6 +121,9 @@ class AuditLog:
     async def _work(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
+            now = self.clock.now()
+            for key in [key for key, (_, since) in self._nobody.items() if now - since >= SUMMARY]:
+                self._summarize(key)
             await self._flush()
 
     async def _flush(self) -> None:

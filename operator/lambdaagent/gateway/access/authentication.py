@@ -13,7 +13,7 @@ from lambdaagent.access.rules import Mode
 from lambdaagent.gateway.access import auditing, challenges
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
-from lambdaagent.identity.errors import CredentialError
+from lambdaagent.identity.errors import CredentialError, IdentityUnavailableError
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 KEY_HEADER = "X-API-Key"
@@ -31,13 +31,22 @@ async def authenticate(request: web.Request) -> Principal:
         try:
             principal = await guard.principal(_credential(request))
         except CredentialError as error:
-            refused = Decision(False, f"credential.{error.reason}", str(error))
-            auditing.record(request, ANONYMOUS, Action.DISCOVER, refused, code=401)
+            _refused(request, error.reason, str(error))
             if guard.mode is Mode.ENFORCE:
                 raise challenges.unauthorized(request, error) from None
             principal = ANONYMOUS
+        except (ProblemError, IdentityUnavailableError) as error:
+            if guard.mode is Mode.ENFORCE:
+                raise
+            _refused(request, "unavailable", str(error))
+            principal = ANONYMOUS
     request[PRINCIPAL] = principal
     return principal
+
+
+def _refused(request: web.Request, reason: str, text: str) -> None:
+    refused = Decision(False, f"credential.{reason}", text)
+    auditing.record(request, ANONYMOUS, Action.DISCOVER, refused, code=401)
 
 
 def _credential(request: web.Request) -> str | None:

@@ -7,7 +7,8 @@ from lambdaagent.a2a.operations import Operation
 from lambdaagent.access.actions import OF_OPERATION, Action
 from lambdaagent.access.decide import Decision
 from lambdaagent.access.principal import Principal
-from lambdaagent.access.rules import Mode
+from lambdaagent.access.rules import AgentRules, Mode
+from lambdaagent.api import naming
 from lambdaagent.gateway.access import auditing, challenges
 from lambdaagent.gateway.access.authentication import PRINCIPAL, authenticate
 from lambdaagent.gateway.directory import Entry, Key
@@ -26,11 +27,14 @@ async def seen(request: web.Request, entry: Entry | None, *, asked: Key = ("", "
     """
     guard = request.app[SERVICES].guard
     principal = await authenticate(request)
-    if entry is not None and await guard.sees(principal, entry.rules):
+    namespace, name = entry.key if entry is not None else (asked[0][:63], asked[1][:63])
+    # The cluster is asked about an agent that is not there too: the time of the response tells nothing.
+    rules = entry.rules if entry is not None else AgentRules(namespace, name)
+    sees = (entry is not None or naming.is_label(namespace, name)) and await guard.sees(principal, rules)
+    if sees and entry is not None:
         return entry
     if guard.off:
         return None
-    namespace, name = entry.key if entry is not None else (asked[0][:63], asked[1][:63])
     refused = 401 if principal.anonymous else 404
     auditing.record(request, principal, Action.DISCOVER, _INVISIBLE, namespace=namespace, name=name, code=refused)
     if principal.anonymous and guard.mode is Mode.ENFORCE:
@@ -63,6 +67,27 @@ async def require_operation(request: web.Request, entry: Entry, operation: Opera
         if error.status != 403:
             raise
         raise A2AError(Problem.PERMISSION_DENIED, str(error)) from None
+
+
+def refuse_skill(request: web.Request, entry: Entry, skill: str | None, *, allowed: frozenset[str]) -> None:
+    """Record the refusal of a skill. Raises A2AError (403) in mode `enforce`."""
+    asked = f"the skill {skill!r}" if skill is not None else "the agent without naming a skill"
+    reason = f"no grant allows to call {asked}"
+    namespace, name = entry.key
+    auditing.record(
+        request,
+        request[PRINCIPAL],
+        Action.INVOKE,
+        Decision(False, "skills", reason),
+        namespace=namespace,
+        name=name,
+        skill=skill or "",
+        code=403,
+    )
+    if request.app[SERVICES].guard.mode is Mode.ENFORCE:
+        known = ", ".join(sorted(allowed)) or "none"
+        text = f"{reason}; metadata.skillId may name one of these: {known}."
+        raise A2AError(Problem.PERMISSION_DENIED, text[:1].upper() + text[1:])
 
 
 async def reaches_all_tasks(request: web.Request, entry: Entry, operation: Operation) -> bool:

@@ -89,7 +89,7 @@ class Guard:
     async def skills(self, principal: Principal, agent: AgentRules) -> frozenset[str] | None:
         """Return the skills that the principal may call, None for all; its right to call the agent is decided."""
         state = self.state
-        if state is None or self.mode is Mode.AUDIT:
+        if state is None:
             return None
         found = rules.skills(principal, agent, state.rules)
         if found is None or not self._asks_cluster(state):
@@ -115,13 +115,11 @@ class Guard:
         state = self.state
         if state is None:
             return _OPEN
-        if rules.is_admin(principal, state.rules):
-            return Decision(True, "admins", "the installation names the caller as an administrator")
-        if principal.anonymous:
-            return Decision(False, "anonymous", "the request has no credential")
-        if self._asks_cluster(state) and await self._right(principal, Action.PUBLISH, namespace, ""):
-            return Decision(True, "rbac", "the cluster's RBAC allows it")
-        return Decision(False, "default", f"the caller may not create lambdaagents/events in {namespace}")
+        found = rules.publish(principal, namespace, state.rules)
+        if found.rule != "default" or not self._asks_cluster(state):
+            return found
+        allowed = await self._right(principal, Action.PUBLISH, namespace, "")
+        return rules.publish(principal, namespace, state.rules, rbac=allowed)
 
     def _asks_cluster(self, state: State) -> bool:
         return self.reviews is not None and state.installation.kubernetes.subject_access_review

@@ -51,7 +51,7 @@ class AccessFile:
 
         Raises AccessFileError.
         """
-        if before is not None and self._seen and all(_content(path) == known for path, known in self._seen.items()):
+        if before is not None and all(_content(path) == known for path, known in self._seen.items()):
             return None
         self._seen = {self.path: _content(self.path)} if self.path else {}
         installation = files.parse(_text(self.path), file=self.path) if self.path else Installation()

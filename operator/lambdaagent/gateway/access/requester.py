@@ -1,5 +1,7 @@
 """The requester of an operation, as the task engine knows it."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from lambdaagent.a2a.errors import Violation, invalid
@@ -14,6 +16,19 @@ from lambdaagent.tasks.requests import Requester
 
 ONCE = "Idempotency-Key"
 _ONCE_LIMIT = 255
+
+
+async def _admission(request: web.Request, entry: Entry) -> Callable[[str | None], None] | None:
+    """Return the check of the called skill, which only the engine knows; None if the caller may call every one."""
+    skills = await request.app[SERVICES].guard.skills(request[PRINCIPAL], entry.rules)
+    if skills is None:
+        return None
+
+    def admit(skill: str | None) -> None:
+        if skill is None or skill not in skills:
+            authorization.refuse_skill(request, entry, skill, allowed=skills)
+
+    return admit
 
 
 def origin(request: web.Request, entry: Entry) -> Origin:
@@ -35,10 +50,9 @@ async def requester(request: web.Request, entry: Entry, operation: Operation) ->
     if idempotency_key is not None and (len(idempotency_key) > _ONCE_LIMIT or not idempotency_key.isprintable()):
         raise invalid(Violation(ONCE, f"must be at most {_ONCE_LIMIT} printable characters"))
     guard = request.app[SERVICES].guard
-    principal = request[PRINCIPAL]
     return Requester(
         origin=origin(request, entry),
         idempotency_key=idempotency_key,
-        skills=None if guard.off else await guard.skills(principal, entry.rules),
+        admit=None if guard.off else await _admission(request, entry),
         all_tasks=await authorization.reaches_all_tasks(request, entry, operation),
     )

@@ -135,7 +135,7 @@ async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
     except MisdirectedError as error:
         await _misdirected(request, error)
         entry = None  # to this caller the name is one that nobody has
-    if not services.guard.off and naming.may_be_a2a_service(host.partition(".")[0].lower()):
+    if not services.guard.off and naming.may_be_host_of_agent(host):
         entry = await authorization.seen(request, entry)
     if entry is None:
         try:

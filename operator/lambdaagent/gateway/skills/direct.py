@@ -77,7 +77,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     headers = built.headers
     headers.append(("x-request-id", request_id.request_id(request)))
     client = await requester(request, entry, Operation.SEND)
-    headers += services.told.headers(entry.callee, client.origin)
+    headers += [each for each in services.told.headers(entry.callee, client.origin) if each[0] not in _THROUGH]
     for name in _THROUGH:
         if name in given:
             headers += [(name, value) for value in given.getall(name)]
