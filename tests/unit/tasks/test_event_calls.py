@@ -1,6 +1,7 @@
 """Calls that travel as events: the event, the effect of its delivery, and repeated deliveries."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -62,10 +63,11 @@ def post() -> Post:
 
 
 @pytest.fixture
-async def bench(store: EngineStore, post: Post) -> Bench:
+async def bench(store: EngineStore, post: Post) -> AsyncIterator[Bench]:
     found = carried(store, post)
     await found.engine.start()
-    return found
+    yield found
+    await found.engine.stop(grace=0)
 
 
 async def sent(bench: Bench) -> str:
@@ -94,14 +96,12 @@ async def test_a_call_is_an_event_to_the_agent_and_its_delivery_ends_the_task(be
     assert await bench.state(task_id) is TaskState.COMPLETED
     (turn,) = bench.container.turns
     assert (turn.event_id, turn.attempt, turn.message["parts"]) == (event.id, 2, [{"text": "hi"}])
-    await bench.engine.stop(grace=0)
 
 
 async def test_who_waits_for_the_answer_gets_it_when_the_event_was_delivered(bench: Bench, post: Post) -> None:
     waiting = asyncio.create_task(bench.engine.send(CART, sending(skill="later")))
     await bench.engine.take(await the_event(post), callee=CART, skill=LATER)
     assert (await waiting)["status"]["state"] == "TASK_STATE_COMPLETED"
-    await bench.engine.stop(grace=0)
 
 
 async def test_a_call_that_the_broker_does_not_take_fails_its_task(bench: Bench, post: Post) -> None:
@@ -109,7 +109,6 @@ async def test_a_call_that_the_broker_does_not_take_fails_its_task(bench: Bench,
     task = await bench.engine.send(CART, sending(skill="later"))
     assert task["status"]["state"] == "TASK_STATE_FAILED"
     assert "RabbitMQ is away" in task["status"]["message"]["parts"][0]["text"]
-    await bench.engine.stop(grace=0)
 
 
 async def test_an_agent_that_cannot_be_reached_leaves_the_task_to_the_next_attempt(bench: Bench, post: Post) -> None:
@@ -129,7 +128,6 @@ async def test_an_agent_that_cannot_be_reached_leaves_the_task_to_the_next_attem
     assert await bench.state(task_id) is TaskState.WORKING
     await bench.engine.take(event, callee=CART, skill=LATER)
     assert await bench.state(task_id) is TaskState.COMPLETED
-    await bench.engine.stop(grace=0)
 
 
 # A file of SQLite's is one process's, which takes every other holder for dead.
@@ -174,7 +172,6 @@ async def test_a_delivery_whose_sender_went_away_is_finished_all_the_same(bench:
     go_on.set()
     assert await again is EventOutcome.ENDED
     assert (len(bench.container.turns), await bench.state(task_id)) == (1, TaskState.COMPLETED)
-    await bench.engine.stop(grace=0)
 
 
 async def test_an_agent_s_limit_holds_for_calls_that_were_delivered(bench: Bench, post: Post) -> None:
@@ -191,11 +188,11 @@ async def test_an_agent_s_limit_holds_for_calls_that_were_delivered(bench: Bench
         await eventually(lambda: len(post.events) > len(events))
         events.append(post.events[-1])
     taking = [asyncio.create_task(bench.engine.take(event, callee=limited, skill=LATER)) for event in events]
-    await asyncio.sleep(0.1)
+    await eventually(lambda: bench.container.turns)
+    await asyncio.sleep(0.1)  # time for the second call, which must not begin
     assert len(bench.container.turns) == 1
     go_on.set()
     assert await asyncio.gather(*taking) == [EventOutcome.ADVANCED, EventOutcome.ADVANCED]
-    await bench.engine.stop(grace=0)
 
 
 async def test_a_canceled_task_is_not_called(bench: Bench, post: Post) -> None:
@@ -204,7 +201,6 @@ async def test_a_canceled_task_is_not_called(bench: Bench, post: Post) -> None:
     await bench.engine.cancel(CART, task_id)
     assert await bench.engine.take(event, callee=CART, skill=LATER) is EventOutcome.ENDED
     assert bench.container.turns == []
-    await bench.engine.stop(grace=0)
 
 
 async def test_an_event_that_nobody_made_a_task_for_opens_one_that_can_be_watched(bench: Bench) -> None:
@@ -220,7 +216,6 @@ async def test_an_event_that_nobody_made_a_task_for_opens_one_that_can_be_watche
     task = await bench.engine.get(CART, Get(turn.task_id, None))
     assert task["status"]["state"] == "TASK_STATE_COMPLETED"
     assert task["history"][0]["parts"] == [{"data": {"parcel": 7}}]
-    await bench.engine.stop(grace=0)
 
 
 async def test_an_event_that_only_speaks_of_a_task_is_no_call_of_it(bench: Bench, post: Post) -> None:
@@ -231,7 +226,6 @@ async def test_an_event_that_only_speaks_of_a_task_is_no_call_of_it(bench: Bench
     assert await bench.engine.take(foreign, callee=CART, skill=LATER) is EventOutcome.FOREIGN
     assert await bench.engine.take(other, callee=CART, skill=LATER) is EventOutcome.UNKNOWN
     assert (bench.container.turns, await bench.state(task_id)) == ([], TaskState.SUBMITTED)
-    await bench.engine.stop(grace=0)
 
 
 async def test_a_call_of_a_gateway_that_died_is_sent_again_under_the_same_id(store: EngineStore, post: Post) -> None:
