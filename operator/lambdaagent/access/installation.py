@@ -5,6 +5,8 @@ first error.
 """
 
 import ipaddress
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from pydantic.alias_generators import to_camel
 
 from lambdaagent.access.principal import RESERVED, SYSTEM
+from lambdaagent.access.rates import Rate
 from lambdaagent.access.rules import InstallationRules, claims
 from lambdaagent.api import documents
 from lambdaagent.api.validation import SpecProblem, from_pydantic
@@ -107,6 +110,36 @@ class Ceiling(_Model):
     required_claims: dict[str, list[Text]] = {}
 
 
+class Rates(_Model):
+    requests_per_minute: Annotated[int, Field(ge=1, le=10_000_000)]
+    burst: Annotated[int | None, Field(ge=1, le=10_000_000)] = None  # default: those of ten seconds
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(self.requests_per_minute, self.burst or max(1, self.requests_per_minute // 6))
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    per_peer: Rate | None = None
+    per_principal: Rate | None = None
+    per_agent: Rate | None = None
+
+
+NO_LIMITS = RateLimits()
+
+
+class Limits(_Model):
+    per_peer: Rates | None = None
+    per_principal: Rates | None = None
+    per_agent: Rates | None = None
+
+    @cached_property
+    def rates(self) -> RateLimits:
+        made = [each.rate if each is not None else None for each in (self.per_peer, self.per_principal, self.per_agent)]
+        return RateLimits(*made)
+
+
 class Audit(_Model):
     sink: Literal["stdout", "file", "none"] = "stdout"
     file: Annotated[str, Field(pattern=r"^/")] | None = None
@@ -128,6 +161,7 @@ class Installation(_Model):
     ceiling: Ceiling = Ceiling()
     admins: Annotated[list[Text], Field(max_length=100)] = []
     audit: Audit = Audit()
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _distinct(self) -> "Installation":

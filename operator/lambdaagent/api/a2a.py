@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from lambdaagent.api.access import Access, ForwardHeader
+from lambdaagent.api.access import Access, CallerLimits, ForwardHeader
 from lambdaagent.api.base import DNS_LABEL, EXTENSION_URI, HTTP_URL, ApiModel, EventType, rules
 
 # First path segments that the gateway serves itself if an agent has a host of its own.
@@ -390,6 +390,10 @@ class A2a(ApiModel):
                 " RBAC allows to create lambdaagents/invoke."
             )
         ),
+    ] = None
+    limits: Annotated[
+        CallerLimits | None,
+        Field(description="Rate of requests of each caller. Callers without a credential are one caller."),
     ] = None
     forward_headers: Annotated[
         list[ForwardHeader],

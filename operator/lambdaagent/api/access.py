@@ -100,6 +100,25 @@ class Grant(ApiModel):
     ] = []
 
 
+class CallerLimits(ApiModel):
+    requests_per_minute: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Requests a minute of each caller to the agent, per gateway replica; more get status 429.",
+        ),
+    ]
+    burst: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Requests that a caller may send at once. Defaults to those of ten seconds.",
+        ),
+    ] = None
+
+
 class Access(ApiModel):
     public: Annotated[
         bool,

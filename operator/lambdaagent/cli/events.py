@@ -29,6 +29,10 @@ def send(
     event_id: Annotated[str, typer.Option("--id", help="ID of the event; default: a new one.")] = "",
     subject: Annotated[str, typer.Option(help="Subject of the event.")] = "",
     content_type: Annotated[str, typer.Option(help="Media type of the data.")] = "application/json",
+    token: Annotated[
+        str, typer.Option(envvar="LAMBDAAGENT_TOKEN", help="Credential for the gateway: a token or an API key.")
+    ] = "",
+    token_file: Annotated[str, typer.Option(help="File with the credential, in place of --token.")] = "",
 ) -> None:
     """Post one CloudEvent to a gateway and print whether an agent subscribes to it."""
     import asyncio
@@ -53,7 +57,23 @@ def send(
     except EventError as error:
         raise UsageError(f"this is not an event: {error}") from None
     target = url if "/events/" in url else f"{url.rstrip('/')}/events/{namespace}"
-    typer.echo(f"{attributes['id']} {asyncio.run(_post(target, *http.binary(event)))}")
+    headers, body = http.binary(event)
+    if credential := _credential(token, token_file):
+        headers.append(("Authorization", f"Bearer {credential}"))
+    typer.echo(f"{attributes['id']} {asyncio.run(_post(target, headers, body))}")
+
+
+def _credential(token: str, token_file: str) -> str:
+    if token_file:
+        from pathlib import Path
+
+        try:
+            token = Path(token_file).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--token-file {token_file} cannot be read: {error}") from None
+    if not token.strip().isprintable():
+        raise UsageError("the credential has a line break or another control character")
+    return token.strip()
 
 
 def _read(data: str) -> bytes:

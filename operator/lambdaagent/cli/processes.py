@@ -91,6 +91,9 @@ def dev(
     amqp: Annotated[
         str, typer.Option(envvar="LAMBDAAGENT_AMQP_URL", help="RabbitMQ to use instead of the in-process broker.")
     ] = "",
+    insecure_open: Annotated[
+        bool, typer.Option("--insecure-open", help="Listen on a --host that others reach, without checking access.")
+    ] = False,
     command: Annotated[
         list[str] | None, typer.Option(metavar="[NS/]NAME=CMD", help="Command that starts an agent; may be repeated.")
     ] = None,
@@ -110,6 +113,7 @@ def dev(
         port=port,
         data=data,
         amqp=amqp,
+        insecure_open=insecure_open,
         commands=starting.overrides(command or []),
         settings=read_settings(GatewaySettings),
     )

@@ -64,6 +64,7 @@ class Options:
     port: int
     data: Path
     amqp: str
+    insecure_open: bool  # serve the network although access is not checked
     commands: Mapping[AgentKey, tuple[str, ...]]
     settings: GatewaySettings
     """The gateway's settings about its clients; addresses and places are decided by `dev` itself."""
@@ -71,7 +72,8 @@ class Options:
 
 async def run(options: Options) -> None:
     """Run until cancelled. Raises PermanentError if the files have errors at the start, UsageError if they contain no
-    agent."""
+    agent, or if the network would reach an open gateway."""
+    _require_safe(options)
     found = manifests.load(options.paths)
     for finding in found.errors:
         log.error("manifest.refused", error=str(finding))
@@ -91,6 +93,16 @@ async def run(options: Options) -> None:
             supervisor.edited(changed)
 
 
+def _require_safe(options: Options) -> None:
+    """Raises UsageError for an address that the network reaches, while everybody may do everything."""
+    if _is_loopback(options.host) or options.insecure_open or options.settings.access == "enforce":
+        return
+    raise UsageError(
+        f"--host {options.host}: whoever reaches this address could call every agent; set LAMBDAAGENT_ACCESS=enforce "
+        "with LAMBDAAGENT_ACCESS_FILE, or allow it with --insecure-open"
+    )
+
+
 async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     """Start everything but the agents; `stack` stops it."""
     settings, clock = options.settings, clocks.system()
@@ -99,6 +111,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         host=options.host,
         port=options.port,
         keys={},
+        local_only=_is_loopback(options.host),
         push_allow=[*LOOPBACK, *settings.push_allowed],
         shutdown_timeout=2.0,
     )
@@ -182,6 +195,13 @@ async def _store(data: Path) -> SqliteStore:
             f"--data {data}: another dev{f' ({other})' if other else ''} uses this folder; stop that one, or start "
             f"this one with its own --data and --port, such as --data {data}-2 --port 8081"
         ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _reachable(host: str) -> str:

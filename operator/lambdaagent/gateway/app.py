@@ -10,6 +10,7 @@ from aiohttp import web
 
 from lambdaagent.gateway.http import middlewares, refusals
 from lambdaagent.gateway.http.bodies import PACE, Pace
+from lambdaagent.gateway.http.local_only import local_only
 from lambdaagent.gateway.http.sse import STREAMS, Streams
 from lambdaagent.gateway.routes import agent_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
@@ -25,6 +26,8 @@ def create_app(
 ) -> web.Application:
     streams = streams or Streams()
     layers = [middlewares.metrics, middlewares.errors]
+    if services.config.local_only:
+        layers.append(local_only)
     if table.many_agents:
         layers.append(middlewares.hosts)
     app = web.Application(middlewares=layers, client_max_size=services.config.max_body)

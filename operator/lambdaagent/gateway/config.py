@@ -24,6 +24,7 @@ from lambdaagent.webhooks.push_signature import PushSigner
 class GatewayConfig:
     host: str = "127.0.0.1"
     port: int = 0  # 0: a free port
+    local_only: bool = False  # serve requests of this machine's own programs, not those of pages in a browser
     public_url: str = ""
     trust_forwarded: bool = False
     max_body: int = 10 * 1024 * 1024  # bytes

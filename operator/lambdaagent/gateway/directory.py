@@ -22,6 +22,7 @@ from lambdaagent.a2a.security import SecurityScheme
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.a2a.versions import Version
 from lambdaagent.access import rules
+from lambdaagent.access.rates import Rate
 from lambdaagent.access.rules import AgentRules
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, Extension
@@ -57,6 +58,7 @@ class Entry:
     callee: Callee
     calls: Calls  # events that call a skill
     rules: AgentRules
+    rate: Rate | None  # of each caller
     public: LambdaAgent  # the agent without its private skills
     enabled: bool
     discoverable: bool
@@ -159,6 +161,10 @@ class Directory:
         if entry is None:
             self.require_listed(namespace)
         return entry
+
+    def find(self, namespace: str, name: str) -> Entry | None:
+        """Return the agent, or None if it is not there, or not listed yet."""
+        return self._entries.get((namespace, name))
 
     def callee(self, namespace: str, name: str) -> Callee | None:
         """Raises NotListedError, as `get`."""
@@ -279,6 +285,9 @@ def make_entry(
         callee=called,
         calls=calls(agent),
         rules=rules.of_agent(agent),
+        rate=Rate(a2a.limits.requests_per_minute, a2a.limits.burst or max(1, a2a.limits.requests_per_minute // 6))
+        if a2a.limits is not None
+        else None,
         public=cards.public(agent),
         enabled=a2a.enabled,
         discoverable=a2a.discoverable,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from lambdaagent.access.rates import Buckets
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.clock import Clock
 from lambdaagent.containers.who_asks import WhoAsks
@@ -59,6 +60,7 @@ class Services:
     ready: Callable[[], str | None]  # why the gateway is not ready, or None
     guard: Guard = field(default_factory=Guard)
     told: WhoAsks = field(default_factory=WhoAsks)
+    buckets: Buckets = field(default_factory=Buckets)
     failed: Failed = ignore_failure
 
 

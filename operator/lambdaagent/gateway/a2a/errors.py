@@ -11,6 +11,7 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.bodies import BrokenError
 from lambdaagent.gateway.http.problems import CODINGS, RETRY_AFTER, ProblemError
+from lambdaagent.gateway.http.sse import RevokedError
 from lambdaagent.gateway.services import SERVICES, WHY
 from lambdaagent.httpclient.codings import UnknownCodingError
 from lambdaagent.tasks.errors import EngineBusyError
@@ -56,6 +57,8 @@ def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
         )
     if isinstance(error, UnknownCodingError):
         return A2aFailure(A2AError(Problem.CONTENT_TYPE, f"The request cannot be read: {error}."), about=CODINGS)
+    if isinstance(error, RevokedError):
+        return A2aFailure(A2AError(Problem.PERMISSION_DENIED, f"The stream ends: {error}."))
     if isinstance(error, TemporaryError):
         again = 429 if isinstance(error, EngineBusyError) else 503
         return A2aFailure(A2AError(Problem.INTERNAL, f"The request cannot be served now: {error}."), again=again)

@@ -14,9 +14,11 @@ from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.jsonrpc import Request, RequestError
 from lambdaagent.a2a.versions import Version
+from lambdaagent.access.actions import OF_OPERATION
 from lambdaagent.gateway.a2a import body_text, errors
 from lambdaagent.gateway.a2a.errors import A2aFailure
 from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
+from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import problems, sse
 from lambdaagent.gateway.services import ROUTE, WHY
@@ -60,7 +62,8 @@ async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) ->
     def broken(error: Exception) -> bytes:
         return sse.frame(jsonrpc.error(id_, errors.of(request, call.entry, error).error))
 
-    return await sse.write(request, frames(), broken=broken)
+    allowed = authorization.standing(request, call.entry, OF_OPERATION[call.operation])
+    return await sse.write(request, frames(), broken=broken, allowed=allowed)
 
 
 def _wants_events(request: web.Request, asked: Request) -> bool:

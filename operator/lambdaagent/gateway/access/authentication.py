@@ -10,7 +10,7 @@ from lambdaagent.access.actions import Action
 from lambdaagent.access.decide import Decision
 from lambdaagent.access.principal import ANONYMOUS, Principal
 from lambdaagent.access.rules import Mode
-from lambdaagent.gateway.access import auditing, challenges
+from lambdaagent.gateway.access import auditing, challenges, limiting
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.identity.errors import CredentialError, IdentityUnavailableError
@@ -20,7 +20,7 @@ KEY_HEADER = "X-API-Key"
 
 
 async def authenticate(request: web.Request) -> Principal:
-    """Set and return the principal. Raises ProblemError (400, 401), IdentityUnavailableError."""
+    """Set and return the principal. Raises ProblemError (400, 401, 429), IdentityUnavailableError."""
     known: Principal | None = request.get(PRINCIPAL)
     if known is not None:
         return known
@@ -28,8 +28,9 @@ async def authenticate(request: web.Request) -> Principal:
     if guard.off:
         principal = ANONYMOUS
     else:
+        limiting.require_peer(request)
         try:
-            principal = await guard.principal(_credential(request))
+            principal = await guard.principal(credential(request))
         except CredentialError as error:
             _refused(request, error.reason, str(error))
             if guard.mode is Mode.ENFORCE:
@@ -40,6 +41,7 @@ async def authenticate(request: web.Request) -> Principal:
                 raise
             _refused(request, "unavailable", str(error))
             principal = ANONYMOUS
+        limiting.require_principal(request, principal.name)
     request[PRINCIPAL] = principal
     return principal
 
@@ -49,7 +51,8 @@ def _refused(request: web.Request, reason: str, text: str) -> None:
     auditing.record(request, ANONYMOUS, Action.DISCOVER, refused, code=401)
 
 
-def _credential(request: web.Request) -> str | None:
+def credential(request: web.Request) -> str | None:
+    """Return the request's one credential. Raises ProblemError (400) for two, CredentialError for another scheme."""
     headers = request.headers
     given, key = headers.get("Authorization"), headers.get(KEY_HEADER)
     if given is not None and key is not None:
@@ -57,7 +60,7 @@ def _credential(request: web.Request) -> str | None:
         raise ProblemError(400, "two-credentials", detail)
     if given is None:
         return key
-    scheme, _, credential = given.partition(" ")
-    if scheme.lower() == "bearer" and credential.strip():
-        return credential.strip()
+    scheme, _, found = given.partition(" ")
+    if scheme.lower() == "bearer" and found.strip():
+        return found.strip()
     raise CredentialError("wrong-scheme", "The gateway accepts the scheme Bearer only.")

@@ -1,5 +1,7 @@
 """Whether the request's principal may do what it asks for, and the record of that in the audit log."""
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from lambdaagent.a2a.errors import A2AError, Problem
@@ -10,10 +12,11 @@ from lambdaagent.access.principal import Principal
 from lambdaagent.access.rules import AgentRules, Mode
 from lambdaagent.api import naming
 from lambdaagent.gateway.access import auditing, challenges
-from lambdaagent.gateway.access.authentication import PRINCIPAL, authenticate
+from lambdaagent.gateway.access.authentication import PRINCIPAL, authenticate, credential
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
+from lambdaagent.identity.errors import CredentialError, IdentityUnavailableError
 
 _VERBS = {Operation.LIST: "list", Operation.CANCEL: "delete"}
 _OF_TASKS = frozenset((Operation.GET, Operation.LIST, Operation.SUBSCRIBE, Operation.CANCEL))
@@ -67,6 +70,44 @@ async def require_operation(request: web.Request, entry: Entry, operation: Opera
         if error.status != 403:
             raise
         raise A2AError(Problem.PERMISSION_DENIED, str(error)) from None
+
+
+def known(request: web.Request) -> Callable[[], Awaitable[bool]] | None:
+    """Return the check whether the request's credential is still that of its principal; None where none is checked."""
+    guard = request.app[SERVICES].guard
+    if guard.mode is not Mode.ENFORCE:
+        return None
+    principal = request[PRINCIPAL]
+
+    async def check() -> bool:
+        try:
+            return await guard.principal(credential(request)) == principal
+        except CredentialError:
+            return False
+        except IdentityUnavailableError:
+            return True  # nobody says that it was withdrawn
+
+    return check
+
+
+def standing(request: web.Request, entry: Entry, action: Action) -> Callable[[], Awaitable[bool]] | None:
+    """Return the check whether the principal may still do what a stream was begun for, by the rules of now."""
+    still_known = known(request)
+    if still_known is None:
+        return None
+    services, principal = request.app[SERVICES], request[PRINCIPAL]
+
+    async def check() -> bool:
+        now = services.directory.find(*entry.key)
+        if now is None or not await still_known():
+            return False
+        found = await services.guard.decision(principal, action, now.rules)
+        if not found.allowed:
+            namespace, name = entry.key
+            auditing.record(request, principal, action, found, namespace=namespace, name=name, code=403)
+        return found.allowed
+
+    return check
 
 
 def refuse_skill(request: web.Request, entry: Entry, skill: str | None, *, allowed: frozenset[str]) -> None:

@@ -12,7 +12,7 @@ from lambdaagent.a2a.security import SecurityScheme
 from lambdaagent.access import decide as rules
 from lambdaagent.access.actions import Action
 from lambdaagent.access.decide import Decision, decide
-from lambdaagent.access.installation import Installation
+from lambdaagent.access.installation import NO_LIMITS, Installation, RateLimits
 from lambdaagent.access.principal import ANONYMOUS, Principal
 from lambdaagent.access.rules import AgentRules, InstallationRules, Mode
 from lambdaagent.gateway.access.audit import AuditLog
@@ -49,6 +49,10 @@ class Guard:
         if self.state is None:
             return (), False
         return self.state.schemes, not (agent.public and self.state.rules.allow_public)
+
+    @property
+    def limits(self) -> RateLimits:
+        return self.state.installation.limits.rates if self.state is not None else NO_LIMITS
 
     @property
     def off(self) -> bool:

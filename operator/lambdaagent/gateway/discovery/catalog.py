@@ -87,11 +87,13 @@ async def _follow(request: web.Request) -> web.StreamResponse:
         )
 
     def broken(error: Exception) -> bytes:
+        if isinstance(error, sse.RevokedError):
+            return sse.frame(b"{}", event="revoked")
         request.app[SERVICES].metrics.error("agents-stream")
         log.error("agents_stream.crashed", exc_info=error)
         return sse.frame(b"{}", event="error")
 
-    return await sse.write(request, _changes(request), broken=broken)
+    return await sse.write(request, _changes(request), broken=broken, allowed=authorization.known(request))
 
 
 async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:

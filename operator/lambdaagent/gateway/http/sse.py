@@ -6,7 +6,7 @@ their Last-Event-ID and do not delay the shutdown.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 
 from aiohttp import web
@@ -69,29 +69,55 @@ def single(request: web.Request, data: bytes) -> web.Response:
     return web.Response(body=frame(data), headers=_HEADERS)
 
 
+class RevokedError(Exception):
+    """The caller may no longer read the stream."""
+
+
 async def write(
     request: web.Request,
     frames: AsyncGenerator[bytes, None],
     *,
     broken: Callable[[Exception], bytes],
+    allowed: Callable[[], Awaitable[bool]] | None = None,
 ) -> web.StreamResponse:
-    """Write the frames as a stream. Raises the error of the first frame; `broken` turns a later one into a frame."""
+    """Write the frames as a stream. Raises the error of the first frame; `broken` turns a later one into a frame.
+
+    `allowed` is asked with each ping whether the caller may still read it. If not, the stream ends with the frame of a
+    RevokedError.
+    """
     streams = request.app[STREAMS]
+    revoked = False
+
+    async def keep_calm() -> None:
+        nonlocal revoked
+        while True:
+            await asyncio.sleep(streams.ping)
+            if allowed is not None and not await allowed():
+                revoked = True
+                task.cancel()
+                return
+            try:
+                await response.write(_PING)
+            except ConnectionError:
+                return  # the write of the next frame, or the cancellation of the request, handles the lost connection
+
     with streams.one() as task:
         async with aclosing(frames):
             first = await anext(frames, NOTHING)
             response = web.StreamResponse(headers=_HEADERS)
             request_id.say(request, response)
             await response.prepare(request)
-            pinger = asyncio.create_task(_keep_calm(response, every=streams.ping), name="sse-ping")
+            pinger = asyncio.create_task(keep_calm(), name="sse-ping")
             try:
                 await response.write(first)
                 async for each in frames:
                     await response.write(each)
             except asyncio.CancelledError:
-                if not streams.stopping:
+                if not (streams.stopping or revoked):
                     raise
                 task.uncancel()
+                if revoked:
+                    await response.write(broken(RevokedError("the caller may no longer read this")))
             except ConnectionError:
                 raise
             except Exception as error:  # the status is already sent, so the stream carries the error
@@ -100,12 +126,3 @@ async def write(
                 await cancel(pinger)
             await response.write_eof()
             return response
-
-
-async def _keep_calm(response: web.StreamResponse, *, every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
-        try:
-            await response.write(_PING)
-        except ConnectionError:
-            return  # the write of the next frame, or the cancellation of the request, handles the lost connection

@@ -14,7 +14,7 @@ from lambdaagent.a2a import well_known
 from lambdaagent.a2a.cards import Shape
 from lambdaagent.access.actions import Action
 from lambdaagent.gateway.a2a import jsonrpc, rest
-from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access import authorization, limiting
 from lambdaagent.gateway.access.authentication import authenticate
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards
@@ -157,7 +157,7 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
     """Serve a request of a principal that may know of the agent. `path` is the part after the agent's prefix; on its
     own host, the whole path.
     """
-    await authenticate(request)
+    principal = await authenticate(request)
     if not entry.enabled:
         request[ROUTE] = "a2a-disabled"
         raise ProblemError(404, "a2a-disabled", f"The agent {entry.agent.key} does not have spec.a2a.enabled.")
@@ -172,6 +172,7 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
         )
     row, rest_of_path = found
     request[ROUTE] = row.name
+    limiting.require_agent(request, entry, principal.name)
     if row.action is not None:
         await authorization.require(request, entry, row.action, skill=rest_of_path or None)
     return await row.handler(request, entry, rest_of_path)

@@ -1,0 +1,43 @@
+"""Rate limits: how many requests each key may send, as buckets that refill evenly (GCRA). Pure but for its memory.
+
+A bucket is one number: the time at which it will be full again. Memory is bounded: full buckets are forgotten first.
+Limits hold for one process; the replicas of a gateway each have their own.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+_MOST = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    per_minute: int
+    burst: int
+
+    @property
+    def seconds(self) -> float:
+        """The time in which one request becomes possible again."""
+        return 60.0 / self.per_minute
+
+
+@dataclass(slots=True)
+class Buckets:
+    _full_at: dict[Hashable, float] = field(default_factory=dict)
+
+    def take(self, key: Hashable, rate: Rate, *, now: float) -> float:
+        """Count one request. Return 0, or the seconds after which the key may send one; then nothing is counted."""
+        full_at = max(self._full_at.get(key, 0.0), now)
+        wait = full_at + rate.seconds - now - rate.burst * rate.seconds
+        if wait > 1e-9:
+            return wait
+        if len(self._full_at) >= _MOST and key not in self._full_at:
+            self._forget(now)
+        self._full_at[key] = full_at + rate.seconds
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        kept = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+        if len(kept) >= _MOST:
+            kept = dict(sorted(kept.items(), key=lambda item: item[1])[_MOST // 2 :])  # the busiest are remembered
+        self._full_at = kept
