@@ -21,6 +21,11 @@ def _granted(**fields: Any) -> dict[str, Any]:
     return {"a2a": {"enabled": True, "access": {"grants": [{"principals": ["corp:bob"], **fields}]}}}
 
 
+def _limited(word: str) -> Tested:
+    file, test = "integration/access/test_limits.py", "test_without_access_control_all_are_one_caller"
+    return Tested(file, test, "status 429", word=word)
+
+
 _IDENTITY = "integration/access/test_identity.py"
 A2A = [
     row(
@@ -175,6 +180,8 @@ A2A = [
     row("a2a.access.grants[].claims", {"team": ["other"]}, Decided("default"), **_granted(principals=["corp:alice"])),
     row("a2a.access.grants[].skills", ["two"], Decided("default"), **_granted(principals=["corp:alice"])),
     row("a2a.access.grants[].actions", ["read"], Decided("default"), **_granted(principals=["corp:alice"])),
+    Row("a2a.limits.requestsPerMinute", 1, (_limited("requestsPerMinute"),), _ON, bare=True),
+    row("a2a.limits.burst", 2, _limited("burst"), a2a={"enabled": True, "limits": {"requestsPerMinute": 60}}),
     row("a2a.forwardHeaders", ["cookie"], Warned(WarningReason.CREDENTIAL_FORWARDED), **_ON),
     row("a2a.privateSkills", ["one"], Card("skills", []), **_skilled()),
     row("a2a.skills[].id", "two", Card("skills/0/id"), Call("path", "/api/a2a/skills/two"), **_skilled("http")),

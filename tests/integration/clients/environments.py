@@ -12,8 +12,8 @@ from tests.parts import places
 HERE = Path(__file__).parent
 
 
-def python03() -> list[str]:
-    """Returns the command that runs Python with the SDK of 0.3."""
+def python03(script: str = "client.py") -> list[str]:
+    """Returns the command that runs a script by Python with the SDK of 0.3."""
     folder = _folder("python03", HERE / "python03" / "requirements.txt")
     python = folder / "bin" / "python"
     if not (folder / ".done").exists():
@@ -22,7 +22,7 @@ def python03() -> list[str]:
         requirements = HERE / "python03" / "requirements.txt"
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
         (folder / ".done").touch()
-    return [str(python), str(HERE / "python03" / "client.py")]
+    return [str(python), str(HERE / "python03" / script)]
 
 
 def javascript(script: str = "client.js") -> list[str]:
