@@ -27,7 +27,7 @@ Check = Callable[[Address], None]
 
 def only_link_local(address: Address) -> None:
     """Refuse link-local addresses, where clouds keep credentials. For what operators configure in a cluster."""
-    if address.is_link_local:
+    if _embedded(address).is_link_local:
         raise ForbiddenAddressError(f"{address} is link-local and is not called")
 
 
