@@ -161,7 +161,7 @@ def manifest_files(helm: str) -> dict[Path, str]:
         "metadata": {"name": rights.NAMESPACE, "labels": _restricted()},
     }
     files = {"namespace": [namespace], "crd": [yaml.safe_load((ROOT / "crds" / "lambdaagents.yaml").read_text())]}
-    for name in ("rbac", "lease", "operator", "gateway"):
+    for name in ("rbac", "lease", "access", "operator", "gateway"):
         files[name] = _template(helm, name)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",

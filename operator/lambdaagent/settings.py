@@ -196,7 +196,7 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     access: Literal["enforce", "audit", "off"] = Field(
-        "off",
+        "enforce",
         description="Whether access is checked: enforce refuses what nobody granted, audit only logs it, off lets "
         "everybody do everything.",
     )

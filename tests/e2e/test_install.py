@@ -1,13 +1,14 @@
 """From `helm install` to `helm uninstall` on a real cluster: what somebody sees who tries this for the first time."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CHART, CRD
-from tests.e2e.using import GATEWAY, agent, call, condition
+from tests.e2e.using import GATEWAY, agent, call, condition, token_of
 from tests.parts.image import ROOT
 from tests.parts.polling import wait
 
@@ -35,23 +36,38 @@ def test_an_agent_becomes_ready(cluster: Cluster, agents: str) -> None:
     assert cluster.get("-n", agents, "lambdaagent/echo")["status"]["phase"] == "Ready"
 
 
-def test_it_is_called_through_the_gateway_from_another_pod(cluster: Cluster, agents: str) -> None:
+@pytest.fixture(scope="module")
+def token(cluster: Cluster, installation: None) -> Iterator[str]:
+    with token_of(cluster, "invoker") as found:
+        yield found
+
+
+def test_it_is_called_through_the_gateway_from_another_pod(cluster: Cluster, agents: str, token: str) -> None:
     url = f"{GATEWAY}/agents/{agents}/echo/api/a2a/skills/echo"
-    assert call(cluster, "default", url, "hello") == "Say it back. hello"
+    assert call(cluster, "default", url, "hello", token=token) == "Say it back. hello"
 
 
-def test_it_is_found_and_called_over_a2a_by_its_own_name(cluster: Cluster, agents: str) -> None:
+def test_nobody_else_learns_that_it_is_there(cluster: Cluster, agents: str) -> None:
+    there, absent = (f"{GATEWAY}/agents/{agents}/{name}/api/a2a/skills/echo" for name in ("echo", "none"))
+    for url in (there, absent):
+        assert call(cluster, "default", url, "hello").startswith("401 ")
+    with token_of(cluster, "nothing") as token:
+        for url in (there, absent):
+            assert call(cluster, "default", url, "hello", token=token).startswith("404 ")
+
+
+def test_it_is_found_and_called_over_a2a_by_its_own_name(cluster: Cluster, agents: str, token: str) -> None:
     base = f"http://echo-a2a.{agents}.svc.cluster.local"
-    assert f'"{base}/api/a2a' in call(cluster, "default", f"{base}/.well-known/agent-card.json")
+    assert f'"{base}/api/a2a' in call(cluster, "default", f"{base}/.well-known/agent-card.json", token=token)
     part = '{"kind": "text", "text": "hello"}'
     message = f'{{"kind": "message", "messageId": "m1", "role": "user", "parts": [{part}]}}'
     body = f'{{"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {{"message": {message}}}}}'
-    answer = call(cluster, "default", f"{base}/api/a2a", body, "application/json")
+    answer = call(cluster, "default", f"{base}/api/a2a", body, "application/json", token)
     assert "Say it back. hello" in answer
     assert "completed" in answer
 
 
-def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: str) -> None:
+def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: str, token: str) -> None:
     document = agent(cluster, prompt="Beside:")
     document["metadata"]["name"] = "beside"
     document["spec"]["a2a"]["mode"] = "sidecar"
@@ -63,7 +79,8 @@ def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: st
     assert {"type": "A2AReady", "status": "True"}.items() <= condition(status, "A2AReady").items()
     assert f'"{base}/api/a2a' in call(cluster, "default", f"{base}/.well-known/agent-card.json")
     assert call(cluster, "default", f"{base}/api/a2a/skills/echo", "hello") == "Beside: hello"
-    assert call(cluster, "default", f"{GATEWAY}/agents/{agents}/beside/api/a2a/skills/echo", "hi") == "Beside: hi"
+    url = f"{GATEWAY}/agents/{agents}/beside/api/a2a/skills/echo"
+    assert call(cluster, "default", url, "hi", token=token) == "Beside: hi"
     cluster.kubectl("-n", agents, "delete", "lambdaagent/beside", "--timeout=60s")
 
 
@@ -78,14 +95,14 @@ def _verbs(cluster: Cluster, role: str) -> set[str]:
     return {verb for rule in rules if "lambdaagents" in rule.get("resources", []) for verb in rule["verbs"]}
 
 
-def test_an_edit_is_rolled_out_though_the_leader_was_killed(cluster: Cluster, agents: str) -> None:
+def test_an_edit_is_rolled_out_though_the_leader_was_killed(cluster: Cluster, agents: str, token: str) -> None:
     first = leader(cluster)
     cluster.kill(SYSTEM, first.partition("_")[0])
     cluster.kubectl("-n", agents, "apply", "-f", "-", given=agent(cluster, prompt="Say it louder."))
     wait(lambda: leader(cluster) not in ("", first), within=60)
     wait(lambda: _reported(cluster, agents), within=60)
     url = f"{GATEWAY}/agents/{agents}/echo/api/a2a/skills/echo"
-    wait(lambda: call(cluster, "default", url, "hello") == "Say it louder. hello", within=60)
+    wait(lambda: call(cluster, "default", url, "hello", token=token) == "Say it louder. hello", within=60)
 
 
 def _reported(cluster: Cluster, agents: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.cluster import SYSTEM, Cluster
 from tests.e2e.conftest import CRD, image_options, installed
 from tests.e2e.rabbitmq import rabbitmq
-from tests.e2e.using import GATEWAY, agent, call, condition
+from tests.e2e.using import GATEWAY, agent, call, condition, token_of
 from tests.parts.polling import wait
 
 from lambdaagent.api import naming
@@ -38,11 +38,17 @@ def dispatchers(cluster: Cluster) -> list[str]:
     return [pod["metadata"]["name"] for pod in pods]
 
 
-def greet(cluster: Cluster, url: str, *names: str) -> None:
+@pytest.fixture(scope="module")
+def token(cluster: Cluster, on_rabbitmq: None) -> Iterator[str]:
+    with token_of(cluster, "supervisor") as found:
+        yield found
+
+
+def greet(cluster: Cluster, url: str, *names: str, token: str = "") -> None:
     """Sends an event for each name to `url`."""
     sent = {"specversion": "1.0", "source": "/e2e", "type": "io.example.greeting", "datacontenttype": "text/plain"}
     batch = [sent | {"id": name, "data": name} for name in names]
-    assert call(cluster, "default", url, json.dumps(batch), _BATCH) == ""
+    assert call(cluster, "default", url, json.dumps(batch), _BATCH, token) == ""
 
 
 def greeted(cluster: Cluster, agents: str, name: str) -> bool:
@@ -63,8 +69,9 @@ def test_an_agent_is_ready_when_the_dispatcher_says_that_its_queue_stands(cluste
     assert "Ready" in cluster.kubectl("-n", agents, "get", "lambdaagents").splitlines()[1]
 
 
-def test_an_event_sent_to_the_gateway_reaches_the_agent(cluster: Cluster, agents: str) -> None:
-    greet(cluster, f"{GATEWAY}/events/{agents}", "anna")
+def test_an_event_sent_to_the_gateway_reaches_the_agent(cluster: Cluster, agents: str, token: str) -> None:
+    assert call(cluster, "default", f"{GATEWAY}/events/{agents}", "[]", _BATCH).startswith("401 ")
+    greet(cluster, f"{GATEWAY}/events/{agents}", "anna", token=token)
     wait(lambda: greeted(cluster, agents, "anna"), within=60)
 
 
@@ -83,27 +90,27 @@ def test_dead_letters_are_listed_by_the_command_in_the_gateways_image(cluster: C
     assert listed == {"items": []}
 
 
-def test_a_task_of_an_async_skill_is_completed_through_the_queue(cluster: Cluster, agents: str) -> None:
-    answer = ask(cluster, agents, "hello")
+def test_a_task_of_an_async_skill_is_completed_through_the_queue(cluster: Cluster, agents: str, token: str) -> None:
+    answer = ask(cluster, agents, "hello", token)
     assert answer["result"]["status"]["state"] == "completed", answer
     assert answer["result"]["artifacts"][0]["parts"][0]["text"] == "Say it back. hello"
 
 
-def ask(cluster: Cluster, agents: str, text: str) -> Any:
+def ask(cluster: Cluster, agents: str, text: str, token: str) -> Any:
     message = {"kind": "message", "messageId": "m1", "role": "user", "parts": [{"kind": "text", "text": text}]}
     body = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}}
     url = f"http://echo-a2a.{agents}.svc.cluster.local/api/a2a"
-    return json.loads(call(cluster, "default", url, json.dumps(body), "application/json"))
+    return json.loads(call(cluster, "default", url, json.dumps(body), "application/json", token))
 
 
-def test_events_are_delivered_whichever_dispatcher_dies(cluster: Cluster, agents: str) -> None:
+def test_events_are_delivered_whichever_dispatcher_dies(cluster: Cluster, agents: str, token: str) -> None:
     both = dispatchers(cluster)
     assert len(both) == 2
     # Of two, one consumes the queue: this way, each event comes after a death, and one of the deaths was that one's.
     for number, pod in enumerate(both):
         cluster.kill(SYSTEM, pod)
         names = [f"guest-{number}-{each}" for each in range(5)]
-        greet(cluster, f"{GATEWAY}/events/{agents}", *names)
+        greet(cluster, f"{GATEWAY}/events/{agents}", *names, token=token)
         for name in names:
             wait(lambda name=name: greeted(cluster, agents, name), within=60)  # type: ignore[misc]
         cluster.kubectl("-n", SYSTEM, "rollout", "status", "deployment/lambdaagent-dispatcher", "--timeout=60s")

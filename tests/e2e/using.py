@@ -1,6 +1,8 @@
 """Agents and calls for the tests of an installation."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -14,7 +16,8 @@ _CALLER = """
 import sys, time, urllib.error, urllib.request as http
 for attempt in range(40):
     try:
-        asked = http.Request(sys.argv[1], sys.argv[2].encode() or None, {"content-type": sys.argv[3]})
+        headers = {"content-type": sys.argv[3]} | ({"authorization": f"Bearer {sys.argv[4]}"} if sys.argv[4] else {})
+        asked = http.Request(sys.argv[1], sys.argv[2].encode() or None, headers)
         print(http.urlopen(asked, timeout=10).read().decode())
         break
     except urllib.error.HTTPError as problem:
@@ -42,14 +45,16 @@ def agent(cluster: Cluster, *, prompt: str, eventing: bool = False) -> dict[str,
     return document
 
 
-def call(cluster: Cluster, namespace: str, url: str, body: str = "", content_type: str = "text/plain") -> str:
+def call(
+    cluster: Cluster, namespace: str, url: str, body: str = "", content_type: str = "text/plain", token: str = ""
+) -> str:
     """Calls the URL from a pod in this namespace and returns the response."""
     name = f"caller-{secrets.token_hex(3)}"
     container = {
         "name": "caller",
         "image": cluster.echo,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", _CALLER, url, body, content_type],
+        "command": ["python3", "-c", _CALLER, url, body, content_type, token],
     }
     pod = {
         "apiVersion": "v1",
@@ -64,6 +69,21 @@ def call(cluster: Cluster, namespace: str, url: str, body: str = "", content_typ
         return cluster.kubectl("-n", namespace, "logs", name).strip()
     finally:
         cluster.kubectl("-n", namespace, "delete", "pod", name, "--grace-period=1")
+
+
+@contextmanager
+def token_of(cluster: Cluster, role: str) -> Iterator[str]:
+    """Yields the token of a ServiceAccount that has a ClusterRole of the chart, in every namespace."""
+    account = f"e2e-{role}-{secrets.token_hex(3)}"
+    cluster.kubectl("-n", "default", "create", "serviceaccount", account)
+    bound = (f"--clusterrole=lambdaagent-{role}", f"--serviceaccount=default:{account}")
+    cluster.kubectl("create", "clusterrolebinding", account, *bound)
+    try:
+        created = ("create", "token", account, "--audience=lambdaagent", "--duration=2h")
+        yield cluster.kubectl("-n", "default", *created).strip()
+    finally:
+        cluster.kubectl("delete", "clusterrolebinding", account)
+        cluster.kubectl("-n", "default", "delete", "serviceaccount", account)
 
 
 def condition(status: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from tests.parts.process import free_port
 @contextmanager
 def launched(kubeconfig: Path, *, log: IO[bytes] | None = None, **settings: str) -> Iterator[httpx.Client]:
     """Starts `lambdaagent gateway` and yields a client of it; settings that are not given have their defaults."""
-    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "LAMBDAAGENT_LOG_FORMAT": "text"} | settings
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "LAMBDAAGENT_LOG_FORMAT": "text"}
+    environment |= {"LAMBDAAGENT_ACCESS": "off"} | settings
     with running(["gateway"], environment, log=log) as client:
         yield client
 

@@ -40,6 +40,7 @@ class Running:
             "LAMBDAAGENT_HOST": "127.0.0.1",
             "LAMBDAAGENT_PORT": str(self.port),
             "LAMBDAAGENT_LOG_FORMAT": "text",
+            "LAMBDAAGENT_ACCESS": "off",
         }
         args = [sys.executable, "-m", "lambdaagent", self.command]
         name = self.name or self.command

@@ -132,14 +132,14 @@ variables. */}}
 
 {{/* Empty if access is not checked. */}}
 {{- define "lambdaagent.access" -}}
-{{- $mode := .Values.access.mode | default "off" | toString }}
-{{- if ne $mode "off" }}{{ $mode }}{{ end }}
+{{- $mode := .Values.access.mode | toString }}
+{{- if not (has $mode (list "off" "false")) }}{{ $mode }}{{ end }}
 {{- end }}
 
 {{- define "lambdaagent.accessEnv" -}}
-{{- if include "lambdaagent.access" . }}
 - name: LAMBDAAGENT_ACCESS
-  value: {{ include "lambdaagent.access" . }}
+  value: {{ include "lambdaagent.access" . | default "off" | quote }}
+{{- if include "lambdaagent.access" . }}
 - name: LAMBDAAGENT_ACCESS_FILE
   value: /etc/lambdaagent/access/access.yaml
 {{- end }}

@@ -95,7 +95,7 @@ async def run(options: Options) -> None:
 
 def _require_safe(options: Options) -> None:
     """Raises UsageError for an address that the network reaches, while everybody may do everything."""
-    if _is_loopback(options.host) or options.insecure_open or options.settings.access == "enforce":
+    if _is_loopback(options.host) or options.insecure_open or _mode(options.settings) is Mode.ENFORCE:
         return
     raise UsageError(
         f"--host {options.host}: whoever reaches this address could call every agent; set LAMBDAAGENT_ACCESS=enforce "
@@ -132,7 +132,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
 
     guard = await stack.enter_async_context(
         guarding(
-            Mode(settings.access),
+            _mode(settings),
             settings.access_file,
             clock=clock,
             trust=config.trust,
@@ -195,6 +195,11 @@ async def _store(data: Path) -> SqliteStore:
             f"--data {data}: another dev{f' ({other})' if other else ''} uses this folder; stop that one, or start "
             f"this one with its own --data and --port, such as --data {data}-2 --port 8081"
         ) from None
+
+
+def _mode(settings: GatewaySettings) -> Mode:
+    """Return the mode that the user named; on one's own machine access is not checked without a word."""
+    return Mode(settings.access) if "access" in settings.model_fields_set else Mode.OFF
 
 
 def _is_loopback(host: str) -> bool:

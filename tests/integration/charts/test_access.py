@@ -22,12 +22,19 @@ def env(template: dict[str, Any]) -> dict[str, str]:
     return {entry["name"]: entry.get("value", "") for entry in template["spec"]["containers"][0]["env"]}
 
 
-@pytest.mark.parametrize("access", [{}, {"mode": "off"}, {"mode": False}, {"mode": "off", "file": FILE}])
-def test_off_adds_nothing(access: dict[str, Any]) -> None:
+@pytest.mark.parametrize("access", [{"mode": "off"}, {"mode": False}, {"mode": "off", "file": FILE}])
+def test_off_needs_nothing_else(access: dict[str, Any]) -> None:
     rendered = render({"access": access})
     assert not [each for each in rendered if each["metadata"]["name"] == "lambdaagent-access"]
-    assert "LAMBDAAGENT_ACCESS" not in env(pod({"access": access}, "gateway"))
+    assert env(pod({"access": access}, "gateway"))["LAMBDAAGENT_ACCESS"] == "off"
     assert "volumes" not in pod({"access": access}, "operator")["spec"]
+
+
+@pytest.mark.parametrize("values", [{}, {"access": {}}, {"access": None}, {"access": {"file": {}}}])
+def test_access_is_enforced_unless_the_values_say_otherwise(values: dict[str, Any]) -> None:
+    assert env(pod(values, "gateway"))["LAMBDAAGENT_ACCESS"] == "enforce"
+    config = find(render(values), "ConfigMap", "lambdaagent-access")
+    assert yaml.safe_load(config["data"]["access.yaml"]) == {}
 
 
 def test_the_gateway_gets_the_mode_the_file_and_the_secrets(kube_apiserver: KubeApiserver) -> None:

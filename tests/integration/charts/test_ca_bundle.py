@@ -15,7 +15,7 @@ PODS = {
     "migrate": ("Job", "lambdaagent-migrate"),
 }
 FILE = "/etc/lambdaagent/ca/ca.crt"
-DATABASE = {"gateway": {"secretSettings": {"database": SECRET}}}
+DATABASE = {"gateway": {"secretSettings": {"database": SECRET}}, "access": {"mode": "off"}}
 
 
 def template(process: str, values: dict[str, Any]) -> dict[str, Any]:

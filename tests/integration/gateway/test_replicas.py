@@ -122,6 +122,7 @@ def _launch(kubeconfig: Path, database: str, path: str) -> Gateway:
         "LAMBDAAGENT_HOST": "127.0.0.1",
         "LAMBDAAGENT_PORT": str(port),
         "LAMBDAAGENT_LOG_FORMAT": "text",
+        "LAMBDAAGENT_ACCESS": "off",
         "LAMBDAAGENT_DATABASE": database,
         "LAMBDAAGENT_PUSH_ALLOW": "127.0.0.0/8",
     }
