@@ -78,12 +78,23 @@ def token_of(cluster: Cluster, role: str) -> Iterator[str]:
     cluster.kubectl("-n", "default", "create", "serviceaccount", account)
     bound = (f"--clusterrole=lambdaagent-{role}", f"--serviceaccount=default:{account}")
     cluster.kubectl("create", "clusterrolebinding", account, *bound)
+    user = f"--as=system:serviceaccount:default:{account}"
     try:
+        if role in ("invoker", "supervisor"):  # the API server learns of a binding a moment later
+            wait(lambda: _may(cluster, user), within=60)
         created = ("create", "token", account, "--audience=lambdaagent", "--duration=2h")
         yield cluster.kubectl("-n", "default", *created).strip()
     finally:
         cluster.kubectl("delete", "clusterrolebinding", account)
         cluster.kubectl("-n", "default", "delete", "serviceaccount", account)
+
+
+def _may(cluster: Cluster, user: str) -> bool:
+    asked = ("auth", "can-i", "create", "lambdaagents.lambda.knative.io", "--subresource=invoke", user)
+    try:
+        return cluster.kubectl(*asked).strip() == "yes"
+    except AssertionError:  # kubectl ends with 1 for no
+        return False
 
 
 def condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
