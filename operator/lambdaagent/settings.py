@@ -22,6 +22,7 @@ EventingBackend = Literal["knative", "rabbitmq", "none"]
 # The namespace of a process without POD_NAMESPACE.
 INSTALLED_IN = "lambdaagent-system"
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+AccessMode = Literal["enforce", "audit", "off"]
 PodSecurity = Literal["restricted", "baseline"]
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
 
@@ -62,6 +63,12 @@ class _Common(BaseSettings):
         SecretStr(""),
         description="Keys for the capabilities in event URLs, as kid:base64 pairs separated by commas. "
         "The first key signs; all of them verify. If empty, event URLs carry no capability.",
+    )
+
+    access: AccessMode = Field(
+        "enforce",
+        description="Whether the gateway checks access: enforce refuses what nobody granted, audit only logs it, off "
+        "lets everybody do everything. The operator shows it in status.",
     )
 
     namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -195,11 +202,6 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     port: int = Field(8080, ge=0, le=65535)
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
-    access: Literal["enforce", "audit", "off"] = Field(
-        "enforce",
-        description="Whether access is checked: enforce refuses what nobody granted, audit only logs it, off lets "
-        "everybody do everything.",
-    )
     access_file: str = Field(
         "", description="File with the issuers, keys and limits of access. If empty, the cluster's RBAC decides alone."
     )

@@ -14,12 +14,22 @@ from lambdaagent.children.warnings import bounded
 from lambdaagent.clock import rfc3339
 from lambdaagent.settings import Installation
 from lambdaagent.status import conditions
+from lambdaagent.status.access import access_enforced
 from lambdaagent.status.ai import ai_ready
 from lambdaagent.status.conditions import DEPLOYMENT, World
 from lambdaagent.status.readiness import Readiness, condition, of_knative
 
 OPERATOR_CONDITIONS = frozenset(
-    {"Ready", "SpecValid", "ServingReady", "A2AReady", "ForwardsResolved", "AIReady", "MonitoringReady"}
+    {
+        "Ready",
+        "SpecValid",
+        "ServingReady",
+        "A2AReady",
+        "AccessEnforced",
+        "ForwardsResolved",
+        "AIReady",
+        "MonitoringReady",
+    }
 )
 # Conditions of an earlier operator, which are no longer updated.
 LEGACY_CONDITIONS = frozenset({"Eventing", "Monitoring"})
@@ -73,6 +83,7 @@ def status(
         "ServingReady": serving,
         "EventingReady": conditions.eventing_ready(agent, plan, world),
         "A2AReady": conditions.a2a_ready(agent, plan, world, installation, serving),
+        "AccessEnforced": access_enforced(agent, installation),
         "ForwardsResolved": conditions.forwards_resolved(plan),
         "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
