@@ -17,8 +17,8 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks import gateway_access, gateway_streams
 from benchmarks import gateway_parts as parts
-from benchmarks import gateway_streams
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--only", choices=("direct", "messages", "added", "streams", "replicas"))
+    parser.add_argument("--only", choices=("direct", "messages", "access", "added", "streams", "replicas"))
     chosen = parser.parse_args()
     parts.require_tools()
     if chosen.only in (None, "direct"):
@@ -164,6 +164,10 @@ def main() -> None:
     if chosen.only in (None, "messages"):
         with messages(chosen.seconds, chosen.connections) as runs:
             report("SendMessage, one core", interleaved(runs, rounds=chosen.rounds), base="SDK", aim=6)
+    if chosen.only in (None, "access"):
+        for title, path, body in (("Direct call", SKILL.format(0), parts.DIRECT), ("SendMessage", RPC, parts.MESSAGE)):
+            with gateway_access.measured(path, body, seconds=chosen.seconds, connections=chosen.connections) as runs:
+                report(f"{title}, access", interleaved(runs, rounds=chosen.rounds), base="off", aim=0.85)
     if chosen.only in (None, "added"):
         added(agents=100, rate=500, seconds=chosen.seconds)
     if chosen.only in (None, "streams"):

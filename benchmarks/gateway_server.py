@@ -1,7 +1,7 @@
-"""The gateway alone, on uvloop: `python -m benchmarks.gateway_server PORT UPSTREAM STORE AGENTS`.
+"""The gateway alone, on uvloop: `python -m benchmarks.gateway_server PORT UPSTREAM STORE AGENTS [ACCESS_FILE]`.
 
 UPSTREAM may be several with commas between; the agents take turns. STORE is `memory`, the path of an SQLite file or the
-URL of a migrated PostgreSQL. Prints a line when it listens.
+URL of a migrated PostgreSQL. With an access file, access is enforced. Prints a line when it listens.
 """
 
 import asyncio
@@ -12,14 +12,17 @@ from datetime import UTC, datetime
 import uvloop
 
 from lambdaagent import clock as clocks
+from lambdaagent.access.rules import Mode
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway import gc_tuning
+from lambdaagent.gateway.access.loading import guarding
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.factory import open_store
+from lambdaagent.trust import SYSTEM
 
 
 class Nowhere:
@@ -39,12 +42,13 @@ class Nowhere:
 
 
 def agent(number: int) -> LambdaAgent:
-    a2a = {"enabled": True, "skills": [{"id": "say", "name": "Say"}]}
+    access = {"grants": [{"principals": ["corp:alice"]}]}
+    a2a = {"enabled": True, "skills": [{"id": "say", "name": "Say"}], "access": access}
     metadata = {"name": f"a{number}", "namespace": "bench"}
     return parse({"metadata": metadata, "spec": {"image": {"repository": "bench"}, "a2a": a2a}})
 
 
-async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
+async def run(*, port: int, upstream: str, database: str, agents: int, access_file: str) -> None:
     async with AsyncExitStack() as stack:
         directory, nowhere = Directory(), Nowhere()
         upstreams = upstream.split(",")
@@ -53,6 +57,8 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
             directory.upsert(agent(number), url=url, ready=True, last_modified=datetime.now(UTC))
         store = (await open_store("" if database == "memory" else database)).store
         stack.push_async_callback(store.close)
+        clock, mode = clocks.system(), Mode.ENFORCE if access_file else Mode.OFF
+        guard = guarding(mode, access_file, clock=clock, trust=SYSTEM, api=None, signer=None)
         await serve(
             stack,
             GatewayConfig(port=port, shutdown_timeout=1.0, replica=f"bench_{port}"),
@@ -61,8 +67,9 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
             publisher=nowhere,
             exchanges=nowhere,
             client=HttpClient(),
-            clock=clocks.system(),
+            clock=clock,
             ready=lambda: None,
+            guard=await stack.enter_async_context(guard),
         )
         gc_tuning.settle()
         print("listening", flush=True)
@@ -70,4 +77,12 @@ async def run(*, port: int, upstream: str, database: str, agents: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(run(port=int(sys.argv[1]), upstream=sys.argv[2], database=sys.argv[3], agents=int(sys.argv[4])))
+    uvloop.run(
+        run(
+            port=int(sys.argv[1]),
+            upstream=sys.argv[2],
+            database=sys.argv[3],
+            agents=int(sys.argv[4]),
+            access_file=sys.argv[5] if len(sys.argv) > 5 else "",
+        )
+    )
