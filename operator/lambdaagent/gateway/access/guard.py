@@ -102,6 +102,8 @@ class Guard:
         state = self.state
         if state is None or principal.anonymous:
             return False
+        if rules.above_ceiling(principal, agent.namespace, state.rules) is not None:
+            return False  # it is here because the agent is public
         if rules.is_admin(principal, state.rules):
             return True
         if not self._asks_cluster(state) or self.reviews is None:
@@ -115,10 +117,12 @@ class Guard:
         state = self.state
         if state is None:
             return _OPEN
-        if rules.is_admin(principal, state.rules):
-            return Decision(True, "admins", "the installation names the caller as an administrator")
         if principal.anonymous:
             return Decision(False, "anonymous", "the request has no credential")
+        if (over := rules.above_ceiling(principal, namespace, state.rules)) is not None:
+            return over
+        if rules.is_admin(principal, state.rules):
+            return Decision(True, "admins", "the installation names the caller as an administrator")
         if self._asks_cluster(state) and await self._right(principal, Action.PUBLISH, namespace, ""):
             return Decision(True, "rbac", "the cluster's RBAC allows it")
         return Decision(False, "default", f"the caller may not create lambdaagents/events in {namespace}")
