@@ -288,7 +288,7 @@ def expected(
     return served and (public or (known and admitted and (admin or granted or rbac is True)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=500, deadline=None)
 @given(principals(), actions, agents, installations, asked, answers)
 def test_the_decision_is_the_formula_of_the_design(
     principal: Principal,
