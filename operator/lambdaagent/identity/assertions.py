@@ -4,6 +4,7 @@ An agent that calls another one presents the statement that it got. Nobody else 
 and its subject for whom (RFC 8693 section 4.1: `act` is the party before).
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,9 @@ from lambdaagent.identity.jwts import Unverified, verify
 ISSUER = "lambdaagent-gateway"
 TYPE = "lambdaagent-identity+jwt"
 SECONDS = 60
-_MOST_ACTORS = 16
+_MOST_ACTORS = 16  # the caller and those before it, so that their claims are not nested deeper than claims may be
+_MOST_BYTES = 7 * 1024  # of their names as JSON, so that the token is within the limit of a token
+_NAME = 512  # characters: a principal's name is longer than a claim, by the name of its source
 
 
 def statement(signer: Signer | None, clock: Clock) -> Callable[[str, Origin], str] | None:
@@ -39,8 +42,8 @@ def statement(signer: Signer | None, clock: Clock) -> Callable[[str, Origin], st
             "exp": now + SECONDS,
             "jti": clock.new_mark(),
         }
-        if origin.actors:
-            claims["act"] = _chain(origin.actors[:_MOST_ACTORS])
+        if actors := _latest(origin.actors):
+            claims["act"] = _chain(actors)
         return signer.token(claims, type_=TYPE)
 
     return state
@@ -67,6 +70,16 @@ class Assertions:
         return Principal(name, source=AGENT, actors=_actors(claims), expires=expires)
 
 
+def _latest(actors: tuple[str, ...]) -> tuple[str, ...]:
+    """Return as many of the latest callers as a statement can hold."""
+    size = 0
+    for count, actor in enumerate(actors[: _MOST_ACTORS - 1]):
+        size += len(json.dumps(actor))
+        if size > _MOST_BYTES:
+            return actors[:count]
+    return actors[: _MOST_ACTORS - 1]
+
+
 def _chain(actors: tuple[str, ...]) -> Json:
     found: Json = {}
     for actor in reversed(actors):
@@ -76,9 +89,9 @@ def _chain(actors: tuple[str, ...]) -> Json:
 
 def _actors(claims: Claims) -> tuple[str, ...]:
     """Return the chain of callers, the latest first."""
-    found = [checked.text(claims, "sub")]
+    found = [checked.text(claims, "sub", most=_NAME)]
     act = claims.get("act")
     while isinstance(act, dict) and len(found) < _MOST_ACTORS:
-        found.append(checked.text(act, "sub"))
+        found.append(checked.text(act, "sub", most=_NAME))
         act = act.get("act")
     return tuple(found)

@@ -37,8 +37,10 @@ def parse(payload: bytes, *, what: str = "claims") -> Claims:
 
 def require_type(header: Claims, types: Collection[str] = TYPES) -> None:
     """Raises CredentialError for a token of another type (RFC 8725 section 3.11). Many issuers name none."""
-    kind = header.get("typ")
-    if kind is not None and (not isinstance(kind, str) or kind.lower() not in types):
+    if "typ" not in header:
+        return
+    kind = header["typ"]
+    if not isinstance(kind, str) or kind.lower() not in types:
         raise CredentialError("wrong-type", "The token is of another type than an access token.")
 
 
@@ -68,12 +70,12 @@ def require_valid(
     return expires
 
 
-def text(claims: Claims, name: str) -> str:
+def text(claims: Claims, name: str, *, most: int = _TEXT) -> str:
     """Return a claim that names somebody. Raises CredentialError."""
     value = claims.get(name)
-    if isinstance(value, str) and 0 < len(value) <= _TEXT and value.isprintable() and not value.isspace():
+    if isinstance(value, str) and 0 < len(value) <= most and value.isprintable() and not value.isspace():
         return value
-    raise CredentialError("malformed", f"The token's claim {name[:64]} is not a text of at most {_TEXT} characters.")
+    raise CredentialError("malformed", f"The token's claim {name[:64]} is not a text of at most {most} characters.")
 
 
 def texts(claims: Claims, path: str) -> list[str]:
