@@ -390,8 +390,8 @@ async def test_nothing_is_fetched_from_where_a_token_says() -> None:
     "typ",
     [
         "logout+jwt", "dpop+jwt", "secevent+jwt", "JOSE", "JOSE+JSON", "lambdaagent-identity+jwt",
-        "oauth-authz-req+jwt", "token-introspection+jwt", "", "JWT ", "at+jwt;x=1", "jwt,at+jwt", 1, True, ["JWT"],
-        {"JWT": 1},
+        "oauth-authz-req+jwt", "token-introspection+jwt", "", "JWT ", "at+jwt;x=1", "jwt,at+jwt", 1, True, None,
+        ["JWT"], {"JWT": 1},
     ],
 )  # fmt: skip
 async def test_a_token_of_another_type_is_refused(typ: Any) -> None:
