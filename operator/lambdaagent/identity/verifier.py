@@ -105,7 +105,7 @@ def sources(
     """Read the files that the access file names. Raises AccessFileError."""
     keys = []
     for each in installation.api_keys:
-        keys += parse_keys(_read(each.file).decode(), file=each.file) if isinstance(each, ApiKeyFile) else [each]
+        keys += parse_keys(_text(each.file), file=each.file) if isinstance(each, ApiKeyFile) else [each]
     hmac = {key.id: _hmac_key(key.key_file) for key in installation.hmac}
     issuers = [
         (issuer, _known(issuer, before) or Jwks(fetcher.of(issuer), clock=clock, name=issuer.name))
@@ -129,6 +129,13 @@ def _hmac_key(path: str) -> bytes:
     if len(key) < 32:
         raise AccessFileError(f"{path}: the key has {len(key)} bytes, and an HMAC key needs 32 or more")
     return key
+
+
+def _text(path: str) -> str:
+    try:
+        return _read(path).decode()
+    except UnicodeDecodeError:
+        raise AccessFileError(f"{path} is not UTF-8") from None
 
 
 def _read(path: str) -> bytes:
