@@ -61,7 +61,7 @@ class Jwks:
         """Return the public key. Raises CredentialError for an unknown one, IdentityUnavailableError without keys."""
         now = self._clock.now()
         if self._keys is None or now - self._fetched > STALE:
-            if now - self._tried >= RETRY:
+            if self._fetching is not None or now - self._tried >= RETRY:
                 await self._refresh()
             if self._keys is None or self._clock.now() - self._fetched > STALE:
                 raise IdentityUnavailableError(f"the keys of the issuer {self._name} cannot be fetched")
