@@ -34,7 +34,7 @@ def refused(ring: KeyRing, text: str, *, now: float = NOW) -> tuple[str, str]:
     with pytest.raises(CredentialError) as caught:
         ring.principal(text, now=now)
     message = str(caught.value)
-    assert text == "" or text not in message
+    assert len(text) < 8 or text not in message
     assert not re.search("[0-9a-f]{8}", message)
     return caught.value.reason, message
 
