@@ -236,12 +236,12 @@ def _one(text: str, *, file: str) -> documents.Document | None:
     return found[0] if found else None
 
 
-def require_https(url: str, what: str) -> None:
-    """Raises ValueError for a URL that is not https; http is allowed on loopback, for tests and development."""
+def require_https(url: str, what: str, *, loopback: bool = True) -> None:
+    """Raises ValueError for a URL that is not https; http is allowed on `loopback`, for tests and development."""
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname and "@" not in parts.netloc:
         return
-    if parts.scheme == "http" and _loopback(parts.hostname or ""):
+    if loopback and parts.scheme == "http" and _loopback(parts.hostname or ""):
         return
     raise ValueError(f"{what} must be an https URL: whoever can change an answer over http can forge every token")
 

@@ -27,7 +27,7 @@ Check = Callable[[Address], None]
 
 def only_link_local(address: Address) -> None:
     """Refuse link-local addresses, where clouds keep credentials. For what operators configure in a cluster."""
-    if address.is_link_local:
+    if _real(address).is_link_local:
         raise ForbiddenAddressError(f"{address} is link-local and is not called")
 
 
@@ -35,8 +35,7 @@ def public(*, allowed: Sequence[Network] = ()) -> Check:
     """Return the check for what clients choose: the internet, and networks that the installation allows."""
 
     def check(address: Address) -> None:
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        real = mapped or address
+        real = _real(address)
         if any(real.version == network.version and real in network for network in allowed):
             return
         if not real.is_global or real.is_multicast:
@@ -85,6 +84,12 @@ def session(check: Check, *, seconds: float, trust: Trust = SYSTEM) -> aiohttp.C
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
+
+
+def _real(address: Address) -> Address:
+    """Return the IPv4 address that a socket of IPv6 connects to for an address such as `::ffff:192.0.2.1`."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def _address(text: str) -> Address:
