@@ -191,8 +191,6 @@ def time_of(text: str) -> float:
 def parse(text: str, *, file: str) -> Installation:
     """Raises AccessFileError with the file, the line and the field of the first error."""
     value = _one(text, file=file)
-    if value is None:
-        return Installation()
     try:
         return Installation.model_validate(value.obj)
     except ValidationError as error:
@@ -202,8 +200,6 @@ def parse(text: str, *, file: str) -> Installation:
 def parse_keys(text: str, *, file: str) -> list[ApiKey]:
     """Parse a file of API keys: a mapping with the list `apiKeys`. Raises AccessFileError."""
     value = _one(text, file=file)
-    if value is None:
-        return []
     try:
         return _Keys.model_validate(value.obj).api_keys
     except ValidationError as error:
@@ -225,7 +221,7 @@ def _at_its_line(error: ValidationError, document: documents.Document) -> Access
     return AccessFileError(f"{place}: {SpecProblem(path, message, found.hint)}")
 
 
-def _one(text: str, *, file: str) -> documents.Document | None:
+def _one(text: str, *, file: str) -> documents.Document:
     found, findings = documents.read(text, file=file, split=False)
     if findings:
         problem = SpecProblem((), findings[0].problem.message)  # its hint is one for an agent's document
@@ -233,7 +229,10 @@ def _one(text: str, *, file: str) -> documents.Document | None:
     if len(found) > 1:
         second = SpecProblem((), f"is one of {len(found)} YAML documents", "write one")
         raise AccessFileError(f"{file}:{found[1].line(())}: {second}")
-    return found[0] if found else None
+    if not found:  # somebody may be writing it; without its content there is no ceiling
+        empty = SpecProblem((), "is empty", "write {} if it shall say nothing")
+        raise AccessFileError(f"{file}:1: {empty}")
+    return found[0]
 
 
 def require_https(url: str, what: str, *, loopback: bool = True) -> None:
