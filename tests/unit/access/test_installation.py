@@ -92,9 +92,16 @@ def test_the_files_that_it_names_are_those_of_keys() -> None:
     assert Installation().files() == []
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# nothing yet\n", "---\n", "{}\n"])
-def test_a_file_without_content_admits_whom_the_cluster_admits(text: str) -> None:
-    found = parse(text, file=FILE)
+@pytest.mark.parametrize("text", ["", "\n", "# nothing yet\n", "---\n", "null\n"])
+def test_an_empty_file_is_refused(text: str) -> None:
+    """Somebody may be about to write it: it would lift the ceiling until the rest is there."""
+    assert refusal(text).startswith(f"{FILE}:1: (document): is empty; write {{}}")
+    with pytest.raises(AccessFileError, match=r"^/keys\.yaml:1: \(document\): is empty"):
+        parse_keys(text, file="/keys.yaml")
+
+
+def test_a_file_that_says_nothing_admits_whom_the_cluster_admits() -> None:
+    found = parse("{}\n", file=FILE)
     assert found == Installation()
     rules = found.rules()
     assert (rules.allow_public, rules.admins, rules.issuers, rules.namespaces) == (False, frozenset(), None, None)
@@ -111,7 +118,7 @@ BROKEN = [
     pytest.param("admins: []\n---\nadmins: [a]", 3, "(document)", "write one", id="two documents"),
     pytest.param("kind: List\nitems:\n- admins: [a]", 1, "kind", "unknown field", id="a List of one"),
     pytest.param("kind: List\nitems: []\nadmins: []", 1, "kind", "unknown field", id="a List of none"),
-    pytest.param("a: " + "[" * 5_000, 1, "(document)", "is not YAML", id="deep"),
+    pytest.param("a: " + "[" * 600, 1, "(document)", "is not YAML", id="deep"),
     pytest.param("admins: !!python/object/apply:os.getcwd []", 1, "(document)", "is not YAML", id="a tag of Python"),
     pytest.param("admins: []\nissuer: []", 2, "issuer", "unknown field", id="an unknown field"),
     pytest.param("ceiling:\n  public: true", 2, "ceiling.public", "unknown field", id="an unknown field of a block"),
@@ -272,7 +279,7 @@ def test_the_file_of_keys_names_no_further_file() -> None:
         parse_keys("apiKeys:\n- file: /more.yaml\n", file="/keys.yaml")
     with pytest.raises(AccessFileError, match=r"^/keys\.yaml:1: admins: unknown field"):
         parse_keys("admins: [corp:me]\n", file="/keys.yaml")
-    assert parse_keys("", file="/keys.yaml") == []
+    assert parse_keys("apiKeys: []", file="/keys.yaml") == []
     assert [each.id for each in parse_keys(yaml.safe_dump({"apiKeys": [key()]}), file="/keys.yaml")] == ["ci"]
 
 

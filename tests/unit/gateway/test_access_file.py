@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from structlog.testing import capture_logs
+from tests.parts.access import write
 from tests.parts.clocks import SetClock
 from tests.parts.polling import eventually
 
@@ -34,10 +34,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
     return tmp_path / "keys.yaml"
-
-
-def write(path: Path, content: dict[str, Any] | bytes) -> None:
-    path.write_bytes(content if isinstance(content, bytes) else yaml.safe_dump(content).encode())
 
 
 def access_file(path: Path | str) -> AccessFile:
@@ -94,6 +90,7 @@ async def test_a_changed_file_of_keys_is_a_change(path: Path, keys: Path) -> Non
 
 INVALID = [
     pytest.param(b"admins: [", ":1: (document): is not YAML", id="no YAML"),
+    pytest.param(b"", ":1: (document): is empty", id="empty"),
     pytest.param(b"\xff", " is not UTF-8", id="no text"),
     pytest.param(b"x" * (1024 * 1024 + 1), " is over the limit", id="huge"),
     pytest.param(b"admins: []\nadmin: x\n", ":2: admin: unknown field", id="an unknown field"),
@@ -145,6 +142,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     "broken",
     [
         pytest.param(b"\xff\xfe", id="no text"),
+        pytest.param(b"", id="empty"),
         pytest.param(b"apiKeys: [", id="no YAML"),
         pytest.param(None, id="absent"),
         pytest.param(b'apiKeys:\n- {id: ci, sha256: "0"}\n', id="no hash"),
