@@ -45,7 +45,7 @@ class Verifier:
     clock: Clock
     _issuers: Issuers = field(init=False)
     _known: dict[bytes, tuple[Principal, float]] = field(default_factory=dict)
-    _refused: dict[bytes, tuple[CredentialError, float]] = field(default_factory=dict)
+    _refused: dict[bytes, tuple[str, str, float]] = field(default_factory=dict)  # reason, message, until when
 
     def __post_init__(self) -> None:
         self._issuers = Issuers(self.sources.issuers)
@@ -81,15 +81,17 @@ class Verifier:
     async def _reviewed(self, reviews: TokenReviews, credential: str, digest: bytes) -> Principal:
         """Remember refusals too: whoever repeats a bad token must not load the API server."""
         now = self.clock.now()
-        refused = self._refused.get(digest)
-        if refused is not None and refused[1] > now:
-            raise refused[0]
+        reason, message, until = self._refused.get(digest, ("", "", 0.0))
+        if until > now:
+            raise CredentialError(
+                reason, message
+            )  # a new one: an error that is raised again keeps every request's frames
         try:
             return await reviews.principal(credential)
         except CredentialError as error:
             if len(self._refused) >= _MOST:
                 self._refused.clear()
-            self._refused[digest] = (error, now + _REFUSED_SECONDS)
+            self._refused[digest] = (error.reason, str(error), now + _REFUSED_SECONDS)
             raise
 
 
