@@ -302,6 +302,7 @@ def test_the_decision_is_the_formula_of_the_design(
     assert found.allowed is expected(principal, action, agent, installation, skill_, rbac)
 
 
+@settings(deadline=None)
 @given(principals(), actions, agents, installations, asked, answers, grants, st.integers(0, 4))
 def test_another_grant_never_takes_a_right_away(
     principal: Principal,
@@ -322,6 +323,7 @@ def test_another_grant_never_takes_a_right_away(
     assert may_now is None or (may is not None and may_now >= may)
 
 
+@settings(deadline=None)
 @given(principals(), actions, agents, installations, asked, answers)
 def test_a_lower_ceiling_never_gives_a_right(
     principal: Principal,
@@ -342,6 +344,7 @@ def test_a_lower_ceiling_never_gives_a_right(
         assert not decide(principal, action, replace(agent, grants=(everybody,)), admins, rbac=True).allowed
 
 
+@settings(deadline=None)
 @given(principals(), actions, agents, installations, asked, answers)
 def test_the_explanation_names_what_decides(
     principal: Principal,
@@ -391,6 +394,7 @@ def test_the_explanation_names_what_decides(
     assert without.rule != found.rule
 
 
+@settings(deadline=None)
 @given(actions, agents, installations, asked, answers)
 def test_the_anonymous_get_nothing_but_what_is_public(
     action: Action, agent: AgentRules, installation: InstallationRules, skill_: str | None, rbac: bool | None
@@ -402,6 +406,7 @@ def test_the_anonymous_get_nothing_but_what_is_public(
         assert not found.allowed
 
 
+@settings(deadline=None)
 @given(principals(), agents, installations, answers)
 def test_the_listed_skills_are_those_that_may_be_called(
     principal: Principal, agent: AgentRules, installation: InstallationRules, rbac: bool | None
@@ -414,6 +419,7 @@ def test_the_listed_skills_are_those_that_may_be_called(
         assert allowed is (found is None or each in found)
 
 
+@settings(deadline=None)
 @given(principals(), actions, agents, installations, answers)
 def test_whoever_may_do_something_may_know_of_the_agent(
     principal: Principal, action: Action, agent: AgentRules, installation: InstallationRules, rbac: bool | None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdaagent.access import installation
@@ -303,6 +303,7 @@ def test_no_error_repeats_what_may_be_a_secret() -> None:
     assert "5" * 30 not in refusal({"apiKeys": [{"id": secret, "sha256": HASH}]})
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda found: found.decode("latin-1")))
 def test_any_text_is_read_or_refused_with_the_files_name(text: str) -> None:
     try:
@@ -311,6 +312,7 @@ def test_any_text_is_read_or_refused_with_the_files_name(text: str) -> None:
         assert str(error).startswith(f"{FILE}:")
 
 
+@settings(deadline=None)
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_the_time_of_expiry_is_that_of_the_file(at: datetime) -> None:
     found = installation.ApiKey.model_validate(key(expires=at.isoformat()))

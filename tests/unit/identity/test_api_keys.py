@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.parts.clocks import SetClock
 from tests.parts.tokens import verifier
@@ -152,11 +152,13 @@ def test_a_key_that_expired_is_refused_though_the_same_key_is_listed_again() -> 
     assert refused(ring, KEY)[0] == "expired"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=string.ascii_lowercase + string.digits + "_-", max_size=100).map("la_".__add__) | st.text())
 def test_no_other_text_is_a_key(text: str) -> None:
     assert refused(KeyRing([entry()]), text)[0] in ("malformed", "unknown-key")
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(KEY) - 1), st.sampled_from("0123456789abcdefg_-\n"))
 def test_no_key_passes_that_differs_by_a_character(at: int, letter: str) -> None:
     ring = KeyRing([entry()])

@@ -4,7 +4,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.parts.clocks import SetClock
 from tests.parts.issuer import ec_key, jwk, rsa_key
@@ -108,6 +108,7 @@ async def test_every_caller_that_the_gateway_knows_can_be_stated(owner: str) -> 
     assert again.actors[:2] == (found.name, owner)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["corp:alice", "agent:shop/a", f"corp:{'日' * 256}"]), max_size=20))
 async def test_a_chain_of_any_length_is_read_as_it_was_stated(actors: list[str]) -> None:
     found = await made().principal(stated(owner="agent:shop/b", actors=tuple(actors)))
