@@ -39,8 +39,11 @@ async def guarded(
         yield gateway
 
 
-def write(file: Path, installation: dict[str, Any]) -> None:
-    file.write_text(yaml.safe_dump(installation))
+def write(file: Path, installation: dict[str, Any] | bytes) -> None:
+    """Replaces the file at once: the gateway may read it at any time."""
+    new = file.with_suffix(".new")
+    new.write_bytes(installation if isinstance(installation, bytes) else yaml.safe_dump(installation).encode())
+    new.replace(file)
 
 
 def bearer(credential: str) -> dict[str, str]:

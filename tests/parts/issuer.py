@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,10 +36,14 @@ class Issuer:
     key: Any = field(default_factory=lambda: ec_key())
     published: list[dict[str, Any]] = field(default_factory=list)
     fetched: int = 0  # requests for the keys
+    discovered: int = 0  # requests for the discovery document
     late: float = 0.0  # seconds
     status: int = 200
     document: dict[str, Any] = field(default_factory=dict)  # replaces fields of the discovery document
     body: bytes | None = None  # replaces the key set
+    headers: dict[str, str] = field(default_factory=dict)  # of the response with the keys
+    opened: asyncio.Event | None = None  # the keys are sent when it is set
+    now: Callable[[], float] = time
 
     def __post_init__(self) -> None:
         self.published = [jwk(self.key, self.kid)]
@@ -49,7 +53,7 @@ class Issuer:
         self.published = [*(self.published if keep else []), jwk(key, kid)]
 
     def claims(self, subject: str = "alice", **more: Any) -> dict[str, Any]:
-        now = int(time())
+        now = int(self.now())
         found = {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "exp": now + 300, **more}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -74,14 +78,17 @@ async def issuing(*, tls: ssl.SSLContext | None = None, **fields: Any) -> AsyncI
     issuer = Issuer(**fields)
 
     async def discovery(_: web.Request) -> web.Response:
+        issuer.discovered += 1
         return web.json_response({"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys", **issuer.document})
 
     async def keys(_: web.Request) -> web.Response:
         issuer.fetched += 1
         await asyncio.sleep(issuer.late)
+        if issuer.opened is not None:
+            await issuer.opened.wait()
         if issuer.body is not None:
-            return web.Response(body=issuer.body, status=issuer.status)
-        return web.json_response({"keys": issuer.published}, status=issuer.status)
+            return web.Response(body=issuer.body, status=issuer.status, headers=issuer.headers)
+        return web.json_response({"keys": issuer.published}, status=issuer.status, headers=issuer.headers)
 
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", discovery)

@@ -1,7 +1,8 @@
 """The one decision about access: a pure function of the principal, the action and the rules (design section 9).
 
 `allow = ceiling AND (admin OR public OR a grant OR the cluster's RBAC)`. Rules only grant: what no rule mentions is
-denied, and an agent's rules never exceed the installation's.
+denied, and nothing exceeds the ceiling. What is public needs no identity, so the ceiling's demands on callers do not
+concern it.
 """
 
 from dataclasses import dataclass
@@ -36,18 +37,18 @@ def decide(
     `rbac` is whether the cluster's RBAC allows the action; None: it was not asked. DISCOVER is allowed to whoever may
     do anything with the agent.
     """
-    if installation.namespaces is not None and agent.namespace not in installation.namespaces:
-        return _denied("ceiling.namespaces", f"the installation serves nobody in the namespace {agent.namespace}")
-    if is_admin(principal, installation):
-        return _allowed("admins", "the installation names the caller as an administrator")
+    if (outside := _outside(agent.namespace, installation)) is not None:
+        return outside
     if agent.public and installation.allow_public and action in PUBLIC:
         return _allowed("public", "the agent is public")
     if principal.anonymous:
         if agent.public and not installation.allow_public:
             return _denied("ceiling.allowPublic", "the agent is public, but the installation allows no public agent")
         return _denied("anonymous", "the request has no credential")
-    if (over := _above_ceiling(principal, installation)) is not None:
+    if (over := _above(principal, installation)) is not None:
         return over
+    if is_admin(principal, installation):
+        return _allowed("admins", "the installation names the caller as an administrator")
     for index, grant in enumerate(agent.grants):
         if grant.is_for(principal) and (action is Action.DISCOVER or grant.covers(action, skill)):
             return _allowed(f"grants[{index}]", "a grant of the agent names the caller")
@@ -57,7 +58,18 @@ def decide(
     return _denied("default", asked + ("" if rbac is None else ", nor does the cluster's RBAC"))
 
 
-def _above_ceiling(principal: Principal, installation: InstallationRules) -> Decision | None:
+def above_ceiling(principal: Principal, namespace: str, installation: InstallationRules) -> Decision | None:
+    """Return the denial of a principal that the ceiling keeps from everything in a namespace that is not public."""
+    return _outside(namespace, installation) or _above(principal, installation)
+
+
+def _outside(namespace: str, installation: InstallationRules) -> Decision | None:
+    if installation.namespaces is None or namespace in installation.namespaces:
+        return None
+    return _denied("ceiling.namespaces", f"the installation serves nobody in the namespace {namespace}")
+
+
+def _above(principal: Principal, installation: InstallationRules) -> Decision | None:
     if principal.source in _WITHOUT_CLAIMS:
         return None
     if installation.issuers is not None and principal.source not in installation.issuers:
@@ -72,14 +84,12 @@ def publish(
     principal: Principal, namespace: str, installation: InstallationRules, *, rbac: bool | None = None
 ) -> Decision:
     """Decide about sending events to a namespace; agents' grants say nothing about that. `rbac` as for `decide`."""
-    if installation.namespaces is not None and namespace not in installation.namespaces:
-        return _denied("ceiling.namespaces", f"the installation serves nobody in the namespace {namespace}")
-    if is_admin(principal, installation):
-        return _allowed("admins", "the installation names the caller as an administrator")
     if principal.anonymous:
         return _denied("anonymous", "the request has no credential")
-    if (over := _above_ceiling(principal, installation)) is not None:
+    if (over := above_ceiling(principal, namespace, installation)) is not None:
         return over
+    if is_admin(principal, installation):
+        return _allowed("admins", "the installation names the caller as an administrator")
     if rbac:
         return _allowed("rbac", "the cluster's RBAC allows it")
     return _denied("default", f"the caller may not create lambdaagents/events in {namespace}")

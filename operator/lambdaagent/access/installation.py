@@ -6,12 +6,14 @@ first error.
 
 import ipaddress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from lambdaagent.access.principal import RESERVED, SYSTEM
 from lambdaagent.access.rates import Rate
@@ -24,6 +26,7 @@ AUDIENCE = "lambdaagent"
 KEY_ID = r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$"
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Text = Annotated[str, Field(min_length=1, max_length=512)]
+File = Annotated[str, Field(pattern="^/[^\\x00]*$")]
 
 
 class AccessFileError(UsageError):
@@ -80,9 +83,16 @@ class ApiKey(_Model):
 
     _groups = field_validator("groups")(_ours)
 
+    @field_validator("expires")
+    @classmethod
+    def _time(cls, expires: str | None) -> str | None:
+        if expires is not None:
+            time_of(expires)
+        return expires
+
 
 class ApiKeyFile(_Model):
-    file: Annotated[str, Field(pattern=r"^/")]
+    file: File
 
 
 def _kind_of_key(value: object) -> str:
@@ -97,7 +107,7 @@ ApiKeys = Annotated[
 
 class HmacKey(_Model):
     id: Annotated[str, Field(pattern=KEY_ID)]
-    key_file: Annotated[str, Field(pattern=r"^/")]
+    key_file: File
     groups: Annotated[list[Text], Field(max_length=64)] = []
 
     _groups = field_validator("groups")(_ours)
@@ -142,7 +152,7 @@ class Limits(_Model):
 
 class Audit(_Model):
     sink: Literal["stdout", "file", "none"] = "stdout"
-    file: Annotated[str, Field(pattern=r"^/")] | None = None
+    file: File | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "Audit":
@@ -165,15 +175,18 @@ class Installation(_Model):
 
     @model_validator(mode="after")
     def _distinct(self) -> "Installation":
-        for what, values in (
-            ("issuers: the name", [each.name for each in self.issuers]),
-            ("issuers: the issuer", [each.issuer for each in self.issuers]),
-            ("hmac: the id", [each.id for each in self.hmac]),
+        for field, part, values in (
+            ("issuers", "name", [each.name for each in self.issuers]),
+            ("issuers", "issuer", [each.issuer for each in self.issuers]),
+            ("hmac", "id", [each.id for each in self.hmac]),
         ):
-            if again := next((each for each in values if values.count(each) > 1), None):
-                raise ValueError(f"{what} {again} occurs more than once")
-        if unknown := sorted(set(self.ceiling.issuers or ()) - {each.name for each in self.issuers}):
-            raise ValueError(f"ceiling.issuers: there is no issuer {unknown[0]}")
+            for index, value in enumerate(values):
+                if value in values[:index]:
+                    raise _problem((field, index, part), f"{value} occurs more than once")
+        names = {each.name for each in self.issuers}
+        for index, name in enumerate(self.ceiling.issuers or ()):
+            if name not in names:
+                raise _problem(("ceiling", "issuers", index), f"there is no issuer {name}")
         return self
 
     def files(self) -> list[str]:
@@ -192,11 +205,26 @@ class Installation(_Model):
         )
 
 
+def _problem(path: tuple[str | int, ...], message: str) -> ValidationError:
+    """Return the error of a field that is wrong beside others: a validator's own has the path of its whole model."""
+    error = PydanticCustomError("inconsistent", "{message}", {"message": message})
+    return ValidationError.from_exception_data("Installation", [InitErrorDetails(type=error, loc=path, input=None)])
+
+
+def time_of(text: str) -> float:
+    """Return a time in seconds since the epoch. Raises ValueError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("it is not a time such as 2027-01-31T00:00:00Z") from None
+    if found.tzinfo is None:
+        raise ValueError("it has no time zone; end it with Z")
+    return found.timestamp()
+
+
 def parse(text: str, *, file: str) -> Installation:
     """Raises AccessFileError with the file, the line and the field of the first error."""
     value = _one(text, file=file)
-    if value is None:
-        return Installation()
     try:
         return Installation.model_validate(value.obj)
     except ValidationError as error:
@@ -206,8 +234,6 @@ def parse(text: str, *, file: str) -> Installation:
 def parse_keys(text: str, *, file: str) -> list[ApiKey]:
     """Parse a file of API keys: a mapping with the list `apiKeys`. Raises AccessFileError."""
     value = _one(text, file=file)
-    if value is None:
-        return []
     try:
         return _Keys.model_validate(value.obj).api_keys
     except ValidationError as error:
@@ -219,28 +245,36 @@ class _Keys(_Model):
 
 
 def _at_its_line(error: ValidationError, document: documents.Document) -> AccessFileError:
-    found = from_pydantic(error.errors(include_url=False)[0])
+    detail = error.errors(include_url=False)[0]
+    if detail["loc"][:1] == ("apiKeys",):
+        detail["input"] = None  # it may be the key itself, by mistake
+    found = from_pydantic(detail)
     path = tuple(part for part in found.path if part not in _TAGS)
-    message = found.message.removeprefix("value error, ")
+    message = found.message.replace("value error, ", "", 1)
     place = f"{document.file}:{document.line(path)}"
     return AccessFileError(f"{place}: {SpecProblem(path, message, found.hint)}")
 
 
-def _one(text: str, *, file: str) -> documents.Document | None:
-    found, findings = documents.read(text, file=file)
+def _one(text: str, *, file: str) -> documents.Document:
+    found, findings = documents.read(text, file=file, split=False)
     if findings:
-        raise AccessFileError(f"{file}:{findings[0].line}: {findings[0].problem}")
+        problem = SpecProblem((), findings[0].problem.message)  # its hint is one for an agent's document
+        raise AccessFileError(f"{file}:{findings[0].line}: {problem}")
     if len(found) > 1:
-        raise AccessFileError(f"{file}: it has {len(found)} YAML documents; write one")
-    return found[0] if found else None
+        second = SpecProblem((), f"is one of {len(found)} YAML documents", "write one")
+        raise AccessFileError(f"{file}:{found[1].line(())}: {second}")
+    if not found:  # somebody may be writing it; without its content there is no ceiling
+        empty = SpecProblem((), "is empty", "write {} if it shall say nothing")
+        raise AccessFileError(f"{file}:1: {empty}")
+    return found[0]
 
 
-def require_https(url: str, what: str) -> None:
-    """Raises ValueError for a URL that is not https; http is allowed on loopback, for tests and development."""
+def require_https(url: str, what: str, *, loopback: bool = True) -> None:
+    """Raises ValueError for a URL that is not https; http is allowed on `loopback`, for tests and development."""
     parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname and not parts.username:
+    if parts.scheme == "https" and parts.hostname and "@" not in parts.netloc:
         return
-    if parts.scheme == "http" and _loopback(parts.hostname or ""):
+    if loopback and parts.scheme == "http" and _loopback(parts.hostname or ""):
         return
     raise ValueError(f"{what} must be an https URL: whoever can change an answer over http can forge every token")
 

@@ -17,9 +17,13 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+GRANTABLE = frozenset((Action.INVOKE, Action.READ, Action.CANCEL, Action.PUSH, Action.CARD))
+"""What a grant can be for: no grant of an agent is about events, dead letters or probes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Whom one grant is for, and what for. Empty `skills` and `actions` mean all."""
+    """Whom one grant is for, and what for. Empty `skills` mean all of them, empty `actions` all of `GRANTABLE`."""
 
     names: frozenset[str]
     groups: frozenset[str]
@@ -38,7 +42,7 @@ class Grant:
 
     def covers(self, action: Action, skill: str | None) -> bool:
         """`skill` is None if the action concerns no skill in particular."""
-        if self.actions and action not in self.actions:
+        if action not in (self.actions or GRANTABLE):
             return False
         return not self.skills or skill is None or skill in self.skills
 
@@ -97,6 +101,4 @@ def _grant(written: api.Grant) -> Grant:
     )
 
 
-_ACTIONS: Mapping[str, Action] = MappingProxyType(
-    {each.value: each for each in (Action.INVOKE, Action.READ, Action.CANCEL, Action.PUSH, Action.CARD)}
-)
+_ACTIONS: Mapping[str, Action] = MappingProxyType({each.value: each for each in GRANTABLE})

@@ -84,8 +84,8 @@ class Finding:
         return f"{self.file}:{self.line}: document {self.document}: {self.problem}"
 
 
-def read(text: str, *, file: str) -> tuple[list[Document], list[Finding]]:
-    """Return all documents that are objects, with Lists split into items, and the errors of the YAML itself."""
+def read(text: str, *, file: str, split: bool = True) -> tuple[list[Document], list[Finding]]:
+    """Return all documents that are objects, and the errors of the YAML itself. `split` Lists into their items."""
     documents: list[Document] = []
     index = 0
     try:
@@ -99,7 +99,8 @@ def read(text: str, *, file: str) -> tuple[list[Document], list[Finding]]:
             if not isinstance(obj, dict):
                 problem = SpecProblem((), f"is a {type(obj).__name__}, not an object", "begin with apiVersion and kind")
                 return documents, [Finding(file, node.start_mark.line + 1, index, problem)]
-            documents += _items(Document(file, index, obj, node))
+            document = Document(file, index, obj, node)
+            documents += _items(document) if split else [document]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = f"is not YAML: {error.problem or error.context}"

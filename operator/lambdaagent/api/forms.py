@@ -20,6 +20,7 @@ FORMS = {
     REPOSITORY: "an image name in small letters, without scheme, tag and digest",
     ENV_NAME: "a variable's name (letters, digits, '-', '_', '.', not beginning with a digit)",
     r"^/": "a path that begins with '/'",
+    r"^/[^\x00]*$": "a path that begins with '/'",
     r"^(/[!-~]*)?$": "a path that begins with '/', without spaces",
     r"^[^\s]+$": "a text without spaces",
 }

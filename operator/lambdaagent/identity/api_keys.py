@@ -9,10 +9,9 @@ import re
 import secrets
 import zlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from hashlib import sha256
 
-from lambdaagent.access.installation import KEY_ID, AccessFileError, ApiKey
+from lambdaagent.access.installation import KEY_ID, ApiKey, time_of
 from lambdaagent.access.principal import KEY, Principal
 from lambdaagent.identity.errors import CredentialError
 
@@ -40,7 +39,7 @@ class KeyRing:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys: dict[str, list[tuple[str, Principal]]] = {}
         for key in keys:
-            until = None if key.expires is None else _time(key)
+            until = None if key.expires is None else time_of(key.expires)
             principal = Principal(f"{KEY}:{key.id}", source=KEY, groups=frozenset(key.groups), expires=until)
             self._keys.setdefault(key.id, []).append((key.sha256, principal))
 
@@ -64,13 +63,3 @@ class KeyRing:
 
 def _checksum(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
-
-
-def _time(key: ApiKey) -> float:
-    try:
-        found = datetime.fromisoformat(key.expires or "")
-    except ValueError:
-        raise AccessFileError(f"the API key {key.id}: expires is not a time such as 2027-01-31T00:00:00Z") from None
-    if found.tzinfo is None:
-        raise AccessFileError(f"the API key {key.id}: expires has no time zone; end it with Z")
-    return found.timestamp()

@@ -5,6 +5,7 @@ the one that calls now outermost (RFC 8693 section 4.1). An agent that calls ano
 got: nobody else has it, so its audience tells who calls.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,9 @@ from lambdaagent.identity.jwts import Unverified, verify
 ISSUER = "lambdaagent-gateway"
 TYPE = "lambdaagent-identity+jwt"
 SECONDS = 60
-_MOST_ACTORS = 16
+_MOST_ACTORS = 16  # the caller and those before it, so that their claims are not nested deeper than claims may be
+_MOST_BYTES = 7 * 1024  # of their names as JSON, so that the token is within the limit of a token
+_NAME = 512  # characters: a principal's name is longer than a claim, by the name of its source
 
 
 def statement(signer: Signer | None, clock: Clock) -> Callable[[str, Origin], str] | None:
@@ -31,7 +34,7 @@ def statement(signer: Signer | None, clock: Clock) -> Callable[[str, Origin], st
         return None
 
     def state(agent: str, origin: Origin) -> str:
-        now, chain = int(clock.now()), (origin.owner, *origin.actors[:_MOST_ACTORS])
+        now, chain = int(clock.now()), _chain(origin)
         claims: Json = {
             "iss": ISSUER,
             "aud": f"{AGENT}:{agent}",
@@ -68,6 +71,20 @@ class Assertions:
         return Principal(name, source=AGENT, actors=_actors(claims), expires=expires)
 
 
+def _chain(origin: Origin) -> tuple[str, ...]:
+    """Return the callers, the latest first and the first last; of those between, as many as a statement can hold."""
+    if not origin.actors:
+        return (origin.owner,)
+    *between, first = origin.actors
+    kept, size = list[str](), len(json.dumps((origin.owner, first)))
+    for actor in between[: _MOST_ACTORS - 2]:
+        size += len(json.dumps(actor))
+        if size > _MOST_BYTES:
+            break
+        kept.append(actor)
+    return (origin.owner, *kept, first)
+
+
 def _acting(actors: tuple[str, ...]) -> Json:
     found: Json = {}
     for actor in reversed(actors):
@@ -80,6 +97,6 @@ def _actors(claims: Claims) -> tuple[str, ...]:
     found: list[str] = []
     act = claims.get("act")
     while isinstance(act, dict) and len(found) < _MOST_ACTORS:
-        found.append(checked.text(act, "sub"))
+        found.append(checked.text(act, "sub", most=_NAME))
         act = act.get("act")
-    return (*found, checked.text(claims, "sub"))
+    return (*found, checked.text(claims, "sub", most=_NAME))

@@ -1,8 +1,8 @@
 """The claims of a JWT (RFC 7519), checked beyond what the library checks. Pure.
 
 The library accepts a claim that occurs twice, and takes the last: a reader in front that takes the first sees another
-subject. It accepts any type of token and an expiry in a thousand years. So the payload is parsed and checked here, with
-the caller's clock.
+subject. It accepts any type of token, any encoding of JSON and an expiry in a thousand years. So header and payload are
+parsed and checked here, with the caller's clock.
 """
 
 import json
@@ -20,24 +20,27 @@ TYPES = frozenset(("jwt", "at+jwt", "application/at+jwt"))
 _VALUES, _LEVELS, _NAMES, _TEXT = 5_000, 16, 64, 256
 
 
-def parse(payload: bytes) -> Claims:
-    """Raises CredentialError for anything but one JSON object in which no name occurs twice."""
+def parse(payload: bytes, *, what: str = "claims") -> Claims:
+    """Raises CredentialError for anything but one JSON object, in UTF-8, in which no name occurs twice."""
     try:
         bounded_json.require_few_values(payload, most=_VALUES)
         if _deep(payload):
             raise ValueError
-        found = json.loads(payload, object_pairs_hook=_once, parse_constant=_refuse)
+        found = json.loads(payload.decode(), object_pairs_hook=_once, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise CredentialError("malformed", "The token's claims are not one JSON object of different names.") from None
+        message = f"The token's {what} are not one JSON object of different names."
+        raise CredentialError("malformed", message) from None
     if not isinstance(found, dict):
-        raise CredentialError("malformed", "The token's claims are not a JSON object.")
+        raise CredentialError("malformed", f"The token's {what} are not a JSON object.")
     return found
 
 
 def require_type(header: Claims, types: Collection[str] = TYPES) -> None:
     """Raises CredentialError for a token of another type (RFC 8725 section 3.11). Many issuers name none."""
-    kind = header.get("typ")
-    if kind is not None and (not isinstance(kind, str) or kind.lower() not in types):
+    if "typ" not in header:
+        return
+    kind = header["typ"]
+    if not isinstance(kind, str) or kind.lower() not in types:
         raise CredentialError("wrong-type", "The token is of another type than an access token.")
 
 
@@ -67,12 +70,12 @@ def require_valid(
     return expires
 
 
-def text(claims: Claims, name: str) -> str:
+def text(claims: Claims, name: str, *, most: int = _TEXT) -> str:
     """Return a claim that names somebody. Raises CredentialError."""
     value = claims.get(name)
-    if isinstance(value, str) and 0 < len(value) <= _TEXT and value.isprintable() and not value.isspace():
+    if isinstance(value, str) and 0 < len(value) <= most and value.isprintable() and not value.isspace():
         return value
-    raise CredentialError("malformed", f"The token's claim {name[:64]} is not a text of at most {_TEXT} characters.")
+    raise CredentialError("malformed", f"The token's claim {name[:64]} is not a text of at most {most} characters.")
 
 
 def texts(claims: Claims, path: str) -> list[str]:

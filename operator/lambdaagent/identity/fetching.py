@@ -1,11 +1,12 @@
 """Fetches an issuer's discovery document and keys, within limits of size and time.
 
 The addresses come from the installation's configuration and from the issuer's own document, which may name any host: a
-link-local one is never called, redirects are not followed, and every URL is https (or on loopback).
+link-local one is never called, redirects are not followed, and every URL is https (or on loopback, if the issuer is).
 """
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -49,7 +50,7 @@ class KeyFetcher:
         if not isinstance(url, str):
             raise FetchError(f"the discovery document of {issuer} has no jwks_uri")
         try:
-            require_https(url, "jwks_uri")
+            require_https(url, "jwks_uri", loopback=urlsplit(issuer).scheme == "http")
         except ValueError as error:
             raise FetchError(f"the discovery document of {issuer}: {error}") from None
         return url

@@ -2,7 +2,8 @@
 
 Invariants: at most one fetch runs at a time, and unknown key ids cause at most one in 30 s, however many there are: a
 client chooses the id. A failed fetch keeps the last good keys, for a day. A key that the issuer
-removed is accepted for `2 * FRESH` seconds at most, while the issuer answers.
+removed is accepted for `2 * FRESH` seconds at most, while the issuer answers, also if it
+removed all.
 
 The library's own client is synchronous and fetches on the caller's thread.
 """
@@ -44,7 +45,7 @@ class _Key:
             )
         if algorithm == "EdDSA":
             return isinstance(self.public, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
-        return isinstance(self.public, rsa.RSAPublicKey)
+        return algorithm[:2] in ("RS", "PS") and isinstance(self.public, rsa.RSAPublicKey)
 
 
 class Jwks:
@@ -61,7 +62,7 @@ class Jwks:
         """Return the public key. Raises CredentialError for an unknown one, IdentityUnavailableError without keys."""
         now = self._clock.now()
         if self._keys is None or now - self._fetched > STALE:
-            if now - self._tried >= RETRY:
+            if self._fetching is not None or now - self._tried >= RETRY:
                 await self._refresh()
             if self._keys is None or self._clock.now() - self._fetched > STALE:
                 raise IdentityUnavailableError(f"the keys of the issuer {self._name} cannot be fetched")
@@ -96,6 +97,8 @@ class Jwks:
         try:
             self._keys = parse(await self._fetch())
             self._fetched = self._clock.now()
+            if not self._keys:
+                log.warning("jwks.emptied", issuer=self._name)
         except Exception as error:  # whatever the issuer sends
             log.warning("jwks.fetch_failed", issuer=self._name, error=words(error), kept=len(self._keys or ()))
         finally:
@@ -114,10 +117,7 @@ def parse(text: bytes) -> list[_Key]:
         raise ValueError("it is not a JSON Web Key Set")
     if len(listed) > _KEYS:
         raise ValueError(f"it has {len(listed)} keys, and the limit is {_KEYS}")
-    keys = [key for each in listed if (key := _key(each)) is not None]
-    if not keys:
-        raise ValueError("it has no key that can verify a signature")
-    return keys
+    return [key for each in listed if (key := _key(each)) is not None]
 
 
 def _key(jwk: Any) -> _Key | None:
@@ -129,7 +129,7 @@ def _key(jwk: Any) -> _Key | None:
     plain = {name: value for name, value in jwk.items() if name != "d"}  # a private part that was published by mistake
     try:
         public = jwt.PyJWK(orjson.loads(orjson.dumps(plain))).key
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+    except Exception:  # whatever an issuer publishes: the library raises NotImplementedError too
         return None
     if isinstance(public, rsa.RSAPublicKey) and public.key_size not in _RSA_BITS:
         return None

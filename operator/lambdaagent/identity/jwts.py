@@ -4,11 +4,13 @@ The claim `iss` selects the source before anything is verified, and a source has
 token that is signed with HS256 and an issuer's public key never reaches an HMAC check.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from jwt.utils import base64url_decode
 
 from lambdaagent.access.installation import AUDIENCE, Issuer
 from lambdaagent.access.principal import HMAC, Principal
@@ -20,6 +22,7 @@ from lambdaagent.identity.jwks import Jwks
 HMAC_ISSUER = "lambdaagent"
 HMAC_LONGEST = 24 * 3600.0
 _BYTES = 16 * 1024
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){2}")  # the library also accepts padding (RFC 7515 section 2)
 _ALGORITHMS = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256")
 )
@@ -52,10 +55,13 @@ def read(token: str) -> Unverified:
     if len(token) > _BYTES:
         raise CredentialError("malformed", f"The token is over the limit of {_BYTES // 1024} KiB.")
     try:
+        if not _COMPACT.fullmatch(token):
+            raise ValueError
         parts = jwt.api_jws.decode_complete(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise CredentialError("malformed", "The credential is not a JWT.") from None
-    return Unverified(token, parts["header"], checked.parse(parts["payload"]))
+    header = checked.parse(base64url_decode(token.partition(".")[0]), what="header parameters")
+    return Unverified(token, header, checked.parse(parts["payload"]))
 
 
 class Issuers:

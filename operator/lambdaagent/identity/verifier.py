@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lambdaagent.a2a.signing import Signer
-from lambdaagent.access.installation import AccessFileError, ApiKey, ApiKeyFile, Installation, Issuer, parse_keys
+from lambdaagent.access.installation import AccessFileError, ApiKeyFile, Installation, Issuer, parse_keys
 from lambdaagent.access.principal import SERVICE_ACCOUNT, Principal
 from lambdaagent.clock import Clock
 from lambdaagent.identity import api_keys, assertions, jwts
@@ -45,7 +45,7 @@ class Verifier:
     clock: Clock
     _issuers: Issuers = field(init=False)
     _known: dict[bytes, tuple[Principal, float]] = field(default_factory=dict)
-    _refused: dict[bytes, tuple[CredentialError, float]] = field(default_factory=dict)
+    _refused: dict[bytes, tuple[str, str, float]] = field(default_factory=dict)  # reason, message, until when
 
     def __post_init__(self) -> None:
         self._issuers = Issuers(self.sources.issuers)
@@ -81,15 +81,17 @@ class Verifier:
     async def _reviewed(self, reviews: TokenReviews, credential: str, digest: bytes) -> Principal:
         """Remember refusals too: whoever repeats a bad token must not load the API server."""
         now = self.clock.now()
-        refused = self._refused.get(digest)
-        if refused is not None and refused[1] > now:
-            raise refused[0]
+        reason, message, until = self._refused.get(digest, ("", "", 0.0))
+        if until > now:
+            raise CredentialError(
+                reason, message
+            )  # a new one: an error that is raised again keeps every request's frames
         try:
             return await reviews.principal(credential)
         except CredentialError as error:
             if len(self._refused) >= _MOST:
                 self._refused.clear()
-            self._refused[digest] = (error, now + _REFUSED_SECONDS)
+            self._refused[digest] = (error.reason, str(error), now + _REFUSED_SECONDS)
             raise
 
 
@@ -105,7 +107,7 @@ def sources(
     """Read the files that the access file names. Raises AccessFileError."""
     keys = []
     for each in installation.api_keys:
-        keys += _keys_in(each.file) if isinstance(each, ApiKeyFile) else [each]
+        keys += parse_keys(_text(each.file), file=each.file) if isinstance(each, ApiKeyFile) else [each]
     hmac = {key.id: _hmac_key(key.key_file) for key in installation.hmac}
     issuers = [
         (issuer, _known(issuer, before) or Jwks(fetcher.of(issuer), clock=clock, name=issuer.name))
@@ -124,18 +126,18 @@ def _known(issuer: Issuer, before: Sequence[tuple[Issuer, Jwks]]) -> Jwks | None
     return next((jwks for each, jwks in before if each == issuer), None)
 
 
-def _keys_in(path: str) -> list[ApiKey]:
-    try:
-        return parse_keys(_read(path).decode(), file=path)
-    except UnicodeDecodeError:
-        raise AccessFileError(f"{path} is not UTF-8") from None
-
-
 def _hmac_key(path: str) -> bytes:
     key = _read(path).strip()
     if len(key) < 32:
         raise AccessFileError(f"{path}: the key has {len(key)} bytes, and an HMAC key needs 32 or more")
     return key
+
+
+def _text(path: str) -> str:
+    try:
+        return _read(path).decode()
+    except UnicodeDecodeError:
+        raise AccessFileError(f"{path} is not UTF-8") from None
 
 
 def _read(path: str) -> bytes:

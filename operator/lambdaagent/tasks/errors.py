@@ -25,6 +25,10 @@ _REFUSALS = frozenset(
 )
 
 
+# A container's -32000 has any meaning: the protocol defines none.
+_DEFINED = tuple(problem for problem in Problem if problem is not Problem.PERMISSION_DENIED)
+
+
 def is_refusal(error: RefusedMessageError) -> bool:
     """Whether the container did not act on the message, so that its task is unchanged."""
     return error.code in _REFUSALS
@@ -32,5 +36,5 @@ def is_refusal(error: RefusedMessageError) -> bool:
 
 def refusal(error: RefusedMessageError, *, otherwise: Problem = Problem.INTERNAL) -> A2AError:
     """Return the container's error with its text; `otherwise` replaces a code that the protocol does not define."""
-    problem = next((each for each in Problem if each.value.code == error.code), otherwise)
+    problem = next((each for each in _DEFINED if each.value.code == error.code), otherwise)
     return A2AError(problem, str(error) or None)

@@ -4,6 +4,8 @@ An agent that is not there and one that the caller may not see get the same resp
 by guessing. RFC 6750 section 3 and RFC 9728 section 5.1 describe the challenge.
 """
 
+import re
+
 from aiohttp import web
 
 from lambdaagent.a2a import well_known
@@ -12,6 +14,7 @@ from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.identity.errors import CredentialError
 
 _REALM = "lambdaagent"
+_AGENT = re.compile(r"/agents/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}(?=/|\Z)")
 
 
 def unauthorized(request: web.Request, error: CredentialError | None = None) -> ProblemError:
@@ -31,9 +34,9 @@ def metadata_url(request: web.Request) -> str:
 
 
 def resource_path(path: str) -> str:
-    """Return the path of the agent that a path is below, or nothing."""
-    parts = path.split("/", 4)
-    return "/".join(parts[:4]) if len(parts) >= 4 and parts[1] == "agents" else ""
+    """Return the path of the agent that a path is below, or nothing: the client chooses it, and it is in a header."""
+    found = _AGENT.match(path)
+    return found[0] if found is not None else ""
 
 
 def _quotable(text: str) -> str:

@@ -106,6 +106,8 @@ class Guard:
         state = self.state
         if state is None or principal.anonymous:
             return False
+        if rules.above_ceiling(principal, agent.namespace, state.rules) is not None:
+            return False  # it is here because the agent is public
         if rules.is_admin(principal, state.rules):
             return True
         if not self._asks_cluster(state) or self.reviews is None:

@@ -20,6 +20,7 @@ from lambdaagent.access.installation import AccessFileError, Audit, Installation
 from lambdaagent.access.rules import Mode
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
+from lambdaagent.errors import words
 from lambdaagent.gateway.access import metadata
 from lambdaagent.gateway.access.audit import AuditLog
 from lambdaagent.gateway.access.guard import Guard, State
@@ -74,9 +75,9 @@ class AccessFile:
             await asyncio.sleep(EVERY)
             try:
                 state = await asyncio.to_thread(self.load, guard.state)
-            except AccessFileError as error:
+            except Exception as error:  # if this task ended, keys that are revoked later would stay in force
                 log.error(
-                    "access_file.refused", error=str(error), next_step="correct it; the last good one is in force"
+                    "access_file.refused", error=words(error), next_step="correct it; the last good one is in force"
                 )
                 continue
             if state is not None:
