@@ -277,6 +277,16 @@ async def test_a_host_that_is_none_gets_no_challenge(gateway: World, host: str) 
     assert b"WWW-Authenticate" not in answer
 
 
+async def test_a_claims_name_does_not_break_the_challenge(
+    file: Path, installation: dict[str, Any], issuer: Issuer, time: SetClock
+) -> None:
+    """The access file may name any claim, and the description says which one is missing."""
+    named = {**installation, "issuers": [issuer.configured(subjectClaim='e"\\mail\r\nX: é')]}
+    async with guarded(file, named, clock=time.clock) as world:
+        found = challenge(await call(world, of(issuer)))
+    assert found["error_description"] == "The token's claim emailX:  is not a text of at most 256 characters."
+
+
 async def test_the_challenge_leads_to_the_issuers(gateway: World, issuer: Issuer) -> None:
     for path in (SKILL, "/agents/shop/none/api/a2a", "/agents"):
         found = challenge(await call(gateway, bearer("x"), path, "GET" if path == "/agents" else "POST"))
