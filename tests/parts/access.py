@@ -5,14 +5,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from tests.parts.gateway import World, world
 from tests.parts.issuer import Issuer
+from tests.parts.polling import eventually
 
 from lambdaagent import clock as clocks
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.access.rules import Mode
-from lambdaagent.gateway.access.loading import guarding
+from lambdaagent.gateway.access import loading
+from lambdaagent.gateway.access.guard import State
+from lambdaagent.gateway.access.loading import AccessFile, guarding
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.trust import SYSTEM, Trust
 
@@ -44,6 +48,28 @@ def write(file: Path, installation: dict[str, Any] | bytes) -> None:
     new = file.with_suffix(".new")
     new.write_bytes(installation if isinstance(installation, bytes) else yaml.safe_dump(installation).encode())
     new.replace(file)
+
+
+class Readings:
+    """Counts how often a gateway has read its access file; it reads it again at once instead of after seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        load = AccessFile.load
+
+        def counted(file: AccessFile, before: State | None = None) -> State | None:
+            try:
+                return load(file, before)
+            finally:
+                self.count += 1
+
+        monkeypatch.setattr(AccessFile, "load", counted)
+        monkeypatch.setattr(loading, "EVERY", 0.01)
+
+    async def more(self, number: int = 5) -> None:
+        """Waits for further readings."""
+        wanted = self.count + number
+        await eventually(lambda: self.count >= wanted)
 
 
 def bearer(credential: str) -> dict[str, str]:

@@ -422,6 +422,9 @@ async def test_keys_of_a_file_are_those_of_its_content(time: SetClock, tmp_path:
     issuer = Issuer(url="corp's own", key=ONE, now=lambda: time.time)
     async with verifying(time, issuer.configured(jwks=str(file))) as verifier:
         assert "No such file" in await unavailable(verifier, issuer)
+        file.write_bytes(b" " * 300_000)
+        time.forward(1)
+        assert "over the limit of 256 KiB" in await unavailable(verifier, issuer)
         file.write_bytes(orjson.dumps({"keys": issuer.published}))
         time.forward(1)
         assert (await verifier.principal(fresh(issuer))).name == "corp:alice"
@@ -430,9 +433,11 @@ async def test_keys_of_a_file_are_those_of_its_content(time: SetClock, tmp_path:
         assert await reason(verifier, fresh(issuer)) == "unknown-key"
         time.forward(COOL_DOWN)
         assert (await verifier.principal(fresh(issuer))).name == "corp:alice"
-        file.write_bytes(b" " * 300_000)
+        file.write_bytes(b" " * 300_000 + orjson.dumps({"keys": [jwk(THREE, "three")]}))
         time.forward(FRESH + 1)
         assert (await verifier.principal(fresh(issuer))).name == "corp:alice"
+        await refetched(verifier)
+        assert (await verifier.principal(fresh(issuer))).name == "corp:alice"  # a file over the limit is not read
 
 
 async def test_two_issuers_do_not_share_keys_or_fail_together(time: SetClock, issuer: Issuer) -> None:

@@ -1,13 +1,11 @@
 """The access file is read again when it changes; an invalid one leaves the last good state in force."""
 
-import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.parts.access import write
+from tests.parts.access import Readings, write
 from tests.parts.clocks import SetClock
 from tests.parts.polling import eventually
 
@@ -131,13 +129,10 @@ async def test_the_process_does_not_start_with_an_invalid_file(path: Path, conte
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Reads the files again at once instead of after seconds."""
-    monkeypatch.setattr(loading, "EVERY", 0.01)
-    yield
+def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:
+    return Readings(monkeypatch)
 
 
-@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize(
     "broken",
     [
@@ -148,7 +143,9 @@ def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.param(b'apiKeys:\n- {id: ci, sha256: "0"}\n', id="no hash"),
     ],
 )
-async def test_a_key_that_is_revoked_after_a_mistake_is_revoked(path: Path, keys: Path, broken: bytes | None) -> None:
+async def test_a_key_that_is_revoked_after_a_mistake_is_revoked(
+    path: Path, keys: Path, broken: bytes | None, readings: Readings
+) -> None:
     """Whatever a file held in between, the next change of it takes effect."""
     write(path, {"apiKeys": [{"file": str(keys)}], "audit": {"sink": "none"}})
     write(keys, {"apiKeys": [ENTRY]})
@@ -164,7 +161,7 @@ async def test_a_key_that_is_revoked_after_a_mistake_is_revoked(path: Path, keys
             await eventually(lambda: named(lines, "access_file.refused"))
             assert guard.state is good
             assert (await guard.principal(KEY)).name == "key:ci"
-            await asyncio.sleep(0.1)  # ten more readings
+            await readings.more()
             write(keys, {"apiKeys": []})
             await eventually(lambda: named(lines, "access_file.loaded"))
             with pytest.raises(CredentialError):
@@ -178,14 +175,13 @@ def named(lines: list[Any], event: str) -> list[Any]:
     return [line for line in lines if line["event"] == event]
 
 
-@pytest.mark.usefixtures("often")
-async def test_without_a_file_the_state_stays_and_nothing_is_logged() -> None:
+async def test_without_a_file_the_state_stays_and_nothing_is_logged(readings: Readings) -> None:
     with capture_logs() as lines:
         async with loading.guarding(
             Mode.ENFORCE, "", clock=SetClock(NOW).clock, trust=SYSTEM, api=None, signer=None
         ) as guard:
             state = guard.state
-            await asyncio.sleep(0.1)
+            await readings.more()
             assert guard.state is state
     assert lines == []
 

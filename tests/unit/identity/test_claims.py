@@ -668,3 +668,11 @@ async def test_reading_a_token_verifies_nothing() -> None:
     found = jwts.read(token(claims(), key=STRANGE))
     assert found.claims["sub"] == "alice"
     assert not isinstance(found, Principal)
+
+
+@pytest.mark.parametrize("given_", [None, "https://evil.example", [URL], f"{URL}/", 0])
+def test_claims_of_another_issuer_are_refused_though_somebody_asks_for_them(given_: Any) -> None:
+    """The issuer also selects who verifies the token; this check does not rely on that."""
+    with pytest.raises(CredentialError, match="of another issuer"):
+        checked.require_valid(claims(iss=given_), issuer=URL, audiences=[AUDIENCE], now=NOW)
+    assert checked.require_valid(claims(), issuer=URL, audiences=[AUDIENCE], now=NOW) == NOW + 300
