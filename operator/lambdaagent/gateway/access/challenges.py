@@ -7,6 +7,7 @@ by guessing. RFC 6750 section 3 and RFC 9728 section 5.1 describe the challenge.
 from aiohttp import web
 
 from lambdaagent.a2a import well_known
+from lambdaagent.api import naming
 from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.identity.errors import CredentialError
@@ -31,9 +32,14 @@ def metadata_url(request: web.Request) -> str:
 
 
 def resource_path(path: str) -> str:
-    """Return the path of the agent that a path is below, or nothing."""
+    """Return the path of the agent that a path is below, or nothing.
+
+    The path is decoded, and the result stands in a header: a name that no agent can have is left out.
+    """
     parts = path.split("/", 4)
-    return "/".join(parts[:4]) if len(parts) >= 4 and parts[1] == "agents" else ""
+    if len(parts) < 4 or parts[1] != "agents" or not naming.is_label(parts[2], parts[3]):
+        return ""
+    return "/".join(parts[:4])
 
 
 def _quotable(text: str) -> str:
