@@ -45,7 +45,7 @@ class Verifier:
     clock: Clock
     _issuers: Issuers = field(init=False)
     _known: dict[bytes, tuple[Principal, float]] = field(default_factory=dict)
-    _refused: dict[bytes, tuple[CredentialError, float]] = field(default_factory=dict)
+    _refused: dict[bytes, tuple[str, str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._issuers = Issuers(self.sources.issuers)
@@ -79,17 +79,20 @@ class Verifier:
         raise CredentialError("wrong-issuer", "The token is of an issuer that the gateway does not trust.")
 
     async def _reviewed(self, reviews: TokenReviews, credential: str, digest: bytes) -> Principal:
-        """Remember refusals too: whoever repeats a bad token must not load the API server."""
+        """Remember refusals too: whoever repeats a bad token must not load the API server.
+
+        Not the exception itself: each time it is raised, its traceback would keep the frames of one more request.
+        """
         now = self.clock.now()
         refused = self._refused.get(digest)
-        if refused is not None and refused[1] > now:
-            raise refused[0]
+        if refused is not None and refused[2] > now:
+            raise CredentialError(refused[0], refused[1])
         try:
             return await reviews.principal(credential)
         except CredentialError as error:
             if len(self._refused) >= _MOST:
                 self._refused.clear()
-            self._refused[digest] = (error, now + _REFUSED_SECONDS)
+            self._refused[digest] = (error.reason, str(error), now + _REFUSED_SECONDS)
             raise
 
 
