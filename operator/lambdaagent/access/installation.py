@@ -22,6 +22,7 @@ from lambdaagent.errors import UsageError
 
 AUDIENCE = "lambdaagent"
 KEY_ID = r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$"
+_PATH = r"^/[^\x00]*$"
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -59,6 +60,8 @@ class Issuer(_Model):
 
     @model_validator(mode="after")
     def _verifiable(self) -> "Issuer":
+        if "\0" in self.jwks:
+            raise ValueError("jwks must not contain a zero byte")
         if not self.jwks:
             require_https(self.issuer, "issuer")
         elif not self.jwks.startswith("/"):
@@ -82,7 +85,7 @@ class ApiKey(_Model):
 
 
 class ApiKeyFile(_Model):
-    file: Annotated[str, Field(pattern=r"^/")]
+    file: Annotated[str, Field(pattern=_PATH)]
 
 
 def _kind_of_key(value: object) -> str:
@@ -97,7 +100,7 @@ ApiKeys = Annotated[
 
 class HmacKey(_Model):
     id: Annotated[str, Field(pattern=KEY_ID)]
-    key_file: Annotated[str, Field(pattern=r"^/")]
+    key_file: Annotated[str, Field(pattern=_PATH)]
     groups: Annotated[list[Text], Field(max_length=64)] = []
 
     _groups = field_validator("groups")(_ours)
@@ -142,7 +145,7 @@ class Limits(_Model):
 
 class Audit(_Model):
     sink: Literal["stdout", "file", "none"] = "stdout"
-    file: Annotated[str, Field(pattern=r"^/")] | None = None
+    file: Annotated[str, Field(pattern=_PATH)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "Audit":

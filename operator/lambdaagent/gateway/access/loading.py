@@ -79,6 +79,9 @@ class AccessFile:
                     "access_file.refused", error=str(error), next_step="correct it; the last good one is in force"
                 )
                 continue
+            except Exception:  # whatever is in the file: without this task, no key would be revoked any more
+                log.exception("access_file.crashed", file=self.path, next_step="the last good one is in force")
+                continue
             if state is not None:
                 guard.state = state
                 log.info("access_file.loaded", file=self.path, issuers=len(state.installation.issuers))
