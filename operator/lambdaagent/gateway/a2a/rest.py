@@ -11,7 +11,6 @@ from lambdaagent.a2a import Json, dialects, parsing, rest
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.rest import RestRoute
 from lambdaagent.a2a.versions import Version
-from lambdaagent.access.actions import OF_OPERATION
 from lambdaagent.gateway.a2a import body_text, errors
 from lambdaagent.gateway.a2a.errors import A2aFailure
 from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
@@ -73,7 +72,7 @@ async def _stream(request: web.Request, call: OperationCall) -> web.StreamRespon
         failure = errors.of(request, call.entry, error)
         return sse.frame(orjson.dumps(_body(request, failure, version=call.dialect.version)), event="error")
 
-    allowed = authorization.standing(request, call.entry, OF_OPERATION[call.operation])
+    allowed = authorization.standing(request, call.entry, call.operation, all_tasks=call.client.all_tasks)
     return await sse.write(request, frames(), broken=broken, allowed=allowed)
 
 
