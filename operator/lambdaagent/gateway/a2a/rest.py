@@ -16,7 +16,7 @@ from lambdaagent.gateway.a2a.errors import A2aFailure
 from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import sse
+from lambdaagent.gateway.http import caching, sse
 from lambdaagent.gateway.services import ROUTE, SERVICES
 from lambdaagent.tasks.requests import NOTHING_YET
 
@@ -35,7 +35,8 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
         call = await prepare(request, entry, dialects.REST[version], operation, await _params(request, route))
         run = UNARY.get(operation)
         if run is not None:
-            return web.Response(body=orjson.dumps(await run(call)), content_type=_media_type(request))
+            body, headers = orjson.dumps(await run(call)), caching.of_caller(request)
+            return web.Response(body=body, content_type=_media_type(request), headers=headers)
         request[ROUTE] = "a2a-stream"
         return await _stream(request, call)
     except Exception as error:  # every error of the call is answered here
@@ -86,7 +87,7 @@ def _answer(request: web.Request, failure: A2aFailure, *, version: Version) -> w
         status=_http(request, failure),
         body=orjson.dumps(_body(request, failure, version=version)),
         content_type=_media_type(request),
-        headers=failure.headers,
+        headers={**caching.of_caller(request), **failure.headers},
     )
 
 
