@@ -46,7 +46,7 @@ def decide(
         if agent.public and not installation.allow_public:
             return _denied("ceiling.allowPublic", "the agent is public, but the installation allows no public agent")
         return _denied("anonymous", "the request has no credential")
-    if (over := _above_ceiling(principal, installation)) is not None:
+    if (over := above_ceiling(principal, installation)) is not None:
         return over
     for index, grant in enumerate(agent.grants):
         if grant.is_for(principal) and (action is Action.DISCOVER or grant.covers(action, skill)):
@@ -57,7 +57,8 @@ def decide(
     return _denied("default", asked + ("" if rbac is None else ", nor does the cluster's RBAC"))
 
 
-def _above_ceiling(principal: Principal, installation: InstallationRules) -> Decision | None:
+def above_ceiling(principal: Principal, installation: InstallationRules) -> Decision | None:
+    """Return the denial of a principal that the installation does not admit; None if it does."""
     if principal.source in _WITHOUT_CLAIMS:
         return None
     if installation.issuers is not None and principal.source not in installation.issuers:
@@ -78,7 +79,7 @@ def publish(
         return _allowed("admins", "the installation names the caller as an administrator")
     if principal.anonymous:
         return _denied("anonymous", "the request has no credential")
-    if (over := _above_ceiling(principal, installation)) is not None:
+    if (over := above_ceiling(principal, installation)) is not None:
         return over
     if rbac:
         return _allowed("rbac", "the cluster's RBAC allows it")
