@@ -49,6 +49,8 @@ class KeyFetcher:
         if not isinstance(url, str):
             raise FetchError(f"the discovery document of {issuer} has no jwks_uri")
         try:
+            if issuer.startswith("https://") and not url.startswith("https://"):
+                raise ValueError("jwks_uri must be https, as the issuer is")  # not a service on the gateway's loopback
             require_https(url, "jwks_uri")
         except ValueError as error:
             raise FetchError(f"the discovery document of {issuer}: {error}") from None
