@@ -108,7 +108,7 @@ def sources(
     """Read the files that the access file names. Raises AccessFileError."""
     keys = []
     for each in installation.api_keys:
-        keys += _keys_in(each.file) if isinstance(each, ApiKeyFile) else [each]
+        keys += keys_in(each.file) if isinstance(each, ApiKeyFile) else [each]
     hmac = {key.id: _hmac_key(key.key_file) for key in installation.hmac}
     issuers = [
         (issuer, _known(issuer, before) or Jwks(fetcher.of(issuer), clock=clock, name=issuer.name))
@@ -127,7 +127,8 @@ def _known(issuer: Issuer, before: Sequence[tuple[Issuer, Jwks]]) -> Jwks | None
     return next((jwks for each, jwks in before if each == issuer), None)
 
 
-def _keys_in(path: str) -> list[ApiKey]:
+def keys_in(path: str) -> list[ApiKey]:
+    """Return the API keys of a file. Raises AccessFileError."""
     try:
         return parse_keys(_read(path).decode(), file=path)
     except UnicodeDecodeError:
