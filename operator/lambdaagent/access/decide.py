@@ -8,7 +8,7 @@ concern it.
 from dataclasses import dataclass
 
 from lambdaagent.access.actions import Action
-from lambdaagent.access.principal import AGENT, HMAC, KEY, Principal
+from lambdaagent.access.principal import AGENT, GROUP, HMAC, KEY, Principal
 from lambdaagent.access.rules import AgentRules, InstallationRules, has_claims
 
 _WITHOUT_CLAIMS = frozenset(("kubernetes", KEY, HMAC, AGENT))
@@ -111,7 +111,11 @@ def skills(
 
 
 def is_admin(principal: Principal, installation: InstallationRules) -> bool:
-    return not principal.anonymous and not installation.admins.isdisjoint((principal.name, *principal.groups))
+    """Groups have a prefix: else whoever may choose a name of the issuer could take that of a group."""
+    if principal.anonymous or not installation.admins:
+        return False
+    groups = (GROUP + group for group in principal.groups)
+    return principal.name in installation.admins or not installation.admins.isdisjoint(groups)
 
 
 def _allowed(rule: str, reason: str) -> Decision:

@@ -24,6 +24,7 @@ from lambdaagent.errors import UsageError
 
 AUDIENCE = "lambdaagent"
 KEY_ID = r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$"
+_PATH = r"^/[^\x00]*$"
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 File = Annotated[str, Field(pattern="^/[^\\x00]*$")]
@@ -62,6 +63,8 @@ class Issuer(_Model):
 
     @model_validator(mode="after")
     def _verifiable(self) -> "Issuer":
+        if "\0" in self.jwks:
+            raise ValueError("jwks must not contain a zero byte")
         if not self.jwks:
             require_https(self.issuer, "issuer")
         elif not self.jwks.startswith("/"):

@@ -11,7 +11,8 @@ SYSTEM = "system:"
 SERVICE_ACCOUNT = "system:serviceaccount:"
 SERVICE_ACCOUNTS_OF = "system:serviceaccounts:"
 KEY, HMAC, AGENT = "key", "hmac", "agent"
-RESERVED = frozenset((KEY, HMAC, AGENT, "system", "anonymous", "kubernetes"))
+GROUP = "group:"  # before the groups in a list that holds names too
+RESERVED = frozenset((KEY, HMAC, AGENT, "group", "system", "anonymous", "kubernetes"))
 """What an issuer must not be called."""
 
 

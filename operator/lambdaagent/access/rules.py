@@ -65,7 +65,7 @@ class InstallationRules:
     issuers: frozenset[str] | None = None  # None: all that are configured
     namespaces: frozenset[str] | None = None  # None: all
     required_claims: tuple[tuple[str, frozenset[str]], ...] = ()  # of principals with an issuer's token
-    admins: frozenset[str] = field(default=frozenset())  # names and groups
+    admins: frozenset[str] = field(default=frozenset())  # names, and groups as `group:...`
 
 
 def has_claims(principal: Principal, wanted: tuple[tuple[str, frozenset[str]], ...]) -> bool:

@@ -105,7 +105,7 @@ def read(text: str, *, file: str, split: bool = True) -> tuple[list[Document], l
         mark = error.problem_mark or error.context_mark
         message = f"is not YAML: {error.problem or error.context}"
         return documents, [Finding(file, mark.line + 1 if mark else 1, max(index, 1), SpecProblem((), message))]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:  # of `!!timestamp x`, too
         return documents, [
             Finding(file, 1, max(index, 1), SpecProblem((), f"is not YAML: {str(error).splitlines()[0]}"))
         ]

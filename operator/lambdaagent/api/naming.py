@@ -74,6 +74,14 @@ def may_be_host_of_agent(host: str) -> bool:
     return _OF_AGENT.fullmatch(host.partition(":")[0].lower().rstrip(".")) is not None
 
 
+def host_of_agent(host: str) -> tuple[str, str]:
+    """Return the namespace and the agent in the host name of one; the namespace is empty if it names none. The name of
+    an agent with a long name is that of its Service.
+    """
+    service, _, rest = host.partition(":")[0].lower().rstrip(".").partition(".")
+    return rest.partition(".")[0], service.removesuffix("-a2a")
+
+
 def metrics_service(agent: str) -> str:
     return bounded(f"{agent}-metrics", limit=DNS_LIMIT)
 

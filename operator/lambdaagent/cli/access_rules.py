@@ -9,9 +9,19 @@ from lambdaagent import clock
 from lambdaagent.access import installation as files
 from lambdaagent.access import rules
 from lambdaagent.access.actions import Action
-from lambdaagent.access.decide import Decision, decide
-from lambdaagent.access.installation import AccessFileError, Installation
-from lambdaagent.access.principal import ANONYMOUS, RESERVED, SERVICE_ACCOUNT, SERVICE_ACCOUNTS_OF, Principal
+from lambdaagent.access.decide import Decision, decide, skills
+from lambdaagent.access.installation import AccessFileError, ApiKeyFile, Installation
+from lambdaagent.access.principal import (
+    AGENT,
+    ANONYMOUS,
+    HMAC,
+    KEY,
+    RESERVED,
+    SERVICE_ACCOUNT,
+    SERVICE_ACCOUNTS_OF,
+    Principal,
+)
+from lambdaagent.access.rules import InstallationRules
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import UsageError
@@ -71,10 +81,27 @@ def _decide(paths: list[str], asked: Asked, *, access_file: str, namespace: str)
         raise UsageError(f"--agent: there is no {asked.agent or 'LambdaAgent'} in the files; there is: {known}")
     if asked.action not in _ACTIONS:
         raise UsageError(f"--action: {asked.action} is none of {', '.join(_ACTIONS)}")
-    limits = _installation(access_file).rules() if access_file else Installation().rules()
-    principal, action = _principal(asked), Action(asked.action)
-    skill = asked.skill or None
-    return [(each, decide(principal, action, rules.of_agent(each), limits, skill=skill)) for each in agents]
+    installation = _installation(access_file) if access_file else Installation()
+    principal, action = _principal(asked, installation), Action(asked.action)
+    limits, skill = installation.rules(), asked.skill or None
+    return [(each, _decision(principal, action, each, limits, skill=skill)) for each in agents]
+
+
+def _decision(
+    principal: Principal, action: Action, agent: LambdaAgent, limits: InstallationRules, *, skill: str | None
+) -> Decision:
+    """Decide as the gateway, for which a message that names no skill means the only one, or the agent as a whole."""
+    offered = [each.id for each in agent.spec.a2a.skills] if agent.spec.a2a is not None else []
+    if action is Action.INVOKE and skill is None and len(offered) == 1:
+        skill = offered[0]
+    access = rules.of_agent(agent)
+    found = decide(principal, action, access, limits, skill=skill)
+    if found.allowed and action is Action.INVOKE and skill is None:
+        callable_ = skills(principal, access, limits)
+        if callable_ is not None:
+            known = ", ".join(sorted(callable_))
+            return Decision(False, "skills", f"no grant allows to call the agent without a skill: name one of {known}")
+    return found
 
 
 def _installation(file: str) -> Installation:
@@ -86,7 +113,18 @@ def _installation(file: str) -> Installation:
         raise AccessFileError(f"{file} is not UTF-8") from None
 
 
-def _principal(asked: Asked) -> Principal:
+def _groups_of_key(installation: Installation, source: str, id_: str) -> set[str]:
+    """Return the groups that the access file gives the owner of a key."""
+    if source == HMAC:
+        return {group for key in installation.hmac if key.id == id_ for group in key.groups}
+    found: set[str] = set()
+    for each in installation.api_keys:
+        keys = verifier.keys_in(each.file) if isinstance(each, ApiKeyFile) else [each]
+        found.update(group for key in keys if key.id == id_ for group in key.groups)
+    return found
+
+
+def _principal(asked: Asked, installation: Installation) -> Principal:
     if asked.caller == ANONYMOUS.name:
         return ANONYMOUS
     source, colon, name = asked.caller.partition(":")
@@ -102,8 +140,13 @@ def _principal(asked: Asked) -> Principal:
     if asked.caller.startswith(SERVICE_ACCOUNT):
         source = "kubernetes"
         groups.add(SERVICE_ACCOUNTS_OF + asked.caller.removeprefix(SERVICE_ACCOUNT).partition(":")[0])
-    elif source in RESERVED - {"key", "hmac", "agent"}:
+        groups.update(("system:serviceaccounts", "system:authenticated"))
+    elif source in (KEY, HMAC):
+        groups |= _groups_of_key(installation, source, name)
+    elif source in RESERVED - {AGENT}:
         raise UsageError(f"--as: {source} is no source of callers")
+    if claims and source in ("kubernetes", KEY, HMAC, AGENT):
+        raise UsageError(f"--claim: only tokens of issuers have claims, and {asked.caller} has none")
     return Principal(
         asked.caller,
         source=source,

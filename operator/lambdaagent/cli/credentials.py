@@ -21,7 +21,7 @@ def create_key(id_: str) -> None:
         raise UsageError(str(error)) from None
     typer.echo(made)
     say("give the key to its owner, who cannot get it again; add its hash to the access file:\n")
-    say(f"apiKeys:\n- id: {id_}\n  sha256: {api_keys.hash_of(made)}")
+    say(f"apiKeys:\n- id: '{id_}'\n  sha256: {api_keys.hash_of(made)}")  # quoted: an id may look like a number or `no`
 
 
 def create_token(id_: str, key_file: Path, minutes: int) -> None:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lambdaagent.a2a.signing import Signer
-from lambdaagent.access.installation import AccessFileError, ApiKeyFile, Installation, Issuer, parse_keys
+from lambdaagent.access.installation import AccessFileError, ApiKey, ApiKeyFile, Installation, Issuer, parse_keys
 from lambdaagent.access.principal import SERVICE_ACCOUNT, Principal
 from lambdaagent.clock import Clock
 from lambdaagent.identity import api_keys, assertions, jwts
@@ -79,7 +79,10 @@ class Verifier:
         raise CredentialError("wrong-issuer", "The token is of an issuer that the gateway does not trust.")
 
     async def _reviewed(self, reviews: TokenReviews, credential: str, digest: bytes) -> Principal:
-        """Remember refusals too: whoever repeats a bad token must not load the API server."""
+        """Remember refusals too: whoever repeats a bad token must not load the API server.
+
+        Not the exception itself: each time it is raised, its traceback would keep the frames of one more request.
+        """
         now = self.clock.now()
         reason, message, until = self._refused.get(digest, ("", "", 0.0))
         if until > now:
@@ -107,7 +110,7 @@ def sources(
     """Read the files that the access file names. Raises AccessFileError."""
     keys = []
     for each in installation.api_keys:
-        keys += parse_keys(_text(each.file), file=each.file) if isinstance(each, ApiKeyFile) else [each]
+        keys += keys_in(each.file) if isinstance(each, ApiKeyFile) else [each]
     hmac = {key.id: _hmac_key(key.key_file) for key in installation.hmac}
     issuers = [
         (issuer, _known(issuer, before) or Jwks(fetcher.of(issuer), clock=clock, name=issuer.name))
@@ -124,6 +127,11 @@ def sources(
 
 def _known(issuer: Issuer, before: Sequence[tuple[Issuer, Jwks]]) -> Jwks | None:
     return next((jwks for each, jwks in before if each == issuer), None)
+
+
+def keys_in(path: str) -> list[ApiKey]:
+    """Return the API keys of a file. Raises AccessFileError."""
+    return parse_keys(_text(path), file=path)
 
 
 def _hmac_key(path: str) -> bytes:

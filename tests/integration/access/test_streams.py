@@ -68,6 +68,31 @@ async def test_a_grant_that_is_taken_away(gateway: World, issuer: Issuer, contai
     assert denied(found[-1])
 
 
+async def test_the_right_to_the_tasks_of_others(
+    gateway: World, issuer: Issuer, container: TalkingAgent, tmp_path: Path
+) -> None:
+    """A caller who may still call the agent, and is no administrator any more, follows its own tasks only."""
+    write(tmp_path / "access.yaml", file_of(issuer) | {"admins": ["corp:root"]})
+    _replace(gateway, container, [*GRANTS, {"principals": ["corp:root"]}])
+    path, root = f"{gateway.url}/agents/shop/echo/api/a2a", of(issuer, "root")
+    body = {"jsonrpc": "2.0", "id": 1, "method": "SendStreamingMessage", "params": {"message": message()}}
+    async with gateway.session.post(path, json=body, headers={"A2A-Version": "1.0", **of(issuer)}) as begun:
+        task_id = (await anext(events(begun))).data["result"]["task"]["id"]
+
+        async def follows() -> bool:
+            return "result" in await gateway.rpc("GetTask", {"id": task_id}, **root)
+
+        await eventually(follows)
+        body = {"jsonrpc": "2.0", "id": 1, "method": "SubscribeToTask", "params": {"id": task_id}}
+        async with gateway.session.post(path, json=body, headers={"A2A-Version": "1.0", **root}) as response:
+            stream = events(response)
+            assert (await anext(stream)).data["result"]["task"]["id"] == task_id
+            write(tmp_path / "access.yaml", file_of(issuer))
+            async with asyncio.timeout(20):
+                assert denied([event.data async for event in stream][-1])
+        assert (await gateway.rpc("ListTasks", {}, **root))["result"]["tasks"] == []
+
+
 async def test_a_deleted_agent(gateway: World, issuer: Issuer) -> None:
     assert denied((await ended(gateway, of(issuer), lambda: gateway.directory.remove("shop", "echo")))[-1])
 

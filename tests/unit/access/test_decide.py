@@ -140,7 +140,7 @@ def test_a_public_agent_is_open_to_all_within_bounds(action: Action) -> None:
 
 
 def test_an_administrator_is_named_by_name_or_group_and_never_anonymous() -> None:
-    for admins in ({"corp:alice"}, {"corp:staff"}, {"corp:alice", "anonymous"}):
+    for admins in ({"corp:alice"}, {"group:corp:staff"}, {"corp:alice", "anonymous"}):
         installation = InstallationRules(admins=frozenset(admins))
         assert decide(ALICE, Action.CARD, NOBODY, installation) == Decision(
             True, "admins", "the installation names the caller as an administrator"
@@ -246,7 +246,11 @@ installations = st.builds(
     namespaces=st.none() | _some(("shop", "store")),
     required_claims=st.just(()) | _CLAIMS.map(lambda found: tuple(found.items())),
     admins=st.sampled_from(
-        [frozenset(), frozenset({"corp:a", "key:a", "anonymous"}), frozenset({"corp:g", "other:b", _ACCOUNTS[0]})]
+        [
+            frozenset(),
+            frozenset({"corp:a", "key:a", "anonymous"}),
+            frozenset({"group:corp:g", "other:b", f"group:{_ACCOUNTS[0]}"}),
+        ]
     ),
 )
 actions = st.sampled_from([Action.INVOKE, Action.READ, Action.CANCEL, Action.PUSH, Action.CARD, Action.DISCOVER])
@@ -282,7 +286,9 @@ def expected(
         and all(set(values) & set(principal.claims.get(name, ())) for name, values in installation.required_claims)
     )
     public = agent.public and installation.allow_public and action is not Action.CARD
-    admin = principal.name in installation.admins or any(group in installation.admins for group in principal.groups)
+    admin = principal.name in installation.admins or any(
+        f"group:{group}" in installation.admins for group in principal.groups
+    )
     granted = any(matches(grant, principal, action, skill_) for grant in agent.grants)
     known = principal is not ANONYMOUS
     return served and (public or (known and admitted and (admin or granted or rbac is True)))

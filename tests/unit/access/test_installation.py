@@ -46,7 +46,7 @@ ceiling:
   issuers: [corp]
   namespaces: [shop, store]
   requiredClaims: {{mfa: ["true"]}}
-admins: ["corp:root", "corp:platform"]
+admins: ["corp:root", "group:corp:platform"]
 audit:
   sink: file
   file: /var/log/audit.jsonl
@@ -83,7 +83,7 @@ def test_a_whole_file_is_read() -> None:
     rules = found.rules()
     assert (rules.allow_public, rules.issuers, rules.namespaces) == (True, {"corp"}, {"shop", "store"})
     assert rules.required_claims == (("mfa", frozenset({"true"})),)
-    assert rules.admins == {"corp:root", "corp:platform"}
+    assert rules.admins == {"corp:root", "group:corp:platform"}
 
 
 def test_the_files_that_it_names_are_those_of_keys() -> None:

@@ -112,3 +112,28 @@ async def test_a_file_that_cannot_be_written_is_said(
     async with log.run():
         log.decided(asked(), ALICE, ALLOWED, code=0, mode="enforce")
     assert "audit.write_failed" in capsys.readouterr().out
+
+
+async def test_invented_names_of_agents_do_not_fill_the_log(log: AuditLog) -> None:
+    async with log.run():
+        for number in range(1000):
+            log.decided(asked(f"x{number}"), ANONYMOUS, DENIED, code=401, mode="enforce")
+        log.decided(asked("quote", peer="10.0.0.2"), ANONYMOUS, DENIED, code=401, mode="enforce")
+    found = lines(log)
+    decisions = [line for line in found if line["stage"] == "Decision"]
+    assert [line["sourceIPs"] for line in decisions] == [["10.0.0.1"]] * 21 + [["10.0.0.2"]]
+    (summary,) = [line for line in found if line["stage"] == "Summary"]
+    assert (summary["annotations"]["count"], summary["objectRef"]["name"]) == ("979", "")
+
+
+async def test_an_address_has_lines_of_its_own_again_after_a_while(log: AuditLog, time: Time) -> None:
+    log.on = True
+    for _ in range(3):
+        for number in range(100):
+            log.decided(asked(f"x{number}"), ANONYMOUS, DENIED, code=401, mode="enforce")
+        time.now += audit.SUMMARY + 1
+        async with log.run():
+            await eventually(lambda: not log._nobody)
+        log.on = True
+    assert log._kinds == {}
+    assert sum(line["stage"] == "Decision" for line in lines(log)) == 3 * 21

@@ -239,11 +239,27 @@ async def test_known_keys_serve_while_a_fetch_is_slow() -> None:
     jwks = Jwks(keys, clock=time.clock, name="corp")
     await jwks.key("one", "ES256")
     keys.opened.clear()
+    time.forward(301)
     for _ in range(5):
-        time.forward(301)
+        time.forward(31)
         assert await jwks.key("one", "ES256")  # does not wait
         await asyncio.sleep(0)
     assert keys.fetched == 2
+    await jwks.close()
+
+
+async def test_after_a_quiet_time_the_fetch_is_awaited_because_a_key_may_have_been_withdrawn() -> None:
+    time, keys = SetClock(), Held([jwk(GOOD, "one")])
+    keys.opened.set()
+    jwks = Jwks(keys, clock=time.clock, name="corp")
+    await jwks.key("one", "ES256")
+    keys.opened.clear()
+    time.forward(601)
+    request = asyncio.create_task(jwks.key("one", "ES256"))
+    await asyncio.sleep(0.01)
+    assert not request.done()
+    keys.opened.set()
+    assert await request
     await jwks.close()
 
 

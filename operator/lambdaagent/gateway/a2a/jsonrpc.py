@@ -14,7 +14,6 @@ from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.jsonrpc import Request, RequestError
 from lambdaagent.a2a.versions import Version
-from lambdaagent.access.actions import OF_OPERATION
 from lambdaagent.gateway.a2a import body_text, errors
 from lambdaagent.gateway.a2a.errors import A2aFailure
 from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
@@ -62,7 +61,7 @@ async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) ->
     def broken(error: Exception) -> bytes:
         return sse.frame(jsonrpc.error(id_, errors.of(request, call.entry, error).error))
 
-    allowed = authorization.standing(request, call.entry, OF_OPERATION[call.operation])
+    allowed = authorization.standing(request, call.entry, call.operation, all_tasks=call.client.all_tasks)
     return await sse.write(request, frames(), broken=broken, allowed=allowed)
 
 

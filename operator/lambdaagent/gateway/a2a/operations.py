@@ -5,6 +5,7 @@ stream of events, which may raise before its first event.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -49,6 +50,7 @@ class OperationCall:
     last_event_id: str | None = None
     extensions: tuple[str, ...] = ()  # URIs of the extensions that the client requests
     extended_card: Callable[[], bytes] = bytes  # raises A2AError if the agent has none
+    require_push: Callable[[], Awaitable[None]] | None = None  # raises A2AError if the caller may have no push receiver
 
     def event(self, event: StreamEvent) -> Json:
         return self.dialect.event(event.event, self.operation is Operation.STREAM)
@@ -84,24 +86,30 @@ async def prepare(
         last_event_id=request.headers.get(LAST_EVENT_ID) if operation is Operation.SUBSCRIBE else None,
         extensions=asked,
         extended_card=partial(cards.extended, request, entry, dialect.version),
+        require_push=partial(authorization.require_operation, request, entry, Operation.PUSH_PUT),
     )
 
 
 async def _send(call: OperationCall) -> Json:
-    request = _message(call)
+    request = await _message(call)
     task = await call.engine.send(call.entry.callee, request, client=call.client)
     return call.dialect.sent(answer(task) if may_be_message(request) else {"task": task})
 
 
-def _stream(call: OperationCall) -> AsyncGenerator[StreamEvent, None]:
-    return call.engine.stream(call.entry.callee, _message(call), client=call.client)
+async def _stream(call: OperationCall) -> AsyncGenerator[StreamEvent, None]:
+    request = await _message(call)
+    async with aclosing(call.engine.stream(call.entry.callee, request, client=call.client)) as events:
+        async for event in events:
+            yield event
 
 
-def _message(call: OperationCall) -> params.Send:
+async def _message(call: OperationCall) -> params.Send:
     streamed = call.operation is Operation.STREAM
     request = params.send(call.params, wire=call.dialect.version, extensions=call.extensions, streamed=streamed)
     if request.push is not None and not call.entry.pushes:
         raise A2AError(Problem.PUSH_NOT_SUPPORTED)
+    if request.push is not None and call.require_push is not None:
+        await call.require_push()  # a receiver that comes with a message needs the right that one on its own needs
     if not call.entry.ready:
         raise NotReadyError(f"the agent {call.entry.agent.key} cannot be called: {call.entry.why_not}")
     return request

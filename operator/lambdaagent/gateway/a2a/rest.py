@@ -11,13 +11,12 @@ from lambdaagent.a2a import Json, dialects, parsing, rest
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.rest import RestRoute
 from lambdaagent.a2a.versions import Version
-from lambdaagent.access.actions import OF_OPERATION
 from lambdaagent.gateway.a2a import body_text, errors
 from lambdaagent.gateway.a2a.errors import A2aFailure
 from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.http import sse
+from lambdaagent.gateway.http import caching, sse
 from lambdaagent.gateway.services import ROUTE, SERVICES
 from lambdaagent.tasks.requests import NOTHING_YET
 
@@ -36,7 +35,8 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
         call = await prepare(request, entry, dialects.REST[version], operation, await _params(request, route))
         run = UNARY.get(operation)
         if run is not None:
-            return web.Response(body=orjson.dumps(await run(call)), content_type=_media_type(request))
+            body, headers = orjson.dumps(await run(call)), caching.of_caller(request)
+            return web.Response(body=body, content_type=_media_type(request), headers=headers)
         request[ROUTE] = "a2a-stream"
         return await _stream(request, call)
     except Exception as error:  # every error of the call is answered here
@@ -73,7 +73,7 @@ async def _stream(request: web.Request, call: OperationCall) -> web.StreamRespon
         failure = errors.of(request, call.entry, error)
         return sse.frame(orjson.dumps(_body(request, failure, version=call.dialect.version)), event="error")
 
-    allowed = authorization.standing(request, call.entry, OF_OPERATION[call.operation])
+    allowed = authorization.standing(request, call.entry, call.operation, all_tasks=call.client.all_tasks)
     return await sse.write(request, frames(), broken=broken, allowed=allowed)
 
 
@@ -87,7 +87,7 @@ def _answer(request: web.Request, failure: A2aFailure, *, version: Version) -> w
         status=_http(request, failure),
         body=orjson.dumps(_body(request, failure, version=version)),
         content_type=_media_type(request),
-        headers=failure.headers,
+        headers={**caching.of_caller(request), **failure.headers},
     )
 
 

@@ -29,7 +29,7 @@ EVERY = 0.2  # seconds between two writes
 SUMMARY = 10.0  # seconds that refusals without an identity are counted for one line
 _MOST = 8 * 1024 * 1024  # bytes that wait
 _SOURCES = 1_000
-
+_NAMES = 20  # kinds of refusals that one address can have lines of its own for: it may invent names of agents
 
 _Refusal = tuple[str, str, str, str]  # peer, rule, namespace, name
 
@@ -58,6 +58,7 @@ class AuditLog:
     _size: int = 0
     _lost: int = 0
     _nobody: dict[_Refusal, tuple[int, float]] = field(default_factory=dict)
+    _kinds: dict[str, int] = field(default_factory=dict)  # of each address in `_nobody`
 
     def decided(self, asked: Asked, principal: Principal, decision: Decision, *, code: int, mode: str) -> None:
         """`code` is the status of a denial, 0 of what was allowed."""
@@ -70,6 +71,8 @@ class AuditLog:
     def _first(self, asked: Asked, decision: Decision) -> bool:
         """Count a refusal of somebody unknown. Return whether it is the first of its kind for a while."""
         key, now = (asked.peer, decision.rule, asked.namespace, asked.name), self.clock.now()
+        if key not in self._nobody and self._kinds.get(asked.peer, 0) >= _NAMES:
+            key = (asked.peer, decision.rule, "", "")
         count, since = self._nobody.get(key, (0, now))
         if count and now - since < SUMMARY:
             self._nobody[key] = (count + 1, since)
@@ -79,12 +82,17 @@ class AuditLog:
             for each in list(self._nobody):
                 self._summarize(each)
         self._nobody[key] = (1, now)
+        self._kinds[asked.peer] = self._kinds.get(asked.peer, 0) + 1
         return True
 
     def _summarize(self, key: _Refusal) -> None:
         count, since = self._nobody.pop(key, (0, 0.0))
+        peer, rule, namespace, name = key
+        if count:
+            self._kinds[peer] -= 1
+            if not self._kinds[peer]:
+                del self._kinds[peer]
         if count > 1:
-            peer, rule, namespace, name = key
             self._add(
                 {
                     "stage": "Summary",

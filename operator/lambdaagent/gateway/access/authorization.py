@@ -90,16 +90,23 @@ def known(request: web.Request) -> Callable[[], Awaitable[bool]] | None:
     return check
 
 
-def standing(request: web.Request, entry: Entry, action: Action) -> Callable[[], Awaitable[bool]] | None:
-    """Return the check whether the principal may still do what a stream was begun for, by the rules of now."""
+def standing(
+    request: web.Request, entry: Entry, operation: Operation, *, all_tasks: bool = False
+) -> Callable[[], Awaitable[bool]] | None:
+    """Return the check whether the principal may still do what a stream was begun for, by the rules of now.
+
+    `all_tasks` is whether it may follow the tasks of others: the stream may be of such a task.
+    """
     still_known = known(request)
     if still_known is None:
         return None
-    services, principal = request.app[SERVICES], request[PRINCIPAL]
+    services, principal, action = request.app[SERVICES], request[PRINCIPAL], OF_OPERATION[operation]
 
     async def check() -> bool:
         now = services.directory.find(*entry.key)
         if now is None or not await still_known():
+            return False
+        if all_tasks and not await reaches_all_tasks(request, now, operation):
             return False
         found = await services.guard.decision(principal, action, now.rules)
         if not found.allowed:

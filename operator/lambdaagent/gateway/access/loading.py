@@ -20,7 +20,6 @@ from lambdaagent.access.installation import AccessFileError, Audit, Installation
 from lambdaagent.access.rules import Mode
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
-from lambdaagent.errors import words
 from lambdaagent.gateway.access import metadata
 from lambdaagent.gateway.access.audit import AuditLog
 from lambdaagent.gateway.access.guard import Guard, State
@@ -75,10 +74,13 @@ class AccessFile:
             await asyncio.sleep(EVERY)
             try:
                 state = await asyncio.to_thread(self.load, guard.state)
-            except Exception as error:  # if this task ended, keys that are revoked later would stay in force
+            except AccessFileError as error:
                 log.error(
-                    "access_file.refused", error=words(error), next_step="correct it; the last good one is in force"
+                    "access_file.refused", error=str(error), next_step="correct it; the last good one is in force"
                 )
+                continue
+            except Exception:  # whatever is in the file: without this task, no key would be revoked any more
+                log.exception("access_file.crashed", file=self.path, next_step="the last good one is in force")
                 continue
             if state is not None:
                 guard.state = state

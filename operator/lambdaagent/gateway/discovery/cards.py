@@ -53,7 +53,7 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
         "ETag": found.etag,
         "Cache-Control": _MAX_AGE if off else _OWN_MAX_AGE,
         "Last-Modified": entry.last_modified,
-        "Vary": versions.HEADER if off else f"{versions.HEADER}, Authorization",
+        "Vary": versions.HEADER if off else f"{versions.HEADER}, {caching.CREDENTIALS}",
     }
     if _fresh(request, etag=found.etag, last_modified=entry.last_modified):
         return web.Response(status=304, headers=headers)

@@ -4,7 +4,8 @@ from aiohttp import web
 
 from lambdaagent.gateway.services import SERVICES
 
-_PRIVATE = {"Cache-Control": "private", "Vary": "Authorization"}
+CREDENTIALS = "Authorization, X-API-Key"  # the headers that tell callers apart
+_PRIVATE = {"Cache-Control": "private", "Vary": CREDENTIALS}
 
 
 def of_caller(request: web.Request) -> dict[str, str]:

@@ -136,7 +136,7 @@ async def hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
         await _misdirected(request, error)
         entry = None  # to this caller the name is one that nobody has
     if not services.guard.off and naming.may_be_host_of_agent(host):
-        entry = await authorization.seen(request, entry)
+        entry = await authorization.seen(request, entry, asked=naming.host_of_agent(host))
     if entry is None:
         try:
             return await handler(request)

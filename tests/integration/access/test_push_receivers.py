@@ -1,0 +1,68 @@
+"""A push receiver that comes with a message needs the right that one on its own needs."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.parts.access import guarded, of
+from tests.parts.gateway import World, message
+from tests.parts.issuer import Issuer
+from tests.parts.upstream import PlainAgent, plain_agent
+
+RECEIVER = {"url": "http://127.0.0.1:9/"}
+V03 = {"kind": "message", "messageId": "m-1", "role": "user", "parts": [{"kind": "text", "text": "hello"}]}
+WAYS: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "SendMessage": ("1.0", {"message": message(), "configuration": {"taskPushNotificationConfig": RECEIVER}}),
+    "SendStreamingMessage": ("1.0", {"message": message(), "configuration": {"taskPushNotificationConfig": RECEIVER}}),
+    "message/send": (None, {"message": V03, "configuration": {"pushNotificationConfig": RECEIVER}}),
+}
+GRANTS = [
+    {"principals": ["corp:alice"]},
+    {"principals": ["corp:invoker"], "actions": ["invoke"]},
+]
+
+
+@pytest.fixture
+def container() -> Iterator[PlainAgent]:
+    with plain_agent() as agent:
+        yield agent
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, issuer: Issuer, container: PlainAgent) -> AsyncIterator[World]:
+    file = {"issuers": [issuer.configured()], "audit": {"sink": "none"}}
+    async with guarded(tmp_path / "access.yaml", file) as world:
+        world.agent(
+            url=container.url,
+            access={"grants": GRANTS},
+            capabilities={"pushNotifications": True, "streaming": True},
+        )
+        yield world
+
+
+async def status(gateway: World, method: str, headers: dict[str, str], *, receiver: bool = True) -> int:
+    version, params = WAYS[method]
+    sent = params if receiver else {"message": params["message"]}
+    said = {"A2A-Version": version} if version else {}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": sent}
+    return (await gateway.request("POST", "/agents/shop/echo/api/a2a", json=body, headers=said | headers)).status
+
+
+@pytest.mark.parametrize("method", WAYS)
+async def test_who_may_only_invoke_registers_none(
+    gateway: World, issuer: Issuer, container: PlainAgent, method: str
+) -> None:
+    assert await status(gateway, method, of(issuer, "invoker")) == 403
+    assert container.seen == []
+    assert await status(gateway, method, of(issuer, "invoker"), receiver=False) == 200
+    assert await status(gateway, method, of(issuer)) == 200
+
+
+async def test_the_other_binding(gateway: World, issuer: Issuer) -> None:
+    body = {"message": message(), "configuration": {"taskPushNotificationConfig": RECEIVER}}
+    for action in ("send", "stream"):
+        path = f"/agents/shop/echo/api/a2a/message:{action}"
+        refused = await gateway.request("POST", path, json=body, headers=of(issuer, "invoker"))
+        assert refused.status == 403
+        assert (await refused.json())["error"]["status"] == "PERMISSION_DENIED"

@@ -1,0 +1,43 @@
+"""Somebody repeats a token that the cluster refuses."""
+
+import gc
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import jwt
+from tests.parts.access import bearer, guarded
+
+CLAIMS = {"iss": "https://kubernetes", "sub": "system:serviceaccount:shop:stranger"}
+
+
+class Api:
+    """An API server that refuses every token."""
+
+    asked = 0
+
+    async def request(self, *_: Any, **__: Any) -> Any:
+        self.asked += 1
+        return {"status": {"authenticated": False}}
+
+
+async def test_a_remembered_refusal_keeps_nothing_of_the_requests_that_it_answers(tmp_path: Path) -> None:
+    api, headers = Api(), bearer(jwt.encode(CLAIMS, "k" * 32, algorithm="HS256"))
+    async with guarded(tmp_path / "access.yaml", {"audit": {"sink": "none"}}, api=api) as gateway:  # type: ignore[arg-type]
+
+        async def repeat(times: int) -> None:
+            for _ in range(times):
+                assert (await gateway.request("GET", "/agents", headers=headers)).status == 401
+
+        await repeat(50)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            await repeat(200)
+            gc.collect()
+            kept = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert kept < 200 * 2_000, f"{kept / 200:.0f} bytes are kept of each request"
+        assert api.asked == 1
