@@ -14,11 +14,10 @@ _MOST = 50_000
 class Rate:
     per_minute: int
     burst: int
+    seconds: float = field(init=False)  # in which one request becomes possible again
 
-    @property
-    def seconds(self) -> float:
-        """The time in which one request becomes possible again."""
-        return 60.0 / self.per_minute
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seconds", 60.0 / self.per_minute)
 
 
 @dataclass(slots=True)

@@ -64,6 +64,7 @@ class GatewayMetrics:
             ["decision", "rule"],
             registry=self.registry,
         )
+        self._decided: dict[tuple[bool, str], Counter] = {}
         self._errors = Counter("lambdaagent_gateway_errors", "Unexpected errors", ["where"], registry=self.registry)
 
     def request(self, route: str, code: int, seconds: float) -> None:
@@ -80,7 +81,11 @@ class GatewayMetrics:
 
     def decided(self, allowed: bool, rule: str) -> None:
         """`rule` may name a grant by its position, which is no part of the label."""
-        self._decisions.labels("allow" if allowed else "forbid", rule.partition("[")[0]).inc()
+        counter = self._decided.get((allowed, rule))
+        if counter is None:
+            counter = self._decisions.labels("allow" if allowed else "forbid", rule.partition("[")[0])
+            self._decided[allowed, rule] = counter  # as many as there are rules, and grants of an agent
+        counter.inc()
 
     def error(self, where: str) -> None:
         self._errors.labels(where).inc()

@@ -29,6 +29,7 @@ EVERY = 0.2  # seconds between two writes
 SUMMARY = 10.0  # seconds that refusals without an identity are counted for one line
 _MOST = 8 * 1024 * 1024  # bytes that wait
 _SOURCES = 1_000
+_KEPT = 2_000
 _NAMES = 20  # kinds of refusals that one address can have lines of its own for: it may invent names of agents
 
 _Refusal = tuple[str, str, str, str]  # peer, rule, namespace, name
@@ -59,6 +60,7 @@ class AuditLog:
     _lost: int = 0
     _nobody: dict[_Refusal, tuple[int, float]] = field(default_factory=dict)
     _kinds: dict[str, int] = field(default_factory=dict)  # of each address in `_nobody`
+    _rests: dict[object, bytes] = field(default_factory=dict)  # the constant parts of lines
 
     def decided(self, asked: Asked, principal: Principal, decision: Decision, *, code: int, mode: str) -> None:
         """`code` is the status of a denial, 0 of what was allowed."""
@@ -66,7 +68,7 @@ class AuditLog:
             return
         if principal.anonymous and code and not self._first(asked, decision):
             return
-        self._add(line(asked, principal, decision, code=code, mode=mode, now=self.clock.now()))
+        self._add(self._line(asked, principal, decision, code, mode))
 
     def _first(self, asked: Asked, decision: Decision) -> bool:
         """Count a refusal of somebody unknown. Return whether it is the first of its kind for a while."""
@@ -93,19 +95,32 @@ class AuditLog:
             if not self._kinds[peer]:
                 del self._kinds[peer]
         if count > 1:
-            self._add(
-                {
-                    "stage": "Summary",
-                    "since": rfc3339(since),
-                    "user": {"username": "anonymous"},
-                    "sourceIPs": [peer],
-                    "objectRef": {"resource": "lambdaagents", "namespace": namespace, "name": name},
-                    "annotations": {"decision": "forbid", "rule": rule, "count": str(count - 1)},
-                }
-            )
+            summary = {
+                "stage": "Summary",
+                "since": rfc3339(since),
+                "user": {"username": "anonymous"},
+                "sourceIPs": [peer],
+                "objectRef": {"resource": "lambdaagents", "namespace": namespace, "name": name},
+                "annotations": {"decision": "forbid", "rule": rule, "count": str(count - 1)},
+            }
+            self._add(_written(summary))
 
-    def _add(self, entry: dict[str, Any]) -> None:
-        written = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+    def _line(self, asked: Asked, principal: Principal, decision: Decision, code: int, mode: str) -> bytes:
+        """Return a line. Most of it is the same for all requests of a caller that ask for the same."""
+        who = (principal.name, principal.groups, principal.actors)
+        key = (who, asked.verb, asked.namespace, asked.name, asked.skill, decision, code, mode)
+        rest = self._rests.get(key)
+        if rest is None:
+            if len(self._rests) >= _KEPT:
+                self._rests.clear()
+            rest = self._rests[key] = orjson.dumps(_rest(asked, principal, decision, code=code, mode=mode))[1:]
+        now = rfc3339(self.clock.now(), digits="microseconds")
+        own: dict[str, Any] = {"auditID": asked.request_id, "requestReceivedTimestamp": now, "sourceIPs": [asked.peer]}
+        if asked.trace:
+            own["traceId"] = asked.trace
+        return b"%b,%b\n" % (orjson.dumps(own)[:-1], rest)
+
+    def _add(self, written: bytes) -> None:
         if self._size + len(written) > _MOST:
             self._lost += 1
             return
@@ -138,7 +153,7 @@ class AuditLog:
         if self._lost:
             lost, self._lost = self._lost, 0
             self._size = 0
-            self._add({"stage": "Lost", "annotations": {"count": str(lost)}})
+            self._add(_written({"stage": "Lost", "annotations": {"count": str(lost)}}))
         if not self._lines:
             return
         lines, self._lines, self._size = self._lines, [], 0
@@ -156,22 +171,24 @@ class AuditLog:
             file.write(data)
 
 
-def line(asked: Asked, principal: Principal, decision: Decision, *, code: int, mode: str, now: float) -> dict[str, Any]:
+def _rest(asked: Asked, principal: Principal, decision: Decision, *, code: int, mode: str) -> dict[str, Any]:
+    """Return the fields that do not differ between two requests for the same."""
     user: dict[str, Any] = {"username": principal.name}
     if principal.groups:
         user["groups"] = sorted(principal.groups)
     said = {"decision": "allow" if decision.allowed else "forbid", "rule": decision.rule, "reason": decision.reason}
     found: dict[str, Any] = {
-        "auditID": asked.request_id,
         "stage": "Decision",
-        "requestReceivedTimestamp": rfc3339(now, digits="microseconds"),
         "verb": asked.verb,
         "user": user,
-        "sourceIPs": [asked.peer],
         "objectRef": {"resource": "lambdaagents", "namespace": asked.namespace, "name": asked.name},
         "annotations": said if mode == "enforce" else {**said, "mode": mode},
     }
     if code:
         found["responseStatus"] = {"code": code}
-    optional = {"skill": asked.skill, "traceId": asked.trace, "actor": list(principal.actors)}
+    optional = {"skill": asked.skill, "actor": list(principal.actors)}
     return found | {name: value for name, value in optional.items() if value}
+
+
+def _written(entry: dict[str, Any]) -> bytes:
+    return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)

@@ -9,6 +9,8 @@ from lambdaagent.gateway.access.audit import Asked
 from lambdaagent.gateway.http import request_id, tracing
 from lambdaagent.gateway.services import SERVICES
 
+_SKILL = 64
+
 
 def record(
     request: web.Request,
@@ -31,10 +33,10 @@ def record(
     asked = Asked(
         request_id=request_id.request_id(request),
         peer=request.remote or "",
-        verb=str(action),
+        verb=action.value,
         namespace=namespace,
         name=name,
-        skill=skill,
+        skill=skill[:_SKILL],  # the client may have invented it
         trace=trace.split("-")[1] if trace else "",
     )
-    audit.decided(asked, principal, decision, code=code, mode=str(services.guard.mode))
+    audit.decided(asked, principal, decision, code=code, mode=services.guard.mode.value)

@@ -24,11 +24,12 @@ async def authenticate(request: web.Request) -> Principal:
     known: Principal | None = request.get(PRINCIPAL)
     if known is not None:
         return known
-    guard = request.app[SERVICES].guard
-    if guard.off:
+    services = request.app[SERVICES]
+    guard = services.guard
+    if guard.state is None:
         principal = ANONYMOUS
     else:
-        limiting.require_peer(request)
+        limiting.require_peer(services, request)
         try:
             principal = await guard.principal(credential(request))
         except CredentialError as error:
@@ -41,7 +42,7 @@ async def authenticate(request: web.Request) -> Principal:
                 raise
             _refused(request, "unavailable", str(error))
             principal = ANONYMOUS
-        limiting.require_principal(request, principal.name)
+        limiting.require_principal(services, principal.name)
     request[PRINCIPAL] = principal
     return principal
 

@@ -5,7 +5,7 @@ caller is anonymous and everything is allowed; with mode `audit` a denial is log
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lambdaagent.a2a.security import SecurityScheme
@@ -25,6 +25,7 @@ _RIGHTS: Mapping[Action, tuple[str, str]] = MappingProxyType(
     {Action.CARD: ("get", "card"), Action.PUBLISH: ("create", "events")}
 )
 _INVOKE = ("create", "invoke")
+_MOST = 10_000  # decisions that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,22 @@ class State:
     rules: InstallationRules
     verifier: Verifier
     schemes: tuple[SecurityScheme, ...] = ()  # as cards show them
+    decided: dict[object, tuple[Principal, AgentRules, Decision]] = field(default_factory=dict, compare=False)
+
+    def decide(self, principal: Principal, action: Action, agent: AgentRules, skill: str | None = None) -> Decision:
+        """Decide by the rules alone, and remember the answer: a caller asks the same again and again.
+
+        The principal and the rules are remembered as the objects that they are, and neither ever changes.
+        """
+        key = (id(principal), id(agent), action, skill)
+        known = self.decided.get(key)
+        if known is not None and known[0] is principal and known[1] is agent:
+            return known[2]
+        found = decide(principal, action, agent, self.rules, skill=skill)
+        if len(self.decided) >= _MOST:
+            self.decided.clear()
+        self.decided[key] = (principal, agent, found)
+        return found
 
 
 @dataclass(slots=True)
@@ -71,7 +88,7 @@ class Guard:
         state = self.state
         if state is None:
             return _OPEN
-        found = decide(principal, action, agent, state.rules, skill=skill)
+        found = state.decide(principal, action, agent, skill)
         if found.rule != "default" or not self._asks_cluster(state):
             return found
         allowed = await self._right(principal, action, agent.namespace, agent.name)
@@ -84,7 +101,7 @@ class Guard:
         state = self.state
         if state is None or self.mode is Mode.AUDIT:
             return True
-        found = decide(principal, Action.DISCOVER, agent, state.rules)
+        found = state.decide(principal, Action.DISCOVER, agent)
         if found.rule != "default" or not self._asks_cluster(state):
             return found.allowed
         name = "" if listed else agent.name

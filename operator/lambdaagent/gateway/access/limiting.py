@@ -11,41 +11,34 @@ from aiohttp import web
 from lambdaagent.access.rates import Rate
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.problems import ProblemError
-from lambdaagent.gateway.services import SERVICES
+from lambdaagent.gateway.services import Services
 
 
-def require_peer(request: web.Request) -> None:
+def require_peer(services: Services, request: web.Request) -> None:
     """Raises ProblemError (429) above the rate of the address that the request comes from."""
-    rate = request.app[SERVICES].guard.limits.per_peer
-    if rate is not None:
-        _take(request, ("peer", request.remote), rate, "one address")
+    rate = services.guard.limits.per_peer
+    if rate is not None and (wait := _take(services, ("peer", request.remote), rate)):
+        raise refusal("one address", rate, wait)
 
 
-def require_principal(request: web.Request, name: str) -> None:
+def require_principal(services: Services, name: str) -> None:
     """Raises ProblemError (429) above the rate of a principal."""
-    rate = request.app[SERVICES].guard.limits.per_principal
-    if rate is not None:
-        _take(request, ("principal", name), rate, "one caller")
+    rate = services.guard.limits.per_principal
+    if rate is not None and (wait := _take(services, ("principal", name), rate)):
+        raise refusal("one caller", rate, wait)
 
 
-def require_agent(request: web.Request, entry: Entry, caller: str) -> None:
+def require_agent(services: Services, entry: Entry, caller: str) -> None:
     """Raises ProblemError (429) above the rate of the agent, or of the principal at this agent."""
-    services = request.app[SERVICES]
-    limits = services.guard.limits
-    own = entry.rate
-    if own is None and limits.per_agent is None:
-        return
-    if own is not None:
-        _take(request, ("caller", caller, entry.key), own, f"one caller at the agent {entry.agent.key}")
-    if limits.per_agent is not None:
-        _take(request, ("agent", entry.key), limits.per_agent, f"the agent {entry.agent.key}")
+    own, of_all = entry.rate, services.guard.limits.per_agent
+    if own is not None and (wait := _take(services, ("caller", caller, entry.key), own)):
+        raise refusal(f"one caller at the agent {entry.agent.key}", own, wait)
+    if of_all is not None and (wait := _take(services, ("agent", entry.key), of_all)):
+        raise refusal(f"the agent {entry.agent.key}", of_all, wait)
 
 
-def _take(request: web.Request, key: tuple[object, ...], rate: Rate, what: str) -> None:
-    services = request.app[SERVICES]
-    wait = services.buckets.take(key, rate, now=services.clock.now())
-    if wait:
-        raise refusal(what, rate, wait)
+def _take(services: Services, key: tuple[object, ...], rate: Rate) -> float:
+    return services.buckets.take(key, rate, now=services.clock.now())
 
 
 def refusal(what: str, rate: Rate, wait: float) -> ProblemError:
