@@ -11,8 +11,9 @@ from enum import StrEnum
 from lambdaagent.a2a import Json, modes, security
 from lambdaagent.a2a.security import SecurityScheme
 from lambdaagent.a2a.versions import Version
-from lambdaagent.api.a2a import A2a, Capabilities, Extension, Skill
+from lambdaagent.api.a2a import A2a, Capabilities, Extension
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.skills import Skill
 
 BINDINGS = ("JSONRPC", "HTTP+JSON")  # the preferred one first
 

@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from lambdaagent.a2a import Json
-from lambdaagent.api.a2a import A2a, Extension, Skill
+from lambdaagent.api.a2a import A2a, Extension
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.container_card import MOST_EXTENSIONS, MOST_SKILLS, ContainerCard, ContainerSkill
+from lambdaagent.api.skills import Skill
 
 _LONGEST = 1024  # characters of one text
 _MOST_TEXTS = 16

@@ -9,8 +9,8 @@ opens a task.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lambdaagent.api.a2a import Skill
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.skills import Skill
 from lambdaagent.events import types
 from lambdaagent.events.cloudevents import Event
 

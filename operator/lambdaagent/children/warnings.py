@@ -7,9 +7,10 @@ only with those.
 from collections.abc import Iterator, Sequence
 
 from lambdaagent.api import naming
-from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.a2a import A2a
 from lambdaagent.api.access import CREDENTIAL_HEADERS
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
+from lambdaagent.api.skills import Skill
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Scaling, Serving
 from lambdaagent.children import environment, kubernetes, sidecar
 from lambdaagent.children.base import Backends, Observed

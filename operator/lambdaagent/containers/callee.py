@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaagent.a2a import cards
-from lambdaagent.api.a2a import A2a, Skill
+from lambdaagent.api.a2a import A2a
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.skills import Skill
 from lambdaagent.httpclient.wire import Target
 
 DEFAULT_TIMEOUT = 300.0

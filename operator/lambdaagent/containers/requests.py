@@ -11,7 +11,7 @@ import orjson
 from lambdaagent import media_types
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import raw_bytes
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.containers import filenames
 from lambdaagent.containers.callee import Callee
 from lambdaagent.events import charsets, types

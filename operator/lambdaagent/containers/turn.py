@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import Send
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.containers.callee import Callee
 
 

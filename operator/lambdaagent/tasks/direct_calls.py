@@ -17,7 +17,7 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import agent_message, fold, new, status_update
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.records import TaskRecord

@@ -19,7 +19,7 @@ from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import OverfullError, answer, fold, new, shown, state_of, status_update
 from lambdaagent.a2a.versions import Version
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses

@@ -19,7 +19,7 @@ from lambdaagent import log_context
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import new
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
 from lambdaagent.containers import requests, responses

@@ -15,7 +15,7 @@ from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid, not_fo
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import new, status_update, with_message
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import Push, TaskRecord

@@ -13,7 +13,7 @@ from lambdaagent import log_context
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.cancellation import cancel
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Origin, Turn

@@ -2,7 +2,7 @@
 
 from lambdaagent.a2a import Json, modes
 from lambdaagent.a2a.errors import A2AError, Problem, Violation, invalid
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.containers.callee import Callee
 
 

@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from lambdaagent.a2a import cards, container_card
-from lambdaagent.api.a2a import Skill
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.api.container_card import ContainerCard
+from lambdaagent.api.skills import Skill
 
 Json = dict[str, Any]
 CARD: Json = {

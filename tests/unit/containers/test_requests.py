@@ -3,8 +3,8 @@ from typing import Any
 import orjson
 import pytest
 
-from lambdaagent.api.a2a import Skill
 from lambdaagent.api.agent import parse
+from lambdaagent.api.skills import Skill
 from lambdaagent.containers import requests
 from lambdaagent.containers.callee import Callee, callee, timeout
 from lambdaagent.events.cloudevents import Event

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from tests.parts.deliveries import EVENT, Agent, Make, delivery
 
-from lambdaagent.api.a2a import Invoke, Skill
+from lambdaagent.api.skills import Invoke, Skill
 from lambdaagent.broker.errors import BrokerUnavailableError
 from lambdaagent.broker.protocol import BrokerDelivery, Settlement
 from lambdaagent.children.async_calls import Calls

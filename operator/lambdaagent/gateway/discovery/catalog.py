@@ -15,7 +15,7 @@ from aiohttp import web
 
 from lambdaagent import media_types, page_token
 from lambdaagent.a2a import Json, cards, well_known
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.http import caching, sse, urls

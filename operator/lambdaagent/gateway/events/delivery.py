@@ -10,7 +10,7 @@ from math import ceil
 
 from aiohttp import web
 
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.children.async_calls import AGENT, correlated, undelivered
 from lambdaagent.containers.call import NotTakenError
 from lambdaagent.containers.callee import DEFAULT_TIMEOUT

@@ -18,7 +18,7 @@ from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
-from lambdaagent.api.a2a import Skill
+from lambdaagent.api.skills import Skill
 from lambdaagent.containers import filenames, requests, responses
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry

@@ -1,0 +1,133 @@
+"""The fields of a skill: how it is presented, and how the container is called for it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lambdaagent.api.base import DNS_LABEL, ApiModel, EventType
+
+Mode = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Invoke(ApiModel):
+    event_type: Annotated[
+        EventType | None,
+        Field(
+            description=(
+                "CloudEvents type of a call of the skill. Defaults to io.knative.lambda.invoke.sync, or to"
+                " io.knative.lambda.invoke.async with mode async."
+            )
+        ),
+    ] = None
+    reply_type: Annotated[
+        EventType | None,
+        Field(
+            description=(
+                "CloudEvents type of an event of the agent that completes a task, in addition to the common types"
+                " (io.knative.lambda.response.*)."
+            )
+        ),
+    ] = None
+    path: Annotated[
+        str | None,
+        Field(
+            pattern=r"^/",
+            max_length=1024,
+            description=(
+                "Path of the request to the container, with protocol http. Defaults to {basePath}/skills/{id}."
+            ),
+        ),
+    ] = None
+    text_field: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Key of the message's text in the JSON body of a call. Defaults to text.",
+        ),
+    ] = None
+    mode: Annotated[
+        Literal["sync", "async"],
+        Field(
+            description=(
+                "How a call reaches the container: as a request of the gateway (sync), or as an event through the"
+                " agent's Broker (async). Defaults to sync."
+            )
+        ),
+    ] = "sync"
+    timeout_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=86400,
+            description=(
+                "Maximum number of seconds for the container's response, and for a task to end. Defaults to 300."
+            ),
+        ),
+    ] = 300
+    idempotent: Annotated[
+        bool,
+        Field(
+            description=(
+                "If true, a call is repeated if its gateway fails; if false, its task fails. Calls in mode async are"
+                " always repeated. Defaults to false."
+            )
+        ),
+    ] = False
+
+
+_DEFAULT_INVOKE = Invoke()  # made once: requests read it
+
+
+class Skill(ApiModel):
+    id: Annotated[
+        str,
+        Field(
+            pattern=DNS_LABEL,
+            max_length=63,
+            description="Identifier of the skill, unique within the agent. It is part of the skill's URL.",
+        ),
+    ]
+    name: Annotated[str, Field(min_length=1, max_length=256, description="Human-readable name of the skill.")]
+    description: Annotated[
+        str, Field(max_length=4096, description="What the skill does. Defaults to the skill's name.")
+    ] = ""
+    tags: Annotated[
+        list[Annotated[str, Field(max_length=256)]],
+        Field(max_length=64, description="Keywords by which clients find the skill."),
+    ] = []
+    examples: Annotated[
+        list[Annotated[str, Field(max_length=4096)]],
+        Field(max_length=64, description="Example requests for the skill."),
+    ] = []
+    input_modes: Annotated[
+        list[Mode],
+        Field(
+            max_length=32,
+            description=(
+                "Media types that the skill accepts. text and json are short for text/plain and application/json."
+                " Defaults to text."
+            ),
+        ),
+    ] = ["text"]
+    output_modes: Annotated[
+        list[Mode],
+        Field(
+            max_length=32,
+            description=(
+                "Media types that the skill returns. text and json are short for text/plain and application/json."
+                " Defaults to text."
+            ),
+        ),
+    ] = ["text"]
+    invoke: Annotated[Invoke | None, Field(description="How the container is called for this skill.")] = None
+
+    @property
+    def invocation(self) -> Invoke:
+        """How the container is called for this skill, with the defaults filled in."""
+        return self.invoke or _DEFAULT_INVOKE
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a call of this skill travels as an event."""
+        return self.invocation.mode == "async"
