@@ -54,6 +54,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    key: Key
     agent: LambdaAgent
     callee: Callee
     calls: Calls  # events that call a skill
@@ -73,10 +74,6 @@ class Entry:
     skills_path: str
     rest_path: str
     _cards: dict[_CardKey, Card] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def key(self) -> Key:
-        return self.agent.namespace, self.agent.name
 
     def card(
         self,
@@ -281,6 +278,7 @@ def make_entry(
             why_not = "the URL of its Service cannot be called"  # callers read this, and the URL is internal
     called = callee(agent, target=target)
     return Entry(
+        key=(agent.namespace, agent.name),
         agent=agent,
         callee=called,
         calls=calls(agent),
