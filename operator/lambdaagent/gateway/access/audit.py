@@ -60,6 +60,7 @@ class AuditLog:
     _lost: int = 0
     _nobody: dict[_Refusal, tuple[int, float]] = field(default_factory=dict)
     _kinds: dict[str, int] = field(default_factory=dict)  # of each address in `_nobody`
+    _writing: asyncio.Task[None] | None = None
     _rests: dict[object, bytes] = field(default_factory=dict)  # the constant parts of lines
 
     def decided(self, asked: Asked, principal: Principal, decision: Decision, *, code: int, mode: str) -> None:
@@ -137,6 +138,8 @@ class AuditLog:
         finally:
             self.on = False
             await cancel(writing)
+            if self._writing is not None:
+                await self._writing
             for key in list(self._nobody):
                 self._summarize(key)
             await self._flush()
@@ -157,12 +160,16 @@ class AuditLog:
         if not self._lines:
             return
         lines, self._lines, self._size = self._lines, [], 0
+        self._writing = asyncio.create_task(self._write(lines), name="audit-write")
+        await asyncio.shield(self._writing)  # the thread goes on when this is cancelled
+
+    async def _write(self, lines: list[bytes]) -> None:
         try:
-            await asyncio.to_thread(self._write, b"".join(lines))
+            await asyncio.to_thread(self._put, b"".join(lines))
         except OSError as error:
             log.error("audit.write_failed", file=self.path, lines=len(lines), error=error.strerror)
 
-    def _write(self, data: bytes) -> None:
+    def _put(self, data: bytes) -> None:
         if not self.path:
             while data:
                 data = data[os.write(1, data) :]
