@@ -24,7 +24,6 @@ from lambdaagent.errors import UsageError
 
 AUDIENCE = "lambdaagent"
 KEY_ID = r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$"
-_PATH = r"^/[^\x00]*$"
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 File = Annotated[str, Field(pattern="^/[^\\x00]*$")]

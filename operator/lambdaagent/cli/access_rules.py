@@ -1,7 +1,6 @@
 """Implements `access`: decides by the files alone. What the cluster's RBAC allows is not known here, and is said."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 
@@ -10,7 +9,7 @@ from lambdaagent.access import installation as files
 from lambdaagent.access import rules
 from lambdaagent.access.actions import Action
 from lambdaagent.access.decide import Decision, decide, skills
-from lambdaagent.access.installation import AccessFileError, ApiKeyFile, Installation
+from lambdaagent.access.installation import ApiKeyFile, Installation
 from lambdaagent.access.principal import (
     AGENT,
     ANONYMOUS,
@@ -27,6 +26,7 @@ from lambdaagent.cli.printing import say
 from lambdaagent.errors import UsageError
 from lambdaagent.identity import verifier
 from lambdaagent.identity.fetching import KeyFetcher
+from lambdaagent.identity.reading import read_text
 from lambdaagent.kube import manifests
 from lambdaagent.trust import SYSTEM
 
@@ -105,12 +105,7 @@ def _decision(
 
 
 def _installation(file: str) -> Installation:
-    try:
-        return files.parse(Path(file).read_text(), file=file)
-    except OSError as error:
-        raise AccessFileError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise AccessFileError(f"{file} is not UTF-8") from None
+    return files.parse(read_text(file), file=file)
 
 
 def _groups_of_key(installation: Installation, source: str, id_: str) -> set[str]:

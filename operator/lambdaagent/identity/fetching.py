@@ -5,14 +5,14 @@ link-local one is never called, redirects are not followed, and every URL is htt
 """
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from lambdaagent import bounded_json
-from lambdaagent.access.installation import Issuer, require_https
+from lambdaagent.access.installation import AccessFileError, Issuer, require_https
 from lambdaagent.errors import TemporaryError
+from lambdaagent.identity.reading import read_bytes
 from lambdaagent.trust import Trust, unreachable
 from lambdaagent.webhooks import address_check
 
@@ -79,10 +79,6 @@ class KeyFetcher:
 
 def _file(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as opened:
-            data = opened.read(_BYTES + 1)
-    except OSError as error:
-        raise FetchError(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > _BYTES:
-        raise FetchError(f"{path} is over the limit of {_BYTES // 1024} KiB")
-    return data
+        return read_bytes(path, limit=_BYTES)
+    except AccessFileError as error:
+        raise FetchError(str(error)) from None

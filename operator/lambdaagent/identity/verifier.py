@@ -7,7 +7,6 @@ every answer. The caches of issuers that did not change are handed on, so that a
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.access.installation import AccessFileError, ApiKey, ApiKeyFile, Installation, Issuer, parse_keys
@@ -21,11 +20,11 @@ from lambdaagent.identity.errors import CredentialError
 from lambdaagent.identity.fetching import KeyFetcher
 from lambdaagent.identity.jwks import Jwks
 from lambdaagent.identity.jwts import HmacKeys, Issuers, Unverified
+from lambdaagent.identity.reading import read_bytes, read_text
 
 REMEMBERED = 60.0  # seconds
 _MOST = 10_000
 _REFUSED_SECONDS = 10.0  # how long the cluster's refusal of a token is remembered
-_SECRET_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,32 +130,14 @@ def _known(issuer: Issuer, before: Sequence[tuple[Issuer, Jwks]]) -> Jwks | None
 
 def keys_in(path: str) -> list[ApiKey]:
     """Return the API keys of a file. Raises AccessFileError."""
-    return parse_keys(_text(path), file=path)
+    return parse_keys(read_text(path), file=path)
 
 
 def _hmac_key(path: str) -> bytes:
-    key = _read(path).strip()
+    key = read_bytes(path).strip()
     if len(key) < 32:
         raise AccessFileError(f"{path}: the key has {len(key)} bytes, and an HMAC key needs 32 or more")
     return key
-
-
-def _text(path: str) -> str:
-    try:
-        return _read(path).decode()
-    except UnicodeDecodeError:
-        raise AccessFileError(f"{path} is not UTF-8") from None
-
-
-def _read(path: str) -> bytes:
-    try:
-        with Path(path).open("rb") as opened:
-            data = opened.read(_SECRET_BYTES + 1)
-    except OSError as error:
-        raise AccessFileError(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > _SECRET_BYTES:
-        raise AccessFileError(f"{path} is over the limit of {_SECRET_BYTES // 1024} KiB")
-    return data
 
 
 def _of_cluster(unverified: Unverified) -> bool:

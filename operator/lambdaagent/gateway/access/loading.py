@@ -26,13 +26,13 @@ from lambdaagent.gateway.access.guard import Guard, State
 from lambdaagent.identity import verifier
 from lambdaagent.identity.cluster import AccessReviews, TokenReviews
 from lambdaagent.identity.fetching import KeyFetcher
+from lambdaagent.identity.reading import BYTES, read_text
 from lambdaagent.identity.verifier import Verifier
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.trust import Trust
 
 log = structlog.get_logger(__name__)
 EVERY = 5.0  # seconds
-_BYTES = 1024 * 1024  # the maximum size of a ConfigMap
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class AccessFile:
         if before is not None and all(_content(path) == known for path, known in self._seen.items()):
             return None
         self._seen = {self.path: _content(self.path)} if self.path else {}
-        installation = files.parse(_text(self.path), file=self.path) if self.path else Installation()
+        installation = files.parse(read_text(self.path), file=self.path) if self.path else Installation()
         self._seen |= {path: _content(path) for path in installation.files()}
         cluster = installation.kubernetes
         sources = verifier.sources(
@@ -117,24 +117,10 @@ async def _close_sources(guard: Guard) -> None:
             await jwks.close()
 
 
-def _text(path: str) -> str:
-    try:
-        with Path(path).open("rb") as opened:
-            data = opened.read(_BYTES + 1)
-    except OSError as error:
-        raise AccessFileError(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > _BYTES:
-        raise AccessFileError(f"{path} is over the limit of {_BYTES // 1024} KiB")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise AccessFileError(f"{path} is not UTF-8") from None
-
-
 def _content(path: str) -> bytes:
     """Return what a change is noticed by; a file that cannot be read is reported by whoever needs it."""
     try:
         with Path(path).open("rb") as opened:
-            return sha256(opened.read(_BYTES + 1)).digest()
+            return sha256(opened.read(BYTES + 1)).digest()
     except OSError:
         return b""
