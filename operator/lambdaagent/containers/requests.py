@@ -14,6 +14,7 @@ from lambdaagent.a2a.params import raw_bytes
 from lambdaagent.api.skills import Skill
 from lambdaagent.containers import filenames
 from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.context_ids import in_message
 from lambdaagent.events import charsets, types
 from lambdaagent.events.cloudevents import Event, Value
 from lambdaagent.events.http import binary, encode, holds_event
@@ -51,9 +52,12 @@ def for_message(
     traceparent: str | None,
     attempt: int = 0,
 ) -> ContainerRequest:
-    """Return the request for a message; `attempt` is the attempt of a call that was delivered as an event."""
+    """Return the request for a message; `attempt` is the attempt of a call that was delivered as an event.
+
+    `context_id` is the container's.
+    """
     prepared = _prepared(callee, skill)
-    kind, body = _direct(message) or (media_types.JSON, data(skill, message))
+    kind, body = _direct(message) or (media_types.JSON, data(skill, in_message(message, context_id)))
     headers = [("content-type", kind), ("accept", ACCEPT), ACCEPT_ENCODING]
     if len(message["parts"]) == 1 and (filename := message["parts"][0].get("filename")):
         headers.append(("content-disposition", filenames.header(filename)))
@@ -76,8 +80,8 @@ def event_for(
     event_id: str,
     traceparent: str | None,
 ) -> Event:
-    """Return the call as an event for the broker."""
-    kind, body = _direct(message) or (media_types.JSON, data(skill, message))
+    """Return the call as an event for the broker. `context_id` is the container's."""
+    kind, body = _direct(message) or (media_types.JSON, data(skill, in_message(message, context_id)))
     ids = {"a2ataskid": task_id, "a2acontextid": context_id, "a2askillid": skill.id, "a2aagent": callee.name}
     return Event(
         id=event_id,
@@ -98,17 +102,18 @@ def for_direct(
     content_type: str | None,
     traceparent: str | None,
     task_id: str,
+    context_id: str,
 ) -> ContainerRequest:
     """Return the request of a direct skill call; the caller adds the body as it arrives.
 
-    `task_id` is the id of the task, and of its context, that a 202 creates.
+    `task_id` is the id of the task that a 202 creates, `context_id` that of its context for the container.
     """
     prepared = _prepared(callee, skill)
     headers = _trace(callee, traceparent) if traceparent else []
     if callee.protocol == "http":
-        headers += [("A2A-Task-Id", task_id), ("A2A-Context-Id", task_id)]
+        headers += [("A2A-Task-Id", task_id), ("A2A-Context-Id", context_id)]
     else:
-        headers += [("ce-id", event_id), ("ce-a2ataskid", task_id), ("ce-a2acontextid", task_id)]
+        headers += [("ce-id", event_id), ("ce-a2ataskid", task_id), ("ce-a2acontextid", context_id)]
     if content_type is not None:
         headers.append(("content-type", content_type))
     return ContainerRequest(prepared.path, headers, fixed=prepared.fixed)

@@ -30,7 +30,7 @@ class Turn:
     skill: Skill | None
     message: Json
     task_id: str
-    context_id: str
+    context_id: str  # as the container knows it
     timeout: float
     origin: Origin = NOBODY
     remote: str = ""  # the id of the task at a container that is an A2A server

@@ -22,7 +22,7 @@ from lambdaagent.a2a.versions import Version
 from lambdaagent.api.skills import Skill
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
-from lambdaagent.containers import responses
+from lambdaagent.containers import context_ids, responses
 from lambdaagent.containers.call import Caller
 from lambdaagent.containers.callee import Callee
 from lambdaagent.events.cloudevents import Event
@@ -233,7 +233,8 @@ class Engine:
         async with self._own_live(callee, task_id, client=client) as active:
             if callee.protocol == "a2a" and active.record.remote and not active.record.state.terminal:
                 try:
-                    await self._caller.cancel(callee, active.record.remote, active.record.context_id)
+                    context_id = context_ids.of_container(active.record.context_id, owner=active.record.owner)
+                    await self._caller.cancel(callee, active.record.remote, context_id)
                 except RefusedMessageError as error:
                     raise refusal(error, otherwise=Problem.TASK_NOT_CANCELABLE) from error
                 if active.record.state is TaskState.CANCELED:

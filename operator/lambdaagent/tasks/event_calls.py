@@ -22,7 +22,7 @@ from lambdaagent.a2a.tasks import new
 from lambdaagent.api.skills import Skill
 from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
-from lambdaagent.containers import requests, responses
+from lambdaagent.containers import context_ids, requests, responses
 from lambdaagent.containers.call import NotTakenError
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Origin, Turn
@@ -76,7 +76,7 @@ class EventCalls:
             skill=skill,
             message=message,
             task_id=record.id,
-            context_id=record.context_id,
+            context_id=context_ids.of_container(record.context_id, owner=record.owner),
             event_id=call_id(record),
             traceparent=origin.traceparent,
         )
@@ -205,7 +205,7 @@ class EventCalls:
             skill=skill,
             message=last_of_client(record) or {"parts": []},
             task_id=record.id,
-            context_id=record.context_id,
+            context_id=context_ids.of_container(record.context_id, owner=record.owner),
             timeout=max(0.1, record.deadline - self._active_tasks.clock.now() - GRACE),
             origin=Origin(owner=record.owner, traceparent=_text(event.extensions.get("traceparent"))),
             remote=record.remote,

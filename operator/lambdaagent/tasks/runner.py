@@ -15,6 +15,7 @@ from lambdaagent.a2a.params import Send
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.api.skills import Skill
 from lambdaagent.cancellation import cancel
+from lambdaagent.containers import context_ids
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.errors import LambdaAgentError
@@ -78,7 +79,7 @@ class CallRunner:
             skill=skill,
             message=message,
             task_id=task_id,
-            context_id=context_id,
+            context_id=context_ids.of_container(context_id, owner=origin.owner),
             timeout=timeout(skill),
             origin=origin,
             remote=remote,

@@ -117,12 +117,13 @@ def test_a_direct_call_has_the_callers_content_type_and_the_ids_of_the_task_that
             content_type=content_type,
             traceparent=None,
             task_id="t",
+            context_id="c",
         )
         return {name.lower(): value for name, value in headers_of(call).items()}
 
     found = headers("audio/x")
     names = ("a2a-task-id", "a2a-context-id") if protocol == "http" else ("ce-a2ataskid", "ce-a2acontextid")
-    assert [found[name] for name in names] == ["t", "t"]
+    assert [found[name] for name in names] == ["t", "c"]
     assert found["content-type"] == "audio/x"
     assert "content-type" not in headers(None)
 

@@ -18,6 +18,7 @@ import structlog
 
 from lambdaagent import media_types
 from lambdaagent.backoff import Backoff
+from lambdaagent.containers import context_ids
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.types import TASK_CANCELED
@@ -34,20 +35,21 @@ Publish = Callable[[str, str, Event], Awaitable[object]]
 
 def event_of(record: TaskRecord) -> Event:
     """Return the event about the task's new state."""
-    return _event(record, f"{TYPE}.{record.state.v03}", extensions={})
+    return _event(record, f"{TYPE}.{record.state.v03}", context_id=record.context_id, extensions={})
 
 
 def cancellation(record: TaskRecord) -> Event:
     """Return the event that tells the agent that it may stop its work on the task."""
-    ids = {"a2ataskid": record.id, "a2acontextid": record.context_id, "a2askillid": record.skill}
+    context_id = context_ids.of_container(record.context_id, owner=record.owner)
+    ids = {"a2ataskid": record.id, "a2acontextid": context_id, "a2askillid": record.skill}
     known = {name: value for name, value in ids.items() if value}
-    return _event(record, TASK_CANCELED, extensions=known)
+    return _event(record, TASK_CANCELED, context_id=context_id, extensions=known)
 
 
-def _event(record: TaskRecord, kind: str, *, extensions: Mapping[str, str]) -> Event:
+def _event(record: TaskRecord, kind: str, *, context_id: str, extensions: Mapping[str, str]) -> Event:
     data = {
         "id": record.id,
-        "contextId": record.context_id,
+        "contextId": context_id,
         "namespace": record.namespace,
         "agent": record.agent,
         "skill": record.skill,

@@ -8,7 +8,7 @@ the gateway vouches for (`ce-*`) must not reach a container from outside.
 from aiohttp import web
 
 from lambdaagent.a2a.operations import Operation
-from lambdaagent.containers import requests
+from lambdaagent.containers import context_ids, requests
 from lambdaagent.containers.callee import timeout
 from lambdaagent.events.http import holds_event
 from lambdaagent.gateway.access.requester import requester
@@ -64,7 +64,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     target = entry.callee.target
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
-    task_id = services.clock.new_id()
+    task_id, client = services.clock.new_id(), await requester(request, entry, Operation.SEND)
     built = requests.for_direct(
         entry.callee,
         skill=skill,
@@ -72,11 +72,11 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         content_type=request.headers.get("Content-Type"),
         traceparent=tracing.parent(request),
         task_id=task_id,
+        context_id=context_ids.of_container(task_id, owner=client.owner),
     )
     given = request.headers
     headers = built.headers
     headers.append(("x-request-id", request_id.request_id(request)))
-    client = await requester(request, entry, Operation.SEND)
     headers += [each for each in services.told.headers(entry.callee, client.origin) if each[0] not in _THROUGH]
     for name in _THROUGH:
         if name in given:

@@ -1,0 +1,37 @@
+"""The context id that a container gets: another one for each owner, so that no caller reaches another one's context.
+
+Clients choose context ids, and containers keep conversations by them. The id is derived from the owner and the client's
+id alone, so every replica derives the same, and nothing is stored. It is a UUID of version 8 (RFC 9562), because some
+frameworks accept no other form. Tasks of anonymous callers keep the client's id.
+
+Invariant: two owners never have the same id, so a client's id that a container might read as a derived one is derived
+too.
+"""
+
+import re
+from hashlib import sha256
+from uuid import UUID
+
+from lambdaagent.a2a import Json
+
+_ANONYMOUS = "anonymous"
+_NO_DIGIT = re.compile("[^0-9a-f]")
+
+
+def of_container(context_id: str, *, owner: str) -> str:
+    if owner == _ANONYMOUS and not _may_be_derived(context_id):
+        return context_id
+    # An owner's name is printable, so it contains no NUL.
+    digest = sha256(f"{owner}\0{context_id}".encode("utf-8", "surrogatepass")).digest()
+    number = int.from_bytes(digest[:16])
+    return str(UUID(int=number & ~(0xF000 << 64) & ~(0xC000 << 48) | (0x8000 << 64) | (0x8000 << 48)))
+
+
+def in_message(message: Json, context_id: str) -> Json:
+    """Return the message with the container's context id, if it has one at all."""
+    return {**message, "contextId": context_id} if "contextId" in message else message
+
+
+def _may_be_derived(context_id: str) -> bool:
+    digits = _NO_DIGIT.sub("", context_id.lower())[-32:]
+    return len(digits) == 32 and digits[12] == "8"

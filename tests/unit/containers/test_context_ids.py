@@ -1,0 +1,48 @@
+"""Context ids of containers: each owner has its own."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdaagent.containers.context_ids import in_message, of_container
+
+OWNERS = st.sampled_from(["anonymous", "corp:alice", "corp:bob", "agent:shop/echo", "key:ci"])
+CONTEXTS = st.one_of(
+    st.sampled_from(["c", "C", "", "\ud800", "1" * 36]),
+    st.uuids().map(str),
+    st.builds(lambda owner, text: of_container(text, owner=owner), OWNERS, st.sampled_from(["c", "d"])),
+    st.text(max_size=40),
+)
+
+
+@given(OWNERS, OWNERS, CONTEXTS, CONTEXTS)
+def test_two_owners_never_have_the_same_id(one: str, other: str, first: str, second: str) -> None:
+    same = of_container(first, owner=one) == of_container(second, owner=other)
+    assert same == ((one, first) == (other, second))
+
+
+@given(CONTEXTS)
+def test_the_id_of_a_known_owner_is_a_uuid(context: str) -> None:
+    found = UUID(of_container(context, owner="corp:alice"))
+    assert (found.version, found.variant) == (8, "specified in RFC 4122")
+
+
+@pytest.mark.parametrize("form", ["{}", "{{{}}}", "urn:uuid:{}", " {} ", "{}\n"])
+@pytest.mark.parametrize("shape", [str, str.upper, lambda text: text.replace("-", "")])
+def test_an_anonymous_client_cannot_name_a_derived_id(form: str, shape: object) -> None:
+    derived = of_container("c", owner="corp:alice")
+    assert callable(shape)
+    asked = form.format(shape(derived))
+    assert UUID(of_container(asked, owner="anonymous")) != UUID(derived)
+
+
+def test_an_anonymous_client_keeps_its_id() -> None:
+    for each in ("c", "conversation 1", "6ba7b821-9dad-41d1-80b4-00c04fd430c8", "ü\0"):
+        assert of_container(each, owner="anonymous") == each
+
+
+def test_a_message_has_the_containers_id_only_if_it_had_one() -> None:
+    assert in_message({"contextId": "c", "parts": []}, "x") == {"contextId": "x", "parts": []}
+    assert in_message({"parts": []}, "x") == {"parts": []}
