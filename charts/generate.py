@@ -96,6 +96,7 @@ def schema() -> dict[str, Any]:
             "imagePullSecrets": _LIST,
             "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
+            "signingKey": _strict({"existingSecret": _TEXT}),
             "caBundle": _strict({"configMap": _TEXT, "secret": _TEXT, "key": {"type": "string", "pattern": _KEY}}),
             "access": _strict(
                 {

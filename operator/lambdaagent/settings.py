@@ -9,7 +9,7 @@ import binascii
 import re
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -71,6 +71,12 @@ class _Common(BaseSettings):
         "lets everybody do everything. The operator shows it in status.",
     )
 
+    access_file: str = Field(
+        "",
+        description="File with the issuers, keys and limits of access. If empty, the cluster's RBAC decides alone. The "
+        "operator gives sidecars what they need of it, as it is when the operator starts.",
+    )
+
     namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="The only namespaces that the installation serves, separated by commas. If empty, all."
     )
@@ -115,6 +121,18 @@ class Installation(_Common):
     gateway_image: str = Field(
         "", description="Image of the sidecar of agents with a2a.mode sidecar. If empty, the operator's own image."
     )
+
+    _sidecar_rules: str = PrivateAttr("")
+
+    @property
+    def sidecar_rules(self) -> str:
+        """What sidecars get of the access file, as JSON."""
+        return self._sidecar_rules
+
+    def with_sidecar_rules(self, rules: str) -> Self:
+        found = self.model_copy()
+        found._sidecar_rules = rules
+        return found
 
     @field_validator("gateway_url", "events_url")
     @classmethod
@@ -202,9 +220,6 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     port: int = Field(8080, ge=0, le=65535)
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
-    access_file: str = Field(
-        "", description="File with the issuers, keys and limits of access. If empty, the cluster's RBAC decides alone."
-    )
     lifecycle_events: bool = Field(
         False, description="Whether the gateway publishes CloudEvents about tasks' lifecycles to their agents' Brokers."
     )
@@ -247,10 +262,18 @@ def parse_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 class SidecarSettings(EdgeSettings):
-    """The settings of the gateway in an agent's own pod. The operator sets `agent`, `port` and `sink`."""
+    """The settings of the gateway in an agent's own pod. The operator sets all but the limits."""
 
     agent: str = Field(min_length=2, description="The agent as JSON: its name, image, A2A block and health path.")
     sink: OptionalUrl = Field("", description="URL to which the agent's events are forwarded. If empty, they are not.")
+    access: AccessMode = Field("enforce", description="As for the gateway.")
+    access_rules: str = Field("", description="What the sidecar needs of the access file, as JSON.")
+    gateway_url: OptionalUrl = Field("", description="URL of the gateway, whose statements about callers are accepted.")
+    deliveries: str = Field(
+        "",
+        description="Hashes of the capabilities with which events are delivered, separated by commas. If empty, "
+        "whoever reaches the sidecar can deliver events.",
+    )
     host: str = ""  # every address of either family
     port: int = Field(8090, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -15,7 +15,7 @@ from lambdaagent.a2a.signing import Signer
 from lambdaagent.access.installation import ApiKey, Issuer
 from lambdaagent.clock import Clock
 from lambdaagent.identity.api_keys import KeyRing
-from lambdaagent.identity.assertions import Assertions
+from lambdaagent.identity.assertions import Assertions, own_key
 from lambdaagent.identity.jwks import Jwks
 from lambdaagent.identity.jwts import HmacKeys
 from lambdaagent.identity.verifier import Sources, Verifier
@@ -76,6 +76,6 @@ def verifier(
         keys=KeyRing(keys),
         hmac=HmacKeys(hmac_keys or {}, groups or {}),
         issuers=[(each, Jwks(key_set, clock=clock, name=each.name)) for each, key_set in issuers],
-        assertions=Assertions(signer.kid, signer.verifying_key) if signer is not None else None,
+        assertions=Assertions(own) if (own := own_key(signer)) is not None else None,
     )
     return Verifier(sources, clock)

@@ -49,6 +49,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{ .Values.eventKeys.existingSecret | default "lambdaagent-event-keys" }}
 {{- end }}
 
+{{/* The Secret with the signing key; empty if the gateway's settings name a key of their own. */}}
+{{- define "lambdaagent.signingKey" -}}
+{{- if not (or .Values.gateway.settings.cardSigningKey .Values.gateway.secretSettings.cardSigningKey) }}
+{{- .Values.signingKey.existingSecret | default "lambdaagent-signing-key" }}
+{{- end }}
+{{- end }}
+
 {{/* Settings as environment variables, in the order of their names. helm reads numbers as floats and prints large
 ones with an exponent. */}}
 {{- define "lambdaagent.env" -}}
@@ -146,8 +153,8 @@ variables. */}}
 {{- end }}
 
 {{- define "lambdaagent.accessMounts" -}}
+{{- include "lambdaagent.accessFileMount" . }}
 {{- if include "lambdaagent.access" . }}
-- {name: access, mountPath: /etc/lambdaagent/access, readOnly: true}
 {{- range $place, $secret := .Values.access.secrets }}
 - {name: access-secret-{{ $place }}, mountPath: /etc/lambdaagent/secrets/{{ $secret }}, readOnly: true}
 {{- end }}
@@ -155,13 +162,26 @@ variables. */}}
 {{- end }}
 
 {{- define "lambdaagent.accessVolumes" -}}
+{{- include "lambdaagent.accessFileVolume" . }}
 {{- if include "lambdaagent.access" . }}
-- name: access
-  configMap: {name: lambdaagent-access}
 {{- range $place, $secret := .Values.access.secrets }}
 - name: access-secret-{{ $place }}
   secret: {secretName: {{ $secret }}}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The access file alone: the operator gives sidecars what they need of it, and reads no secret. */}}
+{{- define "lambdaagent.accessFileMount" -}}
+{{- if include "lambdaagent.access" . }}
+- {name: access, mountPath: /etc/lambdaagent/access, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.accessFileVolume" -}}
+{{- if include "lambdaagent.access" . }}
+- name: access
+  configMap: {name: lambdaagent-access}
 {{- end }}
 {{- end }}
 

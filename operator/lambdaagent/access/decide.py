@@ -2,16 +2,17 @@
 
 `allow = ceiling AND (admin OR public OR a grant OR the cluster's RBAC)`. Rules only grant: what no rule mentions is
 denied, and nothing exceeds the ceiling. What is public needs no identity, so the ceiling's demands on callers do not
-concern it.
+concern it. What the gateway has decided is not decided again in a sidecar.
 """
 
 from dataclasses import dataclass
 
 from lambdaagent.access.actions import Action
-from lambdaagent.access.principal import AGENT, GROUP, HMAC, KEY, Principal
+from lambdaagent.access.principal import AGENT, GATEWAY, GROUP, HMAC, KEY, Principal
 from lambdaagent.access.rules import AgentRules, InstallationRules, has_claims
 
 _WITHOUT_CLAIMS = frozenset(("kubernetes", KEY, HMAC, AGENT))
+_GATEWAY_CALLS = frozenset((Action.DISCOVER, Action.INVOKE, Action.READ, Action.CANCEL))
 PUBLIC = frozenset((Action.DISCOVER, Action.INVOKE, Action.READ, Action.CANCEL, Action.PUSH))
 """What everybody may do with a public agent. The extended card needs a principal (A2A 1.0 section 3.1.11)."""
 
@@ -39,6 +40,10 @@ def decide(
     """
     if (outside := _outside(agent.namespace, installation)) is not None:
         return outside
+    if principal.source == GATEWAY:
+        if action in _GATEWAY_CALLS:
+            return _allowed("gateway", "the gateway allowed the caller's request and sends it")
+        return _denied("gateway", "the gateway sends no such request")
     if agent.public and installation.allow_public and action in PUBLIC:
         return _allowed("public", "the agent is public")
     if principal.anonymous:
@@ -99,7 +104,12 @@ def skills(
     principal: Principal, agent: AgentRules, installation: InstallationRules, *, rbac: bool = False
 ) -> frozenset[str] | None:
     """Return the skills that a principal may call who may call the agent; None: every one, and the agent as a whole."""
-    if rbac or is_admin(principal, installation) or (agent.public and installation.allow_public):
+    if (
+        rbac
+        or principal.source == GATEWAY
+        or is_admin(principal, installation)
+        or (agent.public and installation.allow_public)
+    ):
         return None
     found: set[str] = set()
     for grant in agent.grants:

@@ -196,6 +196,20 @@ class Installation(_Model):
         keys = [each.file for each in self.api_keys if isinstance(each, ApiKeyFile)]
         return keys + [each.key_file for each in self.hmac]
 
+    def for_sidecar(self) -> "Installation":
+        """Return what a sidecar can check: it has neither the API server, nor keys and other files."""
+        issuers = [issuer for issuer in self.issuers if not issuer.jwks.startswith("/")]
+        names, wanted = [issuer.name for issuer in issuers], self.ceiling.issuers
+        known = None if wanted is None else [name for name in wanted if name in names]
+        return Installation(
+            issuers=issuers,
+            kubernetes=Kubernetes(enabled=False, subject_access_review=False),
+            ceiling=self.ceiling.model_copy(update={"issuers": known}),
+            admins=self.admins,
+            audit=self.audit if self.audit.sink == "none" else Audit(),
+            limits=self.limits,
+        )
+
     def rules(self) -> InstallationRules:
         ceiling = self.ceiling
         return InstallationRules(

@@ -11,15 +11,16 @@ SYSTEM = "system:"
 SERVICE_ACCOUNT = "system:serviceaccount:"
 SERVICE_ACCOUNTS_OF = "system:serviceaccounts:"
 KEY, HMAC, AGENT = "key", "hmac", "agent"
+GATEWAY = "gateway"  # the source of a caller that the gateway vouches for to a sidecar
 GROUP = "group:"  # before the groups in a list that holds names too
-RESERVED = frozenset((KEY, HMAC, AGENT, "group", "system", "anonymous", "kubernetes"))
+RESERVED = frozenset((KEY, HMAC, AGENT, GATEWAY, "group", "system", "anonymous", "kubernetes"))
 """What an issuer must not be called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     name: str
-    source: str = ""  # the issuer's name, `kubernetes`, `key`, `hmac` or `agent`; empty for the anonymous principal
+    source: str = ""  # the issuer's name, or one of `RESERVED`; empty for the anonymous principal
     groups: frozenset[str] = frozenset()
     claims: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of an issuer's token: each claim's values
     actors: tuple[str, ...] = ()  # on whose behalf an agent calls: the latest caller first

@@ -16,10 +16,12 @@ from lambdaagent.api.workload import HealthCheck, Probe
 from lambdaagent.children import environment
 from lambdaagent.children.base import Object
 from lambdaagent.children.container import container, readiness_timing
+from lambdaagent.events import capability
 from lambdaagent.settings import Installation
 
 CONTAINER = "gateway"
 READY, ALIVE = "/-/readyz", "/-/healthz"
+DELIVER = "/-/deliver"
 _PORTS = (8090, 8091)  # ports that Knative does not reserve
 _PROBES = ("readinessProbe", "livenessProbe")
 _SPEC: Mapping[str, IncEx | bool] = {
@@ -57,9 +59,17 @@ def containers(agent: LambdaAgent, installation: Installation, *, sink: str | No
 
 
 def _gateway(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
-    values = {"LAMBDAAGENT_AGENT": described(agent), "LAMBDAAGENT_PORT": str(port(agent))}
-    if sink:
-        values["LAMBDAAGENT_SINK"] = sink
+    segments = _deliveries(agent, installation.keys)
+    said = {
+        "LAMBDAAGENT_AGENT": described(agent),
+        "LAMBDAAGENT_PORT": str(port(agent)),
+        "LAMBDAAGENT_SINK": sink,
+        "LAMBDAAGENT_ACCESS": installation.access,
+        "LAMBDAAGENT_ACCESS_RULES": installation.sidecar_rules,
+        "LAMBDAAGENT_GATEWAY_URL": installation.gateway_url,
+        "LAMBDAAGENT_DELIVERIES": ",".join(map(capability.hashed, segments)),
+    }
+    values = {name: value for name, value in said.items() if value}
     health = (agent.spec.behavior and agent.spec.behavior.health_check) or HealthCheck()
     ready = {"httpGet": {"path": READY}} | readiness_timing(health.readiness or Probe())
     return {
@@ -97,6 +107,20 @@ def tasks_are_shared(agent: LambdaAgent, *, knative: bool) -> bool:
         return not knative  # without `scaling`, Knative scales from none to many
     least = scaling.min_replicas if knative else max(1, scaling.min_replicas)
     return least == scaling.max_replicas == 1
+
+
+def delivery_path(agent: LambdaAgent, keys: Mapping[str, bytes]) -> str:
+    """Return the path at which the agent gets events: at a sidecar it ends in a capability, if there are keys."""
+    segments = _deliveries(agent, keys) if asked(agent) else []
+    return f"{DELIVER}/{segments[0]}" if segments else "/"
+
+
+def _deliveries(agent: LambdaAgent, keys: Mapping[str, bytes]) -> list[str]:
+    """Return the capabilities, by each key: while keys are replaced, old ones are in use."""
+    return [
+        capability.sign({kid: key}, namespace=agent.namespace, use=capability.Use.TO, agent=agent.name)
+        for kid, key in keys.items()
+    ]
 
 
 def sink_path(url: str) -> str:

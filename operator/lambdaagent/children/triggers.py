@@ -7,7 +7,7 @@ The RabbitMQ broker matches exact attributes only, ignores `filters` and takes a
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.eventing import Eventing, Subscription
-from lambdaagent.children import gateway
+from lambdaagent.children import gateway, sidecar
 from lambdaagent.children.async_calls import calls, invoke_seconds
 from lambdaagent.children.base import Object, child
 from lambdaagent.children.brokers import BrokerIdentity, retries
@@ -55,6 +55,8 @@ def subscription_triggers(
         return []
     api_version, kind = subscriber
     reference = {"apiVersion": api_version, "kind": kind, "name": agent.name, "namespace": agent.namespace}
+    path = sidecar.delivery_path(agent, installation.keys) if sidecar.wanted(agent, installation) else "/"
+    at_agent = {"ref": reference} | ({"uri": path} if path != "/" else {})
     called, at_gateway = calls(agent), gateway.events_to(agent, installation)
     parallelism = {PARALLELISM: str(eventing.parallelism)} if eventing.parallelism > 1 else {}
     out = []
@@ -66,9 +68,7 @@ def subscription_triggers(
             "broker": identity.name,
             "filter": {"attributes": attributes(subscription)},
             # An event that calls a skill opens a task, which the gateway keeps.
-            "subscriber": {"uri": at_gateway}
-            if at_gateway and called.opens(subscription.event_type)
-            else {"ref": reference},
+            "subscriber": {"uri": at_gateway} if at_gateway and called.opens(subscription.event_type) else at_agent,
         }
         if delivery:
             spec["delivery"] = delivery

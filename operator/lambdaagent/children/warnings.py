@@ -183,9 +183,6 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         message = f"the container gets the callers' {' and '.join(credentials)}, and can use it elsewhere in their name"
         field = "spec.a2a.forwardHeaders"
         yield FieldWarning(field=field, reason=WarningReason.CREDENTIAL_FORWARDED, message=message)
-    if a2a.access and sidecar.wanted(agent, installation):
-        message = "the sidecar does not check access; who reaches the agent's own Service may call it"
-        yield FieldWarning(field="spec.a2a.access", reason=WarningReason.NOT_ENFORCED, message=message)
     unknown = sorted(set(a2a.private_skills) - {skill.id for skill in a2a.skills})
     if unknown and a2a.skills:
         message = f"there is no skill {unknown[0]}"

@@ -15,6 +15,7 @@ from lambdaagent.children.plan import plan as make_plan
 from lambdaagent.children.warnings import warnings
 from lambdaagent.cli.printing import Format, print_documents, print_json, say
 from lambdaagent.cli.processes import read_settings
+from lambdaagent.controller.sidecar_rules import with_sidecar_rules
 from lambdaagent.errors import UsageError
 from lambdaagent.kube import manifests
 from lambdaagent.kube.manifests import Manifests
@@ -76,7 +77,7 @@ def render(paths: list[str], namespace: str, output: Format, *, serving: str | N
 def _installation(serving: str | None, eventing: str | None) -> Installation:
     """Return the installation from the settings, with the values of the command line in their place."""
     said = {name: str(value) for name, value in (("serving", serving), ("eventing", eventing)) if value is not None}
-    return read_settings(Installation).model_copy(update=said)
+    return with_sidecar_rules(read_settings(Installation).model_copy(update=said))
 
 
 def _observed(found: Manifests) -> Observed:

@@ -9,7 +9,7 @@ Hazard: a task that is given up here must be cancelled at the container, even if
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -28,8 +28,8 @@ from lambdaagent.containers.a2a_requests import A2aRequests, RemoteError, send_p
 from lambdaagent.containers.a2a_responses import A2aResponses
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import until_connected
-from lambdaagent.containers.turn import Turn
-from lambdaagent.containers.who_asks import WhoAsks
+from lambdaagent.containers.turn import Origin, Turn
+from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
 from lambdaagent.errors import words
 from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.errors import (
@@ -69,6 +69,7 @@ class A2aContainer:
         self._cold_start = cold_start
         self._client = client
         self._clock = clock
+        self._told = told
         self._calls = A2aRequests(client=client, clock=clock, told=told)
         # Container tasks that are streamed or polled here, and those among them that `cancel` has cancelled.
         self._running: set[tuple[str, str]] = set()
@@ -80,7 +81,7 @@ class A2aContainer:
         Raises UpstreamError if the container cannot be asked, RefusedMessageError if it refuses.
         """
         endpoint = await until_connected(
-            lambda _: a2a_endpoint.find(self._client, turn.callee, target),
+            lambda _: self._endpoint(turn.callee, target, turn.origin),
             seconds=turn.timeout,
             patience=self._cold_start,
         )
@@ -102,7 +103,9 @@ class A2aContainer:
             while not reading.settled:
                 await asyncio.sleep(backoff.next())
                 params = endpoint.of_task(reading.remote, turn.context_id)
-                result = await self._calls.one(target, endpoint, "get", params, seconds=turn.timeout)
+                result = await self._calls.one(
+                    target, endpoint, "get", params, seconds=turn.timeout, callee=turn.callee, origin=turn.origin
+                )
                 if updates := reading.updates({"task": tolerant_reader.task(result)}):
                     yield updates
         except ValueError as error:
@@ -121,22 +124,24 @@ class A2aContainer:
             elif not reading.settled and (answer is not None or not _knows_nothing(begun)):
                 await self._forget(turn, target, endpoint, reading.remote)
 
-    async def cancel(self, callee: Callee, target: Target, remote: str, context_id: str) -> None:
+    async def cancel(self, callee: Callee, target: Target, remote: str, *, context_id: str, origin: Origin) -> None:
         """Return if the task is cancelled, or if the container does not know it or cannot be asked.
 
         Raises RefusedMessageError if the container answers that the task is not cancelled.
         """
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
-                endpoint = await a2a_endpoint.find(self._client, callee, target)
+                endpoint = await self._endpoint(callee, target, origin)
                 params = endpoint.of_task(remote, context_id)
-                result = await self._calls.one(target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS)
+                result = await self._calls.one(
+                    target, endpoint, "cancel", params, seconds=_CANCEL_SECONDS, callee=callee, origin=origin
+                )
             state = state_of(tolerant_reader.task(result))
         except RemoteError as error:
             if error.code == Problem.TASK_NOT_FOUND.value.code:
                 return
             raise RefusedMessageError(error.code, error.said) from None
-        except (UpstreamError, BadTargetError, TimeoutError, ValueError) as error:
+        except (UpstreamError, BadTargetError, NotTellableError, TimeoutError, ValueError) as error:
             log.info("task.cancel_failed", agent=callee.key, error=words(error))
             return
         if state.terminal and state is not TaskState.CANCELED:
@@ -144,13 +149,26 @@ class A2aContainer:
         if (callee.key, remote) in self._running:
             self._canceled.add((callee.key, remote))
 
+    async def _endpoint(self, callee: Callee, target: Target, origin: Origin) -> A2aEndpoint:
+        told = self._told.headers(callee, replace(origin, headers=()))
+        return await a2a_endpoint.find(self._client, callee, target, told=told)
+
     async def _begin(self, turn: Turn, target: Target, endpoint: A2aEndpoint) -> "_Answer":
         """Send the message and wait for the first result, which names the container's task."""
         waits = turn.request is not None and turn.request.blocking
         kind = "stream" if endpoint.streaming and turn.callee.streams and not waits else "send"
         params = send_params(turn, endpoint.version, blocking=waits or kind == "stream")
         response = await until_connected(
-            lambda left: self._calls.ask(target, endpoint, kind, params, seconds=left, turn=turn),
+            lambda left: self._calls.ask(
+                target,
+                endpoint,
+                kind,
+                params,
+                seconds=left,
+                callee=turn.callee,
+                origin=turn.origin,
+                extensions=turn.request.extensions if turn.request is not None else (),
+            ),
             seconds=turn.timeout,
             patience=self._cold_start,
         )
@@ -195,8 +213,16 @@ class A2aContainer:
                 named = [remote] if remote else await self._unnamed(turn, target, endpoint)
                 for each in named:
                     params = endpoint.of_task(each, turn.context_id)
-                    await self._calls.one(target, endpoint, "cancel", params, seconds=_GIVEN_UP_SECONDS)
-        except (UpstreamError, TimeoutError, ValueError):
+                    await self._calls.one(
+                        target,
+                        endpoint,
+                        "cancel",
+                        params,
+                        seconds=_GIVEN_UP_SECONDS,
+                        callee=turn.callee,
+                        origin=turn.origin,
+                    )
+        except (UpstreamError, NotTellableError, TimeoutError, ValueError):
             pass  # the task has ended here, whether the container got the request or not
 
     async def _unnamed(self, turn: Turn, target: Target, endpoint: A2aEndpoint) -> list[str]:
@@ -207,7 +233,9 @@ class A2aContainer:
         if endpoint.version is not Version.V1:
             return []
         params = {"contextId": turn.context_id, "pageSize": _LISTED}
-        result = await self._calls.one(target, endpoint, "list", params, seconds=_GIVEN_UP_SECONDS)
+        result = await self._calls.one(
+            target, endpoint, "list", params, seconds=_GIVEN_UP_SECONDS, callee=turn.callee, origin=turn.origin
+        )
         listed = result.get("tasks") if isinstance(result, dict) else None
         found = [tolerant_reader.task(each) for each in listed[:_LISTED]] if isinstance(listed, list) else []
         named = [task.get("id") for task in found if _works_on(task, turn.message.get("messageId"))]

@@ -3,6 +3,7 @@
 Only the path of a card's URL is used: its host may not be the one at which the gateway reaches the container.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,7 +56,9 @@ class NoCardError(BadAnswerError):
         self.for_now = for_now
 
 
-async def find(client: HttpClient, callee: Callee, target: Target) -> A2aEndpoint:
+async def find(
+    client: HttpClient, callee: Callee, target: Target, *, told: Sequence[tuple[str, str]] = ()
+) -> A2aEndpoint:
     """Return the endpoint from the card, which is read once per change of the agent. Raises UpstreamError.
 
     If the resource names both path and version, the card is read only for streaming, and may be missing.
@@ -65,7 +68,7 @@ async def find(client: HttpClient, callee: Callee, target: Target) -> A2aEndpoin
         return known
     path, version = callee.container_path, callee.container_version
     try:
-        found = _read(await read_card(client, target, callee), wanted=version)
+        found = _read(await read_card(client, target, callee, told=told), wanted=version)
     except BadAnswerError as error:
         if not path or version == "auto":
             raise
@@ -89,8 +92,8 @@ def card_paths(callee: Callee) -> list[str]:
     return list(dict.fromkeys([f"{below}{card}" for card in _CARDS] + list(_CARDS)))
 
 
-async def read_card(client: HttpClient, target: Target, callee: Callee) -> Any:
-    """Return the container's card, parsed and unchecked.
+async def read_card(client: HttpClient, target: Target, callee: Callee, *, told: Sequence[tuple[str, str]] = ()) -> Any:
+    """Return the container's card, parsed and unchecked. `told` are headers that say who asks.
 
     Raises UpstreamError; NoCardError names each path and its response.
     """
@@ -101,7 +104,7 @@ async def read_card(client: HttpClient, target: Target, callee: Callee) -> Any:
             target,
             method="GET",
             path=path,
-            headers=[(HEADER, "1.0"), ACCEPT_ENCODING],
+            headers=[(HEADER, "1.0"), ACCEPT_ENCODING, *told],
             first_byte=_SECONDS,
             total=_SECONDS,
         )

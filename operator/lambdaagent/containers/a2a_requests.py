@@ -4,7 +4,7 @@ Every response is limited in size and time. A container's error text is shortene
 before it is passed on.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import orjson
@@ -15,7 +15,8 @@ from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses, sse_decoder
 from lambdaagent.containers.a2a_endpoint import A2aEndpoint
-from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.events import charsets
 from lambdaagent.events.http import media_type
@@ -60,12 +61,11 @@ class A2aRequests:
         params: Json,
         *,
         seconds: float,
-        turn: Turn | None = None,
+        callee: Callee,
+        origin: Origin,
+        extensions: Sequence[str] = (),
     ) -> Response:
-        """Send a request; `kind` is stream, send, get, cancel or list.
-
-        `turn` gives the headers for tracing and extensions.
-        """
+        """Send a request; `kind` is stream, send, get, cancel or list."""
         body = {
             "jsonrpc": "2.0",
             "id": self._clock.new_mark(),
@@ -78,12 +78,11 @@ class A2aRequests:
             ACCEPT_ENCODING,
             (HEADER, str(endpoint.version)),
         ]
-        if turn is not None:
-            headers += self._told.headers(turn.callee, turn.origin)
-            if turn.origin.traceparent:
-                headers.append(("traceparent", turn.origin.traceparent))
-        if turn is not None and turn.request is not None and turn.request.extensions:
-            headers.append((_EXTENSIONS[endpoint.version], ", ".join(turn.request.extensions)))
+        headers += self._told.headers(callee, origin)
+        if origin.traceparent:
+            headers.append(("traceparent", origin.traceparent))
+        if extensions:
+            headers.append((_EXTENSIONS[endpoint.version], ", ".join(extensions)))
         return await self._client.request(
             target,
             path=endpoint.path_of(kind),
@@ -93,9 +92,20 @@ class A2aRequests:
             total=seconds,
         )
 
-    async def one(self, target: Target, endpoint: A2aEndpoint, kind: str, params: Json, *, seconds: float) -> Any:
-        """Return the result of a request that has a single one. Raises UpstreamError."""
-        async with await self.ask(target, endpoint, kind, params, seconds=seconds) as response:
+    async def one(
+        self,
+        target: Target,
+        endpoint: A2aEndpoint,
+        kind: str,
+        params: Json,
+        *,
+        seconds: float,
+        callee: Callee,
+        origin: Origin,
+    ) -> Any:
+        """Return the result of a request that has a single one. Raises UpstreamError, NotTellableError."""
+        asked = self.ask(target, endpoint, kind, params, seconds=seconds, callee=callee, origin=origin)
+        async with await asked as response:
             return await anext(self.results(response), None)
 
     async def results(self, response: Response) -> AsyncGenerator[Any, None]:

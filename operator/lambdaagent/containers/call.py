@@ -17,7 +17,7 @@ from lambdaagent.containers import requests, responses
 from lambdaagent.containers.a2a_container import A2aContainer
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connected
-from lambdaagent.containers.turn import Turn
+from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.http import media_type
@@ -52,7 +52,7 @@ class Caller(Protocol):
         """
         ...
 
-    async def cancel(self, callee: Callee, remote: str, context_id: str) -> None:
+    async def cancel(self, callee: Callee, remote: str, *, context_id: str, origin: Origin) -> None:
         """Cancel a task at a container that is an A2A server. Raises RefusedMessageError if it refuses."""
         ...
 
@@ -126,9 +126,9 @@ class HttpCaller:
             yield updates[at : at + _BATCH]
             await asyncio.sleep(0)
 
-    async def cancel(self, callee: Callee, remote: str, context_id: str) -> None:
+    async def cancel(self, callee: Callee, remote: str, *, context_id: str, origin: Origin) -> None:
         if callee.target is not None:
-            await self._relay.cancel(callee, callee.target, remote, context_id)
+            await self._relay.cancel(callee, callee.target, remote, context_id=context_id, origin=origin)
 
     async def _request(self, turn: Turn, target: Target) -> Response:
         call = requests.for_message(

@@ -33,6 +33,7 @@ class Callee:
     once_by_message: bool = False  # a repeated messageId is the same request
     private: frozenset[str] = frozenset()  # skills that errors do not list
     identified: bool = False  # each request tells the container who asks
+    guarded: bool = False  # by a sidecar, which asks the same
     forward_headers: tuple[str, ...] = ()  # of the client's request, in small letters
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
     """By skill id, the constant part of a request; also the container's A2A endpoint. Filled at the first call."""
@@ -68,6 +69,7 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         running=a2a.max_concurrent_tasks,
         once_by_message=a2a.deduplicate_messages,
         private=frozenset(a2a.private_skills),
+        guarded=a2a.enabled and a2a.mode == "sidecar",
         identified=a2a.access is not None and a2a.access.identity == "assertion",
         forward_headers=tuple(a2a.forward_headers),
     )

@@ -1,7 +1,8 @@
 """Tells a container who asks: headers of the client that its resource names, and a signed statement of the caller.
 
 The client's own credential never reaches a container unless the resource names its header, so a container cannot use it
-elsewhere. The statement is for this agent alone and for a minute.
+elsewhere. The statement is for this agent alone and for a minute. A sidecar gets one too, and keeps it: by it the
+sidecar knows that the gateway calls.
 """
 
 from collections.abc import Callable
@@ -34,8 +35,9 @@ class WhoAsks:
     def headers(self, callee: Callee, origin: Origin) -> list[tuple[str, str]]:
         """Raises NotTellableError."""
         found = list(origin.headers)
-        if callee.identified:
-            if self.state is None:
+        if self.state is None:
+            if callee.identified:
                 raise NotTellableError
+        elif callee.identified or callee.guarded:
             found.append((HEADER, self.state(callee.key, origin)))
         return found

@@ -29,6 +29,7 @@ from lambdaagent.controller.own_image import with_sidecar_image
 from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
+from lambdaagent.controller.sidecar_rules import with_sidecar_rules
 from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings
 from lambdaagent.kube.resources import BROKER
@@ -58,7 +59,7 @@ async def run(settings: OperatorSettings, *, ready: asyncio.Event | None = None)
                 retry_period=settings.lease_duration * 2 / 15,
             ),
         )
-        settings = await with_sidecar_image(client, settings)
+        settings = with_sidecar_rules(await with_sidecar_image(client, settings))
         log.info("lease.awaited", namespace=lease.namespace, identity=lease.identity, port=port)
         await lease.run(lambda: lead(client, settings, metrics=metrics, tell=tell, ready=ready))
 

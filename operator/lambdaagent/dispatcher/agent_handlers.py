@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.broker.protocol import Broker, Handler
-from lambdaagent.children import gateway
+from lambdaagent.children import gateway, sidecar
 from lambdaagent.children.base import AgentKey
 from lambdaagent.clock import Clock
 from lambdaagent.containers.post_event import post
@@ -80,7 +80,8 @@ class Handlers:
 
 
 def router(agent: LambdaAgent, served: ConsumerSpec, installation: Installation) -> Callable[[Event], AgentRoute]:
-    plain, calls = AgentRoute(served.target), served.topology.calls
+    plain = AgentRoute(served.target, sidecar.delivery_path(agent, installation.keys))
+    calls = served.topology.calls
     url = gateway.events_to(agent, installation)
     if not url or not calls.skills:
         return lambda _: plain

@@ -7,7 +7,7 @@ later. So the URL is the credential: its holder may send events as one agent (`f
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from hashlib import sha256
 
@@ -35,6 +35,16 @@ def verify(segment: str, *, keys: Mapping[str, bytes], namespace: str, use: str,
     expected = _mac(key, namespace=namespace, use=use, agent=agent)
     # Compared as bytes: compare_digest raises on non-ASCII text, which would distinguish such input from a wrong mac.
     return hmac.compare_digest(expected.encode(), mac.encode("utf-8", "surrogatepass"))
+
+
+def hashed(segment: str) -> str:
+    """Return what a process holds that checks a segment and must not know it: whoever reads it cannot send events."""
+    return sha256(segment.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_one_of(segment: str, hashes: Collection[str]) -> bool:
+    digest = hashed(segment)
+    return any(hmac.compare_digest(digest, each) for each in hashes)
 
 
 def _mac(key: bytes, *, namespace: str, use: str, agent: str) -> str:

@@ -2,6 +2,9 @@
 
 It reads its one agent from its environment and never connects to the API server. The pod's other traffic (events from
 Triggers, the agent's own pages) uses the same port and reaches the container unchanged. Tasks are kept in memory.
+
+Where access is checked, a request reaches the container only from a caller that may call every skill, or with the
+capability of a Broker. Hazard: the container's own port is open to whoever reaches the pod.
 """
 
 import asyncio
@@ -19,18 +22,22 @@ from lambdaagent.access.actions import Action, Credential
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.api.workload import HealthCheck, Probe
-from lambdaagent.children.sidecar import ALIVE, READY, sink_path
+from lambdaagent.children.sidecar import ALIVE, DELIVER, READY, sink_path
 from lambdaagent.containers import who_asks
 from lambdaagent.containers.post_event import post
 from lambdaagent.errors import UsageError
+from lambdaagent.events import capability
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.events.http import mode as event_mode
 from lambdaagent.gateway import gc_tuning, probes
+from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.sidecar_guard import guarding
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
-from lambdaagent.gateway.events import ingress
+from lambdaagent.gateway.events import capabilities, ingress
 from lambdaagent.gateway.http import bodies, passthrough, problems, request_target
-from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.routes import agent_routes
+from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError, unknown_agent
+from lambdaagent.gateway.routes import agent_routes, gateway_routes
 from lambdaagent.gateway.routes.gateway_routes import OBSERVED
 from lambdaagent.gateway.routes.route_types import Route, RouteTable
 from lambdaagent.gateway.services import ENTRY, SERVICES
@@ -83,7 +90,8 @@ async def run(settings: SidecarSettings) -> None:
         entry = directory.get(agent.namespace, agent.name)
         if entry is None:
             raise UsageError("LAMBDAAGENT_AGENT: the agent has no spec.a2a; let the operator set this variable")
-        sink = Sink(settings.sink, client)
+        sink, clock = Sink(settings.sink, client), clocks.system()
+        guard = await stack.enter_async_context(guarding(settings, agent, clock))
         serving = await serve(
             stack,
             GatewayConfig(
@@ -99,9 +107,10 @@ async def run(settings: SidecarSettings) -> None:
             publisher=sink,
             exchanges=sink,
             client=client,
-            clock=clocks.system(),
+            clock=clock,
             ready=lambda: None,
-            table=table(entry, sink=settings.sink),
+            table=table(entry, sink=settings.sink, deliveries=settings.deliveries),
+            guard=guard,
         )
         gc_tuning.settle()
         log.info("server.started", host=settings.host, port=serving.port, agent=agent.key, container=url)
@@ -118,10 +127,11 @@ def read_agent(text: str) -> LambdaAgent:
     raise UsageError(f"LAMBDAAGENT_AGENT: {'; '.join(map(str, found[:3]))}")
 
 
-def table(entry: Entry, *, sink: str) -> RouteTable:
+def table(entry: Entry, *, sink: str, deliveries: str = "") -> RouteTable:
     """Return the sidecar's routes. Where capabilities are configured, the sink's path holds one, so only a client that
-    knows it can send events as the agent.
+    knows it can send events as the agent. `deliveries` are the hashes of those that Brokers have, with commas between.
     """
+    hashes = frozenset(filter(None, deliveries.split(",")))
 
     async def ready(request: web.Request) -> web.Response:
         if why_not := await _why_not_ready(request, entry):
@@ -132,11 +142,20 @@ def table(entry: Entry, *, sink: str) -> RouteTable:
     async def events(request: web.Request) -> web.Response:
         return await ingress.take(request, entry)
 
+    async def deliver(request: web.Request) -> web.StreamResponse:
+        if not capability.is_one_of(request.match_info["capability"], hashes):
+            raise capabilities.refusal()
+        return await _through(request, entry, path="/")
+
     async def all_else(request: web.Request) -> web.StreamResponse:
         if entry.enabled and agent_routes.is_ours(entry, request.path):
             request_target.require_plain(request)
             request[ENTRY] = entry
+            await _require_seen(request, entry)
             return await agent_routes.serve(request, entry, request.path)
+        # Without capabilities, a Broker cannot be told from others.
+        if hashes or request.path != "/" or event_mode(request.headers) is None:
+            await _require_caller(request, entry)
         return await _through(request, entry)
 
     found = [
@@ -156,6 +175,19 @@ def table(entry: Entry, *, sink: str) -> RouteTable:
                 summary="Publish CloudEvents as the agent",
             )
         )
+    if hashes:
+        found.append(
+            Route(
+                name="events-to",
+                method="POST",
+                path=f"{DELIVER}/{{capability}}",
+                handler=deliver,
+                action=Action.DELIVER,
+                credential=Credential.CAPABILITY,
+                summary="Deliver CloudEvents to the agent",
+            )
+        )
+    found += gateway_routes.protected_resources()
     found.append(
         Route(
             name="container",
@@ -192,10 +224,25 @@ async def _why_not_ready(request: web.Request, entry: Entry) -> str | None:
     return None if response.status < 400 else f"GET {path} answers {response.status}"
 
 
-async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
+async def _require_seen(request: web.Request, entry: Entry) -> None:
+    if await authorization.seen(request, entry) is None:
+        raise unknown_agent(*entry.key)
+
+
+async def _require_caller(request: web.Request, entry: Entry) -> None:
+    """Raises ProblemError unless the caller may call every skill: what the container does here is not known."""
+    if request.app[SERVICES].guard.off:
+        return
+    await _require_seen(request, entry)
+    await authorization.require(request, entry, Action.INVOKE)
+    await authorization.require_all_skills(request, entry)
+
+
+async def _through(request: web.Request, entry: Entry, *, path: str = "") -> web.StreamResponse:
     """Pass a request to the container and its response to the client, both streamed.
 
-    Method, path, end-to-end headers and body stay the same; Host goes on as X-Forwarded-Host.
+    Method, end-to-end headers, body, and the path unless another one is given stay the same; Host goes on as
+    X-Forwarded-Host.
     """
     target, services = entry.callee.target, request.app[SERVICES]
     if target is None:
@@ -209,7 +256,7 @@ async def _through(request: web.Request, entry: Entry) -> web.StreamResponse:
             target,
             # A response to HEAD is framed differently, so GET is sent and the body of its response is dropped below.
             method="GET" if request.method == "HEAD" else request.method,
-            path=request.raw_path,
+            path=path or request.raw_path,
             headers=headers,
             body=bodies.passed_on(request) if request.body_exists else b"",
             length=length if request.body_exists else 0,

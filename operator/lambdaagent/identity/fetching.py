@@ -41,6 +41,14 @@ class KeyFetcher:
 
         return fetch
 
+    def at(self, url: str) -> Callable[[], Awaitable[bytes]]:
+        """Return the function that fetches the key set at a URL of this installation."""
+
+        async def fetch() -> bytes:
+            return await self._get(url)
+
+        return fetch
+
     async def _discovered(self, issuer: str) -> str:
         """Return the URL of the keys (OpenID Connect Discovery 1.0 section 4). Raises FetchError."""
         found = bounded_json.loads(await self._get(f"{issuer.rstrip('/')}/.well-known/openid-configuration"))

@@ -70,7 +70,7 @@ class Verifier:
         if unverified.claims.get("iss") == jwts.HMAC_ISSUER:
             return self.sources.hmac.principal(unverified, now=now)
         if unverified.claims.get("iss") == assertions.ISSUER and self.sources.assertions is not None:
-            return self.sources.assertions.principal(unverified, now=now)
+            return await self.sources.assertions.principal(unverified, now=now)
         if self._issuers.has(unverified):
             return await self._issuers.principal(unverified, now=now)
         if self.sources.reviews is not None and _of_cluster(unverified):
@@ -120,7 +120,7 @@ def sources(
         hmac=HmacKeys(hmac, {key.id: frozenset(key.groups) for key in installation.hmac}),
         issuers=issuers,
         reviews=reviews,
-        assertions=Assertions(signer.kid, signer.verifying_key) if signer and signer.algorithm == "ES256" else None,
+        assertions=Assertions(own) if (own := assertions.own_key(signer)) is not None else None,
     )
 
 

@@ -234,7 +234,7 @@ class Engine:
             if callee.protocol == "a2a" and active.record.remote and not active.record.state.terminal:
                 try:
                     context_id = context_ids.of_container(active.record.context_id, owner=active.record.owner)
-                    await self._caller.cancel(callee, active.record.remote, context_id)
+                    await self._caller.cancel(callee, active.record.remote, context_id=context_id, origin=client.origin)
                 except RefusedMessageError as error:
                     raise refusal(error, otherwise=Problem.TASK_NOT_CANCELABLE) from error
                 if active.record.state is TaskState.CANCELED:

@@ -55,7 +55,7 @@ def test_the_dispatcher_has_its_own_settings_and_those_that_the_operator_has() -
         {"operator": {"settings": shared | {"eventing": "rabbitmq"}}, "dispatcher": {"settings": own}}
     )
     env, operator = environment(documents, "dispatcher"), environment(documents, "operator")
-    elsewhere = {"host", "namespaces", "amqp_url", "pod_namespace", "ca_file", "access"}
+    elsewhere = {"host", "namespaces", "amqp_url", "pod_namespace", "ca_file", "access", "access_file"}
     for name in DispatcherSettings.model_fields.keys() - elsewhere:
         variable, key = f"LAMBDAAGENT_{name.upper()}", generate.camel(name)
         if name in Installation.model_fields:

@@ -101,7 +101,7 @@ def test_nothing_that_is_said_counts_as_empty() -> None:
 
 
 def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
-    documents = on_rabbitmq({"eventKeys": {"existingSecret": "mine"}})
+    documents = on_rabbitmq({"eventKeys": {"existingSecret": "mine"}, "signingKey": {"existingSecret": "ours"}})
     assert [document for document in documents if document["kind"] == "Secret"] == []
     for process in PROCESSES:
         entry = environment(documents, process)["LAMBDAAGENT_EVENT_KEYS"]

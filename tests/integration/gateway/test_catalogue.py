@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from tests.integration.gateway.streaming import Event, events
-from tests.parts.gateway import World, skill
+from tests.parts.gateway import World, skill, world
+from tests.parts.polling import eventually
 
-from lambdaagent.gateway.discovery import catalog
+from lambdaagent.gateway.http.sse import Streams
 
 
 @asynccontextmanager
@@ -75,9 +75,12 @@ async def test_many_changes_of_one_agent_are_one_for_a_slow_reader(gateway: Worl
         assert await changes.next() == [("shop", "a")]
 
 
-async def test_there_are_so_many_streams_and_no_more(gateway: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "MOST_STREAMS", 1)
-    async with following(gateway) as stream:
-        await anext(stream)
-        refused = await gateway.request("GET", "/agents", headers={"Accept": "text/event-stream"})
-        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+async def test_there_are_so_many_streams_and_no_more() -> None:
+    async with world(streams=Streams(most=1)) as gateway:
+        async with following(gateway) as stream:
+            await anext(stream)
+            refused = await gateway.request("GET", "/agents", headers={"Accept": "text/event-stream"})
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        await eventually(lambda: gateway.streams.open == 0)
+        async with following(gateway) as stream:
+            await anext(stream)

@@ -38,7 +38,7 @@ def pod() -> Iterator[Pod]:
         spec = {"image": image, "a2a": A2A, "behavior": health, "env": [{"name": "TOKEN", "value": "hidden"}]}
         agent = agents.parse({"metadata": {"name": "beside", "namespace": "ai"}, "spec": spec})
         sink = f"{behind.url}/events/ai/from/beside/k1.mac"
-        installation = Installation(gateway_image="example.com/lambdaagent:v1")
+        installation = Installation(gateway_image="example.com/lambdaagent:v1", access="off")
         unit, gateway = sidecar.containers(agent, installation, sink=sink, probes=False)
         assert "hidden" not in json.dumps(gateway)
         environment = {entry["name"]: entry["value"].replace("$$", "$") for entry in gateway["env"]}

@@ -138,13 +138,6 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
         KNATIVE,
         {},
     ),
-    (
-        WarningReason.NOT_ENFORCED,
-        "spec.a2a.access",
-        {"a2a": {"enabled": True, "mode": "sidecar", "access": {"public": True}}},
-        KNATIVE,
-        {"gateway_image": "example.com/gateway:1"},
-    ),
 ]
 
 

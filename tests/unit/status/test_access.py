@@ -26,7 +26,7 @@ def decided(a2a: dict[str, Any] | None, access: AccessMode = "enforce", **settin
         (A2A, "off", ("False", "AccessOpen")),
         (A2A | {"access": {"public": True}}, "enforce", ("False", "Public")),
         (A2A | {"access": {"grants": [{"principals": ["corp:a"]}]}}, "enforce", ("Unknown", "PastGateway")),
-        (A2A | {"mode": "sidecar"}, "enforce", ("False", "SidecarOpen")),
+        (A2A | {"mode": "sidecar"}, "enforce", ("Unknown", "PastSidecar")),
         ({"enabled": False}, "enforce", None),
         (None, "enforce", None),
     ],

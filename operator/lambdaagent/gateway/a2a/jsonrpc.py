@@ -62,7 +62,7 @@ async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) ->
         return sse.frame(jsonrpc.error(id_, errors.of(request, call.entry, error).error))
 
     allowed = authorization.standing(request, call.entry, call.operation, all_tasks=call.client.all_tasks)
-    return await sse.write(request, frames(), broken=broken, allowed=allowed)
+    return await sse.write(request, frames(), owner=call.client.owner, broken=broken, allowed=allowed)
 
 
 def _wants_events(request: web.Request, asked: Request) -> bool:

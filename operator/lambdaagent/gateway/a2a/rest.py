@@ -74,7 +74,7 @@ async def _stream(request: web.Request, call: OperationCall) -> web.StreamRespon
         return sse.frame(orjson.dumps(_body(request, failure, version=call.dialect.version)), event="error")
 
     allowed = authorization.standing(request, call.entry, call.operation, all_tasks=call.client.all_tasks)
-    return await sse.write(request, frames(), broken=broken, allowed=allowed)
+    return await sse.write(request, frames(), owner=call.client.owner, broken=broken, allowed=allowed)
 
 
 def _media_type(request: web.Request) -> str:

@@ -10,7 +10,9 @@ from lambdaagent.access.actions import Action
 from lambdaagent.access.decide import Decision
 from lambdaagent.access.principal import ANONYMOUS, Principal
 from lambdaagent.access.rules import Mode
+from lambdaagent.containers import who_asks
 from lambdaagent.gateway.access import auditing, challenges, limiting
+from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
 from lambdaagent.identity.errors import CredentialError, IdentityUnavailableError
@@ -31,7 +33,7 @@ async def authenticate(request: web.Request) -> Principal:
     else:
         limiting.require_peer(services, request)
         try:
-            principal = await guard.principal(credential(request))
+            principal = await _principal(request, guard)
         except CredentialError as error:
             _refused(request, error.reason, str(error))
             if guard.mode is Mode.ENFORCE:
@@ -45,6 +47,12 @@ async def authenticate(request: web.Request) -> Principal:
         limiting.require_principal(services, principal.name)
     request[PRINCIPAL] = principal
     return principal
+
+
+async def _principal(request: web.Request, guard: Guard) -> Principal:
+    if guard.called is not None and (statement := request.headers.get(who_asks.HEADER)) is not None:
+        return await guard.called(statement)
+    return await guard.principal(credential(request))
 
 
 def _refused(request: web.Request, reason: str, text: str) -> None:

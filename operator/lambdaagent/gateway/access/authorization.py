@@ -138,6 +138,17 @@ def refuse_skill(request: web.Request, entry: Entry, skill: str | None, *, allow
         raise A2AError(Problem.PERMISSION_DENIED, text[:1].upper() + text[1:])
 
 
+async def require_all_skills(request: web.Request, entry: Entry) -> None:
+    """Raises ProblemError (403) unless the principal may call the agent as a whole."""
+    allowed = await request.app[SERVICES].guard.skills(request[PRINCIPAL], entry.rules)
+    if allowed is None:
+        return
+    try:
+        refuse_skill(request, entry, None, allowed=allowed)
+    except A2AError as error:
+        raise ProblemError(403, "forbidden", str(error)) from None
+
+
 async def reaches_all_tasks(request: web.Request, entry: Entry, operation: Operation) -> bool:
     """Return whether the principal may do this with the tasks of others."""
     guard = request.app[SERVICES].guard

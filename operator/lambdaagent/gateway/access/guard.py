@@ -4,7 +4,7 @@ Invariant: `state` is replaced as a whole, so no request is decided by half of a
 caller is anonymous and everything is allowed; with mode `audit` a denial is logged and the request continues.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -13,7 +13,7 @@ from lambdaagent.access import decide as rules
 from lambdaagent.access.actions import Action
 from lambdaagent.access.decide import Decision, decide
 from lambdaagent.access.installation import NO_LIMITS, Installation, RateLimits
-from lambdaagent.access.principal import ANONYMOUS, Principal
+from lambdaagent.access.principal import ANONYMOUS, GATEWAY, Principal
 from lambdaagent.access.rules import AgentRules, InstallationRules, Mode
 from lambdaagent.gateway.access.audit import AuditLog
 from lambdaagent.identity.cluster import AccessReviews
@@ -26,6 +26,8 @@ _RIGHTS: Mapping[Action, tuple[str, str]] = MappingProxyType(
 )
 _INVOKE = ("create", "invoke")
 _MOST = 10_000  # decisions that are remembered
+Called = Callable[[str], Awaitable[Principal]]
+"""Returns the caller in a statement of the gateway. Raises CredentialError, IdentityUnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Guard:
     state: State | None = None  # None with mode `off`
     reviews: AccessReviews | None = None
     audit: AuditLog | None = None
+    called: Called | None = None  # of a sidecar
 
     def schemes(self, agent: AgentRules) -> tuple[tuple[SecurityScheme, ...], bool]:
         """Return the schemes of credentials for cards, and whether callers of the agent need one."""
@@ -125,7 +128,7 @@ class Guard:
             return False
         if rules.above_ceiling(principal, agent.namespace, state.rules) is not None:
             return False  # it is here because the agent is public
-        if rules.is_admin(principal, state.rules):
+        if principal.source == GATEWAY or rules.is_admin(principal, state.rules):
             return True
         if not self._asks_cluster(state) or self.reviews is None:
             return False

@@ -17,14 +17,14 @@ from lambdaagent import media_types, page_token
 from lambdaagent.a2a import Json, cards, well_known
 from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.http import caching, sse, urls
-from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
+from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import ROUTE, SERVICES
 
 log = structlog.get_logger(__name__)
 _PAGE, _MAX_PAGE = 100, 1000
-MOST_STREAMS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,6 @@ async def _page(request: web.Request) -> web.Response:
 
 
 async def _follow(request: web.Request) -> web.StreamResponse:
-    if request.app[sse.STREAMS].open >= MOST_STREAMS:
-        raise ProblemError(
-            503, "too-many-streams", "Too many streams are open at this gateway; try again later.", headers=RETRY_AFTER
-        )
-
     def broken(error: Exception) -> bytes:
         if isinstance(error, sse.RevokedError):
             return sse.frame(b"{}", event="revoked")
@@ -93,7 +88,8 @@ async def _follow(request: web.Request) -> web.StreamResponse:
         log.error("agents_stream.crashed", exc_info=error)
         return sse.frame(b"{}", event="error")
 
-    return await sse.write(request, _changes(request), broken=broken, allowed=authorization.known(request))
+    owner, allowed = request[PRINCIPAL].name, authorization.known(request)
+    return await sse.write(request, _changes(request), owner=owner, broken=broken, allowed=allowed)
 
 
 async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:

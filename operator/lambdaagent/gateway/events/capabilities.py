@@ -18,4 +18,8 @@ def require(request: web.Request, *, use: capability.Use, agent: str) -> None:
     segment = request.match_info.get("capability", "")
     namespace = request.match_info["namespace"]
     if not capability.verify(segment, keys=keys, namespace=namespace, use=use, agent=agent):
-        raise ProblemError(403, "bad-capability", "This event URL does not end in a capability that is valid for it.")
+        raise refusal()
+
+
+def refusal() -> ProblemError:
+    return ProblemError(403, "bad-capability", "This event URL does not end in a capability that is valid for it.")

@@ -11,6 +11,7 @@ from math import ceil
 from aiohttp import web
 
 from lambdaagent.api.skills import Skill
+from lambdaagent.children import sidecar
 from lambdaagent.children.async_calls import AGENT, correlated, undelivered
 from lambdaagent.containers.call import NotTakenError
 from lambdaagent.containers.callee import DEFAULT_TIMEOUT
@@ -122,7 +123,14 @@ async def _deliver(services: Services, entry: Entry, event: Event) -> None:
     namespace, name = entry.key
     if entry.callee.target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
-    done = await deliver(services.client, entry.callee.target, event, timeout=DEFAULT_TIMEOUT, now=services.clock.now())
+    done = await deliver(
+        services.client,
+        entry.callee.target,
+        event,
+        path=sidecar.delivery_path(entry.agent, services.config.keys),
+        timeout=DEFAULT_TIMEOUT,
+        now=services.clock.now(),
+    )
     match done.verdict:
         case RetryDecision.AGAIN:
             services.metrics.ingress("retried")

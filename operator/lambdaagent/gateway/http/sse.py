@@ -6,6 +6,7 @@ their Last-Event-ID and do not delay the shutdown.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 
@@ -13,41 +14,61 @@ from aiohttp import web
 
 from lambdaagent import media_types
 from lambdaagent.cancellation import cancel
+from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.http import request_id
 
 PING_SECONDS = 15.0  # proxies close a connection that is silent for a minute, some after half a minute
 # nginx buffers a proxied response unless X-Accel-Buffering is "no".
 _HEADERS = {"Content-Type": media_types.EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+MOST = 5_000  # open streams of one process
+_ALWAYS = 20  # that a caller may have while any are free
 _PING = b": ping\n\n"
 NOTHING = b": nothing\n\n"
 """The first frame of a stream that has no event to send yet, so that the client gets the head of the response."""
+
+
+class TooManyStreamsError(TemporaryError):
+    def __init__(self, own: int) -> None:
+        super().__init__(f"too many streams are open at this gateway, {own} of them by this caller; try again later")
 
 
 class Streams:
     """The open streams of this process, each written by the asyncio task of its request.
 
     They end at once when the gateway stops; otherwise each would delay the shutdown until its timeout.
+
+    Invariant: one caller never has so many that another gets none. It may have as many as are still free, and a few in
+    any case.
     """
 
-    def __init__(self, *, ping: float = PING_SECONDS) -> None:
+    def __init__(self, *, ping: float = PING_SECONDS, most: int = MOST) -> None:
         self.ping = ping
         self.stopping = False
+        self._most = most
         self._tasks: set[asyncio.Task[object]] = set()
-
-    @property
-    def open(self) -> int:
-        return len(self._tasks)
+        self.open = 0
+        self._of: Counter[str] = Counter()
 
     @contextmanager
-    def one(self) -> Iterator[asyncio.Task[object]]:
+    def one(self, owner: str) -> Iterator[asyncio.Task[object]]:
+        """Raises TooManyStreamsError."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a stream is written by a task")
+        free, own = self._most - self.open, self._of[owner]
+        if free <= 0 or own >= max(free, min(_ALWAYS, self._most)):
+            raise TooManyStreamsError(own)
         self._tasks.add(task)
+        self._of[owner] += 1
+        self.open += 1
         try:
             yield task
         finally:
             self._tasks.discard(task)
+            self.open -= 1
+            self._of[owner] -= 1
+            if not self._of[owner]:
+                del self._of[owner]
 
     def stop(self) -> None:
         self.stopping = True
@@ -77,10 +98,13 @@ async def write(
     request: web.Request,
     frames: AsyncGenerator[bytes, None],
     *,
+    owner: str,
     broken: Callable[[Exception], bytes],
     allowed: Callable[[], Awaitable[bool]] | None = None,
 ) -> web.StreamResponse:
-    """Write the frames as a stream. Raises the error of the first frame; `broken` turns a later one into a frame.
+    """Write the frames as a stream of the caller `owner`. `broken` turns an error into a frame.
+
+    Raises the error of the first frame, and TooManyStreamsError.
 
     `allowed` is asked with each ping whether the caller may still read it. If not, the stream ends with the frame of a
     RevokedError.
@@ -101,8 +125,8 @@ async def write(
             except ConnectionError:
                 return  # the write of the next frame, or the cancellation of the request, handles the lost connection
 
-    with streams.one() as task:
-        async with aclosing(frames):
+    async with aclosing(frames):
+        with streams.one(owner) as task:
             first = await anext(frames, NOTHING)
             response = web.StreamResponse(headers=_HEADERS)
             request_id.say(request, response)

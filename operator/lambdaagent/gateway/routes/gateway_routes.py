@@ -55,21 +55,23 @@ def _observed() -> list[Route]:
     ]
 
 
+def protected_resources() -> list[Route]:
+    summary = "How to get a credential (RFC 9728), for the gateway or for an agent"
+    row = partial(_DISCOVERED, handler=metadata.protected_resource, credential=Credential.NONE, summary=summary)
+    return [
+        row(name="protected-resource", path=well_known.PROTECTED_RESOURCE),
+        row(name="protected-resource-of", path=f"{well_known.PROTECTED_RESOURCE}{{resource:/.*}}"),
+    ]
+
+
 def _discovered() -> list[Route]:
-    protected = "How to get a credential (RFC 9728), for the gateway or for an agent"
-    open_to_all = partial(_DISCOVERED, handler=metadata.protected_resource, credential=Credential.NONE)
     listed = "The agents, by page, or as a stream of changes (text/event-stream)"
     linked, keys = "The agents as a link set (RFC 9727)", "The keys that verify the gateway's signatures (RFC 7517)"
     return [
         _DISCOVERED(name="agents", path="/agents", handler=catalog.agents, summary=listed),
         _DISCOVERED(name="api-catalog", path=well_known.API_CATALOG, handler=cards.api_catalog, summary=linked),
         _DISCOVERED(name="jwks", path=well_known.JWKS, handler=cards.jwks, summary=keys, credential=Credential.NONE),
-        open_to_all(name="protected-resource", path=well_known.PROTECTED_RESOURCE, summary=protected),
-        open_to_all(
-            name="protected-resource-of",
-            path=f"{well_known.PROTECTED_RESOURCE}{{resource:/.*}}",
-            summary=protected,
-        ),
+        *protected_resources(),
     ]
 
 
