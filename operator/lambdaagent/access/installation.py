@@ -136,6 +136,7 @@ class RateLimits:
     per_peer: Rate | None = None
     per_principal: Rate | None = None
     per_agent: Rate | None = None
+    refused: Rate | None = None  # credentials of one source
 
 
 NO_LIMITS = RateLimits()
@@ -145,11 +146,14 @@ class Limits(_Model):
     per_peer: Rates | None = None
     per_principal: Rates | None = None
     per_agent: Rates | None = None
+    refused_credentials: Rates = Rates(requests_per_minute=600, burst=100)
 
     @cached_property
     def rates(self) -> RateLimits:
-        made = [each.rate if each is not None else None for each in (self.per_peer, self.per_principal, self.per_agent)]
-        return RateLimits(*made)
+        peer, principal, agent = (
+            each.rate if each is not None else None for each in (self.per_peer, self.per_principal, self.per_agent)
+        )
+        return RateLimits(peer, principal, agent, self.refused_credentials.rate)
 
 
 class Audit(_Model):

@@ -26,14 +26,21 @@ class Buckets:
 
     def take(self, key: Hashable, rate: Rate, *, now: float) -> float:
         """Count one request. Return 0, or the seconds after which the key may send one; then nothing is counted."""
+        wait = self.wait(key, rate, now=now)
+        if not wait:
+            self.count(key, rate, now=now)
+        return wait
+
+    def wait(self, key: Hashable, rate: Rate, *, now: float) -> float:
+        """Return 0, or the seconds after which the key may send a request."""
         full_at = max(self._full_at.get(key, 0.0), now)
         wait = full_at + rate.seconds - now - rate.burst * rate.seconds
-        if wait > 1e-9:
-            return wait
+        return wait if wait > 1e-9 else 0.0
+
+    def count(self, key: Hashable, rate: Rate, *, now: float) -> None:
         if len(self._full_at) >= _MOST and key not in self._full_at:
             self._forget(now)
-        self._full_at[key] = full_at + rate.seconds
-        return 0.0
+        self._full_at[key] = max(self._full_at.get(key, 0.0), now) + rate.seconds
 
     def _forget(self, now: float) -> None:
         kept = {key: full_at for key, full_at in self._full_at.items() if full_at > now}

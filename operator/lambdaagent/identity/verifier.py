@@ -49,6 +49,11 @@ class Verifier:
     def __post_init__(self) -> None:
         self._issuers = Issuers(self.sources.issuers)
 
+    def knows(self, credential: str) -> bool:
+        """Return whether the credential was verified a short while ago."""
+        known = self._known.get(_digest(credential))
+        return known is not None and known[1] > self.clock.now()
+
     async def principal(self, credential: str) -> Principal:
         """Raises CredentialError, IdentityUnavailableError."""
         digest, now = _digest(credential), self.clock.now()

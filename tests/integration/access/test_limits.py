@@ -70,3 +70,44 @@ async def test_without_access_control_all_are_one_caller(container: PlainAgent) 
     async with world(clock=STILL) as gateway:
         gateway.agent(url=container.url, limits={"requestsPerMinute": 1, "burst": 2})
         assert await statuses(gateway, {}) == [200, 200, 429]
+
+
+GARBAGE = {"Authorization": "Bearer garbage"}
+
+
+async def test_a_source_of_refused_credentials_waits_and_others_do_not(
+    tmp_path: Path, issuer: Issuer, container: PlainAgent
+) -> None:
+    limits = {"refusedCredentials": {"requestsPerMinute": 60, "burst": 3}}
+    file = {"issuers": [issuer.configured()], "limits": limits, "audit": {"sink": "none"}}
+    async with guarded(tmp_path / "access.yaml", file, clock=STILL) as gateway:
+        gateway.agent(url=container.url, access={"grants": GRANTS})
+        known, new = staff(issuer, "alice"), staff(issuer, "bob")
+        assert await statuses(gateway, known, times=1) == [200]
+        assert await statuses(gateway, GARBAGE, times=5) == [401, 401, 401, 429, 429]
+        assert await statuses(gateway, known) == [200, 200, 200]
+        assert await statuses(gateway, new, times=1) == [429]
+        assert await statuses(gateway, {}, times=1) == [401]  # none at all costs nothing
+        behind = {**GARBAGE, "X-Forwarded-For": "10.0.0.1, 10.0.0.2"}
+        assert await statuses(gateway, behind, times=4) == [401, 401, 401, 429]
+        assert await statuses(gateway, {**new, "X-Forwarded-For": "10.0.0.3"}, times=1) == [200]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "second"),
+    [
+        (True, ["10.0.0.1", "10.0.0.2"], 401),
+        (True, ["10.9.9.9, 10.0.0.1", "10.9.9.9, 10.0.0.2"], 401),
+        (True, ["10.0.0.1", "10.9.9.9, 10.0.0.1"], 429),
+        (True, ["::1", "0:0:0:0:0:0:0:1"], 429),
+        (True, ["no address", "none either"], 429),
+        (False, ["10.0.0.1", "10.0.0.2"], 429),
+    ],
+)
+async def test_a_peer_is_the_client_of_a_trusted_proxy(
+    tmp_path: Path, trusted: bool, forwarded: list[str], second: int
+) -> None:
+    file = {"limits": {"perPeer": {"requestsPerMinute": 1, "burst": 1}}, "audit": {"sink": "none"}}
+    async with guarded(tmp_path / "access.yaml", file, clock=STILL, trust_forwarded=trusted) as gateway:
+        found = [await statuses(gateway, {"X-Forwarded-For": each}, times=1) for each in forwarded]
+    assert found == [[401], [second]]

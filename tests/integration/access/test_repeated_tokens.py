@@ -23,7 +23,9 @@ class Api:
 
 async def test_a_remembered_refusal_keeps_nothing_of_the_requests_that_it_answers(tmp_path: Path) -> None:
     api, headers = Api(), bearer(jwt.encode(CLAIMS, "k" * 32, algorithm="HS256"))
-    async with guarded(tmp_path / "access.yaml", {"audit": {"sink": "none"}}, api=api) as gateway:  # type: ignore[arg-type]
+    limits = {"refusedCredentials": {"requestsPerMinute": 100_000}}
+    file = {"audit": {"sink": "none"}, "limits": limits}
+    async with guarded(tmp_path / "access.yaml", file, api=api) as gateway:  # type: ignore[arg-type]
 
         async def repeat(times: int) -> None:
             for _ in range(times):

@@ -6,7 +6,7 @@ from lambdaagent.access.actions import Action
 from lambdaagent.access.decide import Decision
 from lambdaagent.access.principal import Principal
 from lambdaagent.gateway.access.audit import Asked
-from lambdaagent.gateway.http import request_id, tracing
+from lambdaagent.gateway.http import peers, request_id, tracing
 from lambdaagent.gateway.services import SERVICES
 
 _SKILL = 64
@@ -32,7 +32,7 @@ def record(
     trace = tracing.parent(request)
     asked = Asked(
         request_id=request_id.request_id(request),
-        peer=request.remote or "",
+        peer=peers.peer(request),
         verb=action.value,
         namespace=namespace,
         name=name,

@@ -12,9 +12,8 @@ from lambdaagent.access.principal import ANONYMOUS, Principal
 from lambdaagent.access.rules import Mode
 from lambdaagent.containers import who_asks
 from lambdaagent.gateway.access import auditing, challenges, limiting
-from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.http.problems import ProblemError
-from lambdaagent.gateway.services import SERVICES
+from lambdaagent.gateway.services import SERVICES, Services
 from lambdaagent.identity.errors import CredentialError, IdentityUnavailableError
 
 PRINCIPAL = web.RequestKey("principal", Principal)
@@ -33,8 +32,9 @@ async def authenticate(request: web.Request) -> Principal:
     else:
         limiting.require_peer(services, request)
         try:
-            principal = await _principal(request, guard)
+            principal = await _principal(request, services)
         except CredentialError as error:
+            limiting.count_refused(services, request)
             _refused(request, error.reason, str(error))
             if guard.mode is Mode.ENFORCE:
                 raise challenges.unauthorized(request, error) from None
@@ -49,10 +49,14 @@ async def authenticate(request: web.Request) -> Principal:
     return principal
 
 
-async def _principal(request: web.Request, guard: Guard) -> Principal:
+async def _principal(request: web.Request, services: Services) -> Principal:
+    guard = services.guard
     if guard.called is not None and (statement := request.headers.get(who_asks.HEADER)) is not None:
         return await guard.called(statement)
-    return await guard.principal(credential(request))
+    given = credential(request)
+    if given is not None:
+        limiting.require_few_refused(services, request, given)
+    return await guard.principal(given)
 
 
 def _refused(request: web.Request, reason: str, text: str) -> None:

@@ -1,5 +1,8 @@
 """Refuses requests above a rate: of a peer before its credential is verified, of a principal and for an agent after.
 
+A source whose credentials were refused too often waits before another one is verified: that costs time, and a password
+could be guessed. Credentials that were verified a short while ago are accepted meanwhile.
+
 What one caller sends never counts against another one. Callers without a credential are one principal, so they share
 its rate.
 """
@@ -10,6 +13,7 @@ from aiohttp import web
 
 from lambdaagent.access.rates import Rate
 from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import peers
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import Services
 
@@ -17,24 +21,40 @@ from lambdaagent.gateway.services import Services
 def require_peer(services: Services, request: web.Request) -> None:
     """Raises ProblemError (429) above the rate of the address that the request comes from."""
     rate = services.guard.limits.per_peer
-    if rate is not None and (wait := _take(services, ("peer", request.remote), rate)):
-        raise refusal("one address", rate, wait)
+    if rate is not None and (wait := _take(services, ("peer", peers.peer(request)), rate)):
+        raise refusal("requests of one address", rate, wait)
+
+
+def require_few_refused(services: Services, request: web.Request, credential: str) -> None:
+    """Raises ProblemError (429) if the source of an unknown credential had too many refused."""
+    state = services.guard.state
+    rate = services.guard.limits.refused
+    if state is None or rate is None:
+        return
+    wait = services.buckets.wait(("refused", peers.source(request)), rate, now=services.clock.now())
+    if wait and not state.verifier.knows(credential):
+        raise refusal("refused credentials of one source", rate, wait)
+
+
+def count_refused(services: Services, request: web.Request) -> None:
+    if (rate := services.guard.limits.refused) is not None:
+        services.buckets.count(("refused", peers.source(request)), rate, now=services.clock.now())
 
 
 def require_principal(services: Services, name: str) -> None:
     """Raises ProblemError (429) above the rate of a principal."""
     rate = services.guard.limits.per_principal
     if rate is not None and (wait := _take(services, ("principal", name), rate)):
-        raise refusal("one caller", rate, wait)
+        raise refusal("requests of one caller", rate, wait)
 
 
 def require_agent(services: Services, entry: Entry, caller: str) -> None:
     """Raises ProblemError (429) above the rate of the agent, or of the principal at this agent."""
     own, of_all = entry.rate, services.guard.limits.per_agent
     if own is not None and (wait := _take(services, ("caller", caller, entry.key), own)):
-        raise refusal(f"one caller at the agent {entry.agent.key}", own, wait)
+        raise refusal(f"requests of one caller at the agent {entry.agent.key}", own, wait)
     if of_all is not None and (wait := _take(services, ("agent", entry.key), of_all)):
-        raise refusal(f"the agent {entry.agent.key}", of_all, wait)
+        raise refusal(f"requests to the agent {entry.agent.key}", of_all, wait)
 
 
 def _take(services: Services, key: tuple[object, ...], rate: Rate) -> float:
@@ -49,5 +69,5 @@ def refusal(what: str, rate: Rate, wait: float) -> ProblemError:
         "RateLimit-Policy": f'"requests";q={rate.per_minute};w=60',
         "RateLimit": f'"requests";r=0;t={seconds}',
     }
-    detail = f"The limit of {rate.per_minute} requests a minute of {what} is reached; send again in {seconds} s."
+    detail = f"The limit of {rate.per_minute} a minute for {what} is reached; send again in {seconds} s."
     return ProblemError(429, "rate-limited", detail, headers=headers)
