@@ -22,7 +22,7 @@ Doing = Annotated[str, typer.Option("--action", help="invoke, read, cancel, push
 Skill = Annotated[str, typer.Option(help="The skill that is called; default: the agent as a whole.")]
 
 access = typer.Typer(cls=Group, no_args_is_help=True, help="Explain who may call which agent.")
-key = typer.Typer(cls=Group, no_args_is_help=True, help="Make API keys.")
+key = typer.Typer(cls=Group, no_args_is_help=True, help="Make and revoke API keys.")
 token = typer.Typer(cls=Group, no_args_is_help=True, help="Make and inspect short-lived tokens.")
 
 
@@ -86,6 +86,23 @@ def create_key(
     from lambdaagent.cli import credentials
 
     credentials.create_key(id_)
+
+
+@key.command("revoke")
+def revoke_key(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The access file, or the file of keys that it names.")],
+    id_: Annotated[str, typer.Option("--id", help="Owner whose keys are all removed.")] = "",
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="File with the one key that is removed; - for standard input.")
+    ] = None,
+) -> None:
+    """Remove API keys from a file, whose comments stay; give either --id or --key-file."""
+    from lambdaagent.cli import credentials, revoking
+    from lambdaagent.errors import UsageError
+
+    if bool(id_) == (key_file is not None):
+        raise UsageError("give either --id or --key-file")
+    revoking.revoke(file, id_=id_, key=credentials.read_key(key_file) if key_file is not None else "")
 
 
 @token.command("create")

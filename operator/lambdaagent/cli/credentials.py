@@ -24,6 +24,15 @@ def create_key(id_: str) -> None:
     say(f"apiKeys:\n- id: '{id_}'\n  sha256: {api_keys.hash_of(made)}")  # quoted: an id may look like a number or `no`
 
 
+def read_key(file: Path) -> str:
+    """Read an API key, which is no argument: others on the machine see those. Raises UsageError."""
+    try:
+        text = sys.stdin.read(_BYTES) if str(file) == "-" else file.read_text()[:_BYTES]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--key-file: {file} cannot be read: {error}") from None
+    return text.strip()
+
+
 def create_token(id_: str, key_file: Path, minutes: int) -> None:
     try:
         key = key_file.read_bytes().strip()
