@@ -124,6 +124,9 @@ class Installation(_Common):
 
     _sidecar_rules: str = PrivateAttr("")
 
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)  # that of TrustSettings, where a process has both
+
     @property
     def sidecar_rules(self) -> str:
         """What sidecars get of the access file, as JSON."""

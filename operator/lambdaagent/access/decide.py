@@ -8,10 +8,9 @@ concern it. What the gateway has decided is not decided again in a sidecar.
 from dataclasses import dataclass
 
 from lambdaagent.access.actions import Action
-from lambdaagent.access.principal import AGENT, GATEWAY, GROUP, HMAC, KEY, Principal
+from lambdaagent.access.principal import GATEWAY, GROUP, WITHOUT_CLAIMS, Principal
 from lambdaagent.access.rules import AgentRules, InstallationRules, has_claims
 
-_WITHOUT_CLAIMS = frozenset(("kubernetes", KEY, HMAC, AGENT))
 _GATEWAY_CALLS = frozenset((Action.DISCOVER, Action.INVOKE, Action.READ, Action.CANCEL))
 PUBLIC = frozenset((Action.DISCOVER, Action.INVOKE, Action.READ, Action.CANCEL, Action.PUSH))
 """What everybody may do with a public agent. The extended card needs a principal (A2A 1.0 section 3.1.11)."""
@@ -75,7 +74,7 @@ def _outside(namespace: str, installation: InstallationRules) -> Decision | None
 
 
 def _above(principal: Principal, installation: InstallationRules) -> Decision | None:
-    if principal.source in _WITHOUT_CLAIMS:
+    if principal.source in WITHOUT_CLAIMS:
         return None
     if installation.issuers is not None and principal.source not in installation.issuers:
         return _denied("ceiling.issuers", f"the installation admits no caller of the issuer {principal.source}")
@@ -118,6 +117,14 @@ def skills(
                 return None
             found |= grant.skills
     return frozenset(found)
+
+
+def as_a_whole(callable_: frozenset[str] | None) -> Decision | None:
+    """Return the denial of a call that names no skill; None for a caller who may call every one (`skills`)."""
+    if callable_ is None:
+        return None
+    known = ", ".join(sorted(callable_)) or "none"
+    return _denied("skills", f"no grant allows to call the agent without a skill: name one of {known}")
 
 
 def is_admin(principal: Principal, installation: InstallationRules) -> bool:

@@ -15,6 +15,8 @@ GATEWAY = "gateway"  # the source of a caller that the gateway vouches for to a 
 GROUP = "group:"  # before the groups in a list that holds names too
 RESERVED = frozenset((KEY, HMAC, AGENT, GATEWAY, "group", "system", "anonymous", "kubernetes"))
 """What an issuer must not be called."""
+WITHOUT_CLAIMS = frozenset(("kubernetes", KEY, HMAC, AGENT))
+"""Sources whose callers have no claims."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,30 @@
-"""`lambdaagent access`, `key` and `token`: explain decisions offline, and make credentials. None opens a kubeconfig."""
+"""`lambdaagent access`, `key` and `token`: explain decisions and make credentials. None opens a kubeconfig."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lambdaagent.cli.gateway_client import Token, TokenFile
 from lambdaagent.cli.groups import Group
 
-Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or directories with LambdaAgents.")]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH...]", help="Files or directories with LambdaAgents; none with --gateway."),
+]
+Gateway = Annotated[str, typer.Option(help="URL of a gateway that decides, in place of files.")]
 AccessFile = Annotated[
     str, typer.Option("--access-file", envvar="LAMBDAAGENT_ACCESS_FILE", help="The installation's access file.")
 ]
 Agent = Annotated[str, typer.Option(help="The agent, as NAMESPACE/NAME.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of documents that name none.")]
-As = Annotated[str, typer.Option("--as", help="The caller, as corp:alice or key:ci; anonymous without a credential.")]
+As = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        help="The caller, as corp:alice or key:ci; default: anonymous, or at a gateway whoever has the credential.",
+    ),
+]
 Groups = Annotated[list[str] | None, typer.Option("--group", help="A group of the caller; may be repeated.")]
 Claims = Annotated[
     list[str] | None, typer.Option("--claim", metavar="NAME=VALUE", help="A claim of its token; may be repeated.")
@@ -34,40 +45,48 @@ def register(app: typer.Typer) -> None:
 
 @access.command()
 def explain(
-    paths: Files,
+    paths: Files = None,
     agent: Agent = "",
-    caller: As = "anonymous",
+    caller: As = "",
     group: Groups = None,
     claim: Claims = None,
     action: Doing = "invoke",
     skill: Skill = "",
     access_file: AccessFile = "",
     namespace: Namespace = "default",
+    gateway: Gateway = "",
+    token: Token = "",
+    token_file: TokenFile = "",
 ) -> None:
     """Print what the gateway would decide about a caller, and by which rule."""
     from lambdaagent.cli import access_rules
 
     asked = access_rules.Asked(agent, caller, group or [], claim or [], action, skill)
-    access_rules.explain(paths, asked, access_file=access_file, namespace=namespace)
+    where = access_rules.Where(paths or [], access_file, namespace, gateway, token, token_file)
+    access_rules.explain(asked, where)
 
 
 @access.command("can-i")
 def can_i(
-    paths: Files,
+    paths: Files = None,
     agent: Agent = "",
-    caller: As = "anonymous",
+    caller: As = "",
     group: Groups = None,
     claim: Claims = None,
     action: Doing = "invoke",
     skill: Skill = "",
     access_file: AccessFile = "",
     namespace: Namespace = "default",
+    gateway: Gateway = "",
+    token: Token = "",
+    token_file: TokenFile = "",
 ) -> None:
     """Print yes or no; exit with code 1 if the answer is no."""
     from lambdaagent.cli import access_rules
 
     asked = access_rules.Asked(agent, caller, group or [], claim or [], action, skill)
-    access_rules.can_i(paths, asked, access_file=access_file, namespace=namespace)
+    where = access_rules.Where(paths or [], access_file, namespace, gateway, token, token_file)
+    access_rules.can_i(asked, where)
 
 
 @access.command()

@@ -1,29 +1,22 @@
-"""Implements `access`: decides by the files alone. What the cluster's RBAC allows is not known here, and is said."""
+"""Implements `access`: asks a gateway, or decides by files alone. Files do not tell what the cluster's RBAC allows."""
 
 from dataclasses import dataclass
 
+import orjson
 import typer
 
 from lambdaagent import clock
+from lambdaagent.access import hypothetical, rules
 from lambdaagent.access import installation as files
-from lambdaagent.access import rules
 from lambdaagent.access.actions import Action
-from lambdaagent.access.decide import Decision, decide, skills
+from lambdaagent.access.decide import Decision, as_a_whole, decide, skills
 from lambdaagent.access.installation import ApiKeyFile, Installation
-from lambdaagent.access.principal import (
-    AGENT,
-    ANONYMOUS,
-    HMAC,
-    KEY,
-    RESERVED,
-    SERVICE_ACCOUNT,
-    SERVICE_ACCOUNTS_OF,
-    Principal,
-)
+from lambdaagent.access.principal import ANONYMOUS, HMAC, Principal
 from lambdaagent.access.rules import InstallationRules
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.cli import gateway_client
 from lambdaagent.cli.printing import say
-from lambdaagent.errors import UsageError
+from lambdaagent.errors import LambdaAgentError, UsageError
 from lambdaagent.identity import verifier
 from lambdaagent.identity.fetching import KeyFetcher
 from lambdaagent.identity.reading import read_text
@@ -43,24 +36,69 @@ class Asked:
     skill: str
 
 
-def explain(paths: list[str], asked: Asked, *, access_file: str, namespace: str) -> None:
-    found = _decide(paths, asked, access_file=access_file, namespace=namespace)
-    for agent, decision in found:
-        answer = "allowed" if decision.allowed else "denied"
-        typer.echo(f"{agent.key}: {answer} by {decision.rule}: {decision.reason}")
-    if any(decision.rule == "default" for _, decision in found):
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What decides: files, or a gateway."""
+
+    paths: list[str]
+    access_file: str
+    namespace: str
+    gateway: str = ""
+    token: str = ""
+    token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    agent: str
+    decision: Decision
+
+
+def explain(asked: Asked, where: Where) -> None:
+    found = _answers(asked, where)
+    for each in found:
+        answer = "allowed" if each.decision.allowed else "denied"
+        typer.echo(f"{each.agent}: {answer} by {each.decision.rule}: {each.decision.reason}")
+    if not where.gateway and any(each.decision.rule == "default" for each in found):
         say(
             "the cluster's RBAC may allow what the files deny; ask it with: kubectl auth can-i create "
-            f"lambdaagents/NAME --subresource=invoke --as={asked.caller}"
+            f"lambdaagents/NAME --subresource=invoke --as={asked.caller or ANONYMOUS.name}"
         )
 
 
-def can_i(paths: list[str], asked: Asked, *, access_file: str, namespace: str) -> None:
-    found = _decide(paths, asked, access_file=access_file, namespace=namespace)
-    allowed = all(decision.allowed for _, decision in found)
+def can_i(asked: Asked, where: Where) -> None:
+    allowed = all(each.decision.allowed for each in _answers(asked, where))
     typer.echo("yes" if allowed else "no")
     if not allowed:
         raise typer.Exit(1)
+
+
+def _answers(asked: Asked, where: Where) -> list[Answer]:
+    if not where.gateway:
+        return [Answer(agent.key, decision) for agent, decision in _decide(asked, where)]
+    if where.paths or where.access_file:
+        raise UsageError("--gateway decides by what is installed; leave out the files and --access-file")
+    return [_answer(asked, where)]
+
+
+def _answer(asked: Asked, where: Where) -> Answer:
+    """Ask the gateway. Without --as, the answer is about the caller whose credential is sent."""
+    said = {"agent": asked.agent, "action": asked.action, "skill": asked.skill, "as": asked.caller}
+    many = [("group", each) for each in asked.groups] + [("claim", each) for each in asked.claims]
+    answer = gateway_client.request(
+        "GET",
+        f"{where.gateway.rstrip('/')}/access/explain",
+        token=gateway_client.credential(where.token, where.token_file),
+        params=[(name, value) for name, value in said.items() if value] + many,
+    )
+    try:
+        found = orjson.loads(answer.body)
+        if answer.status == 200:
+            return Answer(found["agent"], Decision(found["allowed"], found["rule"], found["reason"]))
+        detail = str(found["detail"])
+    except (ValueError, TypeError, KeyError):
+        detail = f"the answer is not that of a gateway: {answer.text}"
+    raise LambdaAgentError(f"{where.gateway} answered {answer.status}: {detail}")
 
 
 def check(file: str) -> None:
@@ -69,8 +107,10 @@ def check(file: str) -> None:
     say(f"{file} is valid: {len(installation.issuers)} issuers, {len(installation.api_keys)} entries of API keys")
 
 
-def _decide(paths: list[str], asked: Asked, *, access_file: str, namespace: str) -> list[tuple[LambdaAgent, Decision]]:
-    loaded = manifests.load(paths, namespace=namespace)
+def _decide(asked: Asked, where: Where) -> list[tuple[LambdaAgent, Decision]]:
+    if not where.paths:
+        raise UsageError("name files with LambdaAgents, or a gateway with --gateway")
+    loaded = manifests.load(where.paths, namespace=where.namespace)
     for finding in loaded.errors:
         say(f"error: {finding}")
     if loaded.errors:
@@ -81,7 +121,7 @@ def _decide(paths: list[str], asked: Asked, *, access_file: str, namespace: str)
         raise UsageError(f"--agent: there is no {asked.agent or 'LambdaAgent'} in the files; there is: {known}")
     if asked.action not in _ACTIONS:
         raise UsageError(f"--action: {asked.action} is none of {', '.join(_ACTIONS)}")
-    installation = _installation(access_file) if access_file else Installation()
+    installation = _installation(where.access_file) if where.access_file else Installation()
     principal, action = _principal(asked, installation), Action(asked.action)
     limits, skill = installation.rules(), asked.skill or None
     return [(each, _decision(principal, action, each, limits, skill=skill)) for each in agents]
@@ -96,12 +136,9 @@ def _decision(
         skill = offered[0]
     access = rules.of_agent(agent)
     found = decide(principal, action, access, limits, skill=skill)
-    if found.allowed and action is Action.INVOKE and skill is None:
-        callable_ = skills(principal, access, limits)
-        if callable_ is not None:
-            known = ", ".join(sorted(callable_))
-            return Decision(False, "skills", f"no grant allows to call the agent without a skill: name one of {known}")
-    return found
+    if not found.allowed or action is not Action.INVOKE or skill is not None:
+        return found
+    return as_a_whole(skills(principal, access, limits)) or found
 
 
 def _installation(file: str) -> Installation:
@@ -120,31 +157,12 @@ def _groups_of_key(installation: Installation, source: str, id_: str) -> set[str
 
 
 def _principal(asked: Asked, installation: Installation) -> Principal:
-    if asked.caller == ANONYMOUS.name:
-        return ANONYMOUS
-    source, colon, name = asked.caller.partition(":")
-    if not colon or not name:
-        raise UsageError(f"--as: {asked.caller} has no source; write it as corp:alice, key:ci or anonymous")
-    claims: dict[str, set[str]] = {}
-    for each in asked.claims:
-        claim, equals, value = each.partition("=")
-        if not equals:
-            raise UsageError(f"--claim: {each} has no '='; write it as team=payments")
-        claims.setdefault(claim, set()).add(value)
-    groups = set(asked.groups)
-    if asked.caller.startswith(SERVICE_ACCOUNT):
-        source = "kubernetes"
-        groups.add(SERVICE_ACCOUNTS_OF + asked.caller.removeprefix(SERVICE_ACCOUNT).partition(":")[0])
-        groups.update(("system:serviceaccounts", "system:authenticated"))
-    elif source in (KEY, HMAC):
-        groups |= _groups_of_key(installation, source, name)
-    elif source in RESERVED - {AGENT}:
-        raise UsageError(f"--as: {source} is no source of callers")
-    if claims and source in ("kubernetes", KEY, HMAC, AGENT):
-        raise UsageError(f"--claim: only tokens of issuers have claims, and {asked.caller} has none")
-    return Principal(
-        asked.caller,
-        source=source,
-        groups=frozenset(groups),
-        claims={claim: frozenset(values) for claim, values in claims.items()},
-    )
+    def groups(source: str, id_: str) -> set[str]:
+        return _groups_of_key(installation, source, id_)
+
+    try:
+        return hypothetical.principal(
+            asked.caller or ANONYMOUS.name, groups=asked.groups, claims=asked.claims, groups_of_key=groups
+        )
+    except ValueError as error:
+        raise UsageError(f"--as, --claim: {error}") from None

@@ -8,7 +8,7 @@ import hmac
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import sha256
 
 from lambdaagent.access.installation import KEY_ID, ApiKey, time_of
@@ -56,9 +56,9 @@ class KeyRing:
                 return principal
         raise CredentialError("unknown-key", _REFUSED)
 
-    @property
-    def ids(self) -> Mapping[str, int]:
-        return {id_: len(keys) for id_, keys in self._keys.items()}
+    def groups(self, id_: str) -> frozenset[str]:
+        """Return the groups of all keys of an id."""
+        return frozenset(group for _, principal in self._keys.get(id_, ()) for group in principal.groups)
 
 
 def _checksum(text: str) -> str:

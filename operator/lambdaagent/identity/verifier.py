@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.access.installation import AccessFileError, ApiKey, ApiKeyFile, Installation, Issuer, parse_keys
-from lambdaagent.access.principal import SERVICE_ACCOUNT, Principal
+from lambdaagent.access.principal import HMAC, SERVICE_ACCOUNT, Principal
 from lambdaagent.clock import Clock
 from lambdaagent.identity import api_keys, assertions, jwts
 from lambdaagent.identity.api_keys import KeyRing
@@ -66,6 +66,10 @@ class Verifier:
             self._known.clear()
         self._known[digest] = (principal, until)
         return principal
+
+    def groups_of_key(self, source: str, id_: str) -> frozenset[str]:
+        """Return the groups of the owner of an API key or an HMAC key."""
+        return self.sources.hmac.groups.get(id_, frozenset()) if source == HMAC else self.sources.keys.groups(id_)
 
     async def _verified(self, credential: str, digest: bytes) -> Principal:
         now = self.clock.now()

@@ -8,7 +8,7 @@ import yaml
 
 from lambdaagent.access.installation import parse
 from lambdaagent.cli import access_rules, credentials
-from lambdaagent.cli.access_rules import Asked
+from lambdaagent.cli.access_rules import Asked, Where
 from lambdaagent.errors import UsageError
 
 HASH = "0" * 64
@@ -31,7 +31,7 @@ def agent(home: Path, *skills: str, grants: list[dict[str, Any]]) -> str:
 
 def rule(path: str, caller: str, *, access_file: str = "", skill: str = "", **more: Any) -> str:
     asked = Asked("", caller, more.get("groups", []), more.get("claims", []), more.get("action", "invoke"), skill)
-    ((_, found),) = access_rules._decide([path], asked, access_file=access_file, namespace="shop")
+    ((_, found),) = access_rules._decide(asked, Where([path], access_file, "shop"))
     return found.rule
 
 

@@ -78,6 +78,10 @@ class Guard:
     def off(self) -> bool:
         return self.state is None
 
+    def groups_of_key(self, source: str, id_: str) -> frozenset[str]:
+        """Return the groups of the owner of an API key or an HMAC key."""
+        return self.state.verifier.groups_of_key(source, id_) if self.state is not None else frozenset()
+
     async def principal(self, credential: str | None) -> Principal:
         """Return who has the credential. Raises CredentialError, IdentityUnavailableError."""
         if self.state is None or credential is None:

@@ -14,7 +14,7 @@ from lambdaagent import media_types
 from lambdaagent.a2a import well_known
 from lambdaagent.access.actions import Action, Credential
 from lambdaagent.gateway import probes
-from lambdaagent.gateway.access import metadata
+from lambdaagent.gateway.access import explaining, metadata
 from lambdaagent.gateway.discovery import cards, catalog
 from lambdaagent.gateway.events import delivery, ingress
 from lambdaagent.gateway.routes import openapi
@@ -66,9 +66,11 @@ def protected_resources() -> list[Route]:
 
 def _discovered() -> list[Route]:
     listed = "The agents, by page, or as a stream of changes (text/event-stream)"
+    explained = "What would be decided about the caller, or for an administrator about anybody, and why"
     linked, keys = "The agents as a link set (RFC 9727)", "The keys that verify the gateway's signatures (RFC 7517)"
     return [
         _DISCOVERED(name="agents", path="/agents", handler=catalog.agents, summary=listed),
+        _DISCOVERED(name="access-explain", path="/access/explain", handler=explaining.explain, summary=explained),
         _DISCOVERED(name="api-catalog", path=well_known.API_CATALOG, handler=cards.api_catalog, summary=linked),
         _DISCOVERED(name="jwks", path=well_known.JWKS, handler=cards.jwks, summary=keys, credential=Credential.NONE),
         *protected_resources(),

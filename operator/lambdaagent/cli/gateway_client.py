@@ -1,0 +1,94 @@
+"""Requests of commands to a gateway: with a credential, over TLS with the installation's authorities, within limits."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from lambdaagent.errors import TemporaryError, UsageError
+
+_BYTES = 64 * 1024
+_SECONDS = 60.0
+
+Token = Annotated[
+    str, typer.Option(envvar="LAMBDAAGENT_TOKEN", help="Credential for the gateway: a token or an API key.")
+]
+TokenFile = Annotated[str, typer.Option(help="File with the credential, in place of --token.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]  # names in small letters
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")[:1000]
+
+
+def credential(token: str, token_file: str) -> str:
+    """Raises UsageError, which shows no credential."""
+    if token_file:
+        try:
+            token = Path(token_file).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--token-file {token_file} cannot be read: {error}") from None
+    if not token.strip().isprintable():
+        raise UsageError("the credential has a line break or another control character")
+    return token.strip()
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    token: str,
+    headers: Sequence[tuple[str, str]] = (),
+    params: Sequence[tuple[str, str]] = (),
+    body: bytes | None = None,
+) -> Answer:
+    """Raises UsageError for another kind of URL, TemporaryError for a gateway that cannot be reached."""
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise UsageError(f"{url}: is no http or https URL")
+    own = [("Authorization", f"Bearer {token}")] if token else []
+    return asyncio.run(_request(method, url, headers=[*headers, *own], params=params, body=body))
+
+
+async def _request(
+    method: str,
+    url: str,
+    *,
+    headers: Sequence[tuple[str, str]],
+    params: Sequence[tuple[str, str]],
+    body: bytes | None,
+) -> Answer:
+    import aiohttp
+
+    from lambdaagent.cli.processes import read_settings
+    from lambdaagent.events.event_urls import hide
+    from lambdaagent.settings import TrustSettings
+    from lambdaagent.trust import unreachable
+
+    timeout = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=10)
+    connector = aiohttp.TCPConnector(ssl=read_settings(TrustSettings).trust.context())
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
+            session.request(
+                method, url, headers=headers, params=list(params) or None, data=body, allow_redirects=False
+            ) as answer,
+        ):
+            text = b""
+            async for chunk in answer.content.iter_any():
+                text += chunk
+                if len(text) > _BYTES:
+                    break
+            found = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status, found, text[:_BYTES])
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise TemporaryError(f"{hide(url)} cannot be reached: {unreachable(error)}") from None
