@@ -36,6 +36,7 @@ CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namesp
     "access",
     "access_file",
     "events_token_file",
+    "store_keys",
 }
 # The values of the operator and of the gateway have these; those of the dispatcher do not repeat them.
 _SHARED = Installation.model_fields.keys() | TaskSettings.model_fields.keys()
@@ -97,6 +98,7 @@ def schema() -> dict[str, Any]:
             "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
             "signingKey": _strict({"existingSecret": _TEXT}),
+            "storeKeys": _strict({"existingSecret": _TEXT}),
             "caBundle": _strict({"configMap": _TEXT, "secret": _TEXT, "key": {"type": "string", "pattern": _KEY}}),
             "access": _strict(
                 {

@@ -5,13 +5,13 @@ adds its own. An empty URL means that the component is not installed.
 """
 
 import base64
-import binascii
 import re
+from collections.abc import Iterator
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, SecretStr, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lambdaagent import trust
@@ -176,6 +176,36 @@ class TaskSettings(TrustSettings):
     )
     task_retention_days: float = Field(7, gt=0, description="Days after which ended tasks are deleted.")
     tasks_kept: int = Field(0, ge=0, description="Maximum number of ended tasks that are kept; 0 means no maximum.")
+    dead_letter_retention_days: float = Field(
+        30, ge=0, description="Days after which the gateway deletes dead letters of its database; 0 keeps them."
+    )
+    store_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that encrypt secrets in the database, as kid:base64 pairs of 32 bytes separated by commas. "
+        "The first key encrypts; all of them decrypt. If empty, nothing is encrypted.",
+    )
+    encrypt_payloads: bool = Field(
+        False, description="Whether tasks and the data of dead letters are encrypted too. It needs store_keys."
+    )
+
+    @field_validator("store_keys")
+    @classmethod
+    def _sealing_keys(cls, keys: SecretStr) -> SecretStr:
+        parse_store_keys(keys)
+        return keys
+
+    @field_validator("encrypt_payloads")
+    @classmethod
+    def _has_keys(cls, wanted: bool, info: ValidationInfo) -> bool:
+        keys = info.data.get("store_keys")  # missing if they are refused themselves
+        if wanted and keys is not None and not parse_store_keys(keys):
+            raise ValueError("payloads cannot be encrypted without keys: set LAMBDAAGENT_STORE_KEYS")
+        return wanted
+
+    @property
+    def sealing_keys(self) -> dict[str, bytes]:
+        """The keys of the database by id; the first one encrypts. Empty: nothing is encrypted."""
+        return parse_store_keys(self.store_keys)
 
 
 class DispatcherSettings(Installation, TaskSettings):
@@ -304,15 +334,32 @@ def parse_namespaces(value: str) -> tuple[str, ...]:
 
 
 def parse_keys(value: SecretStr) -> dict[str, bytes]:
-    """Parse `kid:base64` pairs. Raises ValueError without the value in its message, which appears in logs."""
+    """Parse the keys of event URLs. Raises ValueError without the value in its message, which appears in logs."""
     keys: dict[str, bytes] = {}
-    for position, item in enumerate(filter(None, value.get_secret_value().split(",")), start=1):
-        kid, _, encoded = item.strip().partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            key = b""
+    for position, kid, key in _pairs(value):
         if not kid.isalnum() or len(key) < 16:
             raise ValueError(f"event key {position} must be <letters and digits>:<base64 of at least 16 bytes>")
         keys[kid] = key
     return keys
+
+
+def parse_store_keys(value: SecretStr) -> dict[str, bytes]:
+    """Parse the keys of the database. Raises ValueError without the value in its message."""
+    keys: dict[str, bytes] = {}
+    for position, kid, key in _pairs(value):
+        if not re.fullmatch("[A-Za-z0-9]{1,32}", kid) or len(key) != 32:
+            raise ValueError(f"store key {position} must be <1 to 32 letters and digits>:<base64 of 32 bytes>")
+        if kid in keys:
+            raise ValueError(f"store key {position} has the id of another one; each key needs its own")
+        keys[kid] = key
+    return keys
+
+
+def _pairs(value: SecretStr) -> Iterator[tuple[int, str, bytes]]:
+    """Yield position, id and key of `kid:base64` pairs; a key that is no base64 is empty."""
+    for position, item in enumerate(filter(None, value.get_secret_value().split(",")), start=1):
+        kid, _, encoded = item.strip().partition(":")
+        try:
+            yield position, kid, base64.b64decode(encoded, validate=True)
+        except ValueError:
+            yield position, kid, b""

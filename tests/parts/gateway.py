@@ -34,6 +34,7 @@ from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.identity import assertions
 from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits as TaskLimits
@@ -192,13 +193,19 @@ async def world(
     pace: Pace | None = None,
     table: RouteTable | None = None,
     guard: Guard | None = None,
+    sealing: Sealing | None = None,
     **config: Any,
 ) -> AsyncIterator[World]:
     """Starts a gateway and stops it at the end; `config` holds fields of GatewayConfig."""
     made = GatewayConfig(**{"stop_grace": 0.0, "shutdown_timeout": 0.5, **config})
-    directory, broker, client, metrics = Directory(), Broker(), HttpClient(limits=limits), GatewayMetrics()
+    directory, broker, client, metrics = (
+        Directory(),
+        Broker(),
+        HttpClient(limits=limits),
+        GatewayMetrics(sealing.failures if sealing is not None else None),
+    )
     clock = clock or clocks.system()
-    store = await SqliteStore.open(database) if database is not None else MemoryStore()
+    store = await SqliteStore.open(database, sealing=sealing) if database is not None else MemoryStore()
     told = WhoAsks(assertions.statement(made.card_signer, clock))
     caller = HttpCaller(client=client, clock=clock, told=told)
     notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), signer=made.push_signer)

@@ -1,11 +1,20 @@
 """The settings that the environment may hold, and the values that are refused."""
 
+import base64
+
 import pytest
 from pydantic import ValidationError
 
 from lambdaagent.cli.processes import read_settings
 from lambdaagent.errors import UsageError
-from lambdaagent.settings import DispatcherSettings, EventsSettings, GatewaySettings, Installation, OperatorSettings
+from lambdaagent.settings import (
+    DispatcherSettings,
+    EventsSettings,
+    GatewaySettings,
+    Installation,
+    OperatorSettings,
+    TaskSettings,
+)
 
 LONG = "a" * 63
 
@@ -79,3 +88,46 @@ def test_only_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         read_settings(Installation)
     assert "LAMBDAAGENT_EVENT_KEYS" in str(refused.value)
     assert "_URL" not in str(refused.value)
+
+
+KEY = base64.b64encode(b"1" * 32).decode()
+
+
+@pytest.mark.parametrize("model", [GatewaySettings, DispatcherSettings, EventsSettings])
+def test_keys_of_the_database_are_read_in_order(model: type[TaskSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (model().sealing_keys, model().encrypt_payloads) == ({}, False)
+    monkeypatch.setenv("LAMBDAAGENT_STORE_KEYS", f"k2:{KEY}, k1:{KEY}")
+    monkeypatch.setenv("LAMBDAAGENT_ENCRYPT_PAYLOADS", "true")
+    assert list(model().sealing_keys.items()) == [("k2", b"1" * 32), ("k1", b"1" * 32)]
+    assert KEY not in repr(model())
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        pytest.param(KEY, "store key 1 must be", id="no id"),
+        pytest.param(f"k-1:{KEY}", "store key 1 must be", id="an id with another character"),
+        pytest.param(f"{'k' * 33}:{KEY}", "store key 1 must be", id="a long id"),
+        pytest.param(f"k\u00e4:{KEY}", "store key 1 must be", id="an id that is not ASCII"),
+        pytest.param(f"k1:{KEY},k2:MTIzNDU2Nzg5MDEyMzQ1Ng==", "store key 2 must be", id="16 bytes"),
+        pytest.param(f"k1:{KEY[:-1]}", "store key 1 must be", id="no base64"),
+        pytest.param("k1:\u00e9", "store key 1 must be", id="not ASCII"),
+        pytest.param(f"k1:{KEY},k1:{KEY}", "store key 2 has the id of another one", id="an id twice"),
+    ],
+)
+def test_keys_of_the_database_are_refused_without_their_value(
+    keys: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMBDAAGENT_STORE_KEYS", keys)
+    monkeypatch.setenv("LAMBDAAGENT_ENCRYPT_PAYLOADS", "true")
+    with pytest.raises(UsageError) as refused:
+        read_settings(GatewaySettings)
+    assert str(refused.value).startswith(f"LAMBDAAGENT_STORE_KEYS: Value error, {said}")
+    assert KEY[:-1] not in str(refused.value)
+    assert "ENCRYPT_PAYLOADS" not in str(refused.value)
+
+
+def test_payloads_are_not_encrypted_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMBDAAGENT_ENCRYPT_PAYLOADS", "true")
+    with pytest.raises(UsageError, match=r"LAMBDAAGENT_ENCRYPT_PAYLOADS: .* set LAMBDAAGENT_STORE_KEYS"):
+        read_settings(GatewaySettings)

@@ -106,6 +106,18 @@ variables. */}}
 {{- pick . "serving" "eventing" "gatewayUrl" "eventsUrl" "rabbitmqCluster" "rabbitmqNamespace" "deliveryRetry" "deliveryBackoffDelay" "clusterDomain" "podSecurity" "gatewayImage" | toYaml }}
 {{- end }}
 
+{{/* The keys of the database, only for the process that reads what they encrypt. The dispatcher writes to the database
+only which events were delivered. */}}
+{{- define "lambdaagent.storeKeys" -}}
+{{- with .Values.storeKeys.existingSecret }}
+- name: LAMBDAAGENT_STORE_KEYS
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: keys}
+{{- else if .Values.gateway.settings.encryptPayloads }}
+{{- fail "gateway.settings.encryptPayloads is true, but there are no keys: name a Secret with them in storeKeys.existingSecret" }}
+{{- end }}
+{{- end }}
+
 {{/* The variable with the path of the CA bundle, for every process that uses TLS; empty without a bundle. */}}
 {{- define "lambdaagent.caFile" -}}
 {{- with .Values.caBundle }}

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lambdaagent.cli import access, completion, events, migrate, offline, processes, rbac
+from lambdaagent.cli import access, completion, events, migrate, offline, processes, rbac, store
 from lambdaagent.cli.groups import Group, Quick
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
@@ -27,6 +27,7 @@ offline.register(app)
 processes.register(app)
 rbac.register(app)
 migrate.register(app)
+store.register(app)
 events.register(app)
 access.register(app)
 completion.register(app)

@@ -47,6 +47,7 @@ from lambdaagent.kube import manifests
 from lambdaagent.settings import GatewaySettings, Installation
 from lambdaagent.store.errors import InUseError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 
@@ -115,7 +116,8 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         push_allow=[*LOOPBACK, *settings.push_allowed],
         shutdown_timeout=2.0,
     )
-    store = await _store(options.data)
+    sealing = Sealing(settings.sealing_keys, payloads=settings.encrypt_payloads)
+    store = await _store(options.data, sealing)
     stack.push_async_callback(store.close)
     broker = await stack.enter_async_context(_broker(options, store))
     directory, gates = Directory(), dict[Target, Gate]()
@@ -152,6 +154,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         ready=why_not_ready,
         guard=guard,
         failed=failures.of_request,
+        sealing=sealing,
         on_state_change=failures.of_task,
     )
     local = f"http://{_reachable(options.host)}:{serving.port}"
@@ -184,11 +187,11 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     return supervisor
 
 
-async def _store(data: Path) -> SqliteStore:
+async def _store(data: Path, sealing: Sealing) -> SqliteStore:
     """Open the store. Raises UsageError if the folder cannot be used, StoreUnusableError if its database cannot."""
     folders.prepare(data)
     try:
-        return await SqliteStore.open(folders.database(data))
+        return await SqliteStore.open(folders.database(data), sealing=sealing)
     except InUseError:
         other = folders.address(data)
         raise UsageError(

@@ -19,6 +19,8 @@ from lambdaagent.trust import SYSTEM, Trust
 from lambdaagent.webhooks.address_check import Network
 from lambdaagent.webhooks.push_signature import PushSigner
 
+_DAY = 86_400.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
@@ -65,5 +67,9 @@ def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
         push_signer=signing.push_signer(settings, signer, clock),
         push_allow=settings.push_allowed,
         trust=settings.trust,
-        limits=EngineLimits(retention=settings.task_retention_days * 86_400, kept=settings.tasks_kept or None),
+        limits=EngineLimits(
+            retention=settings.task_retention_days * _DAY,
+            kept=settings.tasks_kept or None,
+            letter_retention=settings.dead_letter_retention_days * _DAY or None,
+        ),
     )

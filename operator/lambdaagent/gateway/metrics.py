@@ -1,7 +1,10 @@
-"""Prometheus metrics. Label values are constants of this code, such as a route's name, and never a path or an id."""
+"""Prometheus metrics. Label values are constants of this code, such as a route's name, and never a path or an id.
+
+The ids of the database's keys are the exception; their number is bounded.
+"""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -41,11 +44,28 @@ class _Requests(Collector):
         yield timed
 
 
+class _Unreadable(Collector):
+    def __init__(self, failures: Mapping[tuple[str, bool], int]) -> None:
+        self._failures = failures
+
+    def collect(self) -> Iterator[Metric]:
+        counted = CounterMetricFamily(
+            "lambdaagent_store_unreadable_values",
+            "Values of the database that could not be decrypted, by the key's id and the cause",
+            labels=["kid", "cause"],
+        )
+        for (kid, missing), number in list(self._failures.items()):
+            counted.add_metric([kid, "key-missing" if missing else "mismatch"], number)
+        yield counted
+
+
 class GatewayMetrics:
     """The metrics of one process, in their own registry. It is also the task engine's observer."""
 
-    def __init__(self) -> None:
+    def __init__(self, unreadable: Mapping[tuple[str, bool], int] | None = None) -> None:
+        """`unreadable` counts the values that could not be decrypted, by key and whether that key is missing."""
         self.registry = CollectorRegistry()
+        self.registry.register(_Unreadable(unreadable if unreadable is not None else {}))
         self._requests = _Requests()
         self.registry.register(self._requests)
         self._tasks = Counter(

@@ -27,7 +27,9 @@ from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
-from lambdaagent.store.factory import Opened, open_store
+from lambdaagent.store.errors import StoreError
+from lambdaagent.store.factory import Opened, missing_keys, open_store
+from lambdaagent.store.sealing import Sealing
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,8 @@ async def run(settings: GatewaySettings) -> None:
     config = replace(from_settings(settings, clock), replica=replica)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
-        opened = await _store(settings)
+        sealing = Sealing(settings.sealing_keys, payloads=settings.encrypt_payloads)
+        opened = await _store(settings, sealing)
         stack.push_async_callback(opened.store.close)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
         listing = FirstList(watchers)
@@ -78,6 +81,7 @@ async def run(settings: GatewaySettings) -> None:
             clock=clock,
             ready=why_not_ready,
             guard=guard,
+            sealing=sealing,
         )
         gc_tuning.settle()
         log.info("server.started", host=config.host, port=serving.port, events="rabbitmq" if amqp else "knative")
@@ -108,14 +112,27 @@ async def _end(task: asyncio.Task[None]) -> None:
     await cancel(task)
 
 
-async def _store(settings: GatewaySettings) -> Opened:
+async def _store(settings: GatewaySettings, sealing: Sealing) -> Opened:
     database = settings.database.get_secret_value()
     if not database:
         log.warning("tasks.kept_in_memory", next_step="set LAMBDAAGENT_DATABASE to keep tasks across restarts")
-    opened = await open_store(database, settings.trust)
+    opened = await open_store(database, settings.trust, sealing=sealing)
     if (problem := opened.problem()) is not None:
         log.warning("store.open_failed", error=problem)
+    else:
+        await _report_missing_keys(database, settings, sealing)
     return opened
+
+
+async def _report_missing_keys(database: str, settings: GatewaySettings, sealing: Sealing) -> None:
+    try:
+        missing = await missing_keys(database, sealing, settings.trust)
+    except StoreError as error:
+        log.warning("store.keys_unchecked", error=str(error))
+        return
+    if missing:
+        next_step = "add these keys to LAMBDAAGENT_STORE_KEYS; what they encrypt gets 503 until then"
+        log.error("store.keys_missing", kids=missing, next_step=next_step)
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, Serv
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.identity import assertions
 from lambdaagent.store.records import TaskRecord
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
 from lambdaagent.tasks.push_delivery import EngineStore, PushDelivery
@@ -53,14 +54,15 @@ async def serve(
     guard: Guard | None = None,
     failed: Failed = ignore_failure,
     on_state_change: Callable[[TaskRecord], None] | None = None,
+    sealing: Sealing | None = None,
 ) -> RunningGateway:
     """Listen until `stack` is closed. Raises UsageError if it cannot listen.
 
     `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
-    request, `on_state_change` for each new state of a task.
+    request, `on_state_change` for each new state of a task. `sealing` is that of the store, for the metrics.
     """
     table = table or gateway_routes.table()
-    metrics = GatewayMetrics()
+    metrics = GatewayMetrics(sealing.failures if sealing is not None else None)
     # A task has room for a message of the maximum body size, its answer and a second turn.
     limits = replace(config.limits, largest=max(config.limits.largest, 3 * config.max_body))
     notifier = HttpPushNotifier(
@@ -93,6 +95,7 @@ async def serve(
         replica=config.replica,
         limits=limits,
         canceled=canceled,
+        letters=store,
         send=calling(publish) if table.many_agents else None,
         on_state_change=_all(
             [each for each in (lifecycle.tell if lifecycle is not None else None, on_state_change) if each is not None]

@@ -1,7 +1,7 @@
 """Errors of a store.
 
 After TaskConflictError, StoreFullError and UnfitError nothing was written. After any other StoreError the write may
-have been committed, because only its response may have been lost.
+have been committed, because only its response may have been lost. SealedValueError is raised by reads only.
 """
 
 from lambdaagent.errors import PermanentError, TemporaryError
@@ -29,3 +29,15 @@ class InUseError(StoreUnusableError):
 
 class UnfitError(StoreError):
     """The store can never keep this value (not JSON, too deep, or refused by the database). Nothing was written."""
+
+
+class SealedValueError(StoreError):
+    """A stored value cannot be decrypted: its key is missing, or it does not match its seal. It stays as it is.
+
+    The same read succeeds once the key is configured again, so this is a temporary error; waiting alone does not help.
+    """
+
+    def __init__(self, message: str, *, kid: str = "", missing: bool = False) -> None:
+        super().__init__(message)
+        self.kid = kid
+        self.missing = missing  # the key; otherwise the value does not match its seal

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from lambdaagent.errors import UsageError
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.trust import SYSTEM, Trust
 
 if TYPE_CHECKING:
+    from lambdaagent.store.postgres.sealed_rows import PostgresSealedRows
     from lambdaagent.store.postgres.store import PostgresStore
     from lambdaagent.store.sqlite.dead_letters import SqliteLetters
+    from lambdaagent.store.sqlite.sealed_rows import SqliteSealedRows
     from lambdaagent.store.sqlite.store import SqliteStore
 
 _MISSING = (
@@ -36,33 +39,69 @@ def is_postgres(database: str) -> bool:
     return database.startswith(("postgresql:", "postgres:"))
 
 
-async def open_store(database: str, trust: Trust = SYSTEM) -> Opened:
+async def open_store(database: str, trust: Trust = SYSTEM, *, sealing: Sealing | None = None) -> Opened:
     """Raises UsageError, StoreUnusableError. A PostgreSQL that cannot be reached yet is a `problem`, not an error."""
     if not database:
         return Opened(MemoryStore())
     if not is_postgres(database):
         from lambdaagent.store.sqlite.store import SqliteStore
 
-        return Opened(await SqliteStore.open(Path(database), durable=True))
+        return Opened(await SqliteStore.open(Path(database), durable=True, sealing=sealing))
     try:
         from lambdaagent.store.postgres.store import PostgresStore
     except ModuleNotFoundError as missing:
         raise UsageError(_MISSING.format(name=missing.name)) from None
-    store = await PostgresStore.open(database, trust)
+    store = await PostgresStore.open(database, trust, sealing=sealing)
     return Opened(store, lambda: store.problem)
 
 
-async def open_letters(database: str, trust: Trust = SYSTEM) -> "SqliteLetters | PostgresStore":
+async def open_letters(
+    database: str, trust: Trust = SYSTEM, *, sealing: Sealing | None = None
+) -> "SqliteLetters | PostgresStore":
     """Open only the dead letters, beside the running processes. Raises UsageError, StoreError."""
     if not is_postgres(database):
         from lambdaagent.store.sqlite.dead_letters import SqliteLetters
 
-        return SqliteLetters(Path(database))
-    opened = await open_store(database, trust)
+        return SqliteLetters(Path(database), sealing=sealing)
+    opened = await open_store(database, trust, sealing=sealing)
     if (problem := opened.problem()) is not None:
         await opened.store.close()
         raise StoreError(problem)
     return opened.store  # type: ignore[return-value]  # a PostgreSQL URL opens a PostgresStore
+
+
+async def open_sealed_rows(database: str, trust: Trust = SYSTEM) -> "SqliteSealedRows | PostgresSealedRows":
+    """Open the sealed values, beside the running processes. Raises UsageError, StoreError, StoreUnusableError."""
+    if not is_postgres(database):
+        from lambdaagent.store.sqlite.beside import open_beside
+        from lambdaagent.store.sqlite.sealed_rows import SqliteSealedRows
+
+        return SqliteSealedRows(open_beside(Path(database)))
+    try:
+        from lambdaagent.store.postgres.pool import PostgresPool
+        from lambdaagent.store.postgres.sealed_rows import PostgresSealedRows
+        from lambdaagent.store.postgres.urls import DatabaseUrl
+    except ModuleNotFoundError as missing:
+        raise UsageError(_MISSING.format(name=missing.name)) from None
+    pool = PostgresPool(DatabaseUrl(database, trust))
+    await pool.look()
+    if pool.problem is not None:
+        await pool.close()
+        raise StoreError(pool.problem)
+    return PostgresSealedRows(pool)
+
+
+async def missing_keys(database: str, sealing: Sealing, trust: Trust = SYSTEM) -> list[str]:
+    """Return the ids of keys that some of the newer values need and `sealing` lacks. Raises StoreError."""
+    if not database:
+        return []
+    from lambdaagent.store import rewrap
+
+    sealed = await open_sealed_rows(database, trust)
+    try:
+        return await rewrap.unknown_kids(sealed, sealing)
+    finally:
+        await sealed.close()
 
 
 async def migrate(database: str, *, check: bool = False, trust: Trust = SYSTEM) -> tuple[str, bool]:

@@ -19,9 +19,10 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from lambdaagent.a2a import Json
-from lambdaagent.store.errors import StoreError, UnfitError
+from lambdaagent.store.errors import SealedValueError, StoreError, UnfitError
 from lambdaagent.store.records import DeadLetter, Key, Push, TaskRecord
 from lambdaagent.store.rows import as_json
+from lambdaagent.store.sealing import Sealing, tenant
 from lambdaagent.store.snapshots import Snapshots
 
 Op = TypeVar("Op")
@@ -42,7 +43,7 @@ class _Waiting(Generic[Op, Result]):
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """`body` is the task as JSON."""
+    """`body` is the task as JSON, sealed where that is configured."""
 
     record: TaskRecord
     idempotency_key: str | None
@@ -50,14 +51,16 @@ class Create:
     body: bytes
 
     @classmethod
-    def of(cls, record: TaskRecord, *, idempotency_key: str | None, push: Push | None) -> "Create":
+    def of(cls, record: TaskRecord, *, idempotency_key: str | None, push: Push | None, sealing: Sealing) -> "Create":
         """Raises UnfitError if the task is not JSON, so that it never enters a batch."""
-        return cls(record, idempotency_key, push, as_json(record.task))
+        return cls(record, idempotency_key, push, sealing.body(record.id, tenant(record), as_json(record.task)))
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """`body` is the task as JSON, None where the snapshot does not change; `updates` is the new log entry."""
+    """`body` is the task as JSON, None where the snapshot does not change; `updates` is the new log entry. Both are
+    sealed where that is configured.
+    """
 
     record: TaskRecord
     key: Key | None
@@ -65,11 +68,18 @@ class Append:
     updates: bytes
 
     @classmethod
-    def of(cls, record: TaskRecord, *, updates: Sequence[Json], key: Key | None, snapshots: Snapshots) -> "Append":
-        """Raises UnfitError if the updates or the task are not JSON, so that they never enter a batch."""
-        entry = as_json(updates)
+    def of(
+        cls, record: TaskRecord, *, updates: Sequence[Json], key: Key | None, snapshots: Snapshots, sealing: Sealing
+    ) -> "Append":
+        """Raises UnfitError if the updates or the task are not JSON, so that they never enter a batch, and
+        SealedValueError for a substitute of a task that could not be decrypted, which would replace it.
+        """
+        if record.unreadable:
+            raise SealedValueError(record.unreadable)
+        entry = sealing.entry(record.id, record.version, as_json(updates))
         enough = snapshots.has_enough(record, updates, added=len(entry))
-        return cls(record, key, None if enough else as_json(record.task), entry)
+        body = None if enough else sealing.body(record.id, tenant(record), as_json(record.task))
+        return cls(record, key, body, entry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,9 @@ class MemoryStore:
             self._letters.remove(letter)
         return len(gone)
 
+    async def prune_letters(self, *, before: float) -> int:
+        return await self.drop_letters({letter.id for letter in self._letters if letter.received < before})
+
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
         known = (namespace, agent, key)
         if known in self._delivered:

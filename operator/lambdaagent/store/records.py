@@ -4,6 +4,9 @@ A task is created before its container is called, and each change is stored befo
 a client has seen is not lost. Each change has an entry in the task's log. The snapshot is written with the change,
 except for large tasks that grow by chunks: their snapshot may be older, and the store folds the later entries of the
 log onto it before it returns the record (`snapshots`). Records are never changed in place.
+
+A record that cannot be decrypted (`sealing`) does not hide the others: where many are read, it is marked as
+`unreadable`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,6 +43,7 @@ class TaskRecord:
     holder: str = ""  # the replica that works on it; empty while the task waits for an event or the client
     deadline: float = 0.0  # a task that has not settled by then fails
     remote: str = ""  # the task's id at a container that is an A2A server itself
+    unreadable: str = ""  # why the store cannot decrypt `task`, which is a substitute then and must not be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class Push:
     attempts: int = 0  # consecutive failures
     due: float = 0.0  # the next attempt is not made before this time
     dead: str = ""  # why it was given up; empty: it was not given up
+    unreadable: str = ""  # why the store cannot decrypt the URL, token and credentials, which are empty then
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ class DeadLetter:
     destination: str = ""  # the URL of the last attempt. Hazard: it may hold a capability
     attempts: int = 0  # 0: unknown
     id: str = field(default="", compare=False)  # assigned by the store, which never assigns it again
+    unreadable: str = ""  # why the store cannot decrypt the destination and the data, which are empty then
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +155,14 @@ class TaskStore(Protocol):
         ...
 
     async def get(self, task_id: str, *, known: TaskRecord | None = None) -> TaskRecord | None:
-        """Return the task, or None. `known` is an earlier record of it: unchanged parts need not be read again."""
+        """Return the task, or None. `known` is an earlier record of it: unchanged parts need not be read again.
+
+        Raises SealedValueError.
+        """
         ...
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
-        """Return the log after the given version, oldest entry first."""
+        """Return the log after the given version, oldest entry first. Raises SealedValueError."""
         ...
 
     async def find(self, listing: TaskQuery) -> Page: ...
@@ -230,6 +239,10 @@ class DeadLetterStore(Protocol):
 
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         """Delete the letters and return how many of them existed."""
+        ...
+
+    async def prune_letters(self, *, before: float) -> int:
+        """Delete the letters that were received before then, and return how many."""
         ...
 
 

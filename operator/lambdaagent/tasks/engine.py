@@ -28,7 +28,7 @@ from lambdaagent.containers.callee import Callee
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.errors import TaskConflictError, UnfitError
-from lambdaagent.store.records import TaskRecord, TaskStore
+from lambdaagent.store.records import DeadLetterStore, TaskRecord, TaskStore
 from lambdaagent.tasks import listing, subscription
 from lambdaagent.tasks.active_task import ActiveTask, EventOutcome, size_of
 from lambdaagent.tasks.concurrency import CallLimiter
@@ -65,11 +65,13 @@ class Engine:
         send: SendCall | None = None,
         on_state_change: Callable[[TaskRecord], None] | None = None,
         canceled: Callable[[TaskRecord], None] | None = None,
+        letters: DeadLetterStore | None = None,
     ) -> None:
         """`replica` distinguishes this process from every other one that uses the store, earlier ones included.
 
         `send` publishes a call to the broker; without it, skills of mode async are called like the others. `canceled`
-        is called with each task that a client canceled and whose container is not an A2A server.
+        is called with each task that a client canceled and whose container is not an A2A server. Old `letters` are
+        deleted.
         """
         self._canceled = canceled
         self._store = store
@@ -108,6 +110,7 @@ class Engine:
             lookup=lookup,
             limits=self._limits,
             replica=self._replica,
+            letters=letters,
         )
         self._messages = Messages(
             active_tasks=self._active_tasks,
@@ -276,8 +279,8 @@ class Engine:
         return await self._pushes().put(record, config, wire=wire, sent=record.version)
 
     async def get_push(self, callee: Callee, task_id: str, push_id: str, *, client: Requester = _ANYBODY) -> PushConfig:
-        found = await self.list_push(callee, task_id, client=client)
-        config = next((each for each in found if each.id == push_id), None)
+        await self._own(callee, task_id, client=client)
+        config = await self._pushes().get(task_id, push_id)
         if config is None:
             raise not_found(f"task {task_id} has no push notification configuration {push_id[:64]!r}.", task_id=task_id)
         return config

@@ -25,6 +25,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.errors import LambdaAgentError
+from lambdaagent.store.errors import SealedValueError
 from lambdaagent.store.records import DeadLetter, DeadLetterStore, DeliveryStore, Push, PushStore, TaskRecord, TaskStore
 from lambdaagent.tasks import subscription
 from lambdaagent.tasks.requests import StreamEvent
@@ -109,7 +110,12 @@ class PushDelivery:
         await self._store.put_push(push)
 
     async def of(self, task_id: str) -> list[PushConfig]:
-        return [config_of(push) for push in await self._store.pushes(task_id)]
+        """Raises SealedValueError if one of them cannot be decrypted: a list without it would be wrong."""
+        return [_readable(push) for push in await self._store.pushes(task_id)]
+
+    async def get(self, task_id: str, push_id: str) -> PushConfig | None:
+        """Raises SealedValueError."""
+        return next((_readable(push) for push in await self._store.pushes(task_id) if push.id == push_id), None)
 
     async def drop(self, task_id: str, push_id: str) -> None:
         """Delete a configuration; deleting an absent one is no error."""
@@ -144,19 +150,29 @@ class PushDelivery:
             return []
 
     async def _begin(self, push: Push) -> None:
-        """Serve the receiver in an asyncio task, or postpone it: one hanging host must not use all slots."""
+        """Serve the receiver in an asyncio task, or postpone it: one hanging host must not use all slots.
+
+        A receiver that cannot be decrypted is postponed too, and not given up: its key may be configured again.
+        """
+        if push.unreadable:
+            self._observer.pushed("unreadable")
+            log.warning("push.unreadable", push=push.id, task=push.task_id, error=push.unreadable)
+            await self._postpone(push, self._limits.longest_pause)
+            return
         host = urlsplit(push.url).hostname or ""
         if self._hosts[host] >= self._limits.per_host:
-            due = self._clock.now() + self._limits.busy_pause
-            try:
-                await self._store.settle_push(replace(push, due=due))
-            except LambdaAgentError as error:
-                log.warning("push.store_failed", push=push.id, error=str(error))  # retried when its claim expires
+            await self._postpone(push, self._limits.busy_pause)
             return
         self._hosts[host] += 1
         serving = asyncio.create_task(self._served(push), name="tasks-push-one")
         self._serving.add(serving)
         serving.add_done_callback(partial(self._done, host))
+
+    async def _postpone(self, push: Push, seconds: float) -> None:
+        try:
+            await self._store.settle_push(replace(push, due=self._clock.now() + seconds))
+        except LambdaAgentError as error:
+            log.warning("push.store_failed", push=push.id, error=str(error))  # retried when its claim expires
 
     def _done(self, host: str, serving: "asyncio.Task[None]") -> None:
         self._serving.discard(serving)
@@ -226,6 +242,12 @@ class PushDelivery:
             )
             await self._store.add_dead_letter(letter)
         await self._store.settle_push(replace(push, attempts=attempts, dead=reason))
+
+
+def _readable(push: Push) -> PushConfig:
+    if push.unreadable:
+        raise SealedValueError(push.unreadable)
+    return config_of(push)
 
 
 def config_of(push: Push) -> PushConfig:

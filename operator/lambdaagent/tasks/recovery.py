@@ -7,10 +7,14 @@ Hazard: a replica that is considered dead while it runs loses the responses of i
 other work and is repeated soon after a failure. While the store is unreachable no replica can give one: a replica
 considers another one dead only after its own signs have reached the store for the length of a lease, without a gap in
 which those of the other may have been lost.
+
+A task that cannot be decrypted is left as it is, and the others are recovered. It is tried again each time, so that it
+continues, or fails at its deadline, once its key is configured again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -21,15 +25,15 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.containers.callee import Callee, timeout
 from lambdaagent.containers.turn import Origin
 from lambdaagent.errors import TemporaryError
-from lambdaagent.store.errors import StoreError, TaskConflictError
-from lambdaagent.store.records import TaskRecord
+from lambdaagent.store.errors import SealedValueError, StoreError, TaskConflictError
+from lambdaagent.store.records import DeadLetterStore, TaskRecord
 from lambdaagent.tasks.active_task import without_artifacts
 from lambdaagent.tasks.artifact_replacement import unfinished
 from lambdaagent.tasks.container_calls import GRACE
 from lambdaagent.tasks.event_calls import last_of_client
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.registry import ActiveTasks
-from lambdaagent.tasks.retention import prune
+from lambdaagent.tasks.retention import prune, prune_letters
 from lambdaagent.tasks.runner import CallRunner
 
 log = structlog.get_logger(__name__)
@@ -37,6 +41,7 @@ log = structlog.get_logger(__name__)
 _LATE = "The task got no response in time."
 _LOST = "The gateway lost track of the task while its store was unavailable; how the call ended is not known."
 _RESTARTED = "The gateway was restarted while the task was running."
+_MOST_SKIPPED = 10_000
 
 
 class Recovery:
@@ -48,13 +53,19 @@ class Recovery:
         lookup: Callable[[str, str], Callee | None],
         limits: EngineLimits,
         replica: str,
+        letters: DeadLetterStore | None = None,
     ) -> None:
-        """`lookup` raises TemporaryError if it does not know yet whether the agent exists."""
+        """`lookup` raises TemporaryError if it does not know yet whether the agent exists.
+
+        Old `letters` are deleted.
+        """
         self._active_tasks = active_tasks
         self._runner = runner
         self._lookup = lookup
         self._limits = limits
         self._replica = replica
+        self._letters = letters
+        self._skipped: set[str] = set()  # tasks that cannot be decrypted
         self._tasks: list[asyncio.Task[None]] = []
         self._beating: asyncio.Task[None] | None = None
         self._missed = asyncio.Event()
@@ -74,6 +85,7 @@ class Recovery:
         pruning = partial(prune, self._active_tasks.store, clock=self._active_tasks.clock, limits=self._limits)
         self._tasks = [
             asyncio.create_task(self._every(self._limits.prune_every, pruning), name="tasks-prune"),
+            asyncio.create_task(self._every(self._limits.prune_every, self._prune_letters), name="letters-prune"),
             asyncio.create_task(self._every(self._limits.beat_every, self.recover), name="tasks-recover"),
             asyncio.create_task(self._compare_after_misses(), name="tasks-compare"),
         ]
@@ -98,12 +110,14 @@ class Recovery:
                 for record in await store.unsettled(holders=dead):
                     # Asked again: the store may have been unreachable while it was read.
                     if self._may_judge():
-                        await self._take_over(record, why=silent if store.shared else _RESTARTED)
+                        async with self._unless_unreadable(record.id):
+                            await self._take_over(record, why=silent if store.shared else _RESTARTED)
         # A holder whose store was unreachable gets time to write its results.
         held_before = now - 2 * self._limits.lease if self._may_judge() else 0.0
         for record in await store.overdue(now=now, held_before=held_before):
             if self._active_tasks.idle(record.id):
-                await self._fail(record, _LATE)
+                async with self._unless_unreadable(record.id):
+                    await self._fail(record, _LATE)
 
     def missed(self) -> None:
         """Compare with the store soon, because notifications of changes may have been lost."""
@@ -116,22 +130,38 @@ class Recovery:
         for active in active_tasks.all():
             mine = active.run is not None and active.record.holder == self._replica and not active.record.state.settled
             if mine and active.record.id not in held:
-                await active.refresh(store)  # ended or taken over elsewhere: its call is cancelled
+                async with self._unless_unreadable(active.record.id):
+                    await active.refresh(store)  # ended or taken over elsewhere: its call is cancelled
         for task_id in held:
-            if not active_tasks.idle(task_id):
-                continue
-            record = await store.get(task_id)
-            if (
-                record is None
-                or record.holder != self._replica
-                or record.state.settled
-                or not active_tasks.idle(task_id)
-            ):
-                continue
-            if active_tasks.is_unstarted(record):
-                await self._start(record)
-            else:
-                await self._take_over(record, why=_LOST)
+            if active_tasks.idle(task_id):
+                async with self._unless_unreadable(task_id):
+                    await self._resume(task_id)
+
+    async def _resume(self, task_id: str) -> None:
+        active_tasks = self._active_tasks
+        record = await active_tasks.store.get(task_id)
+        if record is None or record.holder != self._replica or record.state.settled or not active_tasks.idle(task_id):
+            return
+        if active_tasks.is_unstarted(record):
+            await self._start(record)
+        else:
+            await self._take_over(record, why=_LOST)
+
+    @asynccontextmanager
+    async def _unless_unreadable(self, task_id: str) -> AsyncIterator[None]:
+        """Leave a task that cannot be decrypted, so that the next ones are recovered. It is logged once."""
+        try:
+            yield
+        except SealedValueError as error:
+            if task_id not in self._skipped:
+                if len(self._skipped) >= _MOST_SKIPPED:
+                    self._skipped.clear()
+                self._skipped.add(task_id)
+                log.warning("recovery.task_skipped", task=task_id, error=str(error))
+
+    async def _prune_letters(self) -> None:
+        if self._letters is not None:
+            await prune_letters(self._letters, clock=self._active_tasks.clock, limits=self._limits)
 
     async def beat(self) -> None:
         """Write a sign of life. Raises StoreError."""
@@ -175,6 +205,9 @@ class Recovery:
             self._runner.dispatch(active, callee, skill, message, origin=Origin(owner=record.owner))
 
     async def _take_over(self, record: TaskRecord, *, why: str) -> None:
+        """Raises SealedValueError if the task cannot be decrypted."""
+        if record.unreadable:
+            raise SealedValueError(record.unreadable)
         try:
             callee = self._lookup(record.namespace, record.agent)
         except TemporaryError:

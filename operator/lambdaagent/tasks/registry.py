@@ -18,7 +18,7 @@ from lambdaagent.a2a.states import TaskState
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import Clock
 from lambdaagent.containers import responses
-from lambdaagent.store.errors import StoreError, TaskConflictError
+from lambdaagent.store.errors import SealedValueError, StoreError, TaskConflictError
 from lambdaagent.store.records import Key, TaskRecord, TaskStore
 from lambdaagent.tasks.active_task import ActiveTask, EventOutcome, Write
 from lambdaagent.tasks.limits import LARGEST
@@ -124,7 +124,8 @@ class ActiveTasks:
         self._unstarted.pop(task_id, None)
 
     async def settled(self, active: ActiveTask, *, look_every: float) -> None:
-        """Wait until the task has ended or waits for its client. Raises TaskConflictError if the task no longer exists.
+        """Wait until the task has ended or waits for its client. Raises TaskConflictError if the task no longer exists,
+        and SealedValueError if another replica wrote it with a key that this one does not have.
 
         Several callers may wait. While this process runs the task, it makes every change. Otherwise a notification may
         be lost, so the store is read every `look_every` seconds.
@@ -135,6 +136,8 @@ class ActiveTasks:
             if active.record.version == version and active.run is None:
                 try:
                     there = await active.refresh(self.store)
+                except SealedValueError:
+                    raise
                 except StoreError as error:
                     log.info("task.refresh_failed", error=str(error))
                     continue

@@ -11,13 +11,14 @@ from typing import TypeVar
 import structlog
 
 from lambdaagent.backoff import Backoff
-from lambdaagent.store.errors import StoreError, StoreFullError, TaskConflictError, UnfitError
+from lambdaagent.store.errors import SealedValueError, StoreError, StoreFullError, TaskConflictError, UnfitError
 
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
 
 FOR_EVER = float("inf")
-_DECIDED = (TaskConflictError, StoreFullError, UnfitError)
+# A value that cannot be decrypted now cannot be in a second either.
+_DECIDED = (TaskConflictError, StoreFullError, UnfitError, SealedValueError)
 
 
 async def until_written(

@@ -36,7 +36,7 @@ def test_every_setting_arrives_as_its_variable(process: str) -> None:
     settings = samples(described)
     secret = {name: {"name": "own", "key": name} for name in described["secretSettings"]["properties"]}
     values = {"settings": settings, "secretSettings": {k: v for k, v in secret.items() if k not in settings}}
-    env = environment(render({process: values}), process)
+    env = environment(render({process: values, "storeKeys": {"existingSecret": "own"}}), process)
     for name in PROCESSES[process].model_fields:
         if name in generate.CHARTS_OWN:
             continue

@@ -1,5 +1,6 @@
 """Values of the chart: which it refuses and what the error names, and what an empty or absent value means."""
 
+import json
 from typing import Any
 
 import pytest
@@ -41,6 +42,11 @@ from tests.parts.chart import PROCESSES, RABBITMQ, SECRET, container, environmen
             id="false is a value too",
         ),
         pytest.param({"rabbitmq": {"existingSecret": "mq"}}, "set dispatcher.enabled", id="an address for nobody"),
+        pytest.param(
+            {"gateway": {"settings": {"encryptPayloads": True}}},
+            "storeKeys.existingSecret",
+            id="no keys to encrypt with",
+        ),
     ],
 )
 def test_a_contradiction_is_refused_with_what_to_do(values: Any, next_step: str) -> None:
@@ -106,3 +112,19 @@ def test_a_secret_of_the_users_own_replaces_the_chart_s() -> None:
     for process in PROCESSES:
         entry = environment(documents, process)["LAMBDAAGENT_EVENT_KEYS"]
         assert entry["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "keys"}
+
+
+def test_only_the_gateway_gets_the_keys_of_the_database() -> None:
+    secret = {"gateway": {"secretSettings": {"database": SECRET}}}
+    assert "LAMBDAAGENT_STORE_KEYS" not in json.dumps(on_rabbitmq(secret))
+    documents = on_rabbitmq(secret | {"storeKeys": {"existingSecret": "mine"}})
+    entry = environment(documents, "gateway")["LAMBDAAGENT_STORE_KEYS"]
+    assert entry["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "keys"}
+    assert json.dumps(documents).count('"LAMBDAAGENT_STORE_KEYS"') == 1
+    assert "LAMBDAAGENT_ENCRYPT_PAYLOADS" not in json.dumps(documents)
+
+
+def test_payloads_are_encrypted_with_keys() -> None:
+    values = {"gateway": {"settings": {"encryptPayloads": True}}, "storeKeys": {"existingSecret": "mine"}}
+    env = environment(render(values), "gateway")
+    assert env["LAMBDAAGENT_ENCRYPT_PAYLOADS"]["value"] == "true"

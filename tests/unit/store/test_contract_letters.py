@@ -110,6 +110,28 @@ async def test_very_many_are_dropped_at_once(store: EngineStore) -> None:
     assert await store.drop_letters([each.id for each in await store.find_letters(Letters(limit=1000))]) == 700
 
 
+async def test_letters_older_than_a_time_are_deleted(store: EngineStore) -> None:
+    for number in range(1, 4):
+        await store.add_dead_letter(letter(received=float(number), attributes={"id": str(number), "source": "/s"}))
+    assert await store.prune_letters(before=3.0) == 2
+    assert await store.prune_letters(before=3.0) == 0
+    assert await ids(store) == ["3"]
+
+
+@pytest.mark.holds_the_loop("it begins 700 writes at once")
+async def test_very_many_letters_grow_old_at_once(store: EngineStore) -> None:
+    await asyncio.gather(
+        *(store.add_dead_letter(letter(attributes={"id": str(n), "source": "/s"})) for n in range(700))
+    )
+    assert await store.prune_letters(before=4.0) == 700
+
+
+async def test_what_a_letter_says_of_its_destination_is_kept(store: EngineStore) -> None:
+    said = letter(attributes={"id": "1", "source": "/s", "knativeerrordest": "http://e/x", "knativeerrordata": "no"})
+    await store.add_dead_letter(said)
+    assert await store.find_letters(Letters()) == [said]
+
+
 async def test_beside_a_freed_letter_one_of_the_same_key_is_buried(store: EngineStore) -> None:
     await store.add_dead_letter(letter())
     [first] = await store.find_letters(Letters())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.parts.postgres import Postgres
+from tests.parts.sealed import PAYLOADS
 from tests.parts.store_chunks import chunk, ended, stream, streaming
 from tests.parts.store_records import EngineStore, push
 
@@ -31,27 +32,29 @@ class World:
     """Bytes that the store has written so far."""
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "sqlite encrypted", "postgres encrypted"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """Opens a store whose replica has sent a heartbeat; yields it and a function that opens its data again."""
-    database = {"memory": "", "sqlite": str(tmp_path / "t.db")}.get(request.param)
+    kind = request.param.partition(" ")[0]
+    sealing = PAYLOADS if "encrypted" in request.param else None
+    database = {"memory": "", "sqlite": str(tmp_path / "t.db")}.get(kind)
     if database is None:
         database = request.getfixturevalue("database_url")
     opened: list[EngineStore] = []
 
     async def again() -> EngineStore:
-        if opened and request.param == "memory":
+        if opened and kind == "memory":
             return opened[0]
         if opened:
             await opened[-1].close()
-        opened.append((await open_store(database)).store)
+        opened.append((await open_store(database, sealing=sealing)).store)
         return opened[-1]
 
     def written() -> int:
-        if request.param == "postgres":
+        if kind == "postgres":
             server: Postgres = request.getfixturevalue("postgres")
             return int(server.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"))
-        if request.param == "sqlite":
+        if kind == "sqlite":
             return int(Path(f"/proc/{os.getpid()}/io").read_text().partition("wchar: ")[2].split()[0])
         return 0
 

@@ -147,6 +147,7 @@ def bench_of(
     clock: Clock = CLOCK,
     known: Callee | None = None,
     caller: Caller | None = None,
+    replica: str = "",
 ) -> Bench:
     """Returns an engine over the store with a container; `caller` replaces the container."""
     container, observed = Container(at_once), Observed()
@@ -158,6 +159,8 @@ def bench_of(
         observer=observed,
         lookup=lambda namespace, name: found if name == found.name else None,
         limits=limits,
+        replica=replica,
+        letters=store,
     )
     return Bench(container, observed, engine, store)
 

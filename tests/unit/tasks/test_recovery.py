@@ -1,9 +1,12 @@
 """Tasks whose gateway stops or dies, and the retention of ended tasks."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.parts.polling import eventually
+from tests.parts.store_records import letter
 from tests.unit.tasks.bench import CLOCK, Bench, Json, agent, bench_of, never, sending
 
 from lambdaagent.a2a.params import Get
@@ -12,6 +15,7 @@ from lambdaagent.a2a.tasks import status_update
 from lambdaagent.clock import Clock
 from lambdaagent.containers.turn import Turn
 from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.records import Letters
 from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.errors import EngineStoppedError
 from lambdaagent.tasks.limits import EngineLimits
@@ -68,6 +72,23 @@ async def test_stopping_waits_a_little_then_cancels_and_says_so(bench: Bench) ->
     assert "stopped" in record.task["status"]["message"]["parts"][0]["text"]
     with pytest.raises(EngineStoppedError):
         await bench.engine.send(agent(), sending())
+
+
+@pytest.mark.parametrize(("retention", "left"), [(10.0, ["new"]), (None, ["new", "old"])])
+async def test_dead_letters_are_deleted_by_age(retention: float | None, left: list[str]) -> None:
+    store = MemoryStore()
+    for name, received in (("old", 989.0), ("new", 991.0)):
+        await store.add_dead_letter(letter(received=received, attributes={"id": name, "source": "/s"}))
+    limits = EngineLimits(letter_retention=retention, prune_every=0.001)
+    bench = bench_of(store, clock=Clock(now=lambda: 1000.0, new_id=CLOCK.new_id), limits=limits)
+    with capture_logs() as logs:
+        await bench.engine.start()
+        for _ in range(10):
+            await asyncio.sleep(0.005)
+        await bench.engine.stop(grace=0)
+    assert [each.attributes["id"] for each in await store.find_letters(Letters())] == left
+    pruned = [each["count"] for each in logs if each["event"] == "dead_letters.pruned"]
+    assert pruned == ([1] if retention else [])
 
 
 async def test_retention_is_kept_by_the_engine_itself() -> None:

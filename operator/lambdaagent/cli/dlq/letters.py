@@ -20,6 +20,7 @@ class Found:
     destination: str = ""
     attempts: int = 0
     data: bytes = field(default=b"", repr=False)
+    unreadable: str = ""  # why the store cannot decrypt the destination and the data, which are empty then
 
     @property
     def type(self) -> str:
@@ -78,6 +79,7 @@ def shown(letter: Found) -> dict[str, Any]:
         "destination": hide(letter.destination),
         "attempts": letter.attempts,
         "at": moment(letter.at),
+        **({"unreadable": letter.unreadable} if letter.unreadable else {}),
     }
 
 

@@ -33,7 +33,7 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
     code = "-" if row["code"] == -1 else str(row["code"])
     attempts = str(row["attempts"] or "-")
     texts = (row["id"], row["namespace"], row["agent"].partition("/")[2], row["type"], code, attempts, _age(row["at"]))
-    return tuple(_one_line(text) or "-" for text in (*texts, row["reason"][:120]))
+    return tuple(_one_line(text) or "-" for text in (*texts, (row.get("unreadable") or row["reason"])[:120]))
 
 
 def _one_line(text: str) -> str:

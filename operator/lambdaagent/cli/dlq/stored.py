@@ -19,6 +19,7 @@ from lambdaagent.events.retry import number
 from lambdaagent.settings import EventsSettings
 from lambdaagent.store.factory import open_letters
 from lambdaagent.store.records import DeadLetter, Letters
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.trust import unreachable
 
 _PAGE = 200
@@ -66,6 +67,8 @@ class StoredLetters:
                 await self.store.drop_letters([id_])
 
     async def _post(self, found: Found) -> str:
+        if found.unreadable:
+            return found.unreadable
         namespace, _, name = found.agent.partition("/")
         if not name:
             where = f" ({hide(found.destination)} is the URL of no agent)" if found.destination else ""
@@ -106,7 +109,8 @@ class StoredLetters:
 
 @contextlib.asynccontextmanager
 async def opened(database: str, settings: EventsSettings) -> AsyncIterator[StoredLetters]:
-    store = await open_letters(database, settings.trust)
+    sealing = Sealing(settings.sealing_keys, payloads=settings.encrypt_payloads)
+    store = await open_letters(database, settings.trust, sealing=sealing)
     try:
         yield StoredLetters(store, settings)
     finally:
@@ -121,5 +125,5 @@ def _found(letter: DeadLetter) -> Found:
     agent = f"{letter.namespace}/{letter.agent}" if letter.agent else agent_of(destination)
     return Found(
         f"s-{letter.id}", letter.namespace, agent, letter.reason, letter.received, attributes, said, destination,
-        letter.attempts, letter.data,
+        letter.attempts, letter.data, letter.unreadable,
     )  # fmt: skip

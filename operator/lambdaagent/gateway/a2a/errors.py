@@ -10,10 +10,11 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.bodies import BrokenError
-from lambdaagent.gateway.http.problems import CODINGS, RETRY_AFTER, ProblemError
+from lambdaagent.gateway.http.problems import CODINGS, PREFIX, RETRY_AFTER, UNREADABLE, ProblemError
 from lambdaagent.gateway.http.sse import RevokedError
 from lambdaagent.gateway.services import SERVICES, WHY
 from lambdaagent.httpclient.codings import UnknownCodingError
+from lambdaagent.store.errors import SealedValueError
 from lambdaagent.tasks.errors import EngineBusyError
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,11 @@ def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
         return A2aFailure(A2AError(Problem.CONTENT_TYPE, f"The request cannot be read: {error}."), about=CODINGS)
     if isinstance(error, RevokedError):
         return A2aFailure(A2AError(Problem.PERMISSION_DENIED, f"The stream ends: {error}."))
+    if isinstance(error, SealedValueError):
+        log.warning("a2a_request.failed", agent=entry.agent.key, error=str(error))
+        said = f"The request cannot be served now: {error}."
+        metadata = {"problem": PREFIX + UNREADABLE}
+        return A2aFailure(A2AError(Problem.INTERNAL, said, metadata=metadata), again=503)
     if isinstance(error, TemporaryError):
         again = 429 if isinstance(error, EngineBusyError) else 503
         return A2aFailure(A2AError(Problem.INTERNAL, f"The request cannot be served now: {error}."), again=again)

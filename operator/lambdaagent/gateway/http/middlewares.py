@@ -20,6 +20,7 @@ from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
 from lambdaagent.gateway.routes import agent_routes
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES, WHY
 from lambdaagent.httpclient.codings import UnknownCodingError
+from lambdaagent.store.errors import SealedValueError
 
 log = structlog.get_logger(__name__)
 CLIENT_GONE = 499  # for metrics and failure reports; it is never sent
@@ -103,6 +104,9 @@ def _refusal(request: web.Request, error: Exception) -> ProblemError | None:
             return ProblemError(404, "unknown-broker", _sentence(error), members={"known": error.known})
         case BrokerNotReadyError():
             return ProblemError(503, "broker-not-ready", _sentence(error), headers=RETRY_AFTER)
+        case SealedValueError():
+            log.warning("request.failed", route=request.get(ROUTE), status=503, error=str(error))
+            return ProblemError(503, problems.UNREADABLE, f"The request cannot be served now: {error}.")
         case BlockedError():
             return ProblemError(429, "broker-full", f"The broker accepts no events now: {error}.", headers=RETRY_AFTER)
     return None

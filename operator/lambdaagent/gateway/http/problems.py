@@ -12,7 +12,8 @@ from lambdaagent.httpclient.errors import BusyError, ConnectError, UpstreamError
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "5"}
 CODINGS = {"Accept-Encoding": TAKEN}  # sent when a content coding is refused (RFC 9110 12.5.3)
-_PREFIX = "urn:lambdaagent:problem:"
+UNREADABLE = "unreadable-data"  # what is stored cannot be decrypted
+PREFIX = "urn:lambdaagent:problem:"
 
 
 class ProblemError(Exception):
@@ -35,7 +36,7 @@ class ProblemError(Exception):
 
     def response(self, *, request_id: str) -> web.Response:
         document = {
-            "type": _PREFIX + self.kind,
+            "type": PREFIX + self.kind,
             "title": self.kind.replace("-", " ").capitalize(),
             "status": self.status,
             "detail": str(self),

@@ -9,19 +9,26 @@ from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.pool import PostgresConnection
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.records import COUNTED, PAGE_BYTES, Page, TaskQuery, TaskRecord
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.snapshots import SHARE
 
 # Includes the log entries that the body lacks, which take at most this part of its size.
 _SIZE = f"(octet_length(body) + CASE WHEN body_noted = version THEN octet_length(body) / {SHARE} ELSE 0 END)"
 
 
-def record_of(row: Sequence[Any], *, known: TaskRecord | None = None) -> TaskRecord:
-    """Read a row of a task's columns and `sql.TAIL`."""
+def record_of(row: Sequence[Any], *, sealing: Sealing, known: TaskRecord | None = None) -> TaskRecord:
+    """Read a row of a task's columns and `sql.TAIL`. Raises SealedValueError."""
     *columns, tail = row
-    return rows.record_of(columns, tail or (), known=known)
+    return rows.record_of(columns, tail or (), sealing=sealing, known=known)
 
 
-async def find(connection: PostgresConnection, listing: TaskQuery) -> Page:
+def found_of(row: Sequence[Any], *, sealing: Sealing) -> TaskRecord:
+    """Read one row of a task's columns and `sql.TAIL` among many."""
+    *columns, tail = row
+    return rows.found_of(columns, tail or (), sealing=sealing)
+
+
+async def find(connection: PostgresConnection, listing: TaskQuery, *, sealing: Sealing) -> Page:
     where = "namespace = $1 AND agent = $2"
     arguments: list[object] = [text(listing.namespace), text(listing.agent)]
     if listing.owner is not None:
@@ -52,6 +59,6 @@ async def find(connection: PostgresConnection, listing: TaskQuery) -> Page:
     found = await connection.fetch(wanted, *arguments)
     records = []
     for row in found[: listing.limit]:
-        records.append(record_of(tuple(row)[:-1]))
+        records.append(found_of(tuple(row)[:-1], sealing=sealing))
         await asyncio.sleep(0)  # Parsing a large record takes time; let other coroutines run.
     return Page(records, total=total, more=bool(found) and found[0]["matching"] > len(records))

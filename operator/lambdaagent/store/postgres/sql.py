@@ -10,7 +10,7 @@ TASKS, CHANGES, PUSHES = "lambdaagent_tasks", "lambdaagent_changes", "lambdaagen
 LETTERS, REPLICAS, DELIVERIES = "lambdaagent_letters", "lambdaagent_replicas", "lambdaagent_deliveries"
 CHANNEL = "lambdaagent_changes"
 
-_TYPES = {
+TYPES = {
     "version": "int", "settled": "int", "created": "float8", "updated": "float8", "deadline": "float8",
     "code": "int", "attempts": "int", "received": "float8", "at": "float8", "digest": "bytea", "key": "bytea",
     "body": "bytea", "updates": "bytea", "attributes": "bytea", "data": "bytea",
@@ -19,7 +19,7 @@ _LOGGED = ("source", "event_id", "updates")
 
 
 def _arrays(names: tuple[str, ...]) -> str:
-    return ", ".join(f"${place}::{_TYPES.get(name, 'text')}[]" for place, name in enumerate(names, start=1))
+    return ", ".join(f"${place}::{TYPES.get(name, 'text')}[]" for place, name in enumerate(names, start=1))
 
 
 TASK_COLUMNS = ", ".join(rows.TASK)
@@ -33,6 +33,7 @@ def _tail(after: str) -> str:
 
 TAIL = _tail("t.body_version")
 PUSH_COLUMNS = ", ".join(rows.PUSH)
+_TENANT = ", ".join(f"t.{name}" for name in rows.TENANT)
 LETTER_COLUMNS = ", ".join(rows.LETTER)
 
 CREATE = f"""
@@ -127,16 +128,20 @@ _PUSH_KEPT = ", ".join(
 PUT_PUSH = f"""
 INSERT INTO {PUSHES} ({PUSH_COLUMNS}) VALUES ({_PUSH_VALUES})
 ON CONFLICT (task_id, id) DO UPDATE SET {_PUSH_KEPT}"""
-PUSHES_OF = f"SELECT {PUSH_COLUMNS} FROM {PUSHES} WHERE task_id = $1 ORDER BY number"
+_PUSH_FOUND = ", ".join(f"p.{name}" for name in rows.PUSH)
+TENANT_OF = f"SELECT {_TENANT} FROM {TASKS} t WHERE id = $1"
+PUSHES_OF = f"""
+SELECT {_PUSH_FOUND}, {_TENANT} FROM {PUSHES} p JOIN {TASKS} t ON t.id = p.task_id
+WHERE p.task_id = $1 ORDER BY p.number"""
 DROP_PUSH = f"DELETE FROM {PUSHES} WHERE task_id = $1 AND id = $2 RETURNING 1"
 CLAIM = f"""
 WITH due AS (
-  SELECT {", ".join(f"p.{name}" for name in rows.PUSH)} FROM {PUSHES} p JOIN {TASKS} t ON t.id = p.task_id
+  SELECT {_PUSH_FOUND}, {_TENANT} FROM {PUSHES} p JOIN {TASKS} t ON t.id = p.task_id
   WHERE p.dead = '' AND NOT p.done AND p.due <= $1 AND p.sent < t.version
   ORDER BY p.due LIMIT $3 FOR UPDATE OF p SKIP LOCKED
 )
 UPDATE {PUSHES} p SET due = $2 FROM due WHERE p.task_id = due.task_id AND p.id = due.id
-RETURNING {", ".join(f"due.{name}" for name in rows.PUSH)}"""
+RETURNING {", ".join(f"due.{name}" for name in (*rows.PUSH, *rows.TENANT))}"""
 SETTLE_PUSH = f"""
 UPDATE {PUSHES} SET sent = $3, attempts = $4, due = $5, dead = $6, done = EXISTS (
   SELECT FROM {TASKS} WHERE id = $1 AND settled = 2 AND version <= $3) WHERE task_id = $1 AND id = $2"""
@@ -149,6 +154,10 @@ FIND_LETTERS = f"""
 LETTER = f"{_LETTERS} WHERE number = $1"
 FREE_LETTER = f"UPDATE {LETTERS} SET source = NULL, event_id = NULL WHERE number = $1 RETURNING 1"
 DROP_LETTERS = f"DELETE FROM {LETTERS} WHERE number = ANY($1::bigint[]) RETURNING 1"
+PRUNE_LETTERS = f"""
+DELETE FROM {LETTERS} WHERE number IN (
+  SELECT number FROM {LETTERS} WHERE received < $1 ORDER BY number LIMIT {PRUNED_AT_ONCE} FOR UPDATE SKIP LOCKED
+) RETURNING 1"""
 
 DELIVERED = f"""
 INSERT INTO {DELIVERIES} ({", ".join(rows.DELIVERY)}) SELECT * FROM unnest({_arrays(rows.DELIVERY)})

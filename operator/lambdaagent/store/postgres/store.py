@@ -14,16 +14,17 @@ import asyncpg
 
 from lambdaagent.a2a import Json
 from lambdaagent.store import rows
-from lambdaagent.store.errors import StoreError, TaskConflictError
+from lambdaagent.store.errors import SealedValueError, StoreError, TaskConflictError
 from lambdaagent.store.group_commit import Append, Create, GroupCommit, MarkDelivered, size_of, submit_append
 from lambdaagent.store.postgres import sql
-from lambdaagent.store.postgres.finding import find, record_of
+from lambdaagent.store.postgres.finding import find, found_of, record_of
 from lambdaagent.store.postgres.listening import Listening
 from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.postgres.writing import Writing
 from lambdaagent.store.records import DeadLetter, Key, Letters, Page, Push, TaskChange, TaskQuery, TaskRecord
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.snapshots import Snapshots
 from lambdaagent.trust import SYSTEM, Trust
 
@@ -33,12 +34,13 @@ class PostgresStore:
 
     shared = True
 
-    def __init__(self, pool: PostgresPool) -> None:
+    def __init__(self, pool: PostgresPool, *, sealing: Sealing | None = None) -> None:
         sender = secrets.token_hex(8)
         self._pool = pool
+        self._sealing = sealing = sealing or Sealing()
         # A separate connection: a sign of life must not queue behind the requests of clients.
         self._signs = PostgresPool(pool.url, size=1)
-        self._writing = Writing(pool, sender=sender)
+        self._writing = Writing(pool, sender=sender, sealing=sealing)
         self._creating: GroupCommit[Create, str | None] = GroupCommit(self._writing.create, size=size_of)
         self._appending: GroupCommit[Append, bool] = GroupCommit(self._writing.append, size=size_of)
         self._delivering: GroupCommit[MarkDelivered, bool] = GroupCommit(self._writing.deliver)
@@ -47,9 +49,9 @@ class PostgresStore:
         self._snapshots = Snapshots(allowed=False)
 
     @classmethod
-    async def open(cls, url: str, trust: Trust = SYSTEM) -> "PostgresStore":
+    async def open(cls, url: str, trust: Trust = SYSTEM, *, sealing: Sealing | None = None) -> "PostgresStore":
         """Raises UsageError if `url` is not the URL of a PostgreSQL."""
-        store = cls(PostgresPool(DatabaseUrl(url, trust)))
+        store = cls(PostgresPool(DatabaseUrl(url, trust)), sealing=sealing)
         await store.look()
         return store
 
@@ -64,10 +66,11 @@ class PostgresStore:
     async def create(
         self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
     ) -> str | None:
-        return await self._creating.submit(Create.of(record, idempotency_key=idempotency_key, push=push))
+        op = Create.of(record, idempotency_key=idempotency_key, push=push, sealing=self._sealing)
+        return await self._creating.submit(op)
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
-        op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots)
+        op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots, sealing=self._sealing)
         return await submit_append(self._appending, op, self._snapshots)
 
     async def changed_by(self, task_id: str, key: Key) -> bool:
@@ -76,26 +79,28 @@ class PostgresStore:
     async def get(self, task_id: str, *, known: TaskRecord | None = None) -> TaskRecord | None:
         version = known.version if known is not None else -1
         row = await self._pool.run(lambda connection: connection.fetchrow(sql.GET, text(task_id), version))
-        return record_of(row, known=known) if row is not None else None
+        return record_of(row, sealing=self._sealing, known=known) if row is not None else None
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
-        return [rows.change_of(row) for row in await self._fetch(sql.LOG, task_id, after)]
+        found = await self._fetch(sql.LOG, task_id, after)
+        return [rows.change_of(row, task_id=task_id, sealing=self._sealing) for row in found]
 
     async def find(self, listing: TaskQuery) -> Page:
-        return await self._pool.run(lambda connection: find(connection, listing))
+        return await self._pool.run(lambda connection: find(connection, listing, sealing=self._sealing))
 
     async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
         if holders is None:
             found = await self._fetch(sql.UNSETTLED)
         else:
             found = await self._fetch(sql.UNSETTLED_OF, list(holders))
-        return [record_of(row) for row in found]
+        return [found_of(row, sealing=self._sealing) for row in found]
 
     async def held(self, holder: str) -> set[str]:
         return {str(row[0]) for row in await self._fetch(sql.HELD, holder)}
 
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
-        return [record_of(row) for row in await self._fetch(sql.OVERDUE, now, held_before)]
+        found = await self._fetch(sql.OVERDUE, now, held_before)
+        return [found_of(row, sealing=self._sealing) for row in found]
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
         gone = await self._prune(sql.PRUNE_BEFORE, before)
@@ -136,9 +141,10 @@ class PostgresStore:
         own, so that a write based on what that gateway read before conflicts.
         """
         for (task_id,) in await self._fetch(sql.BEHIND):
-            record = await self.get(task_id)
-            if record is not None and not record.state.settled:
-                with contextlib.suppress(TaskConflictError):  # another replica wrote a version, with its snapshot
+            # Another replica wrote a version, with its snapshot; or nobody can read the task, that gateway neither.
+            with contextlib.suppress(TaskConflictError, SealedValueError):
+                record = await self.get(task_id)
+                if record is not None and not record.state.settled:
                     await self.append(replace(record, version=record.version + 1), updates=[])
 
     async def expired_replicas(self) -> list[str]:
@@ -149,21 +155,27 @@ class PostgresStore:
 
     async def put_push(self, push: Push) -> None:
         async def put(connection: PostgresConnection) -> None:
+            found = await connection.fetchrow(sql.TENANT_OF, text(push.task_id))
+            if found is None:
+                raise TaskConflictError(f"task {push.task_id} no longer exists")
+            namespace, agent, owner = found
+            row = rows.push_row(push, tenant=(namespace, agent, owner), sealing=self._sealing)
             try:
-                await connection.execute(sql.PUT_PUSH, *map(text, rows.push_row(push)))
+                await connection.execute(sql.PUT_PUSH, *map(text, row))
             except asyncpg.ForeignKeyViolationError:
                 raise TaskConflictError(f"task {push.task_id} no longer exists") from None
 
         await self._pool.run(put)
 
     async def pushes(self, task_id: str) -> list[Push]:
-        return [rows.push_of(row) for row in await self._fetch(sql.PUSHES_OF, task_id)]
+        return [rows.push_of(row, sealing=self._sealing) for row in await self._fetch(sql.PUSHES_OF, task_id)]
 
     async def drop_push(self, task_id: str, push_id: str) -> bool:
         return bool(await self._fetch(sql.DROP_PUSH, task_id, push_id))
 
     async def claim_pushes(self, *, now: float, until: float, limit: int) -> list[Push]:
-        return [rows.push_of(row) for row in await self._fetch(sql.CLAIM, now, until, limit)]
+        found = await self._fetch(sql.CLAIM, now, until, limit)
+        return [rows.push_of(row, sealing=self._sealing) for row in found]
 
     async def settle_push(self, push: Push) -> None:
         await self._fetch(sql.SETTLE_PUSH, push.task_id, push.id, push.sent, push.attempts, push.due, push.dead)
@@ -175,12 +187,13 @@ class PostgresStore:
         place = (rows.letter_number(wanted.after) or 0) if wanted.after else None
         times = (wanted.received_from, wanted.received_before)
         which = (wanted.namespace, wanted.agent, rows.letter_type(wanted), *times, place, wanted.limit)
-        return [rows.letter_of(row) for row in await self._fetch(sql.FIND_LETTERS, *which)]
+        found = await self._fetch(sql.FIND_LETTERS, *which)
+        return [rows.letter_of(row, sealing=self._sealing) for row in found]
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
         number = rows.letter_number(letter_id)
         found = await self._fetch(sql.LETTER, number) if number is not None else []
-        return rows.letter_of(found[0]) if found else None
+        return rows.letter_of(found[0], sealing=self._sealing) if found else None
 
     async def free_letter(self, letter_id: str) -> bool:
         number = rows.letter_number(letter_id)
@@ -189,6 +202,9 @@ class PostgresStore:
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         numbers = [number for each in letter_ids if (number := rows.letter_number(each)) is not None]
         return len(await self._fetch(sql.DROP_LETTERS, numbers))
+
+    async def prune_letters(self, *, before: float) -> int:
+        return await self._prune(sql.PRUNE_LETTERS, before)
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
         return await self._delivering.submit(MarkDelivered(namespace, agent, key, now))

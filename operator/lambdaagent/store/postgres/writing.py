@@ -13,12 +13,14 @@ from lambdaagent.store.postgres import sql
 from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.records import DeadLetter, TaskRecord
+from lambdaagent.store.sealing import Sealing, tenant
 
 
 class Writing:
-    def __init__(self, pool: PostgresPool, *, sender: str) -> None:
+    def __init__(self, pool: PostgresPool, *, sender: str, sealing: Sealing) -> None:
         """`sender` precedes the task's id in each notification, so that a replica can ignore its own."""
         self._pool = pool
+        self._sealing = sealing
         self._sender = sender
 
     async def create(self, ops: Sequence[Create]) -> list[str | StoreError | None]:
@@ -28,14 +30,18 @@ class Writing:
             [text(value) for value in column] for column in zip(*sorted(made, key=lambda row: str(row[0])), strict=True)
         ]
 
-        pushed = {op.record.id: op.push for op in ops if op.push is not None}
+        pushed = {
+            op.record.id: rows.push_row(op.push, tenant=tenant(op.record), sealing=self._sealing)
+            for op in ops
+            if op.push is not None
+        }
 
         async def insert(connection: PostgresConnection) -> set[str]:
             if not pushed:
                 return {row[0] for row in await connection.fetch(sql.CREATE, *columns)}
             async with connection.transaction():
                 new = {row[0] for row in await connection.fetch(sql.CREATE, *columns)}
-                pushes = [tuple(map(text, rows.push_row(push))) for task_id, push in pushed.items() if task_id in new]
+                pushes = [tuple(map(text, row)) for task_id, row in pushed.items() if task_id in new]
                 await connection.executemany(sql.PUT_PUSH, pushes)
             return new
 
@@ -105,7 +111,7 @@ class Writing:
         return outcomes
 
     async def add_dead_letter(self, letter: DeadLetter) -> bool:
-        columns = [[text(value)] for value in rows.letter_row(letter)]
+        columns = [[text(value)] for value in rows.letter_row(letter, sealing=self._sealing)]
         return bool(await self._pool.run(lambda connection: connection.fetch(sql.BURY, *columns)))
 
 

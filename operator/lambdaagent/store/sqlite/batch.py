@@ -15,6 +15,7 @@ from lambdaagent.store import rows
 from lambdaagent.store.errors import StoreError, TaskConflictError
 from lambdaagent.store.group_commit import Append, Create, MarkDelivered
 from lambdaagent.store.records import DeadLetter, Push, TaskRecord
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.snapshots import SMALL
 from lambdaagent.store.sqlite import deliveries, push_configs
 from lambdaagent.store.sqlite.schema import changes, letters, snapshots, tasks
@@ -46,9 +47,12 @@ _Once = tuple[str, str, str, str]
 class WriteBatch:
     """The operations of one transaction; `changed` is valid only after the commit."""
 
-    def __init__(self, connection: Connection, ops: Sequence[Op], *, known: Mapping[str, int], careful: bool) -> None:
+    def __init__(
+        self, connection: Connection, ops: Sequence[Op], *, known: Mapping[str, int], careful: bool, sealing: Sealing
+    ) -> None:
         """`known`: versions that need no query. `careful`: the ids of new tasks are looked up too."""
         self._connection = connection
+        self._sealing = sealing
         self._versions = _versions(connection, ops, known=known, careful=careful)
         self._keys = _keys(connection, ops)
         self._once = _once(connection, ops)
@@ -76,7 +80,7 @@ class WriteBatch:
         if self._snapshots:
             self._connection.exec_driver_sql(_PUT_SNAPSHOT, list(self._snapshots.values()))
         for push in self._pushes:
-            push_configs.put(self._connection, push)
+            push_configs.put(self._connection, push, sealing=self._sealing)
         if self._logged:
             self._connection.exec_driver_sql(_INSERT_CHANGE, self._logged)
         self._deliveries.write()
@@ -84,7 +88,7 @@ class WriteBatch:
 
     def _add(self, op: Op) -> Outcome | StoreError:
         if isinstance(op, DeadLetter):
-            values = dict(zip(rows.LETTER, rows.letter_row(op), strict=True))
+            values = dict(zip(rows.LETTER, rows.letter_row(op, sealing=self._sealing), strict=True))
             written = self._connection.execute(sqlite_insert(letters).values(values).on_conflict_do_nothing())
             return written.rowcount > 0
         if isinstance(op, MarkDelivered):

@@ -1,20 +1,18 @@
-"""Dead letters in SQLite. `SqliteLetters` is for a command that runs beside the process that holds the file.
-
-Only dead letters can be shared like this: no process caches them, and SQLite itself admits one writer at a time.
-"""
+"""Dead letters in SQLite. `SqliteLetters` is for a command that runs beside the process that holds the file."""
 
 import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, delete, func, select, text, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.exc import DatabaseError
 
 from lambdaagent.store import rows
-from lambdaagent.store.errors import StoreError, StoreUnusableError
+from lambdaagent.store.errors import StoreError
 from lambdaagent.store.records import DeadLetter, Letters
-from lambdaagent.store.sqlite import schema
+from lambdaagent.store.sealing import Sealing
+from lambdaagent.store.sqlite.beside import open_beside
 from lambdaagent.store.sqlite.schema import letters
 
 Found = TypeVar("Found")
@@ -22,7 +20,7 @@ _COLUMNS = (letters.c.number, *(letters.c[name] for name in rows.LETTER))
 _AT_ONCE = 500
 
 
-def find(connection: Connection, wanted: Letters) -> list[DeadLetter]:
+def find(connection: Connection, wanted: Letters, *, sealing: Sealing) -> list[DeadLetter]:
     statement = select(*_COLUMNS).order_by(letters.c.number.desc()).limit(wanted.limit)
     if wanted.namespace is not None:
         statement = statement.where(letters.c.namespace == wanted.namespace)
@@ -36,13 +34,13 @@ def find(connection: Connection, wanted: Letters) -> list[DeadLetter]:
         statement = statement.where(letters.c.received < wanted.received_before)
     if wanted.after:
         statement = statement.where(letters.c.number < (rows.letter_number(wanted.after) or 0))
-    return [rows.letter_of(row) for row in connection.execute(statement)]
+    return [rows.letter_of(row, sealing=sealing) for row in connection.execute(statement)]
 
 
-def get(connection: Connection, letter_id: str) -> DeadLetter | None:
+def get(connection: Connection, letter_id: str, *, sealing: Sealing) -> DeadLetter | None:
     number = rows.letter_number(letter_id)
     row = connection.execute(select(*_COLUMNS).where(letters.c.number == number)).first()
-    return rows.letter_of(row) if row is not None else None
+    return rows.letter_of(row, sealing=sealing) if row is not None else None
 
 
 def free(connection: Connection, letter_id: str) -> bool:
@@ -59,27 +57,22 @@ def drop(connection: Connection, letter_ids: Collection[str]) -> int:
     return gone
 
 
-class SqliteLetters:
-    """Raises StoreUnusableError if the file does not have this version's schema: it is not migrated from here."""
+def prune(connection: Connection, before: float) -> int:
+    return connection.execute(delete(letters).where(letters.c.received < before)).rowcount
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise StoreUnusableError(f"there is no file {path}: set LAMBDAAGENT_DATABASE as for the gateway")
-        self._engine: Engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 5})
-        try:
-            with self._engine.connect() as connection:
-                found = connection.execute(text("PRAGMA user_version")).scalar_one()
-        except DatabaseError as error:
-            raise StoreUnusableError(f"{path} is not a database that can be used: {error.orig}") from None
-        if found != schema.VERSION:
-            known = schema.VERSION
-            raise StoreUnusableError(f"{path} has schema {found} and {known} is needed: start this version's gateway")
+
+class SqliteLetters:
+    """Raises StoreUnusableError."""
+
+    def __init__(self, path: Path, *, sealing: Sealing | None = None) -> None:
+        self._sealing = sealing or Sealing()
+        self._engine: Engine = open_beside(path)
 
     async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
-        return await self._run(lambda connection: find(connection, wanted))
+        return await self._run(lambda connection: find(connection, wanted, sealing=self._sealing))
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
-        return await self._run(lambda connection: get(connection, letter_id))
+        return await self._run(lambda connection: get(connection, letter_id, sealing=self._sealing))
 
     async def free_letter(self, letter_id: str) -> bool:
         return await self._run(lambda connection: free(connection, letter_id))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, sel
 from lambdaagent.store import rows
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.records import PAGE_BYTES, Page, TaskRecord
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.snapshots import SHARE
 from lambdaagent.store.sqlite.schema import changes, snapshots, tasks
 
@@ -21,6 +22,7 @@ _BODY = func.coalesce(snapshots.c.body, tasks.c.body).label("body")
 TASKS = select(*(_BODY if name == "body" else tasks.c[name] for name in _COLUMNS)).select_from(
     tasks.outerjoin(snapshots, and_(snapshots.c.task_id == tasks.c.id, snapshots.c.version == tasks.c.body_version))
 )
+_BY_ID = TASKS.where(tasks.c.id == bindparam("task_id"))
 _LOG = (
     select(changes.c.updates)
     .where(changes.c.task_id == bindparam("id"), changes.c.version > bindparam("after"))
@@ -30,27 +32,35 @@ _LOG = (
 _ATTEMPTS = 3
 
 
-def records(connection: Connection, wanted: Select[Any], **values: object) -> list[TaskRecord]:
+def one(connection: Connection, task_id: str, *, sealing: Sealing) -> TaskRecord | None:
+    """Raises StoreError."""
+    found = _read(connection, _BY_ID, task_id=task_id)
+    return rows.record_of(*found[0][:2], sealing=sealing) if found else None
+
+
+def records(connection: Connection, wanted: Select[Any], *, sealing: Sealing) -> list[TaskRecord]:
     """Return the records that `wanted` selects from TASKS. Raises StoreError."""
-    return [record for record, _ in _read(connection, wanted, **values)]
+    return [rows.found_of(row, log, sealing=sealing) for row, log, _ in _read(connection, wanted)]
 
 
-def page(connection: Connection, first: Select[Any], counted: Select[Any], *, limit: int) -> Page:
+def page(connection: Connection, first: Select[Any], counted: Select[Any], *, limit: int, sealing: Sealing) -> Page:
     """Return as many of the first tasks as fit into PAGE_BYTES. Raises StoreError."""
     found = _read(connection, _sized(first))
-    more = bool(found) and found[0][1].matching > min(len(found), limit)
+    more = bool(found) and found[0][2].matching > min(len(found), limit)
     total = connection.execute(counted).scalar_one()
-    return Page([record for record, _ in found[:limit]], total=total, more=more)
+    return Page([rows.found_of(row, log, sealing=sealing) for row, log, _ in found[:limit]], total=total, more=more)
 
 
-def _read(connection: Connection, wanted: Select[Any], **values: object) -> list[tuple[TaskRecord, Row[Any]]]:
+_Found = tuple[Sequence[Any], Sequence[bytes], Row[Any]]
+"""The columns of a task, the entries that its body lacks, and the whole row."""
+
+
+def _read(connection: Connection, wanted: Select[Any], **values: object) -> list[_Found]:
     for _ in range(_ATTEMPTS):
         found = connection.execute(wanted, values).all()
         logs = [_log(connection, row) for row in found]
         if all(log is not None for log in logs):
-            return [
-                (rows.record_of(row[: len(rows.TASK)], log or ()), row) for row, log in zip(found, logs, strict=True)
-            ]
+            return [(row[: len(rows.TASK)], log or (), row) for row, log in zip(found, logs, strict=True)]
     raise StoreError("the log of a task is not complete")
 
 

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     Connection,
     Engine,
-    bindparam,
     case,
     create_engine,
     delete,
@@ -42,6 +41,7 @@ from lambdaagent.store.records import (
     TaskQuery,
     TaskRecord,
 )
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.snapshots import Snapshots
 from lambdaagent.store.sqlite import dead_letters, deliveries, push_configs, schema
 from lambdaagent.store.sqlite import reading as reading
@@ -50,7 +50,6 @@ from lambdaagent.store.sqlite.lock import FileLock
 from lambdaagent.store.sqlite.schema import changes, pushes, snapshots, tasks
 
 Found = TypeVar("Found")
-_BY_ID = reading.TASKS.where(tasks.c.id == bindparam("task_id"))
 # Literal SQL, because SQLite does not use a partial index with a bound parameter.
 _WORKING, _ENDED = text("settled = 0"), text("settled = 2")
 
@@ -60,8 +59,9 @@ class SqliteStore:
 
     shared = False
 
-    def __init__(self, *, engine: Engine, lock: FileLock, writing: ThreadPoolExecutor) -> None:
+    def __init__(self, *, engine: Engine, lock: FileLock, writing: ThreadPoolExecutor, sealing: Sealing) -> None:
         self._engine = engine
+        self._sealing = sealing
         self._lock = lock
         self._writing = writing
         # Versions of tasks that have not ended, which only this process changes: they need no query.
@@ -72,7 +72,7 @@ class SqliteStore:
         self._writer: GroupCommit[Op, Outcome] = GroupCommit(self._write, size=size_of)
 
     @classmethod
-    async def open(cls, path: Path, *, durable: bool = False) -> "SqliteStore":
+    async def open(cls, path: Path, *, durable: bool = False, sealing: Sealing | None = None) -> "SqliteStore":
         """Open and migrate the file. Raises StoreUnusableError, which names the file."""
         lock = FileLock(path)
         writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
@@ -84,16 +84,17 @@ class SqliteStore:
             writing.shutdown()
             lock.release()
             raise
-        return cls(engine=engine, lock=lock, writing=writing)
+        return cls(engine=engine, lock=lock, writing=writing, sealing=sealing or Sealing())
 
     async def create(
         self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
     ) -> str | None:
-        known = await self._writer.submit(Create.of(record, idempotency_key=idempotency_key, push=push))
+        op = Create.of(record, idempotency_key=idempotency_key, push=push, sealing=self._sealing)
+        known = await self._writer.submit(op)
         return known if isinstance(known, str) else None
 
     async def append(self, record: TaskRecord, *, updates: Sequence[Json], key: Key | None = None) -> bool:
-        op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots)
+        op = Append.of(record, updates=updates, key=key, snapshots=self._snapshots, sealing=self._sealing)
         return await submit_append(self._writer, op, self._snapshots)
 
     async def add_dead_letter(self, letter: DeadLetter) -> bool:
@@ -106,15 +107,14 @@ class SqliteStore:
         return await self._read(lambda connection: connection.execute(wanted).first()) is not None
 
     async def get(self, task_id: str, *, known: TaskRecord | None = None) -> TaskRecord | None:
-        found = await self._read(lambda connection: reading.records(connection, _BY_ID, task_id=task_id))
-        return found[0] if found else None
+        return await self._read(lambda connection: reading.one(connection, task_id, sealing=self._sealing))
 
     async def changes(self, task_id: str, *, after: int = 0) -> list[TaskChange]:
         wanted = select(changes.c.version, changes.c.updates).where(
             changes.c.task_id == task_id, changes.c.version > after
         )
         found = await self._read(lambda connection: connection.execute(wanted.order_by(changes.c.version)).all())
-        return [rows.change_of(row) for row in found]
+        return [rows.change_of(row, task_id=task_id, sealing=self._sealing) for row in found]
 
     async def find(self, listing: TaskQuery) -> Page:
         matching = [tasks.c.namespace == listing.namespace, tasks.c.agent == listing.agent]
@@ -132,13 +132,15 @@ class SqliteStore:
         if listing.after is not None:
             first = first.where(place < tuple_(*listing.after))
         first = first.limit(listing.limit + 1)
-        return await self._read(lambda connection: reading.page(connection, first, counted, limit=listing.limit))
+        return await self._read(
+            lambda connection: reading.page(connection, first, counted, limit=listing.limit, sealing=self._sealing)
+        )
 
     async def unsettled(self, *, holders: Collection[str] | None = None) -> list[TaskRecord]:
         wanted = reading.TASKS.where(_WORKING)
         if holders is not None:
             wanted = wanted.where(tasks.c.holder.in_(list(holders)))
-        return await self._read(lambda connection: reading.records(connection, wanted))
+        return await self._read(lambda connection: reading.records(connection, wanted, sealing=self._sealing))
 
     async def held(self, holder: str) -> set[str]:
         wanted = select(tasks.c.id).where(_WORKING, tasks.c.holder == holder)
@@ -147,7 +149,7 @@ class SqliteStore:
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
         late = case((tasks.c.holder == "", tasks.c.deadline < now), else_=tasks.c.deadline < held_before)
         wanted = reading.TASKS.where(_WORKING, late)
-        return await self._read(lambda connection: reading.records(connection, wanted))
+        return await self._read(lambda connection: reading.records(connection, wanted, sealing=self._sealing))
 
     async def prune(self, *, before: float, keep: int | None = None) -> int:
         return await self._alone(lambda connection: _prune(connection, before, keep))
@@ -164,34 +166,39 @@ class SqliteStore:
         """Do nothing: there are no other replicas."""
 
     async def put_push(self, push: Push) -> None:
-        await self._alone(lambda connection: push_configs.put(connection, push))
+        await self._alone(lambda connection: push_configs.put(connection, push, sealing=self._sealing))
 
     async def pushes(self, task_id: str) -> list[Push]:
-        return await self._read(lambda connection: push_configs.of(connection, task_id))
+        return await self._read(lambda connection: push_configs.of(connection, task_id, sealing=self._sealing))
 
     async def drop_push(self, task_id: str, push_id: str) -> bool:
         return await self._alone(lambda connection: push_configs.drop(connection, task_id, push_id))
 
     async def claim_pushes(self, *, now: float, until: float, limit: int) -> list[Push]:
         # Called every few seconds, mostly without result: the read avoids a wait for the writer.
-        if not await self._read(lambda connection: push_configs.due(connection, now, limit=1)):
+        if not await self._read(lambda connection: push_configs.any_due(connection, now)):
             return []
-        return await self._alone(lambda connection: push_configs.claim(connection, now, until=until, limit=limit))
+        return await self._alone(
+            lambda connection: push_configs.claim(connection, now, until=until, limit=limit, sealing=self._sealing)
+        )
 
     async def settle_push(self, push: Push) -> None:
         await self._alone(lambda connection: push_configs.settle(connection, push))
 
     async def find_letters(self, wanted: Letters) -> list[DeadLetter]:
-        return await self._read(lambda connection: dead_letters.find(connection, wanted))
+        return await self._read(lambda connection: dead_letters.find(connection, wanted, sealing=self._sealing))
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
-        return await self._read(lambda connection: dead_letters.get(connection, letter_id))
+        return await self._read(lambda connection: dead_letters.get(connection, letter_id, sealing=self._sealing))
 
     async def free_letter(self, letter_id: str) -> bool:
         return await self._alone(lambda connection: dead_letters.free(connection, letter_id))
 
     async def drop_letters(self, letter_ids: Collection[str]) -> int:
         return await self._alone(lambda connection: dead_letters.drop(connection, letter_ids))
+
+    async def prune_letters(self, *, before: float) -> int:
+        return await self._alone(lambda connection: dead_letters.prune(connection, before))
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
         return await self._writer.submit(MarkDelivered(namespace, agent, key, now)) is True
@@ -248,7 +255,7 @@ class SqliteStore:
 
     def _transaction(self, ops: Sequence[Op], *, careful: bool) -> list[Outcome | StoreError]:
         with self._engine.begin() as connection:
-            batch = WriteBatch(connection, ops, known=self._versions, careful=careful)
+            batch = WriteBatch(connection, ops, known=self._versions, careful=careful, sealing=self._sealing)
             outcomes = batch.write()
         # Committed: only now are the versions valid.
         for task_id, (version, ended) in batch.changed.items():
