@@ -185,7 +185,8 @@ class TaskSettings(TrustSettings):
         "The first key encrypts; all of them decrypt. If empty, nothing is encrypted.",
     )
     encrypt_payloads: bool = Field(
-        False, description="Whether tasks and the data of dead letters are encrypted too. It needs store_keys."
+        False,
+        description="Whether tasks and the data of dead letters are encrypted too. It needs LAMBDAAGENT_STORE_KEYS.",
     )
 
     @field_validator("store_keys")

@@ -109,10 +109,10 @@ variables. */}}
 {{/* The keys of the database, only for the process that reads what they encrypt. The dispatcher writes to the database
 only which events were delivered. */}}
 {{- define "lambdaagent.storeKeys" -}}
-{{- with .Values.storeKeys.existingSecret }}
+{{- if .Values.storeKeys.existingSecret }}
 - name: LAMBDAAGENT_STORE_KEYS
   valueFrom:
-    secretKeyRef: {name: {{ . }}, key: keys}
+    secretKeyRef: {name: {{ .Values.storeKeys.existingSecret }}, key: keys}
 {{- else if .Values.gateway.settings.encryptPayloads }}
 {{- fail "gateway.settings.encryptPayloads is true, but there are no keys: name a Secret with them in storeKeys.existingSecret" }}
 {{- end }}

@@ -1,12 +1,13 @@
 """The envelope of a sealed value: `v1|kid|nonce|ciphertext`, AES-256-GCM, behind a byte that marks it.
 
+To seal a value is to encrypt it and to bind it to its place (table, column, row, tenant), so that one that was moved to
+another row or column does not open. The id of its key is bound to it too.
+
 Invariant: a value that begins with the mark has an envelope, and every other value is plain. The JSON, the URLs and the
 header values that the store keeps never begin with the mark; plain data that does is written as `plain|data` behind a
 mark of its own. So no data that a client chooses is taken for a sealed value, or a sealed value for data.
 
-The place of a value (table, column, row, tenant) is authenticated with it, and so is its key's id: a value that was
-moved to another row or column does not open. Hazard: nonces are random 96-bit numbers, so one key may seal about 2^32
-values; rotate it before that.
+Hazard: nonces are random 96-bit numbers, so one key may seal about 2^32 values; rotate it before that.
 """
 
 import base64
@@ -91,7 +92,7 @@ class Keyring:
         key = self._keys.get(kid)
         if key is None:
             raise SealedValueError(
-                f"is sealed with the key {kid}, which LAMBDAAGENT_STORE_KEYS does not contain; add that key again",
+                f"is encrypted with the key {kid}, which LAMBDAAGENT_STORE_KEYS does not contain; add that key again",
                 kid=kid,
                 missing=True,
             )
@@ -102,7 +103,7 @@ class Keyring:
             except InvalidTag:
                 pass
         raise SealedValueError(
-            f"does not match its seal (key {kid}): the row was changed outside LambdaAgent, or the key has another "
+            f"cannot be decrypted with the key {kid}: the row was changed outside LambdaAgent, or the key has another "
             "value than before; restore the row from a backup, or the key",
             kid=kid,
         )

@@ -32,7 +32,7 @@ class UnfitError(StoreError):
 
 
 class SealedValueError(StoreError):
-    """A stored value cannot be decrypted: its key is missing, or it does not match its seal. It stays as it is.
+    """A stored value cannot be decrypted: its key is missing, or the value was changed. It stays as it is.
 
     The same read succeeds once the key is configured again, so this is a temporary error; waiting alone does not help.
     """
@@ -40,4 +40,4 @@ class SealedValueError(StoreError):
     def __init__(self, message: str, *, kid: str = "", missing: bool = False) -> None:
         super().__init__(message)
         self.kid = kid
-        self.missing = missing  # the key; otherwise the value does not match its seal
+        self.missing = missing  # the key; otherwise the value, or its key, is another one

@@ -118,7 +118,7 @@ async def _table(
             result.left += len(changes) - done
             again = again or len(changes) > 0
         if wanted:
-            progress(f"{table.name}: {result.changed[table.name]} rows sealed with {sealing.keyring.first}")
+            progress(f"{table.name}: {result.changed[table.name]} rows encrypted with {sealing.keyring.first}")
     return again
 
 

@@ -13,7 +13,7 @@ class EngineLimits:
     waiting: int = 100  # tasks beyond the limit of an agent that has its own
     retention: float = 7 * 86_400.0  # how long ended tasks are kept
     kept: int | None = None  # maximum number of ended tasks; None: no maximum
-    letter_retention: float | None = None  # how long dead letters are kept; None: until somebody drops them
+    letter_retention: float | None = 30 * 86_400.0  # how long dead letters are kept; None: until somebody drops them
     prune_every: float = 300.0
     beat_every: float = 3.0  # between signs of life of this replica
     lease: float = 10.0  # without a sign of life before other replicas take over this one's tasks

@@ -61,7 +61,7 @@ async def test_a_lost_key_is_named_and_the_rest_is_done(database: Database) -> N
     done = await command(database.url, keys=TWO)
     assert done.code == 1
     assert "encrypted with k2: tasks 1\n3 rows could not be opened and stay as they are\n" in done.out
-    assert "the task t is sealed with the key k1, which LAMBDAAGENT_STORE_KEYS does not contain" in done.err
+    assert "the task t is encrypted with the key k1, which LAMBDAAGENT_STORE_KEYS does not contain" in done.err
     check = await command(database.url, "--check", keys=TWO)
     assert (check.code, check.err) == (1, "LAMBDAAGENT_STORE_KEYS lacks k1: what these keys encrypt cannot be read\n")
     assert "tasks.body: k1 1, k2 1\n" in check.out
@@ -75,12 +75,12 @@ async def test_letters_are_redriven_with_the_keys_and_named_without(tmp_path: Pa
     shown = await dlq("show", "s-1", "-o", "json", database=database.url, store_keys=ONE, encrypt_payloads="true")
     assert '"data": "marked"' in shown.out
     lost = await dlq("show", "s-1", "-o", "json", database=database.url, store_keys=TWO)
-    assert '"unreadable": "the dead letter s-1 is sealed with the key k1' in lost.out
+    assert '"unreadable": "the dead letter s-1 is encrypted with the key k1' in lost.out
     refused = await dlq("redrive", "s-1", database=database.url, events_url="http://127.0.0.1:1")
     assert refused.code == 1
-    assert "s-1 was not redriven: the dead letter s-1 is sealed with the key k1" in refused.err
+    assert "s-1 was not redriven: the dead letter s-1 is encrypted with the key k1" in refused.err
     listed = await dlq("list", database=database.url)
-    assert "is sealed with the key k1" in listed.out
+    assert "is encrypted with the key k1" in listed.out
     assert (await dlq("drop", "s-1", "--yes", database=database.url)).out == "1 dropped\n"
 
 

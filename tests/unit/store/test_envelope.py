@@ -61,7 +61,7 @@ def test_a_value_opens_in_its_own_place_only(one: tuple[str, ...], other: tuple[
     if same:
         assert RING.open(sealed, place(*other)) == b"x"
         return
-    with pytest.raises(SealedValueError, match="does not match its seal"):
+    with pytest.raises(SealedValueError, match="cannot be decrypted with the key k1"):
         RING.open(sealed, place(*other))
 
 
@@ -85,7 +85,7 @@ def test_a_missing_key_is_named() -> None:
 
 @pytest.mark.parametrize("keys", [{"k1": b"3" * 32}, {"k1": KEYS["k2"], "k2": KEYS["k1"]}])
 def test_another_key_under_the_same_id_does_not_open(keys: dict[str, bytes]) -> None:
-    with pytest.raises(SealedValueError, match="does not match") as refused:
+    with pytest.raises(SealedValueError, match="cannot be decrypted") as refused:
         Keyring(keys).open(RING.seal(b"x", HERE), HERE)
     assert (refused.value.kid, refused.value.missing) == ("k1", False)
 
