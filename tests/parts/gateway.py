@@ -20,6 +20,7 @@ from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
@@ -209,7 +210,9 @@ async def world(
     told = WhoAsks(assertions.statement(made.card_signer, clock))
     caller = HttpCaller(client=client, clock=clock, told=told)
     notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), signer=made.push_signer)
-    pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics)
+    guard = guard or Guard()
+    denied = standing_rights.of_pushes(guard, directory)
+    pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics, denied=denied)
     engine = Engine(
         store=store,
         caller=caller,
@@ -230,7 +233,7 @@ async def world(
         metrics=metrics,
         clock=clock,
         ready=ready,
-        guard=guard or Guard(),
+        guard=guard,
         told=told,
     )
     streams = streams or Streams()

@@ -12,6 +12,7 @@ from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import PermanentError, UsageError
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
@@ -61,7 +62,7 @@ async def serve(
     `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
     request, `on_state_change` for each new state of a task. `sealing` is that of the store, for the metrics.
     """
-    table = table or gateway_routes.table()
+    table, guard = table or gateway_routes.table(), guard or Guard()
     metrics = GatewayMetrics(sealing.failures if sealing is not None else None)
     # A task has room for a message of the maximum body size, its answer and a second turn.
     limits = replace(config.limits, largest=max(config.limits.largest, 3 * config.max_body))
@@ -91,7 +92,13 @@ async def serve(
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
-        pusher=PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics),
+        pusher=PushDelivery(
+            store=store,
+            notifier=notifier,
+            clock=clock,
+            observer=metrics,
+            denied=standing_rights.of_pushes(guard, directory),
+        ),
         replica=config.replica,
         limits=limits,
         canceled=canceled,
@@ -112,7 +119,7 @@ async def serve(
         metrics=metrics,
         clock=clock,
         ready=ready,
-        guard=guard or Guard(),
+        guard=guard,
         told=told,
         failed=failed,
     )

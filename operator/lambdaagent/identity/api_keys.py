@@ -56,6 +56,10 @@ class KeyRing:
                 return principal
         raise CredentialError("unknown-key", _REFUSED)
 
+    def has(self, id_: str, *, now: float) -> bool:
+        """Return whether a key of this id is valid."""
+        return any(each.expires is None or each.expires > now for _, each in self._keys.get(id_, ()))
+
     def groups(self, id_: str) -> frozenset[str]:
         """Return the groups of all keys of an id."""
         return frozenset(group for _, principal in self._keys.get(id_, ()) for group in principal.groups)

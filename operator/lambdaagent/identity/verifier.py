@@ -71,6 +71,20 @@ class Verifier:
         """Return the groups of the owner of an API key or an HMAC key."""
         return self.sources.hmac.groups.get(id_, frozenset()) if source == HMAC else self.sources.keys.groups(id_)
 
+    def admits_source(self, principal: Principal) -> bool:
+        """Return whether a credential of this principal can still be valid."""
+        sources, source, id_ = self.sources, principal.source, principal.name.partition(":")[2]
+        match source:
+            case "kubernetes":
+                return sources.reviews is not None
+            case "agent":
+                return sources.assertions is not None
+            case "hmac":
+                return id_ in sources.hmac.keys
+            case "key":
+                return sources.keys.has(id_, now=self.clock.now())
+        return any(issuer.name == source for issuer, _ in sources.issuers)
+
     async def _verified(self, credential: str, digest: bytes) -> Principal:
         now = self.clock.now()
         if credential.startswith(api_keys.PREFIX):

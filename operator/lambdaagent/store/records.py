@@ -93,6 +93,7 @@ class Push:
     attempts: int = 0  # consecutive failures
     due: float = 0.0  # the next attempt is not made before this time
     dead: str = ""  # why it was given up; empty: it was not given up
+    registrant: str = ""  # who registered it, as JSON; empty: it is not known
     unreadable: str = ""  # why the store cannot decrypt the URL, token and credentials, which are empty then
 
 

@@ -160,8 +160,9 @@ def _resealed(table: SealedTable, row: SealedRow, sealing: Sealing) -> Values:
     if table is PUSHES:
         task_id, push_id = row.key
         namespace, agent, owner = row.bound
-        url, token, credentials = sealing.opened_secrets(row.values, task_id, push_id, (namespace, agent, owner))
-        push = Push(task_id, push_id, url, "", token, "", credentials)
+        opened = sealing.opened_secrets(row.values, task_id, push_id, (namespace, agent, owner))
+        url, token, credentials, registrant = opened
+        push = Push(task_id, push_id, url, "", token, "", credentials, registrant=registrant)
         return sealing.secrets(push, (namespace, agent, owner))
     whole = sealing.including_payloads()
     if table is CHANGES:

@@ -28,6 +28,7 @@ TASK = (
 CHANGING = ("version", "state", "settled", "updated", "body", "holder", "deadline", "remote")
 PUSH = (
     "task_id", "id", "url", "wire", "token", "scheme", "credentials", "sent", "attempts", "due", "dead",
+    "registrant",
 )  # fmt: skip
 TENANT = ("namespace", "agent", "owner")  # of the task
 LETTER = (
@@ -121,22 +122,24 @@ def change_of(row: Sequence[Any], *, task_id: str, sealing: Sealing) -> TaskChan
 
 def push_row(push: Push, *, tenant: Tenant, sealing: Sealing) -> tuple[Any, ...]:
     """Return a row in the order of PUSH. `tenant` is that of the task."""
-    url, token, credentials = sealing.secrets(push, tenant)
+    url, token, credentials, registrant = sealing.secrets(push, tenant)
     addressed = (push.task_id, push.id, url, push.wire, token, push.scheme, credentials)
-    return (*addressed, push.sent, push.attempts, push.due, push.dead)
+    return (*addressed, push.sent, push.attempts, push.due, push.dead, registrant)
 
 
 def push_of(row: Sequence[Any], *, sealing: Sealing) -> Push:
     """Read a row of PUSH and TENANT; a configuration that cannot be decrypted is marked and has no secrets."""
-    task_id, id_, url, wire, token, scheme, credentials, *progress, namespace, agent, owner = row
+    task_id, id_, url, wire, token, scheme, credentials, *progress, registrant, namespace, agent, owner = row
     whose, unreadable = (namespace, agent, owner), ""
     try:
-        url, token, credentials = sealing.opened_secrets((url, token, credentials), task_id, id_, whose)
+        url, token, credentials, registrant = sealing.opened_secrets(
+            (url, token, credentials, registrant), task_id, id_, whose
+        )
     except SealedValueError as error:
-        url = token = credentials = ""
+        url = token = credentials = registrant = ""
         unreadable = str(error)
     sent, attempts, due, dead = progress
-    return Push(task_id, id_, url, wire, token, scheme, credentials, sent, attempts, due, dead, unreadable)
+    return Push(task_id, id_, url, wire, token, scheme, credentials, sent, attempts, due, dead, registrant, unreadable)
 
 
 def letter_row(letter: DeadLetter, *, sealing: Sealing) -> tuple[Any, ...]:

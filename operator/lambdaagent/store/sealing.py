@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 Tenant = tuple[str, str, str]
 """Namespace, agent and owner of a task."""
-SECRETS = ("url", "token", "credentials")
+SECRETS = ("url", "token", "credentials", "registrant")
 """The columns of a push configuration that are sealed."""
 HIDDEN = ("knativeerrordest", "knativeerrordata")
 """The attributes of a dead letter that are sealed with its destination: a URL with a capability, and a response."""

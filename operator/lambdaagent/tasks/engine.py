@@ -276,7 +276,7 @@ class Engine:
     ) -> PushConfig:
         """Store the configuration, replacing one of the same id. The receiver gets only changes from now on."""
         record = await self._own(callee, config.task_id, client=client)
-        return await self._pushes().put(record, config, wire=wire, sent=record.version)
+        return await self._pushes().put(record, config, wire=wire, sent=record.version, registrant=client.registrant())
 
     async def get_push(self, callee: Callee, task_id: str, push_id: str, *, client: Requester = _ANYBODY) -> PushConfig:
         await self._own(callee, task_id, client=client)

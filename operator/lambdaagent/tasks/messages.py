@@ -75,7 +75,7 @@ class Messages:
             holder=self._replica,
             deadline=now + timeout(skill) + GRACE,
         )
-        push = self._push(record, request, sent=0)
+        push = self._push(record, request, sent=0, client=client)
         active = self._active_tasks.new(record)
         active.starting += 1
         self._active_tasks.hold(active)
@@ -174,7 +174,10 @@ class Messages:
                     raise _takes_no_messages(record)
                 skill = checked_skill(callee, message, client, default=record.skill)
                 now = self._active_tasks.clock.now()
-                if self._pusher is not None and (push := self._push(record, request, sent=record.version)) is not None:
+                if (
+                    self._pusher is not None
+                    and (push := self._push(record, request, sent=record.version, client=client)) is not None
+                ):
                     await self._pusher.keep(push)
                 after = replace(
                     following(record, with_message(record.task, message, now=now), now=now),
@@ -205,7 +208,7 @@ class Messages:
             and last.get("messageId") == message.get("messageId")
         )
 
-    def _push(self, record: TaskRecord, request: Send, *, sent: int) -> Push | None:
+    def _push(self, record: TaskRecord, request: Send, *, sent: int, client: Requester) -> Push | None:
         """Return the receiver that comes with the message. Its id is the same for each attempt of the message."""
         if request.push is None:
             return None
@@ -213,7 +216,7 @@ class Messages:
             raise A2AError(Problem.PUSH_NOT_SUPPORTED)
         name = f"{record.id}\0{request.message.get('messageId')}"
         config = request.push if request.push.id else replace(request.push, id=str(uuid5(NAMESPACE_URL, name)))
-        return self._pusher.made(record, config, wire=request.wire, sent=sent)
+        return self._pusher.made(record, config, wire=request.wire, sent=sent, registrant=client.registrant())
 
 
 def checked_skill(callee: Callee, message: Json, client: Requester, *, default: str | None = None) -> Skill | None:

@@ -2,12 +2,14 @@
 
 Delivery is at least once and in order per task and receiver: the position advances after the receiver has acknowledged.
 A receiver that fails is retried with growing pauses, also by another replica, and given up after some attempts; the
-reason is then stored with it and in the dead letters. A slow receiver occupies one slot. Chunks of a streamed artifact
+reason is then stored with it and in the dead letters. So is one whose owner may not get them any more: the right is
+checked at each delivery. A slow receiver occupies one slot. Chunks of a streamed artifact
 are not pushed; the end of the task is.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -55,6 +57,10 @@ class PushLimits:
     look_every: float = 2.0  # seconds between looks for receivers that another replica left or that became due
 
 
+Denied = Callable[[TaskRecord, str], Awaitable[str]]
+"""Returns why the registrant of a receiver may not get the task's changes; empty: it may."""
+
+
 class PushDelivery:
     def __init__(
         self,
@@ -64,11 +70,14 @@ class PushDelivery:
         clock: Clock,
         observer: PushObserver,
         limits: PushLimits | None = None,
+        denied: Denied | None = None,
     ) -> None:
+        """Without `denied`, every receiver gets what it was registered for."""
         self._store = store
         self._notifier = notifier
         self._clock = clock
         self._observer = observer
+        self._denied = denied
         self._limits = limits or PushLimits()
         self._backoff = Backoff(first=self._limits.first_pause, cap=self._limits.longest_pause)
         self._news = asyncio.Event()
@@ -82,13 +91,15 @@ class PushDelivery:
         except PushRefusedError as error:
             raise invalid(Violation("url", f"cannot be posted to: {error}")) from None
 
-    async def put(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> PushConfig:
+    async def put(
+        self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int, registrant: str = ""
+    ) -> PushConfig:
         """Store a configuration, with a new id if it has none; changes up to version `sent` are not pushed."""
-        push = self.made(record, config, wire=wire, sent=sent)
+        push = self.made(record, config, wire=wire, sent=sent, registrant=registrant)
         await self.keep(push)
         return config_of(push)
 
-    def made(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int) -> Push:
+    def made(self, record: TaskRecord, config: PushConfig, *, wire: str, sent: int, registrant: str) -> Push:
         """Return the configuration as stored. Raises A2AError if it is certain that the receiver may not be called."""
         self.require(config)
         return Push(
@@ -100,6 +111,7 @@ class PushDelivery:
             scheme=config.scheme,
             credentials=config.credentials,
             sent=sent,
+            registrant=registrant,
         )
 
     async def keep(self, push: Push) -> None:
@@ -201,6 +213,11 @@ class PushDelivery:
         try:
             async with asyncio.timeout(self._limits.claim * 0.8):
                 record = await self._store.get(push.task_id)
+                if record is not None and self._denied is not None:
+                    why = await self._denied(record, push.registrant)
+                    if why:
+                        # Not for good: the right may be given again, or could not be asked for.
+                        raise PushRefusedError(f"its owner may not get them now: {why}", final=False)
                 for change in await self._store.changes(push.task_id, after=push.sent) if record else []:
                     for event in subscription.events(record, change) if record else []:
                         if _worth(event):

@@ -7,6 +7,10 @@ from lambdaagent.a2a import Json
 from lambdaagent.containers.turn import NOBODY, Origin
 
 
+def _not_known() -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Requester:
     """The sender of a request.
@@ -18,6 +22,7 @@ class Requester:
     idempotency_key: str | None = None
     admit: Callable[[str | None], None] | None = None  # raises A2AError if it may not call the skill, or None of them
     all_tasks: bool = False  # whether it reaches the tasks of others, too
+    registrant: Callable[[], str] = _not_known  # stored with a push configuration, to check its right again
 
     @property
     def owner(self) -> str:

@@ -16,14 +16,19 @@ from lambdaagent.store.sealing import Sealing
 
 TASK = record(task={"id": "t", "history": [{"text": "marked-message"}]})
 ENTRY = {"artifactUpdate": {"artifact": {"artifactId": "a", "parts": [{"text": "marked-chunk"}]}}}
-PUSH = push(url="https://hook.example/marked-url", token="marked-token", credentials="marked-credentials")
+PUSH = push(
+    url="https://hook.example/marked-url",
+    token="marked-token",
+    credentials="marked-credentials",
+    registrant="marked-registrant",
+)
 LETTER = letter(
     attributes={"id": "1", "source": "/s", "type": "a.b", "knativeerrordest": "http://e/marked-dest",
                 "knativeerrordata": "marked-response"},
     destination="http://e/marked-destination",
     data=b"marked-data",
 )  # fmt: skip
-SECRET_WORDS = {"url", "token", "credentials", "dest", "response", "destination"}
+SECRET_WORDS = {"url", "token", "credentials", "registrant", "dest", "response", "destination"}
 PAYLOAD_WORDS = {"message", "chunk", "data"}
 
 
@@ -162,7 +167,7 @@ async def require_marked(store: EngineStore) -> None:
     assert bad.task["status"]["state"] == TaskState.WORKING
     assert bad.task["metadata"][UNREADABLE] == bad.unreadable
     [lost] = await store.pushes("t")
-    assert lost == replace(PUSH, url="", token="", credentials="", unreadable=lost.unreadable)
+    assert lost == replace(PUSH, url="", token="", credentials="", registrant="", unreadable=lost.unreadable)
     assert "k1" in lost.unreadable
     claimed = await store.claim_pushes(now=1.0, until=2.0, limit=10)
     assert {each.task_id: bool(each.unreadable) for each in claimed} == {"t": True, "plain": False}
@@ -224,7 +229,7 @@ async def test_secrets_that_were_moved_in_the_database_are_refused(database: Dat
     database.execute(statement)
     (moved, other), _ = await read_all(store)
     assert "cannot be decrypted with the key k1" in moved.unreadable
-    assert (moved.url, moved.token, moved.credentials) == ("", "", "")
+    assert (moved.url, moved.token, moved.credentials, moved.registrant) == ("", "", "", "")
     assert other == replace(PUSH, task_id="u")
     await store.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.parts.store_chunks import chunk, stream, streaming
-from tests.parts.store_records import letter, push
+from tests.parts.store_records import letter, push, record
 
 from lambdaagent.a2a.tasks import fold_all
 from lambdaagent.store.errors import StoreUnusableError
@@ -77,6 +77,23 @@ async def test_columns_stand_in_the_same_order_whatever_a_file_began_as(tmp_path
     for name in ("old.db", "new.db"):
         await (await SqliteStore.open(tmp_path / name)).close()
     assert columns(tmp_path / "old.db") == columns(tmp_path / "new.db")
+
+
+async def test_receivers_of_schema_5_are_kept_without_their_registrants(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    store = await SqliteStore.open(path)
+    await store.create(record(), push=push(registrant="somebody"))
+    await store.close()
+    before = columns(path)
+    connection = sqlite3.connect(path)
+    connection.executescript("ALTER TABLE pushes DROP COLUMN registrant; PRAGMA user_version = 5;")
+    connection.close()
+    store = await SqliteStore.open(path)
+    assert await store.pushes("t") == [push()]
+    await store.put_push(push("q", registrant="somebody"))
+    assert (await store.pushes("t"))[1].registrant == "somebody"
+    await store.close()
+    assert columns(path) == before
 
 
 def columns(path: Path) -> dict[str, list[str]]:
@@ -163,6 +180,7 @@ async def test_letters_of_schema_2_are_kept_with_their_numbers(tmp_path: Path) -
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE dead_letters")
     connection.execute("ALTER TABLE tasks DROP COLUMN body_version")
+    connection.execute("ALTER TABLE pushes DROP COLUMN registrant")
     connection.executescript(SCHEMA_2_LETTERS)
     connection.close()
     store = await SqliteStore.open(path)

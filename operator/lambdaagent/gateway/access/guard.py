@@ -82,6 +82,10 @@ class Guard:
         """Return the groups of the owner of an API key or an HMAC key."""
         return self.state.verifier.groups_of_key(source, id_) if self.state is not None else frozenset()
 
+    def admits_source(self, principal: Principal) -> bool:
+        """Return whether a credential of this principal can still be valid."""
+        return self.state is not None and self.state.verifier.admits_source(principal)
+
     async def principal(self, credential: str | None) -> Principal:
         """Return who has the credential. Raises CredentialError, IdentityUnavailableError."""
         if self.state is None or credential is None:

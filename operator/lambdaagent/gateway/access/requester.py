@@ -1,11 +1,13 @@
 """The requester of an operation, as the task engine knows it."""
 
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
 from lambdaagent.a2a.errors import Violation, invalid
 from lambdaagent.a2a.operations import Operation
+from lambdaagent.access import registrant
 from lambdaagent.containers.turn import Origin
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
@@ -55,4 +57,5 @@ async def requester(request: web.Request, entry: Entry, operation: Operation) ->
         idempotency_key=idempotency_key,
         admit=None if guard.off else await _admission(request, entry),
         all_tasks=await authorization.reaches_all_tasks(request, entry, operation),
+        registrant=partial(registrant.stored, request[PRINCIPAL]),
     )

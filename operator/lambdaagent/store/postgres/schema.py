@@ -8,7 +8,7 @@ and any later minor one.
 
 import re
 
-NEEDED = (1, 3)
+NEEDED = (1, 4)
 TABLE = "lambdaagent_schema"
 
 

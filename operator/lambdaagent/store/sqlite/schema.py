@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
-VERSION = 5  # PRAGMA user_version of the files that this code writes
+VERSION = 6  # PRAGMA user_version of the files that this code writes
 
 metadata = MetaData()
 
@@ -100,6 +100,7 @@ pushes = Table(
     Column("due", Float, nullable=False),
     Column("dead", String, nullable=False),
     Column("done", Integer, nullable=False),  # the task has ended and all its updates have arrived: never read again
+    Column("registrant", String, nullable=False, server_default=""),
     UniqueConstraint("task_id", "id"),
 )
 Index("pushes_due", pushes.c.due, sqlite_where=text("dead = '' AND done = 0"))
@@ -140,9 +141,12 @@ Index("deliveries_at", deliveries.c.at)
 def migrate(connection: Connection, *, found: int) -> None:
     """Migrate from schema `found` (0: an empty file) to this one, in the caller's transaction."""
     added = ["holder", "deadline", "remote", "once"] if found == 1 else []
-    for name in [*added, "body_version"] if found else []:
-        column = CreateColumn(tasks.c[name]).compile(dialect=connection.dialect)
-        connection.execute(text(f"ALTER TABLE tasks ADD COLUMN {column}"))
+    if found < 5:
+        added.append("body_version")
+    for name in added if found else []:
+        _add(connection, tasks, name)
+    if inspect(connection).has_table("pushes"):
+        _add(connection, pushes, "registrant")
     if found == 1:
         connection.execute(text("DROP INDEX tasks_running"))
         # The holders of tasks of that schema have ended: `expired_replicas` finds the tasks by this name.
@@ -160,3 +164,8 @@ def migrate(connection: Connection, *, found: int) -> None:
         for index in tasks.indexes:
             index.create(connection, checkfirst=True)
     connection.execute(text(f"PRAGMA user_version={VERSION}"))
+
+
+def _add(connection: Connection, table: Table, name: str) -> None:
+    column = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
+    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
