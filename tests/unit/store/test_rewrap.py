@@ -193,3 +193,17 @@ async def test_a_value_is_replaced_only_where_it_is_the_one_that_was_read(databa
     assert await rows.load(table, [head.key for head in heads]) == read  # type: ignore[arg-type]
     await rows.close()
     await store.close()
+
+
+async def test_data_that_looks_like_an_envelope_is_counted_as_plain_and_stays_the_same(database: Database) -> None:
+    store = await database.open()
+    await store.add_dead_letter(letter(data=b"\x01v1|k9|of nobody"))
+    await store.close()
+    assert await counted(database) == {"dead_letters.destination": {"plain": 1}, "dead_letters.data": {"plain": 1}}
+    await rewrapped(database, SECRETS)
+    assert await counted(database) == {"dead_letters.destination": {"k1": 1}, "dead_letters.data": {"plain": 1}}
+    await rewrapped(database, ROTATED)
+    assert await counted(database) == {"dead_letters.destination": {"k2": 1}, "dead_letters.data": {"k2": 1}}
+    store = await database.open(NEW)
+    assert await store.find_letters(Letters()) == [letter(data=b"\x01v1|k9|of nobody")]
+    await store.close()

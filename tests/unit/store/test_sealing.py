@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
+from tests.parts.postgres import Postgres
 from tests.parts.sealed import K1, K2, PAYLOADS, SECRETS, Database
+from tests.parts.store_chunks import stream, streaming
 from tests.parts.store_records import UPDATE, EngineStore, following, letter, push, record
 
 from lambdaagent.a2a.states import TaskState
@@ -281,3 +283,21 @@ def test_invented_keys_do_not_fill_the_memory() -> None:
     assert len(sealing.failures) < 30
     assert len(logs) < 30
     assert sum(sealing.failures.values()) == 1000
+
+
+async def test_a_sign_of_life_is_given_although_a_task_cannot_be_decrypted(
+    database_url: str, postgres: Postgres
+) -> None:
+    """While a gateway of the previous version is alive, each sign of life makes old snapshots whole."""
+    database = Database(database_url, postgres)
+    store = await database.open(PAYLOADS)
+    await store.beat("one", seconds=600)
+    await store.create(streaming())
+    await stream(store, streaming(), chunks=30, size=4096)
+    await store.close()
+    assert database.execute("SELECT count(*) FROM {tasks} WHERE body_version IS NOT NULL") == ["1"]
+    database.execute("INSERT INTO lambdaagent_replicas (holder, until) VALUES ('old', now() + interval '1 hour')")
+    store = await database.open(Sealing({"k2": K2}))
+    await store.beat("two", seconds=600)
+    assert await store.expired_replicas() == []
+    await store.close()

@@ -1,23 +1,28 @@
 """Tasks and receivers that cannot be decrypted keep nothing else from being worked on."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 from tests.parts.polling import eventually
 from tests.parts.sealed import K2, PAYLOADS
 from tests.parts.store_records import UPDATE, following, push, record
-from tests.unit.tasks.bench import CLOCK, Container, at_once, bench_of, sending
+from tests.unit.tasks.bench import CLOCK, Container, Observed, at_once, bench_of, sending
 from tests.unit.tasks.bench import agent as known
 from tests.unit.tasks.test_push_delivery import QUICK, Pushed, Receiver
 
 from lambdaagent.a2a.states import TaskState
+from lambdaagent.store.errors import SealedValueError
 from lambdaagent.store.records import TaskRecord
 from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.push_delivery import PushDelivery
+from lambdaagent.tasks.registry import ActiveTasks
+from lambdaagent.tasks.storing import FOR_EVER, until_written
 
 OTHER = Sealing({"k2": K2}, payloads=True)
 
@@ -51,6 +56,32 @@ async def test_recovery_goes_on_after_a_task_that_cannot_be_decrypted(tmp_path: 
     assert not [each for each in logs if each["event"] in ("recovery.failed", "recovery.start_failed")]
     store = await SqliteStore.open(tmp_path / "t.db", sealing=PAYLOADS)
     assert [await store.get(each.id) for each in lost] == lost
+    await store.close()
+
+
+async def test_a_write_that_cannot_be_decided_for_want_of_a_key_is_not_repeated() -> None:
+    tries = []
+
+    async def work() -> None:
+        tries.append(1)
+        raise SealedValueError("no key")
+
+    async with asyncio.timeout(5):
+        with pytest.raises(SealedValueError):
+            await until_written(work, patience=FOR_EVER)
+    assert len(tries) == 1
+
+
+async def test_who_waits_for_a_task_that_another_replica_writes_with_a_new_key_is_told(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "t.db", sealing=PAYLOADS)
+    known_here = running("a", holder="elsewhere")
+    await store.create(known_here)
+    await store.close()
+    store = await SqliteStore.open(tmp_path / "t.db", sealing=OTHER)
+    active_tasks = ActiveTasks(store=store, clock=CLOCK, observer=Observed(), pusher=None)
+    async with asyncio.timeout(5):
+        with pytest.raises(SealedValueError, match="k1"):
+            await active_tasks.settled(active_tasks.new(known_here), look_every=0.01)
     await store.close()
 
 
