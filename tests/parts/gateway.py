@@ -238,5 +238,4 @@ async def world(
             yield World(directory, broker, store, engine, client, url, session, streams, app, services.guard)
         finally:
             await runner.cleanup()
-            await notifier.close()
             await store.close()

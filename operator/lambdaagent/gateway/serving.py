@@ -63,10 +63,12 @@ async def serve(
     metrics = GatewayMetrics()
     # A task has room for a message of the maximum body size, its answer and a second turn.
     limits = replace(config.limits, largest=max(config.limits.largest, 3 * config.max_body))
+    guard = guard or Guard()
     notifier = HttpPushNotifier(
-        address_check.public(allowed=config.push_allow), signer=config.push_signer, trust=config.trust
+        address_check.public(allowed=config.push_allow, trusted=lambda: guard.trusted_domains),
+        signer=config.push_signer,
+        trust=config.trust,
     )
-    stack.push_async_callback(notifier.close)
     publish, lifecycle = publishing(directory, exchanges, publisher), None
     if config.lifecycle_events:
         lifecycle = TaskLifecyclePublisher(publish, metrics.ingress)
@@ -109,7 +111,7 @@ async def serve(
         metrics=metrics,
         clock=clock,
         ready=ready,
-        guard=guard or Guard(),
+        guard=guard,
         told=told,
         failed=failed,
     )
