@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from lambdaagent.gateway.http import middlewares, refusals
+from lambdaagent.gateway.http import cors, middlewares, refusals
 from lambdaagent.gateway.http.bodies import PACE, Pace
 from lambdaagent.gateway.http.local_only import local_only
 from lambdaagent.gateway.http.sse import STREAMS, Streams
@@ -28,6 +28,7 @@ def create_app(
     layers = [middlewares.metrics, middlewares.errors]
     if services.config.local_only:
         layers.append(local_only)
+    layers.append(cors.preflights)
     if table.many_agents:
         layers.append(middlewares.hosts)
     app = web.Application(middlewares=layers, client_max_size=services.config.max_body)
@@ -42,6 +43,7 @@ def create_app(
         await services.tasks.stop(grace=services.config.stop_grace)
         await services.client.close()
 
+    app.on_response_prepare.append(cors.expose)
     app.on_shutdown.append(stopping)
     app.cleanup_ctx.append(lifetime)
     if table.many_agents:
