@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -30,6 +30,7 @@ from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import Services
+from lambdaagent.gateway.serving import RunningGateway, serve
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.identity import assertions
@@ -239,3 +240,26 @@ async def world(
         finally:
             await runner.cleanup()
             await store.close()
+
+
+@asynccontextmanager
+async def served(
+    *, ready: Callable[[], str | None] = lambda: None, guard: Guard | None = None, **config: Any
+) -> AsyncIterator[RunningGateway]:
+    """Starts a gateway without agents on the ports of its configuration, by the code that its process uses."""
+    made = GatewayConfig(**{"stop_grace": 0.0, "shutdown_timeout": 0.5, **config})
+    async with AsyncExitStack() as stack:
+        store = MemoryStore()
+        stack.push_async_callback(store.close)
+        yield await serve(
+            stack,
+            made,
+            directory=Directory(),
+            store=store,
+            publisher=Broker(),
+            exchanges=Exchanges(),
+            client=HttpClient(),
+            clock=clocks.system(),
+            ready=ready,
+            guard=guard,
+        )

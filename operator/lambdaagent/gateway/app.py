@@ -52,6 +52,14 @@ def create_app(
     return app
 
 
+def create_probe_app(services: Services, *, table: RouteTable) -> web.Application:
+    """Return the application of the port that serves the probes and metrics only."""
+    app = web.Application(middlewares=[middlewares.metrics, middlewares.errors])
+    app[SERVICES], app[_TABLE] = services, table
+    app.add_routes(route.definition() for route in table.observed)
+    return app
+
+
 def make_runner(app: web.Application, *, idle: float = IDLE) -> web.AppRunner:
     """Return the runner of the application. A request is cancelled when its client disconnects, which closes the
     connection to the container of a direct call; tasks continue.
