@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
@@ -30,7 +30,7 @@ from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import Services
-from lambdaagent.gateway.serving import RunningGateway, serve
+from lambdaagent.gateway.serving import RunningGateway, receivers, serve
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.identity import assertions
@@ -39,7 +39,6 @@ from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits as TaskLimits
 from lambdaagent.tasks.push_delivery import PushDelivery
-from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -202,7 +201,9 @@ async def world(
     store = await SqliteStore.open(database) if database is not None else MemoryStore()
     told = WhoAsks(assertions.statement(made.card_signer, clock))
     caller = HttpCaller(client=client, clock=clock, told=told)
-    notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), signer=made.push_signer)
+    guard = guard or Guard()
+    local = replace(made, push_allow=[ip_network("127.0.0.0/8")])
+    notifier = HttpPushNotifier(receivers(local, guard), signer=made.push_signer)
     pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics)
     engine = Engine(
         store=store,
@@ -224,7 +225,7 @@ async def world(
         metrics=metrics,
         clock=clock,
         ready=ready,
-        guard=guard or Guard(),
+        guard=guard,
         told=told,
     )
     streams = streams or Streams()

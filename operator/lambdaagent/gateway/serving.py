@@ -66,11 +66,7 @@ async def serve(
     # A task has room for a message of the maximum body size, its answer and a second turn.
     limits = replace(config.limits, largest=max(config.limits.largest, 3 * config.max_body))
     guard = guard or Guard()
-    notifier = HttpPushNotifier(
-        address_check.public(allowed=config.push_allow, trusted=lambda: guard.trusted_domains),
-        signer=config.push_signer,
-        trust=config.trust,
-    )
+    notifier = HttpPushNotifier(receivers(config, guard), signer=config.push_signer, trust=config.trust)
     publish, lifecycle = publishing(directory, exchanges, publisher), None
     if config.lifecycle_events:
         lifecycle = TaskLifecyclePublisher(publish, metrics.ingress)
@@ -126,6 +122,11 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
             listener(record)
 
     return tell
+
+
+def receivers(config: GatewayConfig, guard: Guard) -> address_check.CheckOf:
+    """Return the check for the addresses of push receivers, by the settings and the access file in force."""
+    return address_check.public(allowed=config.push_allow, trusted=lambda: guard.trusted_domains)
 
 
 def hears(entry: Entry, event: Event) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from charts import generate
-from tests.parts.chart import SECRET, find, helm, on_rabbitmq, render
+from tests.parts.chart import SECRET, helm, on_rabbitmq, render
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.network_policies import Pod, admits, pod
 
@@ -93,13 +93,3 @@ def test_a_wrong_value_is_refused_by_its_place() -> None:
         done = helm("template", "x", str(generate.CHART), values={"networkPolicy": values})
         assert done.returncode != 0
         assert next(iter(values)) in done.stderr
-
-
-def test_the_public_service_has_tls_and_the_cluster_s_own_has_not() -> None:
-    documents = render({"gateway": {"tls": {"existingSecret": "cert"}}})
-    ports = {
-        name: find(documents, "Service", name)["spec"]["ports"]
-        for name in ("lambdaagent-gateway", "lambdaagent-events")
-    }
-    assert ports["lambdaagent-gateway"] == [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]
-    assert ports["lambdaagent-events"] == [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]

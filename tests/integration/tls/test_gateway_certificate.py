@@ -102,6 +102,30 @@ async def test_a_new_pair_is_used_from_the_next_handshake_and_ends_no_connection
         writer.close()
 
 
+async def test_the_links_of_a_mounted_secret_are_followed(tmp_path: Path) -> None:
+    first, second = authority(tmp_path / "first"), authority(tmp_path / "second")
+    data = tmp_path / "mounted" / "..data"
+    data.parent.mkdir()
+    data.symlink_to(first.certificate.parent)
+    for name in (first.certificate.name, first.key.name):
+        (data.parent / name).symlink_to(Path("..data") / name)
+    mounted = CertificateFiles(str(data.parent / first.certificate.name), str(data.parent / first.key.name))
+    certificate = ServerCertificate(mounted)
+    assert certificate.refresh() is False
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=certificate.context)
+    port = server.sockets[0].getsockname()[1]
+    new = data.with_name("..new")
+    new.symlink_to(second.certificate.parent)
+    new.replace(data)
+    assert certificate.refresh() is True
+    _, writer = await connected(port, trusting(second), "localhost")
+    writer.close()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await connected(port, trusting(first), "localhost")
+    server.close()
+    await server.wait_closed()
+
+
 async def connected(
     port: int, context: ssl.SSLContext, name: str | None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
