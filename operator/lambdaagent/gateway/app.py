@@ -28,9 +28,8 @@ def create_app(
     layers = [middlewares.metrics, middlewares.errors]
     if services.config.local_only:
         layers.append(local_only)
-    layers.append(cors.preflights)
     if table.many_agents:
-        layers.append(middlewares.hosts)
+        layers += [cors.preflights, middlewares.hosts]
     app = web.Application(middlewares=layers, client_max_size=services.config.max_body)
     app[SERVICES], app[STREAMS], app[PACE], app[_TABLE] = services, streams, pace or Pace(), table
 
@@ -43,10 +42,10 @@ def create_app(
         await services.tasks.stop(grace=services.config.stop_grace)
         await services.client.close()
 
-    app.on_response_prepare.append(cors.expose)
     app.on_shutdown.append(stopping)
     app.cleanup_ctx.append(lifetime)
     if table.many_agents:
+        app.on_response_prepare.append(cors.expose)
         app.router.register_resource(agent_routes.AgentPaths(agent_routes.by_path))
     app.add_routes(route.definition() for route in table.routes)
     return app

@@ -109,7 +109,7 @@ class CheckedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         for entry in found:
-            self._check(_address(entry["host"]))
+            self._check(ipaddress.ip_address(entry["host"]))
         return found
 
     async def close(self) -> None:
@@ -123,7 +123,7 @@ def check_literal(url: str, check: CheckOf) -> None:
     """
     host = urlsplit(url).hostname or ""
     try:
-        address = _address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return
     check(host)(address)
@@ -161,9 +161,5 @@ def _socket(check: Check, target: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _, place = target
     if family not in (socket.AF_INET, socket.AF_INET6):
         raise ForbiddenAddressError("only addresses of the internet are called")
-    check(_address(str(place[0])))
+    check(ipaddress.ip_address(str(place[0])))
     return socket.socket(family, kind, protocol)
-
-
-def _address(text: str) -> Address:
-    return ipaddress.ip_address(text.partition("%")[0])

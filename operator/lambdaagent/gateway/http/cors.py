@@ -51,8 +51,10 @@ async def expose(request: web.Request, response: web.StreamResponse) -> None:
 @web.middleware
 async def preflights(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer the preflight of a page that may send the request. Raises ProblemError (429)."""
+    if request.method != hdrs.METH_OPTIONS:
+        return await handler(request)
     method = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD)
-    if request.method != hdrs.METH_OPTIONS or method is None:
+    if method is None:
         return await handler(request)
     services, origin = request.app[SERVICES], request.headers.get(hdrs.ORIGIN, "")
     if not is_allowed(services, origin) or not await _is_served(request, method):
