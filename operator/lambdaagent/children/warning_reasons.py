@@ -24,6 +24,7 @@ class WarningReason(StrEnum):
         "KubernetesOnly",
         "The field has an effect on plain Kubernetes, but not with the backend of this installation.",
     )
+    SIDECAR_CLOSED = "SidecarClosed", "The agent's NetworkPolicy keeps clients from its sidecar."
     METRICS_CLOSED = "MetricsClosed", "The agent's NetworkPolicy keeps Prometheus from its metrics."
     KNATIVE_LIMIT = "KnativeLimit", "Knative refuses the value unless the cluster's configuration is changed."
     KNATIVE_SIDECAR = "KnativeSidecar", "With a sidecar, Knative allows no probes of the agent's container."

@@ -193,6 +193,13 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         )
         field = "spec.a2a.access.networkPolicy"
         yield FieldWarning(field=field, reason=WarningReason.KUBERNETES_ONLY, message=message)
+    elif network_policy.asked(agent) and sidecar.wanted(agent, installation):
+        message = (
+            "lets no client reach the sidecar at the agent's own Service; only calls at the gateway's address arrive;"
+            " use mode gateway, or add a NetworkPolicy of your own for the clients"
+        )
+        field = "spec.a2a.access.networkPolicy"
+        yield FieldWarning(field=field, reason=WarningReason.SIDECAR_CLOSED, message=message)
     unknown = sorted(set(a2a.private_skills) - {skill.id for skill in a2a.skills})
     if unknown and a2a.skills:
         message = f"there is no skill {unknown[0]}"

@@ -9,8 +9,10 @@ import aiohttp
 import pytest
 from tests.parts.authority import Authority, authority
 from tests.parts.gateway import served
+from tests.parts.polling import eventually
 
 from lambdaagent import http_server
+from lambdaagent.cancellation import cancel
 from lambdaagent.gateway.certificate import CertificateError, CertificateFiles, ServerCertificate
 from lambdaagent.gateway.serving import RunningGateway
 
@@ -88,15 +90,16 @@ async def test_a_new_pair_is_used_from_the_next_handshake_and_ends_no_connection
     async with served(tls=files(pair)) as gateway:
         reader, writer = await connected(gateway.port, trusting(pair), name)
         replace(pair, other)
-        for _ in range(200):
+
+        async def is_new() -> bool:
             try:
                 _, newer = await connected(gateway.port, trusting(other), name)
-                break
             except ssl.SSLCertVerificationError:
-                await asyncio.sleep(0.02)
-        else:
-            pytest.fail("the new certificate is not used")
-        newer.close()
+                return False
+            newer.close()
+            return True
+
+        await eventually(is_new)
         writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
         writer.close()
@@ -122,6 +125,40 @@ async def test_the_links_of_a_mounted_secret_are_followed(tmp_path: Path) -> Non
     writer.close()
     with pytest.raises(ssl.SSLCertVerificationError):
         await connected(port, trusting(first), "localhost")
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_error_that_nobody_thought_of_does_not_end_the_reading(
+    pair: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdaagent.gateway.certificate.EVERY", 0.01)
+    certificate, refresh, failures = ServerCertificate(files(pair)), ServerCertificate.refresh, [0]
+
+    def fails(self: ServerCertificate) -> bool:
+        if failures[0] < 3:
+            failures[0] += 1
+            raise AttributeError("nobody thought of it")
+        return refresh(self)
+
+    monkeypatch.setattr(ServerCertificate, "refresh", fails)
+    following = asyncio.create_task(certificate.follow())
+    other = authority(tmp_path / "second")
+    replace(pair, other)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=certificate.context)
+    port = server.sockets[0].getsockname()[1]
+
+    async def is_in_use() -> bool:
+        try:
+            _, writer = await connected(port, trusting(other), "localhost")
+        except ssl.SSLCertVerificationError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(is_in_use)
+    assert failures == [3]
+    await cancel(following)
     server.close()
     await server.wait_closed()
 

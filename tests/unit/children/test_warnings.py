@@ -119,6 +119,13 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
     ),
     (WarningReason.KUBERNETES_ONLY, "spec.a2a.access.networkPolicy", CLOSED, KNATIVE, {}),
     (
+        WarningReason.SIDECAR_CLOSED,
+        "spec.a2a.access.networkPolicy",
+        {"a2a": CLOSED["a2a"] | {"mode": "sidecar"}},
+        KUBERNETES,
+        {"gateway_image": "example.com/gateway:1"},
+    ),
+    (
         WarningReason.NOT_ENFORCED,
         "spec.permissions.disableBrokerCreation",
         {"permissions": {"disableBrokerCreation": True}},
