@@ -36,8 +36,9 @@ def test_there_are_none_unless_they_are_asked_for() -> None:
     assert world(DATABASE)[0] == []
 
 
-def test_every_pod_of_the_chart_is_selected_by_one(kube_apiserver: KubeApiserver) -> None:
-    policies, pods = world(ON | DATABASE)
+@pytest.mark.parametrize("lists", [{}, {"gateway": {"from": [FRONT]}, "metricsFrom": [MONITORING]}], ids=["few", "all"])
+def test_every_pod_of_the_chart_is_selected_by_one(lists: dict[str, Any], kube_apiserver: KubeApiserver) -> None:
+    policies, pods = world({"networkPolicy": {"enabled": True, **lists}} | DATABASE)
     assert sorted(pods) == ["dispatcher", "gateway", "migrate", "operator"]
     assert len(policies) == len(pods)
     for name, server in pods.items():
@@ -71,6 +72,11 @@ def test_who_reaches_what(policy: dict[str, Any], client: Pod, public: bool, met
     assert pods["gateway"].ports == ports | {"metrics": 9090}
     for port in ports.values():
         assert admits(policies, client=client, server=pods["gateway"], port=port) is public
+        for own in ("operator", "dispatcher", "gateway"):  # they send events, which clients may not keep out
+            assert admits(policies, client=pods[own], server=pods["gateway"], port=port)
+        same_labels_elsewhere = Pod("shop", pods["operator"].labels)
+        if policy.get("gateway"):
+            assert not admits(policies, client=same_labels_elsewhere, server=pods["gateway"], port=port)
     for process, port in OF_METRICS.items():
         assert admits(policies, client=client, server=pods[process], port=port) is metrics, process
     (migrate,) = [each for each in policies if each["metadata"]["name"] == "lambdaagent-migrate"]
