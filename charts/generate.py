@@ -37,6 +37,10 @@ CHARTS_OWN = {"host", "port", "pod_name", "pod_namespace", "event_keys", "namesp
     "access_file",
     "events_token_file",
     "store_keys",
+    "metrics_port",
+    "plain_port",
+    "tls_cert_file",
+    "tls_key_file",
 }
 # The values of the operator and of the gateway have these; those of the dispatcher do not repeat them.
 _SHARED = Installation.model_fields.keys() | TaskSettings.model_fields.keys()
@@ -81,8 +85,15 @@ def schema() -> dict[str, Any]:
         "affinity": _MAP,
     }
     service = {"type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, "annotations": _TEXTS}
-    gateway = {"service": _strict(service), "volumes": _LIST, "volumeMounts": _LIST}
     monitor = {"enabled": {"type": "boolean"}, "labels": _TEXTS, "interval": {"type": "string", "minLength": 2}}
+    gateway = {
+        "service": _strict(service),
+        "tls": _strict({"existingSecret": _TEXT}),
+        "serviceMonitor": _strict(monitor),
+        "volumes": _LIST,
+        "volumeMounts": _LIST,
+    }
+    network = {"enabled": {"type": "boolean"}, "gateway": _strict({"from": _LIST}), "metricsFrom": _LIST}
     own = _settings(DispatcherSettings, without=_SHARED)["settings"]
     dispatcher = {"enabled": {"type": "boolean"}, "serviceMonitor": _strict(monitor), "settings": own}
     image = {
@@ -108,6 +119,7 @@ def schema() -> dict[str, Any]:
                     "secrets": {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True},
                 }
             ),
+            "networkPolicy": _strict(network),
             "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
             "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),

@@ -33,7 +33,8 @@ _HTTP_HEAD = """\
 `make reference` writes this page from the table of routes; do not edit it. The gateway serves the same as an OpenAPI
 3.1 document at `/openapi.json`. The action says what a caller does. Paths of agents are those of an agent without
 settings: `spec.a2a.endpoint.basePath` changes `/api/a2a`, and on a host of its own an agent is served without
-`/agents/{namespace}/{agent}`. A GET route also answers HEAD.
+`/agents/{namespace}/{agent}`. A GET route also answers HEAD. With `LAMBDAAGENT_METRICS_PORT`, which the chart sets, the
+routes with the action `observe` are on that port and on no other.
 """
 _HTTP_METHODS = """
 ## Methods of the JSON-RPC binding

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiohttp import http_exceptions, web
@@ -26,6 +26,8 @@ _TOGETHER = 4  # all headers of a request may have this many times the bytes of 
 _LINE = 8190  # bytes of the request line
 _LINGER = 2.0  # seconds
 _NO_LIMIT = 2**31
+_HANDSHAKE = 10.0  # seconds
+_GOODBYE = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,24 @@ class ServerRunner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Server(made, limits=self._limits, refusal=self._refusal)
+
+
+class TlsSite(web.TCPSite):
+    """A port with TLS. A client that does not finish its handshake in time is disconnected, as is one that does not
+    answer the end of the connection; neither delays others.
+    """
+
+    async def start(self) -> None:
+        await super(web.TCPSite, self).start()  # aiohttp's own sets no limit of time
+        self._server = await asyncio.get_running_loop().create_server(
+            cast("web.Server", self._runner.server),
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=_HANDSHAKE,
+            ssl_shutdown_timeout=_GOODBYE,
+        )
 
 
 class _Server(web.Server):

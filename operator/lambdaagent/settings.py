@@ -252,6 +252,17 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
 
     host: str = ""  # every address of either family
     port: int = Field(8080, ge=0, le=65535)
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the probes and metrics. If unset, LAMBDAAGENT_PORT serves them too."
+    )
+    tls_cert_file: str = Field(
+        "",
+        description="File with the certificate (PEM) of LAMBDAAGENT_PORT, read again when it changes. If empty, HTTP.",
+    )
+    tls_key_file: str = Field("", description="File with the private key (PEM) of the certificate.")
+    plain_port: int | None = Field(
+        None, ge=0, le=65535, description="Port on which a gateway with TLS also speaks plain HTTP. If unset, on none."
+    )
     public_url: OptionalUrl = ""
     trust_forwarded: bool = False
     lifecycle_events: bool = Field(

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
@@ -31,6 +31,7 @@ from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import Services
+from lambdaagent.gateway.serving import RunningGateway, receivers, serve
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.identity import assertions
@@ -40,7 +41,6 @@ from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits as TaskLimits
 from lambdaagent.tasks.push_delivery import PushDelivery
-from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -209,8 +209,9 @@ async def world(
     store = await SqliteStore.open(database, sealing=sealing) if database is not None else MemoryStore()
     told = WhoAsks(assertions.statement(made.card_signer, clock))
     caller = HttpCaller(client=client, clock=clock, told=told)
-    notifier = HttpPushNotifier(address_check.public(allowed=[ip_network("127.0.0.0/8")]), signer=made.push_signer)
     guard = guard or Guard()
+    local = replace(made, push_allow=[ip_network("127.0.0.0/8")])
+    notifier = HttpPushNotifier(receivers(local, guard), signer=made.push_signer)
     denied = standing_rights.of_pushes(guard, directory)
     pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics, denied=denied)
     engine = Engine(
@@ -248,5 +249,27 @@ async def world(
             yield World(directory, broker, store, engine, client, url, session, streams, app, services.guard)
         finally:
             await runner.cleanup()
-            await notifier.close()
             await store.close()
+
+
+@asynccontextmanager
+async def served(
+    *, ready: Callable[[], str | None] = lambda: None, guard: Guard | None = None, **config: Any
+) -> AsyncIterator[RunningGateway]:
+    """Starts a gateway without agents on the ports of its configuration, by the code that its process uses."""
+    made = GatewayConfig(**{"stop_grace": 0.0, "shutdown_timeout": 0.5, **config})
+    async with AsyncExitStack() as stack:
+        store = MemoryStore()
+        stack.push_async_callback(store.close)
+        yield await serve(
+            stack,
+            made,
+            directory=Directory(),
+            store=store,
+            publisher=Broker(),
+            exchanges=Exchanges(),
+            client=HttpClient(),
+            clock=clocks.system(),
+            ready=ready,
+            guard=guard,
+        )

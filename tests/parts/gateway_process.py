@@ -16,11 +16,16 @@ from tests.parts.process import free_port
 
 
 @contextmanager
-def launched(kubeconfig: Path, *, log: IO[bytes] | None = None, **settings: str) -> Iterator[httpx.Client]:
-    """Starts `lambdaagent gateway` and yields a client of it; settings that are not given have their defaults."""
+def launched(
+    kubeconfig: Path, *, ready: str = "/readyz", log: IO[bytes] | None = None, **settings: str
+) -> Iterator[httpx.Client]:
+    """Starts `lambdaagent gateway` and yields a client of it once `ready` responds 200.
+
+    Settings that are not given have their defaults.
+    """
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "LAMBDAAGENT_LOG_FORMAT": "text"}
     environment |= {"LAMBDAAGENT_ACCESS": "off"} | settings
-    with running(["gateway"], environment, log=log) as client:
+    with running(["gateway"], environment, ready=ready, log=log) as client:
         yield client
 
 

@@ -88,11 +88,18 @@ ones with an exponent. */}}
       key: keys
 {{- end }}
 
-{{/* The operator's settings: `eventing` if the dispatcher is enabled, and the user's settings. The operator derives the
-addresses and the sidecar's image from its namespace and its Pod: an overlay of kustomize could not change them in
-variables. */}}
+{{/* The operator's settings: `eventing` if the dispatcher is enabled, the address at which the cluster reaches the gateway
+if its own Service has TLS, and the user's settings. Otherwise the operator derives the addresses and the sidecar's image
+from its namespace and its Pod: an overlay of kustomize could not change them in variables. */}}
 {{- define "lambdaagent.operatorSettings" -}}
 {{- $settings := dict }}
+{{- if and .Values.gateway.tls.existingSecret (not .Values.operator.secretSettings.gatewayUrl) }}
+{{- $domain := .Values.operator.settings.clusterDomain | default "cluster.local" }}
+{{- if .Values.operator.secretSettings.clusterDomain }}
+{{- fail "gateway.tls.existingSecret is set, so the operator needs the gateway's address in plain HTTP, but operator.secretSettings.clusterDomain hides the domain: set operator.settings.clusterDomain, or operator.settings.gatewayUrl" }}
+{{- end }}
+{{- $_ := set $settings "gatewayUrl" (printf "http://lambdaagent-events.%s.svc.%s" .Release.Namespace $domain) }}
+{{- end }}
 {{- if and .Values.dispatcher.enabled (not .Values.operator.secretSettings.eventing) }}{{ $_ := set $settings "eventing" "rabbitmq" }}{{ end }}
 {{- range $key, $value := .Values.operator.settings }}
 {{- /* Not `merge`: it treats an empty URL, which means that there is none, as a missing one. */ -}}
@@ -214,6 +221,39 @@ only which events were delivered. */}}
 {{- end }}
 {{- end }}
 
+{{/* The ports of the gateway. With TLS, plain HTTP is for the cluster: Brokers and agents' containers know no authority
+of yours, and no certificate covers the hosts of agents in all namespaces. */}}
+{{- define "lambdaagent.listeningEnv" -}}
+{{- if .Values.gateway.tls.existingSecret }}
+- name: LAMBDAAGENT_PORT
+  value: "8443"
+- name: LAMBDAAGENT_PLAIN_PORT
+  value: "8080"
+- name: LAMBDAAGENT_TLS_CERT_FILE
+  value: /etc/lambdaagent/tls/tls.crt
+- name: LAMBDAAGENT_TLS_KEY_FILE
+  value: /etc/lambdaagent/tls/tls.key
+{{- else }}
+- name: LAMBDAAGENT_PORT
+  value: "8080"
+{{- end }}
+- name: LAMBDAAGENT_METRICS_PORT
+  value: "9090"
+{{- end }}
+
+{{- define "lambdaagent.tlsMount" -}}
+{{- if .Values.gateway.tls.existingSecret }}
+- {name: tls, mountPath: /etc/lambdaagent/tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.tlsVolume" -}}
+{{- with .Values.gateway.tls.existingSecret }}
+- name: tls
+  secret: {secretName: {{ . }}}
+{{- end }}
+{{- end }}
+
 {{- define "lambdaagent.amqp" -}}
 - name: LAMBDAAGENT_AMQP_URL
   valueFrom:
@@ -298,6 +338,7 @@ spec:
 
 {{/* The Service is headless, so that every replica is scraped and not one that a Service picks. */}}
 {{- define "lambdaagent.metrics" -}}
+{{- $port := .port | default (dict "name" "http" "number" 8080) }}
 apiVersion: v1
 kind: Service
 metadata:
@@ -309,7 +350,7 @@ spec:
   clusterIP: None
   selector: {{ include "lambdaagent.selector" . | nindent 4 }}
   ports:
-  - {name: http, port: 8080, targetPort: http, protocol: TCP}
+  - {name: {{ $port.name }}, port: {{ $port.number }}, targetPort: {{ $port.name }}, protocol: TCP}
 {{- if .values.serviceMonitor.enabled }}
 ---
 apiVersion: monitoring.coreos.com/v1
@@ -322,6 +363,6 @@ spec:
   selector:
     matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
   endpoints:
-  - {port: http, path: /metrics, interval: {{ .values.serviceMonitor.interval | quote }}}
+  - {port: {{ $port.name }}, path: /metrics, interval: {{ .values.serviceMonitor.interval | quote }}}
 {{- end }}
 {{- end }}

@@ -5,6 +5,7 @@ first error.
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -27,6 +28,14 @@ KEY_ID = r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$"
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Text = Annotated[str, Field(min_length=1, max_length=512)]
 File = Annotated[str, Field(pattern="^/[^\\x00]*$")]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_]*[A-Za-z0-9])?$", max_length=64)]
+_LABEL = r"[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9_])?"
+_LONGEST_NAME = 253
+# A suffix has two parts at least, so that no top-level domain is trusted as a whole.
+_DOMAIN = re.compile(rf"(?:\*\.{_LABEL}\.)?{_LABEL}(?:\.{_LABEL})*")
+_ORIGIN = re.compile(
+    rf"(?P<scheme>https?)://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+)
 
 
 class AccessFileError(UsageError):
@@ -156,6 +165,30 @@ class Limits(_Model):
         return RateLimits(peer, principal, agent, self.refused_credentials.rate)
 
 
+class Cors(_Model):
+    """The pages of other sites that may call the gateway from a browser. No credential is ever sent by the browser on
+    its own: a page has to have one.
+    """
+
+    origins: Annotated[list[Text], Field(max_length=100)] = []
+    headers: Annotated[list[HeaderName], Field(max_length=64)] = []  # of requests, besides those of A2A
+    max_age: Annotated[int, Field(ge=0, le=86_400)] = 600  # seconds
+
+    @field_validator("origins")
+    @classmethod
+    def _exact(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            require_origin(origin)
+        return origins
+
+    @cached_property
+    def allowed(self) -> frozenset[str]:
+        return frozenset(self.origins)
+
+
+NO_CORS = Cors()
+
+
 class Audit(_Model):
     sink: Literal["stdout", "file", "none"] = "stdout"
     file: File | None = None
@@ -178,6 +211,19 @@ class Installation(_Model):
     admins: Annotated[list[Text], Field(max_length=100)] = []
     audit: Audit = Audit()
     limits: Limits = Limits()
+    cors: Cors = NO_CORS
+    trusted_domains: Annotated[list[Text], Field(max_length=100)] = []  # host names, exact or as `*.suffix`
+
+    @field_validator("trusted_domains")
+    @classmethod
+    def _hosts(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not _DOMAIN.fullmatch(name) or len(name) > _LONGEST_NAME or name.rpartition(".")[2].isdecimal():
+                raise ValueError(
+                    f"{name!r} is not a host name in lower case, such as hooks.corp.example, or *. and at least two "
+                    "parts, such as *.corp.example; LAMBDAAGENT_PUSH_ALLOW is for networks"
+                )
+        return names
 
     @model_validator(mode="after")
     def _distinct(self) -> "Installation":
@@ -287,6 +333,23 @@ def _one(text: str, *, file: str) -> documents.Document:
         empty = SpecProblem((), "is empty", "write {} if it shall say nothing")
         raise AccessFileError(f"{file}:1: {empty}")
     return found[0]
+
+
+def require_origin(origin: str) -> None:
+    """Raises ValueError for what no browser sends as an origin, and for `*`."""
+    if origin == "*":
+        raise ValueError(
+            "* would let every page that somebody in your network opens call the gateway with that network's reach; "
+            "name each origin"
+        )
+    found = _ORIGIN.fullmatch(origin)
+    if found is None or not 0 < int(found["port"] or 1) < 65_536:
+        raise ValueError(
+            f"{origin!r} is not an origin in lower case: write the scheme, the host and, unless it is the scheme's own,"
+            " the port, such as https://app.example.com"
+        )
+    if found["port"] == {"https": "443", "http": "80"}[found["scheme"]]:
+        raise ValueError(f"{origin!r} never matches: browsers leave the scheme's own port out; leave it out too")
 
 
 def require_https(url: str, what: str, *, loopback: bool = True) -> None:

@@ -138,6 +138,17 @@ class Access(ApiModel):
             )
         ),
     ] = "none"
+    network_policy: Annotated[
+        bool,
+        Field(
+            description=(
+                "If true, a NetworkPolicy lets only the installation reach the agent's port: the gateway, what delivers"
+                " events, and with protocol a2a the operator. The cluster's network plugin must enforce it. On plain"
+                " Kubernetes only; on Knative, where requests arrive through the activator, none is created. Defaults"
+                " to false."
+            )
+        ),
+    ] = False
     grants: Annotated[
         list[Grant],
         Field(

@@ -22,10 +22,10 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
         if sidecar.wanted(agent, installation)
         else [container(agent, installation, sink=sink)]
     )
-    for unit, port in zip(units, (agent.spec.image.port, sidecar.port(agent)), strict=False):
+    for unit, number in zip(units, (agent.spec.image.port, sidecar.port(agent)), strict=False):
         for probe in ("readinessProbe", "livenessProbe"):
             if probe in unit:
-                unit[probe]["httpGet"]["port"] = port
+                unit[probe]["httpGet"]["port"] = number
     serving = agent.spec.serving
     pod: Object = {
         **service_account(agent),
@@ -35,7 +35,7 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
         "containers": units,
     }
     spec: Object = {
-        "selector": {"matchLabels": _selector(agent)},
+        "selector": {"matchLabels": selector(agent)},
         "template": {"metadata": {"labels": labels(agent, "agent")}, "spec": pod},
     }
     if agent.spec.scaling and not autoscaled(agent):
@@ -44,11 +44,10 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
 
 
 def service(agent: LambdaAgent, installation: Installation) -> Object:
-    port = sidecar.port(agent) if sidecar.wanted(agent, installation) else agent.spec.image.port
     spec: Object = {
         "type": "ClusterIP",
-        "selector": _selector(agent),
-        "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": port}],
+        "selector": selector(agent),
+        "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": port(agent, installation)}],
     }
     return child(agent, "v1", "Service", agent.name, "agent", spec)
 
@@ -82,5 +81,11 @@ def _minimum(agent: LambdaAgent) -> int:
     return max(1, agent.spec.scaling.min_replicas) if agent.spec.scaling else 1
 
 
-def _selector(agent: LambdaAgent) -> dict[str, str]:
+def port(agent: LambdaAgent, installation: Installation) -> int:
+    """Return the port at which the pod is called."""
+    return sidecar.port(agent) if sidecar.wanted(agent, installation) else agent.spec.image.port
+
+
+def selector(agent: LambdaAgent) -> dict[str, str]:
+    """Return the labels of the agent's pods."""
     return {naming.LABEL_AGENT: agent.name, naming.LABEL_COMPONENT: "agent"}

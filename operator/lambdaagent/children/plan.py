@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lambdaagent.api.agent import FieldWarning, LambdaAgent
-from lambdaagent.children import brokers, forwards, gateway, knative, kubernetes, monitoring, triggers
+from lambdaagent.children import brokers, forwards, gateway, knative, kubernetes, monitoring, network_policy, triggers
 from lambdaagent.children.base import Backends, Object, Observed
 from lambdaagent.children.brokers import BrokerIdentity
 from lambdaagent.children.warnings import warnings
@@ -55,6 +55,8 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
     if sink is None and identity and on_knative:
         sink = observed.broker_urls.get(identity.key)
         awaited = identity if sink is None else None
+    if policy := network_policy.network_policy(agent, installation, backends):
+        children.append(Child(policy))  # before the pods that it closes
     if awaited is None:
         children += [Child(obj) for obj in _workload(agent, installation, backends, sink)]
     if identity and on_knative:

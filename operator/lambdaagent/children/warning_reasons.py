@@ -20,6 +20,11 @@ class WarningReason(StrEnum):
     ENV_OVERRIDDEN = "EnvOverridden", "The spec sets a variable that the operator would set; the spec's value applies."
     NO_APPROVAL = "NoApproval", "The agent is supervised and has no approval block."
     KNATIVE_ONLY = "KnativeOnly", "The field has an effect on Knative, but not with the backend of this installation."
+    KUBERNETES_ONLY = (
+        "KubernetesOnly",
+        "The field has an effect on plain Kubernetes, but not with the backend of this installation.",
+    )
+    METRICS_CLOSED = "MetricsClosed", "The agent's NetworkPolicy keeps Prometheus from its metrics."
     KNATIVE_LIMIT = "KnativeLimit", "Knative refuses the value unless the cluster's configuration is changed."
     KNATIVE_SIDECAR = "KnativeSidecar", "With a sidecar, Knative allows no probes of the agent's container."
     SCALE_TO_ZERO = "ScaleToZeroUnsupported", "Plain Kubernetes does not scale to zero; it keeps one pod."

@@ -12,7 +12,7 @@ from lambdaagent.api.access import CREDENTIAL_HEADERS
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
 from lambdaagent.api.skills import Skill
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Scaling, Serving
-from lambdaagent.children import environment, kubernetes, sidecar
+from lambdaagent.children import environment, kubernetes, network_policy, sidecar
 from lambdaagent.children.base import Backends, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.container import POD_SECURITY
@@ -183,6 +183,13 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         message = f"the container gets the callers' {' and '.join(credentials)}, and can use it elsewhere in their name"
         field = "spec.a2a.forwardHeaders"
         yield FieldWarning(field=field, reason=WarningReason.CREDENTIAL_FORWARDED, message=message)
+    if network_policy.asked(agent) and backends.serving == "knative":
+        message = (
+            "closes nothing on Knative: requests of every pod arrive through its activator, so no NetworkPolicy is"
+            " created; use a mesh, or let the container refuse requests without LambdaAgent-Identity"
+        )
+        field = "spec.a2a.access.networkPolicy"
+        yield FieldWarning(field=field, reason=WarningReason.KUBERNETES_ONLY, message=message)
     unknown = sorted(set(a2a.private_skills) - {skill.id for skill in a2a.skills})
     if unknown and a2a.skills:
         message = f"there is no skill {unknown[0]}"
@@ -231,6 +238,15 @@ def _operations(agent: LambdaAgent, backends: Backends) -> Iterator[FieldWarning
         message = "the cluster does not serve monitoring.coreos.com/v1; no ServiceMonitor is created"
         yield FieldWarning(
             field="spec.observability.metrics.serviceMonitor", reason=WarningReason.NO_MONITOR, message=message
+        )
+    closed = network_policy.asked(agent) and backends.serving == "kubernetes"
+    if metrics and metrics.enabled and metrics.service_monitor and backends.monitoring and closed:
+        message = (
+            "spec.a2a.access.networkPolicy keeps Prometheus from the agent's port; add a NetworkPolicy of your own that"
+            " lets it in, or turn the policy or the metrics off"
+        )
+        yield FieldWarning(
+            field="spec.observability.metrics.serviceMonitor", reason=WarningReason.METRICS_CLOSED, message=message
         )
     if not permissions:
         return

@@ -20,6 +20,7 @@ from lambdaagent.kube.resources import (
     BROKER_CONFIG,
     DEPLOYMENT,
     KNATIVE_SERVICE,
+    NETWORK_POLICY,
     SERVICE,
     SERVICE_MONITOR,
     TRIGGER,
@@ -39,6 +40,7 @@ KINDS: tuple[tuple[Resource, str], ...] = (
     (AUTOSCALER, _MANAGED),
     (DEPLOYMENT, _MANAGED),
     (SERVICE, _MANAGED),
+    (NETWORK_POLICY, _MANAGED),
 )
 # Kinds of which the cache holds every object.
 WHOLE = frozenset((TRIGGER, BROKER, BROKER_CONFIG, KNATIVE_SERVICE))
@@ -169,5 +171,7 @@ def _id(obj: Object) -> ChildId:
 
 
 def _order(child: ChildId) -> int:
-    """Return the order of deletion: Triggers come before their targets, so that a deleted target receives nothing."""
+    """Return the order of deletion: Triggers come before their targets, so that a deleted target receives nothing, and
+    the NetworkPolicy comes after the pods that it closes.
+    """
     return next(index for index, (resource, _) in enumerate(KINDS) if resource == child[0])

@@ -69,7 +69,7 @@ class Prober:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Probe endpoints while the context is open."""
-        async with address_check.session(address_check.only_link_local, seconds=_DEADLINE, trust=self.trust) as session:
+        async with address_check.session(address_check.not_metadata, seconds=_DEADLINE, trust=self.trust) as session:
             self._session = session
             for endpoint in self._users:
                 self._begin(endpoint)
@@ -103,7 +103,6 @@ async def ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> Answer:
     """Probe an endpoint. Raises nothing for a failed request: the answer contains the problem."""
     provider, url = endpoint
     try:
-        address_check.check_literal(url, address_check.only_link_local)
         async with session.get(url, allow_redirects=False) as response:
             if response.status != 200:
                 return Answer(status=response.status)
@@ -134,11 +133,11 @@ def _models(provider: str, body: bytes) -> frozenset[str] | None:
 
 def _said(problem: Exception) -> str:
     """Return the problem without addresses and times, which would change the status although nothing else changed."""
+    if (forbidden := address_check.refusal(problem)) is not None:
+        return str(forbidden)
     match problem:
         case TimeoutError():
             return f"no response within {_DEADLINE:.0f} s"
-        case aiohttp.ClientConnectorError() if isinstance(problem.os_error, address_check.ForbiddenAddressError):
-            return str(problem.os_error)
         case aiohttp.ClientConnectorDNSError():
             return "the host name does not resolve"
         case aiohttp.ClientConnectorCertificateError():
@@ -147,6 +146,6 @@ def _said(problem: Exception) -> str:
             return os.strerror(problem.os_error.errno) if problem.os_error.errno else "cannot connect"
         case aiohttp.ServerDisconnectedError():
             return "it closes the connection"
-        case address_check.ForbiddenAddressError() | ValueError():
+        case ValueError():
             return str(problem)
     return type(problem).__name__

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from lambdaagent.gateway.http import middlewares, refusals
+from lambdaagent.gateway.http import cors, middlewares, refusals
 from lambdaagent.gateway.http.bodies import PACE, Pace
 from lambdaagent.gateway.http.local_only import local_only
 from lambdaagent.gateway.http.sse import STREAMS, Streams
@@ -29,7 +29,7 @@ def create_app(
     if services.config.local_only:
         layers.append(local_only)
     if table.many_agents:
-        layers.append(middlewares.hosts)
+        layers += [cors.preflights, middlewares.hosts]
     app = web.Application(middlewares=layers, client_max_size=services.config.max_body)
     app[SERVICES], app[STREAMS], app[PACE], app[_TABLE] = services, streams, pace or Pace(), table
 
@@ -45,8 +45,17 @@ def create_app(
     app.on_shutdown.append(stopping)
     app.cleanup_ctx.append(lifetime)
     if table.many_agents:
+        app.on_response_prepare.append(cors.expose)
         app.router.register_resource(agent_routes.AgentPaths(agent_routes.by_path))
     app.add_routes(route.definition() for route in table.routes)
+    return app
+
+
+def create_probe_app(services: Services, *, table: RouteTable) -> web.Application:
+    """Return the application of the port that serves the probes and metrics only."""
+    app = web.Application(middlewares=[middlewares.metrics, middlewares.errors])
+    app[SERVICES], app[_TABLE] = services, table
+    app.add_routes(route.definition() for route in table.observed)
     return app
 
 

@@ -10,8 +10,10 @@ from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.params import PARTS
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.clock import Clock
+from lambdaagent.errors import UsageError
 from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway import signing
+from lambdaagent.gateway.certificate import CertificateFiles
 from lambdaagent.http_server import HEADER_BYTES
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.tasks.limits import EngineLimits
@@ -26,6 +28,9 @@ _DAY = 86_400.0
 class GatewayConfig:
     host: str = "127.0.0.1"
     port: int = 0  # 0: a free port
+    metrics_port: int | None = None  # of the probes and metrics; None: the same port serves them
+    tls: CertificateFiles | None = None  # of `port`; None: it speaks plain HTTP
+    plain_port: int | None = None  # a port of plain HTTP beside one with TLS
     local_only: bool = False  # serve requests of this machine's own programs, not those of pages in a browser
     public_url: str = ""
     trust_forwarded: bool = False
@@ -48,11 +53,17 @@ class GatewayConfig:
 
 
 def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
-    """Return the configuration that the settings name. Raises UsageError for a key that cannot be read."""
+    """Return the configuration that the settings name.
+
+    Raises UsageError for a key that cannot be read, and for settings that contradict each other.
+    """
     signer = signing.card_signer(settings)
     return GatewayConfig(
         host=settings.host,
         port=settings.port,
+        metrics_port=settings.metrics_port,
+        tls=_certificate(settings),
+        plain_port=settings.plain_port,
         public_url=settings.public_url.rstrip("/"),
         trust_forwarded=settings.trust_forwarded,
         max_body=settings.max_body_bytes,
@@ -73,3 +84,16 @@ def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
             letter_retention=settings.dead_letter_retention_days * _DAY or None,
         ),
     )
+
+
+def _certificate(settings: GatewaySettings) -> CertificateFiles | None:
+    certificate, key = settings.tls_cert_file, settings.tls_key_file
+    if bool(certificate) != bool(key):
+        missing = "LAMBDAAGENT_TLS_KEY_FILE" if certificate else "LAMBDAAGENT_TLS_CERT_FILE"
+        raise UsageError(f"{missing} is not set: TLS needs a certificate and its key; set both files, or none")
+    if not certificate and settings.plain_port is not None:
+        raise UsageError(
+            "LAMBDAAGENT_PLAIN_PORT is set without TLS, where LAMBDAAGENT_PORT speaks plain HTTP itself: remove it, or "
+            "set LAMBDAAGENT_TLS_CERT_FILE and LAMBDAAGENT_TLS_KEY_FILE"
+        )
+    return CertificateFiles(certificate, key) if certificate else None

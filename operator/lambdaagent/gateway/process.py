@@ -84,7 +84,14 @@ async def run(settings: GatewaySettings) -> None:
             sealing=sealing,
         )
         gc_tuning.settle()
-        log.info("server.started", host=config.host, port=serving.port, events="rabbitmq" if amqp else "knative")
+        log.info(
+            "server.started",
+            host=config.host,
+            port=serving.port,
+            tls=config.tls is not None,
+            metrics_port=serving.ports.metrics,
+            events="rabbitmq" if amqp else "knative",
+        )
         feeds = [feed(watcher, directory=directory, brokers=brokers) for watcher in watchers]
         following = [asyncio.create_task(each, name="feed") for each in feeds]
         for task in following:

@@ -4,21 +4,19 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from aiohttp import web
-
 from lambdaagent.clock import Clock
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.who_asks import WhoAsks
-from lambdaagent.errors import PermanentError, UsageError
+from lambdaagent.errors import PermanentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
-from lambdaagent.gateway.app import create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
 from lambdaagent.gateway.events.publishers import SubscriptionIndex
+from lambdaagent.gateway.listening import Ports, listen
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
@@ -36,8 +34,12 @@ from lambdaagent.webhooks.push_request import HttpPushNotifier
 
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
-    port: int
+    ports: Ports
     tasks: Engine
+
+    @property
+    def port(self) -> int:
+        return self.ports.clients
 
 
 async def serve(
@@ -57,19 +59,16 @@ async def serve(
     on_state_change: Callable[[TaskRecord], None] | None = None,
     sealing: Sealing | None = None,
 ) -> RunningGateway:
-    """Listen until `stack` is closed. Raises UsageError if it cannot listen.
+    """Listen until `stack` is closed. Raises UsageError if it cannot listen or its certificate not be used.
 
     `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
     request, `on_state_change` for each new state of a task. `sealing` is that of the store, for the metrics.
     """
-    table, guard = table or gateway_routes.table(), guard or Guard()
+    table, guard = table or gateway_routes.table(apart=config.metrics_port is not None), guard or Guard()
     metrics = GatewayMetrics(sealing.failures if sealing is not None else None)
     # A task has room for a message of the maximum body size, its answer and a second turn.
     limits = replace(config.limits, largest=max(config.limits.largest, 3 * config.max_body))
-    notifier = HttpPushNotifier(
-        address_check.public(allowed=config.push_allow), signer=config.push_signer, trust=config.trust
-    )
-    stack.push_async_callback(notifier.close)
+    notifier = HttpPushNotifier(receivers(config, guard), signer=config.push_signer, trust=config.trust)
     publish, lifecycle = publishing(directory, exchanges, publisher), None
     if config.lifecycle_events:
         lifecycle = TaskLifecyclePublisher(publish, metrics.ingress)
@@ -123,15 +122,7 @@ async def serve(
         told=told,
         failed=failed,
     )
-    runner = make_runner(create_app(services, table=table))
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    try:
-        await web.TCPSite(runner, config.host, config.port).start()
-    except OSError as error:
-        hint = "choose another port (LAMBDAAGENT_PORT; dev also accepts --port), or stop what listens there"
-        raise UsageError(f"cannot listen on {config.host}:{config.port}: {error.strerror}; {hint}") from None
-    return RunningGateway(port=runner.addresses[0][1], tasks=tasks)
+    return RunningGateway(await listen(stack, services, table=table), tasks)
 
 
 def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRecord], None]:
@@ -140,6 +131,11 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
             listener(record)
 
     return tell
+
+
+def receivers(config: GatewayConfig, guard: Guard) -> address_check.CheckOf:
+    """Return the check for the addresses of push receivers, by the settings and the access file in force."""
+    return address_check.public(allowed=config.push_allow, trusted=lambda: guard.trusted_domains)
 
 
 def hears(entry: Entry, event: Event) -> bool:

@@ -65,9 +65,8 @@ class KeyFetcher:
 
     async def _get(self, url: str) -> bytes:
         if self._session is None:
-            self._session = address_check.session(address_check.only_link_local, seconds=_SECONDS, trust=self._trust)
+            self._session = address_check.session(address_check.not_metadata, seconds=_SECONDS, trust=self._trust)
         try:
-            address_check.check_literal(url, address_check.only_link_local)
             async with self._session.get(url, allow_redirects=False) as response:
                 if response.status != 200:
                     raise FetchError(f"{url} answers {response.status}")
@@ -78,7 +77,8 @@ class KeyFetcher:
                         raise FetchError(f"the answer of {url} is over the limit of {_BYTES // 1024} KiB")
                 return body
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise FetchError(f"{url} cannot be fetched: {unreachable(error)}") from None
+            why = address_check.refusal(error) or unreachable(error)
+            raise FetchError(f"{url} cannot be fetched: {why}") from None
 
     async def close(self) -> None:
         if self._session is not None:

@@ -48,6 +48,7 @@ CHILDREN: tuple[Resource, ...] = (
     kinds.AUTOSCALER,
     kinds.SERVICE,
     kinds.SERVICE_MONITOR,
+    kinds.NETWORK_POLICY,
 )
 # Read to find why a child is not ready; never written.
 EVIDENCE: tuple[Resource, ...] = (kinds.POD, kinds.REPLICA_SET, kinds.REVISION, kinds.EXCHANGE)

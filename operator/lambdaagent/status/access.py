@@ -1,24 +1,26 @@
 """Decides the condition AccessEnforced: whether only callers with a right reach the agent's container.
 
-It is never simply True: the gateway is one way to the container, and a pod of the cluster may have another one.
+The gateway is one way to the container, and a pod of the cluster may have another one. So it is True only where the
+agent's NetworkPolicy exists, and its message says on what that depends: the API server cannot tell whether a network
+plugin enforces it.
 """
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children import sidecar
+from lambdaagent.children.network_policy import NETWORK_POLICY, asked, callers
+from lambdaagent.children.plan import Plan
 from lambdaagent.settings import Installation
+from lambdaagent.status.conditions import World
 from lambdaagent.status.readiness import Readiness
 
 _PAST_SIDECAR = (
     "the sidecar enforces access; a pod that reaches port {port} of the agent's pods calls the container past it: let "
     "the container listen on 127.0.0.1, or close the port with a NetworkPolicy where the cluster enforces these"
 )
-_CLOSED = (
-    "close it with a NetworkPolicy where the cluster enforces these, or a mesh, or let the container refuse requests "
-    "without LambdaAgent-Identity (spec.a2a.access.identity: assertion)"
-)
+_OR = "a mesh, or let the container refuse requests without LambdaAgent-Identity (spec.a2a.access.identity: assertion)"
 
 
-def access_enforced(agent: LambdaAgent, installation: Installation) -> Readiness | None:
+def access_enforced(agent: LambdaAgent, installation: Installation, plan: Plan, world: World) -> Readiness | None:
     """Return the condition; None for an agent that is not served over A2A."""
     a2a = agent.spec.a2a
     if a2a is None or not a2a.enabled or not installation.gateway_url:
@@ -32,7 +34,31 @@ def access_enforced(agent: LambdaAgent, installation: Installation) -> Readiness
     if a2a.access is not None and a2a.access.public:
         message = "the agent is public: everybody may call it, if the installation allows public agents"
         return Readiness("False", "Public", message)
+    if asked(agent) and plan.backends.serving == "kubernetes":
+        return _closed(agent, plan, world)
     if sidecar.asked(agent):
         return Readiness("Unknown", "PastSidecar", _PAST_SIDECAR.format(port=agent.spec.image.port))
     way = f"the gateway enforces access; a pod that reaches the Service {agent.name} calls the container past it"
-    return Readiness("Unknown", "PastGateway", f"{way}: {_CLOSED}")
+    policy = "spec.a2a.access.networkPolicy or " if plan.backends.serving == "kubernetes" else ""
+    return Readiness("Unknown", "PastGateway", f"{way}: close it with {policy}{_OR}")
+
+
+def _closed(agent: LambdaAgent, plan: Plan, world: World) -> Readiness:
+    key = (*NETWORK_POLICY, agent.name)
+    if failure := world.failures.get(key):
+        return Readiness("False", failure.reason, f"NetworkPolicy {agent.name}: {failure.message}")
+    if key not in world.live:
+        return Readiness("Unknown", "NotCreated", f"NetworkPolicy {agent.name} does not exist yet")
+    if sidecar.asked(agent):
+        message = (
+            f"the sidecar enforces access, and NetworkPolicy {agent.name} lets nobody reach the container past it, if "
+            "the cluster's network plugin enforces NetworkPolicies and no other policy opens the port"
+        )
+        return Readiness("True", "NetworkPolicy", message)
+    brokers = plan.backends.eventing == "knative" and plan.broker is not None
+    others = [*callers(agent)[1:], *(["the pods that deliver Triggers' events"] if brokers else [])]
+    message = (
+        f"the gateway enforces access, and NetworkPolicy {agent.name} lets only it, {', '.join(others)} reach the "
+        "container, if the cluster's network plugin enforces NetworkPolicies and no other policy opens the port"
+    )
+    return Readiness("True", "NetworkPolicy", message)

@@ -83,7 +83,7 @@ def status(
         "ServingReady": serving,
         "EventingReady": conditions.eventing_ready(agent, plan, world),
         "A2AReady": conditions.a2a_ready(agent, plan, world, installation, serving),
-        "AccessEnforced": access_enforced(agent, installation),
+        "AccessEnforced": access_enforced(agent, installation, plan, world),
         "ForwardsResolved": conditions.forwards_resolved(plan),
         "AIReady": ai_ready(agent.spec.ai, world.ai),
         "MonitoringReady": conditions.monitoring_ready(plan, world),

@@ -31,15 +31,16 @@ class PushNotifier(Protocol):
         """Raises PushRefusedError."""
         ...
 
-    async def close(self) -> None: ...
-
 
 class HttpPushNotifier:
-    def __init__(self, check: address_check.Check, *, signer: PushSigner | None = None, trust: Trust = SYSTEM) -> None:
+    """Each notification has a session of its own, whose check is for the host of its receiver."""
+
+    def __init__(
+        self, check: address_check.CheckOf, *, signer: PushSigner | None = None, trust: Trust = SYSTEM
+    ) -> None:
         self._check = check
         self._signer = signer
         self._trust = trust
-        self._session: aiohttp.ClientSession | None = None
 
     def require(self, url: str) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
@@ -50,8 +51,6 @@ class HttpPushNotifier:
             raise PushRefusedError(str(error), final=True) from None
 
     async def post(self, config: PushConfig, *, content_type: str, body: bytes) -> None:
-        if self._session is None:
-            self._session = address_check.session(self._check, seconds=_SECONDS, trust=self._trust)
         headers = {"Content-Type": content_type}
         if config.credentials:
             headers["Authorization"] = f"{config.scheme or 'Bearer'} {config.credentials}"
@@ -62,21 +61,16 @@ class HttpPushNotifier:
             # The place in A2A's own text, unless the client's credentials are there (1.0 section 4.3.3).
             headers.setdefault("Authorization", f"Bearer {headers[SIGNATURE]}")
         try:
-            address_check.check_literal(config.url, self._check)
-            async with self._session.post(config.url, data=body, headers=headers, allow_redirects=False) as answer:
+            check = self._check(urlsplit(config.url).hostname or "")
+            async with (
+                address_check.session(check, seconds=_SECONDS, trust=self._trust) as session,
+                session.post(config.url, data=body, headers=headers, allow_redirects=False) as answer,
+            ):
                 status = answer.status
-        except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, address_check.ForbiddenAddressError):
-                raise PushRefusedError(str(error.os_error), final=True) from None
-            raise PushRefusedError(f"it cannot be reached: {unreachable(error)}") from None
-        except address_check.ForbiddenAddressError as error:
-            raise PushRefusedError(str(error), final=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if (forbidden := address_check.refusal(error)) is not None:
+                raise PushRefusedError(str(forbidden), final=True) from None
             raise PushRefusedError(f"it cannot be reached: {unreachable(error)}") from None
         if not 200 <= status < 300:
             # 410 is final; with any other status the receiver may be in a rollout.
             raise PushRefusedError(f"it answered {status}", final=status == 410)
-
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()

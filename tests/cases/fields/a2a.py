@@ -159,6 +159,13 @@ A2A = [
     ),
     row("a2a.access.public", True, Decided("public", caller="anonymous"), **_ON),
     row(
+        "a2a.access.networkPolicy",
+        True,
+        Child("NetworkPolicy", "spec/policyTypes/0", "Ingress", on="kubernetes"),
+        Warned(WarningReason.KUBERNETES_ONLY),
+        **_ON,
+    ),
+    row(
         "a2a.access.identity",
         "assertion",
         Tested(

@@ -1,14 +1,21 @@
-"""A push receiver that comes with a message needs the right that one on its own needs."""
+"""A push receiver needs a right, also one that comes with a message, and an address that the installation allows."""
 
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.parts.access import guarded, of
+from tests.parts.access import guarded, of, write
 from tests.parts.gateway import World, message
 from tests.parts.issuer import Issuer
+from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent, plain_agent
+
+from lambdaagent.gateway.access import loading
+from lambdaagent.gateway.config import GatewayConfig
+from lambdaagent.gateway.serving import receivers
+from lambdaagent.webhooks.address_check import ForbiddenAddressError
 
 RECEIVER = {"url": "http://127.0.0.1:9/"}
 V03 = {"kind": "message", "messageId": "m-1", "role": "user", "parts": [{"kind": "text", "text": "hello"}]}
@@ -66,3 +73,21 @@ async def test_the_other_binding(gateway: World, issuer: Issuer) -> None:
         refused = await gateway.request("POST", path, json=body, headers=of(issuer, "invoker"))
         assert refused.status == 403
         assert (await refused.json())["error"]["status"] == "PERMISSION_DENIED"
+
+
+async def test_the_names_that_the_access_file_trusts_may_be_private_as_long_as_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "EVERY", 0.02)
+    file, private = tmp_path / "access.yaml", ip_address("10.1.2.3")
+    base = {"audit": {"sink": "none"}}
+    async with guarded(file, {**base, "trustedDomains": ["*.corp.example"]}) as gateway:
+        check = receivers(GatewayConfig(), gateway.guard)
+        check("hook.corp.example")(private)
+        for host, address in (("hook.other.example", private), ("hook.corp.example", ip_address("169.254.169.254"))):
+            with pytest.raises(ForbiddenAddressError):
+                check(host)(address)
+        write(file, base)
+        await eventually(lambda: not gateway.guard.trusted_domains)
+        with pytest.raises(ForbiddenAddressError):
+            check("hook.corp.example")(private)

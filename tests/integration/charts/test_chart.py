@@ -76,13 +76,18 @@ def test_services_and_budgets_select_the_pods() -> None:
         assert budget["selector"] == deployment["selector"]
 
 
-@pytest.mark.parametrize("process", ["operator", "dispatcher"])
+@pytest.mark.parametrize("process", PROCESSES)
 def test_metrics_of_every_replica_are_found_where_that_is_asked_for(process: str) -> None:
     documents = on_rabbitmq()
     assert "ServiceMonitor" not in {document["kind"] for document in documents}
     labels = find(documents, "Deployment", f"lambdaagent-{process}")["spec"]["template"]["metadata"]["labels"]
     service = find(documents, "Service", f"lambdaagent-{process}-metrics")
     assert service["spec"]["selector"].items() <= labels.items()
+    ports = {each["name"]: each["containerPort"] for each in container(documents, process)["ports"]}
+    (port,) = service["spec"]["ports"]
+    assert port["port"] == ports[port["targetPort"]] == (9090 if process == "gateway" else 8080)
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert container(documents, process)[probe]["httpGet"]["port"] == port["targetPort"]
     asked = {"enabled": True, "labels": {"release": "prometheus"}}
     documents = on_rabbitmq({process: {"serviceMonitor": asked}})
     monitor = find(documents, "ServiceMonitor", f"lambdaagent-{process}")

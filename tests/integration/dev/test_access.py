@@ -27,6 +27,18 @@ def test_it_does_if_the_user_says_so(tmp_path: Path) -> None:
         assert running.get("/agents", headers={"Host": "gateway.example"}).status_code == 200
 
 
+def test_it_has_one_port_whatever_is_set_for_a_cluster(tmp_path: Path) -> None:
+    with dev(write(tmp_path, "one"), data=tmp_path / "data", environment={"LAMBDAAGENT_METRICS_PORT": "1"}) as running:
+        assert running.get("/metrics").status_code == 200
+
+
+def test_a_page_of_this_machine_may_call_it(tmp_path: Path) -> None:
+    origin = "http://localhost:3000"
+    with dev(write(tmp_path, "one"), data=tmp_path / "data") as running:
+        answer = running.get("/agents", headers={"Origin": origin})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
+
+
 def test_on_loopback_a_page_of_another_site_is_refused(tmp_path: Path) -> None:
     with dev(write(tmp_path, "one"), data=tmp_path / "data") as running:
         running.wait_for("access.not_checked")

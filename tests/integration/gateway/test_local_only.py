@@ -56,6 +56,9 @@ async def test_other_hosts_are_refused(local: World, host: str) -> None:
         ("null", 403),
         ("", 403),
         ("file://", 403),
+        ("file://localhost", 403),
+        ("http://[", 403),
+        ("http://echo-a2a.shop", 403),
     ],
 )
 async def test_pages_of_others_are_refused(local: World, origin: str, expected: int) -> None:

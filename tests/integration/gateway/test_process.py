@@ -10,6 +10,7 @@ from tests.parts.agents import AGENTS, Container
 from tests.parts.gateway_process import answers, launched, make
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import wait
+from tests.parts.process import free_port
 
 
 @pytest.fixture
@@ -98,3 +99,12 @@ def test_log_lines_name_the_request_its_trace_and_the_task(
 
 def _unless_404(answer: httpx.Response) -> httpx.Response | None:
     return None if answer.status_code == 404 else answer
+
+
+def test_the_probes_have_the_port_of_their_setting(gateway_account: Path) -> None:
+    port = free_port()
+    with launched(gateway_account, ready="/openapi.json", LAMBDAAGENT_METRICS_PORT=str(port)) as client:
+        probes = f"http://127.0.0.1:{port}"
+        wait(lambda: httpx.get(f"{probes}/readyz").status_code == 200)
+        assert "lambdaagent_gateway_requests_total" in httpx.get(f"{probes}/metrics").text
+        assert client.get("/metrics").status_code == 404

@@ -13,6 +13,7 @@ from lambdaagent.children.warnings import bounded, warnings
 from lambdaagent.settings import Installation
 
 KNATIVE, KUBERNETES = Backends("knative", "knative"), Backends("kubernetes", "rabbitmq")
+CLOSED = {"a2a": {"enabled": True, "access": {"networkPolicy": True}}}
 FORWARD = {"eventTypes": ["a"], "targetAgent": "b", "targetNamespace": "n"}
 
 
@@ -109,6 +110,14 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
         Backends(monitoring=False),
         {},
     ),
+    (
+        WarningReason.METRICS_CLOSED,
+        "spec.observability.metrics.serviceMonitor",
+        {"observability": {"metrics": {}}, **CLOSED},
+        KUBERNETES,
+        {},
+    ),
+    (WarningReason.KUBERNETES_ONLY, "spec.a2a.access.networkPolicy", CLOSED, KNATIVE, {}),
     (
         WarningReason.NOT_ENFORCED,
         "spec.permissions.disableBrokerCreation",

@@ -1,6 +1,9 @@
 import pytest
+from pydantic import ValidationError
 
 from lambdaagent import clock
+from lambdaagent.errors import UsageError
+from lambdaagent.gateway.certificate import CertificateFiles
 from lambdaagent.gateway.config import GatewayConfig, from_settings
 from lambdaagent.settings import GatewaySettings
 
@@ -14,3 +17,41 @@ def test_without_settings_it_is_the_default_but_for_the_address() -> None:
 @pytest.mark.parametrize("url", ["https://gw.example.com/x", "https://gw.example.com/x/"])
 def test_the_public_url_has_no_slash_at_its_end(url: str) -> None:
     assert from_settings(GatewaySettings(public_url=url), clock.system()).public_url == "https://gw.example.com/x"
+
+
+def test_the_ports_and_the_certificate_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "METRICS_PORT": "9090",
+        "PLAIN_PORT": "8080",
+        "TLS_CERT_FILE": "/tls/tls.crt",
+        "TLS_KEY_FILE": "/tls/tls.key",
+    }.items():
+        monkeypatch.setenv(f"LAMBDAAGENT_{name}", value)
+    found = from_settings(GatewaySettings(), clock.system())
+    assert (found.metrics_port, found.plain_port) == (9090, 8080)
+    assert found.tls == CertificateFiles("/tls/tls.crt", "/tls/tls.key")
+
+
+def test_without_them_there_is_one_port_and_no_tls() -> None:
+    found = from_settings(GatewaySettings(), clock.system())
+    assert (found.metrics_port, found.plain_port, found.tls) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"tls_cert_file": "/c"}, "LAMBDAAGENT_TLS_KEY_FILE"),
+        ({"tls_key_file": "/k"}, "LAMBDAAGENT_TLS_CERT_FILE"),
+        ({"plain_port": 8080}, "LAMBDAAGENT_PLAIN_PORT"),
+    ],
+)
+def test_half_of_tls_is_refused_by_what_is_missing(settings: dict[str, object], named: str) -> None:
+    with pytest.raises(UsageError, match=f"^{named} is"):
+        from_settings(GatewaySettings(**settings), clock.system())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("port", ["", "http", "-1", "65536"])
+def test_what_is_no_port_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMBDAAGENT_METRICS_PORT", port)
+    with pytest.raises(ValidationError, match="metrics_port"):
+        GatewaySettings()

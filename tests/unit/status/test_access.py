@@ -5,16 +5,38 @@ from typing import Any
 import pytest
 
 from lambdaagent.api import agent as agents
-from lambdaagent.settings import AccessMode, Installation
+from lambdaagent.children.base import Backends, Observed
+from lambdaagent.children.plan import plan
+from lambdaagent.settings import AccessMode, Installation, ServingBackend
 from lambdaagent.status.access import access_enforced
+from lambdaagent.status.conditions import ApplyFailure, World
+from lambdaagent.status.readiness import Readiness
 
 A2A = {"enabled": True}
+CLOSED = A2A | {"access": {"networkPolicy": True}}
+POLICY = ("networking.k8s.io/v1", "NetworkPolicy", "a")
+THERE = World(live={POLICY: {}})
 
 
-def decided(a2a: dict[str, Any] | None, access: AccessMode = "enforce", **settings: Any) -> tuple[str, str] | None:
-    spec = {"image": {"repository": "r"}} | ({"a2a": a2a} if a2a is not None else {})
+def condition(
+    a2a: dict[str, Any] | None,
+    access: AccessMode = "enforce",
+    *,
+    serving: ServingBackend = "kubernetes",
+    world: World = THERE,
+    eventing: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Readiness | None:
+    spec = {"image": {"repository": "r"}, "a2a": a2a, "eventing": eventing}
+    spec = {key: value for key, value in spec.items() if value is not None}
     agent = agents.parse({"metadata": {"name": "a", "namespace": "n"}, "spec": spec})
-    found = access_enforced(agent, Installation(access=access, **settings))
+    installation = Installation(access=access, **settings)
+    made = plan(agent, installation=installation, backends=Backends(serving, "knative"), observed=Observed())
+    return access_enforced(agent, installation, made, world)
+
+
+def decided(a2a: dict[str, Any] | None, access: AccessMode = "enforce", **more: Any) -> tuple[str, str] | None:
+    found = condition(a2a, access, **more)
     return (found.status, found.reason) if found is not None else None
 
 
@@ -27,6 +49,11 @@ def decided(a2a: dict[str, Any] | None, access: AccessMode = "enforce", **settin
         (A2A | {"access": {"public": True}}, "enforce", ("False", "Public")),
         (A2A | {"access": {"grants": [{"principals": ["corp:a"]}]}}, "enforce", ("Unknown", "PastGateway")),
         (A2A | {"mode": "sidecar"}, "enforce", ("Unknown", "PastSidecar")),
+        (CLOSED, "enforce", ("True", "NetworkPolicy")),
+        (CLOSED, "audit", ("False", "AccessAudited")),
+        (CLOSED, "off", ("False", "AccessOpen")),
+        (CLOSED | {"mode": "sidecar"}, "enforce", ("True", "NetworkPolicy")),
+        (A2A | {"access": {"networkPolicy": True, "public": True}}, "enforce", ("False", "Public")),
         ({"enabled": False}, "enforce", None),
         (None, "enforce", None),
     ],
@@ -41,11 +68,29 @@ def test_without_a_gateway_there_is_none() -> None:
     assert decided(A2A, gateway_url="") is None
 
 
-def test_the_message_says_what_closes_the_way() -> None:
-    agent = agents.parse(
-        {"metadata": {"name": "a", "namespace": "n"}, "spec": {"image": {"repository": "r"}, "a2a": A2A}}
-    )
-    found = access_enforced(agent, Installation())
+@pytest.mark.parametrize(("serving", "named"), [("kubernetes", True), ("knative", False)])
+def test_the_message_says_what_closes_the_way(serving: ServingBackend, named: bool) -> None:
+    found = condition(A2A, serving=serving)
     assert found is not None
-    for word in ("NetworkPolicy", "mesh", "LambdaAgent-Identity", "Service a"):
+    for word in ("mesh", "LambdaAgent-Identity", "Service a"):
         assert word in found.message
+    assert ("spec.a2a.access.networkPolicy" in found.message) is named
+
+
+def test_a_policy_that_does_not_exist_closes_nothing() -> None:
+    assert decided(CLOSED, world=World()) == ("Unknown", "NotCreated")
+    failed = World(failures={POLICY: ApplyFailure("Forbidden", "no right")})
+    assert decided(CLOSED, world=failed) == ("False", "Forbidden")
+    # On Knative none is made, and one of another's does not count.
+    assert decided(CLOSED, serving="knative") == ("Unknown", "PastGateway")
+
+
+def test_the_promise_names_its_conditions() -> None:
+    found = condition(CLOSED)
+    assert found is not None
+    for word in ("NetworkPolicy a", "network plugin enforces", "no other policy"):
+        assert word in found.message
+    assert "Triggers" not in found.message
+    with_events = condition(CLOSED, eventing={"enabled": True})
+    assert with_events is not None
+    assert "Triggers" in with_events.message

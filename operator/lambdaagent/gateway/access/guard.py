@@ -4,7 +4,7 @@ Invariant: `state` is replaced as a whole, so no request is decided by half of a
 caller is anonymous and everything is allowed; with mode `audit` a denial is logged and the request continues.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from lambdaagent.a2a.security import SecurityScheme
 from lambdaagent.access import decide as rules
 from lambdaagent.access.actions import Action
 from lambdaagent.access.decide import Decision, decide
-from lambdaagent.access.installation import NO_LIMITS, Installation, RateLimits
+from lambdaagent.access.installation import NO_CORS, NO_LIMITS, Cors, Installation, RateLimits
 from lambdaagent.access.principal import ANONYMOUS, GATEWAY, Principal
 from lambdaagent.access.rules import AgentRules, InstallationRules, Mode
 from lambdaagent.gateway.access.audit import AuditLog
@@ -73,6 +73,15 @@ class Guard:
     @property
     def limits(self) -> RateLimits:
         return self.state.installation.limits.rates if self.state is not None else NO_LIMITS
+
+    @property
+    def trusted_domains(self) -> Sequence[str]:
+        """Return the host names, exact or as `*.suffix`, that clients may choose although they are private."""
+        return self.state.installation.trusted_domains if self.state is not None else ()
+
+    @property
+    def cors(self) -> Cors:
+        return self.state.installation.cors if self.state is not None else NO_CORS
 
     @property
     def off(self) -> bool:

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 
 from lambdaagent.api import naming
 from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.gateway.services import SERVICES
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::\d+)?")
 
@@ -25,18 +26,40 @@ async def local_only(request: web.Request, handler: Handler) -> web.StreamRespon
         detail = "This gateway serves its own machine only, and the request names another host. Use localhost."
         raise ProblemError(403, "foreign-host", detail)
     origin = request.headers.get("Origin")
-    if origin is not None and not is_local(urlsplit(origin).netloc):
+    if origin is not None and not _is_served(request, origin):
         raise ProblemError(403, "foreign-origin", "This gateway serves no pages of other sites.")
     return await handler(request)
 
 
+def _is_served(request: web.Request, origin: str) -> bool:
+    return origin in request.app[SERVICES].guard.cors.allowed or is_local_page(origin)
+
+
+def is_local_page(origin: str) -> bool:
+    """Return whether an origin is that of a page which this machine serves."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and is_loopback(parts.netloc)
+
+
 def is_local(host: str) -> bool:
     """Return whether a Host header names this machine, or an agent by its name in the cluster."""
-    found = _HOST.fullmatch(host)
-    name = found[1].lower().rstrip(".") if found else ""
+    return is_loopback(host) or naming.may_be_host_of_agent(_name(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host with or without a port names this machine, for every resolver."""
+    name = _name(host)
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
-        return naming.may_be_host_of_agent(name)
+        return False
+
+
+def _name(host: str) -> str:
+    found = _HOST.fullmatch(host)
+    return found[1].lower().rstrip(".") if found else ""

@@ -1,4 +1,4 @@
-"""The middlewares of every request. Outermost first: metrics, errors, host routing."""
+"""The middlewares of every request. Outermost first: metrics, errors, (local_only), CORS, host routing."""
 
 import time
 

@@ -29,11 +29,20 @@ _DISCOVERED = partial(Route, method="GET", action=Action.DISCOVER, credential=Cr
 _PUBLISHED = partial(Route, method="POST", action=Action.PUBLISH, credential=Credential.CALLER)
 
 
-def table() -> RouteTable:
-    """Return the routes of a gateway that serves all agents."""
-    found = [*_observed(), *_discovered(), *_events()]
+def table(*, apart: bool = False) -> RouteTable:
+    """Return the routes of a gateway that serves all agents. `apart`: its probes and metrics have a port of their own.
+
+    The OpenAPI document describes what the port that serves it serves.
+    """
+    observed = _observed()
+    found = [*(() if apart else observed), *_discovered(), *_events()]
     found.append(_openapi(found))
-    return RouteTable(found, takes_events=lambda path: path.startswith("/events/"), many_agents=True)
+    return RouteTable(
+        found,
+        takes_events=lambda path: path.startswith("/events/"),
+        many_agents=True,
+        observed=observed if apart else (),
+    )
 
 
 def _openapi(rows: Sequence[Route]) -> Route:

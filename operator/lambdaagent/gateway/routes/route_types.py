@@ -43,6 +43,7 @@ class RouteTable:
     routes: Sequence[Route]
     takes_events: Callable[[str], bool]  # whether `ce-*` headers of a request to a path are an event's attributes
     many_agents: bool  # whether agents are below /agents and on hosts of their own
+    observed: Sequence[Route] = ()  # the probes and metrics, if a port of their own serves them and not this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
