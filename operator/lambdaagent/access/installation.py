@@ -137,7 +137,7 @@ class Rates(_Model):
 
     @property
     def rate(self) -> Rate:
-        return Rate(self.requests_per_minute, self.burst or max(1, self.requests_per_minute // 6))
+        return Rate.of(self.requests_per_minute, self.burst)
 
 
 @dataclass(frozen=True, slots=True)

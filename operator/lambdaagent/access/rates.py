@@ -19,6 +19,11 @@ class Rate:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seconds", 60.0 / self.per_minute)
 
+    @classmethod
+    def of(cls, per_minute: int, burst: int | None) -> "Rate":
+        """Without a `burst`, it is the requests of ten seconds."""
+        return cls(per_minute, burst or max(1, per_minute // 6))
+
 
 @dataclass(slots=True)
 class Buckets:

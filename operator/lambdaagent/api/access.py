@@ -100,15 +100,39 @@ class Grant(ApiModel):
     ] = []
 
 
-class CallerLimits(ApiModel):
+class SkillLimits(ApiModel):
     requests_per_minute: Annotated[
         int,
+        Field(ge=1, le=1_000_000, description="Calls a minute of each caller to the skill; more get status 429."),
+    ]
+    burst: Annotated[
+        int | None,
+        Field(
+            ge=1, le=1_000_000, description="Calls that a caller may make at once. Defaults to those of ten seconds."
+        ),
+    ] = None
+
+
+class CallerLimits(ApiModel):
+    requests_per_minute: Annotated[
+        int | None,
         Field(
             ge=1,
             le=1_000_000,
-            description="Requests a minute of each caller to the agent, per gateway replica; more get status 429.",
+            description="Requests a minute of each caller to the agent; more get status 429. Defaults to no limit.",
         ),
-    ]
+    ] = None
+    concurrent_tasks: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=10_000,
+            description=(
+                "Tasks of each caller at the agent on which it works at once; a further message gets status 429."
+                " Tasks that wait for their caller do not count. Defaults to no limit."
+            ),
+        ),
+    ] = None
     burst: Annotated[
         int | None,
         Field(

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lambdaagent.api.access import SkillLimits
 from lambdaagent.api.base import DNS_LABEL, ApiModel, EventType
 
 Mode = Annotated[str, Field(min_length=1, max_length=256)]
@@ -121,6 +122,7 @@ class Skill(ApiModel):
         ),
     ] = ["text"]
     invoke: Annotated[Invoke | None, Field(description="How the container is called for this skill.")] = None
+    limits: Annotated[SkillLimits | None, Field(description="Limits of each caller's calls of the skill.")] = None
 
     @property
     def invocation(self) -> Invoke:

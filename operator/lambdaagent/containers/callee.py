@@ -26,6 +26,7 @@ class Callee:
     enforce_modes: bool = False
     answer_limit: float = DEFAULT_TIMEOUT  # seconds after which the serving layer cuts off a response
     running: int | None = None  # tasks at once; None: no limit of its own
+    running_of_one: int | None = None  # tasks of one caller at once; None: no limit
     container_path: str = ""  # of a container that is an A2A server; empty: as in its card
     container_card_path: str = ""  # empty: the protocol's paths
     container_version: str = "auto"
@@ -67,6 +68,7 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         container_version=a2a.container.version if a2a.container else "auto",
         streams=cards.capabilities(a2a).streaming,
         running=a2a.max_concurrent_tasks,
+        running_of_one=a2a.limits.concurrent_tasks if a2a.limits is not None else None,
         once_by_message=a2a.deduplicate_messages,
         private=frozenset(a2a.private_skills),
         guarded=a2a.enabled and a2a.mode == "sidecar",

@@ -60,6 +60,7 @@ class Entry:
     calls: Calls  # events that call a skill
     rules: AgentRules
     rate: Rate | None  # of each caller
+    skill_rates: Mapping[str, Rate]  # of each caller, by skill
     public: LambdaAgent  # the agent without its private skills
     enabled: bool
     discoverable: bool
@@ -283,9 +284,14 @@ def make_entry(
         callee=called,
         calls=calls(agent),
         rules=rules.of_agent(agent),
-        rate=Rate(a2a.limits.requests_per_minute, a2a.limits.burst or max(1, a2a.limits.requests_per_minute // 6))
-        if a2a.limits is not None
+        rate=Rate.of(limits.requests_per_minute, limits.burst)
+        if (limits := a2a.limits) is not None and limits.requests_per_minute is not None
         else None,
+        skill_rates={
+            skill.id: Rate.of(skill.limits.requests_per_minute, skill.limits.burst)
+            for skill in a2a.skills
+            if skill.limits is not None
+        },
         public=cards.public(agent),
         enabled=a2a.enabled,
         discoverable=a2a.discoverable,

@@ -129,6 +129,12 @@ class MemoryStore:
             if entry.record.holder == holder and not entry.record.state.settled
         }
 
+    async def working(self, namespace: str, agent: str, owner: str, *, most: int) -> int:
+        wanted = (namespace, agent, owner)
+        records = (entry.record for entry in self._tasks.values())
+        found = (each for each in records if not each.state.settled)
+        return sum(1 for each in found if (each.namespace, each.agent, each.owner) == wanted)
+
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
         return [
             entry.record

@@ -176,6 +176,10 @@ class TaskStore(Protocol):
         """Return the ids of the unsettled tasks of this holder."""
         ...
 
+    async def working(self, namespace: str, agent: str, owner: str, *, most: int) -> int:
+        """Return how many unsettled tasks the owner has at the agent, counted up to `most`."""
+        ...
+
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
         """Return unsettled tasks past their deadline: `now` without a holder, `held_before` with one.
 

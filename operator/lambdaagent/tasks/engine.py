@@ -40,6 +40,7 @@ from lambdaagent.tasks.event_calls import Send as SendCall
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
 from lambdaagent.tasks.push_delivery import PushDelivery
+from lambdaagent.tasks.quotas import Quotas
 from lambdaagent.tasks.recovery import Recovery
 from lambdaagent.tasks.registry import ActiveTasks, TaskObserver
 from lambdaagent.tasks.requests import NOTHING_YET, Requester, StreamEvent, TaskPage
@@ -112,12 +113,14 @@ class Engine:
             replica=self._replica,
             letters=letters,
         )
+        self.quotas = Quotas(store)
         self._messages = Messages(
             active_tasks=self._active_tasks,
             runner=self._runner,
             limits=self._limits,
             pusher=pusher,
             replica=self._replica,
+            quotas=self.quotas,
             begins_submitted=lambda skill: self._event_calls is not None and skill is not None and skill.is_async,
         )
         self.direct_calls = DirectCalls(active_tasks=self._active_tasks, limits=self._limits)

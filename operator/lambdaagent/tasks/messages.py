@@ -22,8 +22,10 @@ from lambdaagent.store.records import Push, TaskRecord
 from lambdaagent.tasks import skill_selection
 from lambdaagent.tasks.active_task import ActiveTask, following
 from lambdaagent.tasks.container_calls import GRACE
+from lambdaagent.tasks.errors import EngineBusyError
 from lambdaagent.tasks.limits import EngineLimits
 from lambdaagent.tasks.push_delivery import PushDelivery
+from lambdaagent.tasks.quotas import Quotas
 from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.requests import Requester
 from lambdaagent.tasks.runner import CallRunner
@@ -41,6 +43,7 @@ class Messages:
         limits: EngineLimits,
         pusher: PushDelivery | None,
         replica: str,
+        quotas: Quotas,
         begins_submitted: Callable[[Skill | None], bool],
     ) -> None:
         """`begins_submitted`: whether calls of a skill are events, so that its task waits for the event's delivery."""
@@ -49,6 +52,7 @@ class Messages:
         self._limits = limits
         self._pusher = pusher
         self._replica = replica
+        self._quotas = quotas
         self._begins_submitted = begins_submitted
 
     async def first(self, callee: Callee, request: Send, *, client: Requester) -> ActiveTask:
@@ -80,13 +84,14 @@ class Messages:
         active.starting += 1
         self._active_tasks.hold(active)
         try:
-            known = await self._create(record, push, idempotency_key=_idempotency_key(callee, message, client))
+            async with self._quotas.room(callee, client.owner):
+                known = await self._create(record, push, idempotency_key=_idempotency_key(callee, message, client))
         except UnfitError as error:
             self._active_tasks.forget(active)
             raise _cannot_be_kept(error) from None
         except BaseException as error:
             self._active_tasks.forget(active)
-            if not isinstance(error, (A2AError, TaskConflictError)):
+            if not isinstance(error, (A2AError, TaskConflictError, EngineBusyError)):
                 self._active_tasks.unstarted(record)
             raise
         finally:
@@ -111,13 +116,14 @@ class Messages:
         active.starting += 1
         waited: list[Json] = []
         try:
-            said = await until_written(
-                lambda: self._turn(active, callee, request, waited, client=client), patience=self._limits.patience
-            )
+            async with self._quotas.room(callee, client.owner):
+                said = await until_written(
+                    lambda: self._turn(active, callee, request, waited, client=client), patience=self._limits.patience
+                )
         except UnfitError as error:
             raise _cannot_be_kept(error) from None
         except BaseException as error:
-            if not isinstance(error, (A2AError, TaskConflictError)):
+            if not isinstance(error, (A2AError, TaskConflictError, EngineBusyError)):
                 self._active_tasks.unstarted(replace(active.record, version=active.record.version + 1))
             raise
         finally:

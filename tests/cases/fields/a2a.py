@@ -21,9 +21,11 @@ def _granted(**fields: Any) -> dict[str, Any]:
     return {"a2a": {"enabled": True, "access": {"grants": [{"principals": ["corp:bob"], **fields}]}}}
 
 
-def _limited(word: str) -> Tested:
-    file, test = "integration/access/test_limits.py", "test_without_access_control_all_are_one_caller"
-    return Tested(file, test, "status 429", word=word)
+_QUOTA, _SKILL = "test_a_caller_has_so_many_tasks_at_once", "test_a_skill_has_a_rate_of_its_own"
+
+
+def _limited(word: str, *, test: str = "test_without_access_control_all_are_one_caller") -> Tested:
+    return Tested("integration/access/test_limits.py", test, "status 429", word=word)
 
 
 _IDENTITY = "integration/access/test_identity.py"
@@ -187,7 +189,17 @@ A2A = [
     row("a2a.access.grants[].claims", {"team": ["other"]}, Decided("default"), **_granted(principals=["corp:alice"])),
     row("a2a.access.grants[].skills", ["two"], Decided("default"), **_granted(principals=["corp:alice"])),
     row("a2a.access.grants[].actions", ["read"], Decided("default"), **_granted(principals=["corp:alice"])),
-    Row("a2a.limits.requestsPerMinute", 1, (_limited("requestsPerMinute"),), _ON, bare=True),
+    row("a2a.limits.requestsPerMinute", 1, _limited("requestsPerMinute"), **_ON),
+    row("a2a.limits.concurrentTasks", 1, _limited("concurrentTasks", test=_QUOTA), **_ON),
+    Row(
+        "a2a.skills[].limits.requestsPerMinute", 1, (_limited("requestsPerMinute", test=_SKILL),), _skilled(), bare=True
+    ),
+    row(
+        "a2a.skills[].limits.burst",
+        2,
+        _limited("burst", test=_SKILL),
+        a2a={"enabled": True, "skills": [{"id": "one", "name": "One", "limits": {"requestsPerMinute": 60}}]},
+    ),
     row("a2a.limits.burst", 2, _limited("burst"), a2a={"enabled": True, "limits": {"requestsPerMinute": 60}}),
     row("a2a.forwardHeaders", ["cookie"], Warned(WarningReason.CREDENTIAL_FORWARDED), **_ON),
     row("a2a.privateSkills", ["one"], Card("skills", []), **_skilled()),

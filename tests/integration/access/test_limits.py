@@ -1,15 +1,18 @@
 """Rates of requests: of a peer, of a caller, for an agent, and of a caller at an agent."""
 
+import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.parts.access import guarded, of
-from tests.parts.gateway import World, world
+from tests.parts.gateway import World, message, skill, world
 from tests.parts.issuer import Issuer
 from tests.parts.upstream import PlainAgent, plain_agent
 
+from lambdaagent.access.rules import Mode
 from lambdaagent.clock import Clock, random_uuid
 
 FEW = {"requestsPerMinute": 1, "burst": 2}
@@ -111,3 +114,70 @@ async def test_a_peer_is_the_client_of_a_trusted_proxy(
     async with guarded(tmp_path / "access.yaml", file, clock=STILL, trust_forwarded=trusted) as gateway:
         found = [await statuses(gateway, {"X-Forwarded-For": each}, times=1) for each in forwarded]
     assert found == [[401], [second]]
+
+
+TWO_SKILLS = [skill("say", limits={"requestsPerMinute": 1, "burst": 2}), skill("sing")]
+RPC = "/agents/shop/echo/api/a2a"
+
+
+async def sent(gateway: World, headers: dict[str, str], skill_id: str | None = None, **more: Any) -> int:
+    """Sends a message and returns the HTTP status."""
+    metadata = {"metadata": {"skillId": skill_id}} if skill_id else {}
+    params = {"message": message(**metadata), **more}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
+    return (await gateway.request("POST", RPC, json=body, headers={"A2A-Version": "1.0", **headers})).status
+
+
+@pytest.mark.parametrize("access", [True, False], ids=["with access control", "without"])
+async def test_a_skill_has_a_rate_of_its_own(
+    tmp_path: Path, issuer: Issuer, container: PlainAgent, access: bool
+) -> None:
+    file = {"issuers": [issuer.configured()], "audit": {"sink": "none"}}
+    mode = Mode.ENFORCE if access else Mode.OFF
+    async with guarded(tmp_path / "access.yaml", file, mode=mode, clock=STILL) as gateway:
+        gateway.agent(url=container.url, access={"grants": GRANTS}, skills=TWO_SKILLS)
+        alice, bob = staff(issuer, "alice"), staff(issuer, "bob")
+        assert [await sent(gateway, alice, "say") for _ in range(2)] == [200, 200]
+        assert await sent(gateway, alice, "say") == 429
+        assert await statuses(gateway, alice, times=1) == [429]
+        assert await sent(gateway, alice, "sing") == 200
+        assert await sent(gateway, bob, "say") == (200 if access else 429)
+
+
+async def test_a_follow_up_counts_once(tmp_path: Path, issuer: Issuer, container: PlainAgent) -> None:
+    asks = {"status": {"state": "TASK_STATE_INPUT_REQUIRED"}}
+    container.respond = lambda _: (200, {"Content-Type": "application/a2a+json"}, json.dumps(asks).encode())
+    file = {"issuers": [issuer.configured()], "audit": {"sink": "none"}}
+    async with guarded(tmp_path / "access.yaml", file, clock=STILL) as gateway:
+        few = [skill("say", limits={"requestsPerMinute": 1, "burst": 3})]
+        gateway.agent(url=container.url, access={"grants": GRANTS}, skills=few)
+        alice = staff(issuer, "alice")
+        task = (await gateway.rpc("SendMessage", {"message": message()}, **alice))["result"]["task"]
+        following = {"message": message(taskId=task["id"], messageId="m-2")}
+        answer = await gateway.rpc("SendMessage", following, **alice)
+        assert "result" in answer, answer
+        assert await sent(gateway, alice, "say") == 200
+        assert await sent(gateway, alice, "say") == 429
+
+
+@pytest.mark.parametrize("database", [False, True], ids=["in memory", "in SQLite"])
+async def test_a_caller_has_so_many_tasks_at_once(
+    tmp_path: Path, issuer: Issuer, container: PlainAgent, database: bool
+) -> None:
+    container.respond = lambda _: (202, {}, b"")
+    file = {"issuers": [issuer.configured()], "audit": {"sink": "none"}}
+    stored = tmp_path / "tasks.db" if database else None
+    async with guarded(tmp_path / "access.yaml", file, database=stored) as gateway:
+        gateway.agent(url=container.url, access={"grants": GRANTS}, limits={"concurrentTasks": 2})
+        alice, bob = of(issuer, groups=["staff"]), of(issuer, "bob", groups=["staff"])
+        at_once = {"configuration": {"returnImmediately": True}}
+        found = await asyncio.gather(*(sent(gateway, alice, **at_once) for _ in range(8)))
+        assert sorted(found) == [200, 200] + [429] * 6
+        assert await statuses(gateway, alice, times=1) == [429]
+        assert await statuses(gateway, bob) == [202, 202, 429]
+        listed = (await gateway.rpc("ListTasks", {}, **alice))["result"]["tasks"]
+        await gateway.rpc("CancelTask", {"id": listed[0]["id"]}, **alice)
+        assert await statuses(gateway, alice, times=2) == [202, 429]
+        answer = await gateway.request("POST", SAY.format("echo"), json={}, headers=alice)
+        assert answer.headers["Retry-After"]
+        assert "2 tasks of this caller" in (await answer.json())["detail"]

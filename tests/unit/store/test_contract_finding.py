@@ -109,3 +109,22 @@ async def test_a_page_of_very_large_tasks_is_cut_and_none_is_left_out(store: Eng
     assert seen == ["t5", "t4", "t3", "t2", "t1", "t0"]
     # Memory reads nothing.
     assert sizes == ([6] if isinstance(store, MemoryStore) else [3, 3])
+
+
+async def test_unsettled_tasks_of_an_owner_are_counted(store: EngineStore) -> None:
+    for task_id, more in (
+        ("a", {}),
+        ("b", {}),
+        ("c", {"owner": "other"}),
+        ("d", {"agent": "other"}),
+        ("e", {"namespace": "other"}),
+        ("f", {"state": TaskState.INPUT_REQUIRED}),
+        ("g", {"state": TaskState.COMPLETED}),
+        ("h", {"state": TaskState.SUBMITTED}),
+    ):
+        await store.create(record(task_id, **more))
+    assert await store.working("shop", "cart", "anonymous", most=10) == 3
+    assert await store.working("shop", "cart", "anonymous", most=1) >= 1
+    assert await store.working("shop", "cart", "nobody", most=10) == 0
+    await store.append(following(record("a"), state=TaskState.COMPLETED), updates=[])
+    assert await store.working("shop", "cart", "anonymous", most=10) == 2

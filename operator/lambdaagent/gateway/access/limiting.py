@@ -57,6 +57,13 @@ def require_agent(services: Services, entry: Entry, caller: str) -> None:
         raise refusal(f"requests to the agent {entry.agent.key}", of_all, wait)
 
 
+def require_skill(services: Services, entry: Entry, caller: str, skill: str | None) -> None:
+    """Raises ProblemError (429) above the rate of the principal at the skill."""
+    rate = entry.skill_rates.get(skill) if skill is not None else None
+    if rate is not None and (wait := _take(services, ("skill", caller, entry.key, skill), rate)):
+        raise refusal(f"calls of one caller to the skill {skill} of the agent {entry.agent.key}", rate, wait)
+
+
 def _take(services: Services, key: tuple[object, ...], rate: Rate) -> float:
     return services.buckets.take(key, rate, now=services.clock.now())
 

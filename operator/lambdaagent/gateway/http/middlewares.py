@@ -21,6 +21,7 @@ from lambdaagent.gateway.routes import agent_routes
 from lambdaagent.gateway.services import ENTRY, ROUTE, SERVICES, WHY
 from lambdaagent.httpclient.codings import UnknownCodingError
 from lambdaagent.store.errors import SealedValueError
+from lambdaagent.tasks.errors import EngineBusyError
 
 log = structlog.get_logger(__name__)
 CLIENT_GONE = 499  # for metrics and failure reports; it is never sent
@@ -107,6 +108,8 @@ def _refusal(request: web.Request, error: Exception) -> ProblemError | None:
         case SealedValueError():
             log.warning("request.failed", route=request.get(ROUTE), status=503, error=str(error))
             return ProblemError(503, problems.UNREADABLE, f"The request cannot be served now: {error}.")
+        case EngineBusyError():
+            return ProblemError(429, "agent-busy", f"The request cannot be served now: {error}.", headers=RETRY_AFTER)
         case BlockedError():
             return ProblemError(429, "broker-full", f"The broker accepts no events now: {error}.", headers=RETRY_AFTER)
     return None

@@ -65,6 +65,8 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
     task_id, client = services.clock.new_id(), await requester(request, entry, Operation.SEND)
+    if client.admit is not None:
+        client.admit(skill.id)
     built = requests.for_direct(
         entry.callee,
         skill=skill,
@@ -74,6 +76,9 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
         task_id=task_id,
         context_id=context_ids.of_container(task_id, owner=client.owner),
     )
+    if entry.callee.running_of_one is not None:
+        async with services.tasks.quotas.room(entry.callee, client.owner):
+            pass  # the call has no task yet, and a 202 makes one
     given = request.headers
     headers = built.headers
     headers.append(("x-request-id", request_id.request_id(request)))

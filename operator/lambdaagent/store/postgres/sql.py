@@ -94,6 +94,9 @@ UNSETTLED = f"SELECT {TASK_COLUMNS}, {TAIL} FROM {TASKS} t WHERE settled = 0"
 UNSETTLED_OF = f"{UNSETTLED} AND holder = ANY($1::text[])"
 BEHIND = f"SELECT id FROM {TASKS} WHERE settled = 0 AND body_version IS NOT NULL LIMIT 100"
 HELD = f"SELECT id FROM {TASKS} WHERE settled = 0 AND holder = $1"
+WORKING_OF = f"""
+SELECT count(*) FROM (
+  SELECT FROM {TASKS} WHERE settled = 0 AND namespace = $1 AND agent = $2 AND owner = $3 LIMIT $4) AS theirs"""
 OVERDUE = f"{UNSETTLED} AND deadline < CASE holder WHEN '' THEN $1::float8 ELSE $2::float8 END"
 
 # Rows per transaction: bounds how long locks are held and the log grows; other replicas delete other rows.

@@ -98,6 +98,10 @@ class PostgresStore:
     async def held(self, holder: str) -> set[str]:
         return {str(row[0]) for row in await self._fetch(sql.HELD, holder)}
 
+    async def working(self, namespace: str, agent: str, owner: str, *, most: int) -> int:
+        [(found,)] = await self._fetch(sql.WORKING_OF, namespace, agent, owner, most)
+        return int(found)
+
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
         found = await self._fetch(sql.OVERDUE, now, held_before)
         return [found_of(row, sealing=self._sealing) for row in found]

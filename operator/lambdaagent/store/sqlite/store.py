@@ -146,6 +146,11 @@ class SqliteStore:
         wanted = select(tasks.c.id).where(_WORKING, tasks.c.holder == holder)
         return set(await self._read(lambda connection: connection.execute(wanted).scalars().all()))
 
+    async def working(self, namespace: str, agent: str, owner: str, *, most: int) -> int:
+        theirs = (tasks.c.namespace == namespace, tasks.c.agent == agent, tasks.c.owner == owner)
+        wanted = select(func.count()).select_from(select(tasks.c.id).where(_WORKING, *theirs).limit(most).subquery())
+        return int(await self._read(lambda connection: connection.execute(wanted).scalar_one()))
+
     async def overdue(self, *, now: float, held_before: float) -> list[TaskRecord]:
         late = case((tasks.c.holder == "", tasks.c.deadline < now), else_=tasks.c.deadline < held_before)
         wanted = reading.TASKS.where(_WORKING, late)
