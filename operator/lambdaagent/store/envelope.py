@@ -33,8 +33,8 @@ _NONCE, _TAG = 12, 16
 
 def place(table: str, column: str, *row: object) -> bytes:
     """Return the bytes that identify where a value is stored; `row` ends with the tenant where the row has one."""
-    # PostgreSQL keeps NUL in texts as U+2400, and the place must be the same before the write and after the read. So NUL
-    # is also free to separate the parts.
+    # PostgreSQL keeps NUL in texts as U+2400, and the place must be the same before the write and after the read. So
+    # NUL is free to separate the parts.
     parts = [str(part).replace("\0", "\u2400") for part in (table, column, *row)]
     return "\0".join(parts).encode("utf-8", "surrogatepass")
 
