@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from tests.parts.postgres import Postgres
@@ -23,6 +24,7 @@ from lambdaagent.store.postgres import migrating
 from lambdaagent.store.postgres.store import PostgresStore
 from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.records import TaskQuery, TaskRecord
+from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.sqlite.store import SqliteStore
 
 Store = MemoryStore | SqliteStore | PostgresStore
@@ -38,22 +40,24 @@ FROM generate_series($1::int, $2::int) n"""
 
 
 @asynccontextmanager
-async def opened(kind: str, server: Postgres) -> AsyncIterator[Store]:
+async def opened(kind: str, server: Postgres, sealing: Sealing | None = None) -> AsyncIterator[Store]:
     with tempfile.TemporaryDirectory() as folder:
         store: Store
         if kind == "memory":
             store = MemoryStore()
         elif kind == "SQLite":
-            store = await SqliteStore.open(Path(folder) / "tasks.db", durable=True)
+            store = await SqliteStore.open(Path(folder) / "tasks.db", durable=True, sealing=sealing)
         else:
             url = server.url(server.database())
             await migrating.migrate(DatabaseUrl(url))
-            store = await PostgresStore.open(url)
+            store = await PostgresStore.open(url, sealing=sealing)
         yield store
         await store.close()
 
 
-async def rate(store: Store, *, side_by_side: int, seconds: float, run: str) -> tuple[float, float]:
+async def rate(
+    store: Store, *, side_by_side: int, seconds: float, run: str, message: dict[str, Any] = MESSAGE
+) -> tuple[float, float]:
     """Tasks per second, and the median time of one in milliseconds."""
     begin = time.perf_counter()
     times: list[float] = []
@@ -62,7 +66,7 @@ async def rate(store: Store, *, side_by_side: int, seconds: float, run: str) -> 
         n = 0
         while (now := time.perf_counter()) < begin + seconds:
             n += 1
-            task = {"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}, "history": [MESSAGE]}
+            task = {"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}, "history": [message]}
             made = TaskRecord(
                 f"{run}-{name}-{n}", f"c-{run}-{name}-{n}", "bench", "a0", "say", "anonymous", 0, TaskState.WORKING,
                 time.time(), time.time(), task, "replica", time.time() + 300,
@@ -87,6 +91,33 @@ async def rates(server: Postgres, *, seconds: float, rounds: int) -> None:
                     found.append(await rate(store, side_by_side=side_by_side, seconds=seconds, run=str(number)))
             speed, median = statistics.median(each[0] for each in found), statistics.median(each[1] for each in found)
             print(f"  {side_by_side:4} at once  {kind:10} {speed:8.0f} /s   {median:7.2f} ms each")
+
+
+async def encryption(server: Postgres, *, seconds: float, rounds: int) -> None:
+    """Payloads encrypted against plain ones, in turns, so that both have the same neighbours on the machine.
+
+    The processor time is that of this process, which other work disturbs less than the rate.
+    """
+    print("Tasks, each created and ended, 32 at once, plain and encrypted, and the ratio: rate, processor time")
+    # PostgreSQL compresses large values, so they must be no simpler than what people write.
+    prose = "".join(page.read_text() for page in sorted(Path("docs").rglob("*.md")))
+    for size in (100, 4096, 64 * 1024):
+        message = MESSAGE | {"parts": [{"text": prose[:size]}]}
+        for kind in KINDS[1:]:
+            found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+            for number in range(2 * rounds):
+                encrypted = number % 2 == 1
+                sealing = Sealing({"k1": b"1" * 32}, payloads=True) if encrypted else None
+                async with opened(kind, server, sealing) as store:
+                    begin, used = time.perf_counter(), time.process_time()
+                    speed, _ = await rate(store, side_by_side=32, seconds=seconds, run=str(number), message=message)
+                    used = (time.process_time() - used) / speed / (time.perf_counter() - begin)
+                    found[encrypted].append((speed, used * 1e6))
+            plain, sealed = (list(map(statistics.median, zip(*found[each], strict=True))) for each in (False, True))
+            print(
+                f"  {size:6} bytes  {kind:10} {plain[0]:6.0f} {sealed[0]:6.0f} /s {sealed[0] / plain[0]:5.2f}   "
+                f"{plain[1]:6.0f} {sealed[1]:6.0f} us {sealed[1] / plain[1]:5.2f}"
+            )
 
 
 async def deliveries(server: Postgres, *, seconds: float) -> None:
@@ -146,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.stores")
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("rates", "deliveries", "pages"))
+    parser.add_argument("--only", choices=("rates", "encryption", "deliveries", "pages"))
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     chosen = parser.parse_args()
     server = Postgres(durable=True)
@@ -154,6 +185,8 @@ def main() -> None:
         server.start()
         if chosen.only in (None, "rates"):
             uvloop.run(rates(server, seconds=chosen.seconds, rounds=chosen.rounds))
+        if chosen.only in (None, "encryption"):
+            uvloop.run(encryption(server, seconds=chosen.seconds, rounds=chosen.rounds))
         if chosen.only in (None, "deliveries"):
             uvloop.run(deliveries(server, seconds=chosen.seconds))
         if chosen.only in (None, "pages"):

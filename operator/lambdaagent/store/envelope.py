@@ -12,7 +12,6 @@ Hazard: nonces are random 96-bit numbers, so one key may seal about 2^32 values;
 
 import base64
 import binascii
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -34,9 +33,10 @@ _NONCE, _TAG = 12, 16
 
 def place(table: str, column: str, *row: object) -> bytes:
     """Return the bytes that identify where a value is stored; `row` ends with the tenant where the row has one."""
-    # PostgreSQL keeps NUL in texts as U+2400, and the place must be the same before the write and after the read.
-    parts = [part.replace("\0", "\u2400") if isinstance(part, str) else part for part in (table, column, *row)]
-    return json.dumps(parts).encode()
+    # PostgreSQL keeps NUL in texts as U+2400, and the place must be the same before the write and after the read. So
+    # NUL is free to separate the parts.
+    parts = [str(part).replace("\0", "\u2400") for part in (table, column, *row)]
+    return "\0".join(parts).encode("utf-8", "surrogatepass")
 
 
 def kid_of(head: bytes | str) -> str | None:

@@ -207,3 +207,34 @@ async def test_data_that_looks_like_an_envelope_is_counted_as_plain_and_stays_th
     store = await database.open(NEW)
     assert await store.find_letters(Letters()) == [letter(data=b"\x01v1|k9|of nobody")]
     await store.close()
+
+
+@pytest.mark.holds_the_loop("it begins 600 writes at once")
+async def test_an_interrupted_run_is_continued_by_the_next_one(database: Database) -> None:
+    """There are more rows than a page has, also of one task."""
+    store = await database.open(PAYLOADS)
+    await store.beat("one", seconds=600)
+    letters = (letter(attributes={"id": str(number), "source": "/s"}) for number in range(600))
+    await asyncio.gather(*map(store.add_dead_letter, letters))
+    for task_id, chunks in (("a", 20), ("b", 550)):
+        first = streaming(task_id)
+        await store.create(first)
+        await stream(store, first, chunks=chunks, size=10)
+    await store.close()
+    rows = await database.sealed_rows()
+
+    def interrupt(said: str) -> None:
+        if said.startswith("dead_letters"):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await rewrap(rows, ROTATED, interrupt)
+    await rows.close()
+    assert await counted(database) == {
+        "tasks.body": {"k2": 2},
+        "changes.updates": {"k2": 570},
+        "dead_letters.destination": {"k1": 100, "k2": 500},
+        "dead_letters.data": {"k1": 100, "k2": 500},
+    }
+    assert (await rewrapped(database, ROTATED)).changed == {"dead_letters": 100}
+    assert await current(database, NEW)
