@@ -82,6 +82,7 @@ async def run(settings: GatewaySettings) -> None:
             ready=why_not_ready,
             guard=guard,
             sealing=sealing,
+            rates=opened.rates,
         )
         gc_tuning.settle()
         log.info(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from lambdaagent.access.rates import Buckets
 from lambdaagent.clock import Clock
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee
@@ -12,6 +13,7 @@ from lambdaagent.errors import PermanentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
+from lambdaagent.gateway.access.shared_rates import sharing
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
@@ -23,7 +25,7 @@ from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import EventPublisher, Exchanges, Failed, Services, ignore_failure
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.identity import assertions
-from lambdaagent.store.records import TaskRecord
+from lambdaagent.store.records import RateStore, TaskRecord
 from lambdaagent.store.sealing import Sealing
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
@@ -58,17 +60,22 @@ async def serve(
     failed: Failed = ignore_failure,
     on_state_change: Callable[[TaskRecord], None] | None = None,
     sealing: Sealing | None = None,
+    rates: RateStore | None = None,
 ) -> RunningGateway:
     """Listen until `stack` is closed. Raises UsageError if it cannot listen or its certificate not be used.
 
     `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
     request, `on_state_change` for each new state of a task. `sealing` is that of the store, for the metrics.
+    With `rates`, limits hold for all replicas together.
     """
     table, guard = table or gateway_routes.table(apart=config.metrics_port is not None), guard or Guard()
     metrics = GatewayMetrics(sealing.failures if sealing is not None else None)
     # A task has room for a message of the maximum body size, its answer and a second turn.
     limits = replace(config.limits, largest=max(config.limits.largest, 3 * config.max_body))
     notifier = HttpPushNotifier(receivers(config, guard), signer=config.push_signer, trust=config.trust)
+    buckets = Buckets()
+    if rates is not None:
+        await stack.enter_async_context(sharing(buckets, rates, clock))
     publish, lifecycle = publishing(directory, exchanges, publisher), None
     if config.lifecycle_events:
         lifecycle = TaskLifecyclePublisher(publish, metrics.ingress)
@@ -120,6 +127,7 @@ async def serve(
         ready=ready,
         guard=guard,
         told=told,
+        buckets=buckets,
         failed=failed,
     )
     return RunningGateway(await listen(stack, services, table=table), tasks)

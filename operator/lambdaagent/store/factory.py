@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lambdaagent.errors import UsageError
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
+from lambdaagent.store.records import RateStore
 from lambdaagent.store.sealing import Sealing
 from lambdaagent.trust import SYSTEM, Trust
 
@@ -33,6 +34,8 @@ class Opened:
     store: "MemoryStore | SqliteStore | PostgresStore"
     problem: Callable[[], str | None] = lambda: None
     """Returns why the store cannot be used yet, or None."""
+    rates: RateStore | None = None
+    """Where several processes may use the store at once."""
 
 
 def is_postgres(database: str) -> bool:
@@ -52,7 +55,7 @@ async def open_store(database: str, trust: Trust = SYSTEM, *, sealing: Sealing |
     except ModuleNotFoundError as missing:
         raise UsageError(_MISSING.format(name=missing.name)) from None
     store = await PostgresStore.open(database, trust, sealing=sealing)
-    return Opened(store, lambda: store.problem)
+    return Opened(store, lambda: store.problem, rates=store)
 
 
 async def open_letters(

@@ -251,6 +251,24 @@ class DeadLetterStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SharedUse:
+    rests: Sequence[float]  # seconds until the bucket of each key is full again, in the order of the keys
+    replicas: int  # that are alive
+
+
+class RateStore(Protocol):
+    """Rates that the replicas of a gateway share."""
+
+    async def spend(self, used: Sequence[tuple[bytes, float]]) -> SharedUse:
+        """Add what keys used, in seconds of their rates."""
+        ...
+
+    async def prune_rates(self) -> int:
+        """Delete full buckets."""
+        ...
+
+
 class DeliveryStore(Protocol):
     """Records which events each agent received, so that no replica delivers them to it again."""
 

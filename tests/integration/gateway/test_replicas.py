@@ -139,7 +139,9 @@ def replicas(kube_apiserver: KubeApiserver, kubeconfig: Path, namespace: str, da
 def _replicas(server: KubeApiserver, kubeconfig: Path, namespace: str, database: str) -> Iterator[Replicas]:
     found = Replicas(Agent())
     skills = [{"id": "say", "name": "Say"}, {"id": "again", "name": "Again", "invoke": {"idempotent": True}}]
-    Agents(server, namespace).make("echo", url=found.agent.url, a2a={"skills": skills})
+    agents = Agents(server, namespace)
+    agents.make("echo", url=found.agent.url, a2a={"skills": skills})
+    agents.make("limited", url=found.agent.url, a2a={"skills": skills, "limits": {"requestsPerMinute": 2, "burst": 8}})
     own = f"/agents/{namespace}/echo"
     try:
         for _ in range(3):
@@ -159,6 +161,22 @@ def _replicas(server: KubeApiserver, kubeconfig: Path, namespace: str, database:
                 gateway.process.kill()
                 gateway.process.wait(5)
         found.agent.close()
+
+
+def test_replicas_share_the_rate_of_a_caller(replicas: Replicas) -> None:
+    """One replica spends it; the others learn of that within seconds, and refuse the caller too."""
+    one, *others = (gateway.client for gateway in replicas.gateways)
+    path = f"{replicas.gateways[0].base.rpartition('/echo/')[0]}/limited/api/a2a/skills/say"
+
+    def call(client: httpx.Client) -> int:
+        return client.post(path, json={"text": "x"}).status_code
+
+    wait(lambda: answers(one, path.replace("/api/a2a/skills/say", "/.well-known/agent-card.json")))
+    wait(lambda: call(one) == 429)
+    for each in others:  # each has a burst of its own until it tells the others of its first request
+        assert call(each) == 200
+        wait(lambda each=each: call(each) == 429, within=5)  # type: ignore[misc]
+    assert len([text for text in replicas.agent.calls if text == "x"]) <= 8 + 2 * 8
 
 
 def test_any_replica_serves_any_task(replicas: Replicas) -> None:

@@ -8,6 +8,7 @@ from lambdaagent.store import rows
 
 TASKS, CHANGES, PUSHES = "lambdaagent_tasks", "lambdaagent_changes", "lambdaagent_pushes"
 LETTERS, REPLICAS, DELIVERIES = "lambdaagent_letters", "lambdaagent_replicas", "lambdaagent_deliveries"
+RATES = "lambdaagent_rates"
 CHANNEL = "lambdaagent_changes"
 
 TYPES = {
@@ -160,6 +161,24 @@ DROP_LETTERS = f"DELETE FROM {LETTERS} WHERE number = ANY($1::bigint[]) RETURNIN
 PRUNE_LETTERS = f"""
 DELETE FROM {LETTERS} WHERE number IN (
   SELECT number FROM {LETTERS} WHERE received < $1 ORDER BY number LIMIT {PRUNED_AT_ONCE} FOR UPDATE SKIP LOCKED
+) RETURNING 1"""
+
+# In the order of the keys, so that two replicas never wait for each other. By the server's clock: those of replicas
+# differ.
+SPEND = f"""
+WITH clock AS MATERIALIZED (SELECT extract(epoch FROM clock_timestamp())::float8 AS at), spent AS (
+  INSERT INTO {RATES} AS r (key, full_at)
+  SELECT u.key, clock.at + u.seconds FROM unnest($1::bytea[], $2::float8[]) AS u (key, seconds), clock ORDER BY u.key
+  ON CONFLICT (key) DO UPDATE SET full_at =
+    GREATEST(r.full_at, (SELECT at FROM clock)) + excluded.full_at - (SELECT at FROM clock)
+  RETURNING key, full_at
+)
+SELECT spent.key, spent.full_at - clock.at,
+  (SELECT count(*) FROM {REPLICAS} WHERE until > clock_timestamp()) FROM spent, clock"""
+PRUNE_RATES = f"""
+DELETE FROM {RATES} WHERE key IN (
+  SELECT key FROM {RATES} WHERE full_at < extract(epoch FROM clock_timestamp())
+  LIMIT {PRUNED_AT_ONCE} FOR UPDATE SKIP LOCKED
 ) RETURNING 1"""
 
 DELIVERED = f"""

@@ -23,7 +23,7 @@ from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
 from lambdaagent.store.postgres.texts import text
 from lambdaagent.store.postgres.urls import DatabaseUrl
 from lambdaagent.store.postgres.writing import Writing
-from lambdaagent.store.records import DeadLetter, Key, Letters, Page, Push, TaskChange, TaskQuery, TaskRecord
+from lambdaagent.store.records import DeadLetter, Key, Letters, Page, Push, SharedUse, TaskChange, TaskQuery, TaskRecord
 from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.snapshots import Snapshots
 from lambdaagent.trust import SYSTEM, Trust
@@ -209,6 +209,14 @@ class PostgresStore:
 
     async def prune_letters(self, *, before: float) -> int:
         return await self._prune(sql.PRUNE_LETTERS, before)
+
+    async def spend(self, used: Sequence[tuple[bytes, float]]) -> SharedUse:
+        found = await self._fetch(sql.SPEND, [key for key, _ in used], [seconds for _, seconds in used])
+        rests = {bytes(key): float(rest) for key, rest, _ in found}
+        return SharedUse([rests[key] for key, _ in used], replicas=int(found[0][2]) if found else 0)
+
+    async def prune_rates(self) -> int:
+        return await self._prune(sql.PRUNE_RATES)
 
     async def record_delivery(self, *, namespace: str, agent: str, key: Key, now: float) -> bool:
         return await self._delivering.submit(MarkDelivered(namespace, agent, key, now))
