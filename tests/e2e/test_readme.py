@@ -58,10 +58,27 @@ def test_the_commands_lead_to_an_answer(cluster: Cluster, environment: dict[str,
         status = cluster.get("-n", "default", "lambdaagent/echo")["status"]
         assert condition(status, "EventingReady")["reason"] == "NoEventingBackend"
         assert condition(status, "ServingReady")["status"] == "True"
+        _let_a_service_account_in(environment)
     finally:
         for process in running:
             process.terminate()
             process.wait(10)
+
+
+def _let_a_service_account_in(environment: dict[str, str]) -> None:
+    """Runs the part of the guide for clients that needs a cluster, on another local port."""
+    guide = (ROOT / "docs" / "guides" / "clients.md").read_text()
+    section = guide[guide.index("## With a ServiceAccount") :].partition("\n## ")[0]
+    (block,) = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    expected = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
+    text = block.replace("8080:80", "18080:80").replace("localhost:8080", "localhost:18080")
+    text = text.replace(
+        "svc/lambdaagent-gateway 18080:80 &",
+        "svc/lambdaagent-gateway 18080:80 > /dev/null & trap 'kill $!' EXIT\nsleep 3",
+    )
+    found = _output(f"set -e\n{text}", environment, checked=True)
+    for each in expected:
+        assert each in found, (each, found)
 
 
 def _output(line: str, environment: dict[str, str], *, checked: bool = False) -> str:
