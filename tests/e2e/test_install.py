@@ -67,7 +67,7 @@ def test_it_is_found_and_called_over_a2a_by_its_own_name(cluster: Cluster, agent
     assert "completed" in answer
 
 
-def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: str, token: str) -> None:
+def test_a_sidecar_serves_those_for_whom_the_gateway_vouches(cluster: Cluster, agents: str, token: str) -> None:
     document = agent(cluster, prompt="Beside:")
     document["metadata"]["name"] = "beside"
     document["spec"]["a2a"]["mode"] = "sidecar"
@@ -77,8 +77,10 @@ def test_a_sidecar_serves_the_agent_on_its_own_host(cluster: Cluster, agents: st
     base = f"http://beside.{agents}.svc.cluster.local"
     assert status["a2aStatus"]["url"] == base
     assert {"type": "A2AReady", "status": "True"}.items() <= condition(status, "A2AReady").items()
-    assert f'"{base}/api/a2a' in call(cluster, "default", f"{base}/.well-known/agent-card.json")
-    assert call(cluster, "default", f"{base}/api/a2a/skills/echo", "hello") == "Beside: hello"
+    assert condition(status, "AccessEnforced")["reason"] == "PastSidecar"
+    # A ServiceAccount's token is verified at the gateway alone.
+    for path in ("/.well-known/agent-card.json", "/api/a2a/skills/echo", "/"):
+        assert call(cluster, "default", f"{base}{path}", "hello", token=token).startswith("401 ")
     url = f"{GATEWAY}/agents/{agents}/beside/api/a2a/skills/echo"
     assert call(cluster, "default", url, "hi", token=token) == "Beside: hi"
     cluster.kubectl("-n", agents, "delete", "lambdaagent/beside", "--timeout=60s")

@@ -39,7 +39,8 @@ async def listed(gateway: World, headers: dict[str, str]) -> set[str]:
 
 def denials(audited: Path) -> list[dict[str, Any]]:
     lines = [orjson.loads(line) for line in audited.read_bytes().splitlines()]
-    return [line for line in lines if line.get("annotations", {}).get("decision") == "forbid"]
+    decisions = [line for line in lines if line["stage"] == "Decision"]
+    return [line for line in decisions if line["annotations"]["decision"] == "forbid"]
 
 
 async def test_nothing_stops_on_the_way_and_nothing_is_open_at_its_end(
