@@ -5,12 +5,16 @@ that is too long, in the response and in the log. So the parser's own limits on 
 `HeadParser` counts the bytes of a head as they arrive, `HeadLimits` checks the headers of a parsed request, and a
 refusal names the limit and never the value.
 
+Connections are limited, and shared among the addresses that they come from: none holds so many that another gets none.
+One beyond that is closed at once.
+
 Handlers get the body as received. Nothing is decompressed, because a handler that passes a body on also passes on its
 length and its Content-Encoding.
 """
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +23,8 @@ import structlog
 from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
+from lambdaagent.shares import Shares
+
 log = structlog.get_logger(__name__)
 HEADER_BYTES = 32 * 1024
 _COUNT = 128
@@ -26,6 +32,7 @@ _TOGETHER = 4  # all headers of a request may have this many times the bytes of 
 _LINE = 8190  # bytes of the request line
 _LINGER = 2.0  # seconds
 _NO_LIMIT = 2**31
+CONNECTIONS = 10_000  # open ones of one server
 _HANDSHAKE = 10.0  # seconds
 _GOODBYE = 2.0  # seconds
 
@@ -85,16 +92,31 @@ def plain(refused: Refused) -> web.Response:
     return web.Response(status=refused.status, text=f"{refused.detail}\n")
 
 
+def _most_connections() -> int:
+    """Return a number that leaves as many file descriptors for everything else."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS if allowed == resource.RLIM_INFINITY else min(CONNECTIONS, allowed // 2)
+
+
 class ServerRunner(web.AppRunner):
-    def __init__(self, app: web.Application, *, limits: HeadLimits, refusal: Refusal, **options: Any) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        limits: HeadLimits,
+        refusal: Refusal,
+        connections: int | None = None,
+        **options: Any,
+    ) -> None:
         options |= {"max_line_size": _LINE, "max_field_size": _NO_LIMIT, "max_headers": _NO_LIMIT}
         super().__init__(app, auto_decompress=False, **options)
         self._limits = limits
         self._refusal = refusal
+        self._shares = Shares(connections if connections is not None else _most_connections())
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, limits=self._limits, refusal=self._refusal)
+        return _Server(made, limits=self._limits, refusal=self._refusal, shares=self._shares)
 
 
 class TlsSite(web.TCPSite):
@@ -118,7 +140,7 @@ class TlsSite(web.TCPSite):
 class _Server(web.Server):
     """A copy of the application's server whose connections are `_Connection`."""
 
-    def __init__(self, made: web.Server, *, limits: HeadLimits, refusal: Refusal) -> None:
+    def __init__(self, made: web.Server, *, limits: HeadLimits, refusal: Refusal, shares: Shares) -> None:
         super().__init__(
             made.request_handler,
             request_factory=made.request_factory,
@@ -128,18 +150,36 @@ class _Server(web.Server):
         )
         self.limits = limits
         self.refusal = refusal
+        self.shares = shares
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_refusal",)
+    __slots__ = ("_peer", "_refusal", "_shares")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
         self._refusal = server.refusal
+        self._shares = server.shares
+        self._peer: str | None = None
         self._parser = HeadParser(self._parser, server.limits)  # type: ignore[assignment]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        address = transport.get_extra_info("peername")
+        peer = str(address[0]) if address else ""
+        if self._shares.take(peer):
+            self._peer = peer
+        else:
+            cast("asyncio.Transport", transport).abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._peer is not None:
+            self._shares.give_back(self._peer)
+            self._peer = None
+        super().connection_lost(exc)
 
     def handle_error(
         self,

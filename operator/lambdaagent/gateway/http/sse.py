@@ -6,7 +6,6 @@ their Last-Event-ID and do not delay the shutdown.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 
@@ -16,12 +15,12 @@ from lambdaagent import media_types
 from lambdaagent.cancellation import cancel
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.http import request_id
+from lambdaagent.shares import Shares
 
 PING_SECONDS = 15.0  # proxies close a connection that is silent for a minute, some after half a minute
 # nginx buffers a proxied response unless X-Accel-Buffering is "no".
 _HEADERS = {"Content-Type": media_types.EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 MOST = 5_000  # open streams of one process
-_ALWAYS = 20  # that a caller may have while any are free
 _PING = b": ping\n\n"
 NOTHING = b": nothing\n\n"
 """The first frame of a stream that has no event to send yet, so that the client gets the head of the response."""
@@ -37,17 +36,18 @@ class Streams:
 
     They end at once when the gateway stops; otherwise each would delay the shutdown until its timeout.
 
-    Invariant: one caller never has so many that another gets none. It may have as many as are still free, and a few in
-    any case.
+    Callers share them: none has so many that another gets none.
     """
 
     def __init__(self, *, ping: float = PING_SECONDS, most: int = MOST) -> None:
         self.ping = ping
         self.stopping = False
-        self._most = most
         self._tasks: set[asyncio.Task[object]] = set()
-        self.open = 0
-        self._of: Counter[str] = Counter()
+        self._shares = Shares(most)
+
+    @property
+    def open(self) -> int:
+        return self._shares.held
 
     @contextmanager
     def one(self, owner: str) -> Iterator[asyncio.Task[object]]:
@@ -55,20 +55,14 @@ class Streams:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a stream is written by a task")
-        free, own = self._most - self.open, self._of[owner]
-        if free <= 0 or own >= max(free, min(_ALWAYS, self._most)):
-            raise TooManyStreamsError(own)
+        if not self._shares.take(owner):
+            raise TooManyStreamsError(self._shares.of(owner))
         self._tasks.add(task)
-        self._of[owner] += 1
-        self.open += 1
         try:
             yield task
         finally:
             self._tasks.discard(task)
-            self.open -= 1
-            self._of[owner] -= 1
-            if not self._of[owner]:
-                del self._of[owner]
+            self._shares.give_back(owner)
 
     def stop(self) -> None:
         self.stopping = True
