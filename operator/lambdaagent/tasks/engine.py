@@ -17,7 +17,7 @@ from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.params import Find, Get, Send
 from lambdaagent.a2a.push import PushConfig
 from lambdaagent.a2a.states import TaskState
-from lambdaagent.a2a.tasks import OverfullError, answer, fold, new, shown, state_of, status_update
+from lambdaagent.a2a.tasks import answer, shown, status_update
 from lambdaagent.a2a.versions import Version
 from lambdaagent.api.skills import Skill
 from lambdaagent.cancellation import cancel
@@ -30,21 +30,22 @@ from lambdaagent.httpclient.errors import RefusedMessageError
 from lambdaagent.store.errors import TaskConflictError, UnfitError
 from lambdaagent.store.records import DeadLetterStore, TaskRecord, TaskStore
 from lambdaagent.tasks import listing, subscription
-from lambdaagent.tasks.active_task import ActiveTask, EventOutcome, size_of
+from lambdaagent.tasks.active_task import ActiveTask, EventOutcome
 from lambdaagent.tasks.concurrency import CallLimiter
-from lambdaagent.tasks.container_calls import GRACE, ContainerCalls
+from lambdaagent.tasks.container_calls import ContainerCalls
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
 from lambdaagent.tasks.event_calls import EventCalls
 from lambdaagent.tasks.event_calls import Send as SendCall
 from lambdaagent.tasks.limits import EngineLimits
-from lambdaagent.tasks.messages import Messages, checked_skill, may_be_message, no_such_task
+from lambdaagent.tasks.messages import Messages, may_be_message, no_such_task
 from lambdaagent.tasks.push_delivery import PushDelivery
 from lambdaagent.tasks.quotas import Quotas
 from lambdaagent.tasks.recovery import Recovery
 from lambdaagent.tasks.registry import ActiveTasks, TaskObserver
 from lambdaagent.tasks.requests import NOTHING_YET, Requester, StreamEvent, TaskPage
 from lambdaagent.tasks.runner import CallRunner
+from lambdaagent.tasks.unstored_calls import UnstoredCalls
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,9 @@ class Engine:
             quotas=self.quotas,
             begins_submitted=lambda skill: self._event_calls is not None and skill is not None and skill.is_async,
         )
+        self.unstored_calls = UnstoredCalls(
+            runner=self._runner, caller=caller, clock=clock, largest=self._limits.largest
+        )
         self.direct_calls = DirectCalls(active_tasks=self._active_tasks, limits=self._limits)
         self._pushing: asyncio.Task[None] | None = None
 
@@ -181,47 +185,6 @@ class Engine:
                     return
             async for event in self._follow(active, first=begun, until_settled=True):
                 yield event
-
-    async def ask(self, callee: Callee, request: Send, *, client: Requester = _ANYBODY) -> Json:
-        """Return the result of the message as a task that is not stored. Raises A2AError if the container refuses it.
-
-        The timeout and the size limit of a stored task apply.
-        """
-        message = request.message
-        skill = checked_skill(callee, message, client)
-        task_id, context_id = self._clock.new_id(), self._clock.new_id()
-        now, state = self._clock.now(), TaskState.WORKING
-        task = new(task_id=task_id, context_id=context_id, message=message, state=state, now=now)
-        turn = self._runner.turn(
-            callee,
-            skill,
-            message,
-            task_id=task_id,
-            context_id=context_id,
-            origin=client.origin,
-            request=request,
-        )
-        size, largest = 0, self._limits.largest
-        try:
-            async with asyncio.timeout(turn.timeout + GRACE), aclosing(self._caller.stream(turn)) as batches:
-                async for updates in batches:
-                    size += size_of(updates)
-                    if size > largest:
-                        raise OverfullError(f"it is larger than {largest} bytes")
-                    for update in updates:
-                        if "remote" not in update and not state_of(task).settled:
-                            task = fold(task, update)
-                    if state_of(task).settled:
-                        break  # what follows changes nothing, and may have no end
-        except RefusedMessageError as error:
-            raise refusal(error) from error
-        except (OverfullError, UnfitError) as error:
-            task = fold(task, responses.failed(f"The agent's response is refused: {error}.", clock=self._clock))
-        except TimeoutError:
-            if not state_of(task).settled:
-                text = f"The agent did not finish the task in {turn.timeout:g} s."
-                task = fold(task, responses.failed(text, clock=self._clock))
-        return task
 
     async def get(self, callee: Callee, request: Get, *, client: Requester = _ANYBODY) -> Json:
         record = await self._own(callee, request.id, client=client)

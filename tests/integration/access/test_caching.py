@@ -1,19 +1,11 @@
 """No shared cache may keep what one caller alone may see."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from tests.parts.access import guarded, of
 from tests.parts.gateway import message, skill
 from tests.parts.issuer import Issuer
-from tests.parts.upstream import PlainAgent, plain_agent
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
+from tests.parts.upstream import PlainAgent
 
 
 async def test_answers_to_get_are_private(tmp_path: Path, issuer: Issuer, container: PlainAgent) -> None:

@@ -12,7 +12,7 @@ from tests.parts.gateway import World, message
 from tests.parts.issuer import Issuer
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.polling import eventually
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.kube import rights
 from lambdaagent.kube.client import connect
@@ -25,12 +25,6 @@ def account(kube_apiserver: KubeApiserver) -> Iterator[Path]:
     """Yields the kubeconfig of the gateway's account, and asserts at the end that no request was refused."""
     with roles.home(kube_apiserver) as home:
         yield roles.kubeconfig(kube_apiserver, home, rights.GATEWAY)
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Two callers that choose the same context id share nothing at the container."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,16 +9,10 @@ from tests.parts.access import guarded, of
 from tests.parts.gateway import World, message
 from tests.parts.http_servers import Response
 from tests.parts.issuer import Issuer
-from tests.parts.upstream import PlainAgent, Seen, plain_agent
+from tests.parts.upstream import PlainAgent, Seen
 
 GRANTS = {"grants": [{"principals": ["corp:alice", "corp:bob"]}]}
 CONTEXT, SKILL = "ce-a2acontextid", "/agents/shop/echo/api/a2a/skills/say"
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.parts.clocks import SetClock
 from tests.parts.gateway import Answer, World, message
 from tests.parts.issuer import Issuer, ec_key, issuing
 from tests.parts.polling import eventually
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.access.rules import Mode
 from lambdaagent.clock import rfc3339
@@ -41,12 +41,6 @@ def time() -> SetClock:
 async def issuer(time: SetClock) -> AsyncIterator[Issuer]:
     async with issuing(key=ec_key(61), now=lambda: time.time) as found:
         yield found
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

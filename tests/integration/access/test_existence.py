@@ -1,6 +1,6 @@
 """Whether an agent exists is not told by what the gateway does before it answers."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from tests.parts.access import guarded, of
 from tests.parts.gateway import World
 from tests.parts.issuer import Issuer
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 CARD = "/.well-known/agent-card.json"
 
@@ -23,12 +23,6 @@ class Api:
         asked = body["spec"]["resourceAttributes"]
         self.asked.append((asked["namespace"], asked["name"]))
         return {"status": {"allowed": False}}
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -1,26 +1,18 @@
 """An installation that was open moves to access control by the mode `audit`, as the guide says."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 from tests.parts.access import guarded, of
 from tests.parts.gateway import World, message
 from tests.parts.issuer import Issuer
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.access.rules import Mode
 
 GRANTS = {"grants": [{"principals": ["corp:alice"]}]}
 NOBODY: dict[str, str] = {}
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 async def sent(gateway: World, headers: dict[str, str]) -> str | int:

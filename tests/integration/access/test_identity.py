@@ -1,7 +1,7 @@
 """What a container learns of its callers: a signed statement, and the headers that its resource names."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.parts.access import bearer, guarded, of
 from tests.parts.gateway import World, message
 from tests.parts.issuer import Issuer, ec_key
 from tests.parts.keys import pem
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.a2a.signing import Signer
 
@@ -19,12 +19,6 @@ SIGNER = Signer.from_pem(pem(ec_key(7)))
 GRANTS = [{"principals": ["corp:alice", "agent:shop/echo"]}]
 IDENTIFIED = {"grants": GRANTS, "identity": "assertion"}
 HEADER = "lambdaagent-identity"
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

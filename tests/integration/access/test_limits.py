@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from tests.parts.access import guarded, of
 from tests.parts.gateway import World, message, skill, world
 from tests.parts.issuer import Issuer
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.access.rules import Mode
 from lambdaagent.clock import Clock, random_uuid
@@ -19,12 +18,6 @@ FEW = {"requestsPerMinute": 1, "burst": 2}
 SAY = "/agents/shop/{}/api/a2a/skills/say"
 GRANTS = [{"groups": ["corp:staff"]}]
 STILL = Clock(now=lambda: 1_800_000_000.0, new_id=random_uuid)
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 def staff(issuer: Issuer, name: str) -> dict[str, str]:

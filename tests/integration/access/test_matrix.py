@@ -22,7 +22,7 @@ from tests.parts.gateway import Answer, World, skill
 from tests.parts.issuer import Issuer, ec_key
 from tests.parts.keys import pem
 from tests.parts.store_records import record
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.a2a import jsonrpc, rest
 from lambdaagent.a2a.operations import Operation
@@ -85,12 +85,6 @@ def figures() -> Iterator[Figures]:
     said = ", ".join(f"{number} {outcome}" for outcome, number in sorted(found.outcomes.items()))
     tried = sum(found.outcomes.values())
     print(f"\naccess matrix: {tried} requests tried: {said}; let in wrongly: {found.wrong}")
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 def credential(issuer: Issuer, caller: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A push receiver needs a right, also one that comes with a message, and an address that the installation allows."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tests.parts.access import guarded, of, write
 from tests.parts.gateway import World, message
 from tests.parts.issuer import Issuer
 from tests.parts.polling import eventually
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.gateway.access import loading
 from lambdaagent.gateway.config import GatewayConfig
@@ -28,12 +28,6 @@ GRANTS = [
     {"principals": ["corp:alice"]},
     {"principals": ["corp:invoker"], "actions": ["invoke"]},
 ]
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from tests.parts.access import bearer, guarded
 from tests.parts.gateway import World, skill
 from tests.parts.issuer import Issuer, ec_key
 from tests.parts.keys import pem
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.identity import api_keys
@@ -34,12 +34,6 @@ class Held(CredentialService):
 
     async def get_credentials(self, security_scheme_name: str, context: ClientCallContext | None) -> str | None:
         return self.held.get(security_scheme_name)
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

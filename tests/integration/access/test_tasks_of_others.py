@@ -1,6 +1,6 @@
 """RBAC gives the tasks of others to nobody whom the installation does not admit."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from tests.parts.access import guarded, of
 from tests.parts.gateway import message
 from tests.parts.issuer import Issuer, issuing
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 
 class Api:
@@ -16,12 +16,6 @@ class Api:
 
     async def request(self, *_: Any, **__: Any) -> Any:
         return {"status": {"allowed": True}}
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """The shortest way through access: a token is verified, a grant admits, tasks belong to their caller."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.parts.access import bearer, guarded, of
 from tests.parts.gateway import World, message
 from tests.parts.issuer import Issuer
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 from lambdaagent.access.rules import Mode
 from lambdaagent.identity import api_keys
@@ -15,12 +15,6 @@ from lambdaagent.identity import api_keys
 ECHO = "/agents/shop/echo/api/a2a"
 KEY = api_keys.create("ci")
 GRANTS = [{"principals": ["corp:alice", "corp:bob", "key:ci"]}]
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.R
         # Stream if the container supports it, so that a long answer is not cut for being silent.
         sent = Send(message, extensions=extensions.asked(request.headers), streamed=entry.callee.streams)
         client = await requester(request, entry, Operation.SEND)
-        task = await request.app[SERVICES].tasks.ask(entry.callee, sent, client=client)
+        task = await request.app[SERVICES].tasks.unstored_calls.ask(entry.callee, sent, client=client)
     state = state_of(task)
     if state is not TaskState.COMPLETED:
         parts = task["status"].get("message", {}).get("parts") or [{}]
