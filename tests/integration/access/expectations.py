@@ -28,6 +28,8 @@ GATEWAY: dict[str, str] = {
     "store-dead-letters": "capability",
     "publish": "administrators",
 }
+NAMED = ("mcp", "mcp-namespace")
+"""Rows of the gateway whose callers need an identity: by the refusal, a host learns where to get a token."""
 OPEN = ("jwks", "protected-resource", "protected-resource-of")
 """Rows of the gateway that ask for no credential: keys, and where to get a credential."""
 
@@ -67,7 +69,7 @@ def of_gateway(mode: str, caller: str, row: str, action: str) -> str:
     kind = GATEWAY[action]
     if mode != "enforce" or kind in ("everybody", "capability") or row in OPEN:
         return "served"
-    if caller in REFUSED:
+    if caller in REFUSED or (row in NAMED and caller == "nobody"):
         return "unauthorized"
     if kind == "administrators" and caller not in SEES_ALL:
         return "unauthorized" if caller == "nobody" else "forbidden"

@@ -36,6 +36,7 @@ from lambdaagent.containers.turn import Origin
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
 from lambdaagent.identity import api_keys, assertions
+from lambdaagent.mcp.protocol import CAPABILITIES_KEY, MODERN, VERSION_KEY
 
 KEY, REVOKED = api_keys.create("ci"), api_keys.create("ci")
 CALLERS = ["nobody", *expectations.REFUSED, *expectations.MAY]
@@ -257,6 +258,50 @@ async def test_rows_of_agents(gateway: World, issuer: Issuer, figures: Figures, 
             figures.check(answer, expected, mode, caller, agent, row.name)
             if row.name == "card" and expected == "served":
                 assert b"hidden" not in answer.body
+
+
+MCP_SCOPES = {"/mcp": "shop__{}__say", "/mcp/shop": "{}__say", "/agents/shop/{}/mcp": "say"}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("modern", [False, True], ids=["a handshake", "2026-07-28"])
+async def test_tools(gateway: World, issuer: Issuer, figures: Figures, caller: str, modern: bool) -> None:
+    """A tool's call is `invoke`; which tools are listed is what may be called."""
+    mode, headers = str(gateway.guard.mode), credential(issuer, caller)
+    for scope, name in MCP_SCOPES.items():
+        for agent in ("echo", "open", "absent"):
+            path, tool = scope.format(agent), name.format(agent)
+            answer = await mcp(gateway, path, headers, modern=modern, name=tool, arguments={"text": "hi"})
+            expected = expectations.of_agent(mode, caller, "invoke", public=agent == "open")
+            if "agents" not in scope and caller == "nobody" and mode == "enforce":
+                expected = "unauthorized"
+            if agent == "absent" and expected in ("served", "forbidden"):
+                expected = "hidden"
+            if expected == "hidden" and "agents" not in scope:
+                assert answer.status == (400 if modern else 200)
+                assert (await answer.json())["error"] == {"code": -32602, "message": f"There is no tool {tool!r}."}
+                continue
+            figures.check(answer, expected, mode, caller, path, tool)
+        listed = await mcp(gateway, scope.format("echo"), headers, modern=modern)
+        if listed.status != 200:
+            continue
+        names = {each["name"] for each in (await listed.json())["result"]["tools"]}
+        seen = expectations.of_agent(mode, caller, "invoke") == "served"
+        assert (name.format("echo") in names) == seen
+        assert not any("hidden" in each for each in names)
+
+
+async def mcp(gateway: World, path: str, headers: dict[str, str], *, modern: bool, **params: Any) -> Answer:
+    """Lists the tools, or calls the one that `params` name."""
+    method = "tools/call" if params else "tools/list"
+    if not modern:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return await gateway.request("POST", path, json=body, headers=headers)
+    meta = {VERSION_KEY: MODERN[0], CAPABILITIES_KEY: {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+    said = {"MCP-Protocol-Version": MODERN[0], "Mcp-Method": method}
+    named = {"Mcp-Name": params["name"]} if params else {}
+    return await gateway.request("POST", path, json=body, headers=headers | said | named)
 
 
 @pytest.mark.parametrize("caller", CALLERS)

@@ -14,7 +14,9 @@ from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.identity.errors import CredentialError
 
 _REALM = "lambdaagent"
-_AGENT = re.compile(r"/agents/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}(?=/|\Z)")
+_RESOURCE = re.compile(
+    r"(?:/agents/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}(?:/mcp(?=/?\Z))?|/mcp(?:/[a-z0-9-]{1,63})?)(?=/|\Z)"
+)
 
 
 def unauthorized(request: web.Request, error: CredentialError | None = None) -> ProblemError:
@@ -35,7 +37,7 @@ def metadata_url(request: web.Request) -> str:
 
 def resource_path(path: str) -> str:
     """Return the path of the agent that a path is below, or nothing: the client chooses it, and it is in a header."""
-    found = _AGENT.match(path)
+    found = _RESOURCE.match(path)
     return found[0] if found is not None else ""
 
 

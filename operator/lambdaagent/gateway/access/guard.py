@@ -138,6 +138,18 @@ class Guard:
         allowed = await self._right(principal, Action.INVOKE, agent.namespace, agent.name)
         return None if allowed else found
 
+    def listed_skills(self, principal: Principal, agent: AgentRules) -> frozenset[str] | None:
+        """Return the skills that a list shows to a principal that sees the agent there; None: every one.
+
+        The cluster is not asked: whom RBAC lets see the agent, it lets call every skill.
+        """
+        state = self.state
+        if state is None or self.mode is not Mode.ENFORCE:
+            return None
+        if state.decide(principal, Action.DISCOVER, agent).rule == "default":
+            return None
+        return rules.skills(principal, agent, state.rules)
+
     async def reaches_all_tasks(self, principal: Principal, agent: AgentRules, verb: str) -> bool:
         """Return whether the principal may `get`, `list` or `delete` (cancel) the tasks of others."""
         state = self.state

@@ -16,7 +16,7 @@ from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
 
-_RESOURCE = re.compile(r"(?:/agents/[a-z0-9-]{1,63}/[a-z0-9-]{1,63})?/?")
+_RESOURCE = re.compile(r"(?:/agents/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}(?:/mcp)?|/mcp(?:/[a-z0-9-]{1,63})?)?/?")
 _CACHE = {"Cache-Control": "public, max-age=60"}
 
 

@@ -19,6 +19,7 @@ from lambdaagent.gateway.access.authentication import authenticate
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards
 from lambdaagent.gateway.http.problems import ProblemError, unknown_agent
+from lambdaagent.gateway.mcp import endpoint
 from lambdaagent.gateway.routes.route_types import AgentRow
 from lambdaagent.gateway.services import ROUTE, SERVICES
 from lambdaagent.gateway.skills import direct
@@ -137,7 +138,15 @@ JWKS = AgentRow(
     summary="The keys that verify the card's signature",
     handler=_jwks,
 )
-AGENT_ROUTES = (SKILL, RPC, REST, CARD, LEGACY_CARD, JWKS)
+MCP = AgentRow(
+    name="mcp",
+    path="/mcp",
+    methods=("POST",),
+    action=Action.DISCOVER,
+    summary="The agent's skills as tools of the Model Context Protocol; calls are `invoke`",
+    handler=endpoint.of_agent,
+)
+AGENT_ROUTES = (SKILL, RPC, REST, CARD, LEGACY_CARD, JWKS, MCP)
 
 
 def find(entry: Entry, path: str) -> tuple[AgentRow, str] | None:
@@ -148,7 +157,7 @@ def find(entry: Entry, path: str) -> tuple[AgentRow, str] | None:
         return RPC, ""
     if path.startswith(entry.rest_path):
         return REST, path[len(entry.base_path) :]
-    for row in (CARD, LEGACY_CARD, JWKS):
+    for row in (CARD, LEGACY_CARD, JWKS, MCP):
         if path == row.path:
             return row, ""
     return None

@@ -17,6 +17,7 @@ from lambdaagent.gateway import probes
 from lambdaagent.gateway.access import explaining, metadata
 from lambdaagent.gateway.discovery import cards, catalog
 from lambdaagent.gateway.events import delivery, ingress
+from lambdaagent.gateway.mcp import endpoint
 from lambdaagent.gateway.routes import openapi
 from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
 from lambdaagent.gateway.routes.route_types import Handler, Route, RouteTable
@@ -75,10 +76,14 @@ def protected_resources() -> list[Route]:
 
 def _discovered() -> list[Route]:
     listed = "The agents, by page, or as a stream of changes (text/event-stream)"
+    served = "The skills of agents as tools of the Model Context Protocol; calls are `invoke`"
+    tools = partial(_DISCOVERED, method="POST", summary=served)
     explained = "What would be decided about the caller, or for an administrator about anybody, and why"
     linked, keys = "The agents as a link set (RFC 9727)", "The keys that verify the gateway's signatures (RFC 7517)"
     return [
         _DISCOVERED(name="agents", path="/agents", handler=catalog.agents, summary=listed),
+        tools(name="mcp", path="/mcp", handler=endpoint.platform),
+        tools(name="mcp-namespace", path=f"/mcp/{{namespace:{_LABEL}}}", handler=endpoint.of_namespace),
         _DISCOVERED(name="access-explain", path="/access/explain", handler=explaining.explain, summary=explained),
         _DISCOVERED(name="api-catalog", path=well_known.API_CATALOG, handler=cards.api_catalog, summary=linked),
         _DISCOVERED(name="jwks", path=well_known.JWKS, handler=cards.jwks, summary=keys, credential=Credential.NONE),

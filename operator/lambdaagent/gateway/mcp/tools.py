@@ -1,0 +1,100 @@
+"""Lists the skills that the caller may call as tools, and calls them.
+
+A tool that is not there and one that the caller may not know of get the same error. A call is a message to the agent,
+so it has a task, which belongs to the caller like any other.
+"""
+
+from lambdaagent import page_token
+from lambdaagent.a2a import Json
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.operations import Operation
+from lambdaagent.a2a.params import Send
+from lambdaagent.api.skills import Skill
+from lambdaagent.errors import TemporaryError
+from lambdaagent.gateway.access import authorization, limiting
+from lambdaagent.gateway.access.authentication import PRINCIPAL
+from lambdaagent.gateway.access.requester import requester
+from lambdaagent.gateway.directory import Entry, Key
+from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.mcp import results, tools
+from lambdaagent.mcp.protocol import Code, McpError
+
+_PAGE = 100  # tools after which a page ends, with the agent that reaches it
+_FRESH = 60_000  # milliseconds
+_PARTS = 3  # of a tool's whole name
+
+
+async def listed(call: McpCall) -> Json:
+    found: list[Json] = []
+    last: Key | None = None
+    more = False
+    async for entry in call.agents(_after(call)):
+        if len(found) >= _PAGE:
+            more = True
+            break
+        callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
+        skills = sorted(tools.skills(entry.public), key=lambda each: each.id)
+        shown = [each for each in skills if callable_ is None or each.id in callable_]
+        found += (tools.definition(entry.public, skill, call.scope) for skill in shown)
+        last = entry.key
+    result: Json = {"tools": found}
+    if more and last is not None:
+        result["nextCursor"] = page_token.encode("/".join(last))
+    if call.message.modern:
+        result |= {"ttlMs": _FRESH, "cacheScope": "private" if not call.services.guard.off else "public"}
+    return result
+
+
+def _after(call: McpCall) -> Key | None:
+    cursor = call.message.params.get("cursor")
+    if cursor is None:
+        return None
+    try:
+        namespace, name = page_token.decode(cursor).split("/")
+    except (ValueError, TypeError):
+        raise McpError(Code.INVALID_PARAMS, "params.cursor is not a cursor that this gateway issued.") from None
+    return namespace, name
+
+
+async def called(call: McpCall) -> Json:
+    name = call.message.params.get("name")
+    if not isinstance(name, str):
+        raise McpError(Code.INVALID_PARAMS, "params.name must be a text.")
+    found = await _find(call, name)
+    if found is None:
+        raise McpError(Code.INVALID_PARAMS, f"There is no tool {name[:128]!r}.")
+    entry, skill = found
+    limiting.require_agent(call.services, entry, call.request[PRINCIPAL].name)
+    arguments = call.message.params.get("arguments", {})
+    message = tools.message(arguments, skill=skill.id, message_id=call.services.clock.new_id())
+    try:
+        await authorization.require_operation(call.request, entry, Operation.SEND)
+        if not entry.ready:
+            return _error(f"The agent {entry.agent.key} cannot be called: {entry.why_not}.")
+        client = await requester(call.request, entry, Operation.SEND)
+        task = await call.services.tasks.send(entry.callee, Send(message), client=client)
+    except A2AError as error:
+        if error.problem is Problem.PERMISSION_DENIED:
+            raise McpError(Code.FORBIDDEN, str(error)) from None
+        return _error(str(error))
+    except TemporaryError as error:
+        return _error(f"The agent cannot be called now: {error}.")
+    return results.of_task(task)
+
+
+async def _find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
+    """Return the tool's agent and skill; None if there is none that the caller may know of."""
+    parts = [each for each in (call.scope.namespace, call.scope.agent) if each] + name.split("__")
+    if len(parts) == _PARTS:
+        entry = call.services.directory.find(parts[0], parts[1])
+        if entry is not None and (found := tools.find(iter((entry.agent,)), name, call.scope)) is not None:
+            known = call.entry is not None or await authorization.seen(call.request, entry) is not None
+            return (entry, found[1]) if known and entry.enabled else None
+    async for each in call.agents():  # a long name, which ends in a digest
+        if (found := tools.find(iter((each.agent,)), name, call.scope)) is not None:
+            return each, found[1]
+    return None
+
+
+def _error(text: str) -> Json:
+    return {"content": [{"type": "text", "text": text}], "isError": True}

@@ -1,0 +1,1 @@
+"""The Model Context Protocol: its envelopes, tools and results. Pure."""

@@ -1,0 +1,95 @@
+"""Agents' skills as tools: their names in each scope, their definitions, and the message of a call.
+
+A name says where the skill is, as far as the endpoint's scope leaves it open: `{namespace}__{agent}__{skill}`,
+`{agent}__{skill}` or `{skill}`. Names of agents and skills have no underscore, so no two skills have one name. Language
+models accept 64 characters; a longer name ends in a digest of the whole.
+
+Descriptions are the agents' own words, which a host puts before its model: each is limited, and none is merged with
+another.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from lambdaagent.a2a import Json
+from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.skills import Skill
+from lambdaagent.mcp.protocol import Code, McpError
+
+_LONGEST = 64
+_DESCRIPTION = 1024
+_TEXT = 1_000_000  # characters of one argument
+_INPUT: Json = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string", "description": "What to tell the agent."},
+        "context_id": {
+            "type": "string",
+            "description": "Continues a conversation: an earlier result's contextId.",
+        },
+    },
+    "required": ["text"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an endpoint shows: all agents, those of one namespace, or one."""
+
+    namespace: str = ""
+    agent: str = ""
+
+
+def name_of(agent: LambdaAgent, skill: Skill, scope: Scope) -> str:
+    parts = [agent.namespace, agent.name, skill.id]
+    whole = "__".join(parts[2 if scope.agent else 1 if scope.namespace else 0 :])
+    if len(whole) <= _LONGEST:
+        return whole
+    digest = sha256(whole.encode()).hexdigest()[:12]
+    return f"{whole[: _LONGEST - 13]}-{digest}"
+
+
+def skills(agent: LambdaAgent) -> list[Skill]:
+    return agent.spec.a2a.skills if agent.spec.a2a is not None else []
+
+
+def definition(agent: LambdaAgent, skill: Skill, scope: Scope) -> Json:
+    said = skill.description or skill.name
+    return {
+        "name": name_of(agent, skill, scope),
+        "title": skill.name,
+        "description": said[:_DESCRIPTION],
+        "inputSchema": _INPUT,
+    }
+
+
+def find(agents: Iterator[LambdaAgent], name: str, scope: Scope) -> tuple[LambdaAgent, Skill] | None:
+    """Return the skill that a tool's name means, among agents that may be called."""
+    for agent in agents:
+        for skill in skills(agent):
+            if name_of(agent, skill, scope) == name:
+                return agent, skill
+    return None
+
+
+def message(arguments: Any, *, skill: str, message_id: str) -> Json:
+    """Return the message of a call, in the 1.0 form. Raises McpError, which names the argument."""
+    if not isinstance(arguments, dict):
+        raise McpError(Code.INVALID_PARAMS, "arguments must be an object.")
+    if unknown := sorted(set(arguments) - set(_INPUT["properties"])):
+        raise McpError(Code.INVALID_PARAMS, f"arguments.{unknown[0][:64]} is no argument of this tool.")
+    for name, value in arguments.items():
+        if not isinstance(value, str) or len(value) > _TEXT:
+            raise McpError(Code.INVALID_PARAMS, f"arguments.{name} must be a text of at most {_TEXT} characters.")
+    if "text" not in arguments:
+        raise McpError(Code.INVALID_PARAMS, "arguments.text is required.")
+    found: Json = {
+        "messageId": message_id,
+        "role": "ROLE_USER",
+        "parts": [{"text": arguments["text"]}],
+        "metadata": {"skillId": skill},
+    }
+    return found | ({"contextId": arguments["context_id"]} if arguments.get("context_id") else {})
