@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import http_parser, web_protocol
 from tests.parts.gateway import World, skill
-from tests.parts.odd_requests import ODD, Odd, record
+from tests.parts.odd_requests import ODD, SAY, Odd, record
 from tests.parts.upstream import PlainAgent
 
 EXTENSIONS = http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
@@ -64,7 +64,22 @@ async def test_a_request_that_parsers_read_differently(
 
 
 async def test_a_request_of_http_0_9_is_refused(called: World) -> None:
-    assert (await said(called, b"GET /agents\r\n\r\n")).split(b" ", 2)[1] == b"400"
+    answer = await said(called, b"GET /healthz\r\n\r\n")
+    assert b"malformed-request" in answer
+
+
+async def test_nothing_is_read_after_a_refusal(called: World, container: PlainAgent) -> None:
+    """Also what arrives later, while the connection lingers so that the client gets the refusal."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(called.url.rpartition(":")[2]))
+    writer.write(f"POST {SAY} HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n".encode())
+    assert (await reader.readuntil(b"\r\n")).split(b" ")[1] == b"400"
+    for _ in range(3):
+        writer.write(f"POST {SAY} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        assert b"HTTP/1.1 200" not in await reader.read()
+    writer.close()
+    assert container.seen == []
 
 
 def test_the_same_without_the_extensions() -> None:
@@ -75,4 +90,4 @@ def test_the_same_without_the_extensions() -> None:
     environment = os.environ | {"AIOHTTP_NO_EXTENSIONS": "1", "PYTEST_ADDOPTS": "--override-ini=addopts="}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert f"{len(ODD) + 2} passed" in done.stdout
+    assert f"{len(ODD) + 3} passed" in done.stdout
