@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
-from aiohttp import http_exceptions, web
+from aiohttp import HttpVersion10, HttpVersion11, http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
 from lambdaagent.shares import Shares
@@ -31,6 +31,7 @@ _COUNT = 128
 _TOGETHER = 4  # all headers of a request may have this many times the bytes of one
 _LINE = 8190  # bytes of the request line
 _LINGER = 2.0  # seconds
+_VERSIONS = (HttpVersion11, HttpVersion10)  # aiohttp's parser in C accepts HTTP/0.9 too
 _NO_LIMIT = 2**31
 CONNECTIONS = 10_000  # open ones of one server
 _HANDSHAKE = 10.0  # seconds
@@ -277,6 +278,9 @@ class HeadParser:
             for message, payload in found[0]:
                 self._payload = payload
                 headers = message.headers
+                if message.version not in _VERSIONS:
+                    self._broken = True
+                    raise _RefusedError(_NOT_HTTP)
                 if large or len(message.raw_headers) > _COUNT or "Expect" in headers or "Transfer-Encoding" in headers:
                     self._judge(message)
             if self._pieces:
@@ -318,7 +322,10 @@ class HeadParser:
         return self._limits.all(path=path)
 
 
+_NOT_HTTP = Refused(400, "malformed-request", "The request is not HTTP/1.1; the connection is closed.")
+
+
 def _malformed(error: http_exceptions.HttpProcessingError) -> Refused:
     if isinstance(error, http_exceptions.LineTooLong):
         return Refused(414, "path-too-long", f"The request line is over the limit of {_LINE} bytes.")
-    return Refused(400, "malformed-request", "The request is not HTTP/1.1; the connection is closed.")
+    return _NOT_HTTP

@@ -41,6 +41,18 @@ def postgres_part() -> Path:
     return found
 
 
+PROGRAMS = {"nginx": "nginx-light", "slowhttptest": "slowhttptest"}
+"""The programs that are parts by themselves, with their packages."""
+
+
+def program_part(name: str) -> Path:
+    found = packages.program(name)
+    if found is None:
+        say(f"{name}: installing the package {PROGRAMS[name]}")
+        found = _timed(name, lambda: packages.install_program(name, PROGRAMS[name]))
+    return found
+
+
 def say(text: str) -> None:
     print(f"parts: {text}", file=sys.stderr, flush=True)
 
@@ -61,6 +73,8 @@ def main() -> int:
         else:
             say(f"rabbitmq-server: {rabbitmq_part()}")
         say(f"postgresql: {postgres_part()}")
+        for name in PROGRAMS:
+            say(f"{name}: {program_part(name)}")
     except places.PartMissingError as missing:
         say(str(missing))
         return 1

@@ -1,4 +1,4 @@
-"""Installs RabbitMQ and PostgreSQL from the packages of the distribution, without the services in them.
+"""Installs RabbitMQ, PostgreSQL and single programs from the packages of the distribution, without their services.
 
 A service of a package would hold the well-known ports and an epmd that outlives the tests. While apt runs, a
 policy-rc.d forbids the start of services (an existing policy-rc.d of the machine is left alone), and processes that
@@ -71,6 +71,26 @@ def install_postgres() -> Path:
     found = postgres_tools()
     if found is None:
         raise places.PartMissingError("apt-get installed the package postgresql, but it brought no postgres")
+    return found
+
+
+def program(name: str) -> Path | None:
+    """Returns the path of a program; servers are in /usr/sbin, which not every PATH has."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    return Path(found) if found else None
+
+
+def install_program(name: str, package: str) -> Path:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise places.PartMissingError(
+            f"{name} is not on PATH and only root with apt-get could install it: install the package {package}"
+        )
+    with _services_stay_down():
+        _apt("update", "-qq", package=package)
+        _apt("install", "-y", "-qq", "--no-install-recommends", package, package=package)
+    found = program(name)
+    if found is None:
+        raise places.PartMissingError(f"apt-get installed the package {package}, but it brought no {name}")
     return found
 
 

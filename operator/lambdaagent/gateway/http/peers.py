@@ -1,13 +1,10 @@
-"""The address that a request comes from: that of the connection, or the one that a trusted proxy reports.
-
-A proxy appends the address of its client to X-Forwarded-For, so only the last one is its word; those before are the
-client's.
-"""
+"""The address that a request comes from: that of the connection, or the one that a trusted proxy reports."""
 
 from ipaddress import ip_address
 
 from aiohttp import web
 
+from lambdaagent.gateway.http import forwarded
 from lambdaagent.gateway.services import SERVICES
 
 _FORWARDED = "X-Forwarded-For"
@@ -29,8 +26,7 @@ def source(request: web.Request) -> str:
 
 
 def _last(request: web.Request) -> str:
-    given = request.headers.getall(_FORWARDED, ())
-    return given[-1].rpartition(",")[2].strip()[:_LONGEST] if given else ""
+    return forwarded.last(request, _FORWARDED)[:_LONGEST]
 
 
 def _address(text: str) -> str:

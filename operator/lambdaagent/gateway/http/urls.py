@@ -9,6 +9,7 @@ import re
 from aiohttp import web
 
 from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import forwarded
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import ENTRY, SERVICES, Services
 
@@ -19,9 +20,7 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 def said_host(request: web.Request, services: Services) -> str:
     """Return the Host header, or the one that a trusted proxy reports. It is unchecked: use it for look-ups only."""
     found = request.headers.get("Host", "")
-    if services.config.trust_forwarded:
-        found = request.headers.get("X-Forwarded-Host", found).partition(",")[0].strip()
-    return found
+    return forwarded.last(request, "X-Forwarded-Host") or found if services.config.trust_forwarded else found
 
 
 def host(request: web.Request) -> str:
@@ -38,9 +37,9 @@ def base(request: web.Request) -> str:
         return services.config.public_url
     scheme, prefix = request.scheme, ""
     if services.config.trust_forwarded:
-        if request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower() == "https":
+        if forwarded.last(request, "X-Forwarded-Proto").lower() == "https":
             scheme = "https"
-        given = request.headers.get("X-Forwarded-Prefix", "")
+        given = forwarded.last(request, "X-Forwarded-Prefix")
         prefix = given.rstrip("/") if _PREFIX.fullmatch(given) else ""
     return f"{scheme}://{host(request)}{prefix}"
 
