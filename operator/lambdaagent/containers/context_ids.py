@@ -10,7 +10,6 @@ too.
 
 import re
 from hashlib import sha256
-from uuid import UUID
 
 from lambdaagent.a2a import Json
 
@@ -22,9 +21,9 @@ def of_container(context_id: str, *, owner: str) -> str:
     if owner == _ANONYMOUS and not _may_be_derived(context_id):
         return context_id
     # An owner's name is printable, so it contains no NUL.
-    digest = sha256(f"{owner}\0{context_id}".encode("utf-8", "surrogatepass")).digest()
-    number = int.from_bytes(digest[:16])
-    return str(UUID(int=number & ~(0xF000 << 64) & ~(0xC000 << 48) | (0x8000 << 64) | (0x8000 << 48)))
+    digits = sha256(f"{owner}\0{context_id}".encode("utf-8", "surrogatepass")).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def in_message(message: Json, context_id: str) -> Json:

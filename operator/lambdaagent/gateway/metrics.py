@@ -44,6 +44,28 @@ class _Requests(Collector):
         yield timed
 
 
+class _Decisions(Collector):
+    """Counts in a plain dict too: most requests are decided about."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[bool, str], int] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        kinds: dict[tuple[str, str], int] = {}
+        for (allowed, rule), number in self.counts.items():
+            # A grant's position in the agent is no part of the label.
+            kind = ("allow" if allowed else "forbid", rule.partition("[")[0])
+            kinds[kind] = kinds.get(kind, 0) + number
+        counted = CounterMetricFamily(
+            "lambdaagent_gateway_access_decisions",
+            "Decisions about access, by the kind of rule that decided",
+            labels=["decision", "rule"],
+        )
+        for kind, number in kinds.items():
+            counted.add_metric(kind, number)
+        yield counted
+
+
 class _Unreadable(Collector):
     def __init__(self, failures: Mapping[tuple[str, bool], int]) -> None:
         self._failures = failures
@@ -78,13 +100,8 @@ class GatewayMetrics:
         self._pushes = Counter(
             "lambdaagent_push_notifications", "Push notifications by outcome", ["outcome"], registry=self.registry
         )
-        self._decisions = Counter(
-            "lambdaagent_gateway_access_decisions",
-            "Decisions about access, by the kind of rule that decided",
-            ["decision", "rule"],
-            registry=self.registry,
-        )
-        self._decided: dict[tuple[bool, str], Counter] = {}
+        self._decisions = _Decisions()
+        self.registry.register(self._decisions)
         self._errors = Counter("lambdaagent_gateway_errors", "Unexpected errors", ["where"], registry=self.registry)
 
     def request(self, route: str, code: int, seconds: float) -> None:
@@ -100,12 +117,9 @@ class GatewayMetrics:
         self._ingress.labels(outcome).inc(count)
 
     def decided(self, allowed: bool, rule: str) -> None:
-        """`rule` may name a grant by its position, which is no part of the label."""
-        counter = self._decided.get((allowed, rule))
-        if counter is None:
-            counter = self._decisions.labels("allow" if allowed else "forbid", rule.partition("[")[0])
-            self._decided[allowed, rule] = counter  # as many as there are rules, and grants of an agent
-        counter.inc()
+        """`rule` may name a grant by its position, so there are as many as rules, and grants of an agent."""
+        counts = self._decisions.counts
+        counts[allowed, rule] = counts.get((allowed, rule), 0) + 1
 
     def error(self, where: str) -> None:
         self._errors.labels(where).inc()

@@ -49,10 +49,10 @@ class Verifier:
     def __post_init__(self) -> None:
         self._issuers = Issuers(self.sources.issuers)
 
-    def knows(self, credential: str) -> bool:
-        """Return whether the credential was verified a short while ago."""
+    def known(self, credential: str) -> Principal | None:
+        """Return the principal of a credential that was verified a short while ago."""
         known = self._known.get(_digest(credential))
-        return known is not None and known[1] > self.clock.now()
+        return known[0] if known is not None and known[1] > self.clock.now() else None
 
     async def principal(self, credential: str) -> Principal:
         """Raises CredentialError, IdentityUnavailableError."""

@@ -46,3 +46,7 @@ def test_an_anonymous_client_keeps_its_id() -> None:
 def test_a_message_has_the_containers_id_only_if_it_had_one() -> None:
     assert in_message({"contextId": "c", "parts": []}, "x") == {"contextId": "x", "parts": []}
     assert in_message({"parts": []}, "x") == {"parts": []}
+
+
+def test_replicas_of_all_versions_derive_the_same_id() -> None:
+    assert of_container("c", owner="corp:alice") == "5cbd0a96-b8b6-8ceb-b7b1-9c9bf07468d5"

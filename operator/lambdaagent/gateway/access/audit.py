@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -35,8 +35,7 @@ _NAMES = 20  # kinds of refusals that one address can have lines of its own for:
 _Refusal = tuple[str, str, str, str]  # peer, rule, namespace, name
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request asked for, as the audit log shows it."""
 
     request_id: str
@@ -55,13 +54,15 @@ class AuditLog:
     clock: Clock
     path: str = ""
     on: bool = False
-    _lines: list[bytes] = field(default_factory=list)
-    _size: int = 0
+    _waiting: bytearray = field(default_factory=bytearray)
+    _lines: int = 0  # in `_waiting`
     _lost: int = 0
     _nobody: dict[_Refusal, tuple[int, float]] = field(default_factory=dict)
     _kinds: dict[str, int] = field(default_factory=dict)  # of each address in `_nobody`
     _writing: asyncio.Task[None] | None = None
     _rests: dict[object, bytes] = field(default_factory=dict)  # the constant parts of lines
+    _second: int = 0
+    _written_second: str = ""
 
     def decided(self, asked: Asked, principal: Principal, decision: Decision, *, code: int, mode: str) -> None:
         """`code` is the status of a denial, 0 of what was allowed."""
@@ -108,25 +109,35 @@ class AuditLog:
 
     def _line(self, asked: Asked, principal: Principal, decision: Decision, code: int, mode: str) -> bytes:
         """Return a line. Most of it is the same for all requests of a caller that ask for the same."""
-        who = (principal.name, principal.groups, principal.actors)
-        key = (who, asked.verb, asked.namespace, asked.name, asked.skill, decision, code, mode)
+        key = (
+            *(principal.name, principal.groups, principal.actors),
+            *(asked.verb, asked.namespace, asked.name, asked.skill),
+            *(decision.allowed, decision.rule, decision.reason, code, mode),
+        )
         rest = self._rests.get(key)
         if rest is None:
             if len(self._rests) >= _KEPT:
                 self._rests.clear()
-            rest = self._rests[key] = orjson.dumps(_rest(asked, principal, decision, code=code, mode=mode))[1:]
-        now = rfc3339(self.clock.now(), digits="microseconds")
-        own: dict[str, Any] = {"auditID": asked.request_id, "requestReceivedTimestamp": now, "sourceIPs": [asked.peer]}
+            rest = self._rests[key] = orjson.dumps(_rest(asked, principal, decision, code=code, mode=mode))[1:] + b"\n"
+        own = {"auditID": asked.request_id, "requestReceivedTimestamp": self._now(), "sourceIPs": [asked.peer]}
         if asked.trace:
             own["traceId"] = asked.trace
-        return b"%b,%b\n" % (orjson.dumps(own)[:-1], rest)
+        return b"%b,%b" % (orjson.dumps(own)[:-1], rest)
+
+    def _now(self) -> str:
+        """Return the time with microseconds. The second is written once for all lines of it."""
+        now = self.clock.now()
+        second = int(now)
+        if second != self._second:
+            self._second, self._written_second = second, rfc3339(second)[:-1]
+        return f"{self._written_second}.{int((now - second) * 1e6):06}Z"
 
     def _add(self, written: bytes) -> None:
-        if self._size + len(written) > _MOST:
+        if len(self._waiting) + len(written) > _MOST:
             self._lost += 1
             return
-        self._lines.append(written)
-        self._size += len(written)
+        self._waiting += written
+        self._lines += 1
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -154,22 +165,21 @@ class AuditLog:
 
     async def _flush(self) -> None:
         if self._lost:
-            lost, self._lost = self._lost, 0
-            self._size = 0
-            self._add(_written({"stage": "Lost", "annotations": {"count": str(lost)}}))
+            self._waiting += _written({"stage": "Lost", "annotations": {"count": str(self._lost)}})
+            self._lines, self._lost = self._lines + 1, 0
         if not self._lines:
             return
-        lines, self._lines, self._size = self._lines, [], 0
-        self._writing = asyncio.create_task(self._write(lines), name="audit-write")
+        waiting, lines, self._waiting, self._lines = self._waiting, self._lines, bytearray(), 0
+        self._writing = asyncio.create_task(self._write(waiting, lines), name="audit-write")
         await asyncio.shield(self._writing)  # the thread goes on when this is cancelled
 
-    async def _write(self, lines: list[bytes]) -> None:
+    async def _write(self, waiting: bytearray, lines: int) -> None:
         try:
-            await asyncio.to_thread(self._put, b"".join(lines))
+            await asyncio.to_thread(self._put, memoryview(waiting))
         except OSError as error:
-            log.error("audit.write_failed", file=self.path, lines=len(lines), error=error.strerror)
+            log.error("audit.write_failed", file=self.path, lines=lines, error=error.strerror)
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: memoryview) -> None:
         if not self.path:
             while data:
                 data = data[os.write(1, data) :]

@@ -54,8 +54,12 @@ async def _principal(request: web.Request, services: Services) -> Principal:
     if guard.called is not None and (statement := request.headers.get(who_asks.HEADER)) is not None:
         return await guard.called(statement)
     given = credential(request)
-    if given is not None:
-        limiting.require_few_refused(services, request, given)
+    if given is None:
+        return ANONYMOUS
+    known = guard.known(given)
+    if known is not None:
+        return known
+    limiting.require_few_refused(services, request)
     return await guard.principal(given)
 
 

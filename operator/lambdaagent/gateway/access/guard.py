@@ -95,6 +95,10 @@ class Guard:
         """Return whether a credential of this principal can still be valid."""
         return self.state is not None and self.state.verifier.admits_source(principal)
 
+    def known(self, credential: str) -> Principal | None:
+        """Return who has the credential, if it was verified a short while ago."""
+        return self.state.verifier.known(credential) if self.state is not None else None
+
     async def principal(self, credential: str | None) -> Principal:
         """Return who has the credential. Raises CredentialError, IdentityUnavailableError."""
         if self.state is None or credential is None:

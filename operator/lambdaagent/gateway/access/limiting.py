@@ -25,14 +25,12 @@ def require_peer(services: Services, request: web.Request) -> None:
         raise refusal("requests of one address", rate, wait)
 
 
-def require_few_refused(services: Services, request: web.Request, credential: str) -> None:
-    """Raises ProblemError (429) if the source of an unknown credential had too many refused."""
-    state = services.guard.state
+def require_few_refused(services: Services, request: web.Request) -> None:
+    """Raises ProblemError (429) if too many credentials of the source were refused."""
     rate = services.guard.limits.refused
-    if state is None or rate is None:
+    if rate is None:
         return
-    wait = services.buckets.wait(("refused", peers.source(request)), rate, now=services.clock.now())
-    if wait and not state.verifier.knows(credential):
+    if wait := services.buckets.wait(("refused", peers.source(request)), rate, now=services.clock.now()):
         raise refusal("refused credentials of one source", rate, wait)
 
 
