@@ -146,3 +146,17 @@ async def test_without_a_credential_a_host_learns_where_to_get_one(gateway: Worl
         assert named.endswith(f"/.well-known/oauth-protected-resource{path}")
         metadata = await gateway.request("GET", named.removeprefix(gateway.url))
         assert (await metadata.json())["resource"] == gateway.url + path
+
+
+@pytest.mark.parametrize("context", ["x" * 5_000, "a\x00b", "\ud800"])
+async def test_an_odd_context_is_refused_and_reaches_no_container(
+    gateway: World, issuer: Issuer, container: PlainAgent, context: str
+) -> None:
+    arguments = {"text": "x", "context_id": context}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "say", "arguments": arguments}}
+    sent = json.dumps(body).encode()
+    answer = await gateway.request("POST", "/agents/shop/echo/mcp", data=sent, headers=of(issuer))
+    assert answer.status < 500
+    found = await answer.json()
+    assert "error" in found or found["result"]["isError"]
+    assert container.seen == []

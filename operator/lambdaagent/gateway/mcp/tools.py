@@ -5,10 +5,9 @@ so it has a task, which belongs to the caller like any other.
 """
 
 from lambdaagent import page_token
-from lambdaagent.a2a import Json
+from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
-from lambdaagent.a2a.params import Send
 from lambdaagent.api.skills import Skill
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.access import authorization, limiting
@@ -72,7 +71,7 @@ async def called(call: McpCall) -> Json:
         if not entry.ready:
             return _error(f"The agent {entry.agent.key} cannot be called: {entry.why_not}.")
         client = await requester(call.request, entry, Operation.SEND)
-        task = await call.services.tasks.send(entry.callee, Send(message), client=client)
+        task = await call.services.tasks.send(entry.callee, params.send({"message": message}), client=client)
     except A2AError as error:
         if error.problem is Problem.PERMISSION_DENIED:
             raise McpError(Code.FORBIDDEN, str(error)) from None
