@@ -5,12 +5,17 @@ that is too long, in the response and in the log. So the parser's own limits on 
 `HeadParser` counts the bytes of a head as they arrive, `HeadLimits` checks the headers of a parsed request, and a
 refusal names the limit and never the value.
 
+A client that takes its response too slowly is disconnected: it would hold the response, and the stream or the call
+behind it, for ever.
+
 Handlers get the body as received. Nothing is decompressed, because a handler that passes a body on also passes on its
 length and its Content-Encoding.
 """
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -29,6 +34,9 @@ _VERSIONS = (HttpVersion11, HttpVersion10)  # aiohttp's parser in C accepts HTTP
 _NO_LIMIT = 2**31
 _HANDSHAKE = 10.0  # seconds
 _GOODBYE = 2.0  # seconds
+STALLED = 60.0  # seconds
+_LEAST = 512  # bytes a second that a client must take of a response
+_ACKNOWLEDGED = 120  # the place of tcpi_bytes_acked in Linux's struct tcp_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +95,25 @@ def plain(refused: Refused) -> web.Response:
 
 
 class ServerRunner(web.AppRunner):
-    def __init__(self, app: web.Application, *, limits: HeadLimits, refusal: Refusal, **options: Any) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        limits: HeadLimits,
+        refusal: Refusal,
+        stalled: float = STALLED,
+        **options: Any,
+    ) -> None:
+        """`stalled` is the number of seconds after which it is seen how much a client has taken of a response."""
         options |= {"max_line_size": _LINE, "max_field_size": _NO_LIMIT, "max_headers": _NO_LIMIT}
         super().__init__(app, auto_decompress=False, **options)
         self._limits = limits
         self._refusal = refusal
+        self._stalled = stalled
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, limits=self._limits, refusal=self._refusal)
+        return _Server(made, limits=self._limits, refusal=self._refusal, stalled=self._stalled)
 
 
 class TlsSite(web.TCPSite):
@@ -119,7 +137,7 @@ class TlsSite(web.TCPSite):
 class _Server(web.Server):
     """A copy of the application's server whose connections are `_Connection`."""
 
-    def __init__(self, made: web.Server, *, limits: HeadLimits, refusal: Refusal) -> None:
+    def __init__(self, made: web.Server, *, limits: HeadLimits, refusal: Refusal, stalled: float) -> None:
         super().__init__(
             made.request_handler,
             request_factory=made.request_factory,
@@ -129,18 +147,56 @@ class _Server(web.Server):
         )
         self.limits = limits
         self.refusal = refusal
+        self.stalled = stalled
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_refusal",)
+    __slots__ = ("_look", "_refusal", "_stalled")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
         self._refusal = server.refusal
         self._parser = HeadParser(self._parser, server.limits)  # type: ignore[assignment]
+        self._stalled = server.stalled
+        self._look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # Writing is paused as soon as the kernel takes no more bytes, so that the rest of a short response, after which
+        # the connection is closed, is waited for with a limit too.
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_looking()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        transport = self.transport
+        if transport is not None and self._look is None:
+            self._watch(transport)
+
+    def resume_writing(self) -> None:
+        self._stop_looking()
+        super().resume_writing()
+
+    def _watch(self, transport: asyncio.Transport) -> None:
+        self._look = self._loop.call_later(self._stalled, self._require_taken, transport, _taken(transport))
+
+    def _require_taken(self, transport: asyncio.Transport, before: int) -> None:
+        if _taken(transport) - before < self._stalled * _LEAST:
+            log.info("connection.stalled")
+            transport.abort()
+        else:
+            self._watch(transport)
+
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def handle_error(
         self,
@@ -156,6 +212,16 @@ class _Connection(RequestHandler):
             raise ConnectionError("an answer was begun, so no other can be sent")
         log.info("request.refused", status=exc.refused.status, kind=exc.refused.kind)
         return _Last(self._refusal(exc.refused), self)
+
+
+def _taken(transport: asyncio.Transport) -> int:
+    """Return a number that grows by one with each byte that the client takes."""
+    connection = transport.get_extra_info("socket")
+    try:
+        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED + 8)
+        return int(struct.unpack_from("=Q", told, _ACKNOWLEDGED)[0])
+    except (AttributeError, OSError, struct.error):  # not Linux
+        return -transport.get_write_buffer_size()
 
 
 class _Last(web.Response):
