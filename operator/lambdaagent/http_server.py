@@ -163,11 +163,16 @@ class _Connection(RequestHandler):
         self._stalled = server.stalled
         self._look: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        # Writing is paused as soon as the kernel takes no more bytes, so that the rest of a short response, after which
-        # the connection is closed, is waited for with a limit too.
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+    async def start(self) -> None:
+        """Serve requests until the connection closes, and limit how long the rest of the last response may take."""
+        transport = self.transport
+        try:
+            await super().start()
+        finally:
+            # With TLS, the end of a connection has a limit of its own.
+            if transport is not None and transport.get_extra_info("sslcontext") is None:
+                if transport.get_write_buffer_size() and self._look is None:
+                    self._watch(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_looking()
