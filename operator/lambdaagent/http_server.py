@@ -170,9 +170,9 @@ class _Connection(RequestHandler):
             await super().start()
         finally:
             # With TLS, the end of a connection has a limit of its own.
-            if transport is not None and transport.get_extra_info("sslcontext") is None:
-                if transport.get_write_buffer_size() and self._look is None:
-                    self._watch(transport)
+            plain = transport is not None and transport.get_extra_info("sslcontext") is None
+            if transport is not None and plain and transport.get_write_buffer_size() and self._look is None:
+                self._watch(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_looking()
