@@ -8,6 +8,9 @@ refusal names the limit and never the value.
 Connections are limited, and shared among the addresses that they come from: none holds so many that another gets none.
 One beyond that is closed at once.
 
+A client that takes its response too slowly is disconnected: it would hold the response, and the stream or the call
+behind it, for ever.
+
 Handlers get the body as received. Nothing is decompressed, because a handler that passes a body on also passes on its
 length and its Content-Encoding.
 """
@@ -15,6 +18,8 @@ length and its Content-Encoding.
 import asyncio
 import contextlib
 import resource
+import socket
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -36,6 +41,9 @@ _NO_LIMIT = 2**31
 CONNECTIONS = 10_000  # open ones of one server
 _HANDSHAKE = 10.0  # seconds
 _GOODBYE = 2.0  # seconds
+STALLED = 60.0  # seconds
+_LEAST = 512  # bytes a second that a client must take of a response
+_ACKNOWLEDGED = 120  # the place of tcpi_bytes_acked in Linux's struct tcp_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +115,22 @@ class ServerRunner(web.AppRunner):
         limits: HeadLimits,
         refusal: Refusal,
         connections: int | None = None,
+        stalled: float = STALLED,
         **options: Any,
     ) -> None:
+        """`connections` is the number of open ones; None leaves it to the machine. `stalled` is the number of seconds
+        after which it is seen how much a client has taken of a response.
+        """
         options |= {"max_line_size": _LINE, "max_field_size": _NO_LIMIT, "max_headers": _NO_LIMIT}
         super().__init__(app, auto_decompress=False, **options)
         self._limits = limits
         self._refusal = refusal
         self._shares = Shares(connections if connections is not None else _most_connections())
+        self._stalled = stalled
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, limits=self._limits, refusal=self._refusal, shares=self._shares)
+        return _Server(made, limits=self._limits, refusal=self._refusal, shares=self._shares, stalled=self._stalled)
 
 
 class TlsSite(web.TCPSite):
@@ -141,7 +154,9 @@ class TlsSite(web.TCPSite):
 class _Server(web.Server):
     """A copy of the application's server whose connections are `_Connection`."""
 
-    def __init__(self, made: web.Server, *, limits: HeadLimits, refusal: Refusal, shares: Shares) -> None:
+    def __init__(
+        self, made: web.Server, *, limits: HeadLimits, refusal: Refusal, shares: Shares, stalled: float
+    ) -> None:
         super().__init__(
             made.request_handler,
             request_factory=made.request_factory,
@@ -152,13 +167,14 @@ class _Server(web.Server):
         self.limits = limits
         self.refusal = refusal
         self.shares = shares
+        self.stalled = stalled
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_peer", "_refusal", "_shares")
+    __slots__ = ("_look", "_peer", "_refusal", "_shares", "_stalled")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -166,6 +182,44 @@ class _Connection(RequestHandler):
         self._shares = server.shares
         self._peer: str | None = None
         self._parser = HeadParser(self._parser, server.limits)  # type: ignore[assignment]
+        self._stalled = server.stalled
+        self._look: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Serve requests until the connection closes, and limit how long the rest of the last response may take."""
+        transport = self.transport
+        try:
+            await super().start()
+        finally:
+            # With TLS, the end of a connection has a limit of its own.
+            plain = transport is not None and transport.get_extra_info("sslcontext") is None
+            if transport is not None and plain and transport.get_write_buffer_size() and self._look is None:
+                self._watch(transport)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        transport = self.transport
+        if transport is not None and self._look is None:
+            self._watch(transport)
+
+    def resume_writing(self) -> None:
+        self._stop_looking()
+        super().resume_writing()
+
+    def _watch(self, transport: asyncio.Transport) -> None:
+        self._look = self._loop.call_later(self._stalled, self._require_taken, transport, _taken(transport))
+
+    def _require_taken(self, transport: asyncio.Transport, before: int) -> None:
+        if _taken(transport) - before < self._stalled * _LEAST:
+            log.info("connection.stalled")
+            transport.abort()
+        else:
+            self._watch(transport)
+
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -180,6 +234,7 @@ class _Connection(RequestHandler):
         if self._peer is not None:
             self._shares.give_back(self._peer)
             self._peer = None
+        self._stop_looking()
         super().connection_lost(exc)
 
     def handle_error(
@@ -196,6 +251,16 @@ class _Connection(RequestHandler):
             raise ConnectionError("an answer was begun, so no other can be sent")
         log.info("request.refused", status=exc.refused.status, kind=exc.refused.kind)
         return _Last(self._refusal(exc.refused), self)
+
+
+def _taken(transport: asyncio.Transport) -> int:
+    """Return a number that grows by one with each byte that the client takes."""
+    connection = transport.get_extra_info("socket")
+    try:
+        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED + 8)
+        return int(struct.unpack_from("=Q", told, _ACKNOWLEDGED)[0])
+    except (AttributeError, OSError, struct.error):  # not Linux
+        return -transport.get_write_buffer_size()
 
 
 class _Last(web.Response):

@@ -32,6 +32,7 @@ from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import Services
 from lambdaagent.gateway.serving import RunningGateway, receivers, serve
+from lambdaagent.http_server import STALLED
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.identity import assertions
@@ -189,6 +190,7 @@ async def world(
     ready: Callable[[], str | None] = lambda: None,
     clock: clocks.Clock | None = None,
     idle: float = IDLE,
+    stalled: float = STALLED,
     tasks: TaskLimits | None = None,
     streams: Streams | None = None,
     pace: Pace | None = None,
@@ -239,7 +241,7 @@ async def world(
     )
     streams = streams or Streams()
     app = create_app(services, table=table or gateway_routes.table(), streams=streams, pace=pace)
-    runner = make_runner(app, idle=idle)
+    runner = make_runner(app, idle=idle, stalled=stalled)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -15,7 +15,7 @@ from lambdaagent.gateway.http.sse import STREAMS, Streams
 from lambdaagent.gateway.routes import agent_routes
 from lambdaagent.gateway.routes.route_types import RouteTable
 from lambdaagent.gateway.services import SERVICES, Services
-from lambdaagent.http_server import HeadLimits, ServerRunner
+from lambdaagent.http_server import STALLED, HeadLimits, ServerRunner
 
 IDLE = 75.0  # seconds; longer than the minute after which proxies close an idle connection
 _TABLE = web.AppKey("route_table", RouteTable)
@@ -59,13 +59,13 @@ def create_probe_app(services: Services, *, table: RouteTable) -> web.Applicatio
     return app
 
 
-def make_runner(app: web.Application, *, idle: float = IDLE) -> web.AppRunner:
+def make_runner(app: web.Application, *, idle: float = IDLE, stalled: float = STALLED) -> web.AppRunner:
     """Return the runner of the application. A request is cancelled when its client disconnects, which closes the
     connection to the container of a direct call; tasks continue.
 
     There is no access log: proxies write one, and the metrics count requests. `idle` (seconds) limits an idle
     connection and also the time in which the whole head of a request must arrive, from the start of the connection or
-    from the last response.
+    from the last response. `stalled` (seconds) limits how long a client takes nearly nothing of its response.
     """
     config = app[SERVICES].config
     return ServerRunner(
@@ -75,5 +75,6 @@ def make_runner(app: web.Application, *, idle: float = IDLE) -> web.AppRunner:
         handler_cancellation=True,
         access_log=None,
         shutdown_timeout=config.shutdown_timeout,
+        stalled=stalled,
         keepalive_timeout=idle,
     )

@@ -21,7 +21,7 @@ from tests.parts.access import bearer, guarded, of
 from tests.parts.gateway import Answer, World, skill
 from tests.parts.issuer import Issuer, ec_key
 from tests.parts.keys import pem
-from tests.parts.store_records import record
+from tests.parts.store_records import push, record
 from tests.parts.upstream import PlainAgent
 
 from lambdaagent.a2a import jsonrpc, rest
@@ -345,12 +345,14 @@ async def test_what_others_own_looks_like_what_is_not_there(gateway: World, issu
             if name in WHOLE:
                 continue
             await gateway.store.create(working(first := secrets.token_hex(8), owner="corp:alice"))
+            await gateway.store.put_push(push(task_id=first))
             second = secrets.token_hex(8)
             there = await ask(gateway, way, name, "echo", first, headers)
             absent = await ask(gateway, way, name, "echo", second, headers)
             assert there.status == absent.status
             assert _steady(there) == _steady(absent)
             marks = [each.headers["X-Request-Id"].encode() for each in (there, absent)]
+            assert [each.id for each in await gateway.store.pushes(first)] == ["p"]
             plain = there.body.replace(first.encode(), b"").replace(marks[0], b"")
             assert plain == absent.body.replace(second.encode(), b"").replace(marks[1], b"")
 

@@ -60,6 +60,19 @@ async def test_who_may_only_invoke_registers_none(
     assert await status(gateway, method, of(issuer)) == 200
 
 
+@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]"])
+async def test_an_address_of_the_inside_is_not_stored(gateway: World, issuer: Issuer, host: str) -> None:
+    """A literal is refused when it is registered, and not only when it is called."""
+    inside = {"url": f"http://{host}/"}
+    sent = {"message": message(), "configuration": {"taskPushNotificationConfig": inside}}
+    with_message = await gateway.rpc("SendMessage", sent, **of(issuer))
+    task = (await gateway.rpc("SendMessage", {"message": message()}, **of(issuer)))["result"]["task"]
+    alone = await gateway.rpc("CreateTaskPushNotificationConfig", {"taskId": task["id"], **inside}, **of(issuer))
+    for answer in (with_message, alone):
+        assert answer["error"]["code"] == -32602, answer
+    assert await gateway.store.pushes(task["id"]) == []
+
+
 async def test_the_other_binding(gateway: World, issuer: Issuer) -> None:
     body = {"message": message(), "configuration": {"taskPushNotificationConfig": RECEIVER}}
     for action in ("send", "stream"):

@@ -14,6 +14,7 @@ from tests.parts.upstream import PlainAgent, plain_agent
 
 from lambdaagent.access.principal import ANONYMOUS, Principal
 from lambdaagent.access.registrant import restored, stored
+from lambdaagent.gateway.access import standing_rights
 from lambdaagent.identity import api_keys
 from lambdaagent.store.records import Letters
 
@@ -110,6 +111,17 @@ async def test_a_grant_that_is_taken_away(
     (push,) = await gateway.store.pushes(task_id)
     await gateway.store.settle_push(_due(push))
     await eventually(lambda: len(receiver.seen) > before)
+
+
+async def test_an_agent_that_is_taken_away(gateway: World, issuer: Issuer, receiver: PlainAgent) -> None:
+    task_id = await registered(gateway, receiver, CALLERS["a group"](issuer))
+    record = await gateway.store.get(task_id)
+    denied = standing_rights.of_pushes(gateway.guard, gateway.directory)
+    (push,) = await gateway.store.pushes(task_id)
+    assert record is not None
+    assert await denied(record, push.registrant) == ""
+    gateway.directory.remove("shop", "echo")
+    assert "is not there" in await denied(record, push.registrant)
 
 
 def _due(push: Any) -> Any:

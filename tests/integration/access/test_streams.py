@@ -102,6 +102,19 @@ async def test_a_key_that_is_revoked(gateway: World, issuer: Issuer, tmp_path: P
     assert denied(found[-1])
 
 
+async def test_a_key_that_loses_its_group(
+    gateway: World, issuer: Issuer, container: TalkingAgent, tmp_path: Path
+) -> None:
+    """The credential is still valid, and is that of a principal with fewer rights."""
+    grouped = file_of(issuer)
+    grouped["apiKeys"][0]["groups"] = ["builders"]
+    before = gateway.guard.state
+    write(tmp_path / "access.yaml", grouped)
+    await eventually(lambda: gateway.guard.state is not before)
+    _replace(gateway, container, [{"groups": ["builders"]}])
+    assert denied((await ended(gateway, bearer(KEY), lambda: write(tmp_path / "access.yaml", file_of(issuer))))[-1])
+
+
 async def test_the_list_of_agents_ends_too(gateway: World, issuer: Issuer, tmp_path: Path) -> None:
     headers = {**bearer(KEY), "Accept": "text/event-stream"}
     async with gateway.session.get(f"{gateway.url}/agents", headers=headers) as response, asyncio.timeout(20):

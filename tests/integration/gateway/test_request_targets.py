@@ -49,6 +49,13 @@ async def test_a_target_that_is_no_path_is_refused(echo: World, container: Plain
     assert container.seen == []
 
 
+@pytest.mark.parametrize("line", [f"POST http://x{ECHO}/api/a2a HTTP/1.1", "OPTIONS * HTTP/1.1"])
+async def test_a_target_of_another_form_is_refused_as_such(echo: World, line: str) -> None:
+    request = f"{line}\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
+    status, answer = await said(echo, request)
+    assert (status, problem(answer)["type"]) == (400, "urn:lambdaagent:problem:bad-target")
+
+
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "X-API-Key"])
 async def test_a_header_that_decides_is_sent_once(echo: World, container: PlainAgent, name: str) -> None:
     lines = (f"{name}: text/plain", f"{name}: application/json", "Content-Length: 0")

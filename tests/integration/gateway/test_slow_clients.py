@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.parts.gateway import World, skill, world
-from tests.parts.upstream import PlainAgent, raw_server, read_request
+from tests.parts.polling import eventually
+from tests.parts.upstream import PlainAgent, raw_server, read_request, talking_agent
 
 from lambdaagent.gateway.http.bodies import Pace
 
@@ -162,3 +163,52 @@ async def test_a_body_over_the_limit_that_comes_in_pieces_is_a_413(container: Pl
                 await asyncio.sleep(0.01)
             async with asyncio.timeout(10):
                 assert (await client.reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 413 ")
+
+
+BIG = 24 * 1024 * 1024
+
+
+@pytest.fixture
+async def impatient(container: PlainAgent) -> AsyncIterator[World]:
+    container.respond = lambda _: (200, {"Content-Type": "application/octet-stream"}, bytes(BIG))
+    async with world(stalled=0.5) as made:
+        made.agent(url=container.url)
+        yield made
+
+
+async def test_a_client_that_takes_no_response_is_disconnected(impatient: World) -> None:
+    async with Client(impatient) as client:
+        client.writer.write(WORD % SKILL + b"Content-Length: 0\r\n\r\n")
+        await asyncio.sleep(2)
+        taken = 0
+        with contextlib.suppress(ConnectionResetError):
+            async with asyncio.timeout(20):
+                while piece := await client.reader.read(1024 * 1024):
+                    taken += len(piece)
+        assert taken < BIG
+
+
+async def test_a_client_that_takes_its_response_slowly_gets_all_of_it(impatient: World) -> None:
+    async with Client(impatient) as client:
+        client.writer.write(WORD % SKILL + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+        taken = 0
+        async with asyncio.timeout(20):
+            while piece := await client.reader.read(1024 * 1024):
+                taken += len(piece)
+                await asyncio.sleep(0.02)
+        assert taken > BIG
+
+
+async def test_a_stream_that_nobody_reads_ends_and_frees_its_place() -> None:
+    async with talking_agent() as agent, world(stalled=0.5) as found:
+        found.agent(url=agent.url)
+        for number in range(40):
+            artifact = {"artifactId": str(number), "parts": [{"text": "x" * 400_000}]}
+            agent.say({"artifactUpdate": {"artifact": artifact}})
+        body = b'{"jsonrpc":"2.0","id":1,"method":"SendStreamingMessage","params":{"message":{"messageId":"m",'
+        body += b'"role":"ROLE_USER","parts":[{"text":"hi"}]}}}'
+        async with Client(found) as client:
+            head = WORD % A2A + b"A2A-Version: 1.0\r\nContent-Type: application/json\r\n"
+            client.writer.write(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            await eventually(lambda: found.streams.open == 1)
+            await eventually(lambda: found.streams.open == 0)

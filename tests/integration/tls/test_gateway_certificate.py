@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from tests.parts.authority import Authority, authority
 from tests.parts.gateway import served
 from tests.parts.polling import eventually
@@ -248,3 +249,41 @@ async def test_plain_http_to_the_port_is_closed_and_others_are_served(gateway: R
     assert b"HTTP/1.1" not in answer
     assert b"secret" not in answer
     assert (await get(f"https://localhost:{gateway.port}/agents", trusting(pair)))[0] == 200
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_a_client_that_does_not_read_is_disconnected_and_one_that_reads_is_not(
+    pair: Authority, tls: bool
+) -> None:
+    size = 16 * 1024 * 1024
+    app = web.Application()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(size))
+
+    app.router.add_get("/", answer)
+    runner = http_server.ServerRunner(app, limits=http_server.HeadLimits(), refusal=http_server.plain, stalled=0.5)
+    await runner.setup()
+    try:
+        context = ServerCertificate(files(pair)).context if tls else None
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        assert runner.server is not None
+        place = {"host": "localhost", "port": runner.addresses[0][1], "ssl": trusting(pair) if tls else None}
+        # With TLS, the event loop takes a response of one piece as a whole; the end of the connection is limited there.
+        for close in () if tls else (b"", b"Connection: close\r\n"):
+            reader, writer = await asyncio.open_connection(**place, limit=1024)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n" % close)
+            await eventually(lambda: runner.server.connections)
+            await eventually(lambda: not runner.server.connections, within=10)
+            writer.transport.abort()
+        reader, writer = await asyncio.open_connection(**place)
+        for _ in range(2):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            for _ in range(size // (256 * 1024)):  # longer than the limit in all
+                await reader.readexactly(256 * 1024)
+                await asyncio.sleep(0.015)
+            await asyncio.sleep(0.7)  # an idle connection is not one that does not read
+        writer.close()
+    finally:
+        await runner.cleanup()

@@ -179,3 +179,12 @@ async def test_a_remembered_key_expires_in_time_and_a_new_file_forgets_it() -> N
         await by.principal(KEY)
     with pytest.raises(CredentialError, match="not valid"):
         await verifier(time.clock, keys=[]).principal(KEY)
+
+
+def test_an_expired_key_is_no_source_of_callers() -> None:
+    """Whoever registered something with it gets nothing more."""
+    ring = KeyRing([ApiKey(id="ci", sha256=api_keys.hash_of(api_keys.create("ci")), expires="2027-01-01T00:00:00Z")])
+    expiry = 1_798_761_600.0
+    assert ring.has("ci", now=expiry - 1)
+    assert not ring.has("ci", now=expiry)
+    assert not ring.has("other", now=expiry - 1)

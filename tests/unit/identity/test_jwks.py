@@ -272,3 +272,15 @@ async def test_closing_ends_a_fetch() -> None:
     with pytest.raises(asyncio.CancelledError):
         await request
     await jwks.close()
+
+
+async def test_the_last_good_keys_serve_for_a_day_and_not_longer() -> None:
+    time, keys = SetClock(), KeySet([jwk(GOOD, "one")])
+    jwks = Jwks(keys, clock=time.clock, name="corp")
+    await jwks.key("one", "ES256")
+    keys.error = ValueError("broken")
+    time.forward(24 * 3600 - 1)
+    assert await jwks.key("one", "ES256")
+    time.forward(2)
+    with pytest.raises(IdentityUnavailableError):
+        await jwks.key("one", "ES256")
