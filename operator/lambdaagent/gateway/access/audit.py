@@ -68,7 +68,7 @@ class AuditLog:
         """`code` is the status of a denial, 0 of what was allowed."""
         if not self.on:
             return
-        if principal.anonymous and code and not self._first(asked, decision):
+        if code and principal.anonymous and not self._first(asked, decision):
             return
         self._add(self._line(asked, principal, decision, code, mode))
 
@@ -118,11 +118,12 @@ class AuditLog:
         if rest is None:
             if len(self._rests) >= _KEPT:
                 self._rests.clear()
-            rest = self._rests[key] = orjson.dumps(_rest(asked, principal, decision, code=code, mode=mode))[1:] + b"\n"
+            rest = orjson.dumps(_rest(asked, principal, decision, code=code, mode=mode)) + b"\n"
+            rest = self._rests[key] = b"," + rest[1:]
         own = {"auditID": asked.request_id, "requestReceivedTimestamp": self._now(), "sourceIPs": [asked.peer]}
         if asked.trace:
             own["traceId"] = asked.trace
-        return b"%b,%b" % (orjson.dumps(own)[:-1], rest)
+        return orjson.dumps(own)[:-1] + rest
 
     def _now(self) -> str:
         """Return the time with microseconds. The second is written once for all lines of it."""

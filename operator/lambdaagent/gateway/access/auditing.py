@@ -33,10 +33,10 @@ def record(
     asked = Asked(
         request_id=request_id.request_id(request),
         peer=peers.peer(request),
-        verb=action.value,
+        verb=action,
         namespace=namespace,
         name=name,
         skill=skill[:_SKILL],  # the client may have invented it
         trace=trace.split("-")[1] if trace else "",
     )
-    audit.decided(asked, principal, decision, code=code, mode=services.guard.mode.value)
+    audit.decided(asked, principal, decision, code=code, mode=services.guard.mode)
