@@ -38,10 +38,16 @@ class Buckets:
 
     def take(self, key: Hashable, rate: Rate, *, now: float) -> float:
         """Count one request. Return 0, or the seconds after which the key may send one; then nothing is counted."""
-        wait = self.wait(key, rate, now=now)
-        if not wait:
-            self.count(key, rate, now=now)
-        return wait
+        full_at = self._full_at.get(key, now)
+        if full_at < now:
+            full_at = now
+        wait = full_at + rate.seconds - now - rate.burst * rate.seconds
+        if wait > 1e-9:
+            return wait
+        if len(self._full_at) >= _MOST and key not in self._full_at:
+            self._forget(now)
+        self._full_at[key] = full_at + rate.seconds
+        return 0.0
 
     def wait(self, key: Hashable, rate: Rate, *, now: float) -> float:
         """Return 0, or the seconds after which the key may send a request."""

@@ -8,6 +8,7 @@ is part of the identity, so a change leads to a new name. Limits follow from der
 
 import hashlib
 import re
+from functools import lru_cache
 
 from lambdaagent.api.base import GROUP
 
@@ -67,9 +68,10 @@ def is_label(*names: str) -> bool:
     return all(re.fullmatch(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
 
 
+@lru_cache(1024)
 def may_be_host_of_agent(host: str) -> bool:
     """Return whether a host name has the form of an agent's (`a2a_service` and its namespace), whether there is such an
-    agent or not.
+    agent or not. Most requests have a host that another one had.
     """
     return _OF_AGENT.fullmatch(host.partition(":")[0].lower().rstrip(".")) is not None
 

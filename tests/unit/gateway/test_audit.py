@@ -1,10 +1,14 @@
 """The audit log: its lines, what is only counted, and what happens to a slow or rotated file."""
 
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.parts.polling import eventually
 
 from lambdaagent.access.decide import Decision
@@ -62,6 +66,28 @@ async def test_a_line_has_the_names_of_the_kubernetes_audit_event(log: AuditLog)
     }
     assert (denied["annotations"]["decision"], denied["annotations"]["mode"]) == ("forbid", "audit")
     assert denied["responseStatus"] == {"code": 403}
+
+
+@given(st.lists(st.floats(min_value=0, max_value=4e9), min_size=1, max_size=20), st.sampled_from(["", "4b" * 16]))
+def test_each_line_has_its_own_time_and_no_more_bytes_than_were_counted(times: list[float], trace: str) -> None:
+    now = iter(times)
+    log = AuditLog(Clock(now=lambda: next(now), new_id=random_uuid), on=True)
+    for number in range(len(times)):
+        log.decided(Asked(f"r-{number}", "10.0.0.1", "invoke", trace=trace), ALICE, ALLOWED, code=0, mode="enforce")
+    text = audit._text(log._waiting)
+    written = [orjson.loads(line) for line in text.splitlines()]
+    assert [line["auditID"] for line in written] == [f"r-{number}" for number in range(len(times))]
+    for line, at in zip(written, times, strict=True):
+        assert abs(datetime.fromisoformat(line["requestReceivedTimestamp"]).timestamp() - at) < 2e-6
+    assert len(text) <= log._size <= len(text) + 100 * len(times)
+
+
+async def test_an_address_that_is_not_utf_8_costs_no_other_line(log: AuditLog) -> None:
+    async with log.run():
+        for peer in ("10.0.0.1", "fe80::1%\udcff", "10.0.0.2"):
+            log.decided(asked(peer=peer), ALICE, ALLOWED, code=0, mode="enforce")
+    written = [json.loads(line)["sourceIPs"] for line in Path(log.path).read_bytes().splitlines()]
+    assert written == [["10.0.0.1"], ["fe80::1%\udcff"], ["10.0.0.2"]]
 
 
 async def test_refusals_of_nobody_are_counted_for_each_address_and_agent(log: AuditLog, time: Time) -> None:

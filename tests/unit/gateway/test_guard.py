@@ -5,7 +5,7 @@ import pytest
 from lambdaagent.access.actions import Action
 from lambdaagent.access.installation import Installation
 from lambdaagent.access.principal import ANONYMOUS, Principal
-from lambdaagent.access.rules import AgentRules, Mode
+from lambdaagent.access.rules import AgentRules, Grant, Mode
 from lambdaagent.gateway.access.guard import Guard, State
 
 ROOT = Principal("corp:root", source="corp")
@@ -98,3 +98,23 @@ async def test_the_cluster_is_not_asked_about_what_the_ceiling_denies(ceiling: d
     assert not await found.sees(ALICE, agent)
     assert not await found.sees(ALICE, agent, listed=True)
     assert rbac.asked == []
+
+
+def test_remembered_skills_are_those_of_the_caller_and_the_agent() -> None:
+    state = guard().state
+    assert state is not None
+    bob = Principal("corp:bob", source="corp")
+    grants = tuple(
+        Grant(frozenset((name,)), frozenset(), (), frozenset(skills), frozenset())
+        for name, skills in (("corp:alice", {"say"}), ("corp:bob", {"sing"}))
+    )
+    some, others = AgentRules("shop", "some", grants=grants), AgentRules("shop", "others", grants=grants[::-1][:1])
+    cases: list[tuple[Principal, AgentRules, set[str] | None]] = [
+        (ALICE, some, {"say"}),
+        (bob, some, {"sing"}),
+        (ROOT, some, None),
+        (ALICE, others, set()),
+        (bob, others, {"sing"}),
+    ]
+    for principal, agent, skills in cases * 2:
+        assert state.skills(principal, agent) == skills

@@ -31,12 +31,12 @@ def record(
         return
     trace = tracing.parent(request)
     asked = Asked(
-        request_id=request_id.request_id(request),
-        peer=peers.peer(request),
-        verb=action.value,
-        namespace=namespace,
-        name=name,
-        skill=skill[:_SKILL],  # the client may have invented it
-        trace=trace.split("-")[1] if trace else "",
+        request_id.request_id(request),
+        peers.peer(request),
+        action,
+        namespace,
+        name,
+        skill[:_SKILL],  # the client may have invented it
+        trace.split("-")[1] if trace else "",
     )
-    audit.decided(asked, principal, decision, code=code, mode=services.guard.mode.value)
+    audit.decided(asked, principal, decision, code=code, mode=services.guard.mode)

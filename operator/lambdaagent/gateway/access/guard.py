@@ -39,6 +39,9 @@ class State:
     verifier: Verifier
     schemes: tuple[SecurityScheme, ...] = ()  # as cards show them
     decided: dict[object, tuple[Principal, AgentRules, Decision]] = field(default_factory=dict, compare=False)
+    callable: dict[object, tuple[Principal, AgentRules, frozenset[str] | None]] = field(
+        default_factory=dict, compare=False
+    )
 
     def decide(self, principal: Principal, action: Action, agent: AgentRules, skill: str | None = None) -> Decision:
         """Decide by the rules alone, and remember the answer: a caller asks the same again and again.
@@ -53,6 +56,18 @@ class State:
         if len(self.decided) >= _MOST:
             self.decided.clear()
         self.decided[key] = (principal, agent, found)
+        return found
+
+    def skills(self, principal: Principal, agent: AgentRules) -> frozenset[str] | None:
+        """Return the skills that the rules let the principal call, None for all; remembered as in `decide`."""
+        key = (id(principal), id(agent))
+        known = self.callable.get(key)
+        if known is not None and known[0] is principal and known[1] is agent:
+            return known[2]
+        found = rules.skills(principal, agent, self.rules)
+        if len(self.callable) >= _MOST:
+            self.callable.clear()
+        self.callable[key] = (principal, agent, found)
         return found
 
 
@@ -136,7 +151,7 @@ class Guard:
         state = self.state
         if state is None:
             return None
-        found = rules.skills(principal, agent, state.rules)
+        found = state.skills(principal, agent)
         if found is None or not self._asks_cluster(state):
             return found
         allowed = await self._right(principal, Action.INVOKE, agent.namespace, agent.name)
