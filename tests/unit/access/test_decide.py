@@ -432,3 +432,12 @@ def test_whoever_may_do_something_may_know_of_the_agent(
 ) -> None:
     if decide(principal, action, agent, installation, rbac=rbac).allowed:
         assert decide(principal, Action.DISCOVER, agent, installation, rbac=rbac).allowed
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_for_whom_the_gateway_vouches_may_do_what_the_gateway_sends(action: Action) -> None:
+    sent = {Action.DISCOVER, Action.INVOKE, Action.READ, Action.CANCEL}
+    vouched = Principal("corp:alice", source="gateway")
+    for agent in (NOBODY, rules({"principals": ["corp:alice"]})):
+        assert decide(vouched, action, agent, CLOSED) == decide(vouched, action, agent, OPEN)
+        assert decide(vouched, action, agent, CLOSED).allowed is (action in sent)
