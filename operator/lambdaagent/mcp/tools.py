@@ -8,7 +8,6 @@ Descriptions are the agents' own words, which a host puts before its model: each
 another.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -18,6 +17,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.skills import Skill
 from lambdaagent.mcp.protocol import Code, McpError
 
+_BETWEEN = "__"
 _LONGEST = 64
 _DESCRIPTION = 1024
 _TEXT = 1_000_000  # characters of one argument
@@ -45,7 +45,7 @@ class Scope:
 
 def name_of(agent: LambdaAgent, skill: Skill, scope: Scope) -> str:
     parts = [agent.namespace, agent.name, skill.id]
-    whole = "__".join(parts[2 if scope.agent else 1 if scope.namespace else 0 :])
+    whole = _BETWEEN.join(parts[2 if scope.agent else 1 if scope.namespace else 0 :])
     if len(whole) <= _LONGEST:
         return whole
     digest = sha256(whole.encode()).hexdigest()[:12]
@@ -66,13 +66,23 @@ def definition(agent: LambdaAgent, skill: Skill, scope: Scope) -> Json:
     }
 
 
-def find(agents: Iterator[LambdaAgent], name: str, scope: Scope) -> tuple[LambdaAgent, Skill] | None:
-    """Return the skill that a tool's name means, among agents that may be called."""
-    for agent in agents:
-        for skill in skills(agent):
-            if name_of(agent, skill, scope) == name:
-                return agent, skill
-    return None
+def find(agent: LambdaAgent, name: str, scope: Scope) -> Skill | None:
+    """Return the agent's skill that a tool's name means."""
+    return next((each for each in skills(agent) if name_of(agent, each, scope) == name), None)
+
+
+def place(name: str, scope: Scope) -> tuple[str, str]:
+    """Return the namespace and the name of the agent that a tool's name begins with; "" for what it does not say
+    whole.
+    """
+    parts = [each for each in (scope.namespace, scope.agent) if each] + name.split(_BETWEEN)
+    said = [*parts[:-1], "", ""]
+    return said[0], said[1]
+
+
+def is_cut(name: str) -> bool:
+    """Return whether the name may be one that ends in a digest."""
+    return len(name) == _LONGEST
 
 
 def message(arguments: Any, *, skill: str, message_id: str) -> Json:

@@ -99,6 +99,20 @@ async def test_what_the_caller_may_not_know_of_is_no_tool(gateway: World, issuer
 
 
 @pytest.mark.parametrize("era", ERAS)
+async def test_a_skill_with_a_long_name_is_a_tool_for_those_who_may_know_of_it(
+    gateway: World, issuer: Issuer, container: PlainAgent, era: str
+) -> None:
+    gateway.agent("long-" + "n" * 50, namespace="far" * 5, url=container.url, access={"grants": GRANTS})
+    async with client(gateway, "/mcp", era, of(issuer)) as found:
+        (name,) = [each.name for each in (await found.list_tools()).tools if each.name.startswith("far")]
+        result = await found.call_tool(name, {"text": "hello"})
+        assert json.loads(text(result))["you_said"] == "hello"
+    async with client(gateway, "/mcp", era, of(issuer, "eve")) as found:
+        with pytest.raises(MCPError, match="There is no tool"):
+            await found.call_tool(name, {"text": "x"})
+
+
+@pytest.mark.parametrize("era", ERAS)
 async def test_what_goes_wrong_at_the_agent_is_a_result_that_says_so(
     gateway: World, issuer: Issuer, container: PlainAgent, era: str
 ) -> None:

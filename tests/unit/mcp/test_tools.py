@@ -29,7 +29,10 @@ def test_two_skills_never_have_one_name(namespace: str, name: str, one: str, oth
         for each, said in zip(tools.skills(found), names, strict=True):
             assert len(said) <= 64
             assert set(said) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
-            assert tools.find(iter((found,)), said, scope) == (found, each)
+            assert tools.find(found, said, scope) == each
+            place = tools.place(said, scope)
+            assert place[0] in ("", found.namespace)
+            assert place[1] == found.name or (place[1] == "" and tools.is_cut(said))
 
 
 def test_a_description_is_limited_and_its_own() -> None:

@@ -71,11 +71,11 @@ async def api_catalog(request: web.Request) -> web.Response:
     request.app[SERVICES].directory.require_listed()
     own = urls.base(request) + well_known.API_CATALOG
     linkset: list[Json] = [{"anchor": own, "item": []}]
-    for entry in request.app[SERVICES].directory.after(None):
-        if entry.discoverable and await authorization.lists(request, entry):
-            url, card_url = urls.endpoint(request, entry), urls.agent(request, entry) + well_known.AGENT_CARD
-            linkset[0]["item"].append({"href": url})
-            linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": media_types.JSON}]})
+    found = request.app[SERVICES].directory.after(None)
+    async for entry in authorization.listed(request, found, lambda each: each.discoverable):
+        url, card_url = urls.endpoint(request, entry), urls.agent(request, entry) + well_known.AGENT_CARD
+        linkset[0]["item"].append({"href": url})
+        linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": media_types.JSON}]})
     response = web.Response(body=orjson.dumps({"linkset": linkset}), headers=caching.of_caller(request))
     response.headers["Content-Type"] = f'application/linkset+json; profile="{CATALOG_PROFILE}"'
     # RFC 9727 section 2: the response to HEAD links to the catalogue.

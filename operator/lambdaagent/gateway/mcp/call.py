@@ -26,8 +26,12 @@ class McpCall:
             if after is None:
                 yield self.entry
             return
-        for entry in self.services.directory.after(after):
-            if self.scope.namespace not in ("", entry.key[0]) or not (entry.enabled and entry.discoverable):
-                continue
-            if await authorization.lists(self.request, entry):
-                yield entry
+        found = self.services.directory.after(after)
+        async for entry in authorization.listed(self.request, found, self._shows):
+            yield entry
+
+    def covers(self, entry: Entry) -> bool:
+        return self.scope.namespace in ("", entry.key[0])
+
+    def _shows(self, entry: Entry) -> bool:
+        return self.covers(entry) and entry.enabled and entry.discoverable

@@ -4,6 +4,8 @@ A tool that is not there and one that the caller may not know of get the same er
 so it has a task, which belongs to the caller like any other.
 """
 
+import asyncio
+
 from lambdaagent import page_token
 from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import A2AError, Problem
@@ -20,10 +22,11 @@ from lambdaagent.mcp.protocol import Code, McpError
 
 _PAGE = 100  # tools after which a page ends, with the agent that reaches it
 _FRESH = 60_000  # milliseconds
-_PARTS = 3  # of a tool's whole name
+_TURN = 100  # agents after which other requests get a turn
 
 
 async def listed(call: McpCall) -> Json:
+    call.services.directory.require_listed(call.scope.namespace or None)
     found: list[Json] = []
     last: Key | None = None
     more = False
@@ -83,15 +86,28 @@ async def called(call: McpCall) -> Json:
 
 async def _find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
     """Return the tool's agent and skill; None if there is none that the caller may know of."""
-    parts = [each for each in (call.scope.namespace, call.scope.agent) if each] + name.split("__")
-    if len(parts) == _PARTS:
-        entry = call.services.directory.find(parts[0], parts[1])
-        if entry is not None and (found := tools.find(iter((entry.agent,)), name, call.scope)) is not None:
-            known = call.entry is not None or await authorization.seen(call.request, entry) is not None
-            return (entry, found[1]) if known and entry.enabled else None
-    async for each in call.agents():  # a long name, which ends in a digest
-        if (found := tools.find(iter((each.agent,)), name, call.scope)) is not None:
-            return each, found[1]
+    place = tools.place(name, call.scope)
+    entry = call.entry or call.services.directory.find(*place)
+    if entry is None and not place[1] and tools.is_cut(name):
+        entry = await _search(call, name)
+    if call.entry is None:
+        entry = await authorization.seen(call.request, entry, asked=place)
+    if entry is None:
+        call.services.directory.require_listed(place[0] or None)
+        return None
+    if not entry.enabled:
+        return None
+    skill = tools.find(entry.agent, name, call.scope)
+    return (entry, skill) if skill is not None else None
+
+
+async def _search(call: McpCall, name: str) -> Entry | None:
+    """Return the agent that a name of which only the digest tells it means."""
+    for number, entry in enumerate(call.services.directory.after(None), 1):
+        if number % _TURN == 0:
+            await asyncio.sleep(0)
+        if call.covers(entry) and tools.find(entry.agent, name, call.scope) is not None:
+            return entry
     return None
 
 
