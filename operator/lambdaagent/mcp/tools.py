@@ -52,6 +52,11 @@ def name_of(agent: LambdaAgent, skill: Skill, scope: Scope) -> str:
     return f"{whole[: _LONGEST - 13]}-{digest}"
 
 
+def may_be_shortened(name: str) -> bool:
+    """Return whether a name may end in a digest, so that it does not say where the skill is."""
+    return len(name) == _LONGEST
+
+
 def skills(agent: LambdaAgent) -> list[Skill]:
     return agent.spec.a2a.skills if agent.spec.a2a is not None else []
 

@@ -1,5 +1,6 @@
 """One request at the endpoint, and the agents that it may concern."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.services import Services
 from lambdaagent.mcp.envelope import Message
 from lambdaagent.mcp.tools import Scope
+
+_AT_ONCE = 200  # agents
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,9 @@ class McpCall:
             if after is None:
                 yield self.entry
             return
-        for entry in self.services.directory.after(after):
+        for number, entry in enumerate(self.services.directory.after(after), start=1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # there may be thousands, and other requests must run
             if self.scope.namespace not in ("", entry.key[0]) or not (entry.enabled and entry.discoverable):
                 continue
             if await authorization.lists(self.request, entry):

@@ -63,7 +63,8 @@ async def called(call: McpCall) -> Json:
     if found is None:
         raise McpError(Code.INVALID_PARAMS, f"There is no tool {name[:128]!r}.")
     entry, skill = found
-    limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
+    if call.entry is None:  # below an agent, the request is counted already
+        limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
     arguments = call.message.params.get("arguments", {})
     message = tools.message(arguments, skill=skill.id, message_id=call.services.clock.new_id())
     try:
@@ -85,11 +86,15 @@ async def _find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
     """Return the tool's agent and skill; None if there is none that the caller may know of."""
     parts = [each for each in (call.scope.namespace, call.scope.agent) if each] + name.split("__")
     if len(parts) == _PARTS:
-        entry = call.services.directory.find(parts[0], parts[1])
-        if entry is not None and (found := tools.find(iter((entry.agent,)), name, call.scope)) is not None:
-            known = call.entry is not None or await authorization.seen(call.request, entry) is not None
-            return (entry, found[1]) if known and entry.enabled else None
-    async for each in call.agents():  # a long name, which ends in a digest
+        entry = call.entry or call.services.directory.find(parts[0], parts[1])
+        # Asked about an agent that is not there too: the time of the response tells nothing.
+        known = call.entry or await authorization.seen(call.request, entry, asked=(parts[0], parts[1]))
+        found = tools.find(iter((entry.agent,)), name, call.scope) if entry is not None else None
+        if entry is not None and found is not None and known is not None and entry.enabled:
+            return entry, found[1]
+    if not tools.may_be_shortened(name):
+        return None
+    async for each in call.agents():
         if (found := tools.find(iter((each.agent,)), name, call.scope)) is not None:
             return each, found[1]
     return None
