@@ -35,9 +35,15 @@ def test_memory_is_bounded_and_the_busiest_are_remembered() -> None:
 
 def test_a_full_memory_is_tidied_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys that come as fast as others expire must not each cost a look at all of them."""
-    buckets, rate, tidied = Buckets(), Rate(per_minute=1, burst=1), []
+    buckets, rate = Buckets(), Rate(per_minute=1, burst=1)
+    tidied: list[float] = []
     forget = Buckets._forget
-    monkeypatch.setattr(Buckets, "_forget", lambda self, now: (tidied.append(now), forget(self, now)))
+
+    def noted(self: Buckets, now: float) -> None:
+        tidied.append(now)
+        forget(self, now)
+
+    monkeypatch.setattr(Buckets, "_forget", noted)
     for number in range(60_000):
         buckets.count(number, rate, now=number * 0.00121)
     assert len(tidied) <= 2
