@@ -74,7 +74,7 @@ def _outside(namespace: str, installation: InstallationRules) -> Decision | None
 
 
 def _above(principal: Principal, installation: InstallationRules) -> Decision | None:
-    if principal.source in WITHOUT_CLAIMS:
+    if principal.source in WITHOUT_CLAIMS or principal.source == GATEWAY:
         return None
     if installation.issuers is not None and principal.source not in installation.issuers:
         return _denied("ceiling.issuers", f"the installation admits no caller of the issuer {principal.source}")

@@ -77,6 +77,7 @@ class Buckets:
 
     def _forget(self, now: float) -> None:
         kept = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
-        if len(kept) >= _MOST:
+        # With room for few more, almost every count would come here again.
+        if len(kept) > _MOST * 3 // 4:
             kept = dict(sorted(kept.items(), key=lambda item: item[1])[_MOST // 2 :])  # the busiest are remembered
         self._full_at = kept

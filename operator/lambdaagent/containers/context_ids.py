@@ -9,12 +9,15 @@ too.
 """
 
 import re
+import unicodedata
 from hashlib import sha256
 
 from lambdaagent.a2a import Json
 
 _ANONYMOUS = "anonymous"
-_NO_DIGIT = re.compile("[^0-9a-f]")
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-(?P<version>[0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX = frozenset("abcdef")
+_FEWEST = 20  # digits of a text that a container may read as a UUID: some parsers add leading zeros
 
 
 def of_container(context_id: str, *, owner: str) -> str:
@@ -32,5 +35,10 @@ def in_message(message: Json, context_id: str) -> Json:
 
 
 def _may_be_derived(context_id: str) -> bool:
-    digits = _NO_DIGIT.sub("", context_id.lower())[-32:]
-    return len(digits) == 32 and digits[12] == "8"
+    """Parsers of UUIDs accept more than its form: Python's takes digits of every script, Go's ignores what is around
+    the UUID, and .NET's has forms with more digits. So only the plain form says that it is another version.
+    """
+    text = unicodedata.normalize("NFKC", context_id).lower()
+    if (plain := _UUID.fullmatch(text)) is not None:
+        return plain["version"] == "8"
+    return sum(each in _HEX or each.isdecimal() for each in text) >= _FEWEST

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from lambdaagent import clock as clocks
 from lambdaagent.access.actions import Action, Credential
+from lambdaagent.access.principal import ANONYMOUS
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.api.workload import HealthCheck, Probe
@@ -31,6 +32,7 @@ from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.http import mode as event_mode
 from lambdaagent.gateway import gc_tuning, probes
 from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.authentication import KEY_HEADER, PRINCIPAL
 from lambdaagent.gateway.access.sidecar_guard import guarding
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
@@ -154,7 +156,8 @@ def table(entry: Entry, *, sink: str, deliveries: str = "") -> RouteTable:
             await _require_seen(request, entry)
             return await agent_routes.serve(request, entry, request.path)
         # Without capabilities, a Broker cannot be told from others.
-        if hashes or request.path != "/" or event_mode(request.headers) is None:
+        event = request.method == "POST" and request.raw_path.partition("?")[0] == "/" and event_mode(request.headers)
+        if hashes or not event:
             await _require_caller(request, entry)
         return await _through(request, entry)
 
@@ -242,13 +245,14 @@ async def _through(request: web.Request, entry: Entry, *, path: str = "") -> web
     """Pass a request to the container and its response to the client, both streamed.
 
     Method, end-to-end headers, body, and the path unless another one is given stay the same; Host goes on as
-    X-Forwarded-Host.
+    X-Forwarded-Host, and the credential of a known caller does not go on.
     """
     target, services = entry.callee.target, request.app[SERVICES]
     if target is None:
         raise problems.not_ready(entry.agent.key, why=entry.why_not)
     seconds = entry.callee.answer_limit
-    given = [pair for pair in wire.end_to_end(request.headers.items()) if pair[0].lower() not in _REFRAMED]
+    dropped = _REFRAMED | _credentials(request, entry)
+    given = [pair for pair in wire.end_to_end(request.headers.items()) if pair[0].lower() not in dropped]
     headers = [*given, ("x-forwarded-host", request.headers.get("Host", ""))]
     length = request.content_length
     try:
@@ -271,6 +275,16 @@ async def _through(request: web.Request, entry: Entry, *, path: str = "") -> web
         if request.method == "HEAD":
             return web.Response(status=response.status, headers=wire.end_to_end(response.headers))
         return await passthrough.stream(request, response, agent=entry.agent.key)
+
+
+def _credentials(request: web.Request, entry: Entry) -> frozenset[str]:
+    """Return the headers of a credential that was the sidecar's: the container could call others with it.
+
+    Where access is not checked, or nobody is known by it, the header is the container's own affair.
+    """
+    if request.get(PRINCIPAL, ANONYMOUS).anonymous:
+        return frozenset()
+    return frozenset(("authorization", KEY_HEADER.lower())) - frozenset(entry.callee.forward_headers)
 
 
 _REFRAMED = frozenset(("host", "content-length", "x-forwarded-host", who_asks.HEADER))

@@ -104,7 +104,10 @@ def _modern(
 
 def _require_known(version: str) -> None:
     if version not in MODERN:
-        data = {"supported": [*reversed(MODERN), *reversed(HANDSHAKE)], "requested": version[:64]}
+        data = {
+            "supported": [*reversed(MODERN), *reversed(HANDSHAKE)],
+            "requested": version[:64].encode("utf-8", "replace").decode(),
+        }
         raise McpError(Code.UNSUPPORTED_VERSION, "The gateway does not speak this version of the protocol.", data)
 
 

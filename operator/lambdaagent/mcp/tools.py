@@ -81,7 +81,7 @@ def place(name: str, scope: Scope) -> tuple[str, str]:
 
 
 def is_cut(name: str) -> bool:
-    """Return whether the name may be one that ends in a digest."""
+    """Return whether a name may end in a digest, so that it does not say where the skill is."""
     return len(name) == _LONGEST
 
 

@@ -61,6 +61,8 @@ def public(*, allowed: Sequence[Network] = (), trusted: Callable[[], Sequence[st
 def is_trusted(host: str, names: Sequence[str]) -> bool:
     """Return whether a host name is among `names`. `*.example.com` means every name below example.com, and not it."""
     host = host.lower().rstrip(".")
+    if ":" in host:  # an IPv6 address, whose zone may look like the end of a name
+        return False
     return any(host.endswith(name[1:]) if name.startswith("*.") else host == name for name in names)
 
 

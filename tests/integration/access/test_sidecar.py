@@ -15,13 +15,14 @@ import jwt
 import pytest
 import yaml
 from tests.integration.gateway.remote import Remote
+from tests.integration.gateway.streaming import events
 from tests.parts.access import bearer, guarded, of
-from tests.parts.gateway import World, message
+from tests.parts.gateway import World, manifest, message, world
 from tests.parts.gateway_process import running
 from tests.parts.issuer import Issuer, ec_key
 from tests.parts.keys import pem
 from tests.parts.polling import eventually
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent, TalkingAgent, plain_agent, talking_agent
 
 from lambdaagent import clock as clocks
 from lambdaagent.a2a.signing import Signer
@@ -30,8 +31,10 @@ from lambdaagent.children import sidecar
 from lambdaagent.containers.turn import Origin
 from lambdaagent.controller.sidecar_rules import with_sidecar_rules
 from lambdaagent.events import capability
+from lambdaagent.gateway.access import sidecar_guard
+from lambdaagent.gateway.http.sse import Streams
 from lambdaagent.identity import api_keys, assertions
-from lambdaagent.settings import Installation
+from lambdaagent.settings import Installation, SidecarSettings
 
 KEYS = {"k1": b"k" * 32, "k2": b"l" * 32}
 EVENT_KEYS = "k1:a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=,k2:bGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGw="
@@ -81,7 +84,9 @@ def start(gateway: World, issuer: Issuer, tmp_path: Path) -> Iterator[Start]:
     """Returns a function that starts a pod with a container and a sidecar, as the operator configures it."""
     with ExitStack() as stack:
 
-        def started(*, file: dict[str, Any] | None = None, mode: str = "enforce", **a2a: Any) -> Pod:
+        def started(
+            *, file: dict[str, Any] | None = None, mode: str = "enforce", event_keys: str = EVENT_KEYS, **a2a: Any
+        ) -> Pod:
             container = stack.enter_context(plain_agent())
             path = tmp_path / "operator.yaml"
             path.write_text(yaml.safe_dump(file or {"issuers": [issuer.configured()]}))
@@ -92,7 +97,7 @@ def start(gateway: World, issuer: Issuer, tmp_path: Path) -> Iterator[Start]:
                 Installation(
                     gateway_image="example.com/lambdaagent:v1",
                     gateway_url=gateway.url,
-                    event_keys=EVENT_KEYS,
+                    event_keys=event_keys,
                     access=mode,
                     access_file=str(path),
                 )
@@ -255,3 +260,91 @@ def test_the_operator_gives_no_key_and_no_file_of_its_own(tmp_path: Path) -> Non
     assert not {"apiKeys", "hmac"} & rules.keys()
     assert "/etc" not in json.dumps(rules) and "/var" not in json.dumps(rules)
     assert with_sidecar_rules(Installation(access_file=str(path), access="off")).sidecar_rules == ""
+
+
+@pytest.fixture
+async def beside(gateway: World, issuer: Issuer) -> AsyncIterator[tuple[World, TalkingAgent]]:
+    """A guard as sidecars have it, in this process, where pings are frequent; the agent is `shop/echo`."""
+    rules = {"issuers": [issuer.configured()], "audit": {"sink": "none"}, "admins": ["corp:root"]}
+    rules |= {"ceiling": {"issuers": ["corp"], "requiredClaims": {"team": ["a"]}}}
+    limit = {"requestsPerMinute": 1, "burst": 1}
+    rules |= {"limits": {"perPeer": limit, "perPrincipal": limit, "perAgent": limit}}
+    settings = SidecarSettings(agent="{}", access_rules=json.dumps(rules), gateway_url=gateway.url)
+    async with talking_agent() as container:
+        agent = agents.parse(manifest(a2a={"enabled": True, "mode": "sidecar"}))
+        async with (
+            sidecar_guard.guarding(settings, agent, clocks.system()) as guard,
+            world(guard=guard, streams=Streams(ping=0.05)) as pod,
+        ):
+            pod.agent(url=container.url, skills=SKILLS, access={"grants": GRANTS})
+            yield pod, container
+
+
+def _statement(owner: str = "corp:bob") -> dict[str, str]:
+    state = assertions.statement(SIGNER, clocks.system())
+    assert state is not None
+    return {IDENTITY: state("shop/echo", Origin(owner=owner))}
+
+
+async def test_a_stream_of_the_gateway_lasts(beside: tuple[World, TalkingAgent]) -> None:
+    """The gateway itself looks whether its caller may still read it."""
+    pod, container = beside
+    body = {"jsonrpc": "2.0", "id": 1, "method": "SendStreamingMessage", "params": {"message": message()}}
+    path, sent = f"{pod.url}/agents/shop/echo/api/a2a", {"A2A-Version": "1.0", **_statement()}
+    async with pod.session.post(path, json=body, headers=sent) as response:
+        stream = events(response)
+        assert "task" in (await anext(stream)).data["result"]
+        await asyncio.sleep(0.3)
+        container.say({"statusUpdate": {"status": {"state": "TASK_STATE_COMPLETED"}}}, None)
+        found = [each.data async for each in stream]
+    assert all("error" not in each for each in found)
+    assert found[-1]["result"]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+async def test_what_the_gateway_sends_is_counted_there_alone(beside: tuple[World, TalkingAgent]) -> None:
+    """All callers of the gateway come from its address, and it polls tasks in a caller's name."""
+    pod, _ = beside
+    for _ in range(3):
+        found = await pod.rpc("GetTask", {"id": "none"}, **_statement())
+        assert found["error"]["code"] == -32001, found
+
+
+async def test_forged_statements_are_counted(beside: tuple[World, TalkingAgent]) -> None:
+    pod, _ = beside
+    path = "/agents/shop/echo/.well-known/agent-card.json"
+    found = [(await pod.request("GET", path, headers={IDENTITY: "forged"})).status for _ in range(2)]
+    assert found == [401, 429]
+
+
+async def test_a_ceiling_for_callers_does_not_keep_the_gateway_from_the_tasks_of_others(
+    beside: tuple[World, TalkingAgent],
+) -> None:
+    pod, _ = beside
+    sent = {"message": message(), "configuration": {"returnImmediately": True}}
+    task = (await pod.rpc("SendMessage", sent, **_statement()))["result"]["task"]
+    found = await pod.rpc("GetTask", {"id": task["id"]}, **_statement("corp:root"))
+    assert found["result"]["id"] == task["id"]
+
+
+async def test_the_container_does_not_get_the_credential(start: Start) -> None:
+    pod = start()
+    assert await pod.call("/own/page", **of(pod.issuer)) == 200
+    assert "authorization" not in pod.container.seen[-1].headers
+    named = start(forwardHeaders=["authorization"])
+    assert await named.call("/own/page", **of(named.issuer)) == 200
+    assert "authorization" in named.container.seen[-1].headers
+
+
+async def test_without_capabilities_only_what_a_broker_sends_passes(start: Start) -> None:
+    """A Broker posts to the root. Everything else that looks like an event needs a caller."""
+    pod = start(event_keys="")
+    assert await pod.call("/", **EVENT) == 200
+    for method, path in (("DELETE", "/"), ("PUT", "/"), ("GET", "/"), ("POST", "/own/page")):
+        assert (await pod.ask(method, path, headers=EVENT)).status_code == 401
+    host, port = pod.client.base_url.host, pod.client.base_url.port
+    reader, writer = await asyncio.open_connection(host, port)
+    head = "".join(f"{name}: {value}\r\n" for name, value in EVENT.items())
+    writer.write(f"POST /#/../own/page HTTP/1.1\r\nHost: x\r\n{head}Content-Length: 0\r\n\r\n".encode())
+    assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
+    assert [each.path for each in pod.container.seen] == ["/"]

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,22 @@ def test_memory_is_bounded_and_the_busiest_are_remembered() -> None:
         buckets.take(number, rate, now=1.0)
     assert len(buckets._full_at) <= 50_000
     assert buckets.take("busy", rate, now=2.0) > 0
+
+
+def test_a_full_memory_is_tidied_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that come as fast as others expire must not each cost a look at all of them."""
+    buckets, rate = Buckets(), Rate(per_minute=1, burst=1)
+    tidied: list[float] = []
+    forget = Buckets._forget
+
+    def noted(self: Buckets, now: float) -> None:
+        tidied.append(now)
+        forget(self, now)
+
+    monkeypatch.setattr(Buckets, "_forget", noted)
+    for number in range(60_000):
+        buckets.count(number, rate, now=number * 0.00121)
+    assert len(tidied) <= 2
 
 
 def test_of_a_share_burst_and_pace_are_divided() -> None:

@@ -1,5 +1,6 @@
 """Context ids of containers: each owner has its own."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -36,6 +37,25 @@ def test_an_anonymous_client_cannot_name_a_derived_id(form: str, shape: object) 
     assert callable(shape)
     asked = form.format(shape(derived))
     assert UUID(of_container(asked, owner="anonymous")) != UUID(derived)
+
+
+def _in_another_script(text: str) -> str:
+    return "".join(chr(0xFF10 + int(each)) if each.isdecimal() else each for each in text)
+
+
+def _in_words(text: str) -> str:
+    """Returns the UUID in the form `{0x5cbd0a96,0xb8b6,0x8ceb,{0xb7,...}}` of .NET."""
+    first, second, third, *rest = text.split("-")
+    last = "".join(rest)
+    pairs = ",".join(f"0x{last[at : at + 2]}" for at in range(0, len(last), 2))
+    return f"{{0x{first},0x{second},0x{third},{{{pairs}}}}}"
+
+
+@pytest.mark.parametrize("shape", [_in_another_script, _in_words, "f{}a".format, "({})".format])
+def test_nor_in_a_form_that_a_lenient_parser_accepts(shape: Callable[[str], str]) -> None:
+    """Python reads digits of every script, Go ignores one character on either side, .NET has a form in words."""
+    asked = shape(of_container("c", owner="corp:alice"))
+    assert of_container(asked, owner="anonymous") != asked
 
 
 def test_an_anonymous_client_keeps_its_id() -> None:

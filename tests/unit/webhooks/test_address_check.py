@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdaagent.webhooks.address_check import ForbiddenAddressError, is_trusted, not_metadata, public
+from lambdaagent.webhooks.address_check import ForbiddenAddressError, check_literal, is_trusted, not_metadata, public
 
 # What is_global of the ipaddress module says of an address that leads inside counts for nothing.
 INSIDE = [
@@ -111,3 +111,9 @@ def test_every_form_of_an_address_is_judged_alike(address: IPv4Address) -> None:
         return False
 
     assert {refused(form) for form in forms} == {refused(address)}
+
+
+@pytest.mark.parametrize("literal", ["fd00::1%25.corp.example", "::ffff:10.0.0.5%25x.corp.example"])
+def test_the_zone_of_an_address_is_no_name(literal: str) -> None:
+    with pytest.raises(ForbiddenAddressError):
+        check_literal(f"http://[{literal}]/", public(trusted=lambda: ["*.corp.example"]))

@@ -12,6 +12,7 @@ from lambdaagent.access.principal import ANONYMOUS, Principal
 from lambdaagent.access.rules import Mode
 from lambdaagent.containers import who_asks
 from lambdaagent.gateway.access import auditing, challenges, limiting
+from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES, Services
 from lambdaagent.identity.errors import CredentialError, IdentityUnavailableError
@@ -30,10 +31,14 @@ async def authenticate(request: web.Request) -> Principal:
     if guard.state is None:
         principal = ANONYMOUS
     else:
-        limiting.require_peer(services, request)
+        stated = _statement(request, guard) is not None
+        if not stated:
+            limiting.require_peer(services, request)
         try:
             principal = await _principal(request, services)
         except CredentialError as error:
+            if stated:  # it is not of the gateway
+                limiting.require_peer(services, request)
             limiting.count_refused(services, request)
             _refused(request, error.reason, str(error))
             if guard.mode is Mode.ENFORCE:
@@ -44,14 +49,14 @@ async def authenticate(request: web.Request) -> Principal:
                 raise
             _refused(request, "unavailable", str(error))
             principal = ANONYMOUS
-        limiting.require_principal(services, principal.name)
+        limiting.require_principal(services, principal)
     request[PRINCIPAL] = principal
     return principal
 
 
 async def _principal(request: web.Request, services: Services) -> Principal:
     guard = services.guard
-    if guard.called is not None and (statement := request.headers.get(who_asks.HEADER)) is not None:
+    if guard.called is not None and (statement := _statement(request, guard)) is not None:
         return await guard.called(statement)
     given = credential(request)
     if given is None:
@@ -61,6 +66,11 @@ async def _principal(request: web.Request, services: Services) -> Principal:
         return known
     limiting.require_few_refused(services, request)
     return await guard.principal(given)
+
+
+def _statement(request: web.Request, guard: Guard) -> str | None:
+    """Return what may be the gateway's statement about the caller, which counts in a sidecar only."""
+    return request.headers.get(who_asks.HEADER) if guard.called is not None else None
 
 
 def _refused(request: web.Request, reason: str, text: str) -> None:

@@ -9,7 +9,7 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.access.actions import OF_OPERATION, Action
 from lambdaagent.access.decide import Decision
-from lambdaagent.access.principal import Principal
+from lambdaagent.access.principal import GATEWAY, Principal
 from lambdaagent.access.rules import AgentRules, Mode
 from lambdaagent.api import naming
 from lambdaagent.gateway.access import auditing, challenges
@@ -86,11 +86,14 @@ async def require_operation(request: web.Request, entry: Entry, operation: Opera
 
 
 def known(request: web.Request) -> Callable[[], Awaitable[bool]] | None:
-    """Return the check whether the request's credential is still that of its principal; None where none is checked."""
+    """Return the check whether the request's credential is still that of its principal; None where none is checked.
+
+    In a sidecar, a caller of the gateway has no credential: the gateway checks it, and ends its own request.
+    """
     guard = request.app[SERVICES].guard
-    if guard.mode is not Mode.ENFORCE:
-        return None
     principal = request[PRINCIPAL]
+    if guard.mode is not Mode.ENFORCE or principal.source == GATEWAY:
+        return None
 
     async def check() -> bool:
         try:

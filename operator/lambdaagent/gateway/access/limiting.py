@@ -5,12 +5,16 @@ could be guessed. Credentials that were verified a short while ago are accepted 
 
 What one caller sends never counts against another one. Callers without a credential are one principal, so they share
 its rate.
+
+In a sidecar, what the gateway sends counts nowhere: the gateway has counted it, all its callers come from its address,
+and it asks for a task as often as it needs to.
 """
 
 from math import ceil
 
 from aiohttp import web
 
+from lambdaagent.access.principal import GATEWAY, Principal
 from lambdaagent.access.rates import Rate
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import peers
@@ -39,15 +43,20 @@ def count_refused(services: Services, request: web.Request) -> None:
         services.buckets.count(("refused", peers.source(request)), rate, now=services.clock.now())
 
 
-def require_principal(services: Services, name: str) -> None:
+def require_principal(services: Services, principal: Principal) -> None:
     """Raises ProblemError (429) above the rate of a principal."""
     rate = services.guard.limits.per_principal
-    if rate is not None and (wait := _take(services, ("principal", name), rate)):
+    if rate is None or principal.source == GATEWAY:
+        return
+    if wait := _take(services, ("principal", principal.name), rate):
         raise refusal("requests of one caller", rate, wait)
 
 
-def require_agent(services: Services, entry: Entry, caller: str) -> None:
+def require_agent(services: Services, entry: Entry, principal: Principal) -> None:
     """Raises ProblemError (429) above the rate of the agent, or of the principal at this agent."""
+    if principal.source == GATEWAY:
+        return
+    caller = principal.name
     own, of_all = entry.rate, services.guard.limits.per_agent
     if own is not None and (wait := _take(services, ("caller", caller, entry.key), own)):
         raise refusal(f"requests of one caller at the agent {entry.agent.key}", own, wait)
@@ -55,10 +64,12 @@ def require_agent(services: Services, entry: Entry, caller: str) -> None:
         raise refusal(f"requests to the agent {entry.agent.key}", of_all, wait)
 
 
-def require_skill(services: Services, entry: Entry, caller: str, skill: str | None) -> None:
+def require_skill(services: Services, entry: Entry, principal: Principal, skill: str | None) -> None:
     """Raises ProblemError (429) above the rate of the principal at the skill."""
     rate = entry.skill_rates.get(skill) if skill is not None else None
-    if rate is not None and (wait := _take(services, ("skill", caller, entry.key, skill), rate)):
+    if rate is None or principal.source == GATEWAY:
+        return
+    if wait := _take(services, ("skill", principal.name, entry.key, skill), rate):
         raise refusal(f"calls of one caller to the skill {skill} of the agent {entry.agent.key}", rate, wait)
 
 

@@ -34,7 +34,7 @@ async def _admission(request: web.Request, entry: Entry) -> Callable[[str | None
         if skills is not None and (skill is None or skill not in skills):
             authorization.refuse_skill(request, entry, skill, allowed=skills)
         if not counted:  # a message is checked again when it is tried again
-            limiting.require_skill(services, entry, principal.name, skill)
+            limiting.require_skill(services, entry, principal, skill)
             counted = True
 
     return admit

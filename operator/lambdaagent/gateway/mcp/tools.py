@@ -66,7 +66,8 @@ async def called(call: McpCall) -> Json:
     if found is None:
         raise McpError(Code.INVALID_PARAMS, f"There is no tool {name[:128]!r}.")
     entry, skill = found
-    limiting.require_agent(call.services, entry, call.request[PRINCIPAL].name)
+    if call.entry is None:  # below an agent, the request is counted already
+        limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
     arguments = call.message.params.get("arguments", {})
     message = tools.message(arguments, skill=skill.id, message_id=call.services.clock.new_id())
     try:

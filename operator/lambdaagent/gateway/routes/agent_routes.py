@@ -182,7 +182,7 @@ async def serve(request: web.Request, entry: Entry, path: str) -> web.StreamResp
         )
     row, rest_of_path = found
     request[ROUTE] = row.name
-    limiting.require_agent(request.app[SERVICES], entry, principal.name)
+    limiting.require_agent(request.app[SERVICES], entry, principal)
     if row.action is not None:
         await authorization.require(request, entry, row.action, skill=rest_of_path or None)
     return await row.handler(request, entry, rest_of_path)
