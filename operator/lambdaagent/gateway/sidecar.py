@@ -18,8 +18,10 @@ import structlog
 from aiohttp import web
 
 from lambdaagent import clock as clocks
+from lambdaagent.a2a.operations import Operation
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.access.principal import ANONYMOUS
+from lambdaagent.access.principal import ANONYMOUS, GATEWAY
+from lambdaagent.access.rules import Mode
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.validation import parse_valid
 from lambdaagent.api.workload import HealthCheck, Probe
@@ -155,10 +157,13 @@ def table(entry: Entry, *, sink: str, deliveries: str = "") -> RouteTable:
             request[ENTRY] = entry
             await _require_seen(request, entry)
             return await agent_routes.serve(request, entry, request.path)
+        event = event_mode(request.headers) is not None
         # Without capabilities, a Broker cannot be told from others.
-        event = request.method == "POST" and request.raw_path.partition("?")[0] == "/" and event_mode(request.headers)
-        if hashes or not event:
+        delivered = event and not hashes and request.method == "POST" and request.raw_path.partition("?")[0] == "/"
+        if not delivered:
             await _require_caller(request, entry)
+            if request.app[SERVICES].guard.mode is Mode.ENFORCE:
+                await _require_of_no_other(request, entry, event=event)
         return await _through(request, entry)
 
     found = [
@@ -239,6 +244,22 @@ async def _require_caller(request: web.Request, entry: Entry) -> None:
     await _require_seen(request, entry)
     await authorization.require(request, entry, Action.INVOKE)
     await authorization.require_all_skills(request, entry)
+
+
+async def _require_of_no_other(request: web.Request, entry: Entry, *, event: bool) -> None:
+    """Raises ProblemError (403) if the request may reach what belongs to another caller: the container tells none
+    apart. The gateway sees to that itself.
+    """
+    if request[PRINCIPAL].source == GATEWAY:
+        return
+    if event:  # it may name the source, the task and the context of another
+        raise ProblemError(403, "no-delivery", "Only the agent's Broker delivers events to its container.")
+    if entry.callee.protocol != "a2a":
+        return
+    for operation in (Operation.LIST, Operation.CANCEL):
+        if not await authorization.reaches_all_tasks(request, entry, operation):
+            detail = f"The container is an A2A server, where tasks have no owners. Use {entry.callee.base_path}."
+            raise ProblemError(403, "no-owners", detail)
 
 
 async def _through(request: web.Request, entry: Entry, *, path: str = "") -> web.StreamResponse:

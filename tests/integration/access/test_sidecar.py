@@ -156,6 +156,11 @@ async def test_an_event_needs_the_capability_of_its_broker(start: Start) -> None
     for segment in (foreign, own, "", "k1.", "ü", paths[0].rpartition("/")[2][:-1]):
         assert (await pod.ask("POST", f"/-/deliver/{segment}", content=b'"x"', headers=EVENT)).status_code in (401, 403)
     assert (await pod.ask("POST", "/", content=b'"x"', headers=EVENT)).status_code == 401
+    structured = {"content-type": "application/cloudevents+json"}
+    for headers in (EVENT, structured, {"ce-a2acontextid": "of another"}):
+        for path in ("/", "/own/page"):
+            answer = await pod.ask("POST", path, content=b"{}", headers=of(pod.issuer) | headers)
+            assert (answer.status_code, answer.json()["type"]) == (403, "urn:lambdaagent:problem:no-delivery")
     assert len(pod.container.seen) == 2
 
 
@@ -204,6 +209,18 @@ async def test_only_a_statement_of_the_gateway_for_this_agent_counts(start: Star
     # An agent presents the statement that it got; that of the sidecar's own agent is no way in.
     assert await pod.call(**bearer(stated("shop/echo"))) == 200
     assert await pod.call(**bearer(good)) == 404
+
+
+async def test_the_own_endpoint_of_an_a2a_container_is_for_those_who_reach_all_tasks(
+    start: Start, issuer: Issuer
+) -> None:
+    pod = start(protocol="a2a", file={"issuers": [issuer.configured()], "admins": ["corp:root"]})
+    for path in ("/", "/own/page"):
+        answer = await pod.ask("POST", path, json={}, headers=of(issuer))
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:lambdaagent:problem:no-owners")
+        assert not pod.container.seen
+    assert (await pod.ask("POST", "/", json={}, headers=of(issuer, "root"))).status_code == 200
+    assert pod.container.seen
 
 
 async def test_the_gateway_reads_and_cancels_at_an_a2a_container_behind_it(start: Start) -> None:
