@@ -65,6 +65,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows the figures that files print when their last test ends, one line for each worker that ran the file."""
+    ended = terminalreporter.stats.get("", [])
+    texts = [text for report in ended if report.when == "teardown" for _, text in report.sections]
+    figures = sorted({line for text in texts for line in text.splitlines() if "requests tried" in line})
+    if figures:
+        terminalreporter.section("access")
+        for line in figures:
+            terminalreporter.write_line(line)
+
+
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     unit = Path(__file__).parent / "unit" in item.path.parents
     return {"loop": _debug_loop if unit else asyncio.new_event_loop}
