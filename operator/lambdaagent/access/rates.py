@@ -41,25 +41,29 @@ class Buckets:
         full_at = self._full_at.get(key, now)
         if full_at < now:
             full_at = now
-        wait = full_at + rate.seconds - now - rate.burst * rate.seconds
+        step, burst = rate.seconds, rate.burst
+        if self.parts > 1:
+            # Of a share, both the burst and the pace are divided, so the time in which a bucket fills stays the same.
+            step, burst = step * self.parts, max(self.parts, burst)
+        wait = full_at + step - now - burst * rate.seconds
         if wait > 1e-9:
             return wait
-        if len(self._full_at) >= _MOST and key not in self._full_at:
-            self._forget(now)
-        self._full_at[key] = full_at + rate.seconds
+        self._keep(key, full_at + step, rate, now)
         return 0.0
 
     def wait(self, key: Hashable, rate: Rate, *, now: float) -> float:
         """Return 0, or the seconds after which the key may send a request."""
         full_at = max(self._full_at.get(key, 0.0), now)
-        # Of a share, both the burst and the pace are divided, so the time in which a bucket fills stays the same.
         wait = full_at + rate.seconds * self.parts - now - max(self.parts, rate.burst) * rate.seconds
         return wait if wait > 1e-9 else 0.0
 
     def count(self, key: Hashable, rate: Rate, *, now: float) -> None:
+        self._keep(key, max(self._full_at.get(key, 0.0), now) + rate.seconds * self.parts, rate, now)
+
+    def _keep(self, key: Hashable, full_at: float, rate: Rate, now: float) -> None:
         if len(self._full_at) >= _MOST and key not in self._full_at:
             self._forget(now)
-        self._full_at[key] = max(self._full_at.get(key, 0.0), now) + rate.seconds * self.parts
+        self._full_at[key] = full_at
         if self.told and (key in self._spent or len(self._spent) < _MOST_SPENT):
             self._spent[key] = self._spent.get(key, 0.0) + rate.seconds
 

@@ -109,7 +109,6 @@ async def test_a_peer_is_the_client_of_a_trusted_proxy(
     assert found == [[401], [second]]
 
 
-TWO_SKILLS = [skill("say", limits={"requestsPerMinute": 1, "burst": 2}), skill("sing")]
 RPC = "/agents/shop/echo/api/a2a"
 
 
@@ -128,7 +127,8 @@ async def test_a_skill_has_a_rate_of_its_own(
     file = {"issuers": [issuer.configured()], "audit": {"sink": "none"}}
     mode = Mode.ENFORCE if access else Mode.OFF
     async with guarded(tmp_path / "access.yaml", file, mode=mode, clock=STILL) as gateway:
-        gateway.agent(url=container.url, access={"grants": GRANTS}, skills=TWO_SKILLS)
+        skills = [skill("say", limits={"requestsPerMinute": 1, "burst": 2}), skill("sing")]
+        gateway.agent(url=container.url, access={"grants": GRANTS}, skills=skills)
         alice, bob = staff(issuer, "alice"), staff(issuer, "bob")
         assert [await sent(gateway, alice, "say") for _ in range(2)] == [200, 200]
         assert await sent(gateway, alice, "say") == 429
