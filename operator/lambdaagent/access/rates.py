@@ -38,27 +38,24 @@ class Buckets:
 
     def take(self, key: Hashable, rate: Rate, *, now: float) -> float:
         """Count one request. Return 0, or the seconds after which the key may send one; then nothing is counted."""
-        full_at = self._full_at.get(key, now)
-        if full_at < now:
-            full_at = now
-        step, burst = rate.seconds, rate.burst
-        if self.parts > 1:
-            # Of a share, both the burst and the pace are divided, so the time in which a bucket fills stays the same.
-            step, burst = step * self.parts, max(self.parts, burst)
-        wait = full_at + step - now - burst * rate.seconds
-        if wait > 1e-9:
-            return wait
-        self._keep(key, full_at + step, rate, now)
-        return 0.0
+        wait, full_at = self._next(key, rate, now)
+        if not wait:
+            self._keep(key, full_at, rate, now)
+        return wait
 
     def wait(self, key: Hashable, rate: Rate, *, now: float) -> float:
         """Return 0, or the seconds after which the key may send a request."""
-        full_at = max(self._full_at.get(key, 0.0), now)
-        wait = full_at + rate.seconds * self.parts - now - max(self.parts, rate.burst) * rate.seconds
-        return wait if wait > 1e-9 else 0.0
+        return self._next(key, rate, now)[0]
 
     def count(self, key: Hashable, rate: Rate, *, now: float) -> None:
-        self._keep(key, max(self._full_at.get(key, 0.0), now) + rate.seconds * self.parts, rate, now)
+        self._keep(key, self._next(key, rate, now)[1], rate, now)
+
+    def _next(self, key: Hashable, rate: Rate, now: float) -> tuple[float, float]:
+        """Return the seconds after which the key may send a request, and when its bucket is full again after it."""
+        # Of a share, both the burst and the pace are divided, so the time in which a bucket fills stays the same.
+        full_at = max(self._full_at.get(key, now), now) + rate.seconds * self.parts
+        wait = full_at - now - max(self.parts, rate.burst) * rate.seconds
+        return (wait if wait > 1e-9 else 0.0), full_at
 
     def _keep(self, key: Hashable, full_at: float, rate: Rate, now: float) -> None:
         if len(self._full_at) >= _MOST and key not in self._full_at:

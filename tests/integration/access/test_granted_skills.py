@@ -1,6 +1,6 @@
 """A grant for some skills: messages and direct calls of others are refused before the container gets them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.integration.gateway.streaming import BASE, TEXT, WAYS, Way
 from tests.parts.access import guarded, of
 from tests.parts.gateway import Answer, World, message, skill
 from tests.parts.issuer import Issuer
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.upstream import PlainAgent
 
 GRANTS = [
     {"principals": ["corp:carol"], "skills": ["say"]},
@@ -18,12 +18,6 @@ GRANTS = [
     {"principals": ["corp:dora"], "skills": ["say"], "actions": ["invoke"]},
     {"principals": ["corp:alice"]},
 ]
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture
