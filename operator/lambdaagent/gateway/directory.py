@@ -6,7 +6,7 @@ be called keeps its entry, so that a response distinguishes it from an unknown a
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 Key = tuple[str, str]
 NOT_READY = "it is not ready"
+_TURN = 100  # agents
 _HOSTS = 1024
 _CARDS = 32  # cached cards per agent: each shape for a few base URLs
 
@@ -210,6 +211,13 @@ class Directory:
             entry = self._entries.get(order[index])
             if entry is not None:
                 yield entry
+
+    async def each(self, after: Key | None = None) -> AsyncIterator[Entry]:
+        """Yield what `after` yields, and give other requests a turn now and then: there may be thousands."""
+        for number, entry in enumerate(self.after(after), 1):
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+            yield entry
 
     @contextmanager
     def watch(self) -> Iterator["Changes"]:

@@ -1,7 +1,6 @@
 """Whether the request's principal may do what it asks for, and the record of that in the audit log."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
@@ -21,7 +20,6 @@ from lambdaagent.identity.errors import CredentialError, IdentityUnavailableErro
 
 _VERBS = {Operation.LIST: "list", Operation.CANCEL: "delete"}
 _OF_TASKS = frozenset((Operation.GET, Operation.LIST, Operation.SUBSCRIBE, Operation.CANCEL))
-_TURN = 100  # agents of a list after which other requests get a turn
 _INVISIBLE = Decision(False, "invisible", "the caller may not know of the agent, or it does not exist")
 
 
@@ -54,12 +52,10 @@ async def lists(request: web.Request, entry: Entry) -> bool:
 
 
 async def listed(
-    request: web.Request, entries: Iterable[Entry], wanted: Callable[[Entry], bool]
+    request: web.Request, wanted: Callable[[Entry], bool], *, after: Key | None = None
 ) -> AsyncIterator[Entry]:
-    """Yield the wanted entries that lists show to the principal. Thousands of agents do not hold the loop."""
-    for number, entry in enumerate(entries, 1):
-        if number % _TURN == 0:
-            await asyncio.sleep(0)
+    """Yield the wanted agents that lists show to the principal, in the directory's order."""
+    async for entry in request.app[SERVICES].directory.each(after):
         if wanted(entry) and await lists(request, entry):
             yield entry
 

@@ -71,8 +71,7 @@ async def api_catalog(request: web.Request) -> web.Response:
     request.app[SERVICES].directory.require_listed()
     own = urls.base(request) + well_known.API_CATALOG
     linkset: list[Json] = [{"anchor": own, "item": []}]
-    found = request.app[SERVICES].directory.after(None)
-    async for entry in authorization.listed(request, found, lambda each: each.discoverable):
+    async for entry in authorization.listed(request, lambda each: each.discoverable):
         url, card_url = urls.endpoint(request, entry), urls.agent(request, entry) + well_known.AGENT_CARD
         linkset[0]["item"].append({"href": url})
         linkset.append({"anchor": url, "describedby": [{"href": card_url, "type": media_types.JSON}]})

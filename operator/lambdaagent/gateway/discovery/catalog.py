@@ -68,8 +68,8 @@ async def _page(request: web.Request) -> web.Response:
     shown: list[Json] = []
     token = ""
     last: Key | None = None
-    found = request.app[SERVICES].directory.after(_page_key(request.query.get("pageToken")))
-    async for entry in authorization.listed(request, found, wanted.takes):
+    after = _page_key(request.query.get("pageToken"))
+    async for entry in authorization.listed(request, wanted.takes, after=after):
         if len(shown) == size and last is not None:
             token = _token(last)
             break
@@ -96,7 +96,7 @@ async def _changes(request: web.Request) -> AsyncGenerator[bytes, None]:
     told: dict[Key, int] = {}
     with directory.watch() as changes:
         batch: list[Json] = []
-        async for entry in authorization.listed(request, directory.after(None), wanted.takes):
+        async for entry in authorization.listed(request, wanted.takes):
             batch.append(_listed(request, entry))
             told[entry.key] = hash(orjson.dumps(batch[-1]))
             if len(batch) == _PAGE:

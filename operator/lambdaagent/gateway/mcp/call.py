@@ -26,8 +26,7 @@ class McpCall:
             if after is None:
                 yield self.entry
             return
-        found = self.services.directory.after(after)
-        async for entry in authorization.listed(self.request, found, self._shows):
+        async for entry in authorization.listed(self.request, self._shows, after=after):
             yield entry
 
     def covers(self, entry: Entry) -> bool:

@@ -4,8 +4,6 @@ A tool that is not there and one that the caller may not know of get the same er
 so it has a task, which belongs to the caller like any other.
 """
 
-import asyncio
-
 from lambdaagent import page_token
 from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import A2AError, Problem
@@ -22,7 +20,6 @@ from lambdaagent.mcp.protocol import Code, McpError
 
 _PAGE = 100  # tools after which a page ends, with the agent that reaches it
 _FRESH = 60_000  # milliseconds
-_TURN = 100  # agents after which other requests get a turn
 
 
 async def listed(call: McpCall) -> Json:
@@ -104,9 +101,7 @@ async def _find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
 
 async def _search(call: McpCall, name: str) -> Entry | None:
     """Return the agent that a name of which only the digest tells it means."""
-    for number, entry in enumerate(call.services.directory.after(None), 1):
-        if number % _TURN == 0:
-            await asyncio.sleep(0)
+    async for entry in call.services.directory.each():
         if call.covers(entry) and tools.find(entry.agent, name, call.scope) is not None:
             return entry
     return None

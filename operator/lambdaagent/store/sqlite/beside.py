@@ -4,13 +4,18 @@ Only what no process caches may be changed like this: dead letters, and the form
 one writer at a time.
 """
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DatabaseError
 
-from lambdaagent.store.errors import StoreUnusableError
+from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.sqlite import schema
+
+Found = TypeVar("Found")
 
 
 def open_beside(path: Path) -> Engine:
@@ -27,3 +32,16 @@ def open_beside(path: Path) -> Engine:
         known = schema.VERSION
         raise StoreUnusableError(f"{path} has schema {found} and {known} is needed: start this version's gateway")
     return engine
+
+
+async def in_transaction(engine: Engine, work: Callable[[Connection], Found], *, what: str) -> Found:
+    """Return what `work` returns, which runs in a thread. Raises StoreError, which says `what` could not be used."""
+
+    def run() -> Found:
+        with engine.begin() as connection:
+            return work(connection)
+
+    try:
+        return await asyncio.to_thread(run)
+    except DatabaseError as error:
+        raise StoreError(f"{what} could not be used: {error.orig}") from error

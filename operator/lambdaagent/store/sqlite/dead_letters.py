@@ -1,21 +1,16 @@
 """Dead letters in SQLite. `SqliteLetters` is for a command that runs beside the process that holds the file."""
 
-import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, select, update
-from sqlalchemy.exc import DatabaseError
 
 from lambdaagent.store import rows
-from lambdaagent.store.errors import StoreError
 from lambdaagent.store.records import DeadLetter, Letters
 from lambdaagent.store.sealing import Sealing
-from lambdaagent.store.sqlite.beside import open_beside
+from lambdaagent.store.sqlite.beside import Found, in_transaction, open_beside
 from lambdaagent.store.sqlite.schema import letters
 
-Found = TypeVar("Found")
 _COLUMNS = (letters.c.number, *(letters.c[name] for name in rows.LETTER))
 _AT_ONCE = 500
 
@@ -84,11 +79,4 @@ class SqliteLetters:
         self._engine.dispose()
 
     async def _run(self, work: Callable[[Connection], Found]) -> Found:
-        def run() -> Found:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        try:
-            return await asyncio.to_thread(run)
-        except DatabaseError as error:
-            raise StoreError(f"the dead letters could not be used: {error.orig}") from error
+        return await in_transaction(self._engine, work, what="the dead letters")

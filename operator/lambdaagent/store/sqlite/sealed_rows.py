@@ -1,14 +1,10 @@
 """The sealed values of a SQLite file, beside the process that holds it."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError
 
 from lambdaagent.store import sealed_tables
-from lambdaagent.store.errors import StoreError
 from lambdaagent.store.sealed_tables import (
     CHANGES,
     LETTERS,
@@ -22,8 +18,8 @@ from lambdaagent.store.sealed_tables import (
     Values,
     row_of,
 )
+from lambdaagent.store.sqlite.beside import Found, in_transaction
 
-Found = TypeVar("Found")
 _NAMES = {table.name: table.name for table in (TASKS, SNAPSHOTS, CHANGES, PUSHES, LETTERS)}
 
 
@@ -71,11 +67,4 @@ class SqliteSealedRows:
         self._engine.dispose()
 
     async def _run(self, work: Callable[[Connection], Found]) -> Found:
-        def run() -> Found:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        try:
-            return await asyncio.to_thread(run)
-        except DatabaseError as error:
-            raise StoreError(f"the sealed values could not be used: {error.orig}") from error
+        return await in_transaction(self._engine, work, what="the sealed values")
