@@ -1,7 +1,7 @@
 """The official SDK's client, in both eras of the protocol and at the endpoint of each scope."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from tests.parts.access import guarded, of
 from tests.parts.gateway import World, skill
-from tests.parts.issuer import Issuer, issuing
-from tests.parts.upstream import PlainAgent, plain_agent
+from tests.parts.issuer import Issuer
+from tests.parts.upstream import PlainAgent
 
 ERAS = ["legacy", "2026-07-28"]
 SCOPES = {"/mcp": "shop__echo__say", "/mcp/shop": "echo__say", "/agents/shop/echo/mcp": "say"}
 GRANTS = [{"principals": ["corp:alice"]}, {"principals": ["corp:carol"], "skills": ["say"]}]
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    async with issuing() as found:
-        yield found
-
-
-@pytest.fixture
-def container() -> Iterator[PlainAgent]:
-    with plain_agent() as agent:
-        yield agent
 
 
 @pytest.fixture
