@@ -1,0 +1,19 @@
+"""What the Model Context Protocol has and A2A lacks, as metadata of A2A's objects. A container that speaks A2A may use it
+too: clients of A2A ignore it.
+
+INPUT_REQUESTS is in the status message of a task that waits for its client; the client's next message answers each
+by name in INPUT_RESPONSES.
+"""
+
+INPUT_REQUESTS = "io.modelcontextprotocol/inputRequests"
+"""Name to `{method, params}`: elicitation/create, sampling/createMessage or roots/list."""
+INPUT_RESPONSES = "io.modelcontextprotocol/inputResponses"
+"""Name to the result of the request of that name, in the metadata of the client's message."""
+PROGRESS = "io.modelcontextprotocol/progress"
+"""`{progress, total?, message?}`, in the metadata of an update of a working task's status."""
+LOG = "io.modelcontextprotocol/log"
+"""`{level, logger?, data}`, likewise."""
+CONTENT = "io.modelcontextprotocol/content"
+"""In a part's metadata: what its content block says besides the part's own fields, such as `uri` and `annotations`."""
+STRUCTURED = "io.modelcontextprotocol/structuredContent"
+"""True in the metadata of a part of data that is the result's structuredContent."""
