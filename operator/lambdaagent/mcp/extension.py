@@ -1,5 +1,5 @@
-"""What the Model Context Protocol has and A2A lacks, as metadata of A2A's objects. A container that speaks A2A may use it
-too: clients of A2A ignore it.
+"""What the Model Context Protocol has and A2A lacks, as metadata of A2A's objects. A container that speaks A2A may use
+it too: clients of A2A ignore it.
 
 INPUT_REQUESTS is in the status message of a task that waits for its client; the client's next message answers each
 by name in INPUT_RESPONSES.
@@ -17,3 +17,7 @@ CONTENT = "io.modelcontextprotocol/content"
 """In a part's metadata: what its content block says besides the part's own fields, such as `uri` and `annotations`."""
 STRUCTURED = "io.modelcontextprotocol/structuredContent"
 """True in the metadata of a part of data that is the result's structuredContent."""
+CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+"""What the host can be asked, in the metadata of the client's message."""
+ERROR = "io.modelcontextprotocol/error"
+"""`{code, message}` in the metadata of a failed task: the failure is one of the protocol, not of the tool."""

@@ -85,7 +85,7 @@ def is_cut(name: str) -> bool:
     return len(name) == _LONGEST
 
 
-def message(arguments: Any, *, skill: str, message_id: str) -> Json:
+def message(arguments: Any, *, skill: Skill, message_id: str) -> Json:
     """Return the message of a call, in the 1.0 form. Raises McpError, which names the argument."""
     if not isinstance(arguments, dict):
         raise McpError(Code.INVALID_PARAMS, "arguments must be an object.")
@@ -100,6 +100,6 @@ def message(arguments: Any, *, skill: str, message_id: str) -> Json:
         "messageId": message_id,
         "role": "ROLE_USER",
         "parts": [{"text": arguments["text"]}],
-        "metadata": {"skillId": skill},
+        "metadata": {"skillId": skill.id},
     }
     return found | ({"contextId": arguments["context_id"]} if arguments.get("context_id") else {})

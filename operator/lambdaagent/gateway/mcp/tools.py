@@ -1,21 +1,16 @@
-"""Lists the skills that the caller may call as tools, and calls them.
+"""Lists the skills that the caller may call as tools, and finds the one that a name means.
 
-A tool that is not there and one that the caller may not know of get the same error. A call is a message to the agent,
-so it has a task, which belongs to the caller like any other.
+A tool that is not there and one that the caller may not know of are alike.
 """
 
 from lambdaagent import page_token
-from lambdaagent.a2a import Json, params
-from lambdaagent.a2a.errors import A2AError, Problem
-from lambdaagent.a2a.operations import Operation
+from lambdaagent.a2a import Json
 from lambdaagent.api.skills import Skill
-from lambdaagent.errors import TemporaryError
-from lambdaagent.gateway.access import authorization, limiting
+from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
-from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.mcp import results, tools
+from lambdaagent.mcp import tools
 from lambdaagent.mcp.protocol import Code, McpError
 
 _PAGE = 100  # tools after which a page ends, with the agent that reaches it
@@ -31,10 +26,7 @@ async def listed(call: McpCall) -> Json:
         if len(found) >= _PAGE:
             more = True
             break
-        callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
-        skills = sorted(tools.skills(entry.public), key=lambda each: each.id)
-        shown = [each for each in skills if callable_ is None or each.id in callable_]
-        found += (tools.definition(entry.public, skill, call.scope) for skill in shown)
+        found += of_agent(call, entry)
         last = entry.key
     result: Json = {"tools": found}
     if more and last is not None:
@@ -42,6 +34,14 @@ async def listed(call: McpCall) -> Json:
     if call.message.modern:
         result |= {"ttlMs": _FRESH, "cacheScope": "private" if not call.services.guard.off else "public"}
     return result
+
+
+def of_agent(call: McpCall, entry: Entry) -> list[Json]:
+    """Return the definitions of the agent's tools that the caller may call."""
+    callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
+    skills = sorted(tools.skills(entry.public), key=lambda each: each.id)
+    shown = [each for each in skills if callable_ is None or each.id in callable_]
+    return [tools.definition(entry.public, skill, call.scope) for skill in shown]
 
 
 def _after(call: McpCall) -> Key | None:
@@ -55,34 +55,7 @@ def _after(call: McpCall) -> Key | None:
     return namespace, name
 
 
-async def called(call: McpCall) -> Json:
-    name = call.message.params.get("name")
-    if not isinstance(name, str):
-        raise McpError(Code.INVALID_PARAMS, "params.name must be a text.")
-    found = await _find(call, name)
-    if found is None:
-        raise McpError(Code.INVALID_PARAMS, f"There is no tool {name[:128]!r}.")
-    entry, skill = found
-    if call.entry is None:  # below an agent, the request is counted already
-        limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
-    arguments = call.message.params.get("arguments", {})
-    message = tools.message(arguments, skill=skill.id, message_id=call.services.clock.new_id())
-    try:
-        await authorization.require_operation(call.request, entry, Operation.SEND)
-        if not entry.ready:
-            return _error(f"The agent {entry.agent.key} cannot be called: {entry.why_not}.")
-        client = await requester(call.request, entry, Operation.SEND)
-        task = await call.services.tasks.send(entry.callee, params.send({"message": message}), client=client)
-    except A2AError as error:
-        if error.problem is Problem.PERMISSION_DENIED:
-            raise McpError(Code.FORBIDDEN, str(error)) from None
-        return _error(str(error))
-    except TemporaryError as error:
-        return _error(f"The agent cannot be called now: {error}.")
-    return results.of_task(task)
-
-
-async def _find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
+async def find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
     """Return the tool's agent and skill; None if there is none that the caller may know of."""
     place = tools.place(name, call.scope)
     entry = call.entry or call.services.directory.find(*place)
@@ -105,7 +78,3 @@ async def _search(call: McpCall, name: str) -> Entry | None:
         if call.covers(entry) and tools.find(entry.agent, name, call.scope) is not None:
             return entry
     return None
-
-
-def _error(text: str) -> Json:
-    return {"content": [{"type": "text", "text": text}], "isError": True}
