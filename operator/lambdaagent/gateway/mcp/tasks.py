@@ -20,8 +20,8 @@ async def get(call: McpCall) -> Json:
 
 async def update(call: McpCall) -> Json:
     """Take answers. Those to what is not asked are ignored, so that a repeated update has no effect."""
-    answers = asked.answers(call.message.params.get("inputResponses"))
     entry, record = await _task(call, Operation.SEND)
+    answers = asked.answers(call.message.params.get("inputResponses"))
     if asked.waits(record.task):
         message = await answering.answer(call, entry, record.task, answers)
         if message is not None:
