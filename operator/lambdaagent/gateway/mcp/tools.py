@@ -14,9 +14,11 @@ from lambdaagent.gateway.access import authorization, limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry, Key
+from lambdaagent.gateway.mcp import schemas
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.mcp import results, tools
 from lambdaagent.mcp.protocol import Code, McpError
+from lambdaagent.mcp.tools import ArgumentError
 
 _PAGE = 100  # tools after which a page ends, with the agent that reaches it
 _FRESH = 60_000  # milliseconds
@@ -34,7 +36,7 @@ async def listed(call: McpCall) -> Json:
         callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
         skills = sorted(tools.skills(entry.public), key=lambda each: each.id)
         shown = [each for each in skills if callable_ is None or each.id in callable_]
-        found += (tools.definition(entry.public, skill, call.scope) for skill in shown)
+        found += (tools.definition(entry.public, skill, call.scope, modern=call.message.modern) for skill in shown)
         last = entry.key
     result: Json = {"tools": found}
     if more and last is not None:
@@ -65,21 +67,24 @@ async def called(call: McpCall) -> Json:
     entry, skill = found
     if call.entry is None:  # below an agent, the request is counted already
         limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
-    arguments = call.message.params.get("arguments", {})
-    message = tools.message(arguments, skill=skill.id, message_id=call.services.clock.new_id())
     try:
         await authorization.require_operation(call.request, entry, Operation.SEND)
         if not entry.ready:
             return _error(f"The agent {entry.agent.key} cannot be called: {entry.why_not}.")
         client = await requester(call.request, entry, Operation.SEND)
+        if client.admit is not None:  # before the arguments: what is wrong with them tells of the schema
+            client.admit(skill.id)
+        message = await schemas.message(call, entry, skill)
         task = await call.services.tasks.send(entry.callee, params.send({"message": message}), client=client)
     except A2AError as error:
         if error.problem is Problem.PERMISSION_DENIED:
             raise McpError(Code.FORBIDDEN, str(error)) from None
         return _error(str(error))
+    except ArgumentError as error:
+        return _error(str(error))
     except TemporaryError as error:
         return _error(f"The agent cannot be called now: {error}.")
-    return results.of_task(task)
+    return await schemas.checked(call, entry, skill, results.of_task(task, any_data=call.message.modern))
 
 
 async def _find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
