@@ -1,13 +1,14 @@
 """The fields of a skill: how it is presented, and how the container is called for it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from lambdaagent.api.access import SkillLimits
 from lambdaagent.api.base import DNS_LABEL, ApiModel, EventType
 
 Mode = Annotated[str, Field(min_length=1, max_length=256)]
+_ANY_OBJECT: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 class Invoke(ApiModel):
@@ -130,6 +131,28 @@ class Skill(ApiModel):
             ),
         ),
     ] = ["text"]
+    input_schema: Annotated[
+        dict[str, JsonValue] | None,
+        Field(
+            description=(
+                "JSON Schema 2020-12 of the arguments with which the skill is called as a tool (MCP). Its type is"
+                " object. The container gets the arguments as the JSON body of the call. Defaults to an object with"
+                " text."
+            ),
+            json_schema_extra=_ANY_OBJECT
+            | {"properties": {"type": {"type": "string", "enum": ["object"]}}, "required": ["type"]},
+        ),
+    ] = None
+    output_schema: Annotated[
+        dict[str, JsonValue] | None,
+        Field(
+            description=(
+                "JSON Schema 2020-12 of the JSON with which the skill answers. The result of a tool's call that does"
+                " not match is an error. By default any result is accepted."
+            ),
+            json_schema_extra=_ANY_OBJECT,
+        ),
+    ] = None
     invoke: Annotated[Invoke | None, Field(description="How the container is called for this skill.")] = None
     limits: Annotated[SkillLimits | None, Field(description="Limits of each caller's calls of the skill.")] = None
 

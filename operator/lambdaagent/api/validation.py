@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lambdaagent.api import agent as agents
 from lambdaagent.api import quantities
-from lambdaagent.api.a2a import RESERVED_PATHS
+from lambdaagent.api.a2a import RESERVED_PATHS, A2a
 from lambdaagent.api.access import is_own_header
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
 from lambdaagent.api.ai import LONGEST_PROMPT, PROVIDERS_WITH_KEY
@@ -22,6 +22,7 @@ from lambdaagent.api.base import DNS_1035, LONGEST_VARIABLE
 from lambdaagent.api.forms import FORMS
 from lambdaagent.api.unknown_fields import Path, unknown_fields
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
+from lambdaagent.json_schema import structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,7 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
             message = f"skill id {skill.id!r} is already used at skills[{seen[skill.id]}]"
             yield SpecProblem(("spec", "a2a", "skills", index, "id"), message, "give each skill its own id")
         seen.setdefault(skill.id, index)
+    yield from _schemas(spec.a2a)
     if spec.a2a.mode == "sidecar" and spec.a2a.access and spec.a2a.access.identity == "assertion":
         message = "identity assertion needs mode gateway: a sidecar has no key to sign with"
         yield SpecProblem(("spec", "a2a", "access"), message, "use mode gateway, or identity none")
@@ -249,3 +251,17 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
             message = f"the URI {extension.uri!r} is already used at extensions[{uris[extension.uri]}]"
             yield SpecProblem(("spec", "a2a", "extensions", index, "uri"), message, "list each extension once")
         uris.setdefault(extension.uri, index)
+
+
+def _schemas(a2a: A2a) -> Iterator[SpecProblem]:
+    """Only these rules keep costly schemas out: the CRD cannot look into them."""
+    budget = structure.Budget()
+    for index, skill in enumerate(a2a.skills):
+        for name, schema in (("inputSchema", skill.input_schema), ("outputSchema", skill.output_schema)):
+            if schema is None:
+                continue
+            path: Path = ("spec", "a2a", "skills", index, name)
+            if name == "inputSchema" and schema.get("type") != "object":
+                yield SpecProblem((*path, "type"), "must be object: a tool has named arguments", "add type: object")
+            for within, message in structure.faults(schema, budget):
+                yield SpecProblem((*path, *within), message)

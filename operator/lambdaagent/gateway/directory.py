@@ -32,6 +32,7 @@ from lambdaagent.containers.callee import Callee, callee, connections
 from lambdaagent.errors import TemporaryError
 from lambdaagent.httpclient.errors import BadTargetError
 from lambdaagent.httpclient.wire import Target
+from lambdaagent.json_schema.checker import Checker
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,7 @@ class Entry:
     skills_path: str
     rest_path: str
     _cards: dict[_CardKey, Card] = field(default_factory=dict, compare=False, repr=False)
+    _checkers: dict[int, Checker] = field(default_factory=dict, compare=False, repr=False)
 
     def card(
         self,
@@ -100,6 +102,15 @@ class Entry:
                 self._cards.clear()
             self._cards[shape, url, security, extended] = cached
         return cached
+
+    def checker(self, schema: Json | None) -> Checker | None:
+        """Return the checker of a schema of one of the agent's skills, which is made once; None for no schema."""
+        if schema is None:
+            return None
+        known = self._checkers.get(id(schema))  # the skills live as long as the entry
+        if known is None:
+            known = self._checkers[id(schema)] = Checker(schema)
+        return known
 
 
 class MisdirectedError(Exception):

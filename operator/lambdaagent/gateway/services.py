@@ -15,6 +15,7 @@ from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.gateway.schema_checks import SchemaChecks
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
@@ -62,6 +63,7 @@ class Services:
     told: WhoAsks = field(default_factory=WhoAsks)
     buckets: Buckets = field(default_factory=Buckets)
     failed: Failed = ignore_failure
+    schema_checks: SchemaChecks = field(default_factory=SchemaChecks)
 
 
 SERVICES = web.AppKey("services", Services)

@@ -14,14 +14,15 @@ from lambdaagent.a2a.tasks import state_of
 _FAILED = (TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED)
 
 
-def of_task(task: Json) -> Json:
+def of_task(task: Json, *, any_data: bool = False) -> Json:
+    """Return the result. `any_data`: structuredContent may be other JSON than an object, as since 2026-07-28."""
     state = state_of(task)
     content = list(_content(task)) or [{"type": "text", "text": _without_words(state)}]
     found: Json = {"content": content, "_meta": {"taskId": task["id"], "contextId": task["contextId"]}}
     if state in _FAILED:
         found["isError"] = True
-    elif (data := _structured(task)) is not None:
-        found["structuredContent"] = data
+    elif len(parts := list(_parts(task))) == 1 and "data" in parts[0] and _fits(parts[0]["data"], any_data):
+        found["structuredContent"] = parts[0]["data"]
     return found
 
 
@@ -34,6 +35,10 @@ def of_message(message: Json) -> Json:
     task: Json = {"id": message.get("messageId") or "", "status": {"state": TaskState.COMPLETED, "message": message}}
     found = of_task({**task, "contextId": message.get("contextId") or ""})
     return found | {"_meta": {"contextId": message["contextId"]} if message.get("contextId") else {}}
+
+
+def _fits(data: object, any_data: bool) -> bool:
+    return any_data or isinstance(data, dict)
 
 
 def _without_words(state: TaskState) -> str:
@@ -66,12 +71,3 @@ def _content(task: Json) -> Iterator[Json]:
         elif "url" in part:
             linked = {"type": "resource_link", "uri": part["url"], "name": part.get("filename") or part["url"]}
             yield linked | ({"mimeType": media} if media else {})
-
-
-def _structured(task: Json) -> Json | None:
-    """Return the data of a task that has one part of data and nothing else."""
-    parts = list(_parts(task))
-    if len(parts) == 1 and isinstance(parts[0].get("data"), dict):
-        data: Json = parts[0]["data"]
-        return data
-    return None

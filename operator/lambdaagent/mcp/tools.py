@@ -10,12 +10,10 @@ another.
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from lambdaagent.a2a import Json
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.skills import Skill
-from lambdaagent.mcp.protocol import Code, McpError
 
 _BETWEEN = "__"
 _LONGEST = 64
@@ -56,14 +54,21 @@ def skills(agent: LambdaAgent) -> list[Skill]:
     return agent.spec.a2a.skills if agent.spec.a2a is not None else []
 
 
-def definition(agent: LambdaAgent, skill: Skill, scope: Scope) -> Json:
+def definition(agent: LambdaAgent, skill: Skill, scope: Scope, *, modern: bool) -> Json:
     said = skill.description or skill.name
+    output = shown_output(skill, modern=modern)
     return {
         "name": name_of(agent, skill, scope),
         "title": skill.name,
         "description": said[:_DESCRIPTION],
-        "inputSchema": _INPUT,
-    }
+        "inputSchema": skill.input_schema if skill.input_schema is not None else _INPUT,
+    } | ({"outputSchema": output} if output is not None else {})
+
+
+def shown_output(skill: Skill, *, modern: bool) -> Json | None:
+    """Return the schema of the tool's result. Before 2026-07-28, results are objects."""
+    schema = skill.output_schema
+    return schema if schema is not None and (modern or schema.get("type") == "object") else None
 
 
 def find(agent: LambdaAgent, name: str, scope: Scope) -> Skill | None:
@@ -85,21 +90,33 @@ def is_cut(name: str) -> bool:
     return len(name) == _LONGEST
 
 
-def message(arguments: Any, *, skill: Skill, message_id: str) -> Json:
-    """Return the message of a call, in the 1.0 form. Raises McpError, which names the argument."""
-    if not isinstance(arguments, dict):
-        raise McpError(Code.INVALID_PARAMS, "arguments must be an object.")
-    if unknown := sorted(set(arguments) - set(_INPUT["properties"])):
-        raise McpError(Code.INVALID_PARAMS, f"arguments.{unknown[0][:64]} is no argument of this tool.")
-    for name, value in arguments.items():
-        if not isinstance(value, str) or len(value) > _TEXT:
-            raise McpError(Code.INVALID_PARAMS, f"arguments.{name} must be a text of at most {_TEXT} characters.")
-    if "text" not in arguments:
-        raise McpError(Code.INVALID_PARAMS, "arguments.text is required.")
+class ArgumentError(Exception):
+    """The arguments are not those of the tool; the message names what is wrong, for the host's model."""
+
+
+def message(arguments: Json, *, skill: Skill, message_id: str, context_id: object = None) -> Json:
+    """Return the message of a call, in the 1.0 form. Raises ArgumentError, unless the skill has a schema of its own:
+    by that, the arguments are checked already, and are the message's data.
+    """
+    if skill.input_schema is None:
+        _require_text(arguments)
+        parts, context_id = [{"text": arguments["text"]}], arguments.get("context_id") or context_id
+    else:
+        parts = [{"data": arguments}]
     found: Json = {
         "messageId": message_id,
         "role": "ROLE_USER",
-        "parts": [{"text": arguments["text"]}],
+        "parts": parts,
         "metadata": {"skillId": skill.id},
     }
-    return found | ({"contextId": arguments["context_id"]} if arguments.get("context_id") else {})
+    return found | ({"contextId": context_id} if context_id else {})
+
+
+def _require_text(arguments: Json) -> None:
+    if unknown := sorted(set(arguments) - set(_INPUT["properties"])):
+        raise ArgumentError(f"arguments.{unknown[0][:64]} is no argument of this tool.")
+    for name, value in arguments.items():
+        if not isinstance(value, str) or len(value) > _TEXT:
+            raise ArgumentError(f"arguments.{name} must be a text of at most {_TEXT} characters.")
+    if "text" not in arguments:
+        raise ArgumentError("arguments.text is required.")

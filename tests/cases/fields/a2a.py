@@ -28,6 +28,19 @@ def _limited(word: str, *, test: str = "test_without_access_control_all_are_one_
     return Tested("integration/access/test_limits.py", test, "status 429", word=word)
 
 
+_SCHEMAS = "integration/mcp/test_schemas.py"
+_INPUT_SCHEMA = Tested(
+    _SCHEMAS,
+    "test_wrong_arguments_are_named_and_reach_no_container",
+    "schema of the tool's arguments, by which they are checked",
+    word="city",
+)
+_OUTPUT_SCHEMA = Tested(
+    _SCHEMAS,
+    "test_a_result_that_does_not_match_is_shown_as_an_error",
+    "schema of the tool's result, by which it is checked",
+    word="degrees",
+)
 _IDENTITY = "integration/access/test_identity.py"
 A2A = [
     row(
@@ -210,6 +223,8 @@ A2A = [
     row("a2a.skills[].examples", ["One?"], Card("skills/0/examples"), **_skilled()),
     row("a2a.skills[].inputModes", ["json"], Card("skills/0/inputModes", ["application/json"]), **_skilled()),
     row("a2a.skills[].outputModes", ["json"], Card("skills/0/outputModes", ["application/json"]), **_skilled()),
+    Row("a2a.skills[].inputSchema", {"type": "object", "required": ["city"]}, (_INPUT_SCHEMA,), _skilled()),
+    Row("a2a.skills[].outputSchema", {"required": ["degrees"]}, (_OUTPUT_SCHEMA,), _skilled()),
     row("a2a.skills[].invoke.eventType", "do.it", Call("ce-type"), **_skilled()),
     row(
         "a2a.skills[].invoke.replyType",

@@ -1,12 +1,27 @@
 """Values that look wrong and that the API must accept."""
 
-from tests.cases.rules.rule import Rule, delivery, image, prompt, secret, subscriptions, traffic
+from tests.cases.rules.rule import Rule, delivery, image, prompt, secret, skill, subscriptions, traffic
 
 ACCEPTED = [
     Rule("a variable of 128 KiB", {"env": [{"name": "A", "value": "x" * 131069}]}, ""),
     Rule("a variable of 128 KiB, of two bytes a letter", {"env": [{"name": "AB", "value": "\u00e9" * 65534}]}, ""),
     Rule("a prompt as long as it may be", prompt(32764), ""),
     Rule("name of 63 characters", {}, "", name="a" * 63),
+    Rule(
+        "schemas of arguments and results",
+        skill(
+            inputSchema={
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": {"city": {"$ref": "#/$defs/city"}, "days": {"type": "integer", "minimum": 1}},
+                "required": ["city"],
+                "additionalProperties": False,
+                "$defs": {"city": {"type": "string", "pattern": "^[A-Z]"}},
+            },
+            outputSchema={"type": "array", "items": {"type": ["number", "null"]}},
+        ),
+        "",
+    ),
     Rule("200 subscriptions", subscriptions(200), ""),
     Rule("512 subscriptions", subscriptions(512), ""),
     *[

@@ -25,8 +25,8 @@ from lambdaagent.gateway.directory import Changes, Entry, Key
 from lambdaagent.gateway.http import sse
 from lambdaagent.gateway.mcp import answering, tools
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.tasks import times
-from lambdaagent.mcp import capabilities, tasks
+from lambdaagent.gateway.mcp.tasks import detailed
+from lambdaagent.mcp import capabilities
 from lambdaagent.mcp.protocol import Code, McpError
 
 _MOST_TASKS = 64
@@ -190,7 +190,7 @@ class _Listener:
             record = await self._call.services.tasks.read(entry.callee, task_id, client=client)
         except (A2AError, LambdaAgentError):
             return told
-        found = tasks.detailed(record.task, times(self._call, record))
+        found = await detailed(self._call, entry, record)
         status: str = found["status"]
         if status != told:
             if task_id in self._granted.get("taskIds", ()):

@@ -5,7 +5,7 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import answering
+from lambdaagent.gateway.mcp import answering, schemas
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.mcp import input as asked
 from lambdaagent.mcp import tasks
@@ -14,8 +14,7 @@ from lambdaagent.store.records import TaskRecord
 
 
 async def get(call: McpCall) -> Json:
-    _, record = await _task(call, Operation.GET)
-    return tasks.detailed(record.task, times(call, record))
+    return await detailed(call, *await _task(call, Operation.GET))
 
 
 async def update(call: McpCall) -> Json:
@@ -39,6 +38,15 @@ async def cancel(call: McpCall) -> Json:
         if error.problem is not Problem.TASK_NOT_CANCELABLE:
             raise
     return {}
+
+
+async def detailed(call: McpCall, entry: Entry, record: TaskRecord) -> Json:
+    """Return the task with its result, which is checked like that of any call."""
+    found = tasks.detailed(record.task, times(call, record))
+    skill = entry.callee.skills.get(record.skill or "")
+    if "result" in found and skill is not None:
+        found["result"] = await schemas.checked(call, entry, skill, found["result"])
+    return found
 
 
 def times(call: McpCall, record: TaskRecord) -> tasks.Times:

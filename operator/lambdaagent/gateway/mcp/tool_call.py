@@ -21,16 +21,16 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import sse
-from lambdaagent.gateway.mcp import answering, questions, tasks, tools
+from lambdaagent.gateway.mcp import answering, questions, schemas, tasks, tools
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.run import Run
 from lambdaagent.mcp import capabilities, results
 from lambdaagent.mcp import input as asked
 from lambdaagent.mcp import tasks as task_views
-from lambdaagent.mcp import tools as definitions
 from lambdaagent.mcp.extension import CAPABILITIES, INPUT_RESPONSES
 from lambdaagent.mcp.notifications import Interest
 from lambdaagent.mcp.protocol import Code, McpError
+from lambdaagent.mcp.tools import ArgumentError
 from lambdaagent.tasks.requests import Requester
 
 PATIENCE = 0.3  # seconds for which a call is a plain request: a quick tool needs neither a stream nor a poll
@@ -54,6 +54,8 @@ async def called(call: McpCall) -> Json | web.StreamResponse:
     except A2AError as error:
         if error.problem is Problem.PERMISSION_DENIED:
             raise McpError(Code.FORBIDDEN, str(error)) from None
+        return results.failure(str(error))
+    except ArgumentError as error:
         return results.failure(str(error))
     except TemporaryError as error:
         return results.failure(f"The agent cannot be called now: {error}.")
@@ -84,12 +86,14 @@ class _ToolCall:
         call, entry = self._call, self._entry
         await authorization.require_operation(call.request, entry, Operation.SEND)
         client = await requester(call.request, entry, Operation.SEND)
-        state = call.message.params.get("requestState")
-        message = self._first() if state is None else await self._next(asked.task_of(state), state)
+        if client.admit is not None:  # before the arguments: what is wrong with them tells of the schema
+            client.admit(self._skill.id)
+        given = call.message.params
+        message = await self._next(given["requestState"]) if "requestState" in given else await self._first()
         if isinstance(message, str):
             waiting = await call.services.tasks.read(entry.callee, message, client=client)
             if waiting.state.settled:
-                return self._outcome(waiting.task)
+                return await self._outcome(waiting.task)
             run = Run(call.services.tasks.subscribe(entry.callee, message, client=client))
         else:
             if not entry.ready:
@@ -104,11 +108,9 @@ class _ToolCall:
         finally:
             await run.close()
 
-    def _first(self) -> Json:
+    async def _first(self) -> Json:
         given = self._call.message.params
-        message = definitions.message(
-            given.get("arguments", {}), skill=self._skill, message_id=self._call.services.clock.new_id()
-        )
+        message = await schemas.message(self._call, self._entry, self._skill)
         metadata: Json = message["metadata"]
         if "inputResponses" in given:
             metadata[INPUT_RESPONSES] = asked.answers(given["inputResponses"])
@@ -116,8 +118,9 @@ class _ToolCall:
             metadata[CAPABILITIES] = capabilities.askable(self._call.message.capabilities)
         return message
 
-    async def _next(self, task_id: str, state: str) -> Json | str:
+    async def _next(self, state: Any) -> Json | str:
         """Return the message of the host's answers, or the id of the task if there is none to send."""
+        task_id = asked.task_of(state)
         try:
             entry, record = await answering.task_of(self._call, task_id, Operation.SEND)
         except McpError as error:
@@ -143,7 +146,7 @@ class _ToolCall:
             if self._events:
                 news = self._interest.notifications(event)
         if run.settled and not news and not self._asks(run):
-            return self._settled(run)
+            return await self._settled(run)
         if self._tasks and run.task is not None:
             record = await self._call.services.tasks.read(self._entry.callee, run.task["id"], client=client)
             return task_views.created(run.task, tasks.times(self._call, record))
@@ -151,7 +154,7 @@ class _ToolCall:
             return await self._streamed(run, client, news)
         while not run.settled:
             await run.next()
-        return self._settled(run)
+        return await self._settled(run)
 
     async def _streamed(self, run: Run, client: Requester, news: list[Json]) -> web.StreamResponse:
         def broken(error: Exception) -> bytes:
@@ -168,7 +171,7 @@ class _ToolCall:
                 event = await run.next()
                 for each in self._interest.notifications(event) if event is not None else ():
                     yield _frame(each)
-            yield _frame(self._call.response(self._settled(run)))
+            yield _frame(self._call.response(await self._settled(run)))
 
         allowed = authorization.standing(self._call.request, self._entry, Operation.SEND)
         return await sse.write(self._call.request, frames(), owner=client.owner, broken=broken, allowed=allowed)
@@ -177,14 +180,19 @@ class _ToolCall:
         """Return whether the host is asked by a request of ours, as in the handshake revisions."""
         return self._events and run.task is not None and questions.can_ask(self._call, run.task)
 
-    def _settled(self, run: Run) -> Json:
-        return results.of_message(run.message) if run.message is not None else self._outcome(run.task or {})
+    async def _settled(self, run: Run) -> Json:
+        if run.message is None:
+            return await self._outcome(run.task or {})
+        return await schemas.checked(self._call, self._entry, self._skill, results.of_message(run.message))
 
-    def _outcome(self, task: Json) -> Json:
+    async def _outcome(self, task: Json) -> Json:
         """Return the result of a settled task. Raises McpError."""
         if (error := task_views.error_of(task)) is not None:
             raise error
-        if not asked.waits(task) or not self._call.message.modern:
+        if not asked.waits(task):
+            found = results.of_task(task, any_data=self._call.message.modern)
+            return await schemas.checked(self._call, self._entry, self._skill, found)
+        if not self._call.message.modern:
             return results.of_task(task)
         pending = asked.pending(task)
         if asked.is_plain(task):

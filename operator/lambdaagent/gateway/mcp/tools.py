@@ -41,7 +41,7 @@ def of_agent(call: McpCall, entry: Entry) -> list[Json]:
     callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
     skills = sorted(tools.skills(entry.public), key=lambda each: each.id)
     shown = [each for each in skills if callable_ is None or each.id in callable_]
-    return [tools.definition(entry.public, skill, call.scope) for skill in shown]
+    return [tools.definition(entry.public, skill, call.scope, modern=call.message.modern) for skill in shown]
 
 
 def _after(call: McpCall) -> Key | None:
