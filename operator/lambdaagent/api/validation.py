@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lambdaagent.api import agent as agents
 from lambdaagent.api import quantities
+from lambdaagent.api import tools as tool_fields
 from lambdaagent.api.a2a import RESERVED_PATHS
 from lambdaagent.api.access import is_own_header
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
@@ -155,6 +156,7 @@ def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
     yield from _serving(spec)
     yield from _eventing(spec)
     yield from _a2a(spec)
+    yield from _tools(spec)
     metrics = spec.observability.metrics if spec.observability else None
     if metrics and quantities.seconds(metrics.timeout) > quantities.seconds(metrics.interval):
         message = f"timeout {metrics.timeout} is longer than interval {metrics.interval}"
@@ -249,3 +251,16 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
             message = f"the URI {extension.uri!r} is already used at extensions[{uris[extension.uri]}]"
             yield SpecProblem(("spec", "a2a", "extensions", index, "uri"), message, "list each extension once")
         uris.setdefault(extension.uri, index)
+
+
+def _tools(spec: AgentSpec) -> Iterator[SpecProblem]:
+    for index, tool in enumerate(spec.tools):
+        seen: set[str] = set()
+        for place, header in enumerate(tool.mcp_server.headers_from):
+            path: Path = ("spec", "tools", index, "mcpServer", "headersFrom", place, "name")
+            if tool_fields.is_own_header(header.name):
+                message = f"the client of an MCP server sets the header {header.name} itself"
+                yield SpecProblem(path, message, "remove it")
+            if header.name in seen:
+                yield SpecProblem(path, f"the header {header.name} is already set", "set each header once")
+            seen.add(header.name)

@@ -1,5 +1,5 @@
-"""What the Model Context Protocol has and A2A lacks, as metadata of A2A's objects. A container that speaks A2A may use it
-too: clients of A2A ignore it.
+"""What the Model Context Protocol has and A2A lacks, as metadata of A2A's objects. A container that speaks A2A may use
+it too: clients of A2A ignore it.
 
 INPUT_REQUESTS is in the status message of a task that waits for its client; the client's next message answers each
 by name in INPUT_RESPONSES.
