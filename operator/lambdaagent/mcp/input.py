@@ -74,12 +74,12 @@ def state(task: Json) -> str:
     return f"{task['id']}.{_round(_message(task), task)}"
 
 
-def task_of(state: Any) -> str:
+def task_of(state: str) -> str:
     """Return the id of the task that a host's state means. Raises McpError."""
-    task_id, dot, round_ = state.rpartition(".") if isinstance(state, str) and len(state) <= _NAME else ("", "", "")
+    task_id, dot, round_ = state.rpartition(".") if len(state) <= _NAME else ("", "", "")
     if not (task_id and dot and round_):
         raise not_issued()
-    return str(task_id)
+    return task_id
 
 
 def is_former(task: Json, state: str) -> bool:

@@ -118,8 +118,10 @@ class _ToolCall:
             metadata[CAPABILITIES] = capabilities.askable(self._call.message.capabilities)
         return message
 
-    async def _next(self, state: Any) -> Json | str:
+    async def _next(self, state: object) -> Json | str:
         """Return the message of the host's answers, or the id of the task if there is none to send."""
+        if not isinstance(state, str):
+            raise asked.not_issued()
         task_id = asked.task_of(state)
         try:
             entry, record = await answering.task_of(self._call, task_id, Operation.SEND)
