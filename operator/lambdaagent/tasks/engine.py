@@ -6,7 +6,8 @@ calls, and `recovery` finds the tasks that a killed process left behind.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 
 import structlog
@@ -189,6 +190,18 @@ class Engine:
     async def get(self, callee: Callee, request: Get, *, client: Requester = _ANYBODY) -> Json:
         record = await self._own(callee, request.id, client=client)
         return shown(record.task, history_length=request.history_length)
+
+    async def agent_of(self, task_id: str) -> tuple[str, str] | None:
+        """Return namespace and name of the agent whose task it is, whoever owns it: the caller checks the right."""
+        active = self._active_tasks.known(task_id)
+        record = active.record if active is not None else await self._store.get(task_id)
+        return (record.namespace, record.agent) if record is not None else None
+
+    def running(self, agents: Collection[tuple[str, str]]) -> Counter[tuple[str, str]]:
+        """Return how many tasks this process works on for each of the agents."""
+        records = (active.record for active in self._active_tasks.all())
+        keys = ((record.namespace, record.agent) for record in records if not record.state.settled)
+        return Counter(key for key in keys if key in agents)
 
     async def find(self, callee: Callee, request: Find, *, client: Requester = _ANYBODY) -> TaskPage:
         wanted = listing.listing(callee, request, owner=None if client.all_tasks else client.owner)

@@ -1,4 +1,4 @@
-"""Lists the skills that the caller may call as tools, and calls them.
+"""Lists the skills that the caller may call as tools, after the platform's own tools, and calls them.
 
 A tool that is not there and one that the caller may not know of get the same error. A call is a message to the agent,
 so it has a task, which belongs to the caller like any other.
@@ -14,7 +14,7 @@ from lambdaagent.gateway.access import authorization, limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry, Key
-from lambdaagent.gateway.mcp import schemas
+from lambdaagent.gateway.mcp import platform_tools, schemas
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.mcp import results, tools
 from lambdaagent.mcp.protocol import Code, McpError
@@ -26,10 +26,11 @@ _FRESH = 60_000  # milliseconds
 
 async def listed(call: McpCall) -> Json:
     call.services.directory.require_listed(call.scope.namespace or None)
-    found: list[Json] = []
+    after = _after(call)
+    found: list[Json] = platform_tools.definitions(call) if after is None else []
     last: Key | None = None
     more = False
-    async for entry in call.agents(_after(call)):
+    async for entry in call.agents(after):
         if len(found) >= _PAGE:
             more = True
             break
@@ -61,6 +62,8 @@ async def called(call: McpCall) -> Json:
     name = call.message.params.get("name")
     if not isinstance(name, str):
         raise McpError(Code.INVALID_PARAMS, "params.name must be a text.")
+    if (own := platform_tools.find(call, name)) is not None:
+        return await own.called(call)
     found = await _find(call, name)
     if found is None:
         raise McpError(Code.INVALID_PARAMS, f"There is no tool {name[:128]!r}.")
