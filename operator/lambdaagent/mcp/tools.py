@@ -42,7 +42,11 @@ class Scope:
 
 
 def name_of(agent: LambdaAgent, skill: Skill, scope: Scope) -> str:
-    parts = [agent.namespace, agent.name, skill.id]
+    return name_for(agent.namespace, agent.name, skill.id, scope)
+
+
+def name_for(namespace: str, agent: str, skill: str, scope: Scope) -> str:
+    parts = [namespace, agent, skill]
     whole = _BETWEEN.join(parts[2 if scope.agent else 1 if scope.namespace else 0 :])
     if len(whole) <= _LONGEST:
         return whole

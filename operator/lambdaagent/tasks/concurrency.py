@@ -5,6 +5,8 @@ same reason a call that waits for a connection releases its process slot meanwhi
 """
 
 import asyncio
+import heapq
+import itertools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +15,43 @@ from dataclasses import dataclass, field
 from lambdaagent.containers.callee import Callee
 from lambdaagent.httpclient.call_slots import HELD, CallSlot
 from lambdaagent.tasks.limits import EngineLimits
+from lambdaagent.tasks.requests import USUAL
+
+
+class PrioritySemaphore:
+    """A semaphore whose waiters are let in by priority, the highest first; of equals in the order of their arrival."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap
+        self._numbers = itertools.count()
+
+    async def acquire(self, priority: int) -> None:
+        if self._value > 0:
+            self._value -= 1
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (-priority, next(self._numbers), waiter))
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self.release()  # it was let in, and cancelled before it noticed
+            else:
+                self._waiting = [each for each in self._waiting if each[2] is not waiter]
+                heapq.heapify(self._waiting)
+            raise
+
+    def locked(self) -> bool:
+        return self._value == 0
+
+    def release(self) -> None:
+        while self._waiting:
+            _, _, waiter = heapq.heappop(self._waiting)
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._value += 1
 
 
 @dataclass(slots=True)
@@ -21,10 +60,10 @@ class AgentSlots:
 
     limit: int
     held: int = 0
-    free: asyncio.Semaphore = field(init=False)
+    free: PrioritySemaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.free = asyncio.Semaphore(self.limit)
+        self.free = PrioritySemaphore(self.limit)
 
     def leave(self) -> None:
         self.held -= 1
@@ -50,15 +89,18 @@ class CallLimiter:
         return own
 
     @asynccontextmanager
-    async def turn(self, callee: Callee) -> AsyncIterator[float]:
-        """Hold the agent's and the process's slot during a call; yields the seconds that the call waited for them."""
+    async def turn(self, callee: Callee, *, priority: int = USUAL) -> AsyncIterator[float]:
+        """Hold the agent's and the process's slot during a call; yields the seconds that the call waited for them.
+
+        Calls wait for their agent's slot by priority, so that one of low priority may wait until its task's timeout.
+        """
         own, began = self.of(callee), time.monotonic()
         if own is None:
             place = await self._place()
         else:
             own.held += 1
             try:
-                await own.free.acquire()
+                await own.free.acquire(priority)
             except BaseException:
                 own.held -= 1
                 raise

@@ -21,6 +21,7 @@ from lambdaagent.tasks.artifact_replacement import Replacing
 from lambdaagent.tasks.concurrency import CallLimiter
 from lambdaagent.tasks.errors import is_refusal
 from lambdaagent.tasks.registry import ActiveTasks
+from lambdaagent.tasks.requests import priority_of
 from lambdaagent.tasks.storing import FOR_EVER
 
 GRACE = 1.0  # seconds for which the engine waits beyond the call's timeout
@@ -64,7 +65,7 @@ class ContainerCalls:
 
     async def call(self, active: ActiveTask, turn: Turn, replacing: Replacing, limit: asyncio.Timeout) -> bool:
         """Run the call until the response is complete. False: the task has ended, or another replica holds it."""
-        async with self._limiter.turn(turn.callee) as waited:
+        async with self._limiter.turn(turn.callee, priority=priority_of(turn.message)) as waited:
             if waited > _NO_WAIT:
                 turn = replace(turn, timeout=max(0.1, turn.timeout - waited))
             if active.record.state is TaskState.SUBMITTED:

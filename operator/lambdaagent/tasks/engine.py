@@ -6,7 +6,8 @@ calls, and `recovery` finds the tasks that a killed process left behind.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 
 import structlog
@@ -220,6 +221,12 @@ class Engine:
     def kept(self) -> float:
         """For how many seconds an ended task is kept."""
         return self._limits.retention
+
+    def running(self, agents: Collection[tuple[str, str]]) -> Counter[tuple[str, str]]:
+        """Return how many tasks this process works on for each of the agents."""
+        records = (active.record for active in self._active_tasks.all())
+        keys = ((record.namespace, record.agent) for record in records if not record.state.settled)
+        return Counter(key for key in keys if key in agents)
 
     async def find(self, callee: Callee, request: Find, *, client: Requester = _ANYBODY) -> TaskPage:
         wanted = listing.listing(callee, request, owner=None if client.all_tasks else client.owner)

@@ -4,7 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambdaagent.a2a import Json
+from lambdaagent.api.base import GROUP
 from lambdaagent.containers.turn import NOBODY, Origin
+
+PRIORITY = f"{GROUP}/priority"
+"""In a message's metadata: 1 to 10. Where an agent limits its tasks at once, waiting calls begin by it, 10 first."""
+USUAL = 5
+
+
+def priority_of(message: Json) -> int:
+    """Return the priority of a message; the usual one for what is no priority."""
+    given = message.get("metadata", {}).get(PRIORITY)
+    # JSON of Protobuf clients has no integers.
+    return int(given) if isinstance(given, int | float) and given in range(1, 11) else USUAL
 
 
 def _not_known() -> str:

@@ -70,7 +70,7 @@ async def test_the_list_is_what_the_caller_may_call(gateway: World, issuer: Issu
     }  # fmt: skip
     for subject, names in expected.items():
         async with client(gateway, "/mcp", era, of(issuer, subject)) as found:
-            assert [each.name for each in (await found.list_tools()).tools] == names
+            assert [each.name for each in (await found.list_tools()).tools if "__" in each.name] == names
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -137,7 +137,7 @@ async def test_many_tools_come_in_pages(gateway: World, issuer: Issuer, era: str
             cursor = page.next_cursor
             if cursor is None:
                 break
-    assert names == [f"a{number:03}__say" for number in range(130)]
+    assert [name for name in names if "__" in name] == [f"a{number:03}__say" for number in range(130)]
 
 
 async def test_without_a_credential_a_host_learns_where_to_get_one(gateway: World) -> None:

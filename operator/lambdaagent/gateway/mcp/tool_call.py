@@ -21,7 +21,7 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import sse
-from lambdaagent.gateway.mcp import answering, questions, schemas, tasks, tools
+from lambdaagent.gateway.mcp import answering, platform_tools, questions, schemas, tasks, tools
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.run import Run
 from lambdaagent.mcp import capabilities, results
@@ -41,6 +41,8 @@ async def called(call: McpCall) -> Json | web.StreamResponse:
     name = call.message.params.get("name")
     if not isinstance(name, str):
         raise McpError(Code.INVALID_PARAMS, "params.name must be a text.")
+    if (own := platform_tools.find(call, name)) is not None:
+        return await own.called(call)
     found = await tools.find(call, name)
     if found is None:
         raise McpError(Code.INVALID_PARAMS, f"There is no tool {name[:128]!r}.")

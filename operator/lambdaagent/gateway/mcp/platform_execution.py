@@ -1,0 +1,116 @@
+"""The tools that have an agent do something: a2a_execute_task, a2a_message and ask."""
+
+from collections.abc import Sequence
+
+from lambdaagent.a2a import Json
+from lambdaagent.api.skills import Skill
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.mcp import candidates, platform_calls
+from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.platform_calls import ToolError, no_agent
+from lambdaagent.mcp import selection, tools
+from lambdaagent.mcp.selection import Candidate, Match
+
+_SHOWN = 10  # candidates
+_DESCRIPTION = 200
+
+
+async def execute(call: McpCall, given: Json) -> Json:
+    type_ = given["task_type"]
+    matches = selection.by_type(await _candidates(call, given.get("agent_id", "")), type_)
+    if not matches:
+        raise ToolError(
+            f"No agent that you may call has a skill with the id or tag {type_[:256]!r}; see a2a_discover_agents."
+        )
+    if given.get("strategy", "auto") == "first":
+        chosen, how = matches[0], "it is the first of them by name"
+    else:
+        running = call.services.tasks.running({each.candidate.key for each in matches})
+        chosen, how = selection.least_busy(matches, running), "it has the fewest tasks at this gateway"
+    reason = f"Chosen because {chosen.why}" + (f"; {len(matches)} match, and {how}." if len(matches) > 1 else ".")
+    entry, skill = await _called(call, chosen.candidate)
+    task = await platform_calls.send(
+        call,
+        entry,
+        skill,
+        given["input_data"],
+        wait=given.get("wait", True),
+        context_id=given.get("context_id", ""),
+        priority=given.get("priority"),
+    )
+    return platform_calls.result(task, entry, reason=reason)
+
+
+async def message(call: McpCall, given: Json) -> Json:
+    entry = await candidates.agent(call, given["agent_id"])
+    if entry is None:
+        raise no_agent(given["agent_id"])
+    waits = given["message_type"] == "request"
+    context_id = given.get("session_id", "")
+    task = await platform_calls.send(call, entry, None, given["content"], wait=waits, context_id=context_id)
+    return platform_calls.result(task, entry)
+
+
+async def ask(call: McpCall, given: Json) -> Json:
+    query, agent_id = given["query"], given.get("agent", "")
+    among = await _candidates(call, agent_id, namespace=given.get("namespace", ""))
+    if agent_id and len(among) == 1:
+        best = [Match(among[0], 0, "it is the only skill of the agent")]
+    else:
+        best = selection.best(selection.by_text(among, query))
+    if not best:
+        shown = [Match(each, 0, "nothing of the question is in its texts") for each in among[:_SHOWN]]
+        raise_none = "No skill that you may call fits the question; name the agent, or rephrase it."
+        return _choice(call, shown, raise_none, error=True)
+    if len(best) > 1:
+        return _choice(call, best, f"{len(best)} skills fit equally well; ask again with agent, or call one's tool.")
+    chosen = best[0]
+    entry, skill = await _called(call, chosen.candidate)
+    data: Json = {"text": query}
+    checker = entry.checker(skill.input_schema)
+    if checker is not None and await call.services.schema_checks.violations(checker, data, name="arguments"):
+        return _choice(call, best, "The skill that fits takes arguments of its own; call its tool with them.")
+    task = await platform_calls.send(call, entry, skill, data, context_id=given.get("context_id", ""))
+    reason = f"Chosen because {chosen.why}."
+    return platform_calls.result(task, entry, reason=reason, answered=True)
+
+
+async def _candidates(call: McpCall, agent_id: str, *, namespace: str = "") -> list[Candidate]:
+    if not agent_id:
+        return [each async for each in candidates.of_all(call, namespace=namespace)]
+    entry = await candidates.agent(call, agent_id)
+    if entry is None or namespace not in ("", entry.key[0]):
+        raise no_agent(agent_id)
+    return await candidates.of_agent(call, entry)
+
+
+async def _called(call: McpCall, chosen: Candidate) -> tuple[Entry, Skill]:
+    """Return the chosen agent and skill as they are now: other requests had their turns since."""
+    entry = await candidates.agent(call, f"{chosen.namespace}/{chosen.agent}")
+    skill = entry.callee.skills.get(chosen.skill) if entry is not None else None
+    if entry is None or skill is None:
+        raise no_agent(f"{chosen.namespace}/{chosen.agent}")
+    return entry, skill
+
+
+def _choice(call: McpCall, matches: Sequence[Match], text: str, *, error: bool = False) -> Json:
+    """Return skills to choose from, in place of an answer."""
+    shown = [_shown(call, each) for each in matches[:_SHOWN]]
+    lines = [f"- {each['tool']} ({each['agent_id']}): {each['description']} ({each['reason']})" for each in shown]
+    found: Json = {
+        "content": [{"type": "text", "text": "\n".join([text, *lines])}],
+        "structuredContent": {"answered": False, "reason": text, "candidates": shown},
+    }
+    return found | ({"isError": True} if error else {})
+
+
+def _shown(call: McpCall, match: Match) -> Json:
+    each = match.candidate
+    return {
+        "agent_id": f"{each.namespace}/{each.agent}",
+        "skill_id": each.skill,
+        "tool": tools.name_for(each.namespace, each.agent, each.skill, call.scope),
+        "description": (each.description or each.name)[:_DESCRIPTION],
+        "reason": match.why,
+        "score": match.score,
+    }

@@ -1,0 +1,69 @@
+"""The platform's own tools, where an endpoint serves several agents: a caller finds, calls and reads by them what it
+may call and read anyway.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lambdaagent.a2a import Json
+from lambdaagent.gateway.mcp import platform_discovery, platform_execution, platform_tasks
+from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.platform_calls import ToolError
+from lambdaagent.json_schema.checker import Checker
+from lambdaagent.mcp import platform_tools
+from lambdaagent.mcp.protocol import Code, McpError
+
+
+async def _register(_: McpCall, given: Json) -> Json:
+    raise ToolError(
+        f"{given['name'][:64]!r} is not registered: agents are LambdaAgent resources of the cluster here, and the"
+        " gateway has no registry of others yet. Ask whoever runs the cluster to apply a LambdaAgent."
+    )
+
+
+_Handler = Callable[[McpCall, Json], Awaitable[Json]]
+_HANDLERS: Mapping[str, _Handler] = MappingProxyType(
+    {
+        platform_tools.DISCOVER: platform_discovery.discover,
+        platform_tools.EXECUTE: platform_execution.execute,
+        platform_tools.STATUS: platform_tasks.status,
+        platform_tools.CANCEL: platform_tasks.cancel,
+        platform_tools.MESSAGE: platform_execution.message,
+        platform_tools.ASK: platform_execution.ask,
+        platform_tools.REGISTER: _register,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformTool:
+    handler: _Handler
+    checker: Checker
+
+    async def called(self, call: McpCall) -> Json:
+        arguments = call.message.params.get("arguments", {})
+        if not isinstance(arguments, dict):
+            raise McpError(Code.INVALID_PARAMS, "arguments must be an object.")
+        try:
+            if wrong := await call.services.schema_checks.violations(self.checker, arguments, name="arguments"):
+                raise ToolError("; ".join(wrong) + ".")
+            return await self.handler(call, arguments)
+        except ToolError as error:
+            return {"content": [{"type": "text", "text": str(error)}], "isError": True}
+
+
+_TOOLS: Mapping[str, PlatformTool] = MappingProxyType(
+    {
+        each["name"]: PlatformTool(_HANDLERS[each["name"]], Checker(each["inputSchema"]))
+        for each in platform_tools.DEFINITIONS
+    }
+)
+
+
+def find(call: McpCall, name: str) -> PlatformTool | None:
+    return _TOOLS.get(name) if call.entry is None else None
+
+
+def definitions(call: McpCall) -> list[Json]:
+    return list(platform_tools.DEFINITIONS) if call.entry is None else []
