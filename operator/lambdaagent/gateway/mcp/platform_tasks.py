@@ -11,9 +11,9 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import platform_calls
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.platform_calls import ToolError
+from lambdaagent.mcp import platform_results
 from lambdaagent.tasks.requests import Requester
 
 _HIDDEN = (Problem.TASK_NOT_FOUND, Problem.PERMISSION_DENIED)
@@ -21,7 +21,7 @@ _HIDDEN = (Problem.TASK_NOT_FOUND, Problem.PERMISSION_DENIED)
 
 async def status(call: McpCall, given: Json) -> Json:
     task, entry = await read(call, given["task_id"])
-    return platform_calls.result(task, entry)
+    return platform_results.result(task, entry.agent.key)
 
 
 async def cancel(call: McpCall, given: Json) -> Json:
@@ -33,7 +33,7 @@ async def cancel(call: McpCall, given: Json) -> Json:
         raise _no_task(task_id) if error.problem in _HIDDEN else ToolError(str(error)) from None
     except TemporaryError as error:
         raise ToolError(f"The task cannot be canceled now: {error}.") from None
-    found = platform_calls.result(task, entry)
+    found = platform_results.result(task, entry.agent.key)
     return {name: value for name, value in found.items() if name != "isError"}  # that it is canceled was asked for
 
 
