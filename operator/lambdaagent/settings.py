@@ -161,10 +161,28 @@ class OperatorSettings(Installation, TrustSettings):
     ai_probe_seconds: float = Field(
         60, ge=5, description="Seconds between two requests to an AI endpoint for its models."
     )
+    tools_sync_seconds: float = Field(
+        300, ge=1, description="Seconds between two requests to an MCP server of spec.tools for its list of tools."
+    )
+    tools_allow: str = Field(
+        "",
+        description="Networks that MCP servers of spec.tools may be in besides the public internet and Services of the "
+        "cluster, separated by commas, such as 10.0.0.0/8.",
+    )
     host: str = ""  # every address of either family: probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @field_validator("tools_allow")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
+
+    @property
+    def tools_allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return parse_networks(self.tools_allow)
 
 
 class TaskSettings(TrustSettings):

@@ -132,7 +132,7 @@ def _with_status(task: Json, update: Json) -> Json:
     if update.get("refused"):
         history = task["history"][: -2 if "message" in status else -1]
     else:
-        history = _with_former_status(task)
+        history = _with_former_status(task, now=status.get("message"))
     folded = {**task, "status": status, "history": history}
     if change.get("metadata"):
         folded["metadata"] = {**task.get("metadata", {}), **change["metadata"]}
@@ -158,10 +158,13 @@ def shown(task: Json, *, history_length: int | None) -> Json:
     return {**task, "history": history} if history else {key: value for key, value in task.items() if key != "history"}
 
 
-def _with_former_status(task: Json) -> list[Json]:
+def _with_former_status(task: Json, *, now: Json | None = None) -> list[Json]:
+    """Return the history with the message of the present status, unless it is that of the next one, `now`, too."""
     former = task["status"].get("message")
     history: list[Json] = task.get("history", [])
-    return [*history, former] if former is not None else history
+    if former is None or (now is not None and now.get("messageId") == former.get("messageId")):
+        return history
+    return [*history, former]
 
 
 def _artifacts(artifacts: Sequence[Json], changes: Sequence[Json]) -> list[Json]:

@@ -1,4 +1,4 @@
-"""The fields of an agent that describe how it is presented and called over A2A, and its tools."""
+"""The fields of an agent that describe how it is presented and called over A2A."""
 
 from typing import Annotated, Literal
 
@@ -309,21 +309,3 @@ class A2a(ApiModel):
     @property
     def discoverable(self) -> bool:
         return self.enabled and (self.endpoint is None or self.endpoint.discovery_enabled)
-
-
-class McpServer(ApiModel):
-    name: Annotated[str, Field(min_length=1, max_length=256, description="Name of the MCP server.")]
-    endpoint: Annotated[str, Field(pattern=HTTP_URL, max_length=2048, description="URL of the MCP server.")]
-    tool_names: Annotated[
-        list[Annotated[str, Field(max_length=256)]],
-        Field(
-            max_length=512, description="Names of the server's tools that the agent may use. Defaults to all of them."
-        ),
-    ] = []
-
-
-class Tool(ApiModel):
-    type: Annotated[Literal["mcp"], Field(description="Type of the tool. Only mcp is supported. Defaults to mcp.")] = (
-        "mcp"
-    )
-    mcp_server: Annotated[McpServer, Field(description="MCP server that provides the tools.")]

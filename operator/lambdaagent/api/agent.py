@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from lambdaagent.api.a2a import A2a, Tool
+from lambdaagent.api.a2a import A2a
 from lambdaagent.api.ai import Ai, Approval, Behavior, Memory
 from lambdaagent.api.base import ApiModel, ConditionStatus, Name, rules
 from lambdaagent.api.container_card import ContainerCard
 from lambdaagent.api.eventing import Eventing
 from lambdaagent.api.operations import Observability, Permissions
+from lambdaagent.api.tools import MOST_SERVERS, Tool, ToolServerStatus
 from lambdaagent.api.workload import RESERVED_ENV, EnvVar, Image, Resources, Scaling, Serving
 
 
@@ -112,7 +113,7 @@ class AgentSpec(ApiModel):
     tools: Annotated[
         list[Tool],
         Field(
-            max_length=64,
+            max_length=MOST_SERVERS,
             description="Tools that the agent may use. The container gets them as an environment variable.",
         ),
     ] = []
@@ -191,6 +192,7 @@ class AgentStatus(ApiModel):
     a2a_status: Annotated[A2aStatus | None, Field(alias="a2aStatus")] = None
     ai_status: AiStatus | None = None
     permission_status: PermissionStatus | None = None
+    tools: Annotated[list[ToolServerStatus], Field(max_length=MOST_SERVERS)] = []
 
     def condition(self, kind: str) -> Condition | None:
         return next((condition for condition in self.conditions if condition.type == kind), None)

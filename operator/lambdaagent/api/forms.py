@@ -1,6 +1,6 @@
 """Descriptions of the API's patterns, for error messages and the reference."""
 
-from lambdaagent.api import access, base
+from lambdaagent.api import access, base, tools
 from lambdaagent.api.workload import ENV_NAME, REPOSITORY
 
 FORMS = {
@@ -17,6 +17,7 @@ FORMS = {
     base.HTTP_URL: "an http or https URL",
     access.PRINCIPAL: "a source and a name, such as corp:alice or key:ci",
     access.ACCOUNT: "namespace/name, or namespace/* for all ServiceAccounts of a namespace",
+    tools.HEADER_NAME: "a header's name (letters, digits, '-', '_')",
     REPOSITORY: "an image name in small letters, without scheme, tag and digest",
     ENV_NAME: "a variable's name (letters, digits, '-', '_', '.', not beginning with a digit)",
     r"^/": "a path that begins with '/'",

@@ -76,6 +76,15 @@ class Invoke(ApiModel):
             )
         ),
     ] = False
+    task_support: Annotated[
+        Literal["optional", "required"],
+        Field(
+            description=(
+                "Whether MCP clients without the Tasks extension can call the skill. optional: they wait for its end."
+                " required: they are refused, because the skill runs for longer than they wait. Defaults to optional."
+            )
+        ),
+    ] = "optional"
 
 
 _DEFAULT_INVOKE = Invoke()  # made once: requests read it

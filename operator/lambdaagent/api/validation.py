@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lambdaagent.api import agent as agents
 from lambdaagent.api import quantities
+from lambdaagent.api import tools as tool_fields
 from lambdaagent.api.a2a import RESERVED_PATHS, A2a
 from lambdaagent.api.access import is_own_header
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
@@ -156,6 +157,7 @@ def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
     yield from _serving(spec)
     yield from _eventing(spec)
     yield from _a2a(spec)
+    yield from _tools(spec)
     metrics = spec.observability.metrics if spec.observability else None
     if metrics and quantities.seconds(metrics.timeout) > quantities.seconds(metrics.interval):
         message = f"timeout {metrics.timeout} is longer than interval {metrics.interval}"
@@ -265,3 +267,16 @@ def _schemas(a2a: A2a) -> Iterator[SpecProblem]:
                 yield SpecProblem((*path, "type"), "must be object: a tool has named arguments", "add type: object")
             for within, message in structure.faults(schema, budget):
                 yield SpecProblem((*path, *within), message)
+
+
+def _tools(spec: AgentSpec) -> Iterator[SpecProblem]:
+    for index, tool in enumerate(spec.tools):
+        seen: set[str] = set()
+        for place, header in enumerate(tool.mcp_server.headers_from):
+            path: Path = ("spec", "tools", index, "mcpServer", "headersFrom", place, "name")
+            if tool_fields.is_own_header(header.name):
+                message = f"the client of an MCP server sets the header {header.name} itself"
+                yield SpecProblem(path, message, "remove it")
+            if header.name in seen:
+                yield SpecProblem(path, f"the header {header.name} is already set", "set each header once")
+            seen.add(header.name)

@@ -5,12 +5,13 @@ are referenced and never read.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.ai import Ai, Approval, Memory
 from lambdaagent.api.base import KeyRef, UrlKeyRef
 from lambdaagent.api.operations import Observability
+from lambdaagent.api.tools import McpServer
 from lambdaagent.api.workload import EnvVar
 from lambdaagent.children.base import Object
 from lambdaagent.children.durations import seconds
@@ -62,11 +63,7 @@ def _ours(agent: LambdaAgent, sink: str | None, gateway: str) -> Variables:
     if spec.observability:
         variables |= _observability(spec.observability, agent)
     if spec.tools:
-        servers = [
-            {"name": server.name, "endpoint": server.endpoint, "toolNames": server.tool_names}
-            for server in (tool.mcp_server for tool in spec.tools)
-        ]
-        variables["MCP_SERVERS"] = _json(servers)
+        variables |= _tools([tool.mcp_server for tool in spec.tools])
     return variables
 
 
@@ -184,6 +181,25 @@ def _observability(observability: Observability, agent: LambdaAgent) -> Variable
             "OTEL_TRACES_SAMPLER": "parentbased_always_on",
         }
     return variables
+
+
+def _tools(servers: Sequence[McpServer]) -> Variables:
+    """Return MCP_SERVERS, and a variable for each secret header, which MCP_SERVERS names."""
+    secrets: Variables = {}
+    entries: list[Object] = []
+    for number, server in enumerate(servers):
+        entry: Object = {"name": server.name, "endpoint": server.endpoint, "toolNames": server.tool_names}
+        headers = []
+        for place, header in enumerate(server.headers_from):
+            variable = f"MCP_SERVER_{number}_HEADER_{place}"
+            secrets[variable] = header.secret_key_ref
+            headers.append({"name": header.name, "valueFrom": variable})
+        if headers:
+            entry["headers"] = headers
+        if server.timeout_seconds is not None:
+            entry["timeoutSeconds"] = server.timeout_seconds
+        entries.append(entry)
+    return {"MCP_SERVERS": _json(entries), **secrets}
 
 
 def _present(values: Mapping[str, str | KeyRef | UrlKeyRef | None]) -> Variables:

@@ -13,13 +13,14 @@ from lambdaagent import bounded_json, media_types
 from lambdaagent.a2a import Json, v03
 from lambdaagent.a2a.versions import HEADER, Version
 from lambdaagent.clock import Clock
-from lambdaagent.containers import responses, sse_decoder
+from lambdaagent.containers import responses
 from lambdaagent.containers.a2a_endpoint import A2aEndpoint
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.events import charsets
 from lambdaagent.events.http import media_type
+from lambdaagent.httpclient import sse_decoder
 from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.codings import ACCEPT_ENCODING
 from lambdaagent.httpclient.errors import BadAnswerError

@@ -19,11 +19,12 @@ from lambdaagent.a2a.errors import Violation, summary
 from lambdaagent.a2a.states import Role, TaskState, parse_role, parse_state
 from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
 from lambdaagent.clock import Clock
-from lambdaagent.containers import filenames, sse_decoder
+from lambdaagent.containers import filenames
 from lambdaagent.events import charsets, types
 from lambdaagent.events import http as ce
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.events.errors import EventError
+from lambdaagent.httpclient import sse_decoder
 from lambdaagent.media_types import A2A_JSON, EVENT_STREAM, JSON
 
 RESPONSES = {

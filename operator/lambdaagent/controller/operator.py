@@ -30,9 +30,12 @@ from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.queue import WorkQueue
 from lambdaagent.controller.reconciling import Reconciler
 from lambdaagent.controller.sidecar_rules import with_sidecar_rules
+from lambdaagent.controller.tool_addresses import check_of
+from lambdaagent.controller.tool_discovery import ToolDiscovery
 from lambdaagent.kube.client import KubeClient, connect
 from lambdaagent.kube.lease import Lease, LeaseSettings
 from lambdaagent.kube.resources import BROKER
+from lambdaagent.kube.secrets import Secrets
 from lambdaagent.settings import OperatorSettings
 from lambdaagent.status.lifecycle import Happening
 
@@ -142,12 +145,21 @@ async def _term(
     trust = settings.trust
     prober = Prober(settings.ai_probe_seconds, wake, trust=trust)
     cards = ContainerCards(wake, trust=trust)
+    tools = ToolDiscovery(
+        settings.tools_sync_seconds,
+        wake,
+        Secrets(client),
+        check=check_of(settings),
+        domain=settings.cluster_domain,
+        trust=trust,
+    )
     reconciler = Reconciler(
         client,
         child_caches,
         diagnostics,
         prober,
         cards,
+        tools,
         settings,
         chosen,
         wake,
@@ -169,7 +181,7 @@ async def _term(
         every=settings.resync_seconds,
         namespaces=settings.namespaces,
     )
-    async with child_caches.run(), diagnostics.run(), prober.run(), cards.run():
+    async with child_caches.run(), diagnostics.run(), prober.run(), cards.run(), tools.run():
         metrics.insight = _Insight(reconciler, child_caches, diagnostics, queue)
         try:
             await _first(

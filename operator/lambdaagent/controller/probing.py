@@ -9,7 +9,6 @@ link-local addresses (clouds serve credentials there) are refused after resoluti
 """
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -22,8 +21,8 @@ import structlog
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.status.ai import Answer, Endpoint, shown
-from lambdaagent.trust import SYSTEM, VARIABLE, Trust
-from lambdaagent.webhooks import address_check
+from lambdaagent.trust import SYSTEM, Trust
+from lambdaagent.webhooks import address_check, failure_text
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +107,7 @@ async def ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> Answer:
                 return Answer(status=response.status)
             body = await _bounded(response)
     except (aiohttp.ClientError, OSError, ValueError) as problem:
-        return Answer(problem=_said(problem))
+        return Answer(problem=failure_text.why(problem, seconds=_DEADLINE))
     return Answer(status=200, models=_models(provider, body))
 
 
@@ -129,23 +128,3 @@ def _models(provider: str, body: bytes) -> frozenset[str] | None:
         return frozenset(str(entry[name]) for entry in found if isinstance(entry, dict) and name in entry)
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-
-
-def _said(problem: Exception) -> str:
-    """Return the problem without addresses and times, which would change the status although nothing else changed."""
-    if (forbidden := address_check.refusal(problem)) is not None:
-        return str(forbidden)
-    match problem:
-        case TimeoutError():
-            return f"no response within {_DEADLINE:.0f} s"
-        case aiohttp.ClientConnectorDNSError():
-            return "the host name does not resolve"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"its certificate is not trusted; {VARIABLE} of the operator names further authorities"
-        case aiohttp.ClientConnectorError():
-            return os.strerror(problem.os_error.errno) if problem.os_error.errno else "cannot connect"
-        case aiohttp.ServerDisconnectedError():
-            return "it closes the connection"
-        case ValueError():
-            return str(problem)
-    return type(problem).__name__

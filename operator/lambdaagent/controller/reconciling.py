@@ -26,6 +26,7 @@ from lambdaagent.controller.diagnostics import Diagnostics
 from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.subscribers import Subscribers
 from lambdaagent.controller.syncing import Syncer
+from lambdaagent.controller.tool_discovery import ToolDiscovery
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.kube import objects
 from lambdaagent.kube.apply import apply_status
@@ -47,7 +48,7 @@ _LATE_SECONDS = 10.0
 _ORPHAN = "orphan"
 
 # Fields of status that may be absent.
-_OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus")
+_OPTIONAL = ("warnings", "serviceStatus", "eventingStatus", "a2aStatus", "aiStatus", "permissionStatus", "tools")
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Reconciler:
     diagnostics: Diagnostics
     prober: Prober
     cards: ContainerCards
+    tools: ToolDiscovery
     installation: Installation
     backends: Backends
     # Called with an agent that must be reconciled again.
@@ -71,7 +73,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self.syncer = Syncer(self.client, self.child_caches)
-        self.agent_cache = AgentCache(self.prober, Subscribers(self.installation), self.wake)
+        self.agent_cache = AgentCache(self.prober, self.tools.put, Subscribers(self.installation), self.wake)
 
     async def reconcile(self, key: AgentKey) -> float | None:
         """Return the seconds until the next reconcile in any case, or None. Raises TemporaryError if something failed
@@ -107,6 +109,7 @@ class Reconciler:
             outcome.world,
             workload=self.diagnostics.of_workload(key, _created(outcome.world, agent) if on_knative else None),
             ai=self.prober.answer(endpoint(agent.spec.ai)),
+            tools=self.tools.answers(agent),
             broker=self.diagnostics.of_broker(plan.broker.key) if plan.broker else None,
         )
         status = decide.status(

@@ -7,12 +7,13 @@ group counts as well.
 
 import asyncio
 import random
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import structlog
 
 from lambdaagent.api.base import GROUP
 from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import KubeClient
 from lambdaagent.kube.discovery import served_versions, serves
@@ -48,24 +49,44 @@ async def _served(client: KubeClient) -> frozenset[str]:
 
 
 async def other_than(client: KubeClient, known: frozenset[str]) -> None:
-    """Return once the relevant APIs that the cluster serves differ from `known`."""
-    watcher = Watcher(client, CRD)
-    async with aclosing(watcher.changes()) as changes:
-        async for change in changes:
-            if watcher.synced.is_set() and change.object["spec"]["group"] in _GROUPS:
-                # Discovery shows the change of a CRD a moment later.
+    """Return once the relevant APIs that the cluster serves differ from `known`.
+
+    A change of a CRD says only when to look: discovery may show it much later, or it came before the watch began.
+    Therefore the served APIs are requested at intervals too.
+    """
+    changed = asyncio.Event()
+    hearing = asyncio.create_task(_hear(client, changed), name="CRDs")
+    try:
+        while _ours(await served(client)) == _ours(known):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), _interval())
+                changed.clear()
                 for _ in range(_LOOKS):
                     if _ours(await served(client)) != _ours(known):
                         return
                     await asyncio.sleep(_PAUSE_SECONDS)
+    finally:
+        await cancel(hearing)
+
+
+async def _hear(client: KubeClient, changed: asyncio.Event) -> None:
+    """Set `changed` at each change of a relevant CRD."""
+    async with aclosing(Watcher(client, CRD).changes()) as changes:
+        async for change in changes:
+            if change.object["spec"]["group"] in _GROUPS:
+                changed.set()
 
 
 async def asked_other_than(client: KubeClient, known: frozenset[str]) -> None:
     """Return as `other_than` does, without rights on CRDs and within about ASK_SECONDS."""
     while True:
-        await asyncio.sleep(ASK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 -- replicas should not ask together
+        await asyncio.sleep(_interval())
         if _ours(await served(client), GROUP) != _ours(known, GROUP):
             return
+
+
+def _interval() -> float:
+    return ASK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 -- replicas should not ask together
 
 
 def _ours(versions: frozenset[str], *more: str) -> set[str]:

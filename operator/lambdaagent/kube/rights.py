@@ -2,7 +2,8 @@
 
 The table contains what the code needs and no more. The integration tests run the operator with exactly these rights, so
 a request without a right fails there with 403. An apply needs `patch` and `create` (the server checks both if the
-object is new); a watch lists first. No process reads a Secret: children refer to Secrets, and the kubelet reads them.
+object is new); a watch lists first. No process may read a Secret: children refer to Secrets, and the kubelet reads
+them. An installation may let the operator read single ones, for the tools of agents (`kube.secrets`).
 
 Hazard: an account that may create workloads in a namespace can mount its Secrets in them. No rule can prevent this for
 an operator that creates workloads. The rights only keep Secrets out of the operator itself, its logs and its status.

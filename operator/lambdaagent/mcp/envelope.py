@@ -19,7 +19,14 @@ from lambdaagent.mcp.protocol import CAPABILITIES_KEY, HANDSHAKE, MODERN, VERSIO
 Id = str | int
 VERSION_HEADER, METHOD_HEADER, NAME_HEADER = "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"
 ROUTING = (VERSION_HEADER, METHOD_HEADER, NAME_HEADER)
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_NAMED = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 _ENCODED = re.compile(r"=\?base64\?(?P<payload>[A-Za-z0-9+/]*={0,2})\?=")
 _ID = 256  # characters
 
@@ -36,6 +43,17 @@ class Message:
     capabilities: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A client's response to a request of ours, which only a client of a handshake revision gets.
+
+    `result` is None if it is an error.
+    """
+
+    id: str
+    result: Mapping[str, Any] | None
+
+
 class BadMessageError(McpError):
     """The message is no request; `id` is its id, if it has one, for the response."""
 
@@ -44,7 +62,7 @@ class BadMessageError(McpError):
         self.id = id_
 
 
-def read(body: bytes, headers: Mapping[str, Sequence[str]]) -> Message:
+def read(body: bytes, headers: Mapping[str, Sequence[str]]) -> Message | Reply:
     """Return the message; `headers` has all values of the routing headers. Raises BadMessageError."""
     try:
         found = bounded_json.loads(body)
@@ -55,6 +73,8 @@ def read(body: bytes, headers: Mapping[str, Sequence[str]]) -> Message:
     id_, method, params = found.get("id"), found.get("method"), found.get("params", {})
     if "id" in found and not (isinstance(id_, str | int) and not isinstance(id_, bool) and len(str(id_)) <= _ID):
         raise BadMessageError(Code.INVALID_REQUEST, f"The id is not a number or a text of at most {_ID} characters.")
+    if method is None and "id" in found and ("result" in found or "error" in found):
+        return _reply(found, headers)
     if found.get("jsonrpc") != "2.0" or not isinstance(method, str) or not isinstance(params, dict):
         raise BadMessageError(Code.INVALID_REQUEST, "The body is no request of JSON-RPC 2.0.", id_=id_)
     try:
@@ -63,6 +83,13 @@ def read(body: bytes, headers: Mapping[str, Sequence[str]]) -> Message:
         raise
     except McpError as error:
         raise BadMessageError(error.code, str(error), error.data, id_=id_) from None
+
+
+def _reply(found: Mapping[str, Any], headers: Mapping[str, Sequence[str]]) -> Reply:
+    if any(version in MODERN for version in headers.get(VERSION_HEADER, ())):
+        raise BadMessageError(Code.INVALID_REQUEST, "This revision has no requests to clients, so no responses.")
+    result = found.get("result")
+    return Reply(str(found["id"]), result if isinstance(result, dict) else None)
 
 
 def _of_its_era(id_: Id | None, method: str, params: dict[str, Any], headers: Mapping[str, list[str]]) -> Message:

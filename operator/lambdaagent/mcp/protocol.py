@@ -6,6 +6,7 @@ handshake; they are served without a session, so that any replica answers any re
 
 from collections.abc import Mapping
 from enum import IntEnum
+from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,13 @@ HANDSHAKE = ("2025-03-26", "2025-06-18", "2025-11-25")  # oldest first
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 SERVER_KEY = "io.modelcontextprotocol/serverInfo"
+
+
+SERVER: Mapping[str, Any] = MappingProxyType(
+    {"name": "lambdaagent", "title": "LambdaAgent", "version": version("lambdaagent")}
+)
 
 
 class Code(IntEnum):
@@ -25,6 +32,7 @@ class Code(IntEnum):
     INTERNAL_ERROR = -32603
     FORBIDDEN = -32001  # of this gateway: the protocol defines none
     HEADER_MISMATCH = -32020
+    MISSING_CAPABILITY = -32021
     UNSUPPORTED_VERSION = -32022
 
 
@@ -38,6 +46,7 @@ STATUS: Mapping[Code, int] = MappingProxyType(
         Code.INTERNAL_ERROR: 500,
         Code.FORBIDDEN: 403,
         Code.HEADER_MISMATCH: 400,
+        Code.MISSING_CAPABILITY: 400,
         Code.UNSUPPORTED_VERSION: 400,
     }
 )
@@ -50,3 +59,7 @@ class McpError(Exception):
         super().__init__(message)
         self.code = code
         self.data = data
+
+    def body(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"code": int(self.code), "message": str(self)}
+        return found if self.data is None else {**found, "data": self.data}

@@ -26,6 +26,17 @@ def of_task(task: Json, *, any_data: bool = False) -> Json:
     return found
 
 
+def failure(text: str) -> Json:
+    return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def of_message(message: Json) -> Json:
+    """Return the result of an agent that answered without a task."""
+    task: Json = {"id": message.get("messageId") or "", "status": {"state": TaskState.COMPLETED, "message": message}}
+    found = of_task({**task, "contextId": message.get("contextId") or ""})
+    return found | {"_meta": {"contextId": message["contextId"]} if message.get("contextId") else {}}
+
+
 def _fits(data: object, any_data: bool) -> bool:
     return any_data or isinstance(data, dict)
 

@@ -16,6 +16,7 @@ from lambdaagent.settings import Installation
 from lambdaagent.status.ai import Answer
 from lambdaagent.status.causes import TOPOLOGY_OPERATOR, Cause
 from lambdaagent.status.readiness import Readiness, of_deployment, of_knative, serving_meanwhile
+from lambdaagent.status.tools import Answers
 
 NO_BACKEND = "NoEventingBackend"
 # Reasons of a Broker or Trigger that waits for an object of RabbitMQ's topology operator.
@@ -47,6 +48,8 @@ class World:
     ai: Answer | None = None
     # Why the Broker is not ready, according to RabbitMQ's topology operator.
     broker: Cause | None = None
+    # The last answers of the agent's tool servers.
+    tools: Answers = field(default_factory=dict)
 
 
 def serving_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness:

@@ -13,7 +13,7 @@ from lambdaagent.children.plan import Plan
 from lambdaagent.children.warnings import bounded
 from lambdaagent.clock import rfc3339
 from lambdaagent.settings import Installation
-from lambdaagent.status import conditions
+from lambdaagent.status import conditions, tools
 from lambdaagent.status.access import access_enforced
 from lambdaagent.status.ai import ai_ready
 from lambdaagent.status.conditions import DEPLOYMENT, World
@@ -28,6 +28,7 @@ OPERATOR_CONDITIONS = frozenset(
         "AccessEnforced",
         "ForwardsResolved",
         "AIReady",
+        "ToolsResolved",
         "MonitoringReady",
     }
 )
@@ -86,6 +87,9 @@ def status(
         "AccessEnforced": access_enforced(agent, installation, plan, world),
         "ForwardsResolved": conditions.forwards_resolved(plan),
         "AIReady": ai_ready(agent.spec.ai, world.ai),
+        "ToolsResolved": tools.tools_resolved(
+            agent, world.tools, domain=installation.cluster_domain, previous=previous
+        ),
         "MonitoringReady": conditions.monitoring_ready(plan, world),
     }
     foreign = condition(previous, "EventingReady") if dispatcher_spoke else None
@@ -110,6 +114,9 @@ def status(
         out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card, "version": version})
     if ai := agent.spec.ai:
         out["aiStatus"] = _ai(ai, said.get("AIReady"))
+    if agent.spec.tools:
+        domain, before = installation.cluster_domain, previous.get("tools") or []
+        out["tools"] = tools.shown(agent, world.tools, domain=domain, previous=before, now=now)
     if permissions := agent.spec.permissions:
         out["permissionStatus"] = {
             "brokerCreationDisabled": permissions.disable_broker_creation,

@@ -50,6 +50,7 @@ from lambdaagent.tasks.unstored_calls import UnstoredCalls
 
 log = structlog.get_logger(__name__)
 
+_NOTES = 8  # attempts to write onto the newest version
 _ANYBODY = Requester()
 
 
@@ -192,7 +193,7 @@ class Engine:
         return shown(record.task, history_length=request.history_length)
 
     async def agent_of(self, task_id: str) -> tuple[str, str] | None:
-        """Return namespace and name of the agent whose task it is, whoever owns it: the caller checks the right."""
+        """Return the namespace and name of the task's agent, whoever owns the task; None if there is no such task."""
         active = self._active_tasks.known(task_id)
         record = active.record if active is not None else await self._store.get(task_id)
         return (record.namespace, record.agent) if record is not None else None
@@ -202,6 +203,30 @@ class Engine:
         records = (active.record for active in self._active_tasks.all())
         keys = ((record.namespace, record.agent) for record in records if not record.state.settled)
         return Counter(key for key in keys if key in agents)
+
+    async def read(self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY) -> TaskRecord:
+        return await self._own(callee, task_id, client=client)
+
+    async def note(self, callee: Callee, task_id: str, metadata: Json, *, client: Requester = _ANYBODY) -> None:
+        """Add to the metadata of a task that waits for its client. Nothing happens if it waits no longer."""
+        async with self._own_live(callee, task_id, client=client) as active:
+            for _ in range(_NOTES):
+                record = active.record
+                if not record.state.settled or record.state.terminal:
+                    return
+                message = record.task["status"].get("message")
+                update = status_update(record.state, now=self._clock.now(), message=message, metadata=metadata)
+                outcome = await self._active_tasks.apply(
+                    active, [update], at=record.version, patience=self._limits.patience
+                )
+                if outcome is not EventOutcome.TAKEN:
+                    return
+        raise TaskConflictError(f"task {task_id} changes too fast; send the answer again")
+
+    @property
+    def kept(self) -> float:
+        """For how many seconds an ended task is kept."""
+        return self._limits.retention
 
     async def find(self, callee: Callee, request: Find, *, client: Requester = _ANYBODY) -> TaskPage:
         wanted = listing.listing(callee, request, owner=None if client.all_tasks else client.owner)

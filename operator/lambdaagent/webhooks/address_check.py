@@ -132,9 +132,16 @@ def check_literal(url: str, check: CheckOf) -> None:
 
 
 def session(
-    check: Check, *, seconds: float, trust: Trust = SYSTEM, resolver: AbstractResolver | None = None
+    check: Check,
+    *,
+    seconds: float,
+    trust: Trust = SYSTEM,
+    resolver: AbstractResolver | None = None,
+    decompress: bool = True,
 ) -> aiohttp.ClientSession:
     """Return a session without a proxy of the environment, cookies or kept connections: each call is independent.
+
+    `decompress`: whether a body's content coding is undone, by which a small body can become a large one.
 
     A call to a forbidden address raises an error of which `refusal` returns the cause.
     """
@@ -148,6 +155,7 @@ def session(
             ssl=trust.context(),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=decompress,
         trust_env=False,
     )
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.cases.effects import Call, Card, Child, Decided, Env, Queue, Refused, Status, Tested, Warned
-from tests.cases.fields.rows import Row, row
+from tests.cases.fields.rows import OTHER, REF, Row, row
 
 from lambdaagent.children.warning_reasons import WarningReason
 
@@ -267,14 +267,33 @@ A2A = [
 ]
 
 
-def _servers(name: str = "m", endpoint: str = "http://m", names: str = "") -> Env:
-    return Env("MCP_SERVERS", f'[{{"name":"{name}","endpoint":"{endpoint}","toolNames":[{names}]}}]')
+def _servers(name: str = "m", endpoint: str = "http://m", names: str = "", more: str = "") -> Env:
+    return Env("MCP_SERVERS", f'[{{"name":"{name}","endpoint":"{endpoint}","toolNames":[{names}]{more}}}]')
 
 
 _TOOLS: dict[str, Any] = {"tools": [{"mcpServer": {"name": "m", "endpoint": "http://m"}}]}
+_HEADER = {"name": "X-Key", "secretKeyRef": OTHER}
+_SECRET: dict[str, Any] = {"tools": [{"mcpServer": {"name": "m", "endpoint": "http://m", "headersFrom": [_HEADER]}}]}
+_VARIABLE = "MCP_SERVER_0_HEADER_0"
 TOOLS = [
     row("tools[].type", "http", Refused(), **_TOOLS),
     row("tools[].mcpServer.name", "n", _servers(name="n"), **_TOOLS),
     row("tools[].mcpServer.endpoint", "http://n", _servers(endpoint="http://n"), **_TOOLS),
     row("tools[].mcpServer.toolNames", ["add"], _servers(names='"add"'), **_TOOLS),
+    row(
+        "tools[].mcpServer.headersFrom[].name",
+        "Authorization",
+        _servers(more=f',"headers":[{{"name":"Authorization","valueFrom":"{_VARIABLE}"}}]'),
+        **_SECRET,
+    ),
+    *(
+        row(
+            f"tools[].mcpServer.headersFrom[].secretKeyRef.{part}",
+            value,
+            Env(_VARIABLE, at=f"valueFrom/secretKeyRef/{part}", says="variable that `MCP_SERVERS` names"),
+            **_SECRET,
+        )
+        for part, value in REF.items()
+    ),
+    row("tools[].mcpServer.timeoutSeconds", 20, _servers(more=',"timeoutSeconds":20'), **_TOOLS),
 ]

@@ -1,6 +1,6 @@
 """Values that look wrong and that the API must accept."""
 
-from tests.cases.rules.rule import Rule, delivery, image, prompt, secret, skill, subscriptions, traffic
+from tests.cases.rules.rule import Rule, delivery, image, prompt, secret, skill, subscriptions, tools, traffic
 
 ACCEPTED = [
     Rule("a variable of 128 KiB", {"env": [{"name": "A", "value": "x" * 131069}]}, ""),
@@ -76,4 +76,5 @@ ACCEPTED = [
     Rule("traces to a host and port", {"observability": {"tracing": {"endpoint": "alloy.observability.svc:4317"}}}, ""),
     Rule("any namespace", {"permissions": {"allowedTargetNamespaces": ["*"]}}, ""),
     Rule("probe without a period", {"behavior": {"healthCheck": {"readiness": {"failureThreshold": 3}}}}, ""),
+    Rule("headers of a tools' server", tools("Authorization", "X-API-Key", "x_key", "a", timeoutSeconds=3600), ""),
 ]

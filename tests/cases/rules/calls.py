@@ -1,6 +1,6 @@
 """Values that the API refuses in the fields of events and calls, and names that it refuses."""
 
-from tests.cases.rules.rule import Rule, delivery, grant, skill, subscriptions
+from tests.cases.rules.rule import Rule, delivery, grant, skill, subscriptions, tools
 
 _DELIVERY = "spec.eventing.delivery"
 _GRANT = "spec.a2a.access.grants[0]"
@@ -124,4 +124,15 @@ REFUSED = [
             "-",
         )
     ],
+    *[
+        Rule(f"tools' header {name!r}", tools(name), "spec.tools[0].mcpServer.headersFrom[0].name")
+        for name in ("Content-Type", "Mcp-Session-Id", "mcp-method", "HOST", "", "a b", "x\n")
+    ],
+    Rule(
+        "a header twice",
+        tools("X-Key", "X-Key"),
+        "spec.tools[0].mcpServer.headersFrom[1].name",
+        cluster="spec.tools[0].mcpServer.headersFrom[1]",
+    ),
+    Rule("no time for a tool", tools(timeoutSeconds=0), "spec.tools[0].mcpServer.timeoutSeconds"),
 ]

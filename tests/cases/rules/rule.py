@@ -41,3 +41,9 @@ def subscriptions(count: int) -> dict[str, Any]:
 
 def grant(**fields: Any) -> dict[str, Any]:
     return {"a2a": {"enabled": True, "access": {"grants": [fields]}}}
+
+
+def tools(*headers: str, **fields: Any) -> dict[str, Any]:
+    """Returns a server of tools with these headers."""
+    given = [{"name": name, "secretKeyRef": {"name": "s", "key": "k"}} for name in headers]
+    return {"tools": [{"mcpServer": {"name": "m", "endpoint": "http://m", "headersFrom": given, **fields}}]}

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from tests.parts.cluster import Cluster, Start, until
 from tests.parts.process import free_port
 
 from lambdaagent.controller import health, served_apis
 from lambdaagent.controller.metrics import OperatorMetrics
-from lambdaagent.kube.client import connect
+from lambdaagent.kube.client import KubeClient, connect
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -56,31 +57,73 @@ async def test_a_leader_that_hears_nothing_is_not_alive() -> None:
         assert "has received nothing" in deaf.text
 
 
+PROBES = "probes.monitoring.coreos.com"
+CRD: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": PROBES},
+    "spec": {
+        "group": "monitoring.coreos.com",
+        "scope": "Namespaced",
+        "names": {"plural": "probes", "kind": "Probe"},
+        "versions": [
+            {"name": "v9", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+        ],
+    },
+}
+LATEST = 60.0  # seconds: a busy API server updates its discovery late
+
+
 async def test_an_api_that_comes_and_one_that_goes_are_noticed(cluster: Cluster, kubeconfig: Path) -> None:
-    name = "probes.monitoring.coreos.com"
-    schema = {"openAPIV3Schema": {"type": "object"}}
-    crd: dict[str, Any] = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": name},
-        "spec": {
-            "group": "monitoring.coreos.com",
-            "scope": "Namespaced",
-            "names": {"plural": "probes", "kind": "Probe"},
-            "versions": [{"name": "v9", "served": True, "storage": True, "schema": schema}],
-        },
-    }
     async with connect(kubeconfig=kubeconfig) as client:
         noticed = await _noticing(client)
-        await asyncio.to_thread(cluster.rest.post, CRDS, crd)
-        await asyncio.wait_for(noticed, 20)
+        await asyncio.to_thread(cluster.rest.post, CRDS, CRD)
+        await asyncio.wait_for(noticed, LATEST)
         await until(lambda: "monitoring.coreos.com/v9" in str(cluster.rest.get("/apis")))
         noticed = await _noticing(client)
-        await asyncio.to_thread(cluster.rest.delete, f"{CRDS}/{name}")
-        await asyncio.wait_for(noticed, 20)
+        await asyncio.to_thread(cluster.rest.delete, f"{CRDS}/{PROBES}")
+        await asyncio.wait_for(noticed, LATEST)
 
 
-async def _noticing(client: Any) -> asyncio.Task[None]:
+async def test_a_change_is_noticed_that_discovery_shows_late(
+    cluster: Cluster, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_apis, "ASK_SECONDS", 1.0)
+    monkeypatch.setattr(served_apis, "_LOOKS", 1)
+    async with connect(kubeconfig=kubeconfig) as client:
+        noticed = await _noticing(Late(client, answers=6))  # type: ignore[arg-type]
+        await asyncio.to_thread(cluster.rest.post, CRDS, CRD)
+        await asyncio.wait_for(noticed, LATEST)
+        await asyncio.to_thread(cluster.rest.delete, f"{CRDS}/{PROBES}")
+        await until(lambda: "monitoring.coreos.com/v9" not in str(cluster.rest.get("/apis")), within=LATEST)
+
+
+async def test_a_change_before_the_watch_is_noticed(cluster: Cluster, kubeconfig: Path) -> None:
+    async with connect(kubeconfig=kubeconfig) as client:
+        known = await served_apis.served(client)
+        with_another = known | {"monitoring.coreos.com/v9"}
+        await asyncio.wait_for(served_apis.other_than(client, with_another), LATEST)
+
+
+class Late:
+    """The real API server, except that `answers` answers of its discovery are the first one again."""
+
+    def __init__(self, client: KubeClient, *, answers: int) -> None:
+        self.client, self.left = client, answers
+        self.first: dict[str, Any] = {}
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        answer = await self.client.request(method, path, **options)
+        if path == "/apis" and self.left:
+            self.left -= 1
+            return self.first.setdefault(path, answer)
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+async def _noticing(client: KubeClient) -> asyncio.Task[None]:
     task = asyncio.create_task(served_apis.other_than(client, await served_apis.served(client)))
     done, _ = await asyncio.wait([task], timeout=1.0)  # listed by then; what was there before is no news
     assert not done

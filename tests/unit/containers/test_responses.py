@@ -8,9 +8,10 @@ from tests.parts import cloudevent_bodies
 from tests.unit.containers.folding import task_after
 
 from lambdaagent.clock import Clock
-from lambdaagent.containers import responses, sse_decoder
+from lambdaagent.containers import responses
 from lambdaagent.events import http
 from lambdaagent.events.cloudevents import Event
+from lambdaagent.httpclient import sse_decoder
 
 Json = dict[str, Any]
 

@@ -28,7 +28,7 @@ def agent(
 
 @pytest.fixture
 def agent_cache() -> AgentCache:
-    return AgentCache(Prober(60, print), Subscribers(Installation()), print)
+    return AgentCache(Prober(60, print), lambda *_: None, Subscribers(Installation()), print)
 
 
 def test_a_change_of_status_alone_is_not_parsed_again(agent_cache: AgentCache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,13 +95,14 @@ async def write(
     owner: str,
     broken: Callable[[Exception], bytes],
     allowed: Callable[[], Awaitable[bool]] | None = None,
+    farewell: bytes = b"",
 ) -> web.StreamResponse:
     """Write the frames as a stream of the caller `owner`. `broken` turns an error into a frame.
 
     Raises the error of the first frame, and TooManyStreamsError.
 
     `allowed` is asked with each ping whether the caller may still read it. If not, the stream ends with the frame of a
-    RevokedError.
+    RevokedError. `farewell` is the last frame of a stream that ends because the gateway stops.
     """
     streams = request.app[STREAMS]
     revoked = False
@@ -134,6 +135,8 @@ async def write(
                 if not (streams.stopping or revoked):
                     raise
                 task.uncancel()
+                if farewell and not revoked:
+                    await response.write(farewell)
                 if revoked:
                     await response.write(broken(RevokedError("the caller may no longer read this")))
             except ConnectionError:

@@ -1,14 +1,17 @@
-"""One request at the endpoint, and the agents that it may concern."""
+"""One request at the endpoint, the agents that it may concern, and its response."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from lambdaagent import media_types
+from lambdaagent.a2a import Json
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.services import Services
 from lambdaagent.mcp.envelope import Message
+from lambdaagent.mcp.protocol import SERVER, SERVER_KEY, McpError
 from lambdaagent.mcp.tools import Scope
 
 
@@ -20,17 +23,32 @@ class McpCall:
     entry: Entry | None  # of the scope of one agent; the caller may know of it
     message: Message
 
+    @property
+    def accepts_events(self) -> bool:
+        return media_types.EVENT_STREAM in self.request.headers.get("Accept", "")
+
     async def agents(self, after: Key | None = None) -> AsyncIterator[Entry]:
         """Yield the agents of the scope that the caller may know of, in the order of their names."""
         if self.entry is not None:
             if after is None:
                 yield self.entry
             return
-        async for entry in authorization.listed(self.request, self._shows, after=after):
+        async for entry in authorization.listed(self.request, self.shows, after=after):
             yield entry
 
     def covers(self, entry: Entry) -> bool:
-        return self.scope.namespace in ("", entry.key[0])
+        return self.scope.namespace in ("", entry.key[0]) and self.scope.agent in ("", entry.key[1])
 
-    def _shows(self, entry: Entry) -> bool:
+    def shows(self, entry: Entry) -> bool:
         return self.covers(entry) and entry.enabled and entry.discoverable
+
+    def response(self, result: Json) -> Json:
+        """Return the JSON-RPC response, with what each result has since the revision 2026-07-28."""
+        if self.message.modern:
+            meta = {**result.get("_meta", {}), SERVER_KEY: dict(SERVER)}
+            result = {"resultType": "complete", **result, "_meta": meta}
+        return {"jsonrpc": "2.0", "id": self.message.id, "result": result}
+
+    def failure(self, error: McpError) -> Json:
+        """Return the JSON-RPC error response."""
+        return {"jsonrpc": "2.0", "id": self.message.id, "error": error.body()}

@@ -1,13 +1,13 @@
 """How a client begins: by a handshake before 2026-07-28, and by asking what the server can do since."""
 
-from importlib.metadata import version
-
 from lambdaagent.a2a import Json
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.mcp.protocol import HANDSHAKE, MODERN, Code, McpError
+from lambdaagent.mcp.capabilities import TASKS
+from lambdaagent.mcp.notifications import level_of
+from lambdaagent.mcp.protocol import HANDSHAKE, MODERN, SERVER, Code, McpError
 
-SERVER: Json = {"name": "lambdaagent", "title": "LambdaAgent", "version": version("lambdaagent")}
-_CAPABILITIES: Json = {"tools": {}}
+_CAPABILITIES: Json = {"tools": {}, "logging": {}}
+_MODERN: Json = {**_CAPABILITIES, "tools": {"listChanged": True}, "extensions": {TASKS: {}}}
 _INSTRUCTIONS = (
     "Each tool is a skill of an agent of this installation. A result's contextId, as the argument context_id of a "
     "further call of the same agent, continues the conversation."
@@ -22,7 +22,7 @@ async def initialize(call: McpCall) -> Json:
     return {
         "protocolVersion": wanted if wanted in HANDSHAKE else HANDSHAKE[-1],
         "capabilities": _CAPABILITIES,
-        "serverInfo": SERVER,
+        "serverInfo": dict(SERVER),
         "instructions": _INSTRUCTIONS,
     }
 
@@ -31,10 +31,16 @@ async def ping(_: McpCall) -> Json:
     return {}
 
 
+async def set_level(call: McpCall) -> Json:
+    """Accept the level of a handshake revision. No session keeps it, so lines of the level info and above are sent."""
+    level_of(call.message.params.get("level"))
+    return {}
+
+
 async def discover(_: McpCall) -> Json:
     return {
         "supportedVersions": [*reversed(MODERN), *reversed(HANDSHAKE)],
-        "capabilities": _CAPABILITIES,
+        "capabilities": _MODERN,
         "instructions": _INSTRUCTIONS,
         "ttlMs": _FRESH,
         "cacheScope": "public",

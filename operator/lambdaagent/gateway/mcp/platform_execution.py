@@ -20,7 +20,7 @@ async def execute(call: McpCall, given: Json) -> Json:
     matches = selection.by_type(await _candidates(call, given.get("agent_id", "")), type_)
     if not matches:
         raise ToolError(
-            f"No agent that you may call has a skill with the id or tag {type_[:256]!r}; a2a_discover_agents lists them."
+            f"No agent that you may call has a skill with the id or tag {type_[:256]!r}; see a2a_discover_agents."
         )
     if given.get("strategy", "auto") == "first":
         chosen, how = matches[0], "it is the first of them by name"

@@ -1,5 +1,5 @@
-"""The platform's own tools, where an endpoint serves several agents: a caller finds, calls and reads by them what it may
-call and read anyway.
+"""The platform's own tools, where an endpoint serves several agents. By them, a caller finds, calls and reads only what
+it may call and read anyway.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -63,7 +63,3 @@ _TOOLS: Mapping[str, PlatformTool] = MappingProxyType(
 
 def find(call: McpCall, name: str) -> PlatformTool | None:
     return _TOOLS.get(name) if call.entry is None else None
-
-
-def definitions(call: McpCall) -> list[Json]:
-    return list(platform_tools.DEFINITIONS) if call.entry is None else []

@@ -1,0 +1,1 @@
+"""Asks the MCP servers that agents name as their tools' (`spec.tools`)."""

@@ -1,0 +1,62 @@
+"""Lists the tools of one server: their names and the beginning of their descriptions. Schemas are not kept."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from lambdaagent.a2a import Json
+from lambdaagent.errors import TemporaryError
+from lambdaagent.httpclient.errors import UpstreamError
+from lambdaagent.mcp.client import ServerError, one_line
+from lambdaagent.mcpclient.session import connected
+from lambdaagent.mcpclient.tools import all_tools
+from lambdaagent.toolservers.transport import CheckedTransport
+from lambdaagent.trust import SYSTEM, Trust
+from lambdaagent.webhooks import address_check
+from lambdaagent.webhooks.address_check import CheckOf
+
+DESCRIPTION = 200  # characters
+_BYTES = 2 * 1024 * 1024  # of one answer
+
+
+class ListError(TemporaryError):
+    """The tools cannot be listed; the message is the reason and has nothing of the credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTool:
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    version: str  # of the protocol
+    tools: tuple[ListedTool, ...]
+    ttl: float | None = None  # seconds for which the server says that the list is fresh
+
+
+async def listing(
+    url: str, headers: Sequence[tuple[str, str]], *, seconds: float, check: CheckOf, trust: Trust = SYSTEM
+) -> Listing:
+    """Return the tools; `seconds` are for all requests together. Raises ListError."""
+    try:
+        host = urlsplit(url).hostname or ""
+        async with (
+            asyncio.timeout(seconds),
+            address_check.session(check(host), seconds=seconds, trust=trust, decompress=False) as http,
+            connected(CheckedTransport(http, url, headers), limit=_BYTES, seconds=seconds) as session,
+        ):
+            tools = await all_tools(session, keep=_shortened)
+            listed = tuple(ListedTool(each["name"], each["description"]) for each in tools.found)
+            return Listing(session.peer.version, listed, tools.ttl)
+    except TimeoutError:
+        raise ListError(f"it did not list its tools within {seconds:.0f} s") from None
+    except (UpstreamError, ServerError, ValueError) as error:
+        raise ListError(str(error)) from None
+
+
+def _shortened(tool: Json) -> Json:
+    said = tool.get("description") or tool.get("title")
+    return {"name": tool["name"], "description": one_line(said, most=DESCRIPTION) if isinstance(said, str) else ""}
