@@ -31,6 +31,7 @@ class Code(IntEnum):
     INVALID_PARAMS = -32602
     INTERNAL_ERROR = -32603
     FORBIDDEN = -32001  # of this gateway: the protocol defines none
+    RESOURCE_NOT_FOUND = -32002  # of the revisions before 2026-07-28
     HEADER_MISMATCH = -32020
     MISSING_CAPABILITY = -32021
     UNSUPPORTED_VERSION = -32022
@@ -45,6 +46,7 @@ STATUS: Mapping[Code, int] = MappingProxyType(
         Code.INVALID_PARAMS: 400,
         Code.INTERNAL_ERROR: 500,
         Code.FORBIDDEN: 403,
+        Code.RESOURCE_NOT_FOUND: 404,
         Code.HEADER_MISMATCH: 400,
         Code.MISSING_CAPABILITY: 400,
         Code.UNSUPPORTED_VERSION: 400,

@@ -39,6 +39,11 @@ def _made(request: web.Request, entry: Entry, shape: cards.Shape, *, extended: b
     )
 
 
+def body(request: web.Request, entry: Entry) -> bytes:
+    """Return the public card that a client gets which asks for no version."""
+    return _made(request, entry, cards.choose(None, offered=list(entry.offered))).body
+
+
 def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None) -> web.Response:
     require_method(request, "GET", "HEAD")
     if not entry.discoverable:

@@ -60,4 +60,4 @@ async def agent(call: McpCall, agent_id: str) -> Entry | None:
     if entry is None:
         call.services.directory.require_listed(namespace)
         return None
-    return entry if entry.enabled else None
+    return entry if entry.enabled and call.covers(entry) else None

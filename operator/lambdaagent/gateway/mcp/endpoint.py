@@ -21,7 +21,7 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import bodies, caching, cors, problems
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.mcp import handshake, listening, questions, tasks, tool_call, tools
+from lambdaagent.gateway.mcp import completion, handshake, listening, questions, resources, tasks, tool_call, tools
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.services import ROUTE, SERVICES, WHY, Services
 from lambdaagent.mcp import envelope
@@ -38,6 +38,10 @@ _METHODS: Mapping[str, Callable[[McpCall], Awaitable[Json | web.StreamResponse]]
         "server/discover": handshake.discover,
         "tools/list": tools.listed,
         "tools/call": tool_call.called,
+        "resources/list": resources.listed,
+        "resources/templates/list": resources.templates,
+        "resources/read": resources.read,
+        "completion/complete": completion.complete,
         "tasks/get": tasks.get,
         "tasks/update": tasks.update,
         "tasks/cancel": tasks.cancel,

@@ -6,8 +6,13 @@ from lambdaagent.mcp.capabilities import TASKS
 from lambdaagent.mcp.notifications import level_of
 from lambdaagent.mcp.protocol import HANDSHAKE, MODERN, SERVER, Code, McpError
 
-_CAPABILITIES: Json = {"tools": {}, "logging": {}}
-_MODERN: Json = {**_CAPABILITIES, "tools": {"listChanged": True}, "extensions": {TASKS: {}}}
+_CAPABILITIES: Json = {"tools": {}, "resources": {}, "completions": {}, "logging": {}}
+_MODERN: Json = {
+    **_CAPABILITIES,
+    "tools": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "extensions": {TASKS: {}},
+}
 _INSTRUCTIONS = (
     "Each tool is a skill of an agent of this installation. A result's contextId, as the argument context_id of a "
     "further call of the same agent, continues the conversation."
