@@ -1,8 +1,8 @@
 """Relays messages of the Model Context Protocol between standard input and output and a gateway.
 
 Each line of the input is one message and becomes one request of HTTP; what comes back, as JSON or as a stream of
-events, becomes lines of the output. Requests run at the same time. A host that cancels one closes it, and so does the end of
-the input.
+events, becomes lines of the output. Requests run at the same time. A host that cancels one closes it, and so does the
+end of the input.
 
 Invariant: nothing but messages is written to standard output. Each request gets one response unless it is cancelled.
 """
