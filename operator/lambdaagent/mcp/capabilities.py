@@ -10,6 +10,7 @@ from lambdaagent.mcp.protocol import Code, McpError
 
 TASKS = "io.modelcontextprotocol/tasks"
 _OF_METHOD = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
+ALL: Mapping[str, Json] = {name: {} for name in _OF_METHOD.values()}
 ASKED = tuple(_OF_METHOD)
 """The requests that a server may put to a host."""
 

@@ -5,6 +5,8 @@ INPUT_REQUESTS is in the status message of a task that waits for its client; the
 by name in INPUT_RESPONSES.
 """
 
+from lambdaagent.api.base import GROUP
+
 INPUT_REQUESTS = "io.modelcontextprotocol/inputRequests"
 """Name to `{method, params}`: elicitation/create, sampling/createMessage or roots/list."""
 INPUT_RESPONSES = "io.modelcontextprotocol/inputResponses"
@@ -21,3 +23,5 @@ CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 """What the host can be asked, in the metadata of the client's message."""
 ERROR = "io.modelcontextprotocol/error"
 """`{code, message}` in the metadata of a failed task: the failure is one of the protocol, not of the tool."""
+TOOL = f"{GROUP}/tool"
+"""`{name, reason}` in the metadata of a task's first message: the platform's tool that began it."""

@@ -68,7 +68,9 @@ def _task(**more: Json) -> Json:
     return {"type": "object", "properties": properties, "required": ["task_id", "agent_id", "status"]}
 
 
-def _tool(name: str, title: str, description: str, arguments: Json, result: Json | None, reads: bool = False) -> Json:
+def _tool(
+    name: str, title: str, description: str, arguments: Json, result: Json | None, *, reads: bool = False
+) -> Json:
     found = {"name": name, "title": title, "description": description, "inputSchema": arguments}
     if result is not None:
         found["outputSchema"] = result

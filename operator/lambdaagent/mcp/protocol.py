@@ -12,6 +12,7 @@ from typing import Any
 
 MODERN = ("2026-07-28",)
 HANDSHAKE = ("2025-03-26", "2025-06-18", "2025-11-25")  # oldest first
+FIRST_WITH_FORMS = "2025-06-18"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"

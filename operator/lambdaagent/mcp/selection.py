@@ -12,11 +12,44 @@ Key = tuple[str, str]
 _WORDS = re.compile(r"[^\W_]+")
 _MOST_WORDS = 64
 _SHORTEST = 3  # letters; shorter words, such as "to", say little about a skill
-_COMMON = frozenset({
-    "all", "and", "any", "are", "can", "could", "does", "for", "from", "have", "how", "into", "its", "like", "not",
-    "please", "that", "the", "their", "there", "them", "this", "was", "what", "when", "where", "which", "who", "why",
-    "will", "with", "would", "you", "your",
-})  # fmt: skip
+_COMMON = frozenset(
+    [
+        "all",
+        "and",
+        "any",
+        "are",
+        "can",
+        "could",
+        "does",
+        "for",
+        "from",
+        "have",
+        "how",
+        "into",
+        "its",
+        "like",
+        "not",
+        "please",
+        "that",
+        "the",
+        "their",
+        "there",
+        "them",
+        "this",
+        "was",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+    ]
+)
 _TAG, _NAME, _TEXT = 8, 4, 1
 _LEAST = _NAME  # one word of a tag or a name, or four of a description
 
@@ -108,7 +141,7 @@ def _match(candidate: Candidate, asked: Sequence[str]) -> Match | None:
 
 
 def _words(*texts: str) -> list[str]:
-    """Return the different words that say something, in small letters and without the s of a plural."""
+    """Return the different words that say something, in small letters and without the s of a plural, in order."""
     words = (word for text in texts for word in _WORDS.findall(text.casefold()))
     found = (word for word in words if len(word) >= _SHORTEST and word not in _COMMON)
     return list(dict.fromkeys(word.removesuffix("s") if len(word) > _SHORTEST else word for word in found))

@@ -198,12 +198,6 @@ class Engine:
         record = active.record if active is not None else await self._store.get(task_id)
         return (record.namespace, record.agent) if record is not None else None
 
-    def running(self, agents: Collection[tuple[str, str]]) -> Counter[tuple[str, str]]:
-        """Return how many tasks this process works on for each of the agents."""
-        records = (active.record for active in self._active_tasks.all())
-        keys = ((record.namespace, record.agent) for record in records if not record.state.settled)
-        return Counter(key for key in keys if key in agents)
-
     async def read(self, callee: Callee, task_id: str, *, client: Requester = _ANYBODY) -> TaskRecord:
         return await self._own(callee, task_id, client=client)
 
@@ -227,6 +221,12 @@ class Engine:
     def kept(self) -> float:
         """For how many seconds an ended task is kept."""
         return self._limits.retention
+
+    def running(self, agents: Collection[tuple[str, str]]) -> Counter[tuple[str, str]]:
+        """Return how many tasks this process works on for each of the agents."""
+        records = (active.record for active in self._active_tasks.all())
+        keys = ((record.namespace, record.agent) for record in records if not record.state.settled)
+        return Counter(key for key in keys if key in agents)
 
     async def find(self, callee: Callee, request: Find, *, client: Requester = _ANYBODY) -> TaskPage:
         wanted = listing.listing(callee, request, owner=None if client.all_tasks else client.owner)

@@ -10,8 +10,9 @@ from lambdaagent.a2a import Json
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.services import Services
+from lambdaagent.mcp import capabilities
 from lambdaagent.mcp.envelope import Message
-from lambdaagent.mcp.protocol import SERVER, SERVER_KEY, McpError
+from lambdaagent.mcp.protocol import FIRST_WITH_FORMS, SERVER, SERVER_KEY, McpError
 from lambdaagent.mcp.tools import Scope
 
 
@@ -26,6 +27,13 @@ class McpCall:
     @property
     def accepts_events(self) -> bool:
         return media_types.EVENT_STREAM in self.request.headers.get("Accept", "")
+
+    @property
+    def askable(self) -> Json:
+        """What the host may be asked. Before 2026-07-28 only its handshake said that, so it is asked to find out."""
+        if self.message.modern:
+            return capabilities.askable(self.message.capabilities)
+        return {} if self.message.version < FIRST_WITH_FORMS or not self.accepts_events else dict(capabilities.ALL)
 
     async def agents(self, after: Key | None = None) -> AsyncIterator[Entry]:
         """Yield the agents of the scope that the caller may know of, in the order of their names."""

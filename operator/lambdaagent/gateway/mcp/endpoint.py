@@ -30,25 +30,33 @@ from lambdaagent.mcp.protocol import HANDSHAKE, STATUS, Code, McpError
 from lambdaagent.mcp.tools import Scope
 
 log = structlog.get_logger(__name__)
-_METHODS: Mapping[str, Callable[[McpCall], Awaitable[Json | web.StreamResponse]]] = MappingProxyType(
+_Method = Callable[[McpCall], Awaitable[Json | web.StreamResponse]]
+_OF_BOTH: Mapping[str, _Method] = {
+    "tools/list": tools.listed,
+    "tools/call": tool_call.called,
+    "resources/list": resources.listed,
+    "resources/templates/list": resources.templates,
+    "resources/read": resources.read,
+    "completion/complete": completion.complete,
+}
+_MODERN: Mapping[str, _Method] = MappingProxyType(
     {
-        "initialize": handshake.initialize,
-        "ping": handshake.ping,
-        "logging/setLevel": handshake.set_level,
+        **_OF_BOTH,
         "server/discover": handshake.discover,
-        "tools/list": tools.listed,
-        "tools/call": tool_call.called,
-        "resources/list": resources.listed,
-        "resources/templates/list": resources.templates,
-        "resources/read": resources.read,
-        "completion/complete": completion.complete,
         "tasks/get": tasks.get,
         "tasks/update": tasks.update,
         "tasks/cancel": tasks.cancel,
         "subscriptions/listen": listening.listen,
     }
 )
-METHODS = tuple(_METHODS)
+_HANDSHAKE: Mapping[str, _Method] = MappingProxyType(
+    {
+        **_OF_BOTH,
+        "initialize": handshake.initialize,
+        "ping": handshake.ping,
+        "logging/setLevel": handshake.set_level,
+    }
+)
 
 
 async def platform(request: web.Request) -> web.StreamResponse:
@@ -83,7 +91,7 @@ async def _serve(request: web.Request, scope: Scope, entry: Entry | None = None)
         return web.Response(status=202)
     call = McpCall(request, services, scope, entry, message)
     try:
-        method = _METHODS.get(message.method)
+        method = (_MODERN if message.modern else _HANDSHAKE).get(message.method)
         if method is None:
             raise McpError(Code.METHOD_NOT_FOUND, f"There is no method {message.method[:64]!r}.")
         result = await method(call)

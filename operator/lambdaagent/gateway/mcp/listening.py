@@ -38,8 +38,6 @@ _TASKS, _AGENTS, _AGENT = "lambdaagent://tasks/", "lambdaagent://agents", "lambd
 
 
 async def listen(call: McpCall) -> web.StreamResponse:
-    if not call.message.modern:
-        raise McpError(Code.METHOD_NOT_FOUND, "There is no method 'subscriptions/listen' in this revision.")
     if not call.accepts_events:
         raise McpError(Code.INVALID_REQUEST, "The header Accept must have text/event-stream.")
     listener = _Listener(call, _wanted(call))

@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 
+from aiohttp import web
+
 from lambdaagent.a2a import Json
 from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp import candidates, platform_calls
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform_calls import ToolError, no_agent
+from lambdaagent.gateway.mcp.platform_calls import Order, ToolError, no_agent
 from lambdaagent.mcp import selection, tools
+from lambdaagent.mcp.platform_tools import ASK, EXECUTE, MESSAGE
 from lambdaagent.mcp.selection import Candidate, Match
 
 _SHOWN = 10  # candidates
 _DESCRIPTION = 200
 
 
-async def execute(call: McpCall, given: Json) -> Json:
+async def execute(call: McpCall, given: Json) -> Json | web.StreamResponse:
     type_ = given["task_type"]
     matches = selection.by_type(await _candidates(call, given.get("agent_id", "")), type_)
     if not matches:
@@ -29,29 +32,21 @@ async def execute(call: McpCall, given: Json) -> Json:
         chosen, how = selection.least_busy(matches, running), "it has the fewest tasks at this gateway"
     reason = f"Chosen because {chosen.why}" + (f"; {len(matches)} match, and {how}." if len(matches) > 1 else ".")
     entry, skill = await _called(call, chosen.candidate)
-    task = await platform_calls.send(
-        call,
-        entry,
-        skill,
-        given["input_data"],
-        wait=given.get("wait", True),
-        context_id=given.get("context_id", ""),
-        priority=given.get("priority"),
-    )
-    return platform_calls.result(task, entry, reason=reason)
+    order = Order(EXECUTE, given["input_data"], reason, given.get("context_id", ""), given.get("priority"))
+    do = platform_calls.answered if given.get("wait", True) else platform_calls.begun
+    return await do(call, entry, skill, order)
 
 
-async def message(call: McpCall, given: Json) -> Json:
+async def message(call: McpCall, given: Json) -> Json | web.StreamResponse:
     entry = await candidates.agent(call, given["agent_id"])
     if entry is None:
         raise no_agent(given["agent_id"])
-    waits = given["message_type"] == "request"
-    context_id = given.get("session_id", "")
-    task = await platform_calls.send(call, entry, None, given["content"], wait=waits, context_id=context_id)
-    return platform_calls.result(task, entry)
+    order = Order(MESSAGE, given["content"], context_id=given.get("session_id", ""))
+    do = platform_calls.answered if given["message_type"] == "request" else platform_calls.begun
+    return await do(call, entry, None, order)
 
 
-async def ask(call: McpCall, given: Json) -> Json:
+async def ask(call: McpCall, given: Json) -> Json | web.StreamResponse:
     query, agent_id = given["query"], given.get("agent", "")
     among = await _candidates(call, agent_id, namespace=given.get("namespace", ""))
     if agent_id and len(among) == 1:
@@ -70,9 +65,8 @@ async def ask(call: McpCall, given: Json) -> Json:
     checker = entry.checker(skill.input_schema)
     if checker is not None and await call.services.schema_checks.violations(checker, data, name="arguments"):
         return _choice(call, best, "The skill that fits takes arguments of its own; call its tool with them.")
-    task = await platform_calls.send(call, entry, skill, data, context_id=given.get("context_id", ""))
-    reason = f"Chosen because {chosen.why}."
-    return platform_calls.result(task, entry, reason=reason, answered=True)
+    order = Order(ASK, data, f"Chosen because {chosen.why}.", given.get("context_id", ""))
+    return await platform_calls.answered(call, entry, skill, order)
 
 
 async def _candidates(call: McpCall, agent_id: str, *, namespace: str = "") -> list[Candidate]:

@@ -1,17 +1,19 @@
-"""The platform's own tools, where an endpoint serves several agents. By them, a caller finds, calls and reads only what
-it may call and read anyway.
+"""The platform's own tools, where an endpoint serves several agents: a caller finds, calls and reads by them what it
+may call and read anyway.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from aiohttp import web
+
 from lambdaagent.a2a import Json
-from lambdaagent.gateway.mcp import platform_discovery, platform_execution, platform_tasks
+from lambdaagent.gateway.mcp import agent_call, platform_discovery, platform_execution, platform_tasks
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.platform_calls import ToolError
 from lambdaagent.json_schema.checker import Checker
-from lambdaagent.mcp import platform_tools
+from lambdaagent.mcp import platform_tools, results
 from lambdaagent.mcp.protocol import Code, McpError
 
 
@@ -22,7 +24,7 @@ async def _register(_: McpCall, given: Json) -> Json:
     )
 
 
-_Handler = Callable[[McpCall, Json], Awaitable[Json]]
+_Handler = Callable[[McpCall, Json], Awaitable[Json | web.StreamResponse]]
 _HANDLERS: Mapping[str, _Handler] = MappingProxyType(
     {
         platform_tools.DISCOVER: platform_discovery.discover,
@@ -41,7 +43,9 @@ class PlatformTool:
     handler: _Handler
     checker: Checker
 
-    async def called(self, call: McpCall) -> Json:
+    async def called(self, call: McpCall) -> Json | web.StreamResponse:
+        if "requestState" in call.message.params:
+            return await agent_call.again(call)
         arguments = call.message.params.get("arguments", {})
         if not isinstance(arguments, dict):
             raise McpError(Code.INVALID_PARAMS, "arguments must be an object.")
@@ -50,7 +54,7 @@ class PlatformTool:
                 raise ToolError("; ".join(wrong) + ".")
             return await self.handler(call, arguments)
         except ToolError as error:
-            return {"content": [{"type": "text", "text": str(error)}], "isError": True}
+            return results.failure(str(error))
 
 
 _TOOLS: Mapping[str, PlatformTool] = MappingProxyType(
@@ -63,3 +67,7 @@ _TOOLS: Mapping[str, PlatformTool] = MappingProxyType(
 
 def find(call: McpCall, name: str) -> PlatformTool | None:
     return _TOOLS.get(name) if call.entry is None else None
+
+
+def definitions(call: McpCall) -> list[Json]:
+    return list(platform_tools.DEFINITIONS) if call.entry is None else []

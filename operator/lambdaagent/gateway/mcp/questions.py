@@ -18,16 +18,16 @@ from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.run import Run
 from lambdaagent.mcp import input as asked
 from lambdaagent.mcp.envelope import Reply
+from lambdaagent.mcp.protocol import FIRST_WITH_FORMS
 from lambdaagent.tasks.requests import Requester
 
 _SECONDS = 600.0  # for which a host's user may think
-_FIRST_WITH_FORMS = "2025-06-18"
 _UNABLE: Json = {"unable": True}
 
 
 def can_ask(call: McpCall, task: Json) -> bool:
     """Return whether the task waits for answers that the host has not yet failed to give."""
-    if call.message.modern or call.message.version < _FIRST_WITH_FORMS or not asked.waits(task):
+    if call.message.modern or call.message.version < FIRST_WITH_FORMS or not asked.waits(task):
         return False
     return _UNABLE not in asked.given(task).values()
 

@@ -5,7 +5,7 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import answering, schemas
+from lambdaagent.gateway.mcp import answering, outcomes
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.mcp import input as asked
 from lambdaagent.mcp import tasks
@@ -43,9 +43,8 @@ async def cancel(call: McpCall) -> Json:
 async def detailed(call: McpCall, entry: Entry, record: TaskRecord) -> Json:
     """Return the task with its result, which is checked like that of any call."""
     found = tasks.detailed(record.task, times(call, record))
-    skill = entry.callee.skills.get(record.skill or "")
-    if "result" in found and skill is not None:
-        found["result"] = await schemas.checked(call, entry, skill, found["result"])
+    if "result" in found:
+        found["result"] = await outcomes.of_task(call, entry, record.skill, record.task)
     return found
 
 

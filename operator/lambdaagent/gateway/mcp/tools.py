@@ -1,4 +1,4 @@
-"""Lists the skills that the caller may call as tools, after those of the platform, and finds the one that a name means.
+"""Lists the skills that the caller may call as tools, after the platform's own, and finds the one that a name means.
 
 A tool that is not there and one that the caller may not know of are alike.
 """
@@ -9,8 +9,9 @@ from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry, Key
+from lambdaagent.gateway.mcp import platform_tools
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.mcp import platform_tools, tools
+from lambdaagent.mcp import tools
 from lambdaagent.mcp.protocol import Code, McpError
 
 _PAGE = 100  # tools after which a page ends, with the agent that reaches it
@@ -20,7 +21,7 @@ _FRESH = 60_000  # milliseconds
 async def listed(call: McpCall) -> Json:
     call.services.directory.require_listed(call.scope.namespace or None)
     after = _after(call)
-    found: list[Json] = list(platform_tools.DEFINITIONS) if after is None and call.entry is None else []
+    found: list[Json] = platform_tools.definitions(call) if after is None else []
     last: Key | None = None
     more = False
     async for entry in call.agents(after):

@@ -1,0 +1,219 @@
+"""One call of an agent by a host: a message, so it has a task, which belongs to the caller like any other.
+
+The response is JSON if the task settles soon. If not, a host that knows the Tasks extension gets the task, and any
+other one that accepts events a stream with progress and pings. Since the revision 2026-07-28, a host that closes the
+connection of its call cancels it; before, it does not.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import orjson
+from aiohttp import web
+
+from lambdaagent.a2a import Json, params
+from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.operations import Operation
+from lambdaagent.errors import TemporaryError
+from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access.requester import requester
+from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http import sse
+from lambdaagent.gateway.mcp import answering, outcomes, questions, tasks
+from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.run import Run
+from lambdaagent.mcp import capabilities, results
+from lambdaagent.mcp import input as asked
+from lambdaagent.mcp import tasks as task_views
+from lambdaagent.mcp.extension import CAPABILITIES, INPUT_RESPONSES
+from lambdaagent.mcp.notifications import Interest
+from lambdaagent.mcp.protocol import Code, McpError
+from lambdaagent.store.records import TaskRecord
+from lambdaagent.tasks.requests import Requester
+
+PATIENCE = 0.3  # seconds for which a call is a plain request: a quick tool needs neither a stream nor a poll
+_CANCEL_SECONDS = 10.0
+Make = Callable[[], Awaitable[Json]]
+"""Makes the message of a call, once the caller is known to have the right to send one."""
+
+
+async def run(call: McpCall, entry: Entry, skill: str | None, make: Make) -> Json | web.StreamResponse:
+    """Call the agent, or go on with a task that asked: the host gives its state back with its answers.
+
+    Raises McpError. What goes wrong at the agent is a result that says so.
+    """
+    try:
+        return await _AgentCall(call, entry, skill).run(make)
+    except A2AError as error:
+        if error.problem is Problem.PERMISSION_DENIED:
+            raise McpError(Code.FORBIDDEN, str(error)) from None
+        return results.failure(str(error))
+    except TemporaryError as error:
+        return results.failure(f"The agent {entry.agent.key} cannot be called now: {error}.")
+
+
+async def again(call: McpCall) -> Json | web.StreamResponse:
+    """Go on with a task that asked, whichever agent has it. Raises McpError."""
+    entry, record = await _named(call, call.message.params.get("requestState"))
+
+    async def make() -> Json:
+        raise asked.not_issued()
+
+    return await run(call, entry, record.skill, make)
+
+
+async def _named(call: McpCall, state: object) -> tuple[Entry, TaskRecord]:
+    """Return the task that a host's state names, and its agent. Raises McpError."""
+    if not isinstance(state, str):
+        raise asked.not_issued()
+    try:
+        return await answering.task_of(call, asked.task_of(state), Operation.SEND)
+    except McpError as error:
+        raise asked.not_issued() if error.code is Code.INVALID_PARAMS else error from None
+
+
+class _AgentCall:
+    def __init__(self, call: McpCall, entry: Entry, skill: str | None) -> None:
+        self._call = call
+        self._entry = entry
+        self._skill = skill
+        self._interest = Interest.of(call.message.params, modern=call.message.modern)
+        self._tasks = capabilities.has_tasks(call.message.capabilities)
+        self._events = call.accepts_events and not self._tasks
+
+    async def run(self, make: Make) -> Json | web.StreamResponse:
+        call, entry = self._call, self._entry
+        await authorization.require_operation(call.request, entry, Operation.SEND)
+        client = await requester(call.request, entry, Operation.SEND)
+        if client.admit is not None:  # before the arguments: what is wrong with them tells of the schema
+            client.admit(self._skill)
+        given = call.message.params
+        message = await self._next(given["requestState"]) if "requestState" in given else await self._first(make)
+        if isinstance(message, str):
+            waiting = await call.services.tasks.read(entry.callee, message, client=client)
+            if waiting.state.settled:
+                return await self._outcome(waiting.task)
+            run = Run(call.services.tasks.subscribe(entry.callee, message, client=client))
+        else:
+            if not entry.ready:
+                return results.failure(f"The agent {entry.agent.key} cannot be called: {entry.why_not}.")
+            request = params.send({"message": message}, streamed=True)
+            run = Run(call.services.tasks.stream(entry.callee, request, client=client))
+        try:
+            return await self._followed(run, client)
+        except (asyncio.CancelledError, ConnectionError):
+            await self._abandoned(run, client)
+            raise
+        finally:
+            await run.close()
+
+    async def _first(self, make: Make) -> Json:
+        message, given = await make(), self._call.message.params
+        metadata = {**message.get("metadata", {}), CAPABILITIES: self._call.askable}
+        if "inputResponses" in given:
+            metadata[INPUT_RESPONSES] = asked.answers(given["inputResponses"])
+        return {**message, "metadata": metadata}
+
+    async def _next(self, state: object) -> Json | str:
+        """Return the message of the host's answers, or the id of the task if there is none to send."""
+        entry, record = await _named(self._call, state)
+        if entry.key != self._entry.key or record.skill != self._skill:
+            raise asked.not_issued()
+        answers = asked.answers(self._call.message.params.get("inputResponses", {}))
+        if asked.waits(record.task) and asked.state(record.task) == state:
+            return await answering.answer(self._call, entry, record.task, answers) or record.id
+        if not asked.is_former(record.task, str(state)):
+            raise asked.not_issued()
+        return record.id
+
+    async def _followed(self, run: Run, client: Requester) -> Json | web.StreamResponse:
+        await run.begin()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        news: list[Json] = []
+        while not run.settled and not news:
+            event = await run.next(within=max(0.0, until - loop.time()))
+            if event is None:
+                break
+            if self._events:
+                news = self._interest.notifications(event)
+        if run.settled and not news and not self._asks(run):
+            return await self._settled(run)
+        if self._tasks and run.task is not None:
+            record = await self._call.services.tasks.read(self._entry.callee, run.task["id"], client=client)
+            return task_views.created(run.task, tasks.times(self._call, record))
+        if self._events:
+            return await self._streamed(run, client, news)
+        while not run.settled:
+            await run.next()
+        return await self._settled(run)
+
+    async def _streamed(self, run: Run, client: Requester, news: list[Json]) -> web.StreamResponse:
+        def broken(error: Exception) -> bytes:
+            return _frame(self._call.failure(_told(error)))
+
+        async def frames() -> AsyncGenerator[bytes, None]:
+            yield sse.NOTHING if not news else b"".join(_frame(each) for each in news)
+            while not (run.settled and not self._asks(run)):
+                if run.settled and run.task is not None:
+                    async for request in questions.ask(self._call, self._entry, run, client):
+                        yield _frame(request)
+                    if run.settled:
+                        break
+                event = await run.next()
+                for each in self._interest.notifications(event) if event is not None else ():
+                    yield _frame(each)
+            yield _frame(self._call.response(await self._settled(run)))
+
+        allowed = authorization.standing(self._call.request, self._entry, Operation.SEND)
+        return await sse.write(self._call.request, frames(), owner=client.owner, broken=broken, allowed=allowed)
+
+    def _asks(self, run: Run) -> bool:
+        """Return whether the host is asked by a request of ours, as in the handshake revisions."""
+        return self._events and run.task is not None and questions.can_ask(self._call, run.task)
+
+    async def _settled(self, run: Run) -> Json:
+        if run.message is None:
+            return await self._outcome(run.task or {})
+        return await outcomes.of_message(self._call, self._entry, self._skill, run.message)
+
+    async def _outcome(self, task: Json) -> Json:
+        """Return the result of a settled task. Raises McpError."""
+        if (error := task_views.error_of(task)) is not None:
+            raise error
+        if not asked.waits(task):
+            return await outcomes.of_task(self._call, self._entry, self._skill, task)
+        if not self._call.message.modern:
+            return results.of_task(task)
+        pending = asked.pending(task)
+        if asked.is_plain(task):
+            if not all(capabilities.can_answer(each, self._call.message.capabilities) for each in pending.values()):
+                return results.of_task(task)  # the host's model reads the question, and answers by a further call
+        else:
+            capabilities.require_answers(pending, self._call.message.capabilities)
+        return {"resultType": "input_required", "inputRequests": pending, "requestState": asked.state(task)}
+
+    async def _abandoned(self, run: Run, client: Requester) -> None:
+        """Cancel the task of a host that is gone, unless it is this gateway that goes."""
+        streams = self._call.request.app[sse.STREAMS]
+        if not self._call.message.modern or run.task is None or run.settled or streams.stopping:
+            return
+        try:
+            async with asyncio.timeout(_CANCEL_SECONDS):
+                await self._call.services.tasks.cancel(self._entry.callee, run.task["id"], client=client)
+        except (A2AError, TemporaryError, TimeoutError):
+            pass  # it has ended, or its deadline ends it
+
+
+def _frame(message: Json) -> bytes:
+    return sse.frame(orjson.dumps(message))
+
+
+def _told(error: Exception) -> McpError:
+    if isinstance(error, McpError):
+        return error
+    if isinstance(error, sse.RevokedError):
+        return McpError(Code.FORBIDDEN, f"The stream ends: {error}.")
+    if isinstance(error, A2AError | TemporaryError):
+        return McpError(Code.INTERNAL_ERROR, str(error))
+    raise error
