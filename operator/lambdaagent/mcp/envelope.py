@@ -19,7 +19,7 @@ from lambdaagent.mcp.protocol import CAPABILITIES_KEY, HANDSHAKE, MODERN, VERSIO
 Id = str | int
 VERSION_HEADER, METHOD_HEADER, NAME_HEADER = "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"
 ROUTING = (VERSION_HEADER, METHOD_HEADER, NAME_HEADER)
-_NAMED = {
+NAMED = {
     "tools/call": "name",
     "prompts/get": "name",
     "resources/read": "uri",
@@ -116,7 +116,7 @@ def _modern(
     if missing := [key for key in (VERSION_KEY, CAPABILITIES_KEY) if key not in meta]:
         raise McpError(Code.INVALID_PARAMS, f"params._meta lacks {' and '.join(missing)}.")
     version, capabilities = meta[VERSION_KEY], meta[CAPABILITIES_KEY]
-    name_key = _NAMED.get(method)
+    name_key = NAMED.get(method)
     expected = [(VERSION_HEADER, version), (METHOD_HEADER, method)]
     if name_key is not None and params.get(name_key) is not None:
         expected.append((NAME_HEADER, params[name_key]))
