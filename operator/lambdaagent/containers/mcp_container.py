@@ -78,7 +78,7 @@ class McpContainer:
         except ServerError as error:
             if error.code == Code.UNSUPPORTED_VERSION:
                 turn.callee.prepared.pop(_PEER, None)
-            yield [tool_calls.failure(error.code, error.text, clock=self._clock)]
+            yield [tool_calls.failure(error, clock=self._clock)]
         except StatusError:
             turn.callee.prepared.pop(_PEER, None)  # another server may be at the address now
             raise

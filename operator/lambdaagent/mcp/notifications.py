@@ -79,7 +79,10 @@ def level_of(value: object) -> int:
 
 def _words(event: Json) -> str:
     if "artifactUpdate" in event:
-        parts = event["artifactUpdate"]["artifact"].get("parts", [])
+        update = event["artifactUpdate"]
+        if update.get("lastChunk") and not update.get("append"):
+            return ""  # a whole artifact: the result tells it
+        parts = update["artifact"].get("parts", [])
     else:
         status = event.get("statusUpdate", {}).get("status", {})
         parts = (status.get("message") or {}).get("parts", []) if status.get("state") == "TASK_STATE_WORKING" else []

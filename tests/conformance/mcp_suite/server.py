@@ -94,7 +94,7 @@ async def mixed(_: Context, __: types.CallToolRequestParams) -> Result:
 
 async def logging(context: Context, _: types.CallToolRequestParams) -> Result:
     for line in ("Tool execution started", "Tool processing data", "Tool execution completed"):
-        await context.session.send_log_message("info", line)
+        await context.session.send_log_message("info", line, related_request_id=context.request_id)
         await asyncio.sleep(0.05)
     return text("Tool with logging executed successfully")
 
@@ -103,7 +103,9 @@ async def progress(context: Context, _: types.CallToolRequestParams) -> Result:
     token = (context.meta or {}).get("progress_token")
     for done in (0, 50, 100):
         if token is not None:
-            await context.session.send_progress_notification(token, done, 100)
+            await context.session.send_progress_notification(
+                token, done, 100, related_request_id=str(context.request_id)
+            )
         await asyncio.sleep(0.05)
     return text(f"Progress told for {token}")
 
