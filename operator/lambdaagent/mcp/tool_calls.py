@@ -219,10 +219,10 @@ def _words(request: Json) -> str:
     return f"{said}\n{asked['url'][:_TEXT]}" if isinstance(asked.get("url"), str) else said
 
 
-def failure(code: int, text: str, *, clock: Clock) -> Json:
+def failure(code: int, text: str, data: Any, *, clock: Clock) -> Json:
     """Return the update of a call that the server answers with an error of the protocol."""
     message = agent_message([{"text": text}], message_id=clock.new_id())
-    metadata = {ERROR: {"code": code, "message": text}}
+    metadata = {ERROR: {"code": code, "message": text} | ({"data": data} if data is not None else {})}
     return status_update(TaskState.FAILED, now=clock.now(), message=message, metadata=metadata)
 
 

@@ -21,7 +21,7 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import bodies, caching, cors, problems
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.mcp import handshake, listening, questions, tasks, tool_call, tools
+from lambdaagent.gateway.mcp import forwarded, handshake, listening, questions, tasks, tool_call, tools
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.services import ROUTE, SERVICES, WHY, Services
 from lambdaagent.mcp import envelope
@@ -84,7 +84,7 @@ async def _serve(request: web.Request, scope: Scope, entry: Entry | None = None)
         return web.Response(status=202)
     call = McpCall(request, services, scope, entry, message)
     try:
-        method = (_MODERN if message.modern else _HANDSHAKE).get(message.method)
+        method = forwarded.method(call) or (_MODERN if message.modern else _HANDSHAKE).get(message.method)
         if method is None:
             raise McpError(Code.METHOD_NOT_FOUND, f"There is no method {message.method[:64]!r}.")
         result = await method(call)
