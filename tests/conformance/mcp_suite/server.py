@@ -287,7 +287,7 @@ STREETS: dict[str, Any] = {
     "else": {"required": ["email"]},
     "additionalProperties": False,
 }
-REQUIRED = types.ToolExecution(task_support="required")
+REQUIRED = {"lambda.knative.io/taskSupport": "required"}
 
 
 def needing(name: str, type_: str = "string") -> dict[str, Any]:
@@ -332,7 +332,7 @@ LONG = ("failing_job", "test_tool_with_task")
 
 async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
     tools = [
-        types.Tool(name=name, description=name, input_schema=schema, execution=REQUIRED if name in LONG else None)
+        types.Tool(name=name, description=name, input_schema=schema, _meta=REQUIRED if name in LONG else None)
         for name, (_, schema) in TOOLS.items()
     ]
     return types.ListToolsResult(tools=tools)
