@@ -1,6 +1,7 @@
 """The official MCP conformance suite and the Node.js that runs it, from npm by a lock file, in the user's cache."""
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ import yaml
 from tests.parts import packages, places
 
 FOLDER = Path(__file__).parents[1] / "conformance" / "mcp_suite"
+_TIME = re.compile(r"-\d{4}-\d\d-\d\dT[-0-9]+Z$")
 _FILES = ("package.json", "package-lock.json")
 
 
@@ -38,7 +40,7 @@ class Suite:
         )
         found: dict[str, list[dict[str, str]]] = {}
         for path in sorted(folder.glob("server-*/checks.json")):
-            scenario = path.parent.name.removeprefix("server-").rpartition("-20")[0]
+            scenario = _TIME.sub("", path.parent.name.removeprefix("server-"))
             found[scenario] = json.loads(path.read_text())
         if not found:
             raise AssertionError(f"the suite ran no scenario:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
