@@ -1,9 +1,11 @@
-"""The card of a container that is an A2A server: what of it is stored, and what it adds to the agent. Pure.
+"""The card of a container that is an A2A server, or the tools of one that is an MCP server: what of it is stored, and
+what it adds to the agent. Pure.
 
 What a LambdaAgent specifies takes precedence; the container's card supplies what is missing.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,7 +20,8 @@ _LONGEST = 1024  # characters of one text
 _MOST_TEXTS = 16
 _MOST_BYTES = 64 * 1024
 """Of all skills, and of all extensions: they are in the status of an object that every watcher receives."""
-_FILLED = ("description", "tags", "examples", "input_modes", "output_modes")
+_LARGEST_SCHEMA = 8 * 1024  # bytes
+_FILLED = ("description", "tags", "examples", "input_modes", "output_modes", "input_schema", "output_schema")
 
 
 def kept(card: Any, *, revision: str) -> Json:
@@ -40,10 +43,33 @@ def kept(card: Any, *, revision: str) -> Json:
     return {name: value for name, value in found.items() if value}
 
 
+def skill_of_tool(given: Json) -> Json | None:
+    """Return the tool of an MCP server as a skill; None for one that cannot be named."""
+    if not (name := given.get("name")) or _text(name) != name:
+        return None  # a shortened name would be that of no tool
+    annotations = given.get("annotations")
+    title = given.get("title") or (annotations.get("title") if isinstance(annotations, dict) else None)
+    schemas = {key: _schema(given.get(key)) for key in ("inputSchema", "outputSchema")}
+    fields = {
+        "id": name,
+        "name": _text(title) or name,
+        "description": _text(given.get("description")),
+        "inputModes": ["json", "text"],
+        "outputModes": ["json", "text"],
+    }
+    return {name: value for name, value in (fields | schemas).items() if value}
+
+
+def kept_tools(skills: Iterable[Json | None], *, revision: str) -> Json:
+    """Return what status keeps of a container that is an MCP server, whose tools `skill_of_tool` made skills."""
+    skills = _within(islice(skills, MOST_SKILLS))
+    return {"revision": revision} | ({"skills": skills} if skills else {})
+
+
 def with_card(agent: LambdaAgent) -> LambdaAgent:
     """Return the agent, completed from its container's card where the resource has no value."""
     a2a, status = agent.spec.a2a, agent.status.a2a_status
-    if a2a is None or a2a.protocol != "a2a" or status is None:
+    if a2a is None or a2a.protocol not in ("a2a", "mcp") or status is None:
         return agent
     card = status.container_card
     if card is None or card.error:
@@ -106,6 +132,16 @@ def _skill(given: Json, inputs: list[str], outputs: list[str]) -> Json | None:
         "outputModes": _texts(given.get("outputModes")) or outputs,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _schema(value: Any) -> Json | None:
+    """Return the schema unless it is too large for status; the tool can be called without it."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        return value if len(orjson.dumps(value)) <= _LARGEST_SCHEMA else None
+    except TypeError:  # nested deeper than can be written
+        return None
 
 
 def _extension(given: Json) -> Json | None:

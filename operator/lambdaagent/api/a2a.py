@@ -104,7 +104,10 @@ class ContainerEndpoint(ApiModel):
         str,
         Field(
             max_length=1024,
-            description="Path of the container's A2A endpoint. Defaults to the path in the container's agent card.",
+            description=(
+                "Path of the container's endpoint. Defaults to the path in the container's agent card with protocol"
+                " a2a, and to /mcp with protocol mcp."
+            ),
         ),
     ] = ""
     card_path: Annotated[
@@ -152,16 +155,16 @@ class A2a(ApiModel):
         ),
     ] = "gateway"
     protocol: Annotated[
-        Literal["cloudevents", "http", "a2a"],
+        Literal["cloudevents", "http", "a2a", "mcp"],
         Field(
             description=(
-                "Protocol of the requests to the container. a2a means that the container is an A2A server itself."
-                " Defaults to cloudevents."
+                "Protocol of the requests to the container. a2a means that the container is an A2A server itself, mcp"
+                " that it is an MCP server, whose tools are the agent's skills. Defaults to cloudevents."
             )
         ),
     ] = "cloudevents"
     container: Annotated[
-        ContainerEndpoint | None, Field(description="A2A endpoint of the container, with protocol a2a.")
+        ContainerEndpoint | None, Field(description="Endpoint of the container, with protocol a2a or mcp.")
     ] = None
     protocol_versions: Annotated[
         list[Literal["1.0", "0.3"]],
@@ -296,7 +299,8 @@ class A2a(ApiModel):
         Field(
             max_length=128,
             description=(
-                "Skills that clients can call. Defaults to those in the container's agent card with protocol a2a."
+                "Skills that clients can call. Defaults to those in the container's agent card with protocol a2a, and"
+                " to the container's tools with protocol mcp."
             ),
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
         ),

@@ -1,4 +1,6 @@
-"""The part of a container's agent card that status keeps. It is bounded, because the container is its author."""
+"""The part of a container's agent card, or of its list of tools, that status keeps. The container is its author, so it
+is bounded.
+"""
 
 from typing import Annotated
 
@@ -10,6 +12,9 @@ MOST_SKILLS = 128
 MOST_EXTENSIONS = 32
 _Text = Annotated[str, Field(max_length=4096)]
 _Texts = Annotated[list[_Text], Field(max_length=64)]
+_Schema = Annotated[
+    dict[str, JsonValue] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+]
 
 
 class ContainerSkill(ApiModel):
@@ -20,6 +25,8 @@ class ContainerSkill(ApiModel):
     examples: _Texts = []
     input_modes: _Texts = []
     output_modes: _Texts = []
+    input_schema: _Schema = None  # of a tool
+    output_schema: _Schema = None
 
 
 class ContainerExtension(ApiModel):

@@ -26,7 +26,7 @@ def asked(agent: LambdaAgent) -> bool:
 def callers(agent: LambdaAgent) -> tuple[str, ...]:
     """Return the processes of the installation that call the agent's container."""
     a2a = agent.spec.a2a
-    reads_card = a2a is not None and a2a.protocol == "a2a" and a2a.mode == "gateway"
+    reads_card = a2a is not None and a2a.protocol in ("a2a", "mcp") and a2a.mode == "gateway"
     return ("gateway", "dispatcher", *(("operator",) if reads_card else ()))
 
 

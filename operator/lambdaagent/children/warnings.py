@@ -176,8 +176,8 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         yield FieldWarning(
             field="spec.behavior.healthCheck.liveness", reason=WarningReason.KNATIVE_SIDECAR, message=message
         )
-    if a2a.container and a2a.protocol != "a2a":
-        message = f"applies only with protocol a2a; with {a2a.protocol} the container has no A2A endpoint"
+    if a2a.container and a2a.protocol not in ("a2a", "mcp"):
+        message = f"applies only with protocol a2a or mcp; with {a2a.protocol} the container has no endpoint of its own"
         yield FieldWarning(field="spec.a2a.container", reason=WarningReason.OTHER_PROTOCOL, message=message)
     if credentials := [header for header in a2a.forward_headers if header in CREDENTIAL_HEADERS]:
         message = f"the container gets the callers' {' and '.join(credentials)}, and can use it elsewhere in their name"

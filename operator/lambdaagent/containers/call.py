@@ -17,6 +17,7 @@ from lambdaagent.containers import requests, responses
 from lambdaagent.containers.a2a_container import A2aContainer
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connected
+from lambdaagent.containers.mcp_container import McpContainer
 from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
 from lambdaagent.errors import TemporaryError
@@ -48,7 +49,7 @@ class Caller(Protocol):
     def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         """Yield the updates of the response as it arrives; closing the generator ends the call.
 
-        Raises RefusedMessageError if a container that is an A2A server refuses the message.
+        Raises RefusedMessageError if a container that is an A2A or MCP server refuses the message.
         """
         ...
 
@@ -77,6 +78,7 @@ class HttpCaller:
         self._cold_start = cold_start
         self._told = told or WhoAsks()
         self._relay = A2aContainer(client=client, clock=clock, cold_start=cold_start, told=self._told)
+        self._tools = McpContainer(client=client, clock=clock, cold_start=cold_start, told=self._told)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target
@@ -87,8 +89,9 @@ class HttpCaller:
             return
         begun, begun_to_answer = time.monotonic(), False
         try:
-            if turn.callee.protocol == "a2a":
-                async with aclosing(self._relay.stream(turn, target)) as batches:
+            if turn.callee.protocol in ("a2a", "mcp"):
+                server = self._relay if turn.callee.protocol == "a2a" else self._tools
+                async with aclosing(server.stream(turn, target)) as batches:
                     async for updates in batches:
                         yield updates
                 return

@@ -18,7 +18,7 @@ MOST_CONNECTIONS = 4096  # of one gateway to one agent: each uses a file descrip
 class Callee:
     namespace: str
     name: str
-    protocol: str  # cloudevents | http | a2a
+    protocol: str  # cloudevents | http | a2a | mcp
     base_path: str
     skills: Mapping[str, Skill]
     target: Target | None
@@ -37,7 +37,7 @@ class Callee:
     guarded: bool = False  # by a sidecar, which asks the same
     forward_headers: tuple[str, ...] = ()  # of the client's request, in small letters
     prepared: dict[str | None, Any] = field(default_factory=dict, compare=False, repr=False)
-    """By skill id, the constant part of a request; also the container's A2A endpoint. Filled at the first call."""
+    """By skill id, the constant part of a request; also what is known of the container's endpoint. Filled by calls."""
 
     @property
     def source(self) -> str:

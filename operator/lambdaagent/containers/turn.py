@@ -33,6 +33,7 @@ class Turn:
     context_id: str  # as the container knows it
     timeout: float
     origin: Origin = NOBODY
+    task: Json | None = None  # as it is stored, with the message; None if it is not stored
     remote: str = ""  # the id of the task at a container that is an A2A server
     event_id: str = ""  # of the event that delivered this call; empty: a new id
     attempt: int = 0

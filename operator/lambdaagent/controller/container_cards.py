@@ -1,4 +1,5 @@
-"""Reads the agent cards of containers that are A2A servers, once per rollout and outside of reconciles.
+"""Reads the agent cards of containers that are A2A servers, and the tools of those that are MCP servers, once per
+rollout and outside of reconciles.
 
 After a rollout a pod is running, so reading the card then does not start one; a client's request never causes a read.
 A container that returns no card is asked a few times and then not again until the next rollout. Status shows the
@@ -15,16 +16,14 @@ from typing import Any
 import orjson
 import structlog
 
-from lambdaagent.a2a import Json, container_card
+from lambdaagent.a2a import Json
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey, Object
-from lambdaagent.containers import a2a_endpoint
-from lambdaagent.containers.callee import callee
+from lambdaagent.containers import own_card
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError
-from lambdaagent.httpclient.wire import Target
 from lambdaagent.trust import SYSTEM, Trust
 
 log = structlog.get_logger(__name__)
@@ -97,12 +96,10 @@ class ContainerCards:
                 await asyncio.sleep(backoff.next())
             try:
                 async with self._slots:
-                    target = Target.parse(url)
-                    card = await a2a_endpoint.read_card(client, target, callee(agent, target=target))
+                    self._found[key] = await own_card.read(client, agent, url, revision=revision)
             except (UpstreamError, BadTargetError) as error:
                 problem = str(error)[:_LONGEST_ERROR]
                 continue
-            self._found[key] = container_card.kept(card, revision=revision)
             break
         else:
             log.info("card.read_failed", agent=agent.key, revision=revision, error=problem)
@@ -114,7 +111,7 @@ class ContainerCards:
 def is_wanted(agent: LambdaAgent) -> bool:
     """Whether to read the card. Behind a sidecar the agent's address serves the sidecar's card, so it is not read."""
     a2a = agent.spec.a2a
-    return a2a is not None and a2a.enabled and a2a.protocol == "a2a" and a2a.mode == "gateway"
+    return a2a is not None and a2a.enabled and a2a.protocol in own_card.PROTOCOLS and a2a.mode == "gateway"
 
 
 def revision_of(live: Object | None, service: Json) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import structlog
 
-from lambdaagent.a2a import container_card
 from lambdaagent.api import naming
 from lambdaagent.api.agent import A2aStatus, AgentStatus, LambdaAgent
 from lambdaagent.api.container_card import ContainerCard
@@ -24,8 +23,7 @@ from lambdaagent.broker.protocol import Broker
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
-from lambdaagent.containers import a2a_endpoint
-from lambdaagent.containers.callee import callee
+from lambdaagent.containers import own_card
 from lambdaagent.dev import environment, starting
 from lambdaagent.dev.code import Code, code
 from lambdaagent.dev.listening import until_listening
@@ -267,16 +265,16 @@ class Supervisor:
         await self._read_card(running)
 
     async def _read_card(self, running: Running) -> None:
-        """Read the card of a container that is an A2A server, as the operator does after each rollout."""
-        agent, target = running.wanted.agent, Target.parse(running.url)
-        if agent.spec.a2a is None or agent.spec.a2a.protocol != "a2a":
+        """Read what a container that is an A2A or MCP server says of itself, as the operator does after a rollout."""
+        agent = running.wanted.agent
+        if agent.spec.a2a is None or agent.spec.a2a.protocol not in own_card.PROTOCOLS:
             return
         try:
-            card = await a2a_endpoint.read_card(self.client, target, callee(agent, target=target))
+            found = await own_card.read(self.client, agent, running.url, revision=str(running.port))
         except LambdaAgentError as problem:
             log.warning("card.read_failed", agent=agent.key, error=str(problem))
             return
-        kept = ContainerCard.model_validate(container_card.kept(card, revision=str(running.port)))
+        kept = ContainerCard.model_validate(found)
         running.status = AgentStatus(a2a_status=A2aStatus(container_card=kept))
         self._show(running)
 

@@ -55,7 +55,7 @@ class BadTargetError(PermanentError):
 
 
 class RefusedMessageError(PermanentError):
-    """A container that is an A2A server refuses a message or does not cancel a task; `code` is JSON-RPC's."""
+    """A container that is an A2A or MCP server refuses a message or does not cancel a task; `code` is JSON-RPC's."""
 
     def __init__(self, code: int, said: str) -> None:
         super().__init__(said)

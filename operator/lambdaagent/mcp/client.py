@@ -60,6 +60,7 @@ class ServerError(PermanentError):
     def __init__(self, code: int, text: str, data: Any = None) -> None:
         super().__init__(f"{text} (code {code})")
         self.code = code
+        self.text = text
         self.data = data
 
 

@@ -5,11 +5,10 @@ A task that failed is a result with `isError`, not an error of the protocol: so 
 
 from collections.abc import Iterator
 
-import orjson
-
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.a2a.tasks import state_of
+from lambdaagent.mcp import content
 
 _FAILED = (TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED)
 
@@ -17,12 +16,16 @@ _FAILED = (TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED)
 def of_task(task: Json, *, any_data: bool = False) -> Json:
     """Return the result. `any_data`: structuredContent may be other JSON than an object, as since 2026-07-28."""
     state = state_of(task)
-    content = list(_content(task)) or [{"type": "text", "text": _without_words(state)}]
-    found: Json = {"content": content, "_meta": {"taskId": task["id"], "contextId": task["contextId"]}}
+    blocks = list(_content(task))
+    if not blocks and not any(map(content.is_structured, _parts(task))):
+        blocks = [{"type": "text", "text": _without_words(state)}]
+    meta = {**_meta(task), "taskId": task["id"], "contextId": task["contextId"]}
+    found: Json = {"content": blocks, "_meta": meta}
     if state in _FAILED:
         found["isError"] = True
-    elif len(parts := list(_parts(task))) == 1 and "data" in parts[0] and _fits(parts[0]["data"], any_data):
-        found["structuredContent"] = parts[0]["data"]
+    part = _structured(task, alone=state not in _FAILED)
+    if "data" in part and (any_data or isinstance(part["data"], dict)):
+        found["structuredContent"] = part["data"]
     return found
 
 
@@ -37,10 +40,6 @@ def of_message(message: Json) -> Json:
     return found | {"_meta": {"contextId": message["contextId"]} if message.get("contextId") else {}}
 
 
-def _fits(data: object, any_data: bool) -> bool:
-    return any_data or isinstance(data, dict)
-
-
 def _without_words(state: TaskState) -> str:
     return "The agent has finished without a word." if state is TaskState.COMPLETED else f"The task is {state.v03}."
 
@@ -53,21 +52,21 @@ def _parts(task: Json) -> Iterator[Json]:
         yield from message.get("parts", [])
 
 
+def _meta(task: Json) -> Json:
+    """Return the `_meta` of the result that a server of MCP gave, if the task has one."""
+    holders = [*(task.get("artifacts") or []), task["status"].get("message") or {}]
+    return {key: value for holder in holders for key, value in content.meta_of(holder).items()}
+
+
 def _content(task: Json) -> Iterator[Json]:
     for part in _parts(task):
-        media = str(part.get("mediaType") or "")
-        if "text" in part:
-            yield {"type": "text", "text": part["text"]}
-        elif "data" in part:
-            yield {"type": "text", "text": orjson.dumps(part["data"]).decode()}
-        elif "raw" in part:
-            kind = media.partition("/")[0]
-            if kind in ("image", "audio"):
-                yield {"type": kind, "data": part["raw"], "mimeType": media}
-            else:
-                uri = f"lambdaagent://tasks/{task['id']}/{part.get('filename') or 'file'}"
-                resource = {"uri": uri, "mimeType": media or "application/octet-stream", "blob": part["raw"]}
-                yield {"type": "resource", "resource": resource}
-        elif "url" in part:
-            linked = {"type": "resource_link", "uri": part["url"], "name": part.get("filename") or part["url"]}
-            yield linked | ({"mimeType": media} if media else {})
+        uri = f"lambdaagent://tasks/{task['id']}/{part.get('filename') or 'file'}"
+        if not content.is_structured(part) and (block := content.block_of(part, uri=uri)) is not None:
+            yield block
+
+
+def _structured(task: Json, *, alone: bool) -> Json:
+    """Return the part that a server of MCP called the result; else, with `alone`, the only part; else nothing."""
+    parts = list(_parts(task))
+    only = parts[0] if alone and len(parts) == 1 and not content.is_of_block(parts[0]) else {}
+    return next(filter(content.is_structured, parts), only)

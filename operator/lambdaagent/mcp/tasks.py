@@ -36,7 +36,8 @@ def error_of(task: Json) -> McpError | None:
     found = (task.get("metadata") or {}).get(ERROR)
     if state_of(task) is not TaskState.FAILED or not isinstance(found, dict):
         return None
-    return McpError(Code.INTERNAL_ERROR, str(found.get("message") or "The agent failed.")[:1024])
+    code = Code.INVALID_PARAMS if found.get("code") == Code.INVALID_PARAMS else Code.INTERNAL_ERROR
+    return McpError(code, str(found.get("message") or "The agent failed.")[:1024])
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,11 @@ async def greet(transport: Transport, *, limit: int, seconds: float) -> Peer:
     except StatusError as error:
         if not client.says_handshake(error.status):
             raise
-    return await _shake_hands(transport, limit=limit, seconds=seconds)
+    return await shake_hands(transport, limit=limit, seconds=seconds)
 
 
-async def _shake_hands(transport: Transport, *, limit: int, seconds: float) -> Peer:
+async def shake_hands(transport: Transport, *, limit: int, seconds: float) -> Peer:
+    """Return a server of the older era, with a session of its own if it keeps sessions. Raises as `greet`."""
     headers, body = client.request(Peer(""), "initialize", client.initialize(), id_=0)
     message, session = await exchange.one(transport, headers, body, limit=limit, seconds=seconds)
     try:

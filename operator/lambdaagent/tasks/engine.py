@@ -172,11 +172,12 @@ class Engine:
     ) -> AsyncGenerator[StreamEvent, None]:
         """Yield the task, then its events until it has ended or waits for its client (1.0 section 3.1.2).
 
-        A container that is an A2A server may answer with one Message instead, so its first update is awaited.
+        A container that is an A2A server may answer with one Message instead, and an MCP server may refuse the call, so
+        the first update is awaited.
         """
         async with self._sent(callee, request, client=client) as active:
             begun = subscription.snapshot(active.record)
-            if callee.protocol == "a2a":
+            if callee.protocol in ("a2a", "mcp"):
                 yield NOTHING_YET
                 await active.beyond(active.record.version, within=self._limits.first_word)
                 if active.refusal is not None:

@@ -208,6 +208,7 @@ class EventCalls:
             context_id=context_ids.of_container(record.context_id, owner=record.owner),
             timeout=max(0.1, record.deadline - self._active_tasks.clock.now() - GRACE),
             origin=Origin(owner=record.owner, traceparent=_text(event.extensions.get("traceparent"))),
+            task=record.task,
             remote=record.remote,
             event_id=event.id,
             attempt=number(attempt, otherwise=1),

@@ -71,6 +71,7 @@ class CallRunner:
         task_id: str,
         context_id: str,
         origin: Origin,
+        task: Json | None = None,
         remote: str = "",
         request: Send | None = None,
     ) -> Turn:
@@ -82,6 +83,7 @@ class CallRunner:
             context_id=context_ids.of_container(context_id, owner=origin.owner),
             timeout=timeout(skill),
             origin=origin,
+            task=task,
             remote=remote,
             request=request,
         )
@@ -118,6 +120,7 @@ class CallRunner:
                 task_id=record.id,
                 context_id=record.context_id,
                 origin=origin,
+                task=record.task,
                 remote=record.remote,
                 request=request,
             )

@@ -5,9 +5,11 @@ import functools
 from typing import Any
 
 from aiohttp import web
+from mcp.server.mcpserver import MCPServer
 from tests.parts.cluster import Cluster, Start, until
 from tests.parts.http_servers import serving
 from tests.parts.knative import mark_ready
+from tests.parts.mcp_servers import mcp_server
 
 KNATIVE = "serving.knative.dev/v1"
 
@@ -67,3 +69,32 @@ async def test_the_card_of_a_container_stands_in_status_and_is_read_again_after_
         await asyncio.sleep(1)  # a status that differs from what it reads would be written again and again
         assert cluster.agent("carded")["metadata"]["resourceVersion"] == version
         assert len(asked) == 2
+
+
+async def test_the_tools_of_a_container_that_is_an_mcp_server_stand_in_status(cluster: Cluster, start: Start) -> None:
+    server: MCPServer[Any] = MCPServer("cook")
+
+    @server.tool(title="Add two numbers")
+    def add_up(a: int, b: int) -> int:
+        """Adds."""
+        return a + b
+
+    with mcp_server(server, "stateful", path="/api/mcp") as (url, _):
+        await start(eventing="none")
+        a2a = {"enabled": True, "protocol": "mcp", "container": {"path": "/api/mcp"}}
+        await asyncio.to_thread(cluster.apply, "tooled", {"a2a": a2a})
+        await until(lambda: cluster.find(KNATIVE, "services", "tooled"))
+        path = cluster.path(KNATIVE, "services", "tooled")
+        mark_ready(cluster.rest, "Service", namespace=cluster.namespace, name="tooled")
+        status = {"address": {"url": url.removesuffix("/api/mcp")}, "latestReadyRevisionName": "tooled-00001"}
+        cluster.rest.merge(f"{path}/status", {"status": status})
+        card = await until(lambda: cluster.status("tooled").get("a2aStatus", {}).get("containerCard"))
+        (skill,) = card["skills"]
+        assert {key: skill[key] for key in ("id", "name", "description")} == {
+            "id": "add_up",
+            "name": "Add two numbers",
+            "description": "Adds.",
+        }
+        assert skill["inputSchema"]["required"] == ["a", "b"]
+        assert skill["inputSchema"]["properties"]["a"]["type"] == "integer"
+        assert skill["outputSchema"]["properties"]["result"]["type"] == "integer"

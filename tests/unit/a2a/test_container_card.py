@@ -121,3 +121,42 @@ def test_whatever_a_container_says_is_kept_within_bounds(card: Any) -> None:
     for extension in shown["capabilities"].get("extensions", ()):
         assert extension["uri"].isprintable()
         assert "," not in extension["uri"]
+
+
+def tools(*given: Json) -> Json:
+    return container_card.kept_tools(map(container_card.skill_of_tool, given), revision="r1")
+
+
+def test_the_tools_of_a_container_are_its_skills() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    kept = tools(
+        {"name": "say_it", "description": "Says.", "inputSchema": schema, "annotations": {"title": "Say it"}, "x": 1},
+        {"name": "plain"},
+        {"name": "plain", "description": "again"},
+    )
+    said = {"inputModes": ["json", "text"], "outputModes": ["json", "text"]}
+    assert kept["skills"] == [
+        {"id": "say_it", "name": "Say it", "description": "Says.", "inputSchema": schema, **said},
+        {"id": "plain", "name": "plain", **said},
+    ]
+    spec = {"image": {"repository": "r"}, "a2a": {"enabled": True, "protocol": "mcp"}}
+    status = {"a2aStatus": {"containerCard": kept}}
+    made = parse({"metadata": {"name": "agent", "namespace": "shop"}, "spec": spec, "status": status})
+    assert [skill["id"] for skill in card_of(made)["skills"]] == ["say_it", "plain"]
+
+
+def test_a_tool_that_is_too_large_for_status_loses_its_schema_and_not_its_place() -> None:
+    huge = {"type": "object", "description": "x" * 9000}
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    kept = tools(
+        {"name": "a", "inputSchema": huge}, {"name": "b", "inputSchema": deep}, {"name": "c", "inputSchema": 3},
+        {"name": "n" * 2000}, {"name": ""}, {},
+    )  # fmt: skip
+    assert [skill["id"] for skill in kept["skills"]] == ["a", "b", "c"]
+    assert not any("inputSchema" in skill for skill in kept["skills"])
+    many = tools(*({"name": f"t{number}", "description": "x" * 5000} for number in range(500)))
+    assert len(many["skills"]) < 128
+    assert len(orjson.dumps(many)) < 70_000
+    ContainerCard.model_validate(many)

@@ -26,8 +26,13 @@ _AT_ONCE = 100
 
 
 async def to_namespace(request: web.Request) -> web.Response:
+    return await to(request, request.match_info["namespace"])
+
+
+async def to(request: web.Request, namespace: str) -> web.Response:
+    """Accept events for the shared Broker of a namespace, in which the caller may publish."""
     services = request.app[SERVICES]
-    exchange = services.exchanges.shared(request.match_info["namespace"])
+    exchange = services.exchanges.shared(namespace)
     return await accepted(services, await read(request), exchange=exchange, refuse=services.config.refuse_unrouted)
 
 

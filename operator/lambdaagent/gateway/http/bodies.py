@@ -31,6 +31,7 @@ class Pace:
     rate: float = 4096.0  # bytes per second
 
 
+_WHOLE = web.RequestKey("whole_body", bytes)
 PACE = web.AppKey("pace", Pace)
 
 
@@ -43,10 +44,16 @@ class BrokenError(Exception):
 
 
 async def whole(request: web.Request) -> bytes:
-    """Return the decoded body; the limit applies to the decoded bytes. Call it once per request.
+    """Return the decoded body; the limit applies to the decoded bytes. It is read once, however often it is asked for.
 
     Raises HTTPRequestEntityTooLarge, TooSlowError, BrokenError, UnknownCodingError.
     """
+    if _WHOLE not in request:
+        request[_WHOLE] = await _read_whole(request)
+    return request[_WHOLE]
+
+
+async def _read_whole(request: web.Request) -> bytes:
     if "Content-Encoding" not in request.headers:
         return await as_sent(request)
     names = codings.listed(request.headers.getall("Content-Encoding"))

@@ -11,6 +11,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.params import raw_bytes
 from lambdaagent.a2a.states import Role, parse_role
 from lambdaagent.containers import filenames
+from lambdaagent.mcp import content
 
 MULTIPART = "multipart/mixed"
 COUNT = "LambdaAgent-Artifacts"
@@ -55,13 +56,17 @@ def _single(item: _Item) -> web.Response:
 
 
 def _items(task: Json) -> Iterator[_Item]:
-    """Yield the results of a task. Adjacent texts of one artifact are pieces of a stream, so they become one text."""
+    """Yield the results of a task. Adjacent texts of one artifact are pieces of a stream, so they become one text.
+
+    Beside a tool's structured result, plain texts are left out: they repeat it (MCP, "Structured Content").
+    """
     artifacts = task.get("artifacts") or [task["status"].get("message") or _last_word(task)]
     for artifact in artifacts:
         texts: list[str] = []
+        repeated = any(map(content.is_structured, artifact.get("parts", [])))
         for part in artifact.get("parts", []):
             if "text" in part and not part.get("filename") and part.get("mediaType", "text/plain") == "text/plain":
-                texts.append(part["text"])
+                texts += [part["text"]] if not repeated else []
                 continue
             if texts:
                 yield _Item(_PLAIN, "".join(texts).encode())

@@ -1,0 +1,1 @@
+"""The endpoints under `/a2a`, which serve agents of all kinds together."""

@@ -1,0 +1,104 @@
+"""An MCP server whose tools do what a container's tools can do: answer in each form, report, fail, ask, and hang."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import (
+    AudioContent,
+    BlobResourceContents,
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    EmbeddedResource,
+    ImageContent,
+    InputRequiredResult,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+
+PIXEL = "iVBORw0KGgo="
+
+
+@dataclass
+class Toolbox:
+    """The server, and what became of its tool `hang`."""
+
+    server: MCPServer[Any] = field(default_factory=lambda: MCPServer("toolbox"))
+    hanging: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+
+
+def toolbox() -> Toolbox:
+    made = Toolbox()
+    server = made.server
+
+    @server.tool(title="Add two numbers")
+    def add(a: int, b: int) -> int:
+        """Adds."""
+        return a + b
+
+    @server.tool()
+    def shout(what: str) -> str:
+        """Says it louder."""
+        return what.upper()
+
+    @server.tool()
+    def show() -> CallToolResult:
+        """Returns each form of content."""
+        blob = BlobResourceContents(uri="memo://b/x.bin", mime_type="application/x", blob=PIXEL)
+        return CallToolResult(
+            content=[
+                TextContent(type="text", text="look", _meta={"k": 1}),
+                ImageContent(type="image", data=PIXEL, mime_type="image/png"),
+                AudioContent(type="audio", data=PIXEL, mime_type="audio/wav"),
+                EmbeddedResource(
+                    type="resource", resource=TextResourceContents(uri="memo://a", mime_type="text/css", text="a{}")
+                ),
+                EmbeddedResource(type="resource", resource=blob),
+                ResourceLink(type="resource_link", uri="https://example.com/x", name="x", title="An X"),
+            ],
+            structured_content={"seen": True},
+        )
+
+    @server.tool()
+    def fail(why: str) -> str:
+        """Fails."""
+        raise ToolError(why)
+
+    @server.tool()
+    async def climb(ctx: Context[Any, Any], steps: int = 3) -> str:
+        """Reports progress and logs."""
+        for step in range(steps):
+            await ctx.report_progress(step + 1, steps, f"step {step + 1}")
+        await ctx.log("info", "at the top")
+        return "done"
+
+    @server.tool()
+    async def hang(ctx: Context[Any, Any], what: str) -> str:
+        """Waits for ever."""
+        made.hanging.append(what)
+        try:
+            await ctx.report_progress(1, None, "hanging")
+            await asyncio.sleep(600)
+        finally:
+            made.given_up.append(what)
+        return what
+
+    @server.tool()
+    async def book(ctx: Context[Any, Any], where: str) -> Any:
+        """Asks for how many."""
+        responses = ctx.input_responses or {}
+        if "seats" not in responses:
+            form = {"type": "object", "properties": {"seats": {"type": "integer"}}, "required": ["seats"]}
+            ask = ElicitRequest(params=ElicitRequestFormParams(message="How many seats?", requested_schema=form))
+            return InputRequiredResult(input_requests={"seats": ask}, request_state="round-1")
+        answer: Any = responses["seats"]
+        if answer.action != "accept":
+            return f"no booking: {answer.action}"
+        return f"{where}: {answer.content['seats']} ({ctx.request_state})"
+
+    return made
