@@ -1,7 +1,8 @@
 """`python -m benchmarks.gateway_mcp`: the gateway's MCP endpoint against the official SDK's server, in one run.
 
-Calls of a tool in both eras, against the SDK's server that answers in its own process; what such a call adds to the
-direct call of the same skill; the list of 500 tools; and the memory of a host that listens.
+Calls of a tool in both eras, against the SDK's server that answers in its own process, and against one whose tool calls
+the same agent; what such a call adds to the direct call of the same skill; the list of 500 tools; and the memory of a
+host that listens.
 docs/benchmarks.md says how to read it. Nothing is asserted.
 """
 
@@ -68,12 +69,14 @@ def connect(server: parts.Server) -> http.client.HTTPConnection:
 
 
 @contextmanager
-def servers(tools: int) -> Iterator[tuple[parts.Server, parts.Server]]:
+def servers(tools: int) -> Iterator[tuple[parts.Server, parts.Server, parts.Server]]:
+    """The SDK's server that answers itself, the one that calls the agent, and the gateway."""
     with ExitStack() as stack:
         agent = stack.enter_context(parts.upstream())
         sdk = stack.enter_context(parts.python("benchmarks.gateway_mcp_sdk", str(tools)))
+        calling = stack.enter_context(parts.python("benchmarks.gateway_mcp_sdk", str(tools), agent))
         gateway = stack.enter_context(parts.python("benchmarks.gateway_server", agent, "memory", str(tools)))
-        yield sdk, gateway
+        yield sdk, calling, gateway
 
 
 Run = Callable[[], parts.Load]
@@ -98,7 +101,7 @@ def interleaved(runs: Mapping[str, Run], *, rounds: int) -> dict[str, parts.Load
 
 
 def calls(*, rounds: int, seconds: int, connections: int) -> None:
-    with servers(1) as (sdk, gateway):
+    with servers(1) as (sdk, calling, gateway):
 
         def load(server: parts.Server, path: str, asked: Request, most: int = connections) -> Run:
             post(connect(server), path, asked)  # what is measured must be what is meant
@@ -115,7 +118,9 @@ def calls(*, rounds: int, seconds: int, connections: int) -> None:
             {
                 "SDK, 2026-07-28": load(sdk, "/mcp", modern),
                 "gateway, 2026-07-28": load(gateway, "/mcp/bench", modern),
+                "SDK calls it, 2026-07-28": load(calling, "/mcp", modern),
                 "SDK, 2025-11-25": load(sdk, "/mcp", legacy),
+                "SDK calls it, 2025-11-25": load(calling, "/mcp", legacy),
                 "gateway, 2025-11-25": load(gateway, "/mcp/bench", legacy),
                 "gateway, direct": direct(connections),
                 "alone: gateway, 2026-07-28": load(gateway, "/mcp/bench", modern, 1),
@@ -138,7 +143,7 @@ def calls(*, rounds: int, seconds: int, connections: int) -> None:
 
 
 def lists(*, runs: int) -> None:
-    with servers(TOOLS) as (sdk, gateway):
+    with servers(TOOLS) as (sdk, _, gateway):
         print(f"\ntools/list with {TOOLS} tools, one connection, {runs} times")
         for name, server, path in (("SDK, one page", sdk, "/mcp"), ("gateway, all pages", gateway, "/mcp/bench")):
             connection, whole, pages = connect(server), list[float](), list[float]()
