@@ -10,6 +10,7 @@ from mcp.types import (
     AudioContent,
     BlobResourceContents,
     CallToolResult,
+    Completion,
     ElicitRequest,
     ElicitRequestFormParams,
     EmbeddedResource,
@@ -100,5 +101,34 @@ def toolbox() -> Toolbox:
         if answer.action != "accept":
             return f"no booking: {answer.action}"
         return f"{where}: {answer.content['seats']} ({ctx.request_state})"
+
+    @server.prompt()
+    def greeting(name: str) -> str:
+        """Greets."""
+        return f"Greet {name}."
+
+    @server.prompt()
+    async def asking(ctx: Context[Any, Any]) -> Any:
+        """Asks whom to greet."""
+        answer: Any = (ctx.input_responses or {}).get("who")
+        if answer is None:
+            form = {"type": "object", "properties": {"who": {"type": "string"}}, "required": ["who"]}
+            ask = ElicitRequest(params=ElicitRequestFormParams(message="Whom?", requested_schema=form))
+            return InputRequiredResult(input_requests={"who": ask}, request_state="prompt-1")
+        return f"Greet {answer.content['who']} ({ctx.request_state})."
+
+    @server.resource("memo://note")
+    def note() -> str:
+        """A note."""
+        return "remember"
+
+    @server.resource("memo://notes/{name}")
+    def named(name: str) -> str:
+        """A note with a name."""
+        return f"remember {name}"
+
+    @server.completion()
+    async def complete(ref: Any, argument: Any, context: Any) -> Completion:
+        return Completion(values=[f"{argument.value}{each}" for each in "xy"])
 
     return made

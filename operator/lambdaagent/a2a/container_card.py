@@ -13,13 +13,15 @@ import orjson
 from lambdaagent.a2a import Json
 from lambdaagent.api.a2a import A2a, Extension
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.base import GROUP
 from lambdaagent.api.container_card import MOST_EXTENSIONS, MOST_SKILLS, ContainerCard, ContainerSkill
-from lambdaagent.api.skills import Skill
+from lambdaagent.api.skills import Invoke, Skill
 
 _LONGEST = 1024  # characters of one text
 _MOST_TEXTS = 16
 _MOST_BYTES = 64 * 1024
 """Of all skills, and of all extensions: they are in the status of an object that every watcher receives."""
+TASK_SUPPORT = f"{GROUP}/taskSupport"
 _LARGEST_SCHEMA = 8 * 1024  # bytes
 _FILLED = ("description", "tags", "examples", "input_modes", "output_modes", "input_schema", "output_schema")
 
@@ -57,7 +59,17 @@ def skill_of_tool(given: Json) -> Json | None:
         "inputModes": ["json", "text"],
         "outputModes": ["json", "text"],
     }
-    return {name: value for name, value in (fields | schemas).items() if value}
+    long = {"taskSupport": "required"} if _runs_long(given) else {}
+    return {name: value for name, value in (fields | schemas | long).items() if value}
+
+
+def _runs_long(tool: Json) -> bool:
+    """Return whether a tool is for clients with tasks alone: as 2025-11-25 says it, or by metadata, since no later
+    revision does.
+    """
+    execution, meta = tool.get("execution"), tool.get("_meta")
+    said = [each.get(key) for each, key in ((execution, "taskSupport"), (meta, TASK_SUPPORT)) if isinstance(each, dict)]
+    return "required" in said
 
 
 def kept_tools(skills: Iterable[Json | None], *, revision: str) -> Json:
@@ -116,7 +128,9 @@ def _default(name: str) -> Any:
 
 def _fields(skill: ContainerSkill) -> dict[str, Any]:
     """Return the fields without empty values, for which the resource's defaults apply."""
-    return {name: value for name, value in dict(skill).items() if value or name in ("id", "name")}
+    given = dict(skill)
+    invoke = {"invoke": Invoke(task_support="required")} if given.pop("task_support") == "required" else {}
+    return {name: value for name, value in given.items() if value or name in ("id", "name")} | invoke
 
 
 def _skill(given: Json, inputs: list[str], outputs: list[str]) -> Json | None:

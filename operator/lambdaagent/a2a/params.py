@@ -47,6 +47,7 @@ class Send:
     metadata: Json = field(default_factory=dict)
     extensions: tuple[str, ...] = ()  # URIs that the client requests
     streamed: bool = False  # the client follows the task instead of waiting for its end
+    as_task: bool = False  # the client follows a task from its beginning, and takes no direct Message
 
     @property
     def blocking(self) -> bool:

@@ -2,7 +2,7 @@
 is bounded.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
@@ -27,6 +27,7 @@ class ContainerSkill(ApiModel):
     output_modes: _Texts = []
     input_schema: _Schema = None  # of a tool
     output_schema: _Schema = None
+    task_support: Literal["optional", "required"] = "optional"
 
 
 class ContainerExtension(ApiModel):

@@ -66,7 +66,7 @@ class McpContainer:
         transport = self.transport(turn.callee, target, turn.origin)
         until = time.monotonic() + turn.timeout
         try:
-            peer = await self._peer(turn.callee, transport)
+            peer = await self.peer(turn.callee, transport)
             try:
                 async with aclosing(self._rounds(turn, turn.skill.id, transport, peer, until=until)) as batches:
                     async for updates in batches:
@@ -78,7 +78,7 @@ class McpContainer:
         except ServerError as error:
             if error.code == Code.UNSUPPORTED_VERSION:
                 turn.callee.prepared.pop(_PEER, None)
-            yield [tool_calls.failure(error.code, error.text, clock=self._clock)]
+            yield [tool_calls.failure(error, clock=self._clock)]
         except StatusError:
             turn.callee.prepared.pop(_PEER, None)  # another server may be at the address now
             raise
@@ -163,7 +163,7 @@ class McpContainer:
             known = callee.prepared[_SCHEMAS] = {each["name"]: each["inputSchema"] for each in tools.found}
         return tool_calls.arguments(message, known.get(tool))
 
-    async def _peer(self, callee: Callee, transport: ContainerTransport) -> Peer:
+    async def peer(self, callee: Callee, transport: ContainerTransport) -> Peer:
         """Return the server as it is spoken to; its session, if it began one, is the caller's to leave."""
         known = callee.prepared.get(_PEER)
         if isinstance(known, Peer):

@@ -34,6 +34,7 @@ _SESSION = re.compile(r"[!-~]{1,1024}")
 # Statuses without a JSON-RPC message that say nothing about the era: a credential, a limit or an outage.
 _OTHER_CAUSES = frozenset((401, 403, 407, 408, 425, 429))
 _TEXT = 512  # characters of a server's own words in an error
+_DATA = 4096  # bytes of what it adds for programs
 
 Headers = list[tuple[str, str]]
 
@@ -171,9 +172,9 @@ def result(message: Message) -> Json:
 def error_of(message: Message) -> ServerError:
     code, text = message.body.get("code"), message.body.get("message")
     known = code if isinstance(code, int) and not isinstance(code, bool) else int(Code.INTERNAL_ERROR)
-    return ServerError(
-        known, one_line(text) if isinstance(text, str) and text else "no reason given", message.body.get("data")
-    )
+    data = message.body.get("data")
+    data = data if data is not None and len(orjson.dumps(data)) <= _DATA else None
+    return ServerError(known, one_line(text) if isinstance(text, str) and text else "no reason given", data)
 
 
 def one_line(text: str, *, most: int = _TEXT) -> str:

@@ -23,6 +23,7 @@ class Interest:
     token: str | int | None
     least: int | None
     last: float = float("-inf")
+    reported: bool = False  # by the agent itself: its words are then no progress
 
     @classmethod
     def of(cls, params: Mapping[str, Any], *, modern: bool) -> "Interest":
@@ -56,6 +57,9 @@ class Interest:
         said = metadata.get(PROGRESS)
         if isinstance(said, dict) and isinstance(said.get("progress"), int | float):
             now, words, total = float(said["progress"]), said.get("message"), said.get("total")
+            self.reported = True
+        elif self.reported or LOG in metadata:
+            return None
         else:
             words, total = _words(event), None
             if not words:
@@ -79,7 +83,10 @@ def level_of(value: object) -> int:
 
 def _words(event: Json) -> str:
     if "artifactUpdate" in event:
-        parts = event["artifactUpdate"]["artifact"].get("parts", [])
+        update = event["artifactUpdate"]
+        if update.get("lastChunk") and not update.get("append"):
+            return ""  # a whole artifact: the result tells it
+        parts = update["artifact"].get("parts", [])
     else:
         status = event.get("statusUpdate", {}).get("status", {})
         parts = (status.get("message") or {}).get("parts", []) if status.get("state") == "TASK_STATE_WORKING" else []

@@ -36,8 +36,9 @@ def error_of(task: Json) -> McpError | None:
     found = (task.get("metadata") or {}).get(ERROR)
     if state_of(task) is not TaskState.FAILED or not isinstance(found, dict):
         return None
-    code = Code.INVALID_PARAMS if found.get("code") == Code.INVALID_PARAMS else Code.INTERNAL_ERROR
-    return McpError(code, str(found.get("message") or "The agent failed.")[:1024])
+    said = found.get("code")
+    code = Code(said) if said in (Code.INVALID_PARAMS, Code.MISSING_CAPABILITY) else Code.INTERNAL_ERROR
+    return McpError(code, str(found.get("message") or "The agent failed.")[:1024], found.get("data"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import agent_message, artifact_update, status_update
 from lambdaagent.clock import Clock
 from lambdaagent.mcp import content
+from lambdaagent.mcp.client import ServerError
 from lambdaagent.mcp.extension import (
     CAPABILITIES,
     ERROR,
@@ -27,8 +28,9 @@ from lambdaagent.mcp.extension import (
     PROGRESS,
     REQUEST_STATE,
 )
-from lambdaagent.mcp.protocol import LOG_LEVEL_KEY, SERVER_KEY
+from lambdaagent.mcp.protocol import LOG_LEVEL_KEY, SERVER_KEY, Code
 
+_LARGEST_CAPABILITIES = 4_096  # bytes
 MOST_REPORTS = 256  # of one call
 MOST_REQUESTS = 32
 _TEXT = 4096  # characters of a report
@@ -219,11 +221,15 @@ def _words(request: Json) -> str:
     return f"{said}\n{asked['url'][:_TEXT]}" if isinstance(asked.get("url"), str) else said
 
 
-def failure(code: int, text: str, *, clock: Clock) -> Json:
+def failure(error: ServerError, *, clock: Clock) -> Json:
     """Return the update of a call that the server answers with an error of the protocol."""
-    message = agent_message([{"text": text}], message_id=clock.new_id())
-    metadata = {ERROR: {"code": code, "message": text}}
-    return status_update(TaskState.FAILED, now=clock.now(), message=message, metadata=metadata)
+    message = agent_message([{"text": error.text}], message_id=clock.new_id())
+    told: Json = {"code": error.code, "message": error.text}
+    if error.code == Code.MISSING_CAPABILITY and isinstance(error.data, dict):
+        required = error.data.get("requiredCapabilities")
+        if isinstance(required, dict) and len(orjson.dumps(required)) <= _LARGEST_CAPABILITIES:
+            told["data"] = {"requiredCapabilities": required}
+    return status_update(TaskState.FAILED, now=clock.now(), message=message, metadata={ERROR: told})
 
 
 def outcome(result: Json, *, name: str, clock: Clock) -> list[Json]:

@@ -177,7 +177,7 @@ class Engine:
         """
         async with self._sent(callee, request, client=client) as active:
             begun = subscription.snapshot(active.record)
-            if callee.protocol in ("a2a", "mcp"):
+            if callee.protocol in ("a2a", "mcp") and not request.as_task:
                 yield NOTHING_YET
                 await active.beyond(active.record.version, within=self._limits.first_word)
                 if active.refusal is not None:

@@ -238,7 +238,8 @@ def checked_skill(callee: Callee, message: Json, client: Requester, *, default: 
 
 def may_be_message(request: Send) -> bool:
     """Whether the answer may be a direct Message: nothing in the request needs a task (1.0 section 3.1.1)."""
-    return not request.return_immediately and request.push is None and "taskId" not in request.message
+    alone = not request.return_immediately and request.push is None and not request.as_task
+    return alone and "taskId" not in request.message
 
 
 def no_such_task(task_id: str) -> A2AError:

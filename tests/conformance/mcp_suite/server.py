@@ -94,7 +94,7 @@ async def mixed(_: Context, __: types.CallToolRequestParams) -> Result:
 
 async def logging(context: Context, _: types.CallToolRequestParams) -> Result:
     for line in ("Tool execution started", "Tool processing data", "Tool execution completed"):
-        await context.session.send_log_message("info", line)
+        await context.session.send_log_message("info", line, related_request_id=context.request_id)
         await asyncio.sleep(0.05)
     return text("Tool with logging executed successfully")
 
@@ -103,7 +103,9 @@ async def progress(context: Context, _: types.CallToolRequestParams) -> Result:
     token = (context.meta or {}).get("progress_token")
     for done in (0, 50, 100):
         if token is not None:
-            await context.session.send_progress_notification(token, done, 100)
+            await context.session.send_progress_notification(
+                token, done, 100, related_request_id=str(context.request_id)
+            )
         await asyncio.sleep(0.05)
     return text(f"Progress told for {token}")
 
@@ -285,7 +287,7 @@ STREETS: dict[str, Any] = {
     "else": {"required": ["email"]},
     "additionalProperties": False,
 }
-REQUIRED = types.ToolExecution(task_support="required")
+REQUIRED = {"lambda.knative.io/taskSupport": "required"}
 
 
 def needing(name: str, type_: str = "string") -> dict[str, Any]:
@@ -330,7 +332,7 @@ LONG = ("failing_job", "test_tool_with_task")
 
 async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
     tools = [
-        types.Tool(name=name, description=name, input_schema=schema, execution=REQUIRED if name in LONG else None)
+        types.Tool(name=name, description=name, input_schema=schema, _meta=REQUIRED if name in LONG else None)
         for name, (_, schema) in TOOLS.items()
     ]
     return types.ListToolsResult(tools=tools)

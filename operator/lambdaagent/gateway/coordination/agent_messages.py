@@ -57,7 +57,10 @@ async def serve(request: web.Request) -> web.Response:
 
 
 def _require_sender(request: web.Request, sender: str) -> None:
-    """Raises ProblemError: 403, or 401 without a credential. An agent's principal is `agent:namespace/name`; the source may be left out."""
+    """Raises ProblemError: 403, or 401 without a credential.
+
+    An agent's principal is `agent:namespace/name`; the source may be left out.
+    """
     principal = request[PRINCIPAL]
     if request.app[SERVICES].guard.mode is not Mode.ENFORCE:
         return

@@ -7,6 +7,7 @@ connection of its call cancels it; before, it does not.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -97,7 +98,7 @@ class _AgentCall:
         else:
             if not entry.ready:
                 return results.failure(f"The agent {entry.agent.key} cannot be called: {entry.why_not}.")
-            request = params.send({"message": message}, streamed=True)
+            request = replace(params.send({"message": message}, streamed=True), as_task=True)
             run = Run(call.services.tasks.stream(entry.callee, request, client=client))
         try:
             return await self._followed(run, client)

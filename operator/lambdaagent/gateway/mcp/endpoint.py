@@ -21,7 +21,17 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import bodies, caching, cors, problems
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.mcp import completion, handshake, listening, questions, resources, tasks, tool_call, tools
+from lambdaagent.gateway.mcp import (
+    completion,
+    forwarded,
+    handshake,
+    listening,
+    questions,
+    resources,
+    tasks,
+    tool_call,
+    tools,
+)
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.services import ROUTE, SERVICES, WHY, Services
 from lambdaagent.mcp import envelope
@@ -55,6 +65,8 @@ _HANDSHAKE: Mapping[str, _Method] = MappingProxyType(
         "initialize": handshake.initialize,
         "ping": handshake.ping,
         "logging/setLevel": handshake.set_level,
+        "resources/subscribe": resources.subscribed,
+        "resources/unsubscribe": resources.subscribed,
     }
 )
 
@@ -91,7 +103,7 @@ async def _serve(request: web.Request, scope: Scope, entry: Entry | None = None)
         return web.Response(status=202)
     call = McpCall(request, services, scope, entry, message)
     try:
-        method = (_MODERN if message.modern else _HANDSHAKE).get(message.method)
+        method = forwarded.method(call) or (_MODERN if message.modern else _HANDSHAKE).get(message.method)
         if method is None:
             raise McpError(Code.METHOD_NOT_FOUND, f"There is no method {message.method[:64]!r}.")
         result = await method(call)

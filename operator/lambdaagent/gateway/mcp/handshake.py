@@ -1,6 +1,7 @@
 """How a client begins: by a handshake before 2026-07-28, and by asking what the server can do since."""
 
 from lambdaagent.a2a import Json
+from lambdaagent.gateway.mcp import forwarded
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.mcp.capabilities import TASKS
 from lambdaagent.mcp.notifications import level_of
@@ -26,7 +27,7 @@ async def initialize(call: McpCall) -> Json:
         raise McpError(Code.INVALID_PARAMS, "params.protocolVersion must be a text.")
     return {
         "protocolVersion": wanted if wanted in HANDSHAKE else HANDSHAKE[-1],
-        "capabilities": _CAPABILITIES,
+        "capabilities": _CAPABILITIES | (forwarded.CAPABILITIES if forwarded.is_forwarded(call) else {}),
         "serverInfo": dict(SERVER),
         "instructions": _INSTRUCTIONS,
     }
@@ -42,10 +43,10 @@ async def set_level(call: McpCall) -> Json:
     return {}
 
 
-async def discover(_: McpCall) -> Json:
+async def discover(call: McpCall) -> Json:
     return {
         "supportedVersions": [*reversed(MODERN), *reversed(HANDSHAKE)],
-        "capabilities": _MODERN,
+        "capabilities": _MODERN | (forwarded.CAPABILITIES if forwarded.is_forwarded(call) else {}),
         "instructions": _INSTRUCTIONS,
         "ttlMs": _FRESH,
         "cacheScope": "public",

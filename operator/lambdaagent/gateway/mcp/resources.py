@@ -44,9 +44,7 @@ async def templates(call: McpCall) -> Json:
 
 
 async def read(call: McpCall) -> Json:
-    uri = call.message.params.get("uri")
-    if not isinstance(uri, str) or len(uri) > resources.URI:
-        raise McpError(Code.INVALID_PARAMS, f"params.uri must be a text of at most {resources.URI} characters.")
+    uri = _uri(call)
     fresh = _FRESH
     if uri == resources.AGENTS and call.entry is None:
         body = await _agents(call)
@@ -58,6 +56,21 @@ async def read(call: McpCall) -> Json:
         raise _unknown(call, uri)
     content = {"uri": uri, "mimeType": media_types.JSON, "text": body.decode()}
     return {"contents": [content]} | _cached(call, fresh)
+
+
+async def subscribed(call: McpCall) -> Json:
+    """Take the subscription of a handshake revision. Those revisions tell changes in a session's stream, and there are
+    no sessions here; `subscriptions/listen` replaces it since 2026-07-28.
+    """
+    _uri(call)
+    return {}
+
+
+def _uri(call: McpCall) -> str:
+    uri = call.message.params.get("uri")
+    if not isinstance(uri, str) or len(uri) > resources.URI:
+        raise McpError(Code.INVALID_PARAMS, f"params.uri must be a text of at most {resources.URI} characters.")
+    return uri
 
 
 async def _agents(call: McpCall) -> bytes:
