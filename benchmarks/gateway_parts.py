@@ -146,6 +146,8 @@ class Load:
     per_cpu_second: float
     """Robust where other work shares the cores: what one second of the server's own processor time serves."""
     errors: int
+    p50: float = 0.0  # milliseconds
+    p99: float = 0.0
 
 
 def wrk(
@@ -162,7 +164,7 @@ def wrk(
             )
         )
         script.flush()
-        load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, server.url + path]
+        load = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, server.url + path]
         before = server.cpu()
         said = subprocess.run(["taskset", "-c", REST, *load], check=True, capture_output=True, text=True).stdout
         used = server.cpu() - before
@@ -174,7 +176,14 @@ def wrk(
     sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
     errors = int(failed[1]) if failed else 0
     per_cpu = int(count[1]) / used if used else 0.0
-    return Load(float(found[1]), per_cpu, errors + sum(map(int, sockets.groups() if sockets else ())))
+    errors += sum(map(int, sockets.groups() if sockets else ()))
+    return Load(float(found[1]), per_cpu, errors, _percentile(said, 50), _percentile(said, 99))
+
+
+def _percentile(said: str, percent: int) -> float:
+    """Milliseconds, from what wrk says."""
+    found = re.search(rf"^\s*{percent}%\s+([\d.]+)(us|ms|s)$", said, flags=re.MULTILINE)
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]] if found else 0.0
 
 
 def wrk_at_once(servers: Sequence[Server], path: str, *, body: str, connections: int, seconds: int) -> Load:

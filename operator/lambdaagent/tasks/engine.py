@@ -8,7 +8,7 @@ calls, and `recovery` finds the tasks that a killed process left behind.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import structlog
 
@@ -166,6 +166,32 @@ class Engine:
                 if active.refusal is not None:
                     raise active.refusal
             return shown(active.record.task, history_length=request.history_length)
+
+    async def send_within(
+        self,
+        callee: Callee,
+        request: Send,
+        seconds: float,
+        *,
+        begun: Callable[[Json], None],
+        client: Requester = _ANYBODY,
+    ) -> tuple[TaskRecord, list[StreamEvent]]:
+        """Return the task when it has settled, or else after these seconds, with its events until then.
+
+        `begun` is called with the task as soon as it is stored. Most tasks settle soon, and waiting for one costs less
+        than following it. Raises A2AError, TemporaryError.
+        """
+        async with self._sent(callee, request, client=client) as active:
+            first = active.record.version
+            begun(active.record.task)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._active_tasks.settled(active, look_every=self._limits.look_every)
+            if active.refusal is not None and not request.as_task:
+                raise active.refusal
+            record = active.record
+            changes = active.since(first) or ()
+            return record, [event for change in changes for event in subscription.events(record, change)]
 
     async def stream(
         self, callee: Callee, request: Send, *, client: Requester = _ANYBODY

@@ -98,10 +98,11 @@ class _AgentCall:
         else:
             if not entry.ready:
                 return results.failure(f"The agent {entry.agent.key} cannot be called: {entry.why_not}.")
-            request = replace(params.send({"message": message}, streamed=True), as_task=True)
-            run = Run(call.services.tasks.stream(entry.callee, request, client=client))
+            run = Run()
         try:
-            return await self._followed(run, client)
+            if isinstance(message, str):
+                return await self._followed(run, client, await self._awaited(run))
+            return await self._followed(run, client, await self._sent(run, message, client))
         except (asyncio.CancelledError, ConnectionError):
             await self._abandoned(run, client)
             raise
@@ -127,7 +128,19 @@ class _AgentCall:
             raise asked.not_issued()
         return record.id
 
-    async def _followed(self, run: Run, client: Requester) -> Json | web.StreamResponse:
+    async def _sent(self, run: Run, message: Json, client: Requester) -> list[Json]:
+        """Send the message, and return what the host is to be told of its first moments."""
+        engine, callee = self._call.services.tasks, self._entry.callee
+        request = replace(params.send({"message": message}, streamed=True), as_task=True)
+        record, events = await engine.send_within(callee, request, PATIENCE, begun=run.began, client=client)
+        version = str(record.version)
+        run.go_on(record.task, version, engine.subscribe(callee, record.id, client=client, last_event_id=version))
+        if not self._events:
+            return []
+        return [each for event in events for each in self._interest.notifications(event.event)]
+
+    async def _awaited(self, run: Run) -> list[Json]:
+        """Wait for a moment for a task that goes on, and return what the host is to be told of it."""
         await run.begin()
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE
@@ -138,6 +151,10 @@ class _AgentCall:
                 break
             if self._events:
                 news = self._interest.notifications(event)
+        return news
+
+    async def _followed(self, run: Run, client: Requester, news: list[Json]) -> Json | web.StreamResponse:
+        """Answer the host; `news` is what it is to be told before anything else."""
         if run.settled and not news and not self._asks(run):
             return await self._settled(run)
         if self._tasks and run.task is not None:

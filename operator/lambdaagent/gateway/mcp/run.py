@@ -17,11 +17,11 @@ class StoppedError(TemporaryError):
 class Run:
     """`task` is the task so far; `message` is the answer of an agent that made no task of its own.
 
-    `close` must be called; it ends the reading and not the task.
+    `close` must be called; it ends the reading and not the task. Without events, it reads none until `go_on`.
     """
 
-    def __init__(self, events: AsyncGenerator[StreamEvent, None]) -> None:
-        self._events = events
+    def __init__(self, events: AsyncGenerator[StreamEvent, None] | None = None) -> None:
+        self._events = events if events is not None else _none()
         self._pending: asyncio.Task[StreamEvent | None] | None = None
         self._over = False
         self.task: Json | None = None
@@ -54,6 +54,13 @@ class Run:
             raise StoppedError("the gateway is stopping; call the tool again")
         return event
 
+    def began(self, task: Json) -> None:
+        self.task = task
+
+    def go_on(self, task: Json, last_event_id: str, events: AsyncGenerator[StreamEvent, None]) -> None:
+        """Take the task as it is now, and read on after the event with this id."""
+        self.task, self._events, self.last_event_id = task, events, last_event_id
+
     async def follow(self, events: AsyncGenerator[StreamEvent, None]) -> None:
         """Go on with other events of the same task: those after its client has answered."""
         await self.close()
@@ -79,6 +86,11 @@ class Run:
         elif event and self.task is not None:
             self.task = fold(self.task, event)
         return event
+
+
+async def _none() -> AsyncGenerator[StreamEvent, None]:
+    return
+    yield
 
 
 async def _one(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent | None:
