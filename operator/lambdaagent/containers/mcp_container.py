@@ -26,7 +26,6 @@ from lambdaagent.mcp.tool_calls import UnfitMessageError
 from lambdaagent.mcpclient import session
 from lambdaagent.mcpclient.exchange import StatusError
 
-_GREETING_SECONDS = 10.0
 _PEER = "mcp peer"  # of what `Callee.prepared` holds
 _KEEPS_SESSIONS = "keeps sessions"
 _INVALID = Problem.INVALID_PARAMS.value.code
@@ -50,7 +49,7 @@ class McpContainer:
         transport = self.transport(turn.callee, target, turn.origin)
         until = time.monotonic() + turn.timeout
         try:
-            peer = await self.peer(turn.callee, transport)
+            peer = await self.peer(turn.callee, transport, seconds=turn.timeout)
             call = ToolCall(
                 turn=turn,
                 tool=turn.skill.id,
@@ -84,8 +83,10 @@ class McpContainer:
             told.append(("traceparent", origin.traceparent))
         return ContainerTransport(self._client, target, callee, told=told, patience=self._cold_start)
 
-    async def peer(self, callee: Callee, transport: ContainerTransport) -> Peer:
+    async def peer(self, callee: Callee, transport: ContainerTransport, *, seconds: float) -> Peer:
         """Return the server as it is spoken to; its session, if it began one, is the caller's to leave.
+
+        `seconds` are for each answer: the first one may wait until a pod has started.
 
         Raises ServerError, UpstreamError.
         """
@@ -93,6 +94,6 @@ class McpContainer:
         if isinstance(known, Peer):
             return known
         greet = session.shake_hands if known == _KEEPS_SESSIONS else session.greet
-        peer = await greet(transport, limit=self._client.limits.body_bytes, seconds=_GREETING_SECONDS)
+        peer = await greet(transport, limit=self._client.limits.body_bytes, seconds=seconds)
         callee.prepared[_PEER] = _KEEPS_SESSIONS if peer.session else peer
         return peer

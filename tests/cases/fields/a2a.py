@@ -58,7 +58,7 @@ A2A = [
             Tested(
                 "integration/gateway/test_relay_endpoints.py",
                 "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
-                "path of the call with protocol a2a",
+                "path of the call with protocol a2a or mcp",
                 word="path",
             ),
         ),
