@@ -227,6 +227,17 @@ A2A = [
     Row("a2a.skills[].outputSchema", {"required": ["degrees"]}, (_OUTPUT_SCHEMA,), _skilled()),
     row("a2a.skills[].invoke.eventType", "do.it", Call("ce-type"), **_skilled()),
     row(
+        "a2a.skills[].invoke.taskSupport",
+        "required",
+        Tested(
+            "integration/mcp/test_tasks.py",
+            "test_a_skill_that_runs_long_refuses_who_does_not_know_tasks",
+            "error of a tool's call (MCP) without the Tasks extension",
+            word="taskSupport",
+        ),
+        **_skilled(),
+    ),
+    row(
         "a2a.skills[].invoke.replyType",
         "my.reply",
         Tested(
