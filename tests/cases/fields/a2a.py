@@ -58,7 +58,7 @@ A2A = [
             Tested(
                 "integration/gateway/test_relay_endpoints.py",
                 "test_the_resource_may_say_where_and_how_the_container_is_spoken_to",
-                "path of the call with protocol a2a",
+                "path of the call with protocol a2a or mcp",
                 word="path",
             ),
         ),
@@ -226,6 +226,17 @@ A2A = [
     Row("a2a.skills[].inputSchema", {"type": "object", "required": ["city"]}, (_INPUT_SCHEMA,), _skilled()),
     Row("a2a.skills[].outputSchema", {"required": ["degrees"]}, (_OUTPUT_SCHEMA,), _skilled()),
     row("a2a.skills[].invoke.eventType", "do.it", Call("ce-type"), **_skilled()),
+    row(
+        "a2a.skills[].invoke.taskSupport",
+        "required",
+        Tested(
+            "integration/mcp/test_tasks.py",
+            "test_a_skill_that_runs_long_refuses_who_does_not_know_tasks",
+            "error of a tool's call (MCP) without the Tasks extension",
+            word="taskSupport",
+        ),
+        **_skilled(),
+    ),
     row(
         "a2a.skills[].invoke.replyType",
         "my.reply",
