@@ -37,7 +37,7 @@ $(RUNNABLE): requirements.runtime.lock requirements.build.lock pyproject.toml
 run: $(RUNNABLE) ## Run the example agent on this machine, without a cluster, broker or database; PORT= sets the port
 	$(BIN)/lambdaagent dev $(if $(PORT),--port $(PORT)) $(RUN)
 
-parts: setup ## Fetch or build what tests start: API server, etcd, helm, kustomize, RabbitMQ, PostgreSQL, nginx
+parts: setup ## Fetch or build what tests start: API server, etcd, helm, kustomize, RabbitMQ, PostgreSQL, nginx, MCP suite
 	@$(BIN)/python -m tests.parts.fetch
 
 test: lint parts ## Run lint and every test, including those that use a real API server and a real RabbitMQ

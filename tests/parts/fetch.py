@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.parts import gobuild, packages, places
+from tests.parts import gobuild, mcp_suite, packages, places
 
 GO_PARTS = tuple(gobuild.COMMANDS)
 
@@ -38,6 +38,16 @@ def postgres_part() -> Path:
     if found is None:
         say("postgresql: installing the package")
         found = _timed("postgresql", packages.install_postgres)
+    return found
+
+
+def mcp_suite_part() -> mcp_suite.Suite:
+    found = mcp_suite.find()
+    if found is None:
+        say("the MCP conformance suite: installing it and its Node.js from npm")
+        start = time.monotonic()
+        found = mcp_suite.install()
+        say(f"the MCP conformance suite: there after {time.monotonic() - start:.0f} s")
     return found
 
 
@@ -73,6 +83,7 @@ def main() -> int:
         else:
             say(f"rabbitmq-server: {rabbitmq_part()}")
         say(f"postgresql: {postgres_part()}")
+        say(f"the MCP conformance suite: {mcp_suite_part().root}")
         for name in PROGRAMS:
             say(f"{name}: {program_part(name)}")
     except places.PartMissingError as missing:
