@@ -7,49 +7,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 Key = tuple[str, str]
 _WORDS = re.compile(r"[^\W_]+")
-_MOST_WORDS = 64
+_MOST_WORDS, _MOST_TEXT = 64, 4_000  # of a question
+_DESCRIPTION, _EXAMPLES, _EXAMPLE = 1_000, 8, 200  # characters, examples, characters of one
 _SHORTEST = 3  # letters; shorter words, such as "to", say little about a skill
-_COMMON = frozenset(
-    [
-        "all",
-        "and",
-        "any",
-        "are",
-        "can",
-        "could",
-        "does",
-        "for",
-        "from",
-        "have",
-        "how",
-        "into",
-        "its",
-        "like",
-        "not",
-        "please",
-        "that",
-        "the",
-        "their",
-        "there",
-        "them",
-        "this",
-        "was",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
-)
+_COMMON = frozenset({
+    "all", "and", "any", "are", "can", "could", "does", "for", "from", "have", "how", "into", "its", "like", "not",
+    "please", "that", "the", "their", "there", "them", "this", "was", "what", "when", "where", "which", "who", "why",
+    "will", "with", "would", "you", "your",
+})  # fmt: skip
 _TAG, _NAME, _TEXT = 8, 4, 1
 _LEAST = _NAME  # one word of a tag or a name, or four of a description
 
@@ -84,16 +53,31 @@ class Match:
     why: str
 
 
-def by_type(candidates: Iterable[Candidate], type_: str) -> list[Match]:
-    """Return the skills with this id; if there is none, those with this tag. Those that can be called come first."""
-    ids: list[Match] = []
-    tags: list[Match] = []
-    for each in candidates:
-        if each.skill == type_:
-            ids.append(Match(each, 2, f"the id of its skill is {type_!r}"))
-        elif type_.casefold() in (tag.casefold() for tag in each.tags):
-            tags.append(Match(each, 1, f"its skill {each.skill!r} has the tag {type_!r}"))
-    return sorted(ids or tags, key=lambda match: match.candidate.order)
+class Criterion(Protocol):
+    """What a skill is chosen by. `match` costs a bounded time, so a caller can give others a turn between two."""
+
+    def match(self, candidate: Candidate) -> Match | None: ...
+
+    def ranked(self, matches: Iterable[Match]) -> list[Match]:
+        """Return the matches that count, the best first."""
+        ...
+
+
+class Type:
+    """The id of a skill, or if no skill has that id, a tag. Those that can be called come first."""
+
+    def __init__(self, type_: str) -> None:
+        self._id, self._tag = type_, type_.casefold()
+
+    def match(self, candidate: Candidate) -> Match | None:
+        if candidate.skill == self._id:
+            return Match(candidate, 2, f"the id of its skill is {self._id!r}")
+        if self._tag in (tag.casefold() for tag in candidate.tags):
+            return Match(candidate, 1, f"its skill {candidate.skill!r} has the tag {self._id!r}")
+        return None
+
+    def ranked(self, matches: Iterable[Match]) -> list[Match]:
+        return best(sorted(matches, key=_rank))
 
 
 def least_busy(matches: Sequence[Match], running: Mapping[Key, int]) -> Match:
@@ -105,14 +89,36 @@ def least_busy(matches: Sequence[Match], running: Mapping[Key, int]) -> Match:
     return min(matches, key=rank)
 
 
-def by_text(candidates: Iterable[Candidate], query: str) -> list[Match]:
-    """Return the skills that have words of the question, the best first. Each word counts once, where it weighs most:
-    in a tag, in the names, in descriptions and examples.
+class Question:
+    """The words of a question. Each word counts once, where it weighs most: in a tag, in the names, in descriptions and
+    examples.
     """
-    asked = _words(query)[:_MOST_WORDS]
-    found = (_match(each, asked) for each in candidates)
-    matches = [each for each in found if each is not None and each.score >= _LEAST]
-    return sorted(matches, key=lambda each: (-each.score, each.candidate.order))
+
+    def __init__(self, text: str) -> None:
+        self._words = _words(text[:_MOST_TEXT])[:_MOST_WORDS]
+
+    def match(self, candidate: Candidate) -> Match | None:
+        examples = (each[:_EXAMPLE] for each in candidate.examples[:_EXAMPLES])
+        places = (
+            (_TAG, "tags", frozenset(_words(*candidate.tags))),
+            (_NAME, "name", frozenset(_words(candidate.agent, candidate.skill, candidate.name))),
+            (_TEXT, "description", frozenset(_words(candidate.description[:_DESCRIPTION], *examples))),
+        )
+        score = 0
+        why: dict[str, list[str]] = {}
+        for word in self._words:
+            for weight, place, words in places:
+                if word in words:
+                    score += weight
+                    why.setdefault(place, []).append(word)
+                    break
+        if score < _LEAST:
+            return None
+        said = (f"{place}: {', '.join(why[place])}" for _, place, _ in places if place in why)
+        return Match(candidate, score, f"words of the question in its {'; '.join(said)}")
+
+    def ranked(self, matches: Iterable[Match]) -> list[Match]:
+        return sorted(matches, key=_rank)
 
 
 def best(matches: Sequence[Match]) -> list[Match]:
@@ -120,28 +126,12 @@ def best(matches: Sequence[Match]) -> list[Match]:
     return list(next((same for _, same in groupby(matches, key=lambda each: each.score)), ()))
 
 
-def _match(candidate: Candidate, asked: Sequence[str]) -> Match | None:
-    places = (
-        (_TAG, "tags", frozenset(_words(*candidate.tags))),
-        (_NAME, "name", frozenset(_words(candidate.agent, candidate.skill, candidate.name))),
-        (_TEXT, "description", frozenset(_words(candidate.description, *candidate.examples))),
-    )
-    score = 0
-    why: dict[str, list[str]] = {}
-    for word in asked:
-        for weight, place, words in places:
-            if word in words:
-                score += weight
-                why.setdefault(place, []).append(word)
-                break
-    if not score:
-        return None
-    said = (f"{place}: {', '.join(why[place])}" for _, place, _ in places if place in why)
-    return Match(candidate, score, f"words of the question in its {'; '.join(said)}")
+def _rank(match: Match) -> tuple[int, tuple[bool, str, str, str]]:
+    return -match.score, match.candidate.order
 
 
 def _words(*texts: str) -> list[str]:
-    """Return the different words that say something, in small letters and without the s of a plural, in order."""
+    """Return the different words that say something, in small letters and without the s of a plural."""
     words = (word for text in texts for word in _WORDS.findall(text.casefold()))
     found = (word for word in words if len(word) >= _SHORTEST and word not in _COMMON)
     return list(dict.fromkeys(word.removesuffix("s") if len(word) > _SHORTEST else word for word in found))

@@ -12,7 +12,7 @@ from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.platform_calls import Order, ToolError, no_agent
 from lambdaagent.mcp import selection, tools
 from lambdaagent.mcp.platform_tools import ASK, EXECUTE, MESSAGE
-from lambdaagent.mcp.selection import Candidate, Match
+from lambdaagent.mcp.selection import Candidate, Match, Question, Type
 
 _SHOWN = 10  # candidates
 _DESCRIPTION = 200
@@ -20,7 +20,7 @@ _DESCRIPTION = 200
 
 async def execute(call: McpCall, given: Json) -> Json | web.StreamResponse:
     type_ = given["task_type"]
-    matches = selection.by_type(await _candidates(call, given.get("agent_id", "")), type_)
+    matches, _ = await candidates.matching(call, Type(type_), agent_id=given.get("agent_id", ""))
     if not matches:
         raise ToolError(
             f"No agent that you may call has a skill with the id or tag {type_[:256]!r}; see a2a_discover_agents."
@@ -48,13 +48,14 @@ async def message(call: McpCall, given: Json) -> Json | web.StreamResponse:
 
 async def ask(call: McpCall, given: Json) -> Json | web.StreamResponse:
     query, agent_id = given["query"], given.get("agent", "")
-    among = await _candidates(call, agent_id, namespace=given.get("namespace", ""))
-    if agent_id and len(among) == 1:
-        best = [Match(among[0], 0, "it is the only skill of the agent")]
-    else:
-        best = selection.best(selection.by_text(among, query))
+    matches, some = await candidates.matching(
+        call, Question(query), agent_id=agent_id, namespace=given.get("namespace", "")
+    )
+    best = selection.best(matches)
+    if agent_id and len(some) == 1:
+        best = [Match(some[0], 0, "it is the only skill of the agent")]
     if not best:
-        shown = [Match(each, 0, "nothing of the question is in its texts") for each in among[:_SHOWN]]
+        shown = [Match(each, 0, "nothing of the question is in its texts") for each in some]
         raise_none = "No skill that you may call fits the question; name the agent, or rephrase it."
         return _choice(call, shown, raise_none, error=True)
     if len(best) > 1:
@@ -67,15 +68,6 @@ async def ask(call: McpCall, given: Json) -> Json | web.StreamResponse:
         return _choice(call, best, "The skill that fits takes arguments of its own; call its tool with them.")
     order = Order(ASK, data, f"Chosen because {chosen.why}.", given.get("context_id", ""))
     return await platform_calls.answered(call, entry, skill, order)
-
-
-async def _candidates(call: McpCall, agent_id: str, *, namespace: str = "") -> list[Candidate]:
-    if not agent_id:
-        return [each async for each in candidates.of_all(call, namespace=namespace)]
-    entry = await candidates.agent(call, agent_id)
-    if entry is None or namespace not in ("", entry.key[0]):
-        raise no_agent(agent_id)
-    return await candidates.of_agent(call, entry)
 
 
 async def _called(call: McpCall, chosen: Candidate) -> tuple[Entry, Skill]:
