@@ -121,7 +121,7 @@ def _modern(
     if name_key is not None and params.get(name_key) is not None:
         expected.append((NAME_HEADER, params[name_key]))
     for header, value in expected:
-        if header not in said or _decoded(said[header]) != value:
+        if header not in said or decoded(said[header]) != value:
             raise McpError(Code.HEADER_MISMATCH, f"The header {header} is not what the body says.")
     if not isinstance(version, str) or not isinstance(capabilities, dict):
         raise McpError(Code.INVALID_PARAMS, f"{VERSION_KEY} must be a text, and {CAPABILITIES_KEY} an object.")
@@ -138,7 +138,7 @@ def _require_known(version: str) -> None:
         raise McpError(Code.UNSUPPORTED_VERSION, "The gateway does not speak this version of the protocol.", data)
 
 
-def _decoded(value: str) -> str | None:
+def decoded(value: str) -> str | None:
     """Return a header's value, which is encoded if it is not plain ASCII; None for what is encoded wrongly."""
     found = _ENCODED.fullmatch(value)
     if found is None:

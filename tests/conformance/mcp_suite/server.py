@@ -287,6 +287,11 @@ STREETS: dict[str, Any] = {
     "else": {"required": ["email"]},
     "additionalProperties": False,
 }
+REGION: dict[str, Any] = {
+    "type": "object",
+    "properties": {"region": {"type": "string", "x-mcp-header": "Region"}, "query": {"type": "string"}},
+    "required": ["region"],
+}
 REQUIRED = {"lambda.knative.io/taskSupport": "required"}
 
 
@@ -317,6 +322,7 @@ TOOLS: dict[str, tuple[Callable[[Context, types.CallToolRequestParams], Awaitabl
     "test_input_required_result_request_state": (ask_ok, ANY),
     "test_input_required_result_sampling": (ask_model, ANY),
     "test_input_required_result_tampered_state": (ask_ok, ANY),
+    "test_header_tool": (simple_text, REGION),
     "test_logging_tool": (logging, ANY),
     "test_missing_capability": (needs_sampling, ANY),
     "test_multiple_content_types": (mixed, ANY),

@@ -48,11 +48,11 @@ def test_every_required_scenario_passes(
         f"{scenario}: {check['id']}: {check.get('errorMessage', '')}"
         for scenario, found in checks.items()
         for check in found
-        if scenario in wanted and check["status"] == "FAILURE"
+        if check["status"] == "FAILURE"  # of those too that the revision runs without requiring them
     ]
-    passed = sum(check["status"] == "SUCCESS" for scenario in wanted for check in checks.get(scenario, ()))
+    passed = sum(check["status"] == "SUCCESS" for found in checks.values() for check in found)
     with capsys.disabled():
-        print(f"\nMCP conformance {revision}: {len(wanted)} scenarios, {passed} checks passed, {len(failed)} failed")
+        print(f"\nMCP conformance {revision}: {len(checks)} scenarios, {passed} checks passed, {len(failed)} failed")
     assert not failed, "\n".join(failed)
     assert wanted <= checks.keys(), f"not run: {wanted - checks.keys()}"
     assert len(suite.required(revision)) == REQUIRED[revision]

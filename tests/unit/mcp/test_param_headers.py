@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared.inbound import find_invalid_x_mcp_header, mcp_param_headers, x_mcp_header_map
 
-from lambdaagent.mcp.param_headers import of_arguments
+from lambdaagent.mcp.param_headers import of_arguments, of_schema, require_equal
+from lambdaagent.mcp.protocol import Code, McpError
 
 names = st.sampled_from(["a", "b", "region"])
 leaves = st.fixed_dictionaries(
@@ -57,3 +58,46 @@ def test_a_deep_schema_ends() -> None:
     for _ in range(100):
         schema, value = {"properties": {"a": schema}}, {"a": value}
     assert of_arguments(schema, value) == []
+
+
+@given(schemas, st.dictionaries(names, values, max_size=3))
+def test_a_call_is_taken_by_the_headers_that_a_client_makes_of_it(schema: Any, arguments: Any) -> None:
+    if find_invalid_x_mcp_header(schema) is not None:
+        return
+    headers = of_arguments(schema, arguments)
+    require_equal(of_schema(schema), arguments, lambda name: [value for each, value in headers if each == name])
+
+
+REGION = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}}}
+COUNT = {"type": "object", "properties": {"a": {"type": "integer", "x-mcp-header": "A"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments", "said"),
+    [
+        (REGION, {"a": "x"}, []),
+        (REGION, {"a": "x"}, ["y"]),
+        (REGION, {"a": "x"}, ["x", "x"]),
+        (REGION, {}, ["x"]),
+        (REGION, {"a": None}, ["x"]),
+        (REGION, {"a": "é"}, ["=?base64?w6k?="]),
+        (REGION, {"a": {}}, ["x"]),
+        (COUNT, {"a": 5}, ["6"]),
+        (COUNT, {"a": 5}, ["5.5"]),
+        (COUNT, {"a": 5}, ["5e0"]),
+    ],
+)
+def test_headers_that_differ_are_refused(schema: dict[str, Any], arguments: dict[str, Any], said: list[str]) -> None:
+    with pytest.raises(McpError) as refused:
+        require_equal(of_schema(schema), arguments, lambda _: said)
+    assert refused.value.code is Code.HEADER_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments", "said"),
+    [(REGION, {"a": "é"}, ["=?base64?w6k=?="]), (COUNT, {"a": 5}, ["5.0"]), (REGION, {}, []), (REGION, {"a": []}, [])],
+)
+def test_headers_that_say_the_same_are_taken(
+    schema: dict[str, Any], arguments: dict[str, Any], said: list[str]
+) -> None:
+    require_equal(of_schema(schema), arguments, lambda _: said)

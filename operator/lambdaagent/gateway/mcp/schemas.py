@@ -5,12 +5,16 @@ Wrong arguments are a result with `isError` that names what is wrong, so that th
 `structuredContent`: hosts rely on that to match the schema.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 from lambdaagent.a2a import Json
 from lambdaagent.api.base import GROUP
 from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.mcp import tools
+from lambdaagent.mcp import param_headers, tools
+from lambdaagent.mcp.param_headers import ParamHeader
 from lambdaagent.mcp.protocol import Code, McpError
 from lambdaagent.mcp.tools import ArgumentError
 
@@ -23,6 +27,9 @@ async def message(call: McpCall, entry: Entry, skill: Skill) -> Json:
     arguments = call.message.params.get("arguments", {})
     if not isinstance(arguments, dict):
         raise McpError(Code.INVALID_PARAMS, "arguments must be an object.")
+    if call.message.modern:
+        values = partial(call.request.headers.getall, default=())
+        param_headers.require_equal(_headers(entry, skill), arguments, values)
     if (checker := entry.checker(skill.input_schema)) is not None:
         wrong = await call.services.schema_checks.violations(checker, arguments, name="arguments")
         if wrong:
@@ -30,6 +37,14 @@ async def message(call: McpCall, entry: Entry, skill: Skill) -> Json:
     meta = call.message.params.get("_meta")
     context = meta.get(CONTEXT_KEY) if isinstance(meta, dict) else None
     return tools.message(arguments, skill=skill, message_id=call.services.clock.new_id(), context_id=context)
+
+
+def _headers(entry: Entry, skill: Skill) -> Sequence[ParamHeader]:
+    key = f"mcp headers {skill.id}"
+    found: Sequence[ParamHeader] | None = entry.callee.prepared.get(key)
+    if found is None:
+        found = entry.callee.prepared[key] = param_headers.of_schema(skill.input_schema)
+    return found
 
 
 async def checked(call: McpCall, entry: Entry, skill: Skill, result: Json) -> Json:
