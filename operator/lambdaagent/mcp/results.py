@@ -29,6 +29,18 @@ def of_task(task: Json, *, any_data: bool = False) -> Json:
     return found
 
 
+def of_question(task: Json) -> Json:
+    """Return the result of a task that waits for words, for a host that cannot be asked: its model reads the question,
+    and answers by a further call in the same conversation.
+    """
+    found = of_task(task)
+    hint = (
+        f"The agent waits for an answer. To give it, call the same tool with context_id {task['contextId']!r}, or"
+        " a2a_message with that session_id."
+    )
+    return {**found, "content": [*found["content"], {"type": "text", "text": hint}]}
+
+
 def failure(text: str) -> Json:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 

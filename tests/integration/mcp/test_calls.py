@@ -153,6 +153,19 @@ async def test_a_host_without_forms_reads_the_question(gateway: World) -> None:
     assert "Which colour?" in said(result)
 
 
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-03-26"])
+async def test_a_further_call_of_the_conversation_is_the_answer(gateway: World, version: str) -> None:
+    plain = host(gateway, version)
+    first = await plain.call("shop__asker__say")
+    assert repr(first["_meta"]["contextId"]) in said(first)
+    arguments = {"text": "blue", "context_id": first["_meta"]["contextId"]}
+    second = await plain.result("tools/call", name="shop__asker__say", arguments=arguments)
+    assert second["structuredContent"] == {"colour": "blue"}
+    assert second["_meta"]["taskId"] == first["_meta"]["taskId"], "it is the same task"
+    third = await plain.result("tools/call", name="shop__asker__say", arguments=arguments)
+    assert third["_meta"]["taskId"] != first["_meta"]["taskId"]
+
+
 async def test_a_host_of_the_handshake_is_asked_in_the_stream(gateway: World) -> None:
     old = host(gateway, OLD)
     async with old.open("tools/call", name="shop__asker__say", arguments={"text": "hello"}) as response:

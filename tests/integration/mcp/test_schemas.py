@@ -72,7 +72,7 @@ async def test_a_tool_has_the_schemas_of_its_skill(
         ({"city": "Zurich", "days": [1, "2"]}, "arguments.days[1]: '2' is not of type 'integer'"),
         ({"city": "Zurich", "text": "x"}, "arguments.text: is not known to the schema"),
         ({"city": "Z", "days": ["x" * 10_000_000]}, "arguments.days[0]: 'xx"),
-        ({"city": "Z", "days": list(range(30_000))}, "arguments: has more than 20000 values"),
+        ({"city": "Z", "days": list(range(210_000))}, "arguments: has more than 200000 values"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -101,7 +101,7 @@ async def test_who_may_not_call_the_tool_learns_nothing_of_its_schema(
     [
         ({"degrees": "warm"}, "result.degrees: 'warm' is not of type"),
         ({}, "result.degrees: is required"),
-        ([1], "result: [1] is not of type"),
+        ([1], "result: an array of 1 is not of type"),
     ],
 )
 async def test_a_result_that_does_not_match_is_shown_as_an_error(

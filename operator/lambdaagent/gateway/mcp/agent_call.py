@@ -15,6 +15,8 @@ from aiohttp import web
 from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
+from lambdaagent.a2a.params import Find
+from lambdaagent.a2a.states import TaskState
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.requester import requester
@@ -89,7 +91,9 @@ class _AgentCall:
         if client.admit is not None:  # before the arguments: what is wrong with them tells of the schema
             client.admit(self._skill)
         given = call.message.params
-        message = await self._next(given["requestState"]) if "requestState" in given else await self._first(make)
+        message = (
+            await self._next(given["requestState"]) if "requestState" in given else await self._first(make, client)
+        )
         if isinstance(message, str):
             waiting = await call.services.tasks.read(entry.callee, message, client=client)
             if waiting.state.settled:
@@ -109,12 +113,26 @@ class _AgentCall:
         finally:
             await run.close()
 
-    async def _first(self, make: Make) -> Json:
+    async def _first(self, make: Make, client: Requester) -> Json:
         message, given = await make(), self._call.message.params
         metadata = {**message.get("metadata", {}), CAPABILITIES: self._call.askable}
         if "inputResponses" in given:
             metadata[INPUT_RESPONSES] = asked.answers(given["inputResponses"])
-        return {**message, "metadata": metadata}
+        message = {**message, "metadata": metadata}
+        waiting = await self._waiting(message, client)
+        return message if waiting is None else {**message, "taskId": waiting}
+
+    async def _waiting(self, message: Json, client: Requester) -> str | None:
+        """Return the task of the message's conversation that waits for words: a host without forms answers it by a
+        further call.
+        """
+        context_id = message.get("contextId")
+        if context_id is None:
+            return None
+        found = Find(context_id=context_id, state=TaskState.INPUT_REQUIRED, page_size=1)
+        mine = replace(client, all_tasks=False)
+        page = await self._call.services.tasks.find(self._entry.callee, found, client=mine)
+        return next((str(task["id"]) for task in page.tasks if asked.is_plain(task)), None)
 
     async def _next(self, state: object) -> Json | str:
         """Return the message of the host's answers, or the id of the task if there is none to send."""
@@ -202,11 +220,11 @@ class _AgentCall:
         if not asked.waits(task):
             return await outcomes.of_task(self._call, self._entry, self._skill, task)
         if not self._call.message.modern:
-            return results.of_task(task)
+            return results.of_question(task)
         pending = asked.pending(task)
         if asked.is_plain(task):
             if not all(capabilities.can_answer(each, self._call.message.capabilities) for each in pending.values()):
-                return results.of_task(task)  # the host's model reads the question, and answers by a further call
+                return results.of_question(task)
         else:
             capabilities.require_answers(pending, self._call.message.capabilities)
         return {"resultType": "input_required", "inputRequests": pending, "requestState": asked.state(task)}
