@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.postgres import Postgres
 from tests.parts.rabbitmq import ForeignRabbitMQ, RabbitMQ
@@ -25,6 +26,10 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ],
 )
+
+# A test that waits for its turn on a busy machine is not slow.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 _LONGEST_FIRST = (
     "integration/durability",
