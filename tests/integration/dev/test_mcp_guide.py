@@ -141,12 +141,22 @@ def test_the_example_finds_calls_and_waits(running: Dev) -> None:
     assert wrong == "arguments.days: 20 is greater than the maximum of 10."
 
 
-def test_a_call_by_hand(running: Dev) -> None:
-    section = GUIDE[GUIDE.index("## Call a tool\n") :].partition("\n## ")[0]
+def by_hand(title: str, running: Dev) -> Any:
+    """Executes the command of a section for the agent of the example, and returns its output."""
+    section = GUIDE[GUIDE.index(f"## {title}\n") :].partition("\n## ")[0]
     command = "\n".join(line for line in section.splitlines() if line.startswith("    "))
-    command = command.replace("/default/guarded/", "/default/weather/").replace('"name": "echo"', '"name": "talk"')
+    command = command.replace("default/guarded", "default/weather").replace('"name": "echo"', '"name": "talk"')
     assert shlex.split(command)[0] == "curl"
     done = subprocess.run(
         ["bash", "-e", "-c", command], env=environment(running), capture_output=True, text=True, check=True, timeout=30
     )
-    assert "It will be sunny." in json.loads(done.stdout)["result"]["content"][0]["text"]
+    return json.loads(done.stdout)
+
+
+def test_a_call_by_hand(running: Dev) -> None:
+    assert "It will be sunny." in by_hand("Call a tool", running)["result"]["content"][0]["text"]
+
+
+def test_a_message_by_hand(running: Dev) -> None:
+    answer = by_hand("One URL for every protocol", running)
+    assert (answer["from"], answer["to"], answer["content"]["type"]) == ("default/weather", "alice", "response")
