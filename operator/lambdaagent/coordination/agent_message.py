@@ -26,6 +26,7 @@ class AgentMessage:
     data: Json
     conversation: str = ""
     sequence: int = 0
+    skill: str = ""
 
     @property
     def awaits_answer(self) -> bool:
@@ -49,7 +50,11 @@ def read(body: Any) -> AgentMessage:
     if isinstance(sequence, bool) or not isinstance(sequence, int) or not 0 <= sequence < 2**53:
         raise BadAgentMessageError("sequence_id must be a whole number")
     conversation = _id(body, "conversation_id") if body.get("conversation_id") is not None else ""
-    return AgentMessage(sender, receiver, str(content["type"]), data, conversation, sequence)
+    metadata = body.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise BadAgentMessageError("metadata must be an object")
+    skill = _id(metadata, "skill_id") if "skill_id" in metadata else ""
+    return AgentMessage(sender, receiver, str(content["type"]), data, conversation, sequence, skill)
 
 
 def _id(body: Json, name: str) -> str:
@@ -68,6 +73,8 @@ def as_a2a(message: AgentMessage, *, message_id: str) -> Json:
         "role": str(Role.USER),
         "parts": [{"text": text} if is_text else {"data": message.data}],
     }
+    if message.skill:
+        found["metadata"] = {"skillId": message.skill}
     return found | ({"contextId": message.conversation} if message.conversation else {})
 
 
