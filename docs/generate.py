@@ -64,7 +64,7 @@ def _fields(block: dict[str, Any], prefix: str) -> Iterator[Field]:
     for name, schema in block["properties"].items():
         inner = schema.get("items", schema)
         path = f"{prefix}{name}" + ("[]" if "properties" in inner and inner is not schema else "")
-        leaf = "properties" not in inner
+        leaf = "properties" not in inner or inner.get("x-kubernetes-preserve-unknown-fields") is True
         yield Field(path, schema, name in block.get("required", ()), leaf)
         if not leaf:
             yield from _fields(inner, f"{path}.")

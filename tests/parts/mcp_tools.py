@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -20,6 +20,7 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
+from pydantic import Field
 
 PIXEL = "iVBORw0KGgo="
 
@@ -46,6 +47,13 @@ def toolbox() -> Toolbox:
     def shout(what: str) -> str:
         """Says it louder."""
         return what.upper()
+
+    @server.tool()
+    def route(
+        region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})], ctx: Context[Any, Any]
+    ) -> str:
+        """Says by which header it is routed."""
+        return str((ctx.headers or {}).get("mcp-param-region"))
 
     @server.tool()
     def show() -> CallToolResult:

@@ -183,6 +183,11 @@ def _observability(observability: Observability, agent: LambdaAgent) -> Variable
     return variables
 
 
+def header_variable(server: int, header: int) -> str:
+    """Return the name of the variable with the value of a secret header, by their places in the spec."""
+    return f"MCP_SERVER_{server}_HEADER_{header}"
+
+
 def _tools(servers: Sequence[McpServer]) -> Variables:
     """Return MCP_SERVERS, and a variable for each secret header, which MCP_SERVERS names."""
     secrets: Variables = {}
@@ -191,7 +196,7 @@ def _tools(servers: Sequence[McpServer]) -> Variables:
         entry: Object = {"name": server.name, "endpoint": server.endpoint, "toolNames": server.tool_names}
         headers = []
         for place, header in enumerate(server.headers_from):
-            variable = f"MCP_SERVER_{number}_HEADER_{place}"
+            variable = header_variable(number, place)
             secrets[variable] = header.secret_key_ref
             headers.append({"name": header.name, "valueFrom": variable})
         if headers:

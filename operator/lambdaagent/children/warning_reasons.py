@@ -56,6 +56,7 @@ class WarningReason(StrEnum):
         "CredentialForwarded",
         "The container gets the callers' credentials, and can use them elsewhere in their name.",
     )
+    NO_SKILLS = "NoSkills", "The agent has no skills, and its container cannot be called without them."
     UNKNOWN_SKILL = "UnknownSkill", "The field names a skill that the agent does not have."
     NOT_ENFORCED = "NotEnforced", "The field is shown in status, but nothing enforces it."
     NOT_SUPPORTED = "NotSupported", "The field is part of the API, but is not implemented."

@@ -7,7 +7,7 @@ only with those.
 from collections.abc import Iterator, Sequence
 
 from lambdaagent.api import naming
-from lambdaagent.api.a2a import A2a
+from lambdaagent.api.a2a import A2a, ContainerEndpoint
 from lambdaagent.api.access import CREDENTIAL_HEADERS
 from lambdaagent.api.agent import MOST_WARNINGS, FieldWarning, LambdaAgent
 from lambdaagent.api.skills import Skill
@@ -179,6 +179,15 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     if a2a.container and a2a.protocol not in ("a2a", "mcp"):
         message = f"applies only with protocol a2a or mcp; with {a2a.protocol} the container has no endpoint of its own"
         yield FieldWarning(field="spec.a2a.container", reason=WarningReason.OTHER_PROTOCOL, message=message)
+    elif a2a.container and a2a.protocol == "mcp":
+        for name in ("card_path", "version"):
+            if getattr(a2a.container, name) != ContainerEndpoint.model_fields[name].default:
+                field = f"spec.a2a.container.{ContainerEndpoint.model_fields[name].alias}"
+                message = "applies only with protocol a2a; an MCP server has no agent card"
+                yield FieldWarning(field=field, reason=WarningReason.OTHER_PROTOCOL, message=message)
+    if a2a.protocol == "mcp" and a2a.mode == "sidecar" and not a2a.skills:
+        message = "a sidecar does not read the container's tools; list them as skills, or use mode gateway"
+        yield FieldWarning(field="spec.a2a.skills", reason=WarningReason.NO_SKILLS, message=message)
     if credentials := [header for header in a2a.forward_headers if header in CREDENTIAL_HEADERS]:
         message = f"the container gets the callers' {' and '.join(credentials)}, and can use it elsewhere in their name"
         field = "spec.a2a.forwardHeaders"

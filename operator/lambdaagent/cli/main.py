@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lambdaagent.cli import access, completion, events, mcp, migrate, offline, processes, rbac, store
+from lambdaagent.cli import access, completion, events, mcp, migrate, offline, processes, rbac, store, tools
 from lambdaagent.cli.groups import Group, Quick
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
@@ -31,6 +31,7 @@ store.register(app)
 events.register(app)
 access.register(app)
 mcp.register(app)
+tools.register(app)
 completion.register(app)
 
 

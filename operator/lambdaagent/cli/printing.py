@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -31,3 +32,18 @@ def print_json(document: Any) -> None:
 
 def say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in kubectl's form, so that they can be cut and sorted. Each value is one line: others choose it, and a
+    terminal would obey control characters.
+    """
+    lines = [tuple(columns), *(tuple(one_line(value) or "-" for value in row) for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        text = "   ".join(f"{value:{width}}" for value, width in zip(line, widths, strict=True)).rstrip()
+        sys.stdout.write(f"{text}\n")
+
+
+def one_line(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

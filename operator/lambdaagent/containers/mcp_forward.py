@@ -52,7 +52,7 @@ class McpForward:
         Raises ServerError, UpstreamError, BadTargetError, NotTellableError.
         """
         transport = self._container.transport(callee, target, origin)
-        peer = await self._container.peer(callee, transport)
+        peer = await self._container.peer(callee, transport, seconds=SECONDS)
         limit = self._client.limits.body_bytes
         try:
             headers, body = messages.request(peer, method, _passed_on(params), id_=1, capabilities=capabilities)

@@ -9,7 +9,7 @@ it is trusted but its form.
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
@@ -87,10 +87,16 @@ class Message:
 
 
 def request(
-    peer: Peer, method: str, params: Json, *, id_: str | int, capabilities: Mapping[str, Any] | None = None
+    peer: Peer,
+    method: str,
+    params: Json,
+    *,
+    id_: str | int,
+    capabilities: Mapping[str, Any] | None = None,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> tuple[Headers, bytes]:
-    """Return the headers and the body of a request; `capabilities` are those of the client."""
-    headers = _headers(peer, method)
+    """Return the headers and the body of a request; `capabilities` are those of the client, `headers` further ones."""
+    headers = [*_headers(peer, method), *headers]
     if peer.modern:
         said = {VERSION_KEY: peer.version, CLIENT_KEY: CLIENT, CAPABILITIES_KEY: dict(capabilities or {})}
         params = {**params, "_meta": {**params.get("_meta", {}), **said}}

@@ -15,6 +15,7 @@ from lambdaagent.mcp.extension import CONTENT, STRUCTURED
 
 _BYTES = ("image", "audio")
 _LABELS = {"mimeType": "mediaType", "name": "filename"}
+_PIECE = {"text"}
 _LONGEST_FILENAME = 255
 
 
@@ -46,15 +47,36 @@ def is_structured(part: Json) -> bool:
     return isinstance(metadata, dict) and metadata.get(STRUCTURED) is True and "data" in part
 
 
-def is_of_block(part: Json) -> bool:
-    """Whether the part was a content block with more than a part has fields for."""
-    metadata = part.get("metadata")
+def is_of_block(holder: Json) -> bool:
+    """Whether a part was a content block with more than a part has fields for, or an artifact a result."""
+    metadata = holder.get("metadata")
     return isinstance(metadata, dict) and CONTENT in metadata
 
 
 def with_meta(holder: Json, meta: Any) -> Json:
-    """Return an artifact or message with the `_meta` of the result that it was made of."""
-    return {**holder, "metadata": {CONTENT: {"_meta": meta}}} if isinstance(meta, dict) and meta else holder
+    """Return an artifact or message that was made of a result, with the result's `_meta`."""
+    return {**holder, "metadata": {CONTENT: {"_meta": meta} if isinstance(meta, dict) and meta else {}}}
+
+
+def joined(artifact: Json) -> list[Json]:
+    """Return the artifact's parts. Texts that follow each other are one, unless each was a block of its own: an agent
+    that streams adds a part for each piece of its text.
+    """
+    parts: list[Json] = artifact.get("parts", [])
+    if is_of_block(artifact):
+        return parts
+    found: list[Json] = []
+    texts: list[str] = []
+    for part in [*parts, {}]:
+        if part.keys() == _PIECE:
+            texts.append(part["text"])
+            continue
+        if texts:
+            found.append({"text": "".join(texts)})
+            texts = []
+        if part:
+            found.append(part)
+    return found
 
 
 def meta_of(holder: Json) -> Json:

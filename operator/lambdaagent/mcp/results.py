@@ -46,7 +46,7 @@ def _without_words(state: TaskState) -> str:
 
 def _parts(task: Json) -> Iterator[Json]:
     for artifact in task.get("artifacts") or []:
-        yield from artifact.get("parts", [])
+        yield from content.joined(artifact)
     message = task["status"].get("message")
     if message is not None and (state_of(task) is not TaskState.COMPLETED or not task.get("artifacts")):
         yield from message.get("parts", [])

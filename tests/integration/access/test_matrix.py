@@ -62,6 +62,8 @@ OWNERS: dict[str, str | None] = {
     **dict.fromkeys(expectations.REFUSED),
 }
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t"}
+NO_TASK = ("There is no such task.", "There is no such resource.")
+"""What MCP says of a task that the caller may not know of."""
 SIGNER = Signer.from_pem(pem(ec_key(7)))
 
 
@@ -166,8 +168,9 @@ def outcome(answer: Answer) -> str:
         if found.get("type") == "urn:lambdaagent:problem:unknown-agent":
             return "hidden"
         error = found.get("error") or {}
-        reasons = [each.get("reason") for each in error.get("details") or error.get("data") or ()]
-        if "TASK_NOT_FOUND" in reasons:
+        details = error.get("details") or error.get("data") or ()
+        reasons = [each.get("reason") for each in details if isinstance(each, dict)]
+        if "TASK_NOT_FOUND" in reasons or error.get("message") in NO_TASK:
             return "no task"
     assert answer.status < 500, answer.body
     return "served"
@@ -291,16 +294,67 @@ async def test_tools(gateway: World, issuer: Issuer, figures: Figures, caller: s
         assert not any("hidden" in each for each in names)
 
 
+MCP_TASKS = {"tasks/get": "read", "tasks/update": "invoke", "tasks/cancel": "cancel", "resources/read": "read"}
+"""The methods of one task, and what they do."""
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("agent", ["echo", "open"])
+async def test_tasks_of_tools(gateway: World, issuer: Issuer, figures: Figures, caller: str, agent: str) -> None:
+    """The Tasks extension and the resource of a task: who may do what to whose, in every scope."""
+    mode, headers = str(gateway.guard.mode), credential(issuer, caller)
+    own = OWNERS.get(caller, f"corp:{caller}")
+    for scope in MCP_SCOPES:
+        for method, action in MCP_TASKS.items():
+            first = expectations.of_agent(mode, caller, action, public=agent == "open")
+            for whose in ("own", "bob's", "anonymous's", "absent"):
+                if whose == "own" and (mode == "off" or own is None):
+                    continue
+                task_id = secrets.token_hex(8)
+                owner = {"own": own, "bob's": "corp:bob", "anonymous's": "anonymous", "absent": None}[whose]
+                if owner is not None:
+                    await gateway.store.create(working(task_id, owner=owner, agent=agent))
+                expected = expectations.of_task(mode, caller, action, whose) if first == "served" else first
+                if (
+                    method == "tasks/update"
+                    and mode != "off"
+                    and expected == "served"
+                    and caller in expectations.SEES_ALL
+                ):
+                    expected = "served" if whose == "own" else "no task"  # nobody answers for another
+                if "agents" not in scope:
+                    if mode == "enforce" and (caller == "nobody" or caller in expectations.REFUSED):
+                        expected = "unauthorized"
+                    elif expected == "hidden" or (whose == "absent" and expected == "forbidden"):
+                        expected = "no task"
+                elif expected == "forbidden" and whose == "absent":
+                    expected = "no task"
+                if method == "resources/read" and expected == "forbidden":
+                    expected = "no task"  # what cannot be read is not there
+                given = {"uri": f"lambdaagent://tasks/{task_id}"} if "read" in method else {"taskId": task_id}
+                extension = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+                body = {**given, "inputResponses": {}} if method == "tasks/update" else given
+                answer = await of_2026(gateway, scope.format(agent), method, headers, body, capabilities=extension)
+                figures.check(answer, expected, mode, caller, scope, agent, method, whose)
+
+
 async def mcp(gateway: World, path: str, headers: dict[str, str], *, modern: bool, **params: Any) -> Answer:
     """Lists the tools, or calls the one that `params` name."""
     method = "tools/call" if params else "tools/list"
-    if not modern:
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return await gateway.request("POST", path, json=body, headers=headers)
-    meta = {VERSION_KEY: MODERN[0], CAPABILITIES_KEY: {}}
+    if modern:
+        return await of_2026(gateway, path, method, headers, params)
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return await gateway.request("POST", path, json=body, headers=headers)
+
+
+async def of_2026(
+    gateway: World, path: str, method: str, headers: dict[str, str], params: Any, *, capabilities: Any = None
+) -> Answer:
+    meta = {VERSION_KEY: MODERN[0], CAPABILITIES_KEY: capabilities or {}}
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
     said = {"MCP-Protocol-Version": MODERN[0], "Mcp-Method": method}
-    named = {"Mcp-Name": params["name"]} if params else {}
+    name = params.get("name") or params.get("taskId") or params.get("uri")
+    named = {"Mcp-Name": name} if name else {}
     return await gateway.request("POST", path, json=body, headers=headers | said | named)
 
 

@@ -136,6 +136,12 @@ async def test_a_secret_is_read_only_with_the_right_to(cluster: Cluster, start: 
         cluster.rest.post(cluster.path(rbac, "rolebindings"), binding)
         await until(lambda: cluster.because("cook", "ToolsResolved", "Resolved"))
         assert {headers["authorization"] for _, _, headers in asked.seen} == {"Bearer hidden"}
+        for data, words in (({"token": "aGlkZGVuCngK"}, "cannot be a header"), ({"other": "eA=="}, "has no key token")):
+            cluster.rest.merge(cluster.path("v1", "secrets", "pantry"), {"data": {"token": None, **data}})
+            found = await until(lambda: cluster.because("cook", "ToolsResolved", "ServerUnreachable"))
+            await until(lambda words=words: words in cluster.condition("cook", "ToolsResolved")["message"])
+        cluster.rest.delete(cluster.path("v1", "secrets", "pantry"))
+        await until(lambda: "there is no Secret" in cluster.condition("cook", "ToolsResolved")["message"])
         assert "hidden" not in str(cluster.agent("cook"))
         service = await until(lambda: cluster.find("apps/v1", "deployments", "cook"))
         env = {each["name"]: each for each in service["spec"]["template"]["spec"]["containers"][0]["env"]}

@@ -15,7 +15,7 @@ from tests.parts.polling import eventually
 
 Json = dict[str, Any]
 PATH = "/agents/shop/tools/api/a2a"
-NAMES = ("add", "shout", "show", "fail", "climb", "hang", "book")
+NAMES = ("add", "shout", "show", "fail", "climb", "hang", "book", "route")
 
 
 class Box:
@@ -81,6 +81,18 @@ async def test_what_the_tool_cannot_take_is_refused_and_says_what_it_takes(box: 
         assert answer["error"]["code"] == -32602
         assert "a (integer), b (integer)" in answer["error"]["message"]
     assert not any(headers.get("mcp-method") == "tools/call" for _, _, headers in box.asked.seen)
+
+
+async def test_arguments_that_are_headers_are_sent_as_such(box: Box) -> None:
+    expected = "north" if box.era == "modern" else "None"
+    assert said(await box.task("route", {"text": "north"}))[0] == {"text": expected}
+    # The header of an object's argument is known after the server has refused the call without it.
+    assert said(await box.task("route", {"data": {"region": "north"}}))[0] == {"text": expected}
+
+
+async def test_the_header_of_a_first_call_is_found_too(box: Box) -> None:
+    found = said(await box.task("route", {"data": {"region": "\u00fcber"}}))[0]["text"]
+    assert found == ("=?base64?w7xiZXI=?=" if box.era == "modern" else "None")
 
 
 async def test_every_form_of_content_arrives(box: Box) -> None:

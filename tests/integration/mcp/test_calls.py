@@ -69,7 +69,7 @@ async def test_a_long_call_streams_progress(gateway: World, talking: TalkingAgen
         result = (await anext(messages))["result"]
     assert [(each["progressToken"], each["message"]) for each in seen] == [("p", "one"), ("p", "two")]
     assert seen[0]["progress"] < seen[1]["progress"]
-    assert said(result) == "one two"
+    assert said(result) == "onetwo"
 
 
 async def test_without_a_token_there_is_no_progress(gateway: World, talking: TalkingAgent) -> None:

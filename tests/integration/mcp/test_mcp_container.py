@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -10,7 +11,9 @@ from mcp import types
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from tests.parts.gateway import World, manifest, world
+from tests.parts.access import guarded, of
+from tests.parts.gateway import World, manifest, skill, world
+from tests.parts.issuer import Issuer
 from tests.parts.mcp_servers import ERAS, Recorded, mcp_server
 from tests.parts.mcp_tools import toolbox
 
@@ -161,3 +164,21 @@ async def test_a_container_that_is_away_is_an_error(box: Box) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "prompts/list", "params": {}}
     answer = await (await box.gateway.request("POST", "/agents/shop/tools/mcp", json=body)).json()
     assert "it is not ready" in answer["error"]["message"]
+
+
+async def test_who_may_call_single_skills_gets_no_prompts(tmp_path: Path, issuer: Issuer) -> None:
+    made = toolbox()
+    grants = [{"principals": ["corp:alice"]}, {"principals": ["corp:carol"], "skills": ["shout"]}]
+    a2a = {"protocol": "mcp", "access": {"grants": grants}, "skills": [skill("shout")]}
+    file = {"issuers": [issuer.configured()], "audit": {"sink": "none"}}
+    with mcp_server(made.server, "modern") as (url, asked):
+        async with guarded(tmp_path / "access.yaml", file) as gateway:
+            gateway.agent("tools", url=url.removesuffix("/mcp"), **a2a)
+            for subject, status in (("alice", 200), ("carol", 403), ("eve", 404)):
+                body = {"jsonrpc": "2.0", "id": 1, "method": "prompts/list", "params": {}}
+                before = len(asked.seen)
+                answer = await gateway.request("POST", "/agents/shop/tools/mcp", json=body, headers=of(issuer, subject))
+                assert answer.status == status
+                assert ("result" in await answer.json()) is (subject == "alice")
+                assert (len(asked.seen) > before) is (subject == "alice")
+                assert not any("authorization" in seen for _, _, seen in asked.seen)

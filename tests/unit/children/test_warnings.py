@@ -133,6 +133,23 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
         {},
     ),
     (WarningReason.OTHER_PROTOCOL, "spec.a2a.container", {"a2a": {"enabled": True, "container": {}}}, KNATIVE, {}),
+    *(
+        (
+            WarningReason.OTHER_PROTOCOL,
+            f"spec.a2a.container.{name}",
+            {"a2a": {"enabled": True, "protocol": "mcp", "container": {"path": "/x", name: value}}},
+            KNATIVE,
+            {},
+        )
+        for name, value in (("cardPath", "/card"), ("version", "1.0"))
+    ),
+    (
+        WarningReason.NO_SKILLS,
+        "spec.a2a.skills",
+        {"a2a": {"enabled": True, "protocol": "mcp", "mode": "sidecar"}},
+        KNATIVE,
+        {},
+    ),
     (
         WarningReason.CREDENTIAL_FORWARDED,
         "spec.a2a.forwardHeaders",

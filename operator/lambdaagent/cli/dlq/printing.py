@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from lambdaagent.cli.dlq.output_format import Form
-from lambdaagent.cli.printing import print_json, say, yaml_text
+from lambdaagent.cli.printing import print_json, print_table, say, yaml_text
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLUMNS = ("ID", "NAMESPACE", "AGENT", "TYPE", "CODE", "ATTEMPTS", "AGE", "REASON")
@@ -23,22 +23,14 @@ def print_rows(rows: list[dict[str, Any]], form: Form) -> None:
     elif not rows:
         say("no dead letters")
     else:
-        lines = [_COLUMNS, *(_line(row) for row in rows)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(_COLUMNS))]
-        for line in lines:
-            typer.echo("   ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+        print_table(_COLUMNS, map(_line, rows))
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
     code = "-" if row["code"] == -1 else str(row["code"])
     attempts = str(row["attempts"] or "-")
     texts = (row["id"], row["namespace"], row["agent"].partition("/")[2], row["type"], code, attempts, _age(row["at"]))
-    return tuple(_one_line(text) or "-" for text in (*texts, (row.get("unreadable") or row["reason"])[:120]))
-
-
-def _one_line(text: str) -> str:
-    """Return the text on one line without control characters: senders choose it, and a terminal would obey them."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return (*texts, (row.get("unreadable") or row["reason"])[:120])
 
 
 def _age(at: str) -> str:

@@ -25,8 +25,11 @@ async def task_of(call: McpCall, task_id: object, operation: Operation) -> tuple
     if not isinstance(task_id, str) or not task_id.isprintable() or len(task_id) > 128:
         raise unknown
     place = await call.services.tasks.agent_of(task_id)
-    entry = call.services.directory.find(*place) if place is not None else None
-    entry = await authorization.seen(call.request, entry, asked=place or ("", ""))
+    if call.entry is not None:  # that the caller may know of it is decided already
+        entry = call.entry if place == call.entry.key else None
+    else:
+        entry = call.services.directory.find(*place) if place is not None else None
+        entry = await authorization.seen(call.request, entry, asked=place or ("", ""))
     if entry is None or not (entry.enabled and call.covers(entry)):
         raise unknown
     try:

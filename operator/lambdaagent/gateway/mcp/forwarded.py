@@ -15,6 +15,7 @@ from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
+from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError, describe
 from lambdaagent.httpclient.wire import Target
@@ -48,7 +49,7 @@ async def _ask(call: McpCall) -> Json:
         why = entry.why_not if entry is not None else ""
         raise TemporaryError(f"the agent cannot be called: {why or 'it has no address'}")
     await authorization.require_operation(call.request, entry, Operation.SEND)
-    await authorization.require_all_skills(call.request, entry)
+    await _require_the_whole(call, entry)
     result = await _answer(call, entry, entry.callee.target)
     asks = result.get("resultType") == "input_required"
     if asks and not call.message.modern:
@@ -56,6 +57,16 @@ async def _ask(call: McpCall) -> Json:
     if not call.message.modern:
         return {key: value for key, value in result.items() if key not in _OF_MODERN}
     return result if asks else result | _caching(call, result)
+
+
+async def _require_the_whole(call: McpCall, entry: Entry) -> None:
+    """Raises McpError for a caller that may call single skills only."""
+    try:
+        await authorization.require_all_skills(call.request, entry)
+    except ProblemError as error:
+        if error.status != 403:
+            raise
+        raise McpError(Code.FORBIDDEN, str(error)) from None
 
 
 async def _answer(call: McpCall, entry: Entry, target: Target) -> Json:

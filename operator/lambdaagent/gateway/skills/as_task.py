@@ -86,7 +86,7 @@ def sent_directly(request: web.Request, skill: Skill, body: bytes | None) -> Jso
         return _of_caller(request, skill, [raw])
 
 
-async def through_a2a(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
+async def as_message(request: web.Request, entry: Entry, skill: Skill) -> web.Response:
     """Answer with the artifacts of the container's task; the gateway does not store the task."""
     message = await _message(request, skill)
     with _refused():

@@ -56,7 +56,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     if "Prefer" in request.headers and as_task.wants_task(request):
         return await as_task.as_task(request, entry, skill)
     if entry.callee.protocol in ("a2a", "mcp"):
-        return await as_task.through_a2a(request, entry, skill)
+        return await as_task.as_message(request, entry, skill)
     services = request.app[SERVICES]
     length = request.content_length
     if length is not None and length > services.config.max_body:
