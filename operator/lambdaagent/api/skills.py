@@ -9,12 +9,6 @@ from lambdaagent.api.base import DNS_LABEL, ApiModel, EventType
 
 Mode = Annotated[str, Field(min_length=1, max_length=256)]
 _ANY_OBJECT: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
-_TYPE_OBJECT: dict[str, Any] = {
-    "properties": {
-        "type": {"type": "string", "enum": ["object"], "description": "object: a tool has arguments with names."}
-    },
-    "required": ["type"],
-}
 
 
 class Invoke(ApiModel):
@@ -145,7 +139,8 @@ class Skill(ApiModel):
                 " object. The container gets the arguments as the JSON body of the call. Defaults to an object with"
                 " text."
             ),
-            json_schema_extra=_ANY_OBJECT | _TYPE_OBJECT,
+            json_schema_extra=_ANY_OBJECT
+            | {"properties": {"type": {"type": "string", "enum": ["object"]}}, "required": ["type"]},
         ),
     ] = None
     output_schema: Annotated[

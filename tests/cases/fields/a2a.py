@@ -30,10 +30,10 @@ def _limited(word: str, *, test: str = "test_without_access_control_all_are_one_
 
 _SCHEMAS = "integration/mcp/test_schemas.py"
 _INPUT_SCHEMA = Tested(
-    "unit/mcp/test_tools.py",
-    "test_a_tool_shows_the_schemas_of_its_skill",
+    _SCHEMAS,
+    "test_wrong_arguments_are_named_and_reach_no_container",
     "schema of the tool's arguments, by which they are checked",
-    word="object",
+    word="city",
 )
 _OUTPUT_SCHEMA = Tested(
     _SCHEMAS,
@@ -223,7 +223,7 @@ A2A = [
     row("a2a.skills[].examples", ["One?"], Card("skills/0/examples"), **_skilled()),
     row("a2a.skills[].inputModes", ["json"], Card("skills/0/inputModes", ["application/json"]), **_skilled()),
     row("a2a.skills[].outputModes", ["json"], Card("skills/0/outputModes", ["application/json"]), **_skilled()),
-    Row("a2a.skills[].inputSchema.type", "object", (_INPUT_SCHEMA,), _skilled(), bare=True),
+    Row("a2a.skills[].inputSchema", {"type": "object", "required": ["city"]}, (_INPUT_SCHEMA,), _skilled()),
     Row("a2a.skills[].outputSchema", {"required": ["degrees"]}, (_OUTPUT_SCHEMA,), _skilled()),
     row("a2a.skills[].invoke.eventType", "do.it", Call("ce-type"), **_skilled()),
     row(
