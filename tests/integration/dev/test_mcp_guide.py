@@ -147,6 +147,7 @@ def by_hand(title: str, running: Dev) -> Any:
     command = "\n".join(line for line in section.splitlines() if line.startswith("    "))
     command = command.replace("default/guarded", "default/weather").replace('"name": "echo"', '"name": "talk"')
     command = command.replace('"to": ', '"metadata": {"skill_id": "talk"}, "to": ')  # the example's agent has two
+    command = command.replace('"from": "alice"', '"from": "root"')
     assert shlex.split(command)[0] == "curl"
     done = subprocess.run(
         ["bash", "-e", "-c", command], env=environment(running), capture_output=True, text=True, check=True, timeout=30
