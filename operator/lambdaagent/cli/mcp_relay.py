@@ -8,12 +8,8 @@ Invariant: nothing but messages is written to standard output. Each request gets
 """
 
 import asyncio
-import os
-import sys
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -23,32 +19,23 @@ from lambdaagent import bounded_json, media_types
 from lambdaagent.a2a import Json
 from lambdaagent.api import naming
 from lambdaagent.cancellation import cancel
+from lambdaagent.cli import mcp_answers, stdio
 from lambdaagent.cli.gateway_client import credential
 from lambdaagent.cli.processes import read_settings
 from lambdaagent.errors import UsageError
 from lambdaagent.events.event_urls import hide
-from lambdaagent.httpclient.sse_decoder import SseDecoder
+from lambdaagent.mcp import param_headers
 from lambdaagent.mcp.client import header_value
 from lambdaagent.mcp.envelope import METHOD_HEADER, NAME_HEADER, NAMED, VERSION_HEADER
 from lambdaagent.mcp.protocol import MODERN, VERSION_KEY, Code
 from lambdaagent.settings import TrustSettings
 from lambdaagent.trust import unreachable
 
-_LINE, _BYTES = 16 * 1024 * 1024, 64 * 1024 * 1024  # of a message from the host, and of one from the gateway
-_CHUNK = 64 * 1024
 _MOST = 64  # requests at once
-_AHEAD = 16  # lines that are read before the ones before them are handled
+_PAGES, _TOOLS = 100, 10_000  # of lists of tools
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 120.0  # a gateway sends a ping every 15 seconds where a response takes long
 _GRACE = 1.0  # seconds for open requests after the end of the input: a host waits about two
-_REMEDIES = {
-    401: "set LAMBDAAGENT_TOKEN or --token-file",
-    403: "ask for access, or use another credential",
-    404: "check --url, --namespace and --agent",
-    413: "send less",
-    429: "wait a moment",
-    503: "try again",
-}
 
 
 def endpoint(url: str, *, namespace: str, agent: str) -> str:
@@ -81,7 +68,7 @@ async def run(url: str, token: str, token_file: str) -> None:
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         relay = Relay(session, url, token=token, token_file=token_file)
         try:
-            async with _lines() as lines:
+            async with stdio.lines() as lines:
                 async for line in lines:
                     await relay.take(line)
             await relay.finish(_GRACE)
@@ -96,6 +83,7 @@ class Relay:
         self._token = token
         self._token_file = token_file
         self._version = ""  # what a handshake agreed on
+        self._schemas: dict[str, Json] = {}  # of tools whose arguments are repeated in headers
         self._open: dict[str | int, asyncio.Task[None]] = {}
         self._sent: set[asyncio.Task[None]] = set()  # of messages without a response
         self._writing = asyncio.Lock()
@@ -103,8 +91,8 @@ class Relay:
     async def take(self, line: bytes) -> None:
         """Handle one line of the input, without waiting for its response."""
         try:
-            if len(line) > _LINE:
-                raise ValueError(f"it is longer than {_LINE} bytes")
+            if len(line) > stdio.LINE:
+                raise ValueError(f"it is longer than {stdio.LINE} bytes")
             message = bounded_json.loads(line)
         except (ValueError, RecursionError) as error:
             await self._fail(None, Code.PARSE_ERROR, f"The line cannot be read: {error}.")
@@ -147,20 +135,43 @@ class Relay:
 
     async def _ask(self, id_: str | int, method: str, message: Json, line: bytes) -> None:
         try:
-            async with self._post(message, line) as response:
-                answered = False
-                async for found in _messages(response):
-                    if "method" not in found:
-                        answered, found["id"] = True, id_
-                        self._note_version(method, found)
-                    await self._write(found)
-                if not answered:
-                    await self._fail(id_, Code.INTERNAL_ERROR, await _why(response))
+            if not await self._relay(id_, method, message, line, learns=method == "tools/call"):
+                await self._learn(message)
+                await self._relay(id_, method, message, line, learns=False)
         except (aiohttp.ClientError, TimeoutError) as error:
             why = f"{hide(self._url)} cannot be reached: {unreachable(error)}; check --url."
             await self._fail(id_, Code.INTERNAL_ERROR, why)
         except (ValueError, UsageError) as error:
             await self._fail(id_, Code.INTERNAL_ERROR, f"The request cannot be relayed: {error}.")
+
+    async def _relay(self, id_: str | int, method: str, message: Json, line: bytes, *, learns: bool) -> bool:
+        """Relay what answers a request. `learns`: return False in place of the error of a missing header."""
+        async with self._post(message, line) as response:
+            answered = False
+            async for found in mcp_answers.messages(response):
+                if "method" not in found:
+                    if learns and mcp_answers.code_of(found) == Code.HEADER_MISMATCH:
+                        return False
+                    answered, found["id"] = True, id_
+                    self._note(method, found)
+                await self._write(found)
+            if not answered:
+                await self._fail(id_, Code.INTERNAL_ERROR, await mcp_answers.why(response))
+        return True
+
+    async def _learn(self, message: Json) -> None:
+        """List the tools, to know which headers a call needs; a host over stdio does not know of headers."""
+        params: Json = {"_meta": message.get("params", {}).get("_meta", {})}
+        for _ in range(_PAGES):
+            asked = {"jsonrpc": "2.0", "id": "tools", "method": "tools/list", "params": params}
+            async with self._post(asked, orjson.dumps(asked)) as response:
+                result: Json = {}
+                async for found in mcp_answers.messages(response):
+                    self._note("tools/list", found)
+                    result = found.get("result") or {}
+            if not (cursor := result.get("nextCursor")):
+                return
+            params = {**params, "cursor": cursor}
 
     async def _tell(self, message: Json, line: bytes) -> None:
         with suppress(aiohttp.ClientError, TimeoutError, ValueError, UsageError):  # nobody waits for an answer
@@ -186,103 +197,32 @@ class Relay:
             name = params.get(NAMED.get(str(method), ""))
             if isinstance(name, str):
                 headers[NAME_HEADER] = header_value(name)
+                arguments = params.get("arguments")
+                if method == "tools/call" and isinstance(arguments, dict):
+                    headers |= dict(param_headers.of_arguments(self._schemas.get(name), arguments))
         elif self._version and method != "initialize":
             headers[VERSION_HEADER] = self._version
         return headers
 
-    def _note_version(self, method: str, response: Json) -> None:
+    def _note(self, method: str, response: Json) -> None:
+        """Keep what later requests need of a response."""
         result = response.get("result")
-        if method == "initialize" and isinstance(result, dict):
+        if not isinstance(result, dict):
+            return
+        if method == "initialize":
             version = result.get("protocolVersion")
             self._version = version if isinstance(version, str) and version not in MODERN and version.isascii() else ""
+        tools = result.get("tools")
+        for tool in tools if method == "tools/list" and isinstance(tools, list) else ():
+            name, schema = (tool.get("name"), tool.get("inputSchema")) if isinstance(tool, dict) else (None, None)
+            if isinstance(name, str):
+                self._schemas.pop(name, None)
+                if isinstance(schema, dict) and len(self._schemas) < _TOOLS and param_headers.of_schema(schema):
+                    self._schemas[name] = schema
 
     async def _fail(self, id_: str | int | None, code: Code, text: str) -> None:
         await self._write({"jsonrpc": "2.0", "id": id_, "error": {"code": int(code), "message": text}})
 
     async def _write(self, message: Json) -> None:
         async with self._writing:
-            await asyncio.to_thread(_write, orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
-
-
-async def _messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    """Yield the messages of a response; none for a body that is not of the protocol. Raises ValueError."""
-    if response.content_type == media_types.EVENT_STREAM and response.status == 200:
-        decoder = SseDecoder(limit=_BYTES)
-        async for chunk in response.content.iter_any():
-            for text in decoder.feed(chunk):
-                if text.strip():
-                    yield _message(text.encode())
-    elif response.content_type == media_types.JSON:
-        found = _message(await _whole(response))
-        if "result" in found or "error" in found:
-            yield found
-
-
-def _message(body: bytes) -> dict[str, Any]:
-    found = bounded_json.loads(body)
-    if not isinstance(found, dict) or found.get("jsonrpc") != "2.0":
-        raise ValueError("the answer is no message of JSON-RPC")
-    return found
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _BYTES:
-            raise ValueError(f"the answer has more than {_BYTES} bytes")
-    return bytes(body)
-
-
-async def _why(response: aiohttp.ClientResponse) -> str:
-    """Return why there was no response of the protocol, and the remedy."""
-    status = response.status
-    if status == 200:
-        return "The gateway's answer ended without a response; send the request again."
-    if 300 <= status < 400:
-        return f"The URL redirects (status {status}), and redirects are not followed; give its target as --url."
-    detail = ""
-    if response.content_type == "application/problem+json":
-        with suppress(ValueError):
-            found = bounded_json.loads(await _whole(response))
-            detail = str(found.get("detail", ""))[:300] if isinstance(found, dict) else ""
-    remedy = _REMEDIES.get(status, "check --url")
-    return f"The gateway answered with status {status}: {detail or 'it gives no reason.'} To do: {remedy}."
-
-
-@asynccontextmanager
-async def _lines() -> AsyncIterator[AsyncIterator[bytes]]:
-    """Read lines in a thread: standard input may be a file or a terminal, and no read of it can be cancelled."""
-    loop, queue = asyncio.get_running_loop(), asyncio.Queue[bytes](_AHEAD)
-
-    def put(line: bytes) -> None:
-        asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
-
-    def read() -> None:
-        # Not by sys.stdin: the interpreter cannot end while a thread waits with its lock.
-        with suppress(RuntimeError, OSError):  # the loop is over, or the input
-            rest = bytearray()
-            while chunk := os.read(0, _CHUNK):
-                first, *more = chunk.split(b"\n")
-                if len(rest) <= _LINE:
-                    rest += first
-                for each in more:
-                    if rest.strip():
-                        put(bytes(rest))
-                    rest = bytearray(each)
-            if rest.strip():
-                put(bytes(rest))
-            put(b"")
-
-    async def each() -> AsyncIterator[bytes]:
-        while line := await queue.get():
-            yield line
-
-    threading.Thread(target=read, name="mcp-stdin", daemon=True).start()
-    yield each()
-
-
-def _write(data: bytes) -> None:
-    with suppress(BrokenPipeError):  # the host is gone, and its input ends next
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+            await asyncio.to_thread(stdio.write, orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))

@@ -22,6 +22,11 @@ from lambdaagent.identity import api_keys
 
 ERAS = ["legacy", "2026-07-28", "auto"]
 KEY = api_keys.create("root")
+WHERE = {
+    "id": "where",
+    "name": "Where",
+    "inputSchema": {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}},
+}
 COMMAND = [sys.executable, "-m", "lambdaagent", "mcp"]
 AGENT = """
 import json, time
@@ -59,7 +64,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         "metadata": {"name": "echo"},
         "spec": {
             "image": {"repository": "example.com/echo"},
-            "a2a": {"enabled": True, "skills": [{"id": "say", "name": "Say", "tags": ["repeat"]}]},
+            "a2a": {"enabled": True, "skills": [{"id": "say", "name": "Say", "tags": ["repeat"]}, WHERE]},
         },
     }
     (agents / "echo.yaml").write_text(yaml.safe_dump(document))
@@ -96,6 +101,17 @@ async def test_a_host_lists_and_calls_tools(running: Dev, era: str, args: tuple[
     async with host(running, era, *args) as found:
         assert name in [each.name for each in (await found.list_tools()).tools]
         assert json.loads(text(await found.call_tool(name, {"text": "hello"}))) == {"you_said": "hello"}
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("lists", [True, False])
+async def test_arguments_that_a_tool_wants_as_headers_become_headers(running: Dev, era: str, lists: bool) -> None:
+    """A host over stdio knows of no headers; without them, the gateway refuses the call."""
+    async with host(running, era) as found:
+        if lists:
+            await found.list_tools()
+        result = await found.session.call_tool("default__echo__where", {"text": "in Zürich"})
+        assert json.loads(text(result)) == {"you_said": "in Zürich"}
 
 
 @pytest.mark.parametrize("era", ERAS)
