@@ -89,6 +89,7 @@ async def host(running: Dev, era: str, *args: str, token: str = KEY) -> AsyncIte
 
 
 def text(result: Any) -> str:
+    assert not result.is_error, result
     return str(result.content[0].text)
 
 
