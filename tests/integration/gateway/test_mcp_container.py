@@ -23,7 +23,7 @@ from lambdaagent.settings import Installation
 
 Json = dict[str, Any]
 PATH = "/agents/shop/tools/api/a2a"
-NAMES = ("add", "shout", "show", "fail", "climb", "hang", "book", "route")
+NAMES = ("add", "shout", "show", "fail", "climb", "hang", "book", "route", "confirm")
 
 
 class Box:
@@ -183,6 +183,15 @@ async def test_a_client_that_knows_the_extension_answers_by_name(box: Box) -> No
     asked = await box.task("book", {"text": "Opera"})
     refused = await box.send("book", {"text": "-"}, task=asked["id"], metadata={key: {"other": {}}})
     assert "which was not asked" in refused["error"]["message"]
+
+
+async def test_a_question_in_an_open_answer_is_declined_and_the_tool_says_that_it_failed(box: Box) -> None:
+    task = await asyncio.wait_for(box.task("confirm", {"data": {}}), 20)
+    assert state(task) == "FAILED"
+    assert task["status"]["message"]["parts"][0]["text"]
+    if box.era == "stateful":
+        sent = [headers for method, _, headers in box.asked.seen if method == "POST"]
+        assert len(sent) == 5  # probe, two of the handshake, the call, and the answer to what the server asked
 
 
 async def test_a_cancelled_task_ends_the_call(box: Box) -> None:
