@@ -20,9 +20,13 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 PIXEL = "iVBORw0KGgo="
+
+
+class Sure(BaseModel):
+    sure: bool
 
 
 @dataclass
@@ -96,6 +100,12 @@ def toolbox() -> Toolbox:
         finally:
             made.given_up.append(what)
         return what
+
+    @server.tool()
+    async def confirm(ctx: Context[Any, Any]) -> str:
+        """Asks while its answer stays open, as servers before 2026-07-28 do."""
+        answer = await ctx.elicit("Sure?", Sure)
+        return answer.action
 
     @server.tool()
     async def book(ctx: Context[Any, Any], where: str) -> Any:

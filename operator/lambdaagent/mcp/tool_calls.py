@@ -34,6 +34,7 @@ _LARGEST_CAPABILITIES = 4_096  # bytes
 MOST_REPORTS = 256  # of one call
 MOST_REQUESTS = 32
 _TEXT = 4096  # characters of a report
+_LABEL = 256  # characters of a log line's level or logger
 _ELICITATION: Mapping[str, Any] = {"elicitation": {"form": {}, "url": {}}}
 
 
@@ -171,17 +172,19 @@ def _typed(text: str, kind: Any) -> Any:
 def report(method: str, said: Json, *, clock: Clock) -> Json | None:
     """Return the update of a notification during the call; None for one that is not shown."""
     if method == "notifications/progress" and isinstance(said.get("progress"), int | float):
-        shown = {key: said[key] for key in ("progress", "total", "message") if said.get(key) is not None}
-        text, key = said.get("message"), PROGRESS
+        key, words = PROGRESS, said.get("message")
+        shown = {name: said[name] for name in ("progress", "total") if isinstance(said.get(name), int | float)}
+        text = words[:_TEXT] if isinstance(words, str) else ""
+        shown |= {"message": text} if text else {}
     elif method == "notifications/message" and "data" in said:
-        shown = {key: said[key] for key in ("level", "logger", "data") if said.get(key) is not None}
-        data, key = said["data"], LOG
-        text = data if isinstance(data, str) else orjson.dumps(data).decode()
+        key, data = LOG, said["data"]
+        whole = data if isinstance(data, str) else orjson.dumps(data).decode()
+        text = whole[:_TEXT]
+        shown = {name: said[name][:_LABEL] for name in ("level", "logger") if isinstance(said.get(name), str)}
+        shown["data"] = data if len(whole) <= _TEXT else text
     else:
         return None
-    message = None
-    if isinstance(text, str) and text:
-        message = agent_message([{"text": text[:_TEXT]}], message_id=clock.new_id())
+    message = agent_message([{"text": text}], message_id=clock.new_id()) if text else None
     return status_update(TaskState.WORKING, now=clock.now(), message=message, metadata={key: shown})
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import aiohttp
+from yarl import URL
 
 from lambdaagent.httpclient.errors import BadAnswerError, UpstreamError
 from lambdaagent.mcp.client import Headers
@@ -37,7 +38,8 @@ class CheckedTransport:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, headers: Sequence[tuple[str, str]]) -> None:
         self._session = session
-        self._url = url
+        # As it is written: a decoded and encoded again path or query may be that of another route.
+        self._url = URL(url, encoded=url.isascii())
         self._headers = headers
 
     @asynccontextmanager

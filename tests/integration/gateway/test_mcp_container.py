@@ -2,20 +2,28 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from tests.parts.gateway import World, manifest
+from tests.parts.gateway import World, manifest, world
+from tests.parts.gateway_process import running
 from tests.parts.mcp_servers import ERAS, Recorded, mcp_server
 from tests.parts.mcp_tools import PIXEL, Toolbox, toolbox
 from tests.parts.polling import eventually
 
+from lambdaagent.api import agent as agents
+from lambdaagent.children import sidecar
+from lambdaagent.settings import Installation
+
 Json = dict[str, Any]
 PATH = "/agents/shop/tools/api/a2a"
-NAMES = ("add", "shout", "show", "fail", "climb", "hang", "book", "route")
+NAMES = ("add", "shout", "show", "fail", "climb", "hang", "book", "route", "confirm")
 
 
 class Box:
@@ -177,6 +185,15 @@ async def test_a_client_that_knows_the_extension_answers_by_name(box: Box) -> No
     assert "which was not asked" in refused["error"]["message"]
 
 
+async def test_a_question_in_an_open_answer_is_declined_and_the_tool_says_that_it_failed(box: Box) -> None:
+    task = await asyncio.wait_for(box.task("confirm", {"data": {}}), 20)
+    assert state(task) == "FAILED"
+    assert task["status"]["message"]["parts"][0]["text"]
+    if box.era == "stateful":
+        sent = [headers for method, _, headers in box.asked.seen if method == "POST"]
+        assert len(sent) == 5  # probe, two of the handshake, the call, and the answer to what the server asked
+
+
 async def test_a_cancelled_task_ends_the_call(box: Box) -> None:
     task = await box.task("hang", {"text": "x"}, configuration={"returnImmediately": True})
     await eventually(lambda: box.made.hanging == ["x"])
@@ -219,3 +236,40 @@ async def test_a_server_that_is_away_fails_the_task(gateway: World) -> None:
     message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}]}
     answer = await asyncio.wait_for(gateway.rpc("SendMessage", {"message": message}, path=PATH), 60)
     assert "cannot be reached" in answer["result"]["task"]["status"]["message"]["parts"][0]["text"]
+
+
+async def test_a_question_outlives_the_gateway_that_asked_it(tmp_path: Path) -> None:
+    made = toolbox()
+    a2a = {"enabled": True, "protocol": "mcp", "skills": [{"id": "book", "name": "Book"}]}
+
+    async def send(found: World, text: str, **more: Any) -> Json:
+        message = {"messageId": f"m-{text}", "role": "ROLE_USER", "parts": [{"text": text}], **more}
+        task: Json = (await found.rpc("SendMessage", {"message": message}, path=PATH))["result"]["task"]
+        return task
+
+    with mcp_server(made.server, "modern") as (url, _):
+        spec, base = manifest("tools", a2a=a2a), url.removesuffix("/mcp")
+        async with world(database=tmp_path / "tasks.db") as first:
+            first.add(spec, url=base)
+            asked = await send(first, "Opera")
+            assert state(asked) == "INPUT_REQUIRED"
+        async with world(database=tmp_path / "tasks.db") as second:
+            second.add(spec, url=base)
+            done = await send(second, "5", taskId=asked["id"])
+            assert said(done)[0] == {"text": "Opera: 5 (round-1)"}
+
+
+def test_a_sidecar_calls_the_tools_in_its_pod() -> None:
+    made = toolbox()
+    with mcp_server(made.server, "modern") as (url, _):
+        port = urlsplit(url).port
+        a2a = {"enabled": True, "mode": "sidecar", "protocol": "mcp", "skills": [{"id": "shout", "name": "Shout"}]}
+        spec = {"image": {"repository": "r", "port": port}, "a2a": a2a}
+        agent = agents.parse({"metadata": {"name": "beside", "namespace": "ai"}, "spec": spec})
+        installation = Installation(gateway_image="example.com/lambdaagent:v1", access="off")
+        _, gateway = sidecar.containers(agent, installation, sink=None, probes=False)
+        environment = {entry["name"]: entry["value"].replace("$$", "$") for entry in gateway["env"]}
+        kept = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+        with running(gateway["args"], kept | environment, ready=sidecar.ALIVE) as client:
+            answer = client.post("/api/a2a/skills/shout", json={"what": "hey"})
+            assert (answer.status_code, answer.json()) == (200, {"result": "HEY"})

@@ -134,7 +134,23 @@ def test_an_odd_report_is_no_message(params: Any) -> None:
     assert update is None or "message" not in update["statusUpdate"]["status"]
 
 
-def test_a_long_report_is_cut() -> None:
-    update = tool_calls.report("notifications/message", {"level": "info", "data": "x" * 9000}, clock=CLOCK)
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("notifications/message", {"level": "info", "data": "x" * 9000}),
+        ("notifications/message", {"level": "l" * 9000, "logger": "x" * 9000, "data": {"k": ["x" * 9000]}}),
+        ("notifications/progress", {"progress": 1, "total": "x" * 9000, "message": "x" * 9000}),
+    ],
+)
+def test_a_long_report_is_cut(method: str, params: Any) -> None:
+    update = tool_calls.report(method, params, clock=CLOCK)
     assert update is not None
     assert len(update["statusUpdate"]["status"]["message"]["parts"][0]["text"]) == 4096
+    assert len(str(update)) < 10_000
+
+
+def test_a_short_report_is_kept_as_it_is() -> None:
+    line = {"level": "info", "logger": "l", "data": {"k": [1]}}
+    update = tool_calls.report("notifications/message", line, clock=CLOCK)
+    assert update is not None
+    assert update["statusUpdate"]["metadata"] == {"io.modelcontextprotocol/log": line}

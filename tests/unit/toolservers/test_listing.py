@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -267,3 +268,28 @@ async def test_tools_that_change_between_pages_are_listed_once(serve: Serve) -> 
 
     found = await ask(await serve(lying(page)))
     assert [(tool.name, tool.description) for tool in found.tools] == [("same", "a")]
+
+
+async def test_an_endpoint_of_another_gateway_is_any_path_with_headers_and_streams(serve: Serve) -> None:
+    """As kagent's and agentgateway's: a path of a route, a query, a credential, and answers as events."""
+    asked: list[tuple[str, str | None]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append((request.path_qs, request.headers.get("X-Tenant")))
+        message = await request.json()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
+        await response.write(b"retry: 1000\r\nid: 1\r\ndata:\r\n\r\n: ping\r\n\r\n")
+        await response.write(b"event: message\r\ndata: " + json.dumps(note).encode() + b"\r\n\r\n")
+        found: Any = {"tools": [{"name": "count"}]}
+        if message["method"] == "server/discover":
+            found = {"supportedVersions": ["2026-07-28"]}
+        await response.write(b"data: " + json.dumps(answer(message, found)).encode() + b"\r\n\r\n")
+        await response.write(b"data: what comes after the response is not read\r\n\r\n")
+        return response
+
+    url = (await serve(handler)).replace("/mcp", "/tools/pantry/mcp/?tenant=a%2Fb")
+    found = await ask(url, ("X-Tenant", "shop"))
+    assert [tool.name for tool in found.tools] == ["count"]
+    assert asked == [("/tools/pantry/mcp/?tenant=a%2Fb", "shop")] * 2
