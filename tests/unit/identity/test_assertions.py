@@ -22,6 +22,7 @@ from lambdaagent.identity.verifier import Verifier
 NOW = 1_790_000_000
 KEY, OTHER = ec_key(21), ec_key(22)
 SIGNER = Signer.from_pem(pem(KEY))
+RSA = Signer.from_pem(pem(rsa_key(21)))
 URL = "https://id.example.com"
 
 
@@ -211,7 +212,7 @@ async def test_an_issuer_cannot_state_for_the_gateway() -> None:
 
 async def test_a_gateway_without_an_ec_key_states_and_accepts_nothing() -> None:
     assert statement(None, SetClock(NOW).clock) is None
-    assert statement(Signer.from_pem(pem(rsa_key(21))), SetClock(NOW).clock) is None
+    assert statement(RSA, SetClock(NOW).clock) is None
     assert await reason(stated(), made(signer=None)) == "wrong-issuer"
 
 
