@@ -21,18 +21,9 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import bodies, caching, cors, problems
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
-from lambdaagent.gateway.mcp import (
-    completion,
-    forwarded,
-    handshake,
-    listening,
-    questions,
-    resources,
-    tasks,
-    tool_call,
-    tools,
-)
+from lambdaagent.gateway.mcp import completion, forwarded, handshake, listening, resources, tasks, tools
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.calls import questions, tool_call
 from lambdaagent.gateway.services import ROUTE, SERVICES, WHY, Services
 from lambdaagent.mcp import envelope
 from lambdaagent.mcp.envelope import BadMessageError, Id, Message, Reply

@@ -23,8 +23,9 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Changes, Entry, Key
 from lambdaagent.gateway.http import sse
-from lambdaagent.gateway.mcp import answering, tools
+from lambdaagent.gateway.mcp import tools
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.calls import answering
 from lambdaagent.gateway.mcp.tasks import detailed
 from lambdaagent.mcp import capabilities
 from lambdaagent.mcp.protocol import Code, McpError

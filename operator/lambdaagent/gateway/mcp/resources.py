@@ -10,8 +10,9 @@ from lambdaagent.a2a import Json, cards
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.discovery import cards as card_pages
-from lambdaagent.gateway.mcp import answering, candidates
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.calls import answering
+from lambdaagent.gateway.mcp.platform import candidates
 from lambdaagent.mcp import resources
 from lambdaagent.mcp.protocol import Code, McpError
 

@@ -5,8 +5,8 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import answering, outcomes
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.calls import answering, outcomes
 from lambdaagent.mcp import input as asked
 from lambdaagent.mcp import tasks
 from lambdaagent.mcp.capabilities import require_tasks

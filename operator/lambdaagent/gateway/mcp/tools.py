@@ -9,8 +9,8 @@ from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry, Key
-from lambdaagent.gateway.mcp import platform_tools
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.platform import platform_tools
 from lambdaagent.mcp import tools
 from lambdaagent.mcp.protocol import Code, McpError
 

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from aiohttp import web
 
 from lambdaagent.a2a import Json
-from lambdaagent.gateway.mcp import agent_call, platform_discovery, platform_execution, platform_tasks
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform_calls import ToolError
+from lambdaagent.gateway.mcp.calls import agent_call
+from lambdaagent.gateway.mcp.platform import platform_discovery, platform_execution, platform_tasks
+from lambdaagent.gateway.mcp.platform.platform_calls import ToolError
 from lambdaagent.json_schema.checker import Checker
 from lambdaagent.mcp import platform_tools, results
 from lambdaagent.mcp.protocol import Code, McpError

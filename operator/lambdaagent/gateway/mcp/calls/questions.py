@@ -13,9 +13,9 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import answering
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.run import Run
+from lambdaagent.gateway.mcp.calls import answering
+from lambdaagent.gateway.mcp.calls.run import Run
 from lambdaagent.mcp import input as asked
 from lambdaagent.mcp.envelope import Reply
 from lambdaagent.mcp.protocol import FIRST_WITH_FORMS

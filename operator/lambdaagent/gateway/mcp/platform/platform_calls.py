@@ -14,8 +14,8 @@ from lambdaagent.gateway.access import authorization, limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import agent_call
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.calls import agent_call
 from lambdaagent.mcp import platform_results
 from lambdaagent.mcp.extension import TOOL
 from lambdaagent.tasks.requests import PRIORITY

@@ -8,9 +8,9 @@ from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.discovery.catalog import Filter
 from lambdaagent.gateway.http import urls
-from lambdaagent.gateway.mcp import candidates
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform_calls import ToolError
+from lambdaagent.gateway.mcp.platform import candidates
+from lambdaagent.gateway.mcp.platform.platform_calls import ToolError
 from lambdaagent.mcp import tools
 from lambdaagent.mcp.platform_tools import LIMIT
 

@@ -12,7 +12,7 @@ from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform_calls import no_agent
+from lambdaagent.gateway.mcp.platform.platform_calls import no_agent
 from lambdaagent.mcp import tools
 from lambdaagent.mcp.selection import Candidate, Criterion, Match
 

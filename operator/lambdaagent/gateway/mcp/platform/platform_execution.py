@@ -7,9 +7,9 @@ from aiohttp import web
 from lambdaagent.a2a import Json
 from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import candidates, platform_calls
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform_calls import Order, ToolError, no_agent
+from lambdaagent.gateway.mcp.platform import candidates, platform_calls
+from lambdaagent.gateway.mcp.platform.platform_calls import Order, ToolError, no_agent
 from lambdaagent.mcp import selection, tools
 from lambdaagent.mcp.platform_tools import ASK, EXECUTE, MESSAGE
 from lambdaagent.mcp.selection import Candidate, Match, Question, Type

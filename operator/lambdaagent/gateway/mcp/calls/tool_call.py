@@ -5,8 +5,10 @@ from aiohttp import web
 from lambdaagent.a2a import Json
 from lambdaagent.gateway.access import limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
-from lambdaagent.gateway.mcp import agent_call, platform_tools, schemas, tools
+from lambdaagent.gateway.mcp import tools
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.calls import agent_call, schemas
+from lambdaagent.gateway.mcp.platform import platform_tools
 from lambdaagent.mcp import capabilities, results
 from lambdaagent.mcp.protocol import Code, McpError
 from lambdaagent.mcp.tools import ArgumentError

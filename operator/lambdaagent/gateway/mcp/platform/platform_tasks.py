@@ -12,7 +12,7 @@ from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform_calls import ToolError
+from lambdaagent.gateway.mcp.platform.platform_calls import ToolError
 from lambdaagent.mcp import platform_results
 from lambdaagent.tasks.requests import Requester
 

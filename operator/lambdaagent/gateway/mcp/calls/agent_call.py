@@ -22,9 +22,10 @@ from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import sse
-from lambdaagent.gateway.mcp import answering, outcomes, questions, tasks
+from lambdaagent.gateway.mcp import tasks
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.run import Run
+from lambdaagent.gateway.mcp.calls import answering, outcomes, questions
+from lambdaagent.gateway.mcp.calls.run import Run
 from lambdaagent.mcp import capabilities, results
 from lambdaagent.mcp import input as asked
 from lambdaagent.mcp import tasks as task_views

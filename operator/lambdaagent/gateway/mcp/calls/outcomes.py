@@ -2,8 +2,8 @@
 
 from lambdaagent.a2a import Json
 from lambdaagent.gateway.directory import Entry
-from lambdaagent.gateway.mcp import schemas
 from lambdaagent.gateway.mcp.call import McpCall
+from lambdaagent.gateway.mcp.calls import schemas
 from lambdaagent.mcp import platform_results, results
 
 

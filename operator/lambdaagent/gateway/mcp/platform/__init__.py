@@ -1,0 +1,1 @@
+"""The platform's own tools, by which a host finds agents and has them do something."""
