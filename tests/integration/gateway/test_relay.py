@@ -3,38 +3,21 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from tests.integration.gateway.remote import AGENT, CARD, relayed, send, until
 from tests.parts.gateway import message, world
-from tests.parts.polling import wait
-from tests.parts.process import free_port
+from tests.parts.sdk_agents import sdk_agent
 from tests.parts.upstream import raw_server
 
 
 @pytest.fixture(scope="module", params=["1.0", "0.3"])
 def sdk(request: pytest.FixtureRequest) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Starts an agent of the public SDK in this version; yields its URL and its process."""
-    port = free_port()
-    old = ["old"] if request.param == "0.3" else []
-    command = [sys.executable, "-m", "tests.integration.gateway.sdk_agent", str(port), *old]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    url = f"http://127.0.0.1:{port}"
-    wait(lambda: _answers(f"{url}/.well-known/agent-card.json"))
-    yield url, process
-    process.terminate()
-    process.communicate(timeout=10)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
+    """Yields the URL and the process of an agent of the public SDK in this version."""
+    with sdk_agent(request.param) as found:
+        yield found
 
 
 async def test_pieces_become_artifacts_and_ids_stay_ours(sdk: tuple[str, Any]) -> None:

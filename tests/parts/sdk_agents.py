@@ -1,0 +1,33 @@
+"""Agents of the public A2A SDK, each a process of its own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from tests.parts.polling import wait
+from tests.parts.process import free_port
+
+
+@contextmanager
+def sdk_agent(version: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Starts an agent that speaks 1.0 or 0.3; yields its URL and its process."""
+    port = free_port()
+    old = ["old"] if version == "0.3" else []
+    command = [sys.executable, "-m", "tests.integration.gateway.sdk_agent", str(port), *old]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait(lambda: _answers(f"{url}/.well-known/agent-card.json"))
+        yield url, process
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
