@@ -21,7 +21,8 @@ from lambdaagent.a2a.protojson import is_identifier
 from lambdaagent.a2a.states import TaskState
 from lambdaagent.cancellation import cancel
 from lambdaagent.errors import TemporaryError
-from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access import authorization, limiting
+from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import sse
@@ -62,6 +63,7 @@ async def run(call: McpCall, entry: Entry, skill: str | None, make: Make) -> Jso
 async def again(call: McpCall) -> Json | web.StreamResponse:
     """Go on with a task that asked, whichever agent has it. Raises McpError."""
     entry, record = await _named(call, call.message.params.get("requestState"))
+    limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
 
     async def make() -> Json:
         raise asked.not_issued()
