@@ -5,7 +5,7 @@ a request are reported at once.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Violation
@@ -33,11 +33,15 @@ def identifier(value: Any, found: Found, *, at: str, required: bool = True) -> s
         if required:
             found.append(Violation(at, "is required and must be a string"))
         return ""
-    # No store can be queried for text with NUL, so no object has such an id.
-    if not isinstance(value, str) or len(value) > ID_LIMIT or "\0" in value:
+    if not is_identifier(value):
         found.append(Violation(at, f"must be a string of at most {ID_LIMIT} characters without NUL"))
         return ""
     return value
+
+
+def is_identifier(value: Any) -> TypeGuard[str]:
+    """Return whether it can be an id: no store can be queried for text with NUL, so no object has such a one."""
+    return isinstance(value, str) and 0 < len(value) <= ID_LIMIT and "\0" not in value
 
 
 def integer(value: Any, found: Found, *, at: str, least: int = 0, most: int = _INT32) -> int | None:

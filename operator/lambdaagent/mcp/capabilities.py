@@ -38,8 +38,8 @@ def can_answer(request: Json, capabilities: Mapping[str, Any]) -> bool:
         return False
     if request["method"] != "elicitation/create":
         return True
-    mode = request["params"].get("mode", "form")
-    return mode in declared or (mode == "form" and not declared)
+    mode = request["params"].get("mode", "form")  # the agent's own words, so it may be anything
+    return isinstance(mode, str) and (mode in declared or (mode == "form" and not declared))
 
 
 def require_answers(requests: Mapping[str, Json], capabilities: Mapping[str, Any]) -> None:

@@ -7,16 +7,27 @@ from lambdaagent.a2a import Json
 from lambdaagent.a2a.tasks import state_of
 from lambdaagent.mcp import results
 from lambdaagent.mcp.extension import TOOL
-from lambdaagent.mcp.platform_tools import ASK
+from lambdaagent.mcp.platform_tools import ASK, NAMES
 
 
-def tool_of(task: Json) -> Mapping[str, Any] | None:
-    """Return which of the platform's tools began the task, and why it chose the agent; None if none of them did."""
+def tool_of(task: Json) -> str | None:
+    """Return which of the platform's tools began the task; None if none of them did."""
+    name = _began(task).get("name")
+    return name if isinstance(name, str) and name in NAMES else None
+
+
+def reason_of(task: Json) -> str:
+    """Return why the platform's tool chose the agent; "" if none did."""
+    reason = _began(task).get("reason")
+    return reason if tool_of(task) is not None and isinstance(reason, str) else ""
+
+
+def _began(task: Json) -> Mapping[str, Any]:
     for message in task.get("history", ())[:1]:
         found = message.get("metadata", {}).get(TOOL)
         if isinstance(found, dict):
             return found
-    return None
+    return {}
 
 
 def result(task: Json, agent: str, *, reason: str = "", tool: str = "") -> Json:

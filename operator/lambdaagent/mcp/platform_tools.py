@@ -212,3 +212,4 @@ DEFINITIONS: tuple[Json, ...] = (
         None,
     ),
 )
+NAMES = frozenset(each["name"] for each in DEFINITIONS)

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.mcp.test_calls import chunk
+from aiohttp import ClientSession, TCPConnector
+from tests.integration.mcp.test_calls import asking, chunk
 from tests.parts.access import guarded, of
 from tests.parts.gateway import World, skill, world
 from tests.parts.issuer import Issuer
+from tests.parts.lag import MOST_LAG, Watched, watched_gateway
 from tests.parts.mcp_host import TASKS, Host
-from tests.parts.upstream import TalkingAgent, talking_agent
+from tests.parts.upstream import PlainAgent, TalkingAgent, talking_agent
 
 TOOL = "shop__echo__say"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -131,3 +134,70 @@ async def test_wishes_that_are_none_are_refused(gateway: World, notifications: A
 async def test_only_the_new_revision_listens(gateway: World) -> None:
     old = Host(gateway.session, gateway.url + "/mcp", "2025-11-25")
     assert (await old.ask("subscriptions/listen", notifications={}))["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/shop", "/agents/shop/echo/mcp"])
+async def test_a_task_is_not_told_to_whom_may_not_read_it_any_more(
+    tmp_path: Path, issuer: Issuer, talking: TalkingAgent, path: str
+) -> None:
+    async with guarded(tmp_path / "access.yaml", {"issuers": [issuer.configured()]}) as gateway:
+        gateway.agent(url=talking.url, access={"grants": [{"principals": ["corp:alice"]}]})
+        asked = host(gateway, path, headers=of(issuer))
+        made = await asked.call("say" if "echo" in path else TOOL.removeprefix("shop__" if "shop" in path else ""))
+        uri = f"lambdaagent://tasks/{made['taskId']}"
+        wanted = {"taskIds": [made["taskId"]], "resourceSubscriptions": [uri]}
+        async with asked.open("subscriptions/listen", notifications=wanted) as response:
+            messages = asked.messages(response)
+            for _ in range(3):
+                await told(messages)
+            gateway.agent(url=talking.url, access={"grants": [{"principals": ["corp:bob"]}]})
+            talking.say(chunk("secret"), None)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(messages), 2)
+
+
+async def test_a_subscription_goes_on_after_a_question(gateway: World, container: PlainAgent) -> None:
+    container.respond = asking
+    gateway.agent("asker", url=container.url)
+    asked = host(gateway)
+    task_id = (await asked.call("shop__asker__say"))["_meta"]["taskId"]
+    async with asked.open("subscriptions/listen", notifications={"taskIds": [task_id]}) as response:
+        messages = asked.messages(response)
+        await told(messages)
+        assert (await told(messages))["params"]["status"] == "input_required"
+        answers = {"answer": {"action": "accept", "content": {"answer": "blue"}}}
+        await asked.result("tasks/update", taskId=task_id, inputResponses=answers)
+        statuses = [(await told(messages))["params"]["status"]]
+        if statuses == ["working"]:
+            statuses.append((await told(messages))["params"]["status"])
+    assert statuses[-1] == "completed"
+
+
+async def test_many_listeners_do_not_hold_the_loop() -> None:
+    """Each looks at each changed agent, and all are woken by the same change."""
+    skills = [skill(f"s-{number}") for number in range(20)]
+
+    async def apply(gateway: World, most: int) -> None:
+        for number in range(200):
+            gateway.agent(f"a-{number}", url="http://127.0.0.1:1", skills=skills[:most])
+            await asyncio.sleep(0)
+
+    async def hear(watched: Watched) -> None:
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
+            asked = Host(session, watched.world.url + "/mcp")
+            wanted = {"toolsListChanged": True}
+            opened = [asked.open("subscriptions/listen", notifications=wanted) for _ in range(100)]
+            listeners = [asked.messages(await stack.enter_async_context(each)) for each in opened]
+            for each in listeners:
+                await told(each)
+            watched.begin()
+            await asyncio.to_thread(watched.run, lambda gateway: apply(gateway, 19))
+            for each in listeners:
+                await told(each)
+            await asyncio.sleep(2)  # they look again at what has changed meanwhile
+
+    with watched_gateway() as watched:
+        watched.run(lambda gateway: apply(gateway, 20))
+        await hear(watched)
+        assert watched.worst < MOST_LAG

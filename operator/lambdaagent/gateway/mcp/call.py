@@ -15,6 +15,8 @@ from lambdaagent.mcp.envelope import Message
 from lambdaagent.mcp.protocol import FIRST_WITH_FORMS, SERVER, SERVER_KEY, McpError
 from lambdaagent.mcp.tools import Scope
 
+_REFUSED = frozenset(("q=0", "q=0.0", "q=0.00", "q=0.000"))
+
 
 @dataclass(frozen=True, slots=True)
 class McpCall:
@@ -26,7 +28,10 @@ class McpCall:
 
     @property
     def accepts_events(self) -> bool:
-        return media_types.EVENT_STREAM in self.request.headers.get("Accept", "")
+        """Whether a header Accept names events (RFC 9110 section 12.5.1); a range such as `*/*` does not."""
+        ranges = ",".join(self.request.headers.getall("Accept", ())).lower().split(",")
+        kinds = ([part.strip() for part in each.split(";")] for each in ranges)
+        return any(kind == media_types.EVENT_STREAM and not _REFUSED.intersection(more) for kind, *more in kinds)
 
     @property
     def askable(self) -> Json:

@@ -2,12 +2,16 @@
 
 A notification says only that something changed, so many changes are one notification, and a host that reads slowly
 costs as much memory as one that is quick. What the caller may not know of tells nothing: what it was told of each agent
-is compared with what it would be told now.
+is compared with what it would be told now, and a task is told by the rights of that moment.
+
+Hazard: one change wakes every listener. Each waits for a moment of its own, so that they do not hold the loop together.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,6 +27,7 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Changes, Entry, Key
 from lambdaagent.gateway.http import sse
+from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.mcp import tools
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.calls import answering
@@ -34,6 +39,7 @@ _MOST_TASKS = 64
 _MOST_RESOURCES = 64
 _URI = 2_048
 _CALM = 1.0  # seconds between two looks at changed agents: an apply of many is one notification
+_TURN = 10  # agents
 _SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _TASKS, _AGENTS, _AGENT = "lambdaagent://tasks/", "lambdaagent://agents", "lambdaagent://agents/"
 
@@ -85,7 +91,7 @@ class _Listener:
         self._uris = frozenset(granted.get("resourceSubscriptions", ()))
         self._followed: dict[str, Entry] = {}
         self._told: dict[Key, int] = {}
-        self._due: dict[bytes, None] = {}  # notifications, each once
+        self._due: dict[tuple[str, str], bytes] = {}  # the newest notification of each thing
         self._some = asyncio.Event()
         self.meta: Json = {_SUBSCRIPTION: call.message.id}
 
@@ -103,8 +109,12 @@ class _Listener:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         with self._watching() as changes:
             if changes is not None:
+                number = 0
                 async for entry in self._call.agents():
-                    self._told[entry.key] = self._digest(entry)
+                    self._told[entry.key] = tools.digest(self._call, entry)
+                    number += 1
+                    if number % _TURN == 0:
+                        await asyncio.sleep(0)
             params = {"notifications": self._granted, "_meta": self.meta}
             yield self._frame("notifications/subscriptions/acknowledged", params)
             feeds = [
@@ -113,12 +123,17 @@ class _Listener:
             ]
             if changes is not None:
                 feeds.append(asyncio.create_task(self._look(changes), name="mcp-listen-agents"))
+            for feed in feeds:
+                feed.add_done_callback(lambda _: self._some.set())
             try:
                 while True:
                     await self._some.wait()
                     self._some.clear()
+                    for feed in feeds:
+                        if feed.done():
+                            feed.result()  # one that is broken ends the subscription, so that the host begins anew
                     due, self._due = self._due, {}
-                    for each in due:
+                    for each in due.values():
                         yield each
             finally:
                 await cancel(*feeds)
@@ -135,7 +150,16 @@ class _Listener:
     async def _look(self, changes: Changes) -> None:
         while True:
             keys = await changes.next()
-            changed = [key for key in keys if await self._has_changed(key)]
+            await asyncio.sleep(random.uniform(0, _CALM))  # noqa: S311 (nothing is kept secret by it)
+            changed = []
+            for number, key in enumerate(keys, 1):
+                try:
+                    if await self._has_changed(key):
+                        changed.append(key)
+                except LambdaAgentError:  # whether the caller may know of it cannot be found out now
+                    changes.add(key)
+                if number % _TURN == 0:
+                    await asyncio.sleep(0)
             if changed:
                 self._tell_lists()
                 for key in changed:
@@ -143,17 +167,13 @@ class _Listener:
             await asyncio.sleep(_CALM)
 
     async def _has_changed(self, key: Key) -> bool:
-        entry = self._call.services.directory.get(*key)
+        entry = self._call.services.directory.find(*key)
         shown = entry is not None and self._call.shows(entry) and await authorization.lists(self._call.request, entry)
-        digest = self._digest(entry) if shown and entry is not None else None
+        digest = tools.digest(self._call, entry) if shown and entry is not None else None
         before = self._told.pop(key, None)
         if digest is not None:
             self._told[key] = digest
         return digest != before
-
-    def _digest(self, entry: Entry) -> int:
-        shown = tools.of_agent(self._call, entry)
-        return hash(orjson.dumps(shown))
 
     def _tell_lists(self) -> None:
         if "toolsListChanged" in self._granted:
@@ -164,41 +184,54 @@ class _Listener:
 
     def _tell_updated(self, uri: str) -> None:
         if uri in self._uris:
-            self._tell("notifications/resources/updated", {"uri": uri})
+            self._tell("notifications/resources/updated", {"uri": uri}, about=uri)
 
-    def _tell(self, method: str, params: Json) -> None:
-        self._due[self._frame(method, {**params, "_meta": self.meta})] = None
+    def _tell(self, method: str, params: Json, *, about: str = "") -> None:
+        self._due.pop((method, about), None)
+        self._due[method, about] = self._frame(method, {**params, "_meta": self.meta})
         self._some.set()
 
     def _frame(self, method: str, params: Json) -> bytes:
         return sse.frame(orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
 
     async def _follow(self, task_id: str, entry: Entry) -> None:
-        """Tell each new status of a task until it has ended."""
+        """Tell each new status of a task until it has ended, or is the caller's no more."""
         engine, told = self._call.services.tasks, None
-        client = await requester(self._call.request, entry, Operation.SUBSCRIBE)
         try:
-            async for _ in engine.subscribe(entry.callee, task_id, client=client):
-                told = await self._tell_task(task_id, entry, told)
+            client = await requester(self._call.request, entry, Operation.SUBSCRIBE)
+            async for event in engine.subscribe(entry.callee, task_id, client=client):
+                if "artifactUpdate" not in event.event:
+                    told = await self._tell_task(task_id, told)
         except (A2AError, LambdaAgentError):  # it has ended already, or is gone
-            await self._tell_task(task_id, entry, told)
+            with suppress(McpError, ProblemError, LambdaAgentError):
+                await self._tell_task(task_id, told)
+        except (McpError, ProblemError):
+            pass  # the caller may not read it any more
 
-    async def _tell_task(self, task_id: str, entry: Entry, told: str | None) -> str | None:
-        client = await requester(self._call.request, entry, Operation.GET)
-        try:
-            record = await self._call.services.tasks.read(entry.callee, task_id, client=client)
-        except (A2AError, LambdaAgentError):
-            return told
+    async def _tell_task(self, task_id: str, told: str | None) -> str:
+        """Raises McpError, ProblemError or TemporaryError if the caller may not read the task now."""
+        entry, record = await answering.task_of(self._now(), task_id, Operation.SUBSCRIBE)
         found = await detailed(self._call, entry, record)
         status: str = found["status"]
         if status != told:
             if task_id in self._granted.get("taskIds", ()):
-                self._tell("notifications/tasks", found)
+                self._tell("notifications/tasks", found, about=task_id)
             self._tell_updated(_TASKS + task_id)
         return status
+
+    def _now(self) -> McpCall:
+        """Return the call with its agent as it is now, if it is at the endpoint of one. Raises McpError."""
+        if self._call.entry is None:
+            return self._call
+        entry = self._call.services.directory.find(*self._call.entry.key)
+        if entry is None:
+            raise McpError(Code.INVALID_PARAMS, "There is no such agent.")
+        return replace(self._call, entry=entry)
 
 
 def _told(error: Exception) -> McpError:
     if isinstance(error, sse.RevokedError):
         return McpError(Code.FORBIDDEN, f"The subscription ends: {error}.")
+    if isinstance(error, LambdaAgentError):
+        return McpError(Code.INTERNAL_ERROR, f"The subscription ends: {error}.")
     raise error

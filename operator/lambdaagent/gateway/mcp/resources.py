@@ -103,7 +103,7 @@ async def _card(call: McpCall, agent_id: str, uri: str) -> bytes:
 
 async def _task(call: McpCall, task_id: str, uri: str) -> bytes:
     try:
-        _, record = await answering.task_of(call, task_id, Operation.GET)
+        _, record = await answering.counted(call, task_id, Operation.GET)
     except McpError:
         raise _unknown(call, uri) from None
     return orjson.dumps(record.task)

@@ -54,4 +54,4 @@ def times(call: McpCall, record: TaskRecord) -> tasks.Times:
 
 async def _task(call: McpCall, operation: Operation) -> tuple[Entry, TaskRecord]:
     require_tasks(call.message.capabilities, f"The method {call.message.method}")
-    return await answering.task_of(call, call.message.params.get("taskId"), operation)
+    return await answering.counted(call, call.message.params.get("taskId"), operation)

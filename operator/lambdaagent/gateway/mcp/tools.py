@@ -3,6 +3,8 @@
 A tool that is not there and one that the caller may not know of are alike.
 """
 
+import orjson
+
 from lambdaagent import page_token
 from lambdaagent.a2a import Json
 from lambdaagent.api.skills import Skill
@@ -16,6 +18,7 @@ from lambdaagent.mcp.protocol import Code, McpError
 
 _PAGE = 100  # tools after which a page ends, with the agent that reaches it
 _FRESH = 60_000  # milliseconds
+_DIGESTS = 64  # of one agent
 
 
 async def listed(call: McpCall) -> Json:
@@ -44,6 +47,19 @@ def of_agent(call: McpCall, entry: Entry) -> list[Json]:
     skills = sorted(tools.skills(entry.public), key=lambda each: each.id)
     shown = [each for each in skills if callable_ is None or each.id in callable_]
     return [tools.definition(entry.public, skill, call.scope, modern=call.message.modern) for skill in shown]
+
+
+def digest(call: McpCall, entry: Entry) -> int:
+    """Return a digest of `of_agent`, which is made once for all callers that may call the same skills."""
+    callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
+    made: dict[object, int] = entry.callee.prepared.setdefault("mcp digests", {})
+    key = (bool(call.scope.namespace), bool(call.scope.agent), call.message.modern, callable_)
+    found = made.get(key)
+    if found is None:
+        if len(made) >= _DIGESTS:
+            made.clear()
+        found = made[key] = hash(orjson.dumps(of_agent(call, entry)))
+    return found
 
 
 def _after(call: McpCall) -> Key | None:

@@ -8,6 +8,7 @@ connection of its call cancels it; before, it does not.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -16,12 +17,16 @@ from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.params import Find
+from lambdaagent.a2a.protojson import is_identifier
 from lambdaagent.a2a.states import TaskState
+from lambdaagent.cancellation import cancel
 from lambdaagent.errors import TemporaryError
-from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access import authorization, limiting
+from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import sse
+from lambdaagent.gateway.http.sse import TooManyStreamsError
 from lambdaagent.gateway.mcp import tasks
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.calls import answering, outcomes, questions
@@ -59,6 +64,7 @@ async def run(call: McpCall, entry: Entry, skill: str | None, make: Make) -> Jso
 async def again(call: McpCall) -> Json | web.StreamResponse:
     """Go on with a task that asked, whichever agent has it. Raises McpError."""
     entry, record = await _named(call, call.message.params.get("requestState"))
+    limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
 
     async def make() -> Json:
         raise asked.not_issued()
@@ -108,8 +114,12 @@ class _AgentCall:
             if isinstance(message, str):
                 return await self._followed(run, client, await self._awaited(run))
             return await self._followed(run, client, await self._sent(run, message, client))
+        except TooManyStreamsError:  # the host is told to call again, so this call does not go on
+            await self._canceled(run, client)
+            raise
         except (asyncio.CancelledError, ConnectionError):
-            await self._abandoned(run, client)
+            if self._call.message.modern:
+                await self._canceled(run, client)
             raise
         finally:
             await run.close()
@@ -128,8 +138,8 @@ class _AgentCall:
         further call.
         """
         context_id = message.get("contextId")
-        if context_id is None:
-            return None
+        if not is_identifier(context_id):
+            return None  # there is none, or the engine refuses it
         found = Find(context_id=context_id, state=TaskState.INPUT_REQUIRED, page_size=1)
         mine = replace(client, all_tasks=False)
         page = await self._call.services.tasks.find(self._entry.callee, found, client=mine)
@@ -151,12 +161,30 @@ class _AgentCall:
         """Send the message, and return what the host is to be told of its first moments."""
         engine, callee = self._call.services.tasks, self._entry.callee
         request = replace(params.send({"message": message}, streamed=True), as_task=True)
-        record, events = await engine.send_within(callee, request, PATIENCE, begun=run.began, client=client)
+        sending = asyncio.create_task(
+            engine.send_within(callee, request, PATIENCE, begun=run.began, client=client), name="mcp-send"
+        )
+        try:
+            record, events = await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await self._stored(run, sending)
+            raise
         version = str(record.version)
         run.go_on(record.task, version, engine.subscribe(callee, record.id, client=client, last_event_id=version))
         if not self._events:
             return []
         return [each for event in events for each in self._interest.notifications(event.event)]
+
+    async def _stored(self, run: Run, sending: "asyncio.Task[Any]") -> None:
+        """Wait until the task of a host that is gone is stored, because what is not known cannot be canceled: a message
+        whose storing is interrupted may be worked on later.
+        """
+        known = asyncio.create_task(run.known.wait(), name="mcp-known")
+        if self._call.message.modern and not self._stopping:
+            await asyncio.wait([sending, known], timeout=_CANCEL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await cancel(sending, known)
+        if not sending.cancelled():
+            sending.exception()  # nobody is left to be told of it
 
     async def _awaited(self, run: Run) -> list[Json]:
         """Wait for a moment for a task that goes on, and return what the host is to be told of it."""
@@ -230,16 +258,19 @@ class _AgentCall:
             capabilities.require_answers(pending, self._call.message.capabilities)
         return {"resultType": "input_required", "inputRequests": pending, "requestState": asked.state(task)}
 
-    async def _abandoned(self, run: Run, client: Requester) -> None:
-        """Cancel the task of a host that is gone, unless it is this gateway that goes."""
-        streams = self._call.request.app[sse.STREAMS]
-        if not self._call.message.modern or run.task is None or run.settled or streams.stopping:
+    async def _canceled(self, run: Run, client: Requester) -> None:
+        """Cancel the task of a host that gets no answer, unless it is this gateway that goes."""
+        if run.task is None or run.settled or self._stopping:
             return
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
                 await self._call.services.tasks.cancel(self._entry.callee, run.task["id"], client=client)
         except (A2AError, TemporaryError, TimeoutError):
             pass  # it has ended, or its deadline ends it
+
+    @property
+    def _stopping(self) -> bool:
+        return self._call.request.app[sse.STREAMS].stopping
 
 
 def _frame(message: Json) -> bytes:

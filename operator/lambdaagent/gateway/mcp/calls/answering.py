@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
-from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access import authorization, limiting
+from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
@@ -40,6 +41,14 @@ async def task_of(call: McpCall, task_id: object, operation: Operation) -> tuple
         if error.problem is Problem.PERMISSION_DENIED:
             raise McpError(Code.FORBIDDEN, str(error)) from None
         raise unknown from None
+
+
+async def counted(call: McpCall, task_id: object, operation: Operation) -> tuple[Entry, TaskRecord]:
+    """Return what `task_of` does, and count the request at the task's agent. Raises McpError, ProblemError (429)."""
+    entry, record = await task_of(call, task_id, operation)
+    if call.entry is None:  # below an agent, the request is counted already
+        limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
+    return entry, record
 
 
 async def answer(call: McpCall, entry: Entry, task: Json, answers: Mapping[str, Json]) -> Json | None:

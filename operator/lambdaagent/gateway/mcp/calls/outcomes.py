@@ -5,14 +5,25 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.calls import schemas
 from lambdaagent.mcp import platform_results, results
+from lambdaagent.mcp.platform_tools import NAMES
 
 
 async def of_task(call: McpCall, entry: Entry, skill: str | None, task: Json) -> Json:
-    tool = platform_results.tool_of(task)
+    tool = _platform_tool(call, task)
     if tool is not None:
-        reason, name = str(tool.get("reason", "")), str(tool.get("name", ""))
-        return platform_results.result(task, entry.agent.key, reason=reason, tool=name)
+        return platform_results.result(task, entry.agent.key, reason=platform_results.reason_of(task), tool=tool)
     return await _checked(call, entry, skill, results.of_task(task, any_data=call.message.modern))
+
+
+def _platform_tool(call: McpCall, task: Json) -> str | None:
+    """Return which of the platform's tools the result is for: the one that is called, else the one that began the task.
+
+    A call may go on with a task that another tool began, or that an A2A client did, who writes metadata as it likes.
+    """
+    if call.message.method != "tools/call":
+        return platform_results.tool_of(task)
+    name = call.message.params.get("name")
+    return str(name) if call.entry is None and name in NAMES else None
 
 
 async def of_message(call: McpCall, entry: Entry, skill: str | None, message: Json) -> Json:

@@ -49,7 +49,7 @@ async def replied(call: McpCall, reply: Reply) -> None:
     """Take a host's response. One that is no response to a request of ours is ignored. Raises McpError."""
     task_id, _, rest = reply.id.partition(".")
     round_, _, name = rest.partition(".")
-    entry, record = await answering.task_of(call, task_id, Operation.SEND)
+    entry, record = await answering.counted(call, task_id, Operation.SEND)
     task = record.task
     if not asked.waits(task) or asked.state(task) != f"{task_id}.{round_}" or name not in asked.pending(task):
         return

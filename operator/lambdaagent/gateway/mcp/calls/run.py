@@ -24,6 +24,8 @@ class Run:
         self._events = events if events is not None else _none()
         self._pending: asyncio.Task[StreamEvent | None] | None = None
         self._over = False
+        self.known = asyncio.Event()
+        """Set by `began`."""
         self.task: Json | None = None
         self.message: Json | None = None
         self.last_event_id = ""
@@ -56,6 +58,7 @@ class Run:
 
     def began(self, task: Json) -> None:
         self.task = task
+        self.known.set()
 
     def go_on(self, task: Json, last_event_id: str, events: AsyncGenerator[StreamEvent, None]) -> None:
         """Take the task as it is now, and read on after the event with this id."""

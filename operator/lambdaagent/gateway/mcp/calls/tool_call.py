@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from lambdaagent.a2a import Json
+from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.access import limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.mcp import tools
@@ -26,21 +27,23 @@ async def called(call: McpCall) -> Json | web.StreamResponse:
     entry, skill = found
     if call.entry is None:  # below an agent, the request is counted already
         limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
-    if skill.invocation.task_support == "required" and (refused := _needs_tasks(call, name)) is not None:
-        return refused
+
+    async def make() -> Json:
+        _require_tasks(call, skill, name)
+        return await schemas.message(call, entry, skill)
+
     try:
-        return await agent_call.run(call, entry, skill.id, lambda: schemas.message(call, entry, skill))
+        return await agent_call.run(call, entry, skill.id, make)
     except ArgumentError as error:
         return results.failure(str(error))
 
 
-def _needs_tasks(call: McpCall, name: str) -> Json | None:
-    """Return why a skill that runs for longer than hosts wait is not called. Raises McpError if a host may be told by
-    its protocol.
-    """
-    if capabilities.has_tasks(call.message.capabilities):
-        return None
+def _require_tasks(call: McpCall, skill: Skill, name: str) -> None:
+    """Raises McpError, or ArgumentError before 2026-07-28, for a skill that runs for longer than the host waits."""
+    if skill.invocation.task_support != "required" or capabilities.has_tasks(call.message.capabilities):
+        return
     if call.message.modern:
         capabilities.require_tasks(call.message.capabilities, f"The tool {name[:128]}")
-    text = f"The tool {name[:128]} runs for long. Call a2a_execute_task with wait: false, then a2a_task_status."
-    return results.failure(text)
+    raise ArgumentError(
+        f"The tool {name[:128]} runs for long. Call a2a_execute_task with wait: false, then a2a_task_status."
+    )

@@ -8,7 +8,8 @@ from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.params import Get
 from lambdaagent.errors import TemporaryError
-from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.access import authorization, limiting
+from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
@@ -53,9 +54,10 @@ async def _of(call: McpCall, task_id: str, operation: Operation) -> tuple[Entry,
     key = await call.services.tasks.agent_of(task_id)
     entry = call.services.directory.find(*key) if key is not None else None
     entry = await authorization.seen(call.request, entry, asked=key or ("", ""))
-    if entry is None or not call.covers(entry) or (call.entry is not None and call.entry.key != entry.key):
+    if entry is None or not (entry.enabled and call.covers(entry)):
         raise _no_task(task_id)
     await authorization.require_operation(call.request, entry, operation)
+    limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
     return entry, await requester(call.request, entry, operation)
 
 
