@@ -162,11 +162,11 @@ class OperatorSettings(Installation, TrustSettings):
         60, ge=5, description="Seconds between two requests to an AI endpoint for its models."
     )
     tools_sync_seconds: float = Field(
-        300, ge=1, description="Seconds between two requests to an MCP server of spec.tools for its list of tools."
+        300, ge=1, description="Seconds between two requests to an MCP server of an agent for its list of tools."
     )
     tools_allow: str = Field(
         "",
-        description="Networks that MCP servers of spec.tools may be in besides the public internet and Services of the "
+        description="Networks that MCP servers of agents may be in besides the public internet and Services of the "
         "cluster, separated by commas, such as 10.0.0.0/8.",
     )
     host: str = ""  # every address of either family: probes and scrapes come from outside the pod

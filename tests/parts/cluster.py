@@ -24,12 +24,13 @@ class Cluster:
         self.agents = AGENTS.format(namespace)
 
     def apply(self, name: str, spec: dict[str, Any], **metadata: Any) -> Any:
-        """Applies a LambdaAgent as a user does, and returns it."""
+        """Applies a LambdaAgent as a user does, and returns it. It has an image, unless `spec` has None there."""
+        whole = {"image": {"repository": "example.com/agent"}} | spec
         document = {
             "apiVersion": "lambda.knative.io/v1alpha1",
             "kind": "LambdaAgent",
             "metadata": {"name": name, **metadata},
-            "spec": {"image": {"repository": "example.com/agent"}} | spec,
+            "spec": {name: value for name, value in whole.items() if value is not None},
         }
         return self.rest.apply(f"{self.agents}/{name}", document, manager="user")
 

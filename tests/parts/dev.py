@@ -99,7 +99,7 @@ def _all_up(found: Dev) -> bool:
     lines = list(found.lines)
     starting = sum(" agent.started [lambdaagent.dev" in line for line in lines)
     ready = sum(" agent.became_ready [lambdaagent.dev" in line for line in lines)
-    return ready >= starting > 0
+    return ready >= starting and ready > 0  # nothing is started for a server outside
 
 
 def _read(found: Dev) -> None:

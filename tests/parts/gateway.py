@@ -42,6 +42,7 @@ from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits as TaskLimits
 from lambdaagent.tasks.push_delivery import PushDelivery
+from lambdaagent.toolservers.transport import outside
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -197,9 +198,13 @@ async def world(
     table: RouteTable | None = None,
     guard: Guard | None = None,
     sealing: Sealing | None = None,
+    on_loopback: bool = True,
     **config: Any,
 ) -> AsyncIterator[World]:
-    """Starts a gateway and stops it at the end; `config` holds fields of GatewayConfig."""
+    """Starts a gateway and stops it at the end; `config` holds fields of GatewayConfig.
+
+    `on_loopback`: it may call MCP servers outside that are on this machine.
+    """
     made = GatewayConfig(**{"stop_grace": 0.0, "shutdown_timeout": 0.5, **config})
     directory, broker, client, metrics = (
         Directory(),
@@ -210,9 +215,10 @@ async def world(
     clock = clock or clocks.system()
     store = await SqliteStore.open(database, sealing=sealing) if database is not None else MemoryStore()
     told = WhoAsks(assertions.statement(made.card_signer, clock))
-    caller = HttpCaller(client=client, clock=clock, told=told)
     guard = guard or Guard()
     local = replace(made, push_allow=[ip_network("127.0.0.0/8")])
+    beyond = outside(receivers(local if on_loopback else made, guard))
+    caller = HttpCaller(client=client, clock=clock, told=told, outside=beyond)
     notifier = HttpPushNotifier(receivers(local, guard), signer=made.push_signer)
     denied = standing_rights.of_pushes(guard, directory)
     pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics, denied=denied)
@@ -238,6 +244,7 @@ async def world(
         ready=ready,
         guard=guard,
         told=told,
+        outside=beyond,
     )
     streams = streams or Streams()
     app = create_app(services, table=table or gateway_routes.table(), streams=streams, pace=pace)

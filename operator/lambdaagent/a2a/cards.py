@@ -94,14 +94,17 @@ def description(agent: LambdaAgent) -> str:
     return said or f"The LambdaAgent {agent.key}"
 
 
+_NOT_KNOWN = "unknown"  # a card must have a version
+
+
 def version(agent: LambdaAgent) -> str:
     """Return the version that is being served, if it is known: the newest one may fail to start."""
     status = agent.status.a2a_status
-    return (status.version if status else None) or version_of_spec(agent)
+    return (status.version if status else None) or version_of_spec(agent) or _NOT_KNOWN
 
 
 def version_of_spec(agent: LambdaAgent) -> str:
-    """Return the user's version, else the image's tag, else the beginning of its digest.
+    """Return the user's version, else the image's tag, else the beginning of its digest; empty without an image.
 
     The digest comes before the default tag: the API server stores defaults, so only another tag is known to have been
     set by the user.
@@ -109,6 +112,8 @@ def version_of_spec(agent: LambdaAgent) -> str:
     image = agent.spec.image
     if agent.spec.a2a is not None and agent.spec.a2a.version:
         return agent.spec.a2a.version
+    if image is None:
+        return ""
     if image.digest and image.tag == type(image).model_fields["tag"].default:
         return image.digest.removeprefix("sha256:")[:12]
     return image.tag

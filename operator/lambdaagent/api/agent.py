@@ -22,10 +22,19 @@ class AgentSpec(ApiModel):
                 f"!has(self.env) || self.env.all(e, !(e.name in {list(RESERVED_ENV)}))".replace('"', "'"),
                 f"env must not set {', '.join(RESERVED_ENV)}: Knative sets them itself",
                 "env",
-            )
+            ),
+            (
+                "has(self.image) || (has(self.a2a) && has(self.a2a.container) && has(self.a2a.container.url)"
+                " && self.a2a.container.url != '')",
+                "image is required, unless a2a.container.url names a server outside",
+                "image",
+            ),
         )
     )
-    image: Annotated[Image, Field(description="Container image of the agent.")]
+    image: Annotated[
+        Image | None,
+        Field(description="Container image of the agent. Required, unless a2a.container.url is set."),
+    ] = None
     service_account_name: Annotated[
         Name | None,
         Field(
@@ -117,6 +126,13 @@ class AgentSpec(ApiModel):
             description="Tools that the agent may use. The container gets them as an environment variable.",
         ),
     ] = []
+
+    @property
+    def container_image(self) -> Image:
+        """The image of the agent's pods. Raises ValueError for an agent without pods."""
+        if self.image is None:
+            raise ValueError("the agent has no image, and so no pods")
+        return self.image
 
 
 MOST_WARNINGS = 256
@@ -231,6 +247,11 @@ class LambdaAgent(ApiModel):
     @property
     def uid(self) -> str:
         return self.metadata.uid
+
+    @property
+    def outside_url(self) -> str:
+        """The URL of the MCP server outside that the agent is; empty for an agent with pods."""
+        return self.spec.a2a.outside_url if self.spec.a2a else ""
 
     @property
     def key(self) -> str:

@@ -34,6 +34,8 @@ URL = r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/]+\S*$"
 # Characters that are allowed in a header that lists several URIs.
 EXTENSION_URI = r"^[a-zA-Z][a-zA-Z0-9+.-]*:[!-+\--~]+$"
 HTTP_URL = r"^https?://[^\s/]+\S*$"
+# Without a user and a password, which everybody who may read the agent would read.
+OUTSIDE_URL = r"^(https?://[^\s/?#@]+(/[^\s#]*)?)?$"
 
 # Linux passes no string of more than 128 KiB to a new process: NAME=value and a zero byte, in bytes.
 LONGEST_VARIABLE = 131072 - len("=\0")

@@ -87,12 +87,17 @@ def _examine(obj: dict[str, Any], *, strict: bool) -> tuple[list[SpecProblem], L
 
 def _readable_part(spec: Any) -> AgentSpec:
     """Return a spec with the blocks that can be parsed, so that an error in one block does not hide those in others."""
-    blocks: dict[str, Any] = {"image": Image(repository="unread")}
+    blocks: dict[str, Any] = {}
     for name, field in AgentSpec.model_fields.items():
         value = spec.get(field.alias or name) if isinstance(spec, dict) else None
         if value is not None:
             with contextlib.suppress(ValidationError):
                 blocks[name] = TypeAdapter(Any if field.annotation is None else field.annotation).validate_python(value)
+    # Whether the image is missing is known only if `a2a` can be read.
+    if not isinstance(spec, dict) or any(
+        spec.get(name) is not None and name not in blocks for name in ("image", "a2a")
+    ):
+        blocks.setdefault("image", Image(repository="unread"))
     return AgentSpec.model_construct(**blocks)
 
 
@@ -129,7 +134,10 @@ def _shorten(value: object) -> str:
 
 
 def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
-    if spec.image.port in RESERVED_PORTS:
+    if spec.image is None and not (spec.a2a and spec.a2a.outside_url):
+        hint = "add it, or name an MCP server outside with a2a.protocol: mcp and a2a.container.url"
+        yield SpecProblem(("spec", "image"), "is required and missing", hint)
+    if spec.image is not None and spec.image.port in RESERVED_PORTS:
         yield SpecProblem(
             ("spec", "image", "port"), f"{spec.image.port} is reserved by Knative", "choose another, such as 8080"
         )
@@ -239,6 +247,8 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
     if spec.a2a.mode == "sidecar" and spec.a2a.access and spec.a2a.access.identity == "assertion":
         message = "identity assertion needs mode gateway: a sidecar has no key to sign with"
         yield SpecProblem(("spec", "a2a", "access"), message, "use mode gateway, or identity none")
+    if spec.a2a.outside_url:
+        yield from _outside(spec.a2a)
     for index, grant in enumerate(spec.a2a.access.grants if spec.a2a.access else ()):
         if not (grant.principals or grant.groups or grant.service_accounts or grant.claims):
             hint = "add principals, groups, serviceAccounts or claims; public: true admits everybody"
@@ -253,6 +263,18 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
             message = f"the URI {extension.uri!r} is already used at extensions[{uris[extension.uri]}]"
             yield SpecProblem(("spec", "a2a", "extensions", index, "uri"), message, "list each extension once")
         uris.setdefault(extension.uri, index)
+
+
+def _outside(a2a: A2a) -> Iterator[SpecProblem]:
+    if a2a.protocol != "mcp":
+        message = f"container.url needs protocol mcp, and not {a2a.protocol}"
+        yield SpecProblem(("spec", "a2a", "protocol"), message, "use protocol mcp, or remove container.url")
+    if a2a.mode != "gateway":
+        message = "container.url needs mode gateway: there is no pod for a sidecar"
+        yield SpecProblem(("spec", "a2a", "mode"), message, "use mode gateway, or remove container.url")
+    if a2a.forward_headers:
+        message = "must not be set with container.url: a server outside gets no header of a caller"
+        yield SpecProblem(("spec", "a2a", "forwardHeaders"), message, "remove it")
 
 
 def _schemas(a2a: A2a) -> Iterator[SpecProblem]:

@@ -23,7 +23,7 @@ POD_SECURITY: tuple[str, ...] = get_args(PodSecurity)
 
 
 def container(agent: LambdaAgent, installation: Installation, *, sink: str | None) -> Object:
-    image = agent.spec.image
+    image = agent.spec.container_image
     out: Object = {
         "name": CONTAINER,
         "image": image.reference,
@@ -94,7 +94,7 @@ def _get(path: str) -> Object:
 
 def pull_secrets(agent: LambdaAgent) -> Object:
     # Each name once: the API server treats the list as a map by name and refuses duplicates.
-    names = agent.spec.image.image_pull_secrets
+    names = agent.spec.container_image.image_pull_secrets
     return {"imagePullSecrets": [{"name": name} for name in dict.fromkeys(names)]} if names else {}
 
 

@@ -172,7 +172,7 @@ def _observability(observability: Observability, agent: LambdaAgent) -> Variable
         attributes = {
             "k8s.namespace.name": agent.namespace,
             "service.namespace": agent.namespace,
-            "service.version": agent.spec.image.digest or agent.spec.image.tag,
+            "service.version": agent.spec.container_image.digest or agent.spec.container_image.tag,
         }
         variables |= {
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,

@@ -22,7 +22,7 @@ def deployment(agent: LambdaAgent, installation: Installation, *, sink: str | No
         if sidecar.wanted(agent, installation)
         else [container(agent, installation, sink=sink)]
     )
-    for unit, number in zip(units, (agent.spec.image.port, sidecar.port(agent)), strict=False):
+    for unit, number in zip(units, (agent.spec.container_image.port, sidecar.port(agent)), strict=False):
         for probe in ("readinessProbe", "livenessProbe"):
             if probe in unit:
                 unit[probe]["httpGet"]["port"] = number
@@ -83,7 +83,7 @@ def _minimum(agent: LambdaAgent) -> int:
 
 def port(agent: LambdaAgent, installation: Installation) -> int:
     """Return the port at which the pod is called."""
-    return sidecar.port(agent) if sidecar.wanted(agent, installation) else agent.spec.image.port
+    return sidecar.port(agent) if sidecar.wanted(agent, installation) else agent.spec.container_image.port
 
 
 def selector(agent: LambdaAgent) -> dict[str, str]:

@@ -18,7 +18,7 @@ def monitoring(agent: LambdaAgent, serving: ServingBackend) -> list[Object]:
         if serving == "knative"
         else {naming.LABEL_AGENT: agent.name, naming.LABEL_COMPONENT: "agent"}
     )
-    port = agent.spec.image.port
+    port = agent.spec.container_image.port
     name = naming.metrics_service(agent.name)
     service = child(
         agent,

@@ -44,7 +44,7 @@ def asked(agent: LambdaAgent) -> bool:
 
 def port(agent: LambdaAgent) -> int:
     """Return a port that differs from the agent's, because both listen in one pod."""
-    return next(number for number in _PORTS if number != agent.spec.image.port)
+    return next(number for number in _PORTS if number != agent.spec.container_image.port)
 
 
 def containers(agent: LambdaAgent, installation: Installation, *, sink: str | None, probes: bool) -> list[Object]:

@@ -32,6 +32,7 @@ class WarningReason(StrEnum):
         "AutoscalingNeedsCpuRequest",
         "Plain Kubernetes scales by CPU use, which requires a CPU request.",
     )
+    NO_PODS = "NoPods", "The agent is a server outside (a2a.container.url), and has no pods that the field is for."
     WILDCARD = (
         "WildcardUnsupported",
         "RabbitMQ matches exact values, so a wildcard would match nothing; no Trigger is created.",

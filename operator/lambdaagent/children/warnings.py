@@ -31,6 +31,8 @@ _CONNECTIONS_ONLY = (
 def warnings(
     agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
 ) -> list[FieldWarning]:
+    if agent.outside_url:
+        return [*_without_pods(agent), *_a2a(agent, installation, backends)]
     return [
         *_annotations(agent),
         *_workload(agent, backends),
@@ -39,6 +41,18 @@ def warnings(
         *_a2a(agent, installation, backends),
         *_operations(agent, backends),
     ]
+
+
+def _without_pods(agent: LambdaAgent) -> Iterator[FieldWarning]:
+    """Warn of what a server outside does not get. Only `a2a` is for it."""
+    for name, field in type(agent.spec).model_fields.items():
+        if name != "a2a" and (said := getattr(agent.spec, name)) and said != field.default:
+            message = "has no effect: a2a.container.url names a server outside, so the agent has no pods"
+            yield FieldWarning(field=f"spec.{field.alias or name}", reason=WarningReason.NO_PODS, message=message)
+    if network_policy.asked(agent):
+        message = "closes nothing: a2a.container.url names a server outside, so the agent has no pods"
+        field_name = "spec.a2a.access.networkPolicy"
+        yield FieldWarning(field=field_name, reason=WarningReason.NO_PODS, message=message)
 
 
 def _annotations(agent: LambdaAgent) -> Iterator[FieldWarning]:
@@ -180,6 +194,9 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         message = f"applies only with protocol a2a or mcp; with {a2a.protocol} the container has no endpoint of its own"
         yield FieldWarning(field="spec.a2a.container", reason=WarningReason.OTHER_PROTOCOL, message=message)
     elif a2a.container and a2a.protocol == "mcp":
+        if a2a.outside_url and a2a.container.path:
+            message = "has no effect with container.url, which has the path"
+            yield FieldWarning(field="spec.a2a.container.path", reason=WarningReason.NO_PODS, message=message)
         for name in ("card_path", "version"):
             if getattr(a2a.container, name) != ContainerEndpoint.model_fields[name].default:
                 field = f"spec.a2a.container.{ContainerEndpoint.model_fields[name].alias}"
@@ -192,7 +209,7 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         message = f"the container gets the callers' {' and '.join(credentials)}, and can use it elsewhere in their name"
         field = "spec.a2a.forwardHeaders"
         yield FieldWarning(field=field, reason=WarningReason.CREDENTIAL_FORWARDED, message=message)
-    if network_policy.asked(agent) and backends.serving == "knative":
+    if network_policy.asked(agent) and backends.serving == "knative" and not agent.outside_url:
         message = (
             "closes nothing on Knative: requests of every pod arrive through its activator, so no NetworkPolicy is"
             " created; use a mesh, or let the container refuse requests without LambdaAgent-Identity"
@@ -206,7 +223,8 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
         field = f"spec.a2a.skills[{index}].invoke"
-        yield from _invoke(a2a, skill, field, limit if backends.serving == "knative" else None)
+        cut_off = backends.serving == "knative" and not agent.outside_url
+        yield from _invoke(a2a, skill, field, limit if cut_off else None)
         if skill.is_async:
             yield from _async(agent, installation, backends, f"{field}.mode")
 

@@ -17,7 +17,7 @@ from lambdaagent.containers import requests, responses
 from lambdaagent.containers.a2a_container import A2aContainer
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connected
-from lambdaagent.containers.mcp_container import McpContainer
+from lambdaagent.containers.mcp_container import McpContainer, Outside
 from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
 from lambdaagent.errors import TemporaryError
@@ -71,27 +71,34 @@ class HttpCaller:
         clock: Clock,
         cold_start: float = COLD_START_SECONDS,
         told: WhoAsks | None = None,
+        outside: Outside | None = None,
     ) -> None:
-        """`told` makes the headers that tell the container who asks."""
+        """`told` makes the headers that tell the container who asks; `outside` reaches MCP servers outside."""
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
         self._told = told or WhoAsks()
         self._relay = A2aContainer(client=client, clock=clock, cold_start=cold_start, told=self._told)
-        self._tools = McpContainer(client=client, clock=clock, cold_start=cold_start, told=self._told)
+        self._tools = McpContainer(client=client, clock=clock, cold_start=cold_start, told=self._told, outside=outside)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target
-        if target is None:
+        if not turn.callee.has_address:
             if turn.again:
                 raise NotTakenError("the agent has no address: it is not ready")
             yield [responses.failed("The agent has no address: it is not ready.", clock=self._clock)]
             return
         begun, begun_to_answer = time.monotonic(), False
         try:
-            if turn.callee.protocol in ("a2a", "mcp"):
-                server = self._relay if turn.callee.protocol == "a2a" else self._tools
-                async with aclosing(server.stream(turn, target)) as batches:
+            if turn.callee.protocol == "mcp":
+                async with aclosing(self._tools.stream(turn)) as batches:
+                    async for updates in batches:
+                        yield updates
+                return
+            if target is None:
+                raise BadTargetError("it has no address")
+            if turn.callee.protocol == "a2a":
+                async with aclosing(self._relay.stream(turn, target)) as batches:
                     async for updates in batches:
                         yield updates
                 return
@@ -193,4 +200,4 @@ def _why(error: UpstreamError | BadTargetError, callee: Callee, *, seconds: floa
             f"The response was cut off after {callee.answer_limit:g} s, the limit of this agent; raise"
             " spec.serving.timeoutSeconds, or respond with an event."
         )
-    return describe(error, "The agent")
+    return describe(error, callee.title)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from lambdaagent.a2a import cards
 from lambdaagent.api.a2a import A2a
@@ -30,6 +31,7 @@ class Callee:
     container_path: str = ""  # of a container that is an A2A server; empty: as in its card
     container_card_path: str = ""  # empty: the protocol's paths
     container_version: str = "auto"
+    outside_url: str = ""  # of an MCP server outside; then there is no target
     streams: bool = True  # false: neither its clients nor its container use streams
     once_by_message: bool = False  # a repeated messageId is the same request
     private: frozenset[str] = frozenset()  # skills that errors do not list
@@ -48,6 +50,17 @@ class Callee:
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def has_address(self) -> bool:
+        return self.target is not None or bool(self.outside_url)
+
+    @property
+    def title(self) -> str:
+        """What a call's failure is said of. Of a URL outside only the host: its path may be a secret."""
+        if not self.outside_url:
+            return "The agent"
+        return f"The MCP server {urlsplit(self.outside_url).netloc} of the agent {self.key}"
+
 
 def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
     a2a = agent.spec.a2a or A2a()
@@ -59,12 +72,13 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         protocol=a2a.protocol,
         base_path=a2a.base_path,
         skills={skill.id: skill for skill in a2a.skills},
-        target=target,
+        target=None if a2a.outside_url else target,
         forwards=frozenset((forward.target_namespace, forward.target_agent) for forward in forwards),
         enforce_modes=a2a.enforce_modes,
         answer_limit=float((serving and serving.timeout_seconds) or DEFAULT_TIMEOUT),
         container_path=a2a.container.path if a2a.container else "",
         container_card_path=a2a.container.card_path if a2a.container else "",
+        outside_url=a2a.outside_url,
         container_version=a2a.container.version if a2a.container else "auto",
         streams=cards.capabilities(a2a).streaming,
         running=a2a.max_concurrent_tasks,
@@ -73,7 +87,7 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         private=frozenset(a2a.private_skills),
         guarded=a2a.enabled and a2a.mode == "sidecar",
         identified=a2a.access is not None and a2a.access.identity == "assertion",
-        forward_headers=tuple(a2a.forward_headers),
+        forward_headers=() if a2a.outside_url else tuple(a2a.forward_headers),
     )
 
 

@@ -20,7 +20,6 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff
 from lambdaagent.clock import Clock
-from lambdaagent.containers.mcp_transport import ContainerTransport
 from lambdaagent.containers.turn import Turn
 from lambdaagent.httpclient.errors import BadAnswerError, UpstreamError
 from lambdaagent.mcp import client as messages
@@ -30,6 +29,7 @@ from lambdaagent.mcp.protocol import Code
 from lambdaagent.mcpclient import exchange
 from lambdaagent.mcpclient.session import Session
 from lambdaagent.mcpclient.tools import all_tools
+from lambdaagent.mcpclient.transport import Transport
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class ToolCall:
     turn: Turn
     tool: str
     schema: Json | None  # of the arguments, if the agent's skill has it
-    transport: ContainerTransport
+    transport: Transport
     peer: Peer
     clock: Clock
     limit: int  # bytes of an answer

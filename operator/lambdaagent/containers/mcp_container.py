@@ -1,11 +1,13 @@
 """A task at a container that is an MCP server: one call of a tool (`mcp_call`), with the session that it needs.
 
-The server's era is found once per change of the agent. A server that keeps sessions gets one per call, so that no
-caller meets what another one left. Nothing is repeated that may have reached the server.
+The server is the agent's container, or a server outside, which is called through `outside` alone: addresses that
+authors of agents choose are checked there. The server's era is found once per change of the agent. A server that keeps
+sessions gets one per call, so that no caller meets what another one left. Nothing is repeated that may have reached the
+server.
 """
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from lambdaagent.a2a import Json
@@ -17,14 +19,17 @@ from lambdaagent.containers.mcp_transport import ContainerTransport
 from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.httpclient.errors import RefusedMessageError
-from lambdaagent.httpclient.wire import Target
+from lambdaagent.httpclient.errors import BadTargetError, RefusedMessageError
 from lambdaagent.mcp import tool_calls
 from lambdaagent.mcp.client import Peer, ServerError
 from lambdaagent.mcp.protocol import Code
 from lambdaagent.mcp.tool_calls import UnfitMessageError
 from lambdaagent.mcpclient import session
 from lambdaagent.mcpclient.exchange import StatusError
+from lambdaagent.mcpclient.transport import Transport
+
+# Returns how a URL outside is reached, with headers for each request.
+Outside = Callable[[str, Sequence[tuple[str, str]]], Transport]
 
 _PEER = "mcp peer"  # of what `Callee.prepared` holds
 _KEEPS_SESSIONS = "keeps sessions"
@@ -32,21 +37,25 @@ _INVALID = Problem.INVALID_PARAMS.value.code
 
 
 class McpContainer:
-    def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float, told: WhoAsks) -> None:
+    def __init__(
+        self, *, client: HttpClient, clock: Clock, cold_start: float, told: WhoAsks, outside: Outside | None = None
+    ) -> None:
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
         self._told = told
+        self._outside = outside
 
-    async def stream(self, turn: Turn, target: Target) -> AsyncGenerator[list[Json], None]:
+    async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         """Yield the task's updates.
 
-        Raises UpstreamError if the container cannot be asked, RefusedMessageError if the tool takes no such message.
+        Raises UpstreamError, BadTargetError if the server cannot be asked, RefusedMessageError if the tool takes no
+        such message.
         """
         if turn.skill is None:
             known = ", ".join(sorted(set(turn.callee.skills) - turn.callee.private)) or "none"
             raise RefusedMessageError(_INVALID, f"name the tool in metadata.skillId; known are: {known}")
-        transport = self.transport(turn.callee, target, turn.origin)
+        transport = self.transport(turn.callee, turn.origin)
         until = time.monotonic() + turn.timeout
         try:
             peer = await self.peer(turn.callee, transport, seconds=turn.timeout)
@@ -76,14 +85,20 @@ class McpContainer:
             turn.callee.prepared.pop(_PEER, None)  # another server may be at the address now
             raise
 
-    def transport(self, callee: Callee, target: Target, origin: Origin) -> ContainerTransport:
-        """Return how the container is reached. Raises NotTellableError."""
+    def transport(self, callee: Callee, origin: Origin) -> Transport:
+        """Return how the server is reached. Raises NotTellableError, BadTargetError."""
         told = self._told.headers(callee, origin)
         if origin.traceparent:
             told.append(("traceparent", origin.traceparent))
-        return ContainerTransport(self._client, target, callee, told=told, patience=self._cold_start)
+        if callee.outside_url:
+            if self._outside is None:
+                raise BadTargetError("this process calls no servers outside")
+            return self._outside(callee.outside_url, told)
+        if callee.target is None:
+            raise BadTargetError("it has no address")
+        return ContainerTransport(self._client, callee.target, callee, told=told, patience=self._cold_start)
 
-    async def peer(self, callee: Callee, transport: ContainerTransport, *, seconds: float) -> Peer:
+    async def peer(self, callee: Callee, transport: Transport, *, seconds: float) -> Peer:
         """Return the server as it is spoken to; its session, if it began one, is the caller's to leave.
 
         `seconds` are for each answer: the first one may wait until a pod has started.

@@ -11,11 +11,10 @@ from lambdaagent.a2a import Json
 from lambdaagent.clock import Clock
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS
-from lambdaagent.containers.mcp_container import McpContainer
+from lambdaagent.containers.mcp_container import McpContainer, Outside
 from lambdaagent.containers.turn import Origin
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.httpclient.wire import Target
 from lambdaagent.mcp import client as messages
 from lambdaagent.mcp.protocol import SERVER_KEY
 from lambdaagent.mcpclient import exchange, session
@@ -33,14 +32,15 @@ _OF_THIS_CONNECTION = ("progressToken",)
 
 
 class McpForward:
-    def __init__(self, *, client: HttpClient, clock: Clock, told: WhoAsks) -> None:
+    def __init__(self, *, client: HttpClient, clock: Clock, told: WhoAsks, outside: Outside | None = None) -> None:
         self._client = client
-        self._container = McpContainer(client=client, clock=clock, cold_start=COLD_START_SECONDS, told=told)
+        self._container = McpContainer(
+            client=client, clock=clock, cold_start=COLD_START_SECONDS, told=told, outside=outside
+        )
 
     async def ask(
         self,
         callee: Callee,
-        target: Target,
         method: str,
         params: Mapping[str, Any],
         *,
@@ -51,7 +51,7 @@ class McpForward:
 
         Raises ServerError, UpstreamError, BadTargetError, NotTellableError.
         """
-        transport = self._container.transport(callee, target, origin)
+        transport = self._container.transport(callee, origin)
         peer = await self._container.peer(callee, transport, seconds=SECONDS)
         limit = self._client.limits.body_bytes
         try:

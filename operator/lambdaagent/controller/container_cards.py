@@ -109,9 +109,14 @@ class ContainerCards:
 
 
 def is_wanted(agent: LambdaAgent) -> bool:
-    """Whether to read the card. Behind a sidecar the agent's address serves the sidecar's card, so it is not read."""
+    """Whether to read the card. Behind a sidecar the agent's address serves the sidecar's card, so it is not read.
+
+    A server outside has no rollouts; `tool_discovery` asks it.
+    """
     a2a = agent.spec.a2a
-    return a2a is not None and a2a.enabled and a2a.protocol in own_card.PROTOCOLS and a2a.mode == "gateway"
+    if a2a is None or not a2a.enabled or a2a.outside_url:
+        return False
+    return a2a.protocol in own_card.PROTOCOLS and a2a.mode == "gateway"
 
 
 def revision_of(live: Object | None, service: Json) -> str:

@@ -1,4 +1,5 @@
-"""Asks agents' MCP servers for their tools outside of reconciles, so that a slow server never delays an agent.
+"""Asks agents' MCP servers, and the servers that are agents themselves, for their tools outside of reconciles, so that
+a slow server never delays an agent.
 
 Each server is asked once per round, however many agents use it in the same way. Few are asked at once, and each has a
 deadline. Agents are woken only if the answer has changed. A server that fails is asked again sooner, and one that says
@@ -22,8 +23,8 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.kube.secrets import SecretNotReadableError, Secrets, SecretValueError
 from lambdaagent.status.ai import shown
-from lambdaagent.status.tools import Answers, ServerAnswer, ToolServer, tool_servers
-from lambdaagent.toolservers.listing import ListError, listing
+from lambdaagent.status.tools import Answers, ServerAnswer, ToolServer, outside_server, tool_servers
+from lambdaagent.toolservers.listing import ListError, listing, skills
 from lambdaagent.trust import SYSTEM, Trust
 from lambdaagent.webhooks.address_check import CheckOf
 
@@ -50,13 +51,12 @@ class ToolDiscovery:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
 
     def answers(self, agent: LambdaAgent) -> Answers:
-        asked = (server for _, server in tool_servers(agent, domain=self.domain))
-        return {server: self._answers[server] for server in asked if server in self._answers}
+        return {server: self._answers[server] for server in self._asked(agent) if server in self._answers}
 
     def put(self, key: AgentKey, agent: LambdaAgent | None) -> None:
         """Set the servers that the agent uses; None if it no longer exists or cannot be read."""
         before = self._servers.pop(key, frozenset())
-        now = frozenset(server for _, server in tool_servers(agent, domain=self.domain)) if agent else frozenset()
+        now = self._asked(agent) if agent else frozenset()
         if now:
             self._servers[key] = now
         for server in before - now:
@@ -69,6 +69,11 @@ class ToolDiscovery:
         for server in now - before:
             self._users.setdefault(server, set()).add(key)
             self._begin(server)
+
+    def _asked(self, agent: LambdaAgent) -> frozenset[ToolServer]:
+        of_tools = frozenset(server for _, server in tool_servers(agent, domain=self.domain))
+        own = outside_server(agent)
+        return of_tools if own is None else of_tools | {own}
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -96,7 +101,8 @@ class ToolDiscovery:
             if answer != self._answers.get(server):
                 self._answers[server] = answer
                 error = answer.problem or answer.not_asked
-                log.info("tools.listed", url=shown(server.url), tools=len(answer.tools), error=error)
+                count = len((answer.card or {}).get("skills", answer.tools))
+                log.info("tools.listed", url=shown(server.url), tools=count, error=error)
                 for key in list(self._users.get(server, ())):
                     self.changed(key)
             if answer.problem:
@@ -122,6 +128,9 @@ class ToolDiscovery:
         except TimeoutError:
             return ServerAnswer(problem="the API server did not answer in time"), 0.0
         try:
+            if server.is_agent:
+                said = await skills(server.url, seconds=server.seconds, check=self.check, trust=self.trust)
+                return ServerAnswer(said.version, card=said.card), said.ttl or 0.0
             found = await listing(server.url, headers, seconds=server.seconds, check=self.check, trust=self.trust)
         except ListError as error:
             return ServerAnswer(problem=str(error)), 0.0

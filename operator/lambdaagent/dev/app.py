@@ -40,7 +40,7 @@ from lambdaagent.gateway.config import from_settings
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.events.errors import UnknownBrokerError
 from lambdaagent.gateway.events.publishers import SubscriptionIndex, judged
-from lambdaagent.gateway.serving import serve
+from lambdaagent.gateway.serving import receivers, serve
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.kube import manifests
@@ -182,6 +182,8 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         own=os.environ,
         commands=options.commands,
         gates=gates,
+        check=receivers(config, guard),
+        trust=config.trust,
     )
     exchanges.supervisor = supervisor
     stack.push_async_callback(supervisor.stop)

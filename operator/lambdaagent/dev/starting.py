@@ -65,7 +65,7 @@ def start(
         return Start(words, environment, engine=engine)
     raise NoCommandError(
         f"{agent.key}: no command is known to start it here; use --command {agent.name}='...', the annotation "
-        f"{ANNOTATION_DEV_COMMAND}, or install docker or podman to run {agent.spec.image.reference}"
+        f"{ANNOTATION_DEV_COMMAND}, or install docker or podman to run {agent.spec.container_image.reference}"
     )
 
 
@@ -108,7 +108,7 @@ def remedy(start: Start, code: int) -> str:
 def container(agent: LambdaAgent, *, engine: str, environment: Mapping[str, str], port: int) -> tuple[str, ...]:
     """Return the engine's command line. The agent's variables are passed by name, because every user can read a command
     line; PORT and the gateway's URLs are passed by value."""
-    image = agent.spec.image
+    image = agent.spec.container_image
     sink, gateway = _from_inside(environment["K_SINK"]), _from_inside(environment.get("GATEWAY_URL", ""))
     ours = {"PORT": str(image.port), "K_SINK": sink, "BROKER_URL": sink}
     if gateway:

@@ -24,7 +24,7 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.containers import own_card
-from lambdaagent.dev import environment, starting
+from lambdaagent.dev import environment, outside, starting
 from lambdaagent.dev.code import Code, code
 from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
@@ -37,6 +37,8 @@ from lambdaagent.gateway.directory import Directory
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.settings import Installation
+from lambdaagent.trust import Trust
+from lambdaagent.webhooks.address_check import CheckOf
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +82,8 @@ class Supervisor:
     own: Mapping[str, str]
     commands: Mapping[AgentKey, tuple[str, ...]]
     gates: dict[Target, Gate]
+    check: CheckOf
+    trust: Trust
     bound: bool = False
     """Whether every binding of the agents exists."""
     _running: dict[AgentKey, Running] = field(default_factory=dict, init=False)
@@ -155,6 +159,9 @@ class Supervisor:
 
     async def _attend(self, running: Running) -> None:
         agent = running.wanted.agent
+        if agent.outside_url:
+            await self._follow(running)
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._run(running))
@@ -165,6 +172,21 @@ class Supervisor:
                 log.error("agent.run_failed", agent=agent.key, error=str(problem))
                 running.gate.broken(f"it cannot be run here: {problem}")
             self._show(running)
+
+    async def _follow(self, running: Running) -> None:
+        """Serve an agent that is a server outside. Once its tools are known, a call finds out whether it answers."""
+
+        def found(status: AgentStatus) -> None:
+            running.status = status
+            running.gate.opened()
+            self._show(running)
+
+        def failed(problem: str) -> None:
+            if running.status.a2a_status is None:
+                running.gate.broken(problem)
+                self._show(running)
+
+        await outside.follow(running.wanted.agent, check=self.check, trust=self.trust, found=found, failed=failed)
 
     async def _run(self, running: Running) -> None:
         """Run one process after another: a new one after each edit of the code."""

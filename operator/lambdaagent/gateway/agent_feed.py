@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lambdaagent.api import naming
-from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.directory import NOT_READY, Directory
 from lambdaagent.gateway.events.publishers import Brokers
 from lambdaagent.kube import reading
 from lambdaagent.kube.watch import Watcher
+
+_NOT_LISTED = "its MCP server has not listed its tools yet; see the agent's condition ServingReady"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,11 @@ def _take(obj: dict[str, Any], directory: Directory) -> None:
     # A Revision that was ready continues to serve while a newer one fails.
     ready = bool(service and (service.ready or service.latest_revision))
     url = service.url if service else None
-    directory.upsert(agent, url=url, ready=ready, last_modified=_modified(obj))
+    if agent.outside_url:  # likewise a server outside whose tools are known: a call finds out whether it answers
+        a2a = agent.status.a2a_status
+        ready = ready or bool(a2a and a2a.container_card)
+    problem = _NOT_LISTED if agent.outside_url else NOT_READY
+    directory.upsert(agent, url=url, ready=ready, last_modified=_modified(obj), problem=problem)
 
 
 def _modified(obj: dict[str, Any]) -> datetime:

@@ -288,9 +288,9 @@ def make_entry(
     target, why_not = None, ""
     if not ready:
         why_not = problem
-    elif not url:
+    elif not url and not agent.outside_url:
         why_not = "its Service has no URL yet"
-    if url:
+    if url and not agent.outside_url:
         try:
             target = replace(Target.parse(url), connections=connections(agent))
         except BadTargetError as error:

@@ -30,6 +30,7 @@ from lambdaagent.store.sealing import Sealing
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
 from lambdaagent.tasks.push_delivery import EngineStore, PushDelivery
+from lambdaagent.toolservers.transport import outside
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
@@ -91,10 +92,11 @@ async def serve(
         if entry is not None and table.many_agents and hears(entry, cancellation(record)):
             cancellations.tell(record)
 
+    beyond = outside(receivers(config, guard), config.trust)
     told = WhoAsks(assertions.statement(config.card_signer, clock))
     tasks = Engine(
         store=store,
-        caller=HttpCaller(client=client, clock=clock, told=told),
+        caller=HttpCaller(client=client, clock=clock, told=told, outside=beyond),
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
@@ -127,6 +129,7 @@ async def serve(
         ready=ready,
         guard=guard,
         told=told,
+        outside=beyond,
         buckets=buckets,
         failed=failed,
     )
@@ -142,7 +145,10 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
 
 
 def receivers(config: GatewayConfig, guard: Guard) -> address_check.CheckOf:
-    """Return the check for the addresses of push receivers, by the settings and the access file in force."""
+    """Return the check for the addresses of push receivers, and of agents that are MCP servers outside.
+
+    It is by the settings and the access file in force.
+    """
     return address_check.public(allowed=config.push_allow, trusted=lambda: guard.trusted_domains)
 
 

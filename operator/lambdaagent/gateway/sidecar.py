@@ -89,7 +89,7 @@ async def run(settings: SidecarSettings) -> None:
         store, directory = MemoryStore(), Directory()
         client = HttpClient(limits=PoolLimits(connections=settings.agent_connections))
         stack.push_async_callback(store.close)
-        url = f"http://127.0.0.1:{agent.spec.image.port}"
+        url = f"http://127.0.0.1:{agent.spec.container_image.port}"
         directory.upsert(agent, url=url, ready=True, last_modified=datetime.now(UTC))
         entry = directory.get(agent.namespace, agent.name)
         if entry is None:

@@ -34,10 +34,16 @@ def access_enforced(agent: LambdaAgent, installation: Installation, plan: Plan, 
     if a2a.access is not None and a2a.access.public:
         message = "the agent is public: everybody may call it, if the installation allows public agents"
         return Readiness("False", "Public", message)
+    if agent.outside_url:
+        message = (
+            "the gateway enforces access; whoever reaches the MCP server itself calls it past the gateway: let it"
+            " refuse requests without LambdaAgent-Identity (spec.a2a.access.identity: assertion)"
+        )
+        return Readiness("Unknown", "PastGateway", message)
     if asked(agent) and plan.backends.serving == "kubernetes":
         return _closed(agent, plan, world)
     if sidecar.asked(agent):
-        return Readiness("Unknown", "PastSidecar", _PAST_SIDECAR.format(port=agent.spec.image.port))
+        return Readiness("Unknown", "PastSidecar", _PAST_SIDECAR.format(port=agent.spec.container_image.port))
     way = f"the gateway enforces access; a pod that reaches the Service {agent.name} calls the container past it"
     policy = "spec.a2a.access.networkPolicy or " if plan.backends.serving == "kubernetes" else ""
     return Readiness("Unknown", "PastGateway", f"{way}: close it with {policy}{_OR}")

@@ -13,7 +13,7 @@ from lambdaagent.children.plan import Plan
 from lambdaagent.children.warnings import bounded
 from lambdaagent.clock import rfc3339
 from lambdaagent.settings import Installation
-from lambdaagent.status import conditions, tools
+from lambdaagent.status import conditions, outside, tools
 from lambdaagent.status.access import access_enforced
 from lambdaagent.status.ai import ai_ready
 from lambdaagent.status.conditions import DEPLOYMENT, World
@@ -78,7 +78,11 @@ def status(
 
     `dispatcher_spoke`: EventingReady in `previous` was written by the dispatcher, which owns it on plain RabbitMQ.
     """
-    serving = conditions.serving_ready(agent, plan, world)
+    serving = (
+        outside.serving_ready(agent, world.tools, previous=previous)
+        if agent.outside_url
+        else conditions.serving_ready(agent, plan, world)
+    )
     states: dict[str, Readiness | None] = {
         "SpecValid": Readiness("True", "Valid", ""),
         "ServingReady": serving,
@@ -111,7 +115,10 @@ def status(
         card = url + well_known.AGENT_CARD
         name = service["metadata"]["name"] if service else None
         version = _version(agent, previous, serving)
-        out["a2aStatus"] = _without_none({"serviceName": name, "url": url, "cardUrl": card, "version": version})
+        listed = outside.card(agent, world.tools, previous=previous) if agent.outside_url else None
+        out["a2aStatus"] = _without_none(
+            {"serviceName": name, "url": url, "cardUrl": card, "version": version, "containerCard": listed}
+        )
     if ai := agent.spec.ai:
         out["aiStatus"] = _ai(ai, said.get("AIReady"))
     if agent.spec.tools:
@@ -199,6 +206,8 @@ def _conditions(states: dict[str, Readiness], generation: int, previous: Object,
 
 def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness) -> Object:
     ready = serving.status == "True"
+    if agent.outside_url:
+        return {"ready": ready}  # without the URL: processes dial that one unchecked
     if plan.backends.serving == "kubernetes":
         exists = (*DEPLOYMENT, agent.name) in world.live
         url = f"http://{agent.name}.{agent.namespace}.svc.{installation.cluster_domain}" if exists else None
@@ -218,7 +227,7 @@ def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Install
 def _version(agent: LambdaAgent, previous: Object, serving: Readiness) -> str | None:
     """Return the version that served last; None if none has served."""
     if serving.status == "True":
-        return cards.version_of_spec(agent)
+        return cards.version_of_spec(agent) or None
     known: str | None = (previous.get("a2aStatus") or {}).get("version")
     return known
 

@@ -66,6 +66,20 @@ A2A = [
         bare=True,
     ),
     Row(
+        "a2a.container.url",
+        "https://mcp.example.com/mcp",
+        (
+            Tested(
+                "integration/mcp/test_mcp_outside.py",
+                "test_every_kind_of_caller_reaches_a_tool",
+                "URL of the call with protocol mcp",
+                word="url",
+            ),
+        ),
+        {"a2a": {"enabled": True, "protocol": "mcp"}},
+        bare=True,
+    ),
+    Row(
         "a2a.container.version",
         "0.3",
         (

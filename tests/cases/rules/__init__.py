@@ -21,6 +21,8 @@ REFUSED = [*container.REFUSED, *calls.REFUSED]
 def document(rule: Rule, *, namespace: str = "default") -> dict[str, Any]:
     """Returns the LambdaAgent of a rule."""
     spec = {"image": {"repository": "example.com/agent"}} | rule.spec
+    if spec["image"] is None:
+        del spec["image"]
     return {
         "apiVersion": "lambda.knative.io/v1alpha1",
         "kind": "LambdaAgent",

@@ -1,8 +1,10 @@
 """Values that look wrong and that the API must accept."""
 
-from tests.cases.rules.rule import Rule, delivery, image, prompt, secret, skill, subscriptions, tools, traffic
+from tests.cases.rules.rule import Rule, delivery, image, outside, prompt, secret, skill, subscriptions, tools, traffic
 
 ACCEPTED = [
+    Rule("a server outside without an image", outside(), ""),
+    Rule("a server outside with an image", outside() | {"image": {"repository": "example.com/agent"}}, ""),
     Rule("a variable of 128 KiB", {"env": [{"name": "A", "value": "x" * 131069}]}, ""),
     Rule("a variable of 128 KiB, of two bytes a letter", {"env": [{"name": "AB", "value": "\u00e9" * 65534}]}, ""),
     Rule("a prompt as long as it may be", prompt(32764), ""),

@@ -1,6 +1,6 @@
 """Values that the API refuses in the fields of events and calls, and names that it refuses."""
 
-from tests.cases.rules.rule import Rule, delivery, grant, skill, subscriptions, tools
+from tests.cases.rules.rule import Rule, delivery, grant, outside, skill, subscriptions, tools
 
 _DELIVERY = "spec.eventing.delivery"
 _GRANT = "spec.a2a.access.grants[0]"
@@ -135,4 +135,13 @@ REFUSED = [
         cluster="spec.tools[0].mcpServer.headersFrom[1]",
     ),
     Rule("no time for a tool", tools(timeoutSeconds=0), "spec.tools[0].mcpServer.timeoutSeconds"),
+    Rule("no image", {"image": None}, "spec.image"),
+    Rule("no image with an empty URL outside", outside(""), "spec.image"),
+    Rule("a server outside without protocol mcp", outside(protocol="a2a"), "spec.a2a.protocol"),
+    Rule("a server outside behind a sidecar", outside(mode="sidecar"), "spec.a2a.mode"),
+    Rule("a server outside with callers' headers", outside(forwardHeaders=["x-team"]), "spec.a2a.forwardHeaders"),
+    *[
+        Rule(f"URL outside {url!r}", outside(url), "spec.a2a.container.url")
+        for url in ("ftp://mcp.example.com/", "mcp.example.com", "https://me:secret@mcp.example.com/", "https://a/#b")
+    ],
 ]

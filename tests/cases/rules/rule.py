@@ -15,6 +15,11 @@ def image(**fields: Any) -> dict[str, Any]:
     return {"image": {"repository": "example.com/agent", **fields}}
 
 
+def outside(url: str = "https://mcp.example.com/mcp", **a2a: Any) -> dict[str, Any]:
+    """Returns an agent that is an MCP server outside."""
+    return {"image": None, "a2a": {"enabled": True, "protocol": "mcp", "container": {"url": url}, **a2a}}
+
+
 def prompt(letters: int) -> dict[str, Any]:
     return {"behavior": {"systemPrompt": "\U0001f35d" * letters}}
 

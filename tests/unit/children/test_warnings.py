@@ -13,6 +13,9 @@ from lambdaagent.children.warnings import bounded, warnings
 from lambdaagent.settings import Installation
 
 KNATIVE, KUBERNETES = Backends("knative", "knative"), Backends("kubernetes", "rabbitmq")
+OUTSIDE: dict[str, Any] = {
+    "a2a": {"enabled": True, "protocol": "mcp", "container": {"url": "https://mcp.example.com/mcp"}}
+}
 CLOSED = {"a2a": {"enabled": True, "access": {"networkPolicy": True}}}
 FORWARD = {"eventTypes": ["a"], "targetAgent": "b", "targetNamespace": "n"}
 
@@ -164,6 +167,32 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
         KNATIVE,
         {},
     ),
+    *[
+        (WarningReason.NO_PODS, f"spec.{next(iter(said))}", OUTSIDE | said, backends, {})
+        for said in (
+            {"image": {"repository": "example.com/a"}},
+            {"scaling": {"minReplicas": 1}},
+            {"serving": {"timeoutSeconds": 901}},
+            {"eventing": {"subscriptions": [{"eventType": "a"}]}},
+            {"env": [{"name": "A"}]},
+            {"operationMode": "supervised"},
+        )
+        for backends in (KNATIVE, KUBERNETES)
+    ],
+    (
+        WarningReason.NO_PODS,
+        "spec.a2a.container.path",
+        {"a2a": {**OUTSIDE["a2a"], "container": {"url": "https://mcp.example.com/", "path": "/mcp"}}},
+        KNATIVE,
+        {},
+    ),
+    (
+        WarningReason.NO_PODS,
+        "spec.a2a.access.networkPolicy",
+        {"a2a": {**OUTSIDE["a2a"], "access": {"networkPolicy": True}}},
+        KUBERNETES,
+        {},
+    ),
 ]
 
 
@@ -182,6 +211,12 @@ def test_every_reason_has_its_row() -> None:
         WarningReason.MORE,
         WarningReason.CONTESTED,
     }  # these two follow from no spec
+
+
+@pytest.mark.parametrize("backends", [KNATIVE, KUBERNETES])
+def test_a_server_outside_is_warned_of_nothing_by_itself(backends: Backends) -> None:
+    spec = OUTSIDE | {"image": None, "operationMode": "agentic"}
+    assert found(spec, backends, gateway_url="http://gateway") == set()
 
 
 def test_what_an_agent_of_today_says_by_default_is_not_warned_of_on_plain_kubernetes() -> None:

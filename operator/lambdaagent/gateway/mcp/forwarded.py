@@ -18,7 +18,6 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.httpclient.errors import BadTargetError, UpstreamError, describe
-from lambdaagent.httpclient.wire import Target
 from lambdaagent.mcp import capabilities
 from lambdaagent.mcp.client import ServerError
 from lambdaagent.mcp.protocol import Code, McpError
@@ -45,12 +44,12 @@ def method(call: McpCall) -> Callable[[McpCall], Awaitable[Json]] | None:
 
 async def _ask(call: McpCall) -> Json:
     entry = call.entry
-    if entry is None or entry.callee.target is None or not entry.ready:
+    if entry is None or not entry.callee.has_address or not entry.ready:
         why = entry.why_not if entry is not None else ""
         raise TemporaryError(f"the agent cannot be called: {why or 'it has no address'}")
     await authorization.require_operation(call.request, entry, Operation.SEND)
     await _require_the_whole(call, entry)
-    result = await _answer(call, entry, entry.callee.target)
+    result = await _answer(call, entry)
     asks = result.get("resultType") == "input_required"
     if asks and not call.message.modern:
         raise McpError(Code.INTERNAL_ERROR, "The agent asks for input, which this revision has no way to do here.")
@@ -69,16 +68,15 @@ async def _require_the_whole(call: McpCall, entry: Entry) -> None:
         raise McpError(Code.FORBIDDEN, str(error)) from None
 
 
-async def _answer(call: McpCall, entry: Entry, target: Target) -> Json:
+async def _answer(call: McpCall, entry: Entry) -> Json:
     client = await requester(call.request, entry, Operation.SEND)
     services = call.services
-    forward = McpForward(client=services.client, clock=services.clock, told=services.told)
+    forward = McpForward(client=services.client, clock=services.clock, told=services.told, outside=services.outside)
     asked = capabilities.askable(call.message.capabilities) if call.message.modern else {}
     try:
         async with asyncio.timeout(SECONDS):
             return await forward.ask(
                 entry.callee,
-                target,
                 call.message.method,
                 call.message.params,
                 capabilities=asked,
@@ -92,7 +90,11 @@ async def _answer(call: McpCall, entry: Entry, target: Target) -> Json:
     except NotTellableError as error:
         raise McpError(Code.INTERNAL_ERROR, f"The agent was not asked: {error}.") from None
     except (UpstreamError, BadTargetError) as error:
-        raise McpError(Code.INTERNAL_ERROR, describe(error, f"The agent {entry.agent.key}")) from None
+        raise McpError(Code.INTERNAL_ERROR, describe(error, _title(entry))) from None
+
+
+def _title(entry: Entry) -> str:
+    return entry.callee.title if entry.callee.outside_url else f"The agent {entry.agent.key}"
 
 
 def _caching(call: McpCall, result: Json) -> Json:

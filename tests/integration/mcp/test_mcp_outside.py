@@ -1,0 +1,126 @@
+"""An agent that is an MCP server outside (`a2a.container.url`): the gateway calls its URL, with the address check."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from aiohttp import web
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from tests.parts.gateway import World, manifest, world
+from tests.parts.http_servers import serving
+from tests.parts.mcp_servers import ERAS, mcp_server
+from tests.parts.mcp_tools import toolbox
+
+from lambdaagent.toolservers.listing import skills
+from lambdaagent.webhooks.address_check import not_metadata
+
+PATH = "/agents/shop/tools/api/a2a"
+TOOL = [{"id": "add", "name": "add"}]
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[World]:
+    async with world() as found:
+        yield found
+
+
+def outside(url: str, **a2a: Any) -> dict[str, Any]:
+    obj = manifest("tools", a2a={"enabled": True, "protocol": "mcp", "container": {"url": url}, **a2a})
+    del obj["spec"]["image"]
+    return obj
+
+
+async def listed(url: str) -> dict[str, Any]:
+    """Returns the agent with the tools that the operator found."""
+    card = (await skills(url, seconds=10, check=lambda _: not_metadata)).card
+    return {**outside(url), "status": {"a2aStatus": {"containerCard": card}}}
+
+
+def add(a: int, b: int) -> dict[str, Any]:
+    parts = [{"data": {"a": a, "b": b}}]
+    return {"message": {"messageId": "1", "role": "ROLE_USER", "parts": parts, "metadata": {"skillId": "add"}}}
+
+
+async def failure(gateway: World) -> str:
+    """Returns what a client is told of a failed call."""
+    task = (await gateway.rpc("SendMessage", add(1, 2), path=PATH))["result"]["task"]
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    return str(task["status"]["message"]["parts"][0]["text"])
+
+
+@asynccontextmanager
+async def host(gateway: World) -> AsyncIterator[Client]:
+    headers = {"Authorization": "Bearer of-the-caller"}
+    url = f"{gateway.url}/agents/shop/tools/mcp"
+    async with (
+        httpx2.AsyncClient(timeout=20, headers=headers) as http,
+        Client(streamable_http_client(url, http_client=http), mode="auto") as found,
+    ):
+        yield found
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_every_kind_of_caller_reaches_a_tool(gateway: World, era: Any) -> None:
+    with mcp_server(toolbox().server, era, path="/v1/mcp") as (url, asked):
+        gateway.add(await listed(url), url=None)
+        asked.seen.clear()
+        credential = {"Authorization": "Bearer of-the-caller", "Cookie": "session=of-the-caller"}
+        answer = await gateway.rpc("SendMessage", add(1, 2), path=PATH, **credential)
+        task = answer["result"]["task"]
+        assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+        assert {"result": 3} in [part.get("data") for part in task["artifacts"][0]["parts"]]
+        direct = await gateway.request("POST", f"{PATH}/skills/add", json={"a": 2, "b": 3}, headers=credential)
+        assert (direct.status, direct.body) == (200, b'{"result":5}')
+        async with host(gateway) as found:
+            assert "add" in {tool.name for tool in (await found.list_tools()).tools}
+            result = await found.call_tool("add", {"a": 3, "b": 4})
+            assert result.structured_content == {"result": 7}
+            await found.list_prompts()
+        assert {path for _, path, _ in asked.seen} == {"/v1/mcp"}
+        assert not [headers for _, _, headers in asked.seen if "of-the-caller" in str(headers)]
+
+
+async def test_a_private_address_is_refused_and_gets_no_request() -> None:
+    async with world(on_loopback=False) as gateway:
+        with mcp_server(toolbox().server) as (url, asked):
+            gateway.add(outside(url, skills=TOOL), url=None)
+            host = url.split("/")[2]
+            why = await failure(gateway)
+            assert why.startswith(f"The MCP server {host} of the agent shop/tools cannot be reached: 127.0.0.1 is not")
+            assert asked.seen == []
+
+
+async def test_the_url_of_the_status_is_never_called(gateway: World) -> None:
+    with mcp_server(toolbox().server) as (url, asked):
+        gateway.add(outside("http://127.0.0.1:1/mcp", skills=TOOL), url=url)
+        assert "Connection refused" in await failure(gateway)
+        event = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "a", "ce-source": "/s"}
+        assert (await gateway.request("POST", "/events/shop/to/tools", headers=event)).status >= 400
+        assert asked.seen == []
+
+
+async def test_a_redirect_is_not_followed(gateway: World) -> None:
+    with mcp_server(toolbox().server) as (url, asked):
+
+        async def redirect(_: web.Request) -> web.Response:
+            return web.Response(status=307, headers={"Location": url})
+
+        app = web.Application()
+        app.router.add_route("*", "/mcp", redirect)
+        async with serving(app) as other:
+            gateway.add(outside(f"{other}/mcp", skills=TOOL), url=None)
+            assert "307" in await failure(gateway)
+        assert asked.seen == []
+
+
+async def test_a_server_that_goes_away_is_named(gateway: World) -> None:
+    with mcp_server(toolbox().server) as (url, _):
+        gateway.add(await listed(url), url=None)
+        answer = await gateway.rpc("SendMessage", add(1, 2), path=PATH)
+        assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
+    host = url.split("/")[2]
+    expected = f"The MCP server {host} of the agent shop/tools cannot be reached: Connection refused."
+    assert await failure(gateway) == expected
