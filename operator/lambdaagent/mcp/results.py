@@ -45,13 +45,6 @@ def failure(text: str) -> Json:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
-def of_message(message: Json) -> Json:
-    """Return the result of an agent that answered without a task."""
-    task: Json = {"id": message.get("messageId") or "", "status": {"state": TaskState.COMPLETED, "message": message}}
-    found = of_task({**task, "contextId": message.get("contextId") or ""})
-    return found | {"_meta": {"contextId": message["contextId"]} if message.get("contextId") else {}}
-
-
 def _without_words(state: TaskState) -> str:
     return "The agent has finished without a word." if state is TaskState.COMPLETED else f"The task is {state.v03}."
 

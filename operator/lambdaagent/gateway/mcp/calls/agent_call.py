@@ -203,7 +203,7 @@ class _AgentCall:
     async def _followed(self, run: Run, client: Requester, news: list[Json]) -> Json | web.StreamResponse:
         """Answer the host; `news` is what it is to be told before anything else."""
         if run.settled and not news and not self._asks(run):
-            return await self._settled(run)
+            return await self._outcome(run.task or {})
         if self._tasks and run.task is not None:
             record = await self._call.services.tasks.read(self._entry.callee, run.task["id"], client=client)
             return task_views.created(run.task, tasks.times(self._call, record))
@@ -211,7 +211,7 @@ class _AgentCall:
             return await self._streamed(run, client, news)
         while not run.settled:
             await run.next()
-        return await self._settled(run)
+        return await self._outcome(run.task or {})
 
     async def _streamed(self, run: Run, client: Requester, news: list[Json]) -> web.StreamResponse:
         def broken(error: Exception) -> bytes:
@@ -228,7 +228,7 @@ class _AgentCall:
                 event = await run.next()
                 for each in self._interest.notifications(event) if event is not None else ():
                     yield _frame(each)
-            yield _frame(self._call.response(await self._settled(run)))
+            yield _frame(self._call.response(await self._outcome(run.task or {})))
 
         allowed = authorization.standing(self._call.request, self._entry, Operation.SEND)
         return await sse.write(self._call.request, frames(), owner=client.owner, broken=broken, allowed=allowed)
@@ -236,11 +236,6 @@ class _AgentCall:
     def _asks(self, run: Run) -> bool:
         """Return whether the host is asked by a request of ours, as in the handshake revisions."""
         return self._events and run.task is not None and questions.can_ask(self._call, run.task)
-
-    async def _settled(self, run: Run) -> Json:
-        if run.message is None:
-            return await self._outcome(run.task or {})
-        return await outcomes.of_message(self._call, self._entry, self._skill, run.message)
 
     async def _outcome(self, task: Json) -> Json:
         """Return the result of a settled task. Raises McpError."""

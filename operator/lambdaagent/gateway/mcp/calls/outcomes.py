@@ -12,7 +12,9 @@ async def of_task(call: McpCall, entry: Entry, skill: str | None, task: Json) ->
     tool = _platform_tool(call, task)
     if tool is not None:
         return platform_results.result(task, entry.agent.key, reason=platform_results.reason_of(task), tool=tool)
-    return await _checked(call, entry, skill, results.of_task(task, any_data=call.message.modern))
+    result = results.of_task(task, any_data=call.message.modern)
+    found = entry.callee.skills.get(skill) if skill is not None else None
+    return result if found is None else await schemas.checked(call, entry, found, result)
 
 
 def _platform_tool(call: McpCall, task: Json) -> str | None:
@@ -24,13 +26,3 @@ def _platform_tool(call: McpCall, task: Json) -> str | None:
         return platform_results.tool_of(task)
     name = call.message.params.get("name")
     return str(name) if call.entry is None and name in NAMES else None
-
-
-async def of_message(call: McpCall, entry: Entry, skill: str | None, message: Json) -> Json:
-    """Return the result of an agent that answered without a task."""
-    return await _checked(call, entry, skill, results.of_message(message))
-
-
-async def _checked(call: McpCall, entry: Entry, skill: str | None, result: Json) -> Json:
-    found = entry.callee.skills.get(skill) if skill is not None else None
-    return result if found is None else await schemas.checked(call, entry, found, result)

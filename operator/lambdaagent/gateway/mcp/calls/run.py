@@ -15,7 +15,7 @@ class StoppedError(TemporaryError):
 
 
 class Run:
-    """`task` is the task so far; `message` is the answer of an agent that made no task of its own.
+    """`task` is the task so far.
 
     `close` must be called; it ends the reading and not the task. Without events, it reads none until `go_on`.
     """
@@ -27,19 +27,18 @@ class Run:
         self.known = asyncio.Event()
         """Set by `began`."""
         self.task: Json | None = None
-        self.message: Json | None = None
         self.last_event_id = ""
 
     async def begin(self) -> None:
         """Read until the task is known. Raises A2AError and TemporaryError, as the engine does."""
-        while self.task is None and self.message is None:
+        while self.task is None:
             if self._take(await anext(self._events, None)) is None and self._over:
                 raise StoppedError("the gateway is stopping; call the tool again")
 
     @property
     def settled(self) -> bool:
         """Whether the task has ended or waits for its client."""
-        return self.message is not None or (self.task is not None and state_of(self.task).settled)
+        return self.task is not None and state_of(self.task).settled
 
     async def next(self, *, within: float | None = None) -> Json | None:
         """Return the next event; None if none comes within these seconds, or if there are no more."""
@@ -84,8 +83,6 @@ class Run:
             self.last_event_id = found.id
         if "task" in event:
             self.task = event["task"]
-        elif "message" in event:
-            self.message = event["message"]
         elif event and self.task is not None:
             self.task = fold(self.task, event)
         return event
