@@ -5,13 +5,17 @@ events, becomes lines of the output. Requests run at the same time. A host that 
 end of the input.
 
 Invariant: nothing but messages is written to standard output. Each request gets one response unless it is cancelled.
+
+Hazard: the host chooses how much it writes and whether it reads. Open requests and messages are limited, and neither
+thread of the input and output is waited for at the end.
 """
 
 import asyncio
 import os
-import sys
+import queue
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,7 +102,7 @@ class Relay:
         self._version = ""  # what a handshake agreed on
         self._open: dict[str | int, asyncio.Task[None]] = {}
         self._sent: set[asyncio.Task[None]] = set()  # of messages without a response
-        self._writing = asyncio.Lock()
+        self._output = _Output()
 
     async def take(self, line: bytes) -> None:
         """Handle one line of the input, without waiting for its response."""
@@ -118,7 +122,11 @@ class Relay:
             await self._cancel(params.get("requestId") if isinstance(params, dict) else None)
         elif isinstance(method, str) and isinstance(id_, str | int) and not isinstance(id_, bool):
             await self._begin(id_, method, message, line)
-        else:  # a notification or a response, which has none; the gateway says what else is wrong
+        elif isinstance(method, str) and "id" in message:
+            await self._fail(None, Code.INVALID_REQUEST, "The id of the request is neither a text nor a whole number.")
+        else:  # a notification or a response, which has none
+            if len(self._sent) >= _MOST:
+                await asyncio.wait(self._sent, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.create_task(self._tell(message, line), name="mcp-tell")
             self._sent.add(task)
             task.add_done_callback(self._sent.discard)
@@ -200,8 +208,7 @@ class Relay:
         await self._write({"jsonrpc": "2.0", "id": id_, "error": {"code": int(code), "message": text}})
 
     async def _write(self, message: Json) -> None:
-        async with self._writing:
-            await asyncio.to_thread(_write, orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
+        await self._output.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
 
 
 async def _messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
@@ -260,7 +267,7 @@ async def _lines() -> AsyncIterator[AsyncIterator[bytes]]:
 
     def read() -> None:
         # Not by sys.stdin: the interpreter cannot end while a thread waits with its lock.
-        with suppress(RuntimeError, OSError):  # the loop is over, or the input
+        with suppress(RuntimeError, CancelledError, OSError):  # the loop is over, or the input
             rest = bytearray()
             while chunk := os.read(0, _CHUNK):
                 first, *more = chunk.split(b"\n")
@@ -282,7 +289,33 @@ async def _lines() -> AsyncIterator[AsyncIterator[bytes]]:
     yield each()
 
 
-def _write(data: bytes) -> None:
-    with suppress(BrokenPipeError):  # the host is gone, and its input ends next
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+class _Output:
+    """Writes whole lines in a thread, one after another. A host that does not read blocks the thread, and no write can
+    be cancelled, so the end of the process does not wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._lines = queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]]()
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._run, name="mcp-stdout", daemon=True).start()
+
+    async def write(self, data: bytes) -> None:
+        """Return when the line is written."""
+        written = self._loop.create_future()
+        self._lines.put((data, written))
+        await written
+
+    def _run(self) -> None:
+        # Not by sys.stdout: the interpreter cannot end while a thread waits with its lock.
+        with suppress(RuntimeError):  # the loop is over
+            while True:
+                data, written = self._lines.get()
+                with suppress(OSError):  # the host is gone, and its input ends next
+                    while data:
+                        data = data[os.write(1, data) :]
+                self._loop.call_soon_threadsafe(_resolve, written)
+
+
+def _resolve(written: "asyncio.Future[None]") -> None:
+    if not written.done():
+        written.set_result(None)
