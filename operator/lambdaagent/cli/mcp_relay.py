@@ -5,6 +5,9 @@ events, becomes lines of the output. Requests run at the same time. A host that 
 end of the input.
 
 Invariant: nothing but messages is written to standard output. Each request gets one response unless it is cancelled.
+
+Hazard: the host chooses how much it writes and whether it reads. Open requests and messages are limited, and neither
+thread of the input and output is waited for at the end.
 """
 
 import asyncio
@@ -86,7 +89,7 @@ class Relay:
         self._schemas: dict[str, Json] = {}  # of tools whose arguments are repeated in headers
         self._open: dict[str | int, asyncio.Task[None]] = {}
         self._sent: set[asyncio.Task[None]] = set()  # of messages without a response
-        self._writing = asyncio.Lock()
+        self._output = stdio.Output()
 
     async def take(self, line: bytes) -> None:
         """Handle one line of the input, without waiting for its response."""
@@ -106,7 +109,11 @@ class Relay:
             await self._cancel(params.get("requestId") if isinstance(params, dict) else None)
         elif isinstance(method, str) and isinstance(id_, str | int) and not isinstance(id_, bool):
             await self._begin(id_, method, message, line)
-        else:  # a notification or a response, which has none; the gateway says what else is wrong
+        elif isinstance(method, str) and "id" in message:
+            await self._fail(None, Code.INVALID_REQUEST, "The id of the request is neither a text nor a whole number.")
+        else:  # a notification or a response, which has none
+            if len(self._sent) >= _MOST:
+                await asyncio.wait(self._sent, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.create_task(self._tell(message, line), name="mcp-tell")
             self._sent.add(task)
             task.add_done_callback(self._sent.discard)
@@ -224,5 +231,4 @@ class Relay:
         await self._write({"jsonrpc": "2.0", "id": id_, "error": {"code": int(code), "message": text}})
 
     async def _write(self, message: Json) -> None:
-        async with self._writing:
-            await asyncio.to_thread(stdio.write, orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
+        await self._output.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))

@@ -70,7 +70,8 @@ def read(body: bytes, headers: Mapping[str, Sequence[str]]) -> Message | Reply:
         raise BadMessageError(Code.PARSE_ERROR, f"The body is not JSON: {error}.") from None
     if not isinstance(found, dict):
         raise BadMessageError(Code.INVALID_REQUEST, "The body is not one JSON-RPC message; batches are not supported.")
-    id_, method, params = found.get("id"), found.get("method"), found.get("params", {})
+    id_, method, params = found.get("id"), found.get("method"), found.get("params")
+    params = {} if params is None else params  # some clients write null for no parameters
     if "id" in found and not (isinstance(id_, str | int) and not isinstance(id_, bool) and len(str(id_)) <= _ID):
         raise BadMessageError(Code.INVALID_REQUEST, f"The id is not a number or a text of at most {_ID} characters.")
     if method is None and "id" in found and ("result" in found or "error" in found):

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +207,55 @@ def test_it_ends_when_it_is_told_to() -> None:
         assert process.wait(10) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_although_nobody_reads_what_it_writes(number: signal.Signals) -> None:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        fd = process.stdin.fileno()
+        os.set_blocking(fd, False)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:  # it stops to read when its output is full
+            with suppress(BlockingIOError):
+                os.write(fd, b"garbage\n" * 1_000)
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("id_", [1.5, None, True, [], 2**70])
+def test_a_request_with_an_odd_id_gets_an_error(running: Dev, id_: Any) -> None:
+    (found,) = relay({"jsonrpc": "2.0", "id": id_, "method": "ping"}, url=running.url)
+    assert (found["id"], found["error"]["code"]) == (None, -32600)
+
+
+def test_notifications_open_a_limited_number_of_connections() -> None:
+    server, accepted = socket.create_server(("127.0.0.1", 0), backlog=1_000), []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(server.accept()[0])  # and no answer
+
+    threading.Thread(target=accept, daemon=True).start()
+    with (
+        server,
+        subprocess.Popen(
+            [*COMMAND, "--url", f"http://127.0.0.1:{server.getsockname()[1]}"], stdin=subprocess.PIPE
+        ) as process,
+    ):
+        assert process.stdin is not None
+        process.stdin.write(b'{"jsonrpc": "2.0", "method": "notifications/x"}\n' * 500)
+        process.stdin.flush()
+        time.sleep(3)
+        process.terminate()
+        assert process.wait(10) == 0
+    for each in accepted:
+        each.close()
+    assert 0 < len(accepted) <= 64
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
-"""A task while the request that called a tool is open: its events as they come, folded into the task."""
+"""A task while the request that called a tool is open: its events as they come, and the task that they make.
+
+The events are folded into the task when it is looked at, and not one by one: each fold copies the parts of an artifact,
+of which an agent may stream 100,000.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
 
 from lambdaagent.a2a import Json
-from lambdaagent.a2a.tasks import fold, state_of
+from lambdaagent.a2a.states import TaskState, parse_state
+from lambdaagent.a2a.tasks import fold_all, state_of
 from lambdaagent.cancellation import cancel
 from lambdaagent.errors import TemporaryError
 from lambdaagent.tasks.requests import StreamEvent
@@ -26,19 +31,27 @@ class Run:
         self._over = False
         self.known = asyncio.Event()
         """Set by `began`."""
-        self.task: Json | None = None
+        self._task: Json | None = None
+        self._updates: list[Json] = []
+        self._state = TaskState.UNSPECIFIED
         self.last_event_id = ""
+
+    @property
+    def task(self) -> Json | None:
+        if self._task is not None and self._updates:
+            self._task, self._updates = fold_all(self._task, self._updates), []
+        return self._task
 
     async def begin(self) -> None:
         """Read until the task is known. Raises A2AError and TemporaryError, as the engine does."""
-        while self.task is None:
+        while self._task is None:
             if self._take(await anext(self._events, None)) is None and self._over:
                 raise StoppedError("the gateway is stopping; call the tool again")
 
     @property
     def settled(self) -> bool:
         """Whether the task has ended or waits for its client."""
-        return self.task is not None and state_of(self.task).settled
+        return self._state.settled
 
     async def next(self, *, within: float | None = None) -> Json | None:
         """Return the next event; None if none comes within these seconds, or if there are no more."""
@@ -52,16 +65,18 @@ class Run:
         pending, self._pending = self._pending, None
         event = self._take(pending.result())
         if event is None and not self.settled:
-            raise StoppedError("the gateway is stopping; call the tool again")
+            named = f"the task {self._task['id']}" if self._task is not None else "the task"
+            raise StoppedError(f"the gateway is stopping; see what became of {named} before you call again")
         return event
 
     def began(self, task: Json) -> None:
-        self.task = task
+        self._begin_with(task)
         self.known.set()
 
     def go_on(self, task: Json, last_event_id: str, events: AsyncGenerator[StreamEvent, None]) -> None:
         """Take the task as it is now, and read on after the event with this id."""
-        self.task, self._events, self.last_event_id = task, events, last_event_id
+        self._begin_with(task)
+        self._events, self.last_event_id = events, last_event_id
 
     async def follow(self, events: AsyncGenerator[StreamEvent, None]) -> None:
         """Go on with other events of the same task: those after its client has answered."""
@@ -82,10 +97,15 @@ class Run:
         if found.id:
             self.last_event_id = found.id
         if "task" in event:
-            self.task = event["task"]
-        elif event and self.task is not None:
-            self.task = fold(self.task, event)
+            self._begin_with(event["task"])
+        elif event and self._task is not None:
+            self._updates.append(event)
+            if "statusUpdate" in event:
+                self._state = parse_state(event["statusUpdate"]["status"].get("state")) or TaskState.UNSPECIFIED
         return event
+
+    def _begin_with(self, task: Json) -> None:
+        self._task, self._updates, self._state = task, [], state_of(task)
 
 
 async def _none() -> AsyncGenerator[StreamEvent, None]:
