@@ -9,16 +9,10 @@ import pytest
 from tests.parts.gateway import World, world
 from tests.parts.mcp_host import FORMS, Host, said
 from tests.parts.polling import eventually
-from tests.parts.upstream import PlainAgent, Response, Seen, TalkingAgent, talking_agent
+from tests.parts.upstream import PlainAgent, Response, Seen, TalkingAgent
 
 OLD = "2025-11-25"
 TOOL = "shop__echo__say"
-
-
-@pytest.fixture
-async def talking() -> AsyncIterator[TalkingAgent]:
-    async with talking_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -14,16 +14,10 @@ from tests.parts.gateway import World, skill, world
 from tests.parts.issuer import Issuer
 from tests.parts.lag import MOST_LAG, Watched, watched_gateway
 from tests.parts.mcp_host import TASKS, Host
-from tests.parts.upstream import PlainAgent, TalkingAgent, talking_agent
+from tests.parts.upstream import PlainAgent, TalkingAgent
 
 TOOL = "shop__echo__say"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
-
-
-@pytest.fixture
-async def talking() -> AsyncIterator[TalkingAgent]:
-    async with talking_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

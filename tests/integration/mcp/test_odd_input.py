@@ -11,17 +11,11 @@ from tests.integration.mcp.test_calls import asking, chunk
 from tests.parts.gateway import World, world
 from tests.parts.mcp_host import FORMS, TASKS, Host, said
 from tests.parts.polling import eventually
-from tests.parts.upstream import PlainAgent, Response, Seen, TalkingAgent, talking_agent
+from tests.parts.upstream import PlainAgent, Response, Seen, TalkingAgent
 
 from lambdaagent.gateway.http.sse import Streams
 
 TOOL = "shop__echo__say"
-
-
-@pytest.fixture
-async def talking() -> AsyncIterator[TalkingAgent]:
-    async with talking_agent() as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -152,3 +152,21 @@ async def test_a_stream_that_is_asked_for_again_is_the_same_task(bench: Bench) -
     assert [event.event["task"]["id"] for event in again] == [task_id]
     assert await bench.engine.get(PLAIN, Get(task_id)) == again[0].event["task"]
     assert len(bench.container.turns) == 2
+
+
+async def test_notes_of_two_replicas_are_all_kept(pair: list[Bench]) -> None:
+    """Answers that come one at a time are noted; one of two that come together must not replace the other."""
+    task_id = await asked(pair[0])
+    names = [f"answer {number}" for number in range(6)]
+    await asyncio.gather(
+        *(pair[number % 2].engine.note(PLAIN, task_id, {name: {"n": number}}) for number, name in enumerate(names))
+    )
+    record = await pair[0].store.get(task_id)
+    assert record is not None
+    assert set(names) <= set(record.task["metadata"])
+    assert record.state is TaskState.INPUT_REQUIRED
+    await pair[1].engine.send(PLAIN, follow_up(task_id))
+    await pair[0].engine.note(PLAIN, task_id, {"late": {}})
+    after = await pair[0].store.get(task_id)
+    assert after is not None
+    assert "late" not in after.task["metadata"], "a task that waits no longer takes no notes"

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from lambdaagent import media_types
+from lambdaagent import media_types, page_token
 from lambdaagent.a2a import Json
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.services import Services
 from lambdaagent.mcp import capabilities
 from lambdaagent.mcp.envelope import Message
-from lambdaagent.mcp.protocol import FIRST_WITH_FORMS, SERVER, SERVER_KEY, McpError
+from lambdaagent.mcp.protocol import FIRST_WITH_FORMS, SERVER, SERVER_KEY, Code, McpError
 from lambdaagent.mcp.tools import Scope
 
 _REFUSED = frozenset(("q=0", "q=0.0", "q=0.00", "q=0.000"))
@@ -32,6 +32,18 @@ class McpCall:
         ranges = ",".join(self.request.headers.getall("Accept", ())).lower().split(",")
         kinds = ([part.strip() for part in each.split(";")] for each in ranges)
         return any(kind == media_types.EVENT_STREAM and not _REFUSED.intersection(more) for kind, *more in kinds)
+
+    @property
+    def after(self) -> Key | None:
+        """The agent after which the asked page begins; None for the first page. Raises McpError."""
+        cursor = self.message.params.get("cursor")
+        if cursor is None:
+            return None
+        try:
+            namespace, name = page_token.decode(cursor).split("/")
+        except (ValueError, TypeError):
+            raise McpError(Code.INVALID_PARAMS, "params.cursor is not a cursor that this gateway issued.") from None
+        return namespace, name
 
     @property
     def askable(self) -> Json:

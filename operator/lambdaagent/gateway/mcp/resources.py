@@ -8,7 +8,7 @@ import orjson
 from lambdaagent import media_types, page_token
 from lambdaagent.a2a import Json, cards
 from lambdaagent.a2a.operations import Operation
-from lambdaagent.gateway.directory import Entry, Key
+from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards as card_pages
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.calls import answering
@@ -23,7 +23,7 @@ _FRESH = 60_000  # milliseconds
 
 async def listed(call: McpCall) -> Json:
     call.services.directory.require_listed(call.scope.namespace or None)
-    after = _after(call)
+    after = call.after
     found: list[Json] = [resources.LIST] if after is None and call.entry is None else []
     result: Json = {"resources": found}
     number, last = 0, None
@@ -39,7 +39,7 @@ async def listed(call: McpCall) -> Json:
 
 
 async def templates(call: McpCall) -> Json:
-    if _after(call) is not None:
+    if call.after is not None:
         raise McpError(Code.INVALID_PARAMS, "params.cursor is not a cursor that this gateway issued.")
     return {"resourceTemplates": list(resources.TEMPLATES)} | _cached(call, _FRESH)
 
@@ -113,17 +113,6 @@ def _unknown(call: McpCall, uri: str) -> McpError:
     """Return the error of a resource that the caller cannot read (SEP-2164, which changed its code)."""
     code = Code.INVALID_PARAMS if call.message.modern else Code.RESOURCE_NOT_FOUND
     return McpError(code, "There is no such resource.", {"uri": uri})
-
-
-def _after(call: McpCall) -> Key | None:
-    cursor = call.message.params.get("cursor")
-    if cursor is None:
-        return None
-    try:
-        namespace, name = page_token.decode(cursor).split("/")
-    except (ValueError, TypeError):
-        raise McpError(Code.INVALID_PARAMS, "params.cursor is not a cursor that this gateway issued.") from None
-    return namespace, name
 
 
 def _cached(call: McpCall, milliseconds: int) -> Json:

@@ -14,7 +14,6 @@ from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.platform import platform_tools
 from lambdaagent.mcp import tools
-from lambdaagent.mcp.protocol import Code, McpError
 
 _PAGE = 100  # tools after which a page ends, with the agent that reaches it
 _FRESH = 60_000  # milliseconds
@@ -23,7 +22,7 @@ _DIGESTS = 64  # of one agent
 
 async def listed(call: McpCall) -> Json:
     call.services.directory.require_listed(call.scope.namespace or None)
-    after = _after(call)
+    after = call.after
     found: list[Json] = platform_tools.definitions(call) if after is None else []
     last: Key | None = None
     more = False
@@ -60,17 +59,6 @@ def digest(call: McpCall, entry: Entry) -> int:
             made.clear()
         found = made[key] = hash(orjson.dumps(of_agent(call, entry)))
     return found
-
-
-def _after(call: McpCall) -> Key | None:
-    cursor = call.message.params.get("cursor")
-    if cursor is None:
-        return None
-    try:
-        namespace, name = page_token.decode(cursor).split("/")
-    except (ValueError, TypeError):
-        raise McpError(Code.INVALID_PARAMS, "params.cursor is not a cursor that this gateway issued.") from None
-    return namespace, name
 
 
 async def find(call: McpCall, name: str) -> tuple[Entry, Skill] | None:
