@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from tests.parts import packages, places
 
-FOLDER = Path(__file__).parents[1] / "conformance" / "mcp_suite"
+FOLDER = Path(__file__).parents[1] / "mcp_conformance"
 _TIME = re.compile(r"-\d{4}-\d\d-\d\dT[-0-9]+Z$")
 _FILES = ("package.json", "package-lock.json")
 

@@ -63,6 +63,7 @@ async def test_an_agent_that_comes_up_in_time_is_not_spoken_of(up_after: float) 
     assert await watch(up_after=up_after, found=["0.0.0.0:8080"]) == []
 
 
+@pytest.mark.holds_the_loop("an hour passes without a sleep")
 @pytest.mark.parametrize("up_after", [PATIENCE_SECONDS + 0.2, 3600.0])
 async def test_a_late_one_is_said_once_with_what_it_listens_on(up_after: float) -> None:
     [line] = await watch(up_after=up_after, found=["0.0.0.0:8080", "[::1]:9"])

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 
+import pytest
 from tests.parts.lag import slowness
 
 from lambdaagent.gateway.mcp.calls.run import Run
@@ -21,6 +22,7 @@ async def _events() -> AsyncGenerator[StreamEvent, None]:
     yield StreamEvent("end", {"statusUpdate": {"status": {"state": "TASK_STATE_COMPLETED"}}})
 
 
+@pytest.mark.holds_the_loop("it reads 40,000 pieces in few turns")
 async def test_a_piece_costs_the_same_however_many_there_are() -> None:
     run, events = Run(_events()), _events()
     began = time.thread_time()

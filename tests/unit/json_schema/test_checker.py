@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from tests.parts.lag import slowness
 
 from lambdaagent.json_schema import patterns
 from lambdaagent.json_schema.checker import Checker, ExhaustedError, few_values
@@ -148,10 +149,10 @@ def test_any_accepted_schema_can_be_used(schema: Any) -> None:
 )  # fmt: skip
 def test_a_check_ends(schema: dict[str, Any], value: Any) -> None:
     assert faults(schema, Budget()) == []
-    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun, before = time.thread_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with contextlib.suppress(ExhaustedError):
         assert all(len(each) < 400 for each in Checker(schema).violations(value, name="v"))
-    assert time.perf_counter() - begun < 5
+    assert (time.thread_time() - begun) / slowness() < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024  # KiB
 
 
@@ -166,16 +167,16 @@ def test_values_are_counted_no_further_than_needed() -> None:
     [("(a+)+$", "a" * 4_095 + "!"), (r"(\w+\s?)*$", "ab " * 1_300 + "!"), ("(a|a)*b", "a" * 4_096)],
 )
 def test_what_takes_ages_elsewhere_is_matched_at_once(pattern: str, text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     patterns.matcher(pattern)(text)
-    assert time.perf_counter() - begun < 0.05
+    assert (time.thread_time() - begun) / slowness() < 0.05
 
 
 @given(st.from_regex(r"[ab(){}\[\]\\wd.*+?|1-9]{0,40}", fullmatch=True))
 def test_a_light_pattern_compiles_fast(pattern: str) -> None:
     if patterns.weight(pattern) > 500:
         return
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with contextlib.suppress(patterns.PatternError):
         patterns.matcher(pattern)
-    assert time.perf_counter() - begun < 0.2
+    assert (time.thread_time() - begun) / slowness() < 0.2
