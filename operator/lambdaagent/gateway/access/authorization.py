@@ -11,6 +11,7 @@ from lambdaagent.access.decide import Decision
 from lambdaagent.access.principal import GATEWAY, Principal
 from lambdaagent.access.rules import AgentRules, Mode
 from lambdaagent.api import naming
+from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.access import auditing, challenges
 from lambdaagent.gateway.access.authentication import PRINCIPAL, authenticate, credential
 from lambdaagent.gateway.directory import Entry, Key
@@ -58,6 +59,24 @@ async def listed(
     async for entry in request.app[SERVICES].directory.each(after):
         if wanted(entry) and await lists(request, entry):
             yield entry
+
+
+def listed_skills(request: web.Request, entry: Entry) -> list[Skill]:
+    """Return the public skills of a listed agent that lists show to the principal."""
+    callable_ = request.app[SERVICES].guard.listed_skills(request[PRINCIPAL], entry.rules)
+    a2a = entry.public.spec.a2a
+    return [each for each in (a2a.skills if a2a is not None else []) if callable_ is None or each.id in callable_]
+
+
+async def find(request: web.Request, namespace: str, name: str) -> Entry | None:
+    """Return the agent; None if there is none that the principal may know of. Raises ProblemError (401), and
+    NotListedError while there may be one: after the check, which is the same whether there is one or not.
+    """
+    directory = request.app[SERVICES].directory
+    entry = await seen(request, directory.find(namespace, name), asked=(namespace, name))
+    if entry is None:
+        directory.require_listed(namespace)
+    return entry
 
 
 async def require(request: web.Request, entry: Entry, action: Action, *, skill: str | None = None) -> None:

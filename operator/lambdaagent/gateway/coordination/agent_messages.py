@@ -94,8 +94,6 @@ async def _receiver(request: web.Request, to: str) -> Entry:
 
 def _declaration(request: web.Request, entry: Entry) -> Json:
     """Return what the agent can do for the caller, as requirement 003 writes it."""
-    callable_ = request.app[SERVICES].guard.listed_skills(request[PRINCIPAL], entry.rules)
-    a2a = entry.public.spec.a2a
     return {
         "agent_id": entry.agent.key,
         "name": entry.agent.name,
@@ -106,8 +104,7 @@ def _declaration(request: web.Request, entry: Entry) -> Json:
                 "input_schema": skill.input_schema or {},
                 "output_schema": skill.output_schema or {},
             }
-            for skill in (a2a.skills if a2a is not None else [])
-            if callable_ is None or skill.id in callable_
+            for skill in authorization.listed_skills(request, entry)
         ],
         "protocols": [*(f"a2a/{version.value}" for version in entry.offered), *(f"mcp/{each}" for each in MODERN)],
     }

@@ -64,10 +64,8 @@ async def _agent(request: web.Request) -> Entry:
     if not naming.is_label(namespace, name):
         detail = "A2A needs the query parameter agent=namespace/name; GET /agents lists the agents."
         raise ProblemError(400, "no-agent", detail)
-    services = request.app[SERVICES]
-    entry = await authorization.seen(request, services.directory.find(namespace, name), asked=(namespace, name))
+    entry = await authorization.find(request, namespace, name)
     if entry is None or not entry.enabled:
-        services.directory.require_listed(namespace)
         raise unknown_agent(namespace, name)
-    limiting.require_agent(services, entry, request[PRINCIPAL])
+    limiting.require_agent(request.app[SERVICES], entry, request[PRINCIPAL])
     return entry

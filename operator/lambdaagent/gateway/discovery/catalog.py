@@ -71,7 +71,7 @@ async def _page(request: web.Request) -> web.Response:
     after = _page_key(request.query.get("pageToken"))
     async for entry in authorization.listed(request, wanted.takes, after=after):
         if len(shown) == size and last is not None:
-            token = _token(last)
+            token = page_token.of_agent(last)
             break
         shown.append(_listed(request, entry))
         last = entry.key
@@ -146,11 +146,6 @@ def _page_key(given: str | None) -> Key | None:
     if not given:
         return None
     try:
-        namespace, name = page_token.decode(given).split("/")
+        return page_token.agent_of(given)
     except ValueError:
         raise ProblemError(400, "bad-page", "pageToken is not a token that this gateway issued.") from None
-    return namespace, name
-
-
-def _token(key: Key) -> str:
-    return page_token.encode("/".join(key))

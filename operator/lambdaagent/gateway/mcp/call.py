@@ -40,10 +40,9 @@ class McpCall:
         if cursor is None:
             return None
         try:
-            namespace, name = page_token.decode(cursor).split("/")
-        except (ValueError, TypeError):
+            return page_token.agent_of(cursor)
+        except ValueError:
             raise McpError(Code.INVALID_PARAMS, "params.cursor is not a cursor that this gateway issued.") from None
-        return namespace, name
 
     @property
     def askable(self) -> Json:

@@ -8,6 +8,7 @@ import orjson
 from lambdaagent import media_types, page_token
 from lambdaagent.a2a import Json, cards
 from lambdaagent.a2a.operations import Operation
+from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import cards as card_pages
 from lambdaagent.gateway.mcp.call import McpCall
@@ -31,7 +32,7 @@ async def listed(call: McpCall) -> Json:
         if not entry.discoverable:
             continue
         if number == _PAGE and last is not None:
-            result["nextCursor"] = page_token.encode("/".join(last))
+            result["nextCursor"] = page_token.of_agent(last)
             break
         found.append(resources.card(*entry.key, cards.description(entry.public)))
         number, last = number + 1, entry.key
@@ -90,7 +91,7 @@ def _agent(call: McpCall, entry: Entry) -> Json:
         "description": cards.description(entry.public),
         "status": "active" if entry.ready else "inactive",
         "card": resources.card_uri(*entry.key),
-        "skills": [each.id for each in candidates.skills(call, entry)],
+        "skills": [each.id for each in authorization.listed_skills(call.request, entry)],
     }
 
 

@@ -34,7 +34,7 @@ async def listed(call: McpCall) -> Json:
         last = entry.key
     result: Json = {"tools": found}
     if more and last is not None:
-        result["nextCursor"] = page_token.encode("/".join(last))
+        result["nextCursor"] = page_token.of_agent(last)
     if call.message.modern:
         result |= {"ttlMs": _FRESH, "cacheScope": "private" if not call.services.guard.off else "public"}
     return result
@@ -42,9 +42,7 @@ async def listed(call: McpCall) -> Json:
 
 def of_agent(call: McpCall, entry: Entry) -> list[Json]:
     """Return the definitions of the agent's tools that the caller may call."""
-    callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
-    skills = sorted(tools.skills(entry.public), key=lambda each: each.id)
-    shown = [each for each in skills if callable_ is None or each.id in callable_]
+    shown = sorted(authorization.listed_skills(call.request, entry), key=lambda each: each.id)
     return [tools.definition(entry.public, skill, call.scope, modern=call.message.modern) for skill in shown]
 
 

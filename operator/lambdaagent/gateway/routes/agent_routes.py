@@ -68,10 +68,8 @@ async def by_path(request: web.Request) -> web.StreamResponse:
     match = request.match_info
     namespace, name = match["namespace"], match["name"]
     request[ROUTE] = "unknown-agent"
-    directory = request.app[SERVICES].directory
-    entry = await authorization.seen(request, directory.find(namespace, name), asked=(namespace, name))
+    entry = await authorization.find(request, namespace, name)
     if entry is None:
-        directory.require_listed(namespace)  # after that check, which is the same whether there is an agent or not
         raise unknown_agent(namespace, name)
     return await serve(request, entry, match["rest"])
 

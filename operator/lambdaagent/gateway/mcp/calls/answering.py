@@ -22,6 +22,15 @@ async def task_of(call: McpCall, task_id: object, operation: Operation) -> tuple
 
     Raises McpError, with one text for what is not there and what is another's.
     """
+    return await _task_of(call, task_id, operation, counts=False)
+
+
+async def counted(call: McpCall, task_id: object, operation: Operation) -> tuple[Entry, TaskRecord]:
+    """Return what `task_of` does, and count the request at the task's agent. Raises McpError, ProblemError (429)."""
+    return await _task_of(call, task_id, operation, counts=call.entry is None)  # below an agent, it is counted already
+
+
+async def _task_of(call: McpCall, task_id: object, operation: Operation, *, counts: bool) -> tuple[Entry, TaskRecord]:
     unknown = McpError(Code.INVALID_PARAMS, "There is no such task.")
     if not isinstance(task_id, str) or not task_id.isprintable() or len(task_id) > 128:
         raise unknown
@@ -35,20 +44,14 @@ async def task_of(call: McpCall, task_id: object, operation: Operation) -> tuple
         raise unknown
     try:
         await authorization.require_operation(call.request, entry, operation)
+        if counts:
+            limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
         client = await requester(call.request, entry, operation)
         return entry, await call.services.tasks.read(entry.callee, task_id, client=client)
     except A2AError as error:
         if error.problem is Problem.PERMISSION_DENIED:
             raise McpError(Code.FORBIDDEN, str(error)) from None
         raise unknown from None
-
-
-async def counted(call: McpCall, task_id: object, operation: Operation) -> tuple[Entry, TaskRecord]:
-    """Return what `task_of` does, and count the request at the task's agent. Raises McpError, ProblemError (429)."""
-    entry, record = await task_of(call, task_id, operation)
-    if call.entry is None:  # below an agent, the request is counted already
-        limiting.require_agent(call.services, entry, call.request[PRINCIPAL])
-    return entry, record
 
 
 async def answer(call: McpCall, entry: Entry, task: Json, answers: Mapping[str, Json]) -> Json | None:

@@ -20,12 +20,6 @@ _TURN = 50  # skills
 _SOME = 10
 
 
-def skills(call: McpCall, entry: Entry) -> list[Skill]:
-    """Return the skills of a listed agent that lists show to the caller."""
-    callable_ = call.services.guard.listed_skills(call.request[PRINCIPAL], entry.rules)
-    return [each for each in tools.skills(entry.public) if callable_ is None or each.id in callable_]
-
-
 def candidate(entry: Entry, skill: Skill) -> Candidate:
     return Candidate(
         namespace=entry.key[0],
@@ -63,7 +57,7 @@ async def _of_all(call: McpCall, namespace: str) -> AsyncIterator[Candidate]:
     call.services.directory.require_listed(namespace or call.scope.namespace or None)
     async for entry in call.agents():
         if namespace in ("", entry.key[0]):
-            for skill in skills(call, entry):
+            for skill in authorization.listed_skills(call.request, entry):
                 yield candidate(entry, skill)
 
 
@@ -84,9 +78,5 @@ async def agent(call: McpCall, agent_id: str) -> Entry | None:
     namespace = namespace or call.scope.namespace
     if call.scope.namespace not in ("", namespace) or not naming.is_label(namespace, name):
         return None
-    found = call.services.directory.find(namespace, name)
-    entry = await authorization.seen(call.request, found, asked=(namespace, name))
-    if entry is None:
-        call.services.directory.require_listed(namespace)
-        return None
-    return entry if entry.enabled and call.covers(entry) else None
+    entry = await authorization.find(call.request, namespace, name)
+    return entry if entry is not None and entry.enabled and call.covers(entry) else None

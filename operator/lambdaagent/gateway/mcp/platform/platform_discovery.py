@@ -5,11 +5,11 @@ import orjson
 from lambdaagent import page_token
 from lambdaagent.a2a import Json, cards, well_known
 from lambdaagent.api.skills import Skill
+from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.discovery.catalog import Filter
 from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform import candidates
 from lambdaagent.gateway.mcp.platform.platform_calls import ToolError
 from lambdaagent.mcp import tools
 from lambdaagent.mcp.platform_tools import LIMIT
@@ -28,12 +28,12 @@ async def discover(call: McpCall, given: Json) -> Json:
     async for entry in call.agents(_after(given.get("cursor"))):
         if not wanted.takes(entry) or (status != "all" and entry.ready != (status == "active")):
             continue
-        callable_ = candidates.skills(call, entry)
+        callable_ = authorization.listed_skills(call.request, entry)
         known = {each.casefold() for skill in callable_ for each in (skill.id, *skill.tags)}
         if not all(each.casefold() in known for each in given.get("capability_filter", ())):
             continue
         if (len(shown) == given.get("limit", LIMIT) or skills >= _SKILLS) and last is not None:
-            found["next_cursor"] = page_token.encode("/".join(last))
+            found["next_cursor"] = page_token.of_agent(last)
             break
         shown.append(_shown(call, entry, callable_))
         skills, last = skills + len(callable_), entry.key
@@ -63,7 +63,6 @@ def _after(cursor: str | None) -> Key | None:
     if not cursor:
         return None
     try:
-        namespace, name = page_token.decode(cursor).split("/")
+        return page_token.agent_of(cursor)
     except ValueError:
         raise ToolError("cursor is not a next_cursor of this tool.") from None
-    return namespace, name
