@@ -18,8 +18,8 @@ import aiohttp
 import orjson
 import structlog
 
-from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
+from lambdaagent.controller.answers import AnswersOf
 from lambdaagent.status.ai import Answer, Endpoint, shown
 from lambdaagent.trust import SYSTEM, Trust
 from lambdaagent.webhooks import address_check, failure_text
@@ -37,63 +37,35 @@ class Prober:
     # Called with each agent whose endpoint now gives another result.
     changed: Callable[[AgentKey], None]
     trust: Trust = SYSTEM
-    _users: dict[Endpoint, set[AgentKey]] = field(default_factory=dict, init=False)
-    _endpoints: dict[AgentKey, Endpoint] = field(default_factory=dict, init=False)
-    _answers: dict[Endpoint, Answer] = field(default_factory=dict, init=False)
-    _tasks: dict[Endpoint, asyncio.Task[None]] = field(default_factory=dict, init=False)
-    _session: aiohttp.ClientSession | None = field(default=None, init=False)
+    _session: aiohttp.ClientSession = field(init=False, repr=False)  # while `run` is open
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
+
+    def __post_init__(self) -> None:
+        self._answers = AnswersOf[Endpoint, Answer](
+            self._follow, lambda endpoint: f"probe {shown(endpoint[1])}", self.changed
+        )
 
     def answer(self, endpoint: Endpoint | None) -> Answer | None:
         return self._answers.get(endpoint) if endpoint else None
 
     def put(self, key: AgentKey, endpoint: Endpoint | None) -> None:
         """Set the endpoint that the agent uses; None if it uses none or no longer exists."""
-        before = self._endpoints.pop(key, None)
-        if endpoint:
-            self._endpoints[key] = endpoint
-        if before == endpoint:
-            return
-        if before:
-            self._users[before].discard(key)
-            if not self._users[before]:
-                del self._users[before]
-                self._answers.pop(before, None)
-                if task := self._tasks.pop(before, None):
-                    task.cancel()
-        if endpoint:
-            self._users.setdefault(endpoint, set()).add(key)
-            self._begin(endpoint)
+        self._answers.put(key, frozenset([endpoint]) if endpoint else frozenset())
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Probe endpoints while the context is open."""
         async with address_check.session(address_check.not_metadata, seconds=_DEADLINE, trust=self.trust) as session:
             self._session = session
-            for endpoint in self._users:
-                self._begin(endpoint)
-            try:
+            async with self._answers.run():
                 yield
-            finally:
-                self._session = None
-                tasks = list(self._tasks.values())
-                self._tasks.clear()
-                await cancel(*tasks)
 
-    def _begin(self, endpoint: Endpoint) -> None:
-        if self._session and endpoint not in self._tasks:
-            task = asyncio.create_task(self._follow(self._session, endpoint), name=f"probe {shown(endpoint[1])}")
-            self._tasks[endpoint] = task
-
-    async def _follow(self, session: aiohttp.ClientSession, endpoint: Endpoint) -> None:
+    async def _follow(self, endpoint: Endpoint) -> None:
         while True:
             async with self._slots:
-                answer = await ask(session, endpoint)
-            if answer != self._answers.get(endpoint):
-                self._answers[endpoint] = answer
+                answer = await ask(self._session, endpoint)
+            if self._answers.take(endpoint, answer):
                 log.info("ai_endpoint.probed", url=shown(endpoint[1]), status=answer.status, error=answer.problem)
-                for key in list(self._users.get(endpoint, ())):
-                    self.changed(key)
             # Jittered, so that a thousand endpoints are not probed at the same moment.
             await asyncio.sleep(self.interval * random.uniform(0.8, 1.2))  # noqa: S311
 

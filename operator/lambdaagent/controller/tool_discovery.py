@@ -11,16 +11,16 @@ Hazard: authors of LambdaAgents choose the addresses (`tool_addresses`), and the
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import structlog
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.backoff import Backoff
-from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
+from lambdaagent.controller.answers import AnswersOf
 from lambdaagent.kube.secrets import SecretNotReadableError, Secrets, SecretValueError
 from lambdaagent.status.ai import shown
 from lambdaagent.status.tools import Answers, ServerAnswer, ToolServer, outside_server, tool_servers
@@ -43,68 +43,39 @@ class ToolDiscovery:
     check: CheckOf
     domain: str  # of the cluster
     trust: Trust = SYSTEM
-    _users: dict[ToolServer, set[AgentKey]] = field(default_factory=dict, init=False)
-    _servers: dict[AgentKey, frozenset[ToolServer]] = field(default_factory=dict, init=False)
-    _answers: dict[ToolServer, ServerAnswer] = field(default_factory=dict, init=False)
-    _tasks: dict[ToolServer, asyncio.Task[None]] = field(default_factory=dict, init=False)
-    _running: bool = field(default=False, init=False)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE), init=False)
 
+    def __post_init__(self) -> None:
+        self._answers = AnswersOf[ToolServer, ServerAnswer](
+            self._follow, lambda server: f"tools of {shown(server.url)}", self.changed
+        )
+
     def answers(self, agent: LambdaAgent) -> Answers:
-        return {server: self._answers[server] for server in self._asked(agent) if server in self._answers}
+        found = ((server, self._answers.get(server)) for server in self._asked(agent))
+        return {server: answer for server, answer in found if answer is not None}
 
     def put(self, key: AgentKey, agent: LambdaAgent | None) -> None:
         """Set the servers that the agent uses; None if it no longer exists or cannot be read."""
-        before = self._servers.pop(key, frozenset())
-        now = self._asked(agent) if agent else frozenset()
-        if now:
-            self._servers[key] = now
-        for server in before - now:
-            self._users[server].discard(key)
-            if not self._users[server]:
-                del self._users[server]
-                self._answers.pop(server, None)
-                if task := self._tasks.pop(server, None):
-                    task.cancel()
-        for server in now - before:
-            self._users.setdefault(server, set()).add(key)
-            self._begin(server)
+        self._answers.put(key, self._asked(agent) if agent else frozenset())
+
+    def run(self) -> AbstractAsyncContextManager[None]:
+        """Ask the servers while the context is open."""
+        return self._answers.run()
 
     def _asked(self, agent: LambdaAgent) -> frozenset[ToolServer]:
         of_tools = frozenset(server for _, server in tool_servers(agent, domain=self.domain))
         own = outside_server(agent)
         return of_tools if own is None else of_tools | {own}
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
-        """Ask the servers while the context is open."""
-        self._running = True
-        for server in self._users:
-            self._begin(server)
-        try:
-            yield
-        finally:
-            self._running = False
-            tasks = list(self._tasks.values())
-            self._tasks.clear()
-            await cancel(*tasks)
-
-    def _begin(self, server: ToolServer) -> None:
-        if self._running and server not in self._tasks:
-            self._tasks[server] = asyncio.create_task(self._follow(server), name=f"tools of {shown(server.url)}")
-
     async def _follow(self, server: ToolServer) -> None:
         backoff = Backoff(first=min(5.0, self.interval), cap=self.interval)
         while True:
             async with self._slots:
                 answer, fresh = await self._ask(server)
-            if answer != self._answers.get(server):
-                self._answers[server] = answer
+            if self._answers.take(server, answer):
                 error = answer.problem or answer.not_asked
                 count = len((answer.card or {}).get("skills", answer.tools))
                 log.info("tools.listed", url=shown(server.url), tools=count, error=error)
-                for key in list(self._users.get(server, ())):
-                    self.changed(key)
             if answer.problem:
                 pause = backoff.next()
             else:
