@@ -44,6 +44,9 @@ class Box:
         return found
 
 
+ASKING = pytest.mark.parametrize("box", ["modern"], indirect=True)  # only servers of 2026-07-28 ask
+
+
 @pytest.fixture(params=ERAS)
 def box(request: pytest.FixtureRequest, gateway: World) -> Iterator[Box]:
     made = toolbox()
@@ -151,9 +154,8 @@ async def test_progress_and_logs_are_updates(box: Box) -> None:
     assert state(updates[-1]) == "COMPLETED"
 
 
+@ASKING
 async def test_a_question_waits_for_its_client_and_the_answer_goes_on(box: Box) -> None:
-    if box.era != "modern":
-        pytest.skip("only servers of 2026-07-28 ask so")
     asked = await box.task("book", {"text": "Opera"})
     assert state(asked) == "INPUT_REQUIRED"
     message = asked["status"]["message"]
@@ -169,9 +171,8 @@ async def test_a_question_waits_for_its_client_and_the_answer_goes_on(box: Box) 
     assert said(done)[0] == {"text": "Opera: 3 (round-1)"}
 
 
+@ASKING
 async def test_a_client_that_knows_the_extension_answers_by_name(box: Box) -> None:
-    if box.era != "modern":
-        pytest.skip("only servers of 2026-07-28 ask so")
     key = "io.modelcontextprotocol/inputResponses"
     for answer, words in (
         ({"action": "accept", "content": {"seats": 2}}, "Opera: 2 (round-1)"),

@@ -36,6 +36,9 @@ class Box:
             yield found
 
 
+ASKING = pytest.mark.parametrize("box", ["modern"], indirect=True)  # only servers of 2026-07-28 ask
+
+
 @pytest.fixture(params=ERAS)
 async def box(request: pytest.FixtureRequest) -> AsyncIterator[Box]:
     made = toolbox()
@@ -86,10 +89,9 @@ async def test_progress_reaches_the_host_as_the_tool_tells_it(box: Box, mode: st
     assert told == [(1, 3, "step 1"), (2, 3, "step 2"), (3, 3, "step 3")]
 
 
+@ASKING
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_question_reaches_the_host_and_its_answer_the_tool(box: Box, mode: str) -> None:
-    if box.era != "modern":
-        pytest.skip("only servers of 2026-07-28 ask so")
     asked: list[Any] = []
 
     async def elicit(_: Any, params: Any) -> Any:
@@ -124,10 +126,9 @@ async def test_prompts_resources_and_completions_are_passed_on(box: Box, mode: s
             await host.read_resource("memo://absent")
 
 
+@ASKING
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_prompts_question_reaches_the_host(box: Box, mode: str) -> None:
-    if box.era != "modern":
-        pytest.skip("only servers of 2026-07-28 ask so")
 
     async def elicit(_: Any, __: Any) -> Any:
         return types.ElicitResult(action="accept", content={"who": "Bea"})
