@@ -7,8 +7,9 @@ half of the processor time in which a gateway starts.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from lambdaagent.clock import Clock
 from lambdaagent.errors import UsageError
 from lambdaagent.store.errors import StoreError
 from lambdaagent.store.memory import MemoryStore
@@ -17,6 +18,7 @@ from lambdaagent.store.sealing import Sealing
 from lambdaagent.trust import SYSTEM, Trust
 
 if TYPE_CHECKING:
+    from lambdaagent.store.coordination.database import Database
     from lambdaagent.store.postgres.sealed_rows import PostgresSealedRows
     from lambdaagent.store.postgres.store import PostgresStore
     from lambdaagent.store.sqlite.dead_letters import SqliteLetters
@@ -56,6 +58,17 @@ async def open_store(database: str, trust: Trust = SYSTEM, *, sealing: Sealing |
         raise UsageError(_MISSING.format(name=missing.name)) from None
     store = await PostgresStore.open(database, trust, sealing=sealing)
     return Opened(store, lambda: store.problem, rates=store)
+
+
+def open_coordination(store: "MemoryStore | SqliteStore | PostgresStore", clock: Clock) -> "Database":
+    """Open the database for coordination beside a store, with whose data it is kept."""
+    if isinstance(store, MemoryStore):
+        from lambdaagent.store.sqlite.database import SqliteDatabase
+
+        return SqliteDatabase.in_memory(clock)
+    if store.shared:
+        return cast("PostgresStore", store).coordination()
+    return cast("SqliteStore", store).coordination(clock)
 
 
 async def open_letters(

@@ -21,9 +21,13 @@ _ALIVE = 15.0  # seconds between queries that check the connection
 
 
 class Listening:
-    def __init__(self, pool: PostgresPool, *, sender: str, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, pool: PostgresPool, *, sender: str, channel: str = sql.CHANNEL, backoff: Backoff | None = None
+    ) -> None:
+        """`sender` is this replica, whose own notifications are left out."""
         self._pool = pool
         self._sender = sender
+        self._channel = channel
         self._backoff = backoff or Backoff(first=0.2, cap=10.0)
         self._listeners: list[Callable[[str], None]] = []
         self._missed: list[Callable[[], None]] = []
@@ -56,7 +60,7 @@ class Listening:
         ended = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: ended.set())
-            await connection.add_listener(sql.CHANNEL, self._heard)
+            await connection.add_listener(self._channel, self._heard)
             self._backoff.reset()
             for missed in self._missed:
                 missed()
@@ -71,7 +75,7 @@ class Listening:
             connection.terminate()
 
     def _heard(self, connection: PostgresConnection, pid: int, channel: str, payload: object) -> None:
-        sender, _, task_id = str(payload).partition(" ")
+        sender, _, told = str(payload).partition(" ")
         if sender != self._sender:
             for listener in self._listeners:
-                listener(task_id)
+                listener(told)

@@ -19,9 +19,9 @@ from lambdaagent.store.postgres.urls import DatabaseUrl
 Found = TypeVar("Found")
 Work = Callable[["PostgresConnection"], Awaitable[Found]]
 _CONNECT, _STATEMENT, _CALL = 5.0, 10.0, 15.0
-_AGAIN = ("40001", "40P01")
+AGAIN = ("40001", "40P01")
 # SQLSTATE classes about the values: data exceptions, constraints, values too long for an index.
-_UNFIT = ("22", "23", "54")
+UNFIT = ("22", "23", "54")
 _ATTEMPTS = 5
 _SETTINGS = {
     "application_name": "lambdaagent gateway",
@@ -57,7 +57,7 @@ class PostgresPool:
                 async with asyncio.timeout(within):
                     return await self._work(work)
             except asyncpg.PostgresError as error:
-                if error.sqlstate in _AGAIN and attempt < _ATTEMPTS - 1:
+                if error.sqlstate in AGAIN and attempt < _ATTEMPTS - 1:
                     continue
                 raise self._failed(error) from None
             except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
@@ -146,7 +146,7 @@ class PostgresPool:
 
     def _error(self, error: BaseException) -> StoreError:
         state = getattr(error, "sqlstate", None) or ""
-        if state.startswith(_UNFIT) or isinstance(error, ValueError):
+        if state.startswith(UNFIT) or isinstance(error, ValueError):
             return UnfitError(self.url.reason(error))
         if isinstance(error, TimeoutError):
             return StoreError(f"{self.url} did not answer in time")

@@ -8,7 +8,7 @@ and any later minor one.
 
 import re
 
-NEEDED = (1, 4)
+NEEDED = (1, 5)
 TABLE = "lambdaagent_schema"
 
 

@@ -17,6 +17,7 @@ from lambdaagent.store import rows
 from lambdaagent.store.errors import SealedValueError, StoreError, TaskConflictError
 from lambdaagent.store.group_commit import Append, Create, GroupCommit, MarkDelivered, size_of, submit_append
 from lambdaagent.store.postgres import sql
+from lambdaagent.store.postgres.database import PostgresDatabase
 from lambdaagent.store.postgres.finding import find, found_of, record_of
 from lambdaagent.store.postgres.listening import Listening
 from lambdaagent.store.postgres.pool import PostgresConnection, PostgresPool
@@ -37,6 +38,7 @@ class PostgresStore:
     def __init__(self, pool: PostgresPool, *, sealing: Sealing | None = None) -> None:
         sender = secrets.token_hex(8)
         self._pool = pool
+        self._sender = sender
         self._sealing = sealing = sealing or Sealing()
         # A separate connection: a sign of life must not queue behind the requests of clients.
         self._signs = PostgresPool(pool.url, size=1)
@@ -54,6 +56,10 @@ class PostgresStore:
         store = cls(PostgresPool(DatabaseUrl(url, trust)), sealing=sealing)
         await store.look()
         return store
+
+    def coordination(self) -> PostgresDatabase:
+        """Return the database for coordination. Close it before the store."""
+        return PostgresDatabase(self._pool, sender=self._sender)
 
     @property
     def problem(self) -> str | None:

@@ -1,4 +1,7 @@
-"""The tables of the SQLite file. Task bodies are JSON as bytes: they are read and written whole, never searched."""
+"""The tables of the SQLite file, besides those of coordination (`store.coordination`).
+
+Task bodies are JSON as bytes: they are read and written whole, never searched.
+"""
 
 from sqlalchemy import (
     Column,
@@ -16,7 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
-VERSION = 6  # PRAGMA user_version of the files that this code writes
+from lambdaagent.store.coordination import tables as coordination
+
+VERSION = 7  # PRAGMA user_version of the files that this code writes
 
 metadata = MetaData()
 
@@ -156,6 +161,7 @@ def migrate(connection: Connection, *, found: int) -> None:
     if renewed:
         connection.execute(text("ALTER TABLE dead_letters RENAME TO dead_letters_before"))
     metadata.create_all(connection)
+    coordination.metadata.create_all(connection)
     if renewed:
         known = "number, namespace, agent, source, event_id, reason, received, attributes, data"
         connection.execute(text(f"INSERT INTO dead_letters ({known}) SELECT {known} FROM dead_letters_before"))  # noqa: S608

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from lambdaagent.a2a import Json
+from lambdaagent.clock import Clock
 from lambdaagent.store import rows
 from lambdaagent.store.errors import StoreError, StoreUnusableError
 from lambdaagent.store.group_commit import Append, Create, GroupCommit, MarkDelivered, size_of, submit_append
@@ -46,6 +47,7 @@ from lambdaagent.store.snapshots import Snapshots
 from lambdaagent.store.sqlite import dead_letters, deliveries, push_configs, schema
 from lambdaagent.store.sqlite import reading as reading
 from lambdaagent.store.sqlite.batch import Op, Outcome, WriteBatch
+from lambdaagent.store.sqlite.database import SqliteDatabase
 from lambdaagent.store.sqlite.lock import FileLock
 from lambdaagent.store.sqlite.schema import changes, pushes, snapshots, tasks
 
@@ -59,7 +61,18 @@ class SqliteStore:
 
     shared = False
 
-    def __init__(self, *, engine: Engine, lock: FileLock, writing: ThreadPoolExecutor, sealing: Sealing) -> None:
+    def __init__(
+        self,
+        *,
+        path: Path,
+        durable: bool,
+        engine: Engine,
+        lock: FileLock,
+        writing: ThreadPoolExecutor,
+        sealing: Sealing,
+    ) -> None:
+        self._path = path
+        self._durable = durable
         self._engine = engine
         self._sealing = sealing
         self._lock = lock
@@ -76,7 +89,7 @@ class SqliteStore:
         """Open and migrate the file. Raises StoreUnusableError, which names the file."""
         lock = FileLock(path)
         writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
-        engine = _engine(path, synchronous="FULL" if durable else "NORMAL")
+        engine = _engine(path, synchronous=_synchronous(durable))
         try:
             await asyncio.get_running_loop().run_in_executor(writing, _migrate, engine, path)
         except BaseException:
@@ -84,7 +97,20 @@ class SqliteStore:
             writing.shutdown()
             lock.release()
             raise
-        return cls(engine=engine, lock=lock, writing=writing, sealing=sealing or Sealing())
+        return cls(
+            path=path,
+            durable=durable,
+            engine=engine,
+            lock=lock,
+            writing=writing,
+            sealing=sealing or Sealing(),
+        )
+
+    def coordination(self, clock: Clock) -> SqliteDatabase:
+        """Return the database for coordination in the same file. Close it before the store."""
+        return SqliteDatabase.beside(
+            self._path, clock=clock, writing=self._writing, synchronous=_synchronous(self._durable)
+        )
 
     async def create(
         self, record: TaskRecord, *, idempotency_key: str | None = None, push: Push | None = None
@@ -282,6 +308,10 @@ def _prune(connection: Connection, before: float, keep: int | None) -> int:
     for table in (changes, pushes, snapshots):
         connection.execute(delete(table).where(table.c.task_id.in_(gone)))
     return connection.execute(delete(tasks).where(_ENDED, old)).rowcount
+
+
+def _synchronous(durable: bool) -> str:
+    return "FULL" if durable else "NORMAL"
 
 
 def _engine(path: Path, *, synchronous: str) -> Engine:
