@@ -305,6 +305,12 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
         description="Networks that receivers of push notifications may be in besides the public internet, "
         "separated by commas, such as 10.0.0.0/8.",
     )
+    registry_namespace: str = Field(
+        "registered",
+        pattern=NAMESPACE,
+        description="Namespace of agents that are registered by HTTP: in paths, in rights to them, and of the Broker "
+        "that gets the events of coordination, if it has one.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

@@ -24,6 +24,7 @@ from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
+from lambdaagent.gateway.coordination import parts
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.http.bodies import Pace
 from lambdaagent.gateway.http.sse import Streams
@@ -36,6 +37,7 @@ from lambdaagent.http_server import STALLED
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.identity import assertions
+from lambdaagent.store import factory
 from lambdaagent.store.memory import MemoryStore
 from lambdaagent.store.sealing import Sealing
 from lambdaagent.store.sqlite.store import SqliteStore
@@ -107,7 +109,11 @@ class World:
     session: ClientSession
     streams: Streams
     app: web.Application
-    guard: Guard
+    services: Services
+
+    @property
+    def guard(self) -> Guard:
+        return self.services.guard
 
     def agent(
         self, name: str = "echo", *, namespace: str = "shop", url: str | None, ready: bool = True, **a2a: Any
@@ -231,6 +237,19 @@ async def world(
         pusher=pusher,
         limits=tasks,
     )
+    stack = AsyncExitStack()
+    shared = factory.open_coordination(store, clock)
+    coordination = await stack.enter_async_context(
+        parts.running(
+            shared,
+            made,
+            directory=directory,
+            publisher=broker,
+            exchanges=Exchanges(),
+            metrics=metrics,
+            check=receivers(local, guard),
+        )
+    )
     services = Services(
         config=made,
         directory=directory,
@@ -245,6 +264,7 @@ async def world(
         guard=guard,
         told=told,
         outside=beyond,
+        coordination=coordination,
     )
     streams = streams or Streams()
     app = create_app(services, table=table or gateway_routes.table(), streams=streams, pace=pace)
@@ -255,9 +275,11 @@ async def world(
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with ClientSession(connector=TCPConnector(force_close=False)) as session:
         try:
-            yield World(directory, broker, store, engine, client, url, session, streams, app, services.guard)
+            yield World(directory, broker, store, engine, client, url, session, streams, app, services)
         finally:
             await runner.cleanup()
+            await stack.aclose()
+            await shared.close()
             await store.close()
 
 

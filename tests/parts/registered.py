@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lambdaagent.store.coordination.agents import RegisteredAgent
+from lambdaagent.coordination.registered_agent import RegisteredAgent
 
 
 def registered(agent_id: str = "search", **more: Any) -> RegisteredAgent:

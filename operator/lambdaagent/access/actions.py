@@ -18,6 +18,7 @@ class Action(StrEnum):
     EMIT = "emit"  # send events as an agent
     DELIVER = "deliver"  # deliver an event to an agent, as its Broker
     STORE_DEAD_LETTERS = "store-dead-letters"
+    REGISTER = "register"  # register agents elsewhere, and change one's own
     OBSERVE = "observe"  # read probes and metrics
 
 

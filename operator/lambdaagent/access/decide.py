@@ -15,6 +15,8 @@ _GATEWAY_CALLS = frozenset((Action.DISCOVER, Action.INVOKE, Action.READ, Action.
 PUBLIC = frozenset((Action.DISCOVER, Action.INVOKE, Action.READ, Action.CANCEL, Action.PUSH))
 """What everybody may do with a public agent. The extended card needs a principal (A2A 1.0 section 3.1.11)."""
 
+_SUBRESOURCES = {Action.PUBLISH: "events", Action.REGISTER: "registrations"}
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -84,19 +86,29 @@ def _above(principal: Principal, installation: InstallationRules) -> Decision | 
     return None
 
 
-def publish(
-    principal: Principal, namespace: str, installation: InstallationRules, *, rbac: bool | None = None
+def in_namespace(
+    principal: Principal,
+    action: Action,
+    namespace: str,
+    installation: InstallationRules,
+    *,
+    rbac: bool | None = None,
 ) -> Decision:
-    """Decide about sending events to a namespace; agents' grants say nothing about that. `rbac` as for `decide`."""
+    """Decide about sending events to a namespace (PUBLISH) or registering agents there (REGISTER).
+
+    Agents' grants say nothing about these. `rbac` as for `decide`.
+    """
     if principal.anonymous:
         return _denied("anonymous", "the request has no credential")
     if (over := above_ceiling(principal, namespace, installation)) is not None:
         return over
     if is_admin(principal, installation):
         return _allowed("admins", "the installation names the caller as an administrator")
+    if action is Action.REGISTER and _is_named(principal, installation.registrars):
+        return _allowed("registrars", "the installation names the caller as a registrar of agents")
     if rbac:
         return _allowed("rbac", "the cluster's RBAC allows it")
-    return _denied("default", f"the caller may not create lambdaagents/events in {namespace}")
+    return _denied("default", f"the caller may not create lambdaagents/{_SUBRESOURCES[action]} in {namespace}")
 
 
 def skills(
@@ -128,11 +140,15 @@ def as_a_whole(callable_: frozenset[str] | None) -> Decision | None:
 
 
 def is_admin(principal: Principal, installation: InstallationRules) -> bool:
+    return _is_named(principal, installation.admins)
+
+
+def _is_named(principal: Principal, names: frozenset[str]) -> bool:
     """Groups have a prefix: else whoever may choose a name of the issuer could take that of a group."""
-    if principal.anonymous or not installation.admins:
+    if principal.anonymous or not names:
         return False
     groups = (GROUP + group for group in principal.groups)
-    return principal.name in installation.admins or not installation.admins.isdisjoint(groups)
+    return principal.name in names or not names.isdisjoint(groups)
 
 
 def _allowed(rule: str, reason: str) -> Decision:

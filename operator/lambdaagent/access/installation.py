@@ -209,6 +209,7 @@ class Installation(_Model):
     hmac: Annotated[list[HmacKey], Field(max_length=100)] = []
     ceiling: Ceiling = Ceiling()
     admins: Annotated[list[Text], Field(max_length=100)] = []
+    registrars: Annotated[list[Text], Field(max_length=1000)] = []
     audit: Audit = Audit()
     limits: Limits = Limits()
     cors: Cors = NO_CORS
@@ -268,6 +269,7 @@ class Installation(_Model):
             namespaces=None if ceiling.namespaces is None else frozenset(ceiling.namespaces),
             required_claims=claims(ceiling.required_claims),
             admins=frozenset(self.admins),
+            registrars=frozenset(self.registrars),
         )
 
 

@@ -1,7 +1,7 @@
 """What the access rules of agents and of the installation say, in the form in which `decide` reads them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -66,6 +66,7 @@ class InstallationRules:
     namespaces: frozenset[str] | None = None  # None: all
     required_claims: tuple[tuple[str, frozenset[str]], ...] = ()  # of principals with an issuer's token
     admins: frozenset[str] = field(default=frozenset())  # names, and groups as `group:...`
+    registrars: frozenset[str] = field(default=frozenset())  # who may register agents, written likewise
 
 
 def has_claims(principal: Principal, wanted: tuple[tuple[str, frozenset[str]], ...]) -> bool:
@@ -78,6 +79,12 @@ def of_agent(agent: LambdaAgent) -> AgentRules:
     if access is None:
         return AgentRules(agent.namespace, agent.name)
     return AgentRules(agent.namespace, agent.name, access.public, tuple(map(_grant, access.grants)))
+
+
+def owned(found: AgentRules, owner: str) -> AgentRules:
+    """Return the rules with a grant of everything to the agent's owner."""
+    everything = Grant(frozenset((owner,)), frozenset(), (), frozenset(), frozenset())
+    return replace(found, grants=(everything, *found.grants))
 
 
 def claims(written: Mapping[str, list[str]]) -> tuple[tuple[str, frozenset[str]], ...]:

@@ -122,6 +122,8 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
     sealing = Sealing(settings.sealing_keys, payloads=settings.encrypt_payloads)
     store = await _store(options.data, sealing)
     stack.push_async_callback(store.close)
+    coordination = store.coordination(clock)
+    stack.push_async_callback(coordination.close)
     broker = await stack.enter_async_context(_broker(options, store))
     directory, gates = Directory(), dict[Target, Gate]()
     client = PatientClient(
@@ -159,6 +161,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         failed=failures.of_request,
         sealing=sealing,
         on_state_change=failures.of_task,
+        database=coordination,
     )
     local = f"http://{_reachable(options.host)}:{serving.port}"
     # Not from the environment: settings for a cluster would send the agents' events there.

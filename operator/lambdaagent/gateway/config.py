@@ -47,6 +47,7 @@ class GatewayConfig:
     push_allow: Sequence[Network] = ()  # private networks that may get push notifications
     trust: Trust = SYSTEM
     limits: EngineLimits = field(default_factory=EngineLimits)
+    registry_namespace: str = "registered"
     replica: str = ""
     stop_grace: float = 10.0  # seconds that running tasks get at a stop
     shutdown_timeout: float = 15.0  # seconds that open requests get at a stop
@@ -78,6 +79,7 @@ def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
         push_signer=signing.push_signer(settings, signer, clock),
         push_allow=settings.push_allowed,
         trust=settings.trust,
+        registry_namespace=settings.registry_namespace,
         limits=EngineLimits(
             retention=settings.task_retention_days * _DAY,
             kept=settings.tasks_kept or None,

@@ -29,6 +29,7 @@ from lambdaagent.api.a2a import A2a, Extension
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.async_calls import Calls, calls
 from lambdaagent.containers.callee import Callee, callee, connections
+from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.errors import TemporaryError
 from lambdaagent.httpclient.errors import BadTargetError
 from lambdaagent.httpclient.wire import Target
@@ -72,12 +73,18 @@ class Entry:
     pushes: bool
     extensions: tuple[Extension, ...]
     last_modified: str  # as an HTTP date
+    registered: RegisteredAgent | None  # None: a resource in the cluster, or in a file, describes it
     prefix: str  # its path on the gateway's own host
     base_path: str
     skills_path: str
     rest_path: str
     _cards: dict[_CardKey, Card] = field(default_factory=dict, compare=False, repr=False)
     _checkers: dict[int, Checker] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def agent_id(self) -> str:
+        """The agent's name among agents everywhere: of one in the cluster, `namespace/name`."""
+        return self.registered.agent_id if self.registered is not None else self.agent.key
 
     def card(
         self,
@@ -142,11 +149,20 @@ class Directory:
         self._watches: set[Changes] = set()
 
     def upsert(
-        self, agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime, problem: str = NOT_READY
+        self,
+        agent: LambdaAgent,
+        *,
+        url: str | None,
+        ready: bool,
+        last_modified: datetime,
+        problem: str = NOT_READY,
+        registered: RegisteredAgent | None = None,
     ) -> None:
         """Add or replace an agent. `problem` is why it cannot be called if `ready` is False."""
         self._hosts.clear()
-        entry = make_entry(agent, url=url, ready=ready, last_modified=last_modified, problem=problem)
+        entry = make_entry(
+            agent, url=url, ready=ready, last_modified=last_modified, problem=problem, registered=registered
+        )
         known = entry.key in self._entries
         self._tell(entry.key)
         self._entries[entry.key] = entry
@@ -281,7 +297,13 @@ def _digest(body: bytes) -> str:
 
 
 def make_entry(
-    agent: LambdaAgent, *, url: str | None, ready: bool, last_modified: datetime, problem: str = NOT_READY
+    agent: LambdaAgent,
+    *,
+    url: str | None,
+    ready: bool,
+    last_modified: datetime,
+    problem: str = NOT_READY,
+    registered: RegisteredAgent | None = None,
 ) -> Entry:
     agent = with_card(agent)
     a2a = agent.spec.a2a or A2a()
@@ -296,13 +318,13 @@ def make_entry(
         except BadTargetError as error:
             log.warning("agent.url_refused", agent=agent.key, error=str(error))
             why_not = "the URL of its Service cannot be called"  # callers read this, and the URL is internal
-    called = callee(agent, target=target)
+    called, own = callee(agent, target=target), rules.of_agent(agent)
     return Entry(
         key=(agent.namespace, agent.name),
         agent=agent,
         callee=called,
         calls=calls(agent),
-        rules=rules.of_agent(agent),
+        rules=own if registered is None else rules.owned(own, registered.created_by),
         rate=Rate.of(limits.requests_per_minute, limits.burst)
         if (limits := a2a.limits) is not None and limits.requests_per_minute is not None
         else None,
@@ -320,6 +342,7 @@ def make_entry(
         pushes=cards.capabilities(a2a).push_notifications,
         extensions=tuple(a2a.extensions),
         last_modified=format_datetime(last_modified, usegmt=True),
+        registered=registered,
         prefix=f"/agents/{agent.namespace}/{agent.name}",
         base_path=a2a.base_path,
         skills_path=f"{a2a.base_path}/skills/",

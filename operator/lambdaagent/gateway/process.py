@@ -28,7 +28,7 @@ from lambdaagent.kube.resources import LAMBDA_AGENT
 from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.errors import StoreError
-from lambdaagent.store.factory import Opened, missing_keys, open_store
+from lambdaagent.store.factory import Opened, missing_keys, open_coordination, open_store
 from lambdaagent.store.sealing import Sealing
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,8 @@ async def run(settings: GatewaySettings) -> None:
         sealing = Sealing(settings.sealing_keys, payloads=settings.encrypt_payloads)
         opened = await _store(settings, sealing)
         stack.push_async_callback(opened.store.close)
+        coordination = open_coordination(opened.store, clock)
+        stack.push_async_callback(coordination.close)
         watchers = [Watcher(api, LAMBDA_AGENT, namespace=namespace) for namespace in settings.namespaces or (None,)]
         listing = FirstList(watchers)
         client = HttpClient(limits=PoolLimits(connections=settings.agent_connections), tls=config.trust.context)
@@ -83,6 +85,7 @@ async def run(settings: GatewaySettings) -> None:
             guard=guard,
             sealing=sealing,
             rates=opened.rates,
+            database=coordination,
         )
         gc_tuning.settle()
         log.info(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -20,6 +20,9 @@ from lambdaagent.gateway.schema_checks import SchemaChecks
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.store.records import DeadLetterStore
 from lambdaagent.tasks.engine import Engine
+
+if TYPE_CHECKING:  # its import costs SQLAlchemy's, which a sidecar does not need
+    from lambdaagent.gateway.coordination.parts import Coordination
 
 
 class EventPublisher(Protocol):
@@ -65,6 +68,7 @@ class Services:
     outside: Outside | None = None  # reaches agents that are MCP servers outside
     buckets: Buckets = field(default_factory=Buckets)
     failed: Failed = ignore_failure
+    coordination: "Coordination | None" = None  # None in a sidecar
     schema_checks: SchemaChecks = field(default_factory=SchemaChecks)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lambdaagent.access.rates import Buckets
 from lambdaagent.clock import Clock
@@ -34,6 +35,9 @@ from lambdaagent.toolservers.transport import outside
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
+if TYPE_CHECKING:
+    from lambdaagent.store.coordination.database import Database
+
 
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
@@ -62,12 +66,13 @@ async def serve(
     on_state_change: Callable[[TaskRecord], None] | None = None,
     sealing: Sealing | None = None,
     rates: RateStore | None = None,
+    database: "Database | None" = None,
 ) -> RunningGateway:
     """Listen until `stack` is closed. Raises UsageError if it cannot listen or its certificate not be used.
 
     `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
     request, `on_state_change` for each new state of a task. `sealing` is that of the store, for the metrics.
-    With `rates`, limits hold for all replicas together.
+    With `rates`, limits hold for all replicas together. `database` is that of coordination; a sidecar has none.
     """
     table, guard = table or gateway_routes.table(apart=config.metrics_port is not None), guard or Guard()
     metrics = GatewayMetrics(sealing.failures if sealing is not None else None)
@@ -116,6 +121,22 @@ async def serve(
             [each for each in (lifecycle.tell if lifecycle is not None else None, on_state_change) if each is not None]
         ),
     )
+    coordination = None
+    if database is not None:
+        from lambdaagent.gateway.coordination import parts  # costs the import of SQLAlchemy
+
+        check = receivers(config, guard)
+        coordination = await stack.enter_async_context(
+            parts.running(
+                database,
+                config,
+                directory=directory,
+                publisher=publisher,
+                exchanges=exchanges,
+                metrics=metrics,
+                check=check,
+            )
+        )
     services = Services(
         config=config,
         directory=directory,
@@ -132,6 +153,7 @@ async def serve(
         outside=beyond,
         buckets=buckets,
         failed=failed,
+        coordination=coordination,
     )
     return RunningGateway(await listen(stack, services, table=table), tasks)
 

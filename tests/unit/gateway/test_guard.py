@@ -51,20 +51,20 @@ ABOVE = [
 async def test_events_do_not_pass_the_ceiling_either(ceiling: dict[str, object], rule: str) -> None:
     rbac = Rbac()
     for principal in (ROOT, ALICE):
-        found = await guard({"ceiling": ceiling}, rbac=rbac).may_publish(principal, "shop")
+        found = await guard({"ceiling": ceiling}, rbac=rbac).in_namespace(principal, Action.PUBLISH, "shop")
         assert (found.allowed, found.rule) == (False, rule)
     assert rbac.asked == []
 
 
 async def test_events_are_sent_by_administrators_and_whom_rbac_allows() -> None:
     rbac = Rbac()
-    assert (await guard().may_publish(ROOT, "shop")).rule == "admins"
-    assert (await guard().may_publish(ALICE, "shop")).rule == "default"
-    assert (await guard(rbac=rbac).may_publish(ALICE, "shop")).rule == "rbac"
-    assert (await guard(rbac=rbac).may_publish(ANONYMOUS, "shop")).rule == "anonymous"
+    assert (await guard().in_namespace(ROOT, Action.PUBLISH, "shop")).rule == "admins"
+    assert (await guard().in_namespace(ALICE, Action.PUBLISH, "shop")).rule == "default"
+    assert (await guard(rbac=rbac).in_namespace(ALICE, Action.PUBLISH, "shop")).rule == "rbac"
+    assert (await guard(rbac=rbac).in_namespace(ANONYMOUS, Action.PUBLISH, "shop")).rule == "anonymous"
     assert rbac.asked == [("corp:alice", "create", "events")]
     off = {"kubernetes": {"subjectAccessReview": False}}
-    assert not (await guard(off, rbac=rbac).may_publish(ALICE, "shop")).allowed
+    assert not (await guard(off, rbac=rbac).in_namespace(ALICE, Action.PUBLISH, "shop")).allowed
 
 
 @pytest.mark.parametrize(("ceiling", "rule"), ABOVE)

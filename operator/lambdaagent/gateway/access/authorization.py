@@ -188,14 +188,14 @@ async def reaches_all_tasks(request: web.Request, entry: Entry, operation: Opera
     return await guard.reaches_all_tasks(request[PRINCIPAL], entry.rules, _VERBS.get(operation, "get"))
 
 
-async def require_publisher(request: web.Request, namespace: str) -> None:
-    """Raises ProblemError unless the principal may send events to the namespace."""
+async def require_in_namespace(request: web.Request, action: Action, namespace: str) -> None:
+    """Raises ProblemError unless the principal may send events to the namespace, or register agents there."""
     guard = request.app[SERVICES].guard
     if guard.off:
         return
     principal = await authenticate(request)
-    found = await guard.may_publish(principal, namespace)
-    _require(request, principal, Action.PUBLISH, found, namespace=namespace)
+    found = await guard.in_namespace(principal, action, namespace)
+    _require(request, principal, action, found, namespace=namespace)
 
 
 def _require(

@@ -22,7 +22,11 @@ from lambdaagent.identity.verifier import Verifier
 _OPEN = Decision(True, "off", "access is not checked")
 # The right on a virtual subresource of `lambdaagents` that stands for an action on an agent.
 _RIGHTS: Mapping[Action, tuple[str, str]] = MappingProxyType(
-    {Action.CARD: ("get", "card"), Action.PUBLISH: ("create", "events")}
+    {
+        Action.CARD: ("get", "card"),
+        Action.PUBLISH: ("create", "events"),
+        Action.REGISTER: ("create", "registrations"),
+    }
 )
 _INVOKE = ("create", "invoke")
 _MOST = 10_000  # decisions that are remembered
@@ -184,16 +188,20 @@ class Guard:
             principal, verb=verb, subresource="tasks", namespace=agent.namespace, name=agent.name
         )
 
-    async def may_publish(self, principal: Principal, namespace: str) -> Decision:
-        """Decide about sending events to a namespace."""
+    async def in_namespace(self, principal: Principal, action: Action, namespace: str) -> Decision:
+        """Decide about sending events to a namespace, or registering agents there."""
         state = self.state
         if state is None:
             return _OPEN
-        found = rules.publish(principal, namespace, state.rules)
+        found = rules.in_namespace(principal, action, namespace, state.rules)
         if found.rule != "default" or not self._asks_cluster(state):
             return found
-        allowed = await self._right(principal, Action.PUBLISH, namespace, "")
-        return rules.publish(principal, namespace, state.rules, rbac=allowed)
+        allowed = await self._right(principal, action, namespace, "")
+        return rules.in_namespace(principal, action, namespace, state.rules, rbac=allowed)
+
+    def is_admin(self, principal: Principal) -> bool:
+        """Return whether the caller may do everything, as everybody may where access is not checked."""
+        return self.state is None or rules.is_admin(principal, self.state.rules)
 
     def _asks_cluster(self, state: State) -> bool:
         return self.reviews is not None and state.installation.kubernetes.subject_access_review

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from lambdaagent import bounded_json
+from lambdaagent.access.actions import Action
 from lambdaagent.api import naming
 from lambdaagent.coordination import protocols
 from lambdaagent.coordination.protocols import Protocol
@@ -54,7 +55,7 @@ async def _events(request: web.Request) -> web.Response:
     if not naming.is_label(namespace, "x"):
         detail = "A CloudEvent needs the query parameter namespace, or agent=namespace/name."
         raise ProblemError(400, "no-namespace", detail)
-    await authorization.require_publisher(request, namespace)
+    await authorization.require_in_namespace(request, Action.PUBLISH, namespace)
     return await ingress.to(request, namespace)
 
 

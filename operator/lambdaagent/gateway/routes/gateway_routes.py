@@ -15,11 +15,10 @@ from lambdaagent.a2a import well_known
 from lambdaagent.access.actions import Action, Credential
 from lambdaagent.gateway import probes
 from lambdaagent.gateway.access import explaining, metadata
-from lambdaagent.gateway.coordination import unified
 from lambdaagent.gateway.discovery import cards, catalog
 from lambdaagent.gateway.events import delivery, ingress
 from lambdaagent.gateway.mcp import endpoint
-from lambdaagent.gateway.routes import openapi
+from lambdaagent.gateway.routes import coordination_routes, openapi
 from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
 from lambdaagent.gateway.routes.route_types import Handler, Route, RouteTable
 
@@ -37,7 +36,7 @@ def table(*, apart: bool = False) -> RouteTable:
     The OpenAPI document describes what the port that serves it serves.
     """
     observed = _observed()
-    found = [*(() if apart else observed), *_discovered(), *_events()]
+    found = [*(() if apart else observed), *_discovered(), *coordination_routes.routes(), *_events()]
     found.append(_openapi(found))
     return RouteTable(
         found,
@@ -79,13 +78,11 @@ def _discovered() -> list[Route]:
     listed = "The agents, by page, or as a stream of changes (text/event-stream)"
     served = "The skills of agents as tools of the Model Context Protocol; calls are `invoke`"
     tools = partial(_DISCOVERED, method="POST", summary=served)
-    any_protocol = "MCP, A2A, CloudEvents or a message to an agent; each is answered in its own form and decides itself"
     explained = "What would be decided about the caller, or for an administrator about anybody, and why"
     linked, keys = "The agents as a link set (RFC 9727)", "The keys that verify the gateway's signatures (RFC 7517)"
     return [
         _DISCOVERED(name="agents", path="/agents", handler=catalog.agents, summary=listed),
         tools(name="mcp", path="/mcp", handler=endpoint.platform),
-        _DISCOVERED(name="a2a-unified", method="POST", path="/a2a", handler=unified.serve, summary=any_protocol),
         tools(name="mcp-namespace", path=f"/mcp/{{namespace:{_LABEL}}}", handler=endpoint.of_namespace),
         _DISCOVERED(name="access-explain", path="/access/explain", handler=explaining.explain, summary=explained),
         _DISCOVERED(name="api-catalog", path=well_known.API_CATALOG, handler=cards.api_catalog, summary=linked),

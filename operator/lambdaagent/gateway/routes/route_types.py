@@ -30,7 +30,7 @@ class Route:
             if self.credential is Credential.CALLER:
                 await authenticate(request)
                 if self.action is Action.PUBLISH:
-                    await authorization.require_publisher(request, request.match_info["namespace"])
+                    await authorization.require_in_namespace(request, Action.PUBLISH, request.match_info["namespace"])
             return await self.handler(request)
 
         if self.method == "GET":

@@ -5,7 +5,7 @@ so that its id is never given to another owner.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import (
@@ -28,13 +28,11 @@ from sqlalchemy import (
     update,
 )
 
-from lambdaagent.a2a import Json
+from lambdaagent.coordination.registered_agent import MISSED, IdTakenError, RegisteredAgent, TooManyAgentsError
 from lambdaagent.store.coordination.database import Transaction
 from lambdaagent.store.coordination.tables import Document, Time, common, metadata
 
 NOTICE = "agent"
-MISSED = 3  # heartbeats after which an agent is inactive
-STATUSES = ("active", "inactive", "suspended")
 
 agents = Table(
     "a2a_agents",
@@ -70,42 +68,9 @@ Index("idx_a2a_agents_owner", agents.c.created_by, postgresql_where=_KEPT, sqlit
 Index("idx_a2a_agents_card", agents.c.card_checked_at, postgresql_where=_KEPT, sqlite_where=_KEPT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisteredAgent:
-    agent_id: str
-    name: str
-    label: str
-    created_by: str  # the principal that registered it, and owns it
-    protocol: str  # `a2a`, `mcp`, `http`, or `mailbox` without an endpoint
-    description: str = ""
-    version: str = ""
-    endpoint_url: str = ""
-    capabilities: list[Any] = field(default_factory=list)
-    agent_card: Json = field(default_factory=dict)
-    access: Json = field(default_factory=dict)  # as spec.a2a.access
-    metadata: Json = field(default_factory=dict)
-    status: str = "active"
-    ttl_seconds: int = 60
-    load: float = 0.0  # 0 idle, 1 full
-    last_heartbeat: float = 0.0
-    card_etag: str = ""
-    card_checked_at: float = 0.0
-    card_problem: str = ""
-    created_at: float = 0.0
-    modified_at: float = 0.0
-
-
 _NAMES = tuple(each.name for each in fields(RegisteredAgent))
 _COLUMNS = tuple(agents.c[name] for name in _NAMES)
 _SELECTED = select(*_COLUMNS)
-
-
-class IdTakenError(Exception):
-    """Another principal registered this id, even if it deleted it since."""
-
-
-class TooManyAgentsError(Exception):
-    """The principal has as many agents as it may have."""
 
 
 def find(tx: Transaction, agent_id: str) -> RegisteredAgent | None:

@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from lambdaagent import clock
 
+from lambdaagent import clock
 from lambdaagent.store import factory
 from lambdaagent.store.coordination.database import Database
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from tests.parts.registered import registered
 
+from lambdaagent.coordination.registered_agent import IdTakenError, TooManyAgentsError
 from lambdaagent.store.coordination import agents
-from lambdaagent.store.coordination.agents import IdTakenError, TooManyAgentsError
 from lambdaagent.store.coordination.database import Database, Transaction
 
 

@@ -48,7 +48,7 @@ async def test_changes_are_announced_once_after_the_commit(database: Database) -
         tx.notify("agent", "b")
         raise ValueError
 
-    with pytest.raises(ValueError):  # noqa: PT011 -- it is the test's own
+    with pytest.raises(ValueError):
         await database.run(fails)
     assert heard == [Notice("agent", "a")]
 
@@ -73,7 +73,9 @@ async def test_concurrent_changes_of_one_row_all_count(database: Database) -> No
     await database.run(lambda tx: agents.put(tx, registered("a"), most=10))
 
     def add(tx: Transaction) -> None:
-        row = tx.connection.execute(select(agents.agents.c.load).where(agents.agents.c.agent_id == "a").with_for_update())
+        row = tx.connection.execute(
+            select(agents.agents.c.load).where(agents.agents.c.agent_id == "a").with_for_update()
+        )
         load = row.scalar_one()
         agents.change(tx, "a", "me", load=load + 1)
 
@@ -101,5 +103,3 @@ async def test_another_replica_hears_of_a_change(database_url: str) -> None:
 
 async def _as(found: list[Notice] | list[None]) -> bool:
     return bool(found)
-
-

@@ -1,0 +1,60 @@
+"""The bodies of requests to the endpoints for coordination: read strictly, refused by the name of the wrong field.
+
+Fields are written in snake case, as requirement 001 has them; camel case is read as well. A field that nobody knows is
+refused, because what is misspelt would be lost.
+"""
+
+import re
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from lambdaagent import bounded_json
+from lambdaagent.errors import PermanentError
+
+Model = TypeVar("Model", bound="Body")
+Text = Annotated[str, Field(max_length=4096)]
+Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_](?:[A-Za-z0-9_.:/-]*[A-Za-z0-9_])?$")]
+"""The id of an agent: `namespace/name` of one in the cluster, or what it was registered by."""
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class BadBodyError(PermanentError):
+    """The body is refused; the text names the field."""
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+    )
+
+
+def loads(body: bytes) -> Any:
+    """Raises BadBodyError for what is not JSON within its bounds, or no database can keep."""
+    if _NUL.search(body):
+        raise BadBodyError("the body contains the character U+0000, which cannot be stored")
+    try:
+        return bounded_json.loads(body)
+    except ValueError as error:
+        raise BadBodyError(f"the body is not JSON: {str(error)[:200]}") from None
+
+
+def read(model: type[Model], body: Any) -> Model:
+    """Raises BadBodyError with the first wrong field."""
+    if not isinstance(body, dict):
+        raise BadBodyError("the body must be a JSON object")
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part)[:64] for part in detail["loc"]) or "the body"
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = f"is no field of this body; known are {', '.join(model.model_fields)}"
+        raise BadBodyError(f"{place}: {message[:1].lower()}{message[1:]}") from None

@@ -1,0 +1,63 @@
+"""The parts of the gateway that serve agents together: what its handlers use, and how it starts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lambdaagent.coordination.registered_agent import RegisteredAgent
+from lambdaagent.gateway.config import GatewayConfig
+from lambdaagent.gateway.coordination import registered_entries
+from lambdaagent.gateway.coordination.announcements import Announcements
+from lambdaagent.gateway.coordination.outside_cards import OutsideCards
+from lambdaagent.gateway.directory import Directory
+from lambdaagent.gateway.metrics import GatewayMetrics
+from lambdaagent.gateway.services import EventPublisher, Exchanges
+from lambdaagent.registry.registry import Registry
+from lambdaagent.store.coordination.database import Database
+from lambdaagent.webhooks.address_check import CheckOf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordination:
+    database: Database
+    registry: Registry
+    announcements: Announcements
+
+
+@asynccontextmanager
+async def running(
+    database: Database,
+    config: GatewayConfig,
+    *,
+    directory: Directory,
+    publisher: EventPublisher,
+    exchanges: Exchanges,
+    metrics: GatewayMetrics,
+    check: CheckOf,
+) -> AsyncIterator[Coordination]:
+    """Keep the registered agents in the directory until the end of the context."""
+    namespace = config.registry_namespace
+    announcements = Announcements(
+        namespace=namespace, publisher=publisher, exchanges=exchanges, count=metrics.ingress, now=database.now
+    )
+
+    def changed(agent: RegisteredAgent) -> None:
+        directory.upsert(
+            registered_entries.lambda_agent(agent, namespace),
+            url=None,
+            ready=agent.status == "active" and registered_entries.callable_(agent),
+            problem=registered_entries.why_not(agent),
+            last_modified=datetime.fromtimestamp(agent.modified_at, UTC),
+            registered=agent,
+        )
+
+    registry = Registry(
+        database=database,
+        cards=OutsideCards(check, config.trust),
+        changed=changed,
+        removed=lambda agent: directory.remove(namespace, agent.label),
+        told=announcements.of_agent,
+    )
+    async with announcements.running(), registry.running():
+        yield Coordination(database=database, registry=registry, announcements=announcements)

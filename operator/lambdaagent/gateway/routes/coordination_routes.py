@@ -1,0 +1,42 @@
+"""The routes under `/a2a`, at which agents of all kinds register, are found and work together."""
+
+from functools import partial
+
+from lambdaagent.access.actions import Action, Credential
+from lambdaagent.gateway.coordination import agents, unified
+from lambdaagent.gateway.routes.route_types import Route
+
+_SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
+_REGISTERED = partial(Route, action=Action.REGISTER, credential=Credential.CALLER)
+_AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
+
+
+def routes() -> list[Route]:
+    any_protocol = "MCP, A2A, CloudEvents or a message to an agent; each is answered in its own form and decides itself"
+    registered = "Register an agent elsewhere, or the same one again"
+    found = "Agents by capability, skill, tag, text and status"
+    changed, beaten = "Change an agent that the caller registered", "Say that an agent is alive, and how busy it is"
+    return [
+        _SEEN(name="a2a-unified", method="POST", path="/a2a", handler=unified.serve, summary=any_protocol),
+        _REGISTERED(
+            name="a2a-register", method="POST", path="/a2a/register", handler=agents.register, summary=registered
+        ),
+        _SEEN(name="a2a-discover", method="GET", path="/a2a/discover", handler=agents.discover, summary=found),
+        _SEEN(name="a2a-discover-by-body", method="POST", path="/a2a/discover", handler=agents.discover, summary=found),
+        _REGISTERED(
+            name="a2a-heartbeat",
+            method="POST",
+            path="/a2a/agents/{id}/heartbeat",
+            handler=agents.heartbeat,
+            summary=beaten,
+        ),
+        _SEEN(name="a2a-agent", method="GET", path=_AGENT, handler=agents.get, summary="One agent"),
+        _REGISTERED(name="a2a-agent-change", method="PATCH", path=_AGENT, handler=agents.change, summary=changed),
+        _REGISTERED(
+            name="a2a-agent-delete",
+            method="DELETE",
+            path=_AGENT,
+            handler=agents.delete,
+            summary="Remove a registered agent",
+        ),
+    ]

@@ -1,0 +1,91 @@
+"""Every row of the table of routes under `/a2a/`, by every kind of caller, in every mode.
+
+A row without a line in `ROWS` makes the test fail. The agent `laptop` is registered by alice, who lets the invoker call
+it.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.access.expectations import REFUSED
+from tests.integration.access.test_matrix import CALLERS, KEY, SIGNER, credential, outcome
+from tests.parts.access import guarded
+from tests.parts.gateway import World
+from tests.parts.issuer import Issuer
+from tests.parts.upstream import PlainAgent
+
+from lambdaagent.access.rules import Mode
+from lambdaagent.coordination.registration import Registration
+from lambdaagent.gateway.routes import gateway_routes
+from lambdaagent.identity import api_keys
+
+Expected = Callable[[str, str], str]  # of mode and caller
+
+
+def registrars(mode: str, caller: str) -> str:
+    if mode != "enforce" or caller == "root":
+        return "served"
+    return "unauthorized" if caller in REFUSED or caller == "nobody" else "forbidden"
+
+
+def everybody(mode: str, caller: str) -> str:
+    """A list without what the caller may not know of."""
+    return "unauthorized" if mode == "enforce" and caller in REFUSED else "served"
+
+
+def those_who_see_it(mode: str, caller: str) -> str:
+    if mode != "enforce" or caller in ("alice", "root", "invoker"):
+        return "served"
+    return "unauthorized" if caller in REFUSED or caller == "nobody" else "hidden"
+
+
+def its_owner(mode: str, caller: str) -> str:
+    if mode == "off" or caller in ("alice", "root"):
+        return "served"
+    if mode == "audit" or caller == "invoker":
+        return "forbidden"  # they see it
+    return those_who_see_it(mode, caller)
+
+
+ROWS: dict[str, tuple[str, Any, Expected]] = {
+    "a2a-register": ("/a2a/register", {"agent_id": "other"}, registrars),
+    "a2a-discover": ("/a2a/discover", None, everybody),
+    "a2a-discover-by-body": ("/a2a/discover", {"capability": "x"}, everybody),
+    "a2a-agent": ("/a2a/agents/laptop", None, those_who_see_it),
+    "a2a-agent-change": ("/a2a/agents/laptop", {"description": "x"}, its_owner),
+    "a2a-heartbeat": ("/a2a/agents/laptop/heartbeat", {"load": 0.5}, its_owner),
+    "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
+}
+
+
+@pytest.fixture(params=["enforce", "audit", "off"])
+async def gateway(
+    request: pytest.FixtureRequest, tmp_path: Path, issuer: Issuer, container: PlainAgent
+) -> AsyncIterator[World]:
+    file = {
+        "issuers": [issuer.configured()],
+        "apiKeys": [{"id": "ci", "sha256": api_keys.hash_of(KEY)}],
+        "admins": ["corp:root"],
+        "audit": {"sink": "none"},
+    }
+    async with guarded(tmp_path / "access.yaml", file, mode=Mode(request.param), signer=SIGNER) as world:
+        yield world
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("row", [row for row in gateway_routes.table().routes if row.path.startswith("/a2a/")])
+async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str, row: Any) -> None:
+    path, body, expected = ROWS[row.name]
+    coordination = gateway.services.coordination
+    assert coordination is not None
+    access = {"grants": [{"principals": ["corp:invoker"]}]}
+    laptop = Registration.model_validate({"agent_id": "laptop", "capabilities": ["x"], "access": access})
+    await coordination.registry.register("corp:alice", laptop)
+    json = {"json": body} if body is not None else {}
+    answer = await gateway.request(row.method, path, headers=credential(issuer, caller), **json)
+    mode = str(gateway.guard.mode)
+    assert outcome(answer) == expected(mode, caller), (answer.status, answer.body[:300])
+    if row.name.startswith("a2a-discover"):
+        assert (b"laptop" in answer.body) == (those_who_see_it(mode, caller) == "served")
