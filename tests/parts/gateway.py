@@ -248,6 +248,10 @@ async def world(
             exchanges=Exchanges(),
             metrics=metrics,
             check=receivers(local, guard),
+            tasks=engine,
+            client=client,
+            clock=clock,
+            told=told,
         )
     )
     services = Services(

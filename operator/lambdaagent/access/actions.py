@@ -19,6 +19,7 @@ class Action(StrEnum):
     DELIVER = "deliver"  # deliver an event to an agent, as its Broker
     STORE_DEAD_LETTERS = "store-dead-letters"
     REGISTER = "register"  # register agents elsewhere, and change one's own
+    COORDINATE = "coordinate"  # read and write what one owns or takes part in: messages, contexts, votes
     OBSERVE = "observe"  # read probes and metrics
 
 

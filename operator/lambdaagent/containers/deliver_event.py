@@ -1,5 +1,6 @@
 """One attempt to deliver an event to a container: its result, and the events in the response."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lambdaagent.containers import requests
@@ -26,16 +27,24 @@ class DeliveryResult:
 
 
 async def deliver(
-    client: HttpClient, target: Target, event: Event, *, timeout: float, now: float, path: str = "/"
+    client: HttpClient,
+    target: Target,
+    event: Event,
+    *,
+    timeout: float,
+    now: float,
+    path: str = "/",
+    headers: Sequence[tuple[str, str]] = (),
 ) -> DeliveryResult:
     """Return the result of one attempt, also if the container fails. A date in Retry-After is relative to `now`."""
     call = requests.for_event(event)
+    call.headers.extend(headers)
     try:
         response = await client.request(
             target, path=path, headers=call.headers, body=call.body, first_byte=timeout, total=timeout
         )
-        headers = {name.lower(): value for name, value in response.headers}
-        verdict, is_event = judge(response.status), http.mode(headers) is not None
+        said = {name.lower(): value for name, value in response.headers}
+        verdict, is_event = judge(response.status), http.mode(said) is not None
         async with response:
             if verdict is RetryDecision.DELIVERED and is_event:
                 body = await response.read(limit=client.limits.body_bytes)
@@ -49,12 +58,12 @@ async def deliver(
     except BadTargetError as error:
         return DeliveryResult(RetryDecision.REFUSED, reason=str(error))
     if verdict is not RetryDecision.DELIVERED:
-        wait = retry_after(headers, now=now)
-        attempted = headers.get(ATTEMPTED.lower()) != "no"
+        wait = retry_after(said, now=now)
+        attempted = said.get(ATTEMPTED.lower()) != "no"
         return DeliveryResult(verdict, response.status, f"the agent answered {response.status}", wait, attempted)
     if not is_event:
         return DeliveryResult(verdict, response.status)
     try:
-        return DeliveryResult(verdict, response.status, replies=tuple(http.read(headers, body)))
+        return DeliveryResult(verdict, response.status, replies=tuple(http.read(said, body)))
     except EventError:
         return DeliveryResult(verdict, response.status, bad_reply=True)

@@ -78,15 +78,18 @@ def as_a2a(message: AgentMessage, *, message_id: str) -> Json:
     return found | ({"contextId": message.conversation} if message.conversation else {})
 
 
+def result(task: Json) -> Json:
+    """Return what a task answered: its data, or its text; below `error` if it failed."""
+    found = results.of_task(task)
+    data: Json | None = found.get("structuredContent")
+    if data is None:
+        data = {"text": "\n".join(block["text"] for block in found["content"] if block["type"] == "text")}
+    return {"error": data} if found.get("isError") else data
+
+
 def answer(message: AgentMessage, task: Json, *, now: float) -> Json:
     """Return the agent's answer, in the form of the message."""
-    result = results.of_task(task)
-    data = result.get("structuredContent")
-    if data is None:
-        data = {"text": "\n".join(block["text"] for block in result["content"] if block["type"] == "text")}
-    if result.get("isError"):
-        data = {"error": data}
-    return _answer(message, data, now=now) | {
+    return _answer(message, result(task), now=now) | {
         "conversation_id": task["contextId"],
         "metadata": {"task_id": task["id"], "state": task["status"]["state"]},
     }

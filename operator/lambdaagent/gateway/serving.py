@@ -135,6 +135,10 @@ async def serve(
                 exchanges=exchanges,
                 metrics=metrics,
                 check=check,
+                tasks=tasks,
+                client=client,
+                clock=clock,
+                told=told,
             )
         )
     services = Services(

@@ -35,6 +35,11 @@ def everybody(mode: str, caller: str) -> str:
     return "unauthorized" if mode == "enforce" and caller in REFUSED else "served"
 
 
+def identified(mode: str, caller: str) -> str:
+    """What one has, which may be nothing."""
+    return "unauthorized" if mode == "enforce" and (caller in REFUSED or caller == "nobody") else "served"
+
+
 def those_who_see_it(mode: str, caller: str) -> str:
     if mode != "enforce" or caller in ("alice", "root", "invoker"):
         return "served"
@@ -49,6 +54,8 @@ def its_owner(mode: str, caller: str) -> str:
     return those_who_see_it(mode, caller)
 
 
+OWN = {"group": "corp:carol", "key": "key:ci", "agent": "agent:shop/other"}
+MESSAGE = {"from": "{own}", "to": "laptop", "content": {"type": "query", "data": {}}}
 ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-register": ("/a2a/register", {"agent_id": "other"}, registrars),
     "a2a-discover": ("/a2a/discover", None, everybody),
@@ -56,6 +63,13 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-agent": ("/a2a/agents/laptop", None, those_who_see_it),
     "a2a-agent-change": ("/a2a/agents/laptop", {"description": "x"}, its_owner),
     "a2a-heartbeat": ("/a2a/agents/laptop/heartbeat", {"load": 0.5}, its_owner),
+    "a2a-message-send": ("/a2a/message", MESSAGE, those_who_see_it),
+    "a2a-messages": ("/a2a/messages", None, identified),
+    "a2a-message-state": ("/a2a/messages/absent", None, identified),
+    "a2a-message-ack": ("/a2a/messages/absent/ack", None, identified),
+    "a2a-subscribe": ("/a2a/subscriptions", {"agent_id": "{own}", "topic": "x"}, identified),
+    "a2a-subscriptions": ("/a2a/subscriptions", None, identified),
+    "a2a-unsubscribe": ("/a2a/subscriptions/absent", None, identified),
     "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
 }
 
@@ -83,6 +97,9 @@ async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str,
     access = {"grants": [{"principals": ["corp:invoker"]}]}
     laptop = Registration.model_validate({"agent_id": "laptop", "capabilities": ["x"], "access": access})
     await coordination.registry.register("corp:alice", laptop)
+    own = OWN.get(caller, f"corp:{caller}")
+    if isinstance(body, dict):
+        body = {name: own if value == "{own}" else value for name, value in body.items()}
     json = {"json": body} if body is not None else {}
     answer = await gateway.request(row.method, path, headers=credential(issuer, caller), **json)
     mode = str(gateway.guard.mode)

@@ -21,10 +21,10 @@ from lambdaagent.coordination.registered_agent import (
     RegisteredAgent,
     TooManyAgentsError,
     capability_names,
-    label_of,
 )
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
+from lambdaagent.gateway.coordination.agent_ids import key_of
 from lambdaagent.gateway.coordination.requests import answer, body, coordination, require_identity
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import urls
@@ -229,11 +229,9 @@ def unknown(agent_id: str) -> ProblemError:
 
 async def find(request: web.Request, agent_id: str) -> Entry:
     """Return the agent of this id. Raises ProblemError (404, 401)."""
-    namespace, slash, name = agent_id.partition("/")
-    if not slash:
-        namespace, name = request.app[SERVICES].config.registry_namespace, label_of(agent_id)
+    namespace, name = key_of(agent_id, registry=request.app[SERVICES].config.registry_namespace)
     entry = await authorization.find(request, namespace, name) if naming.is_label(namespace, name) else None
-    if entry is None or not entry.enabled or (not slash and entry.agent_id != agent_id):
+    if entry is None or not entry.enabled or entry.agent_id != agent_id:
         raise unknown(agent_id)
     return entry
 

@@ -18,6 +18,7 @@ from lambdaagent import media_types
 from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff
 from lambdaagent.clock import rfc3339
+from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
@@ -59,8 +60,20 @@ class Announcements:
         data = {"agent_id": agent.agent_id, "name": agent.name, "status": agent.status, "owner": agent.created_by}
         self.tell(event, agent.agent_id, data)
 
+    def of_message(self, event: str, message: Message, receiver: str) -> None:
+        data = {
+            "message_id": message.id,
+            "session_id": message.session,
+            "sender_agent_id": message.sender,
+            "receiver_agent_id": receiver,
+            "message_type": message.kind,
+        }
+        self.tell(event, message.id, data)
+
     def tell(self, event: str, subject: str, data: Json) -> None:
-        """Queue an event. If the queue is full, it is lost, logged and counted."""
+        """Queue an event, if somebody can subscribe to it. If the queue is full, it is lost, logged and counted."""
+        if not self._has_broker():
+            return
         extensions = {"a2aevent": NAMES[event]} if event in NAMES else {}
         made = Event(
             id=uuid4().hex,
@@ -74,6 +87,13 @@ class Announcements:
         )
         if not self._outbox.put(made):
             self._lost(made, "the queue is full")
+
+    def _has_broker(self) -> bool:
+        try:
+            self.exchanges.shared(self.namespace)
+        except LambdaAgentError:
+            return False
+        return True
 
     async def _publish(self, event: Event) -> None:
         problem = ""

@@ -5,16 +5,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lambdaagent.clock import Clock
+from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.coordination import registered_entries
 from lambdaagent.gateway.coordination.announcements import Announcements
+from lambdaagent.gateway.coordination.carriers import AgentCarrier
 from lambdaagent.gateway.coordination.outside_cards import OutsideCards
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.services import EventPublisher, Exchanges
+from lambdaagent.httpclient.client import HttpClient
+from lambdaagent.messaging.messages import Messages
 from lambdaagent.registry.registry import Registry
 from lambdaagent.store.coordination.database import Database
+from lambdaagent.tasks.engine import Engine
 from lambdaagent.webhooks.address_check import CheckOf
 
 
@@ -22,6 +28,7 @@ from lambdaagent.webhooks.address_check import CheckOf
 class Coordination:
     database: Database
     registry: Registry
+    messages: Messages
     announcements: Announcements
 
 
@@ -35,8 +42,12 @@ async def running(
     exchanges: Exchanges,
     metrics: GatewayMetrics,
     check: CheckOf,
+    tasks: Engine,
+    client: HttpClient,
+    clock: Clock,
+    told: WhoAsks,
 ) -> AsyncIterator[Coordination]:
-    """Keep the registered agents in the directory until the end of the context."""
+    """Keep the registered agents in the directory, and deliver messages, until the end of the context."""
     namespace = config.registry_namespace
     announcements = Announcements(
         namespace=namespace, publisher=publisher, exchanges=exchanges, count=metrics.ingress, now=database.now
@@ -59,5 +70,19 @@ async def running(
         removed=lambda agent: directory.remove(namespace, agent.label),
         told=announcements.of_agent,
     )
-    async with announcements.running(), registry.running():
-        yield Coordination(database=database, registry=registry, announcements=announcements)
+    messages = Messages(
+        database=database,
+        carrier=AgentCarrier(
+            directory=directory,
+            namespace=namespace,
+            tasks=tasks,
+            client=client,
+            clock=clock,
+            told=told,
+            check=check,
+            trust=config.trust,
+        ),
+        told=announcements.of_message,
+    )
+    async with announcements.running(), registry.running(), messages.running():
+        yield Coordination(database=database, registry=registry, messages=messages, announcements=announcements)

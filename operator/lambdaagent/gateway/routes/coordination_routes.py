@@ -3,11 +3,14 @@
 from functools import partial
 
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway.coordination import agents, unified
+from lambdaagent.gateway.coordination import agents, messages, unified
 from lambdaagent.gateway.routes.route_types import Route
 
 _SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
 _REGISTERED = partial(Route, action=Action.REGISTER, credential=Credential.CALLER)
+_SENT = partial(Route, action=Action.INVOKE, credential=Credential.CALLER)
+_OWN = partial(Route, action=Action.COORDINATE, credential=Credential.CALLER)
+_MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
 _AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
 
 
@@ -16,6 +19,9 @@ def routes() -> list[Route]:
     registered = "Register an agent elsewhere, or the same one again"
     found = "Agents by capability, skill, tag, text and status"
     changed, beaten = "Change an agent that the caller registered", "Say that an agent is alive, and how busy it is"
+    sent = "Send a message to an agent, several, a topic or all; 202 once it is durable"
+    fetched, acknowledged = "What is in an agent's mailbox, by long poll", "Say that an agent has a message"
+    subscribed = "Subscribe an agent to a topic"
     return [
         _SEEN(name="a2a-unified", method="POST", path="/a2a", handler=unified.serve, summary=any_protocol),
         _REGISTERED(
@@ -38,5 +44,36 @@ def routes() -> list[Route]:
             path=_AGENT,
             handler=agents.delete,
             summary="Remove a registered agent",
+        ),
+        _SENT(name="a2a-message-send", method="POST", path="/a2a/message", handler=messages.send, summary=sent),
+        _OWN(name="a2a-messages", method="GET", path="/a2a/messages", handler=messages.mailbox, summary=fetched),
+        _OWN(
+            name="a2a-message-state",
+            method="GET",
+            path=_MESSAGE,
+            handler=messages.get,
+            summary="A message and what became of it",
+        ),
+        _OWN(
+            name="a2a-message-ack",
+            method="POST",
+            path=f"{_MESSAGE}/ack",
+            handler=messages.acknowledge,
+            summary=acknowledged,
+        ),
+        _OWN(name="a2a-subscribe", method="POST", path=_SUBSCRIPTIONS, handler=messages.subscribe, summary=subscribed),
+        _OWN(
+            name="a2a-subscriptions",
+            method="GET",
+            path=_SUBSCRIPTIONS,
+            handler=messages.subscriptions,
+            summary="The subscriptions of an agent",
+        ),
+        _OWN(
+            name="a2a-unsubscribe",
+            method="DELETE",
+            path=f"{_SUBSCRIPTIONS}/{{id}}",
+            handler=messages.unsubscribe,
+            summary="End a subscription",
         ),
     ]

@@ -26,6 +26,7 @@ from lambdaagent.store.postgres.pool import AGAIN, UNFIT, PostgresPool
 CHANNEL = "lambdaagent_coordination"
 _CALL = 15.0
 _ATTEMPTS = 5
+_TAKEN = "23505"  # another transaction wrote the same key meanwhile: the next attempt sees it
 _MEASURED = 60.0  # seconds after which the difference of the clocks is measured again
 
 
@@ -84,7 +85,7 @@ class PostgresDatabase:
             except DBAPIError as error:
                 cause = getattr(error.orig, "__cause__", None) or error.orig
                 state = getattr(cause, "sqlstate", None) or ""
-                if state in AGAIN and attempt < _ATTEMPTS - 1:
+                if state in (*AGAIN, _TAKEN) and attempt < _ATTEMPTS - 1:
                     continue
                 if state.startswith(UNFIT):
                     raise UnfitError(self._reason(cause)) from None

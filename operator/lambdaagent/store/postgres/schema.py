@@ -8,7 +8,7 @@ and any later minor one.
 
 import re
 
-NEEDED = (1, 5)
+NEEDED = (1, 6)
 TABLE = "lambdaagent_schema"
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, StatementError
 from sqlalchemy.pool import StaticPool
 
 from lambdaagent.clock import Clock
-from lambdaagent.store.coordination import tables
+from lambdaagent.store.coordination import schema, tables
 from lambdaagent.store.coordination.database import Found, Listeners, Notice, Transaction, Work
 from lambdaagent.store.errors import StoreError, UnfitError
 from lambdaagent.store.group_commit import GroupCommit
@@ -48,7 +48,7 @@ class SqliteDatabase:
     @classmethod
     def in_memory(cls, clock: Clock) -> "SqliteDatabase":
         engine = _engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-        tables.metadata.create_all(engine)
+        schema.metadata.create_all(engine)
         return cls(engine, clock=clock)
 
     @classmethod

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
-from lambdaagent.store.coordination import tables as coordination
+from lambdaagent.store.coordination import schema as coordination
 
 VERSION = 7  # PRAGMA user_version of the files that this code writes
 

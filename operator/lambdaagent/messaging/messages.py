@@ -1,0 +1,258 @@
+"""Accepts messages, delivers them, and hands out what is in mailboxes.
+
+Invariant: a message is in the database before its sender learns that it was accepted, and its deliveries are attempted
+until the receiver's response, a permanent failure or the end of its time to live. So a receiver may get a message more
+than once, with the same id; messages of different senders have no order.
+
+The replica that accepts a message delivers it at once. What it does not deliver, because it ended or its workers are
+busy, any replica takes after the lease.
+"""
+
+import asyncio
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from lambdaagent.a2a import Json
+from lambdaagent.backoff import Backoff
+from lambdaagent.cancellation import cancel
+from lambdaagent.coordination.message import HOPS, Message
+from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
+from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
+from lambdaagent.store.coordination import messages as table
+from lambdaagent.store.coordination.database import Database, Notice
+from lambdaagent.store.coordination.messages import Accepted, Addressed, Delivery, State
+
+log = structlog.get_logger(__name__)
+
+_SWEEP = 2.0  # seconds between two looks for deliveries that nobody made, or that are too late
+_AT_ONCE = 100
+_RETENTION = 7 * 86_400.0
+_WAIT = 60.0
+
+
+class Carrier(Protocol):
+    """Sends one message to one receiver that has an address."""
+
+    def via(self, agent_id: str) -> str:
+        """Return how an agent, or a caller that is none, gets its messages."""
+        ...
+
+    async def carry(self, delivery: Delivery) -> Json | None:
+        """Return the receiver's answer, if it gave one. Raises TemporaryError, PermanentError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLimits:
+    queue: int = 1_000  # open deliveries of a receiver
+    workers: int = 64
+    lease: float = 60.0  # seconds that a replica has for a delivery
+    visibility: float = 30.0  # seconds until a message of a mailbox comes again, unless it was acknowledged
+    subscriptions: int = 100  # of an agent
+
+
+@dataclass(kw_only=True)
+class Messages:
+    database: Database
+    carrier: Carrier
+    told: Callable[[str, Message, str], None]  # of an event: its name, the message and a receiver
+    limits: MessageLimits = field(default_factory=MessageLimits)
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=60.0))
+    _ready: asyncio.Queue[Delivery] = field(default_factory=lambda: asyncio.Queue(1_000), init=False)
+    _waiting: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set), init=False)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self.database.on_notice(self._heard, missed=self._wake_all)
+        tasks = [asyncio.create_task(self._work(), name="message-worker") for _ in range(self.limits.workers)]
+        tasks.append(asyncio.create_task(self._sweep(), name="message-sweep"))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await cancel(*tasks)
+
+    async def send(self, message: Message, receivers: Sequence[Addressed], *, by: str) -> Accepted:
+        """Return once the message is durable. `by` is the principal that sends it.
+
+        Raises LoopError, OtherMessageError, QueueFullError, StoreError.
+        """
+        cause = message.causation or message.correlation
+        hops = message.hops
+        if cause:
+            hops = max(hops, 1 + await self.database.read(lambda tx: table.hops(tx, cause)))
+        if hops > HOPS:
+            raise LoopError(f"the message follows from {hops} others in a row; the maximum is {HOPS}")
+        known = replace(message, id=message.id or f"msg_{secrets.token_hex(16)}", hops=hops)
+        return await self._accept(replace(known, session=known.session or known.id), receivers, by=by)
+
+    async def _accept(self, known: Message, receivers: Sequence[Addressed], *, by: str) -> Accepted:
+        accepted = await self.database.run(
+            lambda tx: table.put(tx, known, receivers, by=by, most=self.limits.queue, lease=self.limits.lease)
+        )
+        if accepted.again:
+            return accepted
+        now = self.database.now()
+        via = {each.agent_id: each.via for each in receivers}
+        for receiver in accepted.receivers:
+            self.told("message.sent", known, receiver)
+            if via[receiver] != "mailbox":
+                self._hand_over(Delivery(known, receiver, via[receiver], "queued", 1, now, now + known.ttl, by))
+        return accepted
+
+    async def fetch(self, receiver: str, *, limit: int, wait: float = 0.0) -> list[Delivery]:
+        """Return what is in a mailbox; if it is empty, wait up to so many seconds for something."""
+        until = asyncio.get_running_loop().time() + min(wait, _WAIT)
+        some = asyncio.Event()
+        self._waiting[receiver].add(some)
+        try:
+            while True:
+                some.clear()
+                found = await self.database.run(
+                    lambda tx: table.fetch(tx, receiver, limit=limit, lease=self.limits.visibility)
+                )
+                left = until - asyncio.get_running_loop().time()
+                if found or left <= 0:
+                    break
+                try:
+                    async with asyncio.timeout(min(left, self.limits.visibility)):
+                        await some.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._waiting[receiver].discard(some)
+            if not self._waiting[receiver]:
+                del self._waiting[receiver]
+        for each in found:
+            if each.attempts == 1:
+                self.told("message.received", each.message, receiver)
+        return found
+
+    async def acknowledge(self, message_id: str, receiver: str) -> bool:
+        """Return False if there is no such open delivery."""
+        return await self.database.run(lambda tx: table.settle(tx, message_id, receiver, "acknowledged"))
+
+    async def find(self, message_id: str) -> State | None:
+        return await self.database.read(lambda tx: table.find(tx, message_id))
+
+    async def answers(self, correlation: str, *, sender: str, receiver: str) -> bool:
+        return await self.database.read(lambda tx: table.answers(tx, correlation, sender=sender, receiver=receiver))
+
+    async def depths(self) -> dict[str, int]:
+        return await self.database.read(table.depths)
+
+    async def subscribers(self, topic: str) -> list[str]:
+        return await self.database.read(lambda tx: table.subscribers(tx, topic))
+
+    async def subscribe(self, agent_id: str, topic: str, *, by: str) -> str | None:
+        """Return the subscription's id; None if the agent has as many as it may have."""
+        new, most = f"sub_{secrets.token_hex(16)}", self.limits.subscriptions
+        return await self.database.run(lambda tx: table.subscribe(tx, new, agent_id, topic, by=by, most=most))
+
+    async def subscribed(self, agent_ids: Sequence[str]) -> list[tuple[str, str, str, float]]:
+        return await self.database.read(lambda tx: table.subscribed(tx, agent_ids=agent_ids))
+
+    async def subscription(self, subscription_id: str) -> tuple[str, str] | None:
+        return await self.database.read(lambda tx: table.subscription_of(tx, subscription_id))
+
+    async def unsubscribe(self, subscription_id: str) -> bool:
+        return await self.database.run(lambda tx: table.unsubscribe(tx, subscription_id))
+
+    def _heard(self, notice: Notice) -> None:
+        if notice.kind == table.MAIL:
+            for some in self._waiting.get(notice.id, ()):
+                some.set()
+
+    def _wake_all(self) -> None:
+        for waiting in self._waiting.values():
+            for some in waiting:
+                some.set()
+
+    def _hand_over(self, delivery: Delivery) -> None:
+        try:
+            self._ready.put_nowait(delivery)
+        except asyncio.QueueFull:
+            return  # the sweep of some replica takes it after the lease
+
+    async def _work(self) -> None:
+        while True:
+            delivery = await self._ready.get()
+            try:
+                await self._deliver(delivery)
+            except LambdaAgentError as error:  # of the database: the lease ends, and another attempt follows
+                log.warning("message.unsettled", message=delivery.message.id, error=str(error))
+            except Exception:  # the root of this worker: one message must not end the delivery of others
+                log.exception("message.crashed", message=delivery.message.id)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        message, receiver = delivery.message, delivery.receiver
+        try:
+            async with asyncio.timeout(self.limits.lease):
+                answer = await self.carrier.carry(delivery)
+        except (TemporaryError, TimeoutError) as error:
+            why = str(error) or f"it did not answer within {self.limits.lease:.0f} s"
+            after = self.backoff.delay(min(delivery.attempts, 20))
+            await self.database.run(lambda tx: table.retry(tx, message.id, receiver, after=after, error=why[:500]))
+            log.info("message.retried", message=message.id, receiver=receiver, attempt=delivery.attempts, error=why)
+            return
+        except PermanentError as refusal:
+            why = str(refusal)[:500]
+            await self.database.run(lambda tx: table.settle(tx, message.id, receiver, "failed", error=why))
+            log.warning("message.refused", message=message.id, receiver=receiver, error=why)
+            return
+        if answer is not None:
+            await self._reply(delivery, answer)
+        await self.database.run(lambda tx: table.settle(tx, message.id, receiver, "acknowledged"))
+        self.told("message.received", message, receiver)
+
+    async def _reply(self, delivery: Delivery, answer: Json) -> None:
+        """Send the receiver's answer to the sender. Its id follows from the message's: a second delivery of
+        the message gives no second answer.
+        """
+        message = delivery.message
+        reply = Message(
+            id=f"{message.id}.reply.{delivery.receiver}"[:255],
+            sender=delivery.receiver,
+            to=(message.sender,),
+            kind="response",
+            content={"type": "response", "data": answer} if message.form == "003" else answer,
+            session=message.session,
+            form=message.form,
+            priority=message.priority,
+            ttl=message.ttl,
+            correlation=message.id,
+            hops=message.hops + 1,
+            sequence=message.sequence + 1,
+        )
+        if reply.hops > HOPS:
+            log.warning("message.loop_ended", message=message.id, receiver=delivery.receiver, hops=reply.hops)
+            return
+        to = Addressed(message.sender, self.carrier.via(message.sender))
+        try:
+            await self._accept(reply, [to], by=delivery.receiver)
+        except OtherMessageError:
+            return  # an earlier delivery was answered in other words; the first answer stands
+        except QueueFullError:
+            raise TemporaryError(f"the queue of {message.sender} is full, so its answer cannot be stored") from None
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP * 0.8 + secrets.randbelow(1000) / 1000 * _SWEEP * 0.4)
+            try:
+                room = self._ready.maxsize - self._ready.qsize()
+                if room:
+                    limit = min(room, _AT_ONCE)
+                    due = await self.database.run(lambda tx, n=limit: table.claim(tx, limit=n, lease=self.limits.lease))  # type: ignore[misc]
+                    for delivery in due:
+                        self._hand_over(delivery)
+                await self.database.run(lambda tx: table.expire(tx, limit=_AT_ONCE))
+                await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
+            except LambdaAgentError as error:
+                log.warning("message.sweep_failed", error=str(error))

@@ -1,0 +1,9 @@
+"""All tables of coordination: `metadata` knows them once this module is imported."""
+
+from lambdaagent.store.coordination.agents import agents
+from lambdaagent.store.coordination.messages import deliveries, messages, subscriptions
+from lambdaagent.store.coordination.tables import metadata
+
+TABLES = (agents, messages, deliveries, subscriptions)
+
+__all__ = ["TABLES", "metadata"]
