@@ -5,7 +5,7 @@ numbers, 1 to 10.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -150,6 +150,11 @@ def of_body(body: Any) -> Message:
     )
 
 
+def named(message: Message, id_: str) -> Message:
+    """Return the message with an id of its sender. Raises BadBodyError."""
+    return replace(message, id=read(_Named, {"message_id": id_}).message_id)
+
+
 def _of_envelope(body: _Envelope) -> Message:
     return Message(
         kind=_KINDS[body.content.type],
@@ -192,6 +197,10 @@ def _shared(
         "hops": metadata.hops,
         "metadata": metadata.model_extra or {},
     }
+
+
+class _Named(Body):
+    message_id: Name
 
 
 class _Topic(Body):

@@ -65,6 +65,7 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-heartbeat": ("/a2a/agents/laptop/heartbeat", {"load": 0.5}, its_owner),
     "a2a-message-send": ("/a2a/message", MESSAGE, those_who_see_it),
     "a2a-messages": ("/a2a/messages", None, identified),
+    "a2a-websocket": ("/a2a/ws", None, identified),
     "a2a-message-state": ("/a2a/messages/absent", None, identified),
     "a2a-message-ack": ("/a2a/messages/absent/ack", None, identified),
     "a2a-subscribe": ("/a2a/subscriptions", {"agent_id": "{own}", "topic": "x"}, identified),

@@ -3,7 +3,7 @@
 from functools import partial
 
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway.coordination import agents, messages, unified
+from lambdaagent.gateway.coordination import agents, messages, unified, websocket
 from lambdaagent.gateway.routes.route_types import Route
 
 _SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
@@ -21,6 +21,7 @@ def routes() -> list[Route]:
     changed, beaten = "Change an agent that the caller registered", "Say that an agent is alive, and how busy it is"
     sent = "Send a message to an agent, several, a topic or all; 202 once it is durable"
     fetched, acknowledged = "What is in an agent's mailbox, by long poll", "Say that an agent has a message"
+    connected = "Messages of an agent without an inbound port, as CloudEvents on a WebSocket"
     subscribed = "Subscribe an agent to a topic"
     return [
         _SEEN(name="a2a-unified", method="POST", path="/a2a", handler=unified.serve, summary=any_protocol),
@@ -47,6 +48,7 @@ def routes() -> list[Route]:
         ),
         _SENT(name="a2a-message-send", method="POST", path="/a2a/message", handler=messages.send, summary=sent),
         _OWN(name="a2a-messages", method="GET", path="/a2a/messages", handler=messages.mailbox, summary=fetched),
+        _OWN(name="a2a-websocket", method="GET", path="/a2a/ws", handler=websocket.serve, summary=connected),
         _OWN(
             name="a2a-message-state",
             method="GET",
