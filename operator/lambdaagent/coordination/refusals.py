@@ -18,3 +18,26 @@ class QueueFullError(Exception):
 
     def __init__(self, receivers: Collection[str]) -> None:
         super().__init__(", ".join(list(receivers)[:10]))
+
+
+class IdInUseError(Exception):
+    """Something with this id is there already."""
+
+
+class TooManyError(Exception):
+    """The principal has as many of these as it may have."""
+
+
+class VersionError(Exception):
+    """There is a newer version than the one that the change is for."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(str(version))
+        self.version = version
+
+
+class TooLargeError(Exception):
+    """The result is larger than it may be."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"it has {size} bytes of at most {most}")

@@ -21,12 +21,12 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
+from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, State
 from lambdaagent.coordination.message import HOPS, Message
 from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.store.coordination import messages as table
 from lambdaagent.store.coordination.database import Database, Notice
-from lambdaagent.store.coordination.messages import Accepted, Addressed, Delivery, State
 
 log = structlog.get_logger(__name__)
 

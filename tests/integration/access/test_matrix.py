@@ -165,7 +165,7 @@ def outcome(answer: Answer) -> str:
     except orjson.JSONDecodeError:
         found = {}
     if isinstance(found, dict):
-        if found.get("type") == "urn:lambdaagent:problem:unknown-agent":
+        if str(found.get("type")).startswith("urn:lambdaagent:problem:unknown-") and answer.status == 404:
             return "hidden"
         error = found.get("error") or {}
         details = error.get("details") or error.get("data") or ()

@@ -17,6 +17,7 @@ from tests.parts.issuer import Issuer
 from tests.parts.upstream import PlainAgent
 
 from lambdaagent.access.rules import Mode
+from lambdaagent.coordination.context import NewContext
 from lambdaagent.coordination.registration import Registration
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.identity import api_keys
@@ -46,6 +47,17 @@ def those_who_see_it(mode: str, caller: str) -> str:
     return "unauthorized" if caller in REFUSED or caller == "nobody" else "hidden"
 
 
+def those_who_take_part(mode: str, caller: str) -> str:
+    """Of what alice created, with the invoker."""
+    if mode != "enforce" or caller in ("alice", "invoker"):
+        return "served"
+    return "unauthorized" if caller in REFUSED or caller == "nobody" else "hidden"
+
+
+def its_creator(mode: str, caller: str) -> str:
+    return "forbidden" if mode == "enforce" and caller == "invoker" else those_who_take_part(mode, caller)
+
+
 def its_owner(mode: str, caller: str) -> str:
     if mode == "off" or caller in ("alice", "root"):
         return "served"
@@ -71,6 +83,13 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-subscribe": ("/a2a/subscriptions", {"agent_id": "{own}", "topic": "x"}, identified),
     "a2a-subscriptions": ("/a2a/subscriptions", None, identified),
     "a2a-unsubscribe": ("/a2a/subscriptions/absent", None, identified),
+    "a2a-context-create": ("/a2a/context", {"data": {}}, identified),
+    "a2a-context": ("/a2a/context/shared", None, those_who_take_part),
+    "a2a-context-patch": ("/a2a/context/shared", {"x": 1}, those_who_take_part),
+    "a2a-context-deltas": ("/a2a/context/shared/deltas", None, those_who_take_part),
+    "a2a-context-merge": ("/a2a/context/shared/merge", {"data": {}}, those_who_take_part),
+    "a2a-context-settings": ("/a2a/context/shared/settings", {"ttl_seconds": 60}, those_who_take_part),
+    "a2a-context-delete": ("/a2a/context/shared", None, its_creator),
     "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
 }
 
@@ -98,6 +117,8 @@ async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str,
     access = {"grants": [{"principals": ["corp:invoker"]}]}
     laptop = Registration.model_validate({"agent_id": "laptop", "capabilities": ["x"], "access": access})
     await coordination.registry.register("corp:alice", laptop)
+    shared = NewContext.model_validate({"id": "shared", "participants": ["corp:invoker"]})
+    await coordination.contexts.create(shared, by="corp:alice")
     own = OWN.get(caller, f"corp:{caller}")
     if isinstance(body, dict):
         body = {name: own if value == "{own}" else value for name, value in body.items()}

@@ -18,6 +18,7 @@ from lambdaagent import media_types
 from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff
 from lambdaagent.clock import rfc3339
+from lambdaagent.coordination.context import Context
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.errors import LambdaAgentError, PermanentError
@@ -69,6 +70,10 @@ class Announcements:
             "message_type": message.kind,
         }
         self.tell(event, message.id, data)
+
+    def of_context(self, event: str, context: Context) -> None:
+        data = {"context_id": context.context_id, "version": context.version, "by": context.modified_by}
+        self.tell(event, context.context_id, data)
 
     def tell(self, event: str, subject: str, data: Json) -> None:
         """Queue an event, if somebody can subscribe to it. If the queue is full, it is lost, logged and counted."""

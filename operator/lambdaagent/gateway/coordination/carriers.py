@@ -23,6 +23,7 @@ from lambdaagent.containers.deliver_event import deliver
 from lambdaagent.containers.turn import Origin
 from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
 from lambdaagent.coordination import agent_message
+from lambdaagent.coordination.deliveries import Delivery
 from lambdaagent.coordination.message import Message, as_body
 from lambdaagent.errors import PermanentError, TemporaryError
 from lambdaagent.events.cloudevents import Event
@@ -30,7 +31,6 @@ from lambdaagent.events.retry import RetryDecision
 from lambdaagent.gateway.coordination.agent_ids import entry_of
 from lambdaagent.gateway.directory import Directory, Entry
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.store.coordination.messages import Delivery
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.requests import PRIORITY, Requester
 from lambdaagent.trust import Trust, unreachable

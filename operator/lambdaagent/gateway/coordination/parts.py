@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from lambdaagent.clock import Clock
 from lambdaagent.containers.who_asks import WhoAsks
+from lambdaagent.contexts.contexts import Contexts
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.coordination import registered_entries
@@ -29,6 +30,7 @@ class Coordination:
     database: Database
     registry: Registry
     messages: Messages
+    contexts: Contexts
     announcements: Announcements
 
 
@@ -84,5 +86,12 @@ async def running(
         ),
         told=announcements.of_message,
     )
-    async with announcements.running(), registry.running(), messages.running():
-        yield Coordination(database=database, registry=registry, messages=messages, announcements=announcements)
+    contexts = Contexts(database=database, told=announcements.of_context)
+    async with announcements.running(), registry.running(), messages.running(), contexts.running():
+        yield Coordination(
+            database=database,
+            registry=registry,
+            messages=messages,
+            contexts=contexts,
+            announcements=announcements,
+        )

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from lambdaagent.access.actions import Action
 from lambdaagent.access.rules import Mode
+from lambdaagent.coordination.deliveries import Addressed
 from lambdaagent.coordination.message import Message
 from lambdaagent.gateway.access import authorization, limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
@@ -19,7 +20,6 @@ from lambdaagent.gateway.coordination.requests import coordination
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
-from lambdaagent.store.coordination.messages import Addressed
 
 _MOST = 10_000
 

@@ -3,13 +3,14 @@
 from functools import partial
 
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway.coordination import agents, messages, unified, websocket
+from lambdaagent.gateway.coordination import agents, contexts, messages, unified, websocket
 from lambdaagent.gateway.routes.route_types import Route
 
 _SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
 _REGISTERED = partial(Route, action=Action.REGISTER, credential=Credential.CALLER)
 _SENT = partial(Route, action=Action.INVOKE, credential=Credential.CALLER)
 _OWN = partial(Route, action=Action.COORDINATE, credential=Credential.CALLER)
+_CONTEXT = "/a2a/context/{id}"
 _MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
 _AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
 
@@ -77,5 +78,43 @@ def routes() -> list[Route]:
             path=f"{_SUBSCRIPTIONS}/{{id}}",
             handler=messages.unsubscribe,
             summary="End a subscription",
+        ),
+        *_contexts(),
+    ]
+
+
+def _contexts() -> list[Route]:
+    made, changed = "Create a shared context", "Change a shared context by a JSON Merge Patch"
+    return [
+        _OWN(name="a2a-context-create", method="POST", path="/a2a/context", handler=contexts.create, summary=made),
+        _OWN(name="a2a-context", method="GET", path=_CONTEXT, handler=contexts.get, summary="A shared context"),
+        _OWN(name="a2a-context-patch", method="PATCH", path=_CONTEXT, handler=contexts.patch, summary=changed),
+        _OWN(
+            name="a2a-context-delete",
+            method="DELETE",
+            path=_CONTEXT,
+            handler=contexts.delete,
+            summary="Delete a shared context",
+        ),
+        _OWN(
+            name="a2a-context-deltas",
+            method="GET",
+            path=f"{_CONTEXT}/deltas",
+            handler=contexts.deltas,
+            summary="The changes of a shared context, as JSON Patches",
+        ),
+        _OWN(
+            name="a2a-context-merge",
+            method="POST",
+            path=f"{_CONTEXT}/merge",
+            handler=contexts.merge,
+            summary="Merge data, or another context, into a shared context",
+        ),
+        _OWN(
+            name="a2a-context-settings",
+            method="PATCH",
+            path=f"{_CONTEXT}/settings",
+            handler=contexts.settle,
+            summary="Who takes part in a shared context, how its keys are merged and how long it lasts",
         ),
     ]

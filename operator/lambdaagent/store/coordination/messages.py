@@ -6,7 +6,6 @@ the gateway sends itself. A lease keeps two replicas, or two readers of a mailbo
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -30,6 +29,7 @@ from sqlalchemy import (
 )
 
 from lambdaagent.a2a import Json
+from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, State
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
 from lambdaagent.store.coordination.database import Transaction
@@ -114,48 +114,6 @@ subscriptions = Table(
 )
 Index("idx_a2a_subscriptions_topic", subscriptions.c.topic, subscriptions.c.agent_id, unique=True)
 Index("idx_a2a_subscriptions_agent", subscriptions.c.agent_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Addressed:
-    """A receiver, and how it gets its messages."""
-
-    agent_id: str
-    via: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    message: Message
-    receiver: str
-    via: str
-    state: str
-    attempts: int
-    created: float
-    expires: float
-    created_by: str
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What became of a message: `again` if it was accepted before, `full` are receivers whose queue is full."""
-
-    message: Message
-    again: bool = False
-    full: Sequence[str] = ()
-    receivers: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A message with the state of each of its deliveries."""
-
-    message: Message
-    created: float
-    created_by: str
-    status: str
-    deliveries: Sequence[tuple[str, str, str]] = field(default_factory=list)  # receiver, state, error
 
 
 def put(

@@ -1,9 +1,10 @@
 """All tables of coordination: `metadata` knows them once this module is imported."""
 
 from lambdaagent.store.coordination.agents import agents
+from lambdaagent.store.coordination.contexts import contexts, deltas
 from lambdaagent.store.coordination.messages import deliveries, messages, subscriptions
 from lambdaagent.store.coordination.tables import metadata
 
-TABLES = (agents, messages, deliveries, subscriptions)
+TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas)
 
 __all__ = ["TABLES", "metadata"]

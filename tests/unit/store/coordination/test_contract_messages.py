@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
 from lambdaagent.store.coordination import messages
 from lambdaagent.store.coordination.database import Database, Transaction
-from lambdaagent.store.coordination.messages import Accepted, Addressed, Delivery
 
 
 def made(id_: str = "m", to: tuple[str, ...] = ("bob",), **more: Any) -> Message:

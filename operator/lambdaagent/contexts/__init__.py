@@ -1,0 +1,1 @@
+"""Contexts that agents share, and sessions in which they work together."""
