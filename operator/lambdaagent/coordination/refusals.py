@@ -41,3 +41,15 @@ class TooLargeError(Exception):
 
     def __init__(self, size: int, most: int) -> None:
         super().__init__(f"it has {size} bytes of at most {most}")
+
+
+class ClosedError(Exception):
+    """The proposal takes no more votes; the text is its status."""
+
+
+class NotElectorError(Exception):
+    """The voter is none of the electorate, which was fixed when the proposal opened."""
+
+
+class UnknownChoiceError(Exception):
+    """The choice is none of the proposal's options; the text names them."""

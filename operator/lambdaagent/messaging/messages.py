@@ -11,7 +11,7 @@ busy, any replica takes after the lease.
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -26,7 +26,7 @@ from lambdaagent.coordination.message import HOPS, Message
 from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.store.coordination import messages as table
-from lambdaagent.store.coordination.database import Database, Notice
+from lambdaagent.store.coordination.database import Database, Notice, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,9 @@ _SWEEP = 2.0  # seconds between two looks for deliveries that nobody made, or th
 _AT_ONCE = 100
 _RETENTION = 7 * 86_400.0
 _WAIT = 60.0
+
+Answered = Callable[[Message, str, Json], Awaitable[None]]
+"""Is called with a message, its receiver and the receiver's answer."""
 
 
 class Carrier(Protocol):
@@ -64,6 +67,7 @@ class Messages:
     told: Callable[[str, Message, str], None]  # of an event: its name, the message and a receiver
     limits: MessageLimits = field(default_factory=MessageLimits)
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=60.0))
+    _answered: list[Answered] = field(default_factory=list, init=False)
     _ready: asyncio.Queue[Delivery] = field(default_factory=lambda: asyncio.Queue(1_000), init=False)
     _waiting: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set), init=False)
 
@@ -79,6 +83,10 @@ class Messages:
                 task.cancel()
             await cancel(*tasks)
 
+    def on_answer(self, listener: Answered) -> None:
+        """Call `listener` with each answer of a receiver, before the delivery is acknowledged."""
+        self._answered.append(listener)
+
     async def send(self, message: Message, receivers: Sequence[Addressed], *, by: str) -> Accepted:
         """Return once the message is durable. `by` is the principal that sends it.
 
@@ -93,18 +101,27 @@ class Messages:
         known = replace(message, id=message.id or f"msg_{secrets.token_hex(16)}", hops=hops)
         return await self._accept(replace(known, session=known.session or known.id), receivers, by=by)
 
-    async def _accept(self, known: Message, receivers: Sequence[Addressed], *, by: str) -> Accepted:
-        accepted = await self.database.run(
-            lambda tx: table.put(tx, known, receivers, by=by, most=self.limits.queue, lease=self.limits.lease)
-        )
+    def write(self, tx: Transaction, message: Message, receivers: Sequence[Addressed], *, by: str) -> Accepted:
+        """Write a message in a transaction that writes what it is about; `written` must follow the commit.
+
+        Raises OtherMessageError, QueueFullError, before anything is written.
+        """
+        return table.put(tx, message, receivers, by=by, most=self.limits.queue, lease=self.limits.lease)
+
+    def written(self, accepted: Accepted, receivers: Sequence[Addressed], *, by: str) -> None:
+        """Begin the deliveries of a message that was committed."""
         if accepted.again:
-            return accepted
-        now = self.database.now()
+            return
+        message, now = accepted.message, self.database.now()
         via = {each.agent_id: each.via for each in receivers}
         for receiver in accepted.receivers:
-            self.told("message.sent", known, receiver)
+            self.told("message.sent", message, receiver)
             if via[receiver] != "mailbox":
-                self._hand_over(Delivery(known, receiver, via[receiver], "queued", 1, now, now + known.ttl, by))
+                self._hand_over(Delivery(message, receiver, via[receiver], "queued", 1, now, now + message.ttl, by))
+
+    async def _accept(self, known: Message, receivers: Sequence[Addressed], *, by: str) -> Accepted:
+        accepted = await self.database.run(lambda tx: self.write(tx, known, receivers, by=by))
+        self.written(accepted, receivers, by=by)
         return accepted
 
     async def fetch(self, receiver: str, *, limit: int, wait: float = 0.0) -> list[Delivery]:
@@ -208,6 +225,8 @@ class Messages:
             log.warning("message.refused", message=message.id, receiver=receiver, error=why)
             return
         if answer is not None:
+            for each in self._answered:
+                await each(message, receiver, answer)
             await self._reply(delivery, answer)
         await self.database.run(lambda tx: table.settle(tx, message.id, receiver, "acknowledged"))
         self.told("message.received", message, receiver)

@@ -18,6 +18,7 @@ from tests.parts.upstream import PlainAgent
 
 from lambdaagent.access.rules import Mode
 from lambdaagent.coordination.context import NewContext
+from lambdaagent.coordination.proposal import NewProposal
 from lambdaagent.coordination.registration import Registration
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.identity import api_keys
@@ -58,6 +59,21 @@ def its_creator(mode: str, caller: str) -> str:
     return "forbidden" if mode == "enforce" and caller == "invoker" else those_who_take_part(mode, caller)
 
 
+def those_concerned(mode: str, caller: str) -> str:
+    """By what alice proposed to the invoker."""
+    return "served" if caller == "root" else those_who_take_part(mode, caller)
+
+
+def its_electors(mode: str, caller: str) -> str:
+    elector = caller == "invoker"
+    return "forbidden" if those_concerned(mode, caller) == "served" and not elector else those_concerned(mode, caller)
+
+
+def its_proposer(mode: str, caller: str) -> str:
+    found = those_concerned(mode, caller)
+    return "forbidden" if mode == "enforce" and found == "served" and caller != "alice" else found
+
+
 def its_owner(mode: str, caller: str) -> str:
     if mode == "off" or caller in ("alice", "root"):
         return "served"
@@ -90,6 +106,11 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-context-merge": ("/a2a/context/shared/merge", {"data": {}}, those_who_take_part),
     "a2a-context-settings": ("/a2a/context/shared/settings", {"ttl_seconds": 60}, those_who_take_part),
     "a2a-context-delete": ("/a2a/context/shared", None, its_creator),
+    "a2a-proposal-create": ("/a2a/proposals", {"from": "{own}", "title": "t", "electorate": ["corp:bob"]}, identified),
+    "a2a-proposals": ("/a2a/proposals", None, identified),
+    "a2a-proposal": ("/a2a/proposals/open", None, those_concerned),
+    "a2a-vote": ("/a2a/proposals/open/votes", {"from": "{own}", "choice": "yes"}, its_electors),
+    "a2a-proposal-close": ("/a2a/proposals/open/close", None, its_proposer),
     "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
 }
 
@@ -119,6 +140,8 @@ async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str,
     await coordination.registry.register("corp:alice", laptop)
     shared = NewContext.model_validate({"id": "shared", "participants": ["corp:invoker"]})
     await coordination.contexts.create(shared, by="corp:alice")
+    proposal = {"proposal_id": "open", "from": "corp:alice", "title": "t", "electorate": ["corp:invoker"]}
+    await coordination.proposals.open(NewProposal.model_validate(proposal), by="corp:alice")
     own = OWN.get(caller, f"corp:{caller}")
     if isinstance(body, dict):
         body = {name: own if value == "{own}" else value for name, value in body.items()}

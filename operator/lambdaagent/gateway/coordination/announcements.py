@@ -20,6 +20,7 @@ from lambdaagent.backoff import Backoff
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination.context import Context
 from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.proposal import Proposal, shown
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
@@ -74,6 +75,9 @@ class Announcements:
     def of_context(self, event: str, context: Context) -> None:
         data = {"context_id": context.context_id, "version": context.version, "by": context.modified_by}
         self.tell(event, context.context_id, data)
+
+    def of_proposal(self, event: str, proposal: Proposal) -> None:
+        self.tell(event, proposal.proposal_id, shown(proposal))
 
     def tell(self, event: str, subject: str, data: Json) -> None:
         """Queue an event, if somebody can subscribe to it. If the queue is full, it is lost, logged and counted."""

@@ -22,6 +22,7 @@ from lambdaagent.messaging.messages import Messages
 from lambdaagent.registry.registry import Registry
 from lambdaagent.store.coordination.database import Database
 from lambdaagent.tasks.engine import Engine
+from lambdaagent.voting.proposals import Proposals
 from lambdaagent.webhooks.address_check import CheckOf
 
 
@@ -31,6 +32,7 @@ class Coordination:
     registry: Registry
     messages: Messages
     contexts: Contexts
+    proposals: Proposals
     announcements: Announcements
 
 
@@ -87,11 +89,19 @@ async def running(
         told=announcements.of_message,
     )
     contexts = Contexts(database=database, told=announcements.of_context)
-    async with announcements.running(), registry.running(), messages.running(), contexts.running():
+    proposals = Proposals(database=database, messages=messages, told=announcements.of_proposal)
+    async with (
+        announcements.running(),
+        registry.running(),
+        messages.running(),
+        contexts.running(),
+        proposals.running(),
+    ):
         yield Coordination(
             database=database,
             registry=registry,
             messages=messages,
             contexts=contexts,
+            proposals=proposals,
             announcements=announcements,
         )

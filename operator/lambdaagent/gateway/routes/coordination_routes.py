@@ -3,14 +3,14 @@
 from functools import partial
 
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway.coordination import agents, contexts, messages, unified, websocket
+from lambdaagent.gateway.coordination import agents, contexts, messages, proposals, unified, websocket
 from lambdaagent.gateway.routes.route_types import Route
 
 _SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
 _REGISTERED = partial(Route, action=Action.REGISTER, credential=Credential.CALLER)
 _SENT = partial(Route, action=Action.INVOKE, credential=Credential.CALLER)
 _OWN = partial(Route, action=Action.COORDINATE, credential=Credential.CALLER)
-_CONTEXT = "/a2a/context/{id}"
+_CONTEXT, _PROPOSALS = "/a2a/context/{id}", "/a2a/proposals"
 _MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
 _AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
 
@@ -80,6 +80,7 @@ def routes() -> list[Route]:
             summary="End a subscription",
         ),
         *_contexts(),
+        *_proposals(),
     ]
 
 
@@ -116,5 +117,34 @@ def _contexts() -> list[Route]:
             path=f"{_CONTEXT}/settings",
             handler=contexts.settle,
             summary="Who takes part in a shared context, how its keys are merged and how long it lasts",
+        ),
+    ]
+
+
+def _proposals() -> list[Route]:
+    opened, listed = "Open a proposal on which agents vote", "The newest proposals of the caller"
+    return [
+        _OWN(name="a2a-proposal-create", method="POST", path=_PROPOSALS, handler=proposals.create, summary=opened),
+        _OWN(name="a2a-proposals", method="GET", path=_PROPOSALS, handler=proposals.listing, summary=listed),
+        _OWN(
+            name="a2a-proposal",
+            method="GET",
+            path=f"{_PROPOSALS}/{{id}}",
+            handler=proposals.get,
+            summary="A proposal and its votes",
+        ),
+        _OWN(
+            name="a2a-vote",
+            method="POST",
+            path=f"{_PROPOSALS}/{{id}}/votes",
+            handler=proposals.vote,
+            summary="Vote, or change a vote",
+        ),
+        _OWN(
+            name="a2a-proposal-close",
+            method="POST",
+            path=f"{_PROPOSALS}/{{id}}/close",
+            handler=proposals.close,
+            summary="Decide a proposal before its deadline",
         ),
     ]

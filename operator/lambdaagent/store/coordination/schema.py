@@ -3,8 +3,9 @@
 from lambdaagent.store.coordination.agents import agents
 from lambdaagent.store.coordination.contexts import contexts, deltas
 from lambdaagent.store.coordination.messages import deliveries, messages, subscriptions
+from lambdaagent.store.coordination.proposals import proposals, votes
 from lambdaagent.store.coordination.tables import metadata
 
-TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas)
+TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes)
 
 __all__ = ["TABLES", "metadata"]
