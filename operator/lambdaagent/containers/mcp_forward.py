@@ -11,7 +11,8 @@ from lambdaagent.a2a import Json
 from lambdaagent.clock import Clock
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS
-from lambdaagent.containers.mcp_container import McpContainer, Outside
+from lambdaagent.containers.external import ExternalCalls
+from lambdaagent.containers.mcp_container import McpContainer
 from lambdaagent.containers.turn import Origin
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.httpclient.client import HttpClient
@@ -32,10 +33,12 @@ _OF_THIS_CONNECTION = ("progressToken",)
 
 
 class McpForward:
-    def __init__(self, *, client: HttpClient, clock: Clock, told: WhoAsks, outside: Outside | None = None) -> None:
+    def __init__(
+        self, *, client: HttpClient, clock: Clock, told: WhoAsks, external: ExternalCalls | None = None
+    ) -> None:
         self._client = client
         self._container = McpContainer(
-            client=client, clock=clock, cold_start=COLD_START_SECONDS, told=told, outside=outside
+            client=client, clock=clock, cold_start=COLD_START_SECONDS, told=told, external=external
         )
 
     async def ask(
@@ -49,9 +52,9 @@ class McpForward:
     ) -> Json:
         """Return the server's result, which may ask for input. `capabilities` are those of the client.
 
-        Raises ServerError, UpstreamError, BadTargetError, NotTellableError.
+        Raises ServerError, UpstreamError, BadTargetError, NotCalledError.
         """
-        transport = self._container.transport(callee, origin)
+        transport = await self._container.transport(callee, origin)
         peer = await self._container.peer(callee, transport, seconds=SECONDS)
         limit = self._client.limits.body_bytes
         try:

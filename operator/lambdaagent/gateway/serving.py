@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lambdaagent.access.rates import Buckets
 from lambdaagent.clock import Clock
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.external import ExternalCalls, SecretHeaders, no_secrets
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import PermanentError
 from lambdaagent.events.cloudevents import Event
@@ -30,7 +32,6 @@ from lambdaagent.store.sealing import Sealing
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
 from lambdaagent.tasks.push_delivery import EngineStore, PushDelivery
-from lambdaagent.toolservers.transport import outside
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
@@ -62,12 +63,13 @@ async def serve(
     on_state_change: Callable[[TaskRecord], None] | None = None,
     sealing: Sealing | None = None,
     rates: RateStore | None = None,
+    secret_headers: SecretHeaders = no_secrets,
 ) -> RunningGateway:
     """Listen until `stack` is closed. Raises UsageError if it cannot listen or its certificate not be used.
 
     `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
     request, `on_state_change` for each new state of a task. `sealing` is that of the store, for the metrics.
-    With `rates`, limits hold for all replicas together.
+    With `rates`, limits hold for all replicas together. `secret_headers` reads the credentials of external agents.
     """
     table, guard = table or gateway_routes.table(apart=config.metrics_port is not None), guard or Guard()
     metrics = GatewayMetrics(sealing.failures if sealing is not None else None)
@@ -92,11 +94,11 @@ async def serve(
         if entry is not None and table.many_agents and hears(entry, cancellation(record)):
             cancellations.tell(record)
 
-    beyond = outside(receivers(config, guard), config.trust)
+    external = await _external_calls(stack, config, client, check=receivers(config, guard), headers=secret_headers)
     told = WhoAsks(assertions.statement(config.card_signer, clock))
     tasks = Engine(
         store=store,
-        caller=HttpCaller(client=client, clock=clock, told=told, outside=beyond),
+        caller=HttpCaller(client=client, clock=clock, told=told, external=external),
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
@@ -129,11 +131,25 @@ async def serve(
         ready=ready,
         guard=guard,
         told=told,
-        outside=beyond,
+        external=external,
         buckets=buckets,
         failed=failed,
     )
     return RunningGateway(await listen(stack, services, table=table), tasks)
+
+
+async def _external_calls(
+    stack: AsyncExitStack,
+    config: GatewayConfig,
+    client: HttpClient,
+    *,
+    check: address_check.CheckOf,
+    headers: SecretHeaders,
+) -> ExternalCalls:
+    """Return how external agents are called: within the limits of `client`, at addresses that pass the check."""
+    checked = HttpClient(limits=client.limits, tls=config.trust.context, dial=partial(address_check.dial, check=check))
+    stack.push_async_callback(checked.close)
+    return ExternalCalls(checked, headers)
 
 
 def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRecord], None]:
@@ -145,7 +161,7 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
 
 
 def receivers(config: GatewayConfig, guard: Guard) -> address_check.CheckOf:
-    """Return the check for the addresses of push receivers, and of agents that are MCP servers outside.
+    """Return the check for the addresses of push receivers, and of external agents.
 
     It is by the settings and the access file in force.
     """
