@@ -221,7 +221,7 @@ async def world(
     guard = guard or Guard()
     local = replace(made, push_allow=[ip_network("127.0.0.0/8")])
     check = receivers(local if on_loopback else made, guard)
-    checked = HttpClient(limits=limits, dial=partial(address_check.dial, check=check))
+    checked = HttpClient(limits=limits, tls=made.trust.context, dial=partial(address_check.dial, check=check))
     external = ExternalCalls(checked, secret_headers)
     caller = HttpCaller(client=client, clock=clock, told=told, external=external)
     notifier = HttpPushNotifier(receivers(local, guard), signer=made.push_signer)

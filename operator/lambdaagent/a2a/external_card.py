@@ -81,14 +81,15 @@ def _usable(url: str, given: str) -> bool:
 
 
 def _origin(url: str) -> str:
-    """Return scheme, host and port; empty if there is none."""
+    """Return scheme, host and port; empty if there is none, or if there is a user or password."""
     try:
         parts = urlsplit(url[:_LONGEST_URL])
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (ValueError, KeyError):
         return ""
     host = parts.hostname or ""
-    return f"{parts.scheme}://{host[:253]}:{port}" if host.isprintable() and host else ""
+    plain = host and host.isprintable() and "@" not in parts.netloc
+    return f"{parts.scheme}://{host[:253]}:{port}" if plain else ""
 
 
 def _notes(card: Json, kept: Json) -> Iterator[str]:

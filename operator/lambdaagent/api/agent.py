@@ -54,6 +54,12 @@ class AgentSpec(ApiModel):
                 "a2a.forwardHeaders",
             ),
             (
+                f"!{_SET} || !has(self.a2a.skills) || self.a2a.skills.all(s, !has(s.invoke) || !has(s.invoke.mode)"
+                " || s.invoke.mode != 'async')",
+                "invoke.mode must not be async with external: an external agent takes no events",
+                "a2a.skills",
+            ),
+            (
                 f"!{_SET} || !has(self.external.cardUrl) || !has(self.a2a.protocol) || self.a2a.protocol != 'mcp'",
                 "cardUrl must not be set with protocol mcp: an MCP server has no agent card",
                 "external.cardUrl",

@@ -284,6 +284,11 @@ def _external(external: External, a2a: A2a, *, image: bool) -> Iterator[SpecProb
     if a2a.forward_headers:
         message = "must not be set with external: an external agent gets no header of a caller"
         yield SpecProblem(("spec", "a2a", "forwardHeaders"), message, "remove it; external.headersFrom sets headers")
+    for index, skill in enumerate(a2a.skills):
+        if skill.is_async:
+            message = "must not be async with external: an external agent takes no events"
+            hint = "use mode sync; a client that does not want to wait sets returnImmediately"
+            yield SpecProblem(("spec", "a2a", "skills", index, "invoke", "mode"), message, hint)
     if external.card_url is not None and a2a.protocol == "mcp":
         message = "must not be set with protocol mcp: an MCP server has no agent card"
         yield SpecProblem(("spec", "external", "cardUrl"), message, "remove it")

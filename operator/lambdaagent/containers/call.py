@@ -29,6 +29,7 @@ from lambdaagent.httpclient.errors import (
     BadTargetError,
     BusyError,
     DroppedError,
+    RefusedMessageError,
     UndecodableError,
     UpstreamError,
     describe,
@@ -80,9 +81,10 @@ class HttpCaller:
         self._cold_start = cold_start
         self._told = told or WhoAsks()
         self._relay = A2aContainer(client=client, clock=clock, cold_start=cold_start, told=self._told)
-        self._external: A2aContainer | None = None
+        self._external = external
+        self._elsewhere: A2aContainer | None = None
         if external is not None:
-            self._external = A2aContainer(
+            self._elsewhere = A2aContainer(
                 client=external.client, clock=clock, cold_start=0.0, told=self._told, external=external
             )
         self._tools = McpContainer(
@@ -124,6 +126,8 @@ class HttpCaller:
                         yield updates
                     return
                 body = await self._body(response)
+        except RefusedMessageError as error:
+            raise RefusedMessageError(error.code, await self._masked(turn.callee, str(error))) from None
         except UndecodableError as error:
             yield [responses.failed(f"The agent's response cannot be understood: {error}", clock=self._clock)]
             return
@@ -133,7 +137,7 @@ class HttpCaller:
         except (UpstreamError, BadTargetError) as error:
             if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
                 raise NotTakenError(describe(error, "the agent").removesuffix(".")) from error
-            text = _why(error, turn.callee, seconds=time.monotonic() - begun)
+            text = await self._masked(turn.callee, _why(error, turn.callee, seconds=time.monotonic() - begun))
             yield [responses.failed(text, clock=self._clock)]
             return
         reply_type = turn.skill.invocation.reply_type if turn.skill is not None else None
@@ -152,12 +156,15 @@ class HttpCaller:
             return
         await server.cancel(callee, target, remote, context_id=context_id, origin=origin)
 
+    async def _masked(self, callee: Callee, text: str) -> str:
+        return await self._external.masked(callee, text) if self._external is not None else text
+
     def _a2a(self, callee: Callee) -> tuple[A2aContainer, Target]:
         """Return what calls the agent, and where. Raises BadTargetError."""
         if callee.external is not None:
-            if self._external is None:
+            if self._elsewhere is None:
                 raise BadTargetError("this process calls no external agents")
-            return self._external, callee.external.target
+            return self._elsewhere, callee.external.target
         if callee.target is None:
             raise BadTargetError("it has no address")
         return self._relay, callee.target

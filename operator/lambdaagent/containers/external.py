@@ -11,6 +11,7 @@ from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.who_asks import NotCalledError
 from lambdaagent.httpclient.client import HttpClient
 
+_SHORTEST_MASKED = 4  # characters: a shorter value would be found in any text
 # Returns the headers for a namespace and, of each header, its name and the name and key of its Secret.
 # Raises NoCredentialError.
 SecretHeaders = Callable[[str, tuple[tuple[str, str, str], ...]], Awaitable[list[tuple[str, str]]]]
@@ -36,3 +37,15 @@ class ExternalCalls:
         """Return the agent's secret headers. Raises NoCredentialError."""
         wanted = callee.external.headers if callee.external is not None else ()
         return await self.secret_headers(callee.namespace, wanted) if wanted else []
+
+    async def masked(self, callee: Callee, text: str) -> str:
+        """Return a server's error without the values of the agent's secret headers, which some servers repeat."""
+        try:
+            headers = await self.headers(callee)
+        except NoCredentialError:
+            return text
+        for _, value in headers:
+            for secret in (value, value.rpartition(" ")[2]):  # with its scheme, and without
+                if len(secret) >= _SHORTEST_MASKED:
+                    text = text.replace(secret, "***")
+        return text

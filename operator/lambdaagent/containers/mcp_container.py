@@ -85,6 +85,8 @@ class McpContainer:
         except ServerError as error:
             if error.code == Code.UNSUPPORTED_VERSION:
                 turn.callee.prepared.pop(_PEER, None)
+            if self._external is not None:
+                error = ServerError(error.code, await self._external.masked(turn.callee, error.text), error.data)
             yield [tool_calls.failure(error, clock=self._clock)]
         except StatusError:
             turn.callee.prepared.pop(_PEER, None)  # another server may be at the address now

@@ -35,6 +35,8 @@ from lambdaagent.tasks.push_delivery import EngineStore, PushDelivery
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
+_KEEP_IDLE = 3.0  # seconds that a connection to an external agent is kept
+
 
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
@@ -147,7 +149,9 @@ async def _external_calls(
     headers: SecretHeaders,
 ) -> ExternalCalls:
     """Return how external agents are called: within the limits of `client`, at addresses that pass the check."""
-    checked = HttpClient(limits=client.limits, tls=config.trust.context, dial=partial(address_check.dial, check=check))
+    # A request on a connection that its server has just closed fails, and many servers close after 5 s.
+    limits = replace(client.limits, keep_idle=_KEEP_IDLE)
+    checked = HttpClient(limits=limits, tls=config.trust.context, dial=partial(address_check.dial, check=check))
     stack.push_async_callback(checked.close)
     return ExternalCalls(checked, headers)
 

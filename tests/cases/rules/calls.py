@@ -143,6 +143,12 @@ REFUSED = [
     Rule("an external agent with a container", external(container={"version": "0.3"}), "spec.a2a.container"),
     Rule("an external agent with callers' headers", external(forwardHeaders=["x-team"]), "spec.a2a.forwardHeaders"),
     Rule(
+        "an external agent with calls as events",
+        external(skills=[{"id": "a", "name": "A", "invoke": {"mode": "async"}}]),
+        "spec.a2a.skills[0].invoke.mode",
+        cluster="spec.a2a.skills",
+    ),
+    Rule(
         "a card of an MCP server",
         {
             "image": None,

@@ -5,15 +5,24 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from tests.parts.authority import authority
 from tests.parts.external import external_agent, known_agent, read_card
 from tests.parts.gateway import World, message, world
+from tests.parts.http_servers import serving
 from tests.parts.sdk_agents import sdk_agent
 from tests.parts.upstream import PlainAgent, Seen, plain_agent
 
+from lambdaagent.api.external import External
 from lambdaagent.containers.external import NoCredentialError
+from lambdaagent.external import card_reader
+from lambdaagent.external.card_reader import NoCardError
+from lambdaagent.trust import read as read_trust
+from lambdaagent.webhooks.address_check import not_metadata
 
 PATH = "/agents/shop/partner/api/a2a"
 CALLER = {"Authorization": "Bearer of-the-caller", "Cookie": "session=of-the-caller"}
@@ -155,6 +164,51 @@ async def test_a_name_that_resolves_to_another_address_later_does_not_lead_there
             assert "127.0.0.1 is not a public address" in second
             assert len(resolved) == 2
             assert partner.seen == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((401, b"the key ours is not known"), id="HTTP"),
+        pytest.param((200, b'{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no key ours"}}'), id="JSON-RPC"),
+    ],
+)
+async def test_an_error_that_repeats_the_credential_is_masked(gateway: World, answer: tuple[int, bytes]) -> None:
+    with plain_agent() as partner:
+        server(partner)
+        gateway.add(await known_agent(partner.url, headers=True), url=None)
+        partner.respond = lambda _: (answer[0], {"Content-Type": "application/json"}, answer[1])
+        text = json.dumps(await gateway.rpc("SendMessage", {"message": message()}, path=PATH))
+        assert "key ***" in text
+        assert "ours" not in text
+
+
+async def test_a_private_authority_is_trusted_where_the_installation_trusts_it(tmp_path: Path) -> None:
+    made = authority(tmp_path)
+
+    async def answer(request: web.Request) -> web.Response:
+        url = f"https://{request.host}/rpc"
+        if request.method == "GET":
+            interface = {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+            return web.json_response({"name": "p", "supportedInterfaces": [interface]})
+        result = {"message": {"messageId": "1", "role": "ROLE_AGENT", "parts": [{"text": "over TLS"}]}}
+        return web.json_response({"jsonrpc": "2.0", "id": 1, "result": result})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    known = read_trust(str(made.ca))
+    async with serving(app, tls=made.server()) as url:
+        found = await card_reader.read(External(url=url), seconds=10, check=lambda _: not_metadata, trust=known)
+        agent = external_agent(url) | {"status": {"a2aStatus": {"containerCard": found.card.kept}}}
+        async with world(trust=known) as gateway:
+            gateway.add(agent, url=None)
+            task = await gateway.rpc("SendMessage", {"message": message()}, path=PATH)
+            assert task["result"]["message"]["parts"] == [{"text": "over TLS"}]
+        async with world() as gateway:
+            gateway.add(agent, url=None)
+            assert "certificate" in said(await send(gateway, "hello"))
+        with pytest.raises(NoCardError, match="its certificate is not trusted"):
+            await card_reader.read(External(url=url), seconds=10, check=lambda _: not_metadata)
 
 
 async def test_an_agent_whose_card_is_not_known_is_not_called(gateway: World) -> None:
