@@ -17,6 +17,7 @@ from lambdaagent.containers.turn import Origin
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.mcp import client as messages
+from lambdaagent.mcp.client import ServerError
 from lambdaagent.mcp.protocol import SERVER_KEY
 from lambdaagent.mcpclient import exchange, session
 
@@ -37,6 +38,7 @@ class McpForward:
         self, *, client: HttpClient, clock: Clock, told: WhoAsks, external: ExternalCalls | None = None
     ) -> None:
         self._client = client
+        self._external = external
         self._container = McpContainer(
             client=client, clock=clock, cold_start=COLD_START_SECONDS, told=told, external=external
         )
@@ -54,6 +56,23 @@ class McpForward:
 
         Raises ServerError, UpstreamError, BadTargetError, NotCalledError.
         """
+        try:
+            return await self._ask(callee, method, params, capabilities=capabilities, origin=origin)
+        except ServerError as error:
+            if self._external is None:
+                raise
+            text = await self._external.masked(callee, error.text)
+            raise ServerError(error.code, text, error.data) from None
+
+    async def _ask(
+        self,
+        callee: Callee,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        capabilities: Mapping[str, Any],
+        origin: Origin,
+    ) -> Json:
         transport = await self._container.transport(callee, origin)
         peer = await self._container.peer(callee, transport, seconds=SECONDS)
         limit = self._client.limits.body_bytes

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 from aiohttp import web
+from mcp import MCPError
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from tests.parts.external import external_agent
@@ -131,3 +132,23 @@ async def test_a_server_that_goes_away_is_named(gateway: World) -> None:
     title = f"The MCP server {host} of the agent shop/tools"
     expected = f"{title} cannot be reached: it does not accept connections: Connection refused."
     assert await failure(gateway) == expected
+
+
+async def test_an_error_that_repeats_the_credential_is_masked(gateway: World) -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        asked = (await request.json()).get("id", 1)
+        error = {"code": -32001, "message": f"no key {request.headers['X-Key']}"}
+        return web.json_response({"jsonrpc": "2.0", "id": asked, "error": error})
+
+    app = web.Application()
+    app.router.add_route("*", "/mcp", refuse)
+    async with serving(app) as url:
+        gateway.add(external(f"{url}/mcp", skills=TOOL), url=None)
+        said = await failure(gateway)
+        assert "no key ***" in said
+        assert "ours" not in said
+        async with host(gateway) as found:
+            with pytest.raises(MCPError) as passed_on:
+                await found.list_prompts()
+        assert "no key ***" in str(passed_on.value)
+        assert "ours" not in str(passed_on.value)
