@@ -16,6 +16,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, SecretStr
 
+from lambdaagent.api.base import DNS_SUBDOMAIN
 from lambdaagent.cli.printing import yaml_text
 from lambdaagent.kube import rights
 from lambdaagent.settings import (
@@ -94,6 +95,11 @@ def schema() -> dict[str, Any]:
         "volumeMounts": _LIST,
     }
     network = {"enabled": {"type": "boolean"}, "gateway": _strict({"from": _LIST}), "metricsFrom": _LIST}
+    name = {"type": "string", "pattern": DNS_SUBDOMAIN}
+    named = {"type": "array", "items": name, "minItems": 1, "uniqueItems": True}
+    secrets = _strict({"namespace": {"type": "string", "pattern": NAMESPACE}, "names": named}) | {
+        "required": ["namespace"]
+    }
     own = _settings(DispatcherSettings, without=_SHARED)["settings"]
     dispatcher = {"enabled": {"type": "boolean"}, "serviceMonitor": _strict(monitor), "settings": own}
     image = {
@@ -119,6 +125,7 @@ def schema() -> dict[str, Any]:
                     "secrets": {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True},
                 }
             ),
+            "externalAgents": _strict({"secrets": {"type": "array", "items": secrets}}),
             "networkPolicy": _strict(network),
             "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
             "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),

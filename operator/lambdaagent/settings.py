@@ -162,12 +162,14 @@ class OperatorSettings(Installation, TrustSettings):
         60, ge=5, description="Seconds between two requests to an AI endpoint for its models."
     )
     tools_sync_seconds: float = Field(
-        300, ge=1, description="Seconds between two requests to an MCP server of an agent for its list of tools."
+        300,
+        ge=1,
+        description="Seconds between two requests to an MCP server of an agent, or to the server of an external agent.",
     )
     tools_allow: str = Field(
         "",
-        description="Networks that MCP servers of agents may be in besides the public internet and Services of the "
-        "cluster, separated by commas, such as 10.0.0.0/8.",
+        description="Networks that MCP servers of agents and external agents may be in besides the public internet and "
+        "Services of the cluster, separated by commas, such as 10.0.0.0/8.",
     )
     host: str = ""  # every address of either family: probes and scrapes come from outside the pod
     port: int = Field(8080, ge=0, le=65535)
@@ -302,8 +304,8 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     )
     push_allow: str = Field(
         "",
-        description="Networks that receivers of push notifications may be in besides the public internet, "
-        "separated by commas, such as 10.0.0.0/8.",
+        description="Networks that receivers of push notifications and external agents may be in besides the public "
+        "internet, separated by commas, such as 10.0.0.0/8.",
     )
     registry_namespace: str = Field(
         "registered",

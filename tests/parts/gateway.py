@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.parts.polling import eventually
 from lambdaagent import clock as clocks
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.containers.call import HttpCaller
+from lambdaagent.containers.external import ExternalCalls, SecretHeaders, no_secrets
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.cloudevents import Event
@@ -44,7 +46,7 @@ from lambdaagent.store.sqlite.store import SqliteStore
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.limits import EngineLimits as TaskLimits
 from lambdaagent.tasks.push_delivery import PushDelivery
-from lambdaagent.toolservers.transport import outside
+from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
 CHANGED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -205,11 +207,12 @@ async def world(
     guard: Guard | None = None,
     sealing: Sealing | None = None,
     on_loopback: bool = True,
+    secret_headers: SecretHeaders = no_secrets,
     **config: Any,
 ) -> AsyncIterator[World]:
     """Starts a gateway and stops it at the end; `config` holds fields of GatewayConfig.
 
-    `on_loopback`: it may call MCP servers outside that are on this machine.
+    `on_loopback`: it may call external agents that are on this machine. `secret_headers` reads their credentials.
     """
     made = GatewayConfig(**{"stop_grace": 0.0, "shutdown_timeout": 0.5, **config})
     directory, broker, client, metrics = (
@@ -223,8 +226,10 @@ async def world(
     told = WhoAsks(assertions.statement(made.card_signer, clock))
     guard = guard or Guard()
     local = replace(made, push_allow=[ip_network("127.0.0.0/8")])
-    beyond = outside(receivers(local if on_loopback else made, guard))
-    caller = HttpCaller(client=client, clock=clock, told=told, outside=beyond)
+    check = receivers(local if on_loopback else made, guard)
+    checked = HttpClient(limits=limits, tls=made.trust.context, dial=partial(address_check.dial, check=check))
+    external = ExternalCalls(checked, secret_headers)
+    caller = HttpCaller(client=client, clock=clock, told=told, external=external)
     notifier = HttpPushNotifier(receivers(local, guard), signer=made.push_signer)
     denied = standing_rights.of_pushes(guard, directory)
     pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics, denied=denied)
@@ -267,8 +272,8 @@ async def world(
         ready=ready,
         guard=guard,
         told=told,
-        outside=beyond,
         coordination=coordination,
+        external=external,
     )
     streams = streams or Streams()
     app = create_app(services, table=table or gateway_routes.table(), streams=streams, pace=pace)
@@ -284,6 +289,7 @@ async def world(
             await runner.cleanup()
             await stack.aclose()
             await shared.close()
+            await checked.close()
             await store.close()
 
 

@@ -11,11 +11,11 @@ from tests.parts.process import free_port
 
 
 @contextmanager
-def sdk_agent(version: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Starts an agent that speaks 1.0 or 0.3; yields its URL and its process."""
+def sdk_agent(version: str, *, here: bool = False) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Starts an agent that speaks 1.0 or 0.3; yields its URL and its process. `here`: its card has this URL."""
     port = free_port()
-    old = ["old"] if version == "0.3" else []
-    command = [sys.executable, "-m", "tests.integration.gateway.sdk_agent", str(port), *old]
+    words = [*(["old"] if version == "0.3" else []), *(["here"] if here else [])]
+    command = [sys.executable, "-m", "tests.integration.gateway.sdk_agent", str(port), *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -5,7 +5,6 @@ What a LambdaAgent specifies takes precedence; the container's card supplies wha
 """
 
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from itertools import islice
 from typing import Any
 
@@ -77,11 +76,6 @@ def kept_tools(skills: Iterable[Json | None], *, revision: str) -> Json:
     """Return what status keeps of a container that is an MCP server, whose tools `skill_of_tool` made skills."""
     skills = _within(islice(skills, MOST_SKILLS))
     return {"revision": revision} | ({"skills": skills} if skills else {})
-
-
-def revision_outside(url: str, content: str = "") -> str:
-    """Return the revision of what a server outside listed; without `content`, its beginning, which tells the URL."""
-    return f"{sha256(url.encode()).hexdigest()[:12]}-{content}"
 
 
 def with_card(agent: LambdaAgent) -> LambdaAgent:

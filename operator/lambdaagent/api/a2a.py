@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from lambdaagent.api.access import Access, CallerLimits, ForwardHeader
-from lambdaagent.api.base import EXTENSION_URI, HTTP_URL, OUTSIDE_URL, ApiModel, rules
+from lambdaagent.api.base import EXTENSION_URI, HTTP_URL, ApiModel, rules, without_default
 from lambdaagent.api.skills import Skill
 
 # First path segments that the gateway serves itself if an agent has a host of its own.
@@ -100,17 +100,6 @@ class Endpoint(ApiModel):
 
 
 class ContainerEndpoint(ApiModel):
-    url: Annotated[
-        str,
-        Field(
-            pattern=OUTSIDE_URL,
-            max_length=2048,
-            description=(
-                "URL of an MCP server outside, with its path, that takes the container's place: the agent has no pods"
-                " and needs no image. Only with protocol mcp."
-            ),
-        ),
-    ] = ""
     path: Annotated[
         str,
         Field(
@@ -144,9 +133,6 @@ class ContainerEndpoint(ApiModel):
     ] = "auto"
 
 
-_OUTSIDE = "(has(self.container) && has(self.container.url) && self.container.url != '')"
-
-
 class A2a(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -156,24 +142,16 @@ class A2a(ApiModel):
                 "identity assertion needs mode gateway: a sidecar has no key to sign with",
                 "access",
             ),
-            (
-                f"!{_OUTSIDE} || (has(self.protocol) && self.protocol == 'mcp')",
-                "container.url needs protocol mcp",
-                "protocol",
-            ),
-            (
-                f"!{_OUTSIDE} || !has(self.mode) || self.mode == 'gateway'",
-                "container.url needs mode gateway: there is no pod for a sidecar",
-                "mode",
-            ),
-            (
-                f"!{_OUTSIDE} || !has(self.forwardHeaders) || size(self.forwardHeaders) == 0",
-                "forwardHeaders must not be set with container.url: a server outside gets no header of a caller",
-                "forwardHeaders",
-            ),
         )
     )
-    enabled: Annotated[bool, Field(description="If true, the gateway serves the agent. Defaults to false.")] = False
+    # The CRD has no default of these two fields: theirs depends on `external` (`AgentSpec`).
+    enabled: Annotated[
+        bool,
+        Field(
+            description="If true, the gateway serves the agent. Defaults to false, and with external to true.",
+            json_schema_extra=without_default,
+        ),
+    ] = False
     mode: Annotated[
         Literal["gateway", "sidecar"],
         Field(
@@ -188,8 +166,10 @@ class A2a(ApiModel):
         Field(
             description=(
                 "Protocol of the requests to the container. a2a means that the container is an A2A server itself, mcp"
-                " that it is an MCP server, whose tools are the agent's skills. Defaults to cloudevents."
-            )
+                " that it is an MCP server, whose tools are the agent's skills. Defaults to cloudevents, and with"
+                " external to a2a."
+            ),
+            json_schema_extra=without_default,
         ),
     ] = "cloudevents"
     container: Annotated[
@@ -334,11 +314,6 @@ class A2a(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
         ),
     ] = []
-
-    @property
-    def outside_url(self) -> str:
-        """The URL of the MCP server that takes the container's place; empty for an agent with pods."""
-        return self.container.url if self.container else ""
 
     @property
     def base_path(self) -> str:

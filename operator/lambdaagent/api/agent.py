@@ -3,16 +3,20 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from lambdaagent.api.a2a import A2a
 from lambdaagent.api.ai import Ai, Approval, Behavior, Memory
 from lambdaagent.api.base import ApiModel, ConditionStatus, Name, rules
 from lambdaagent.api.container_card import ContainerCard
 from lambdaagent.api.eventing import Eventing
+from lambdaagent.api.external import External
 from lambdaagent.api.operations import Observability, Permissions
 from lambdaagent.api.tools import MOST_SERVERS, Tool, ToolServerStatus
 from lambdaagent.api.workload import RESERVED_ENV, EnvVar, Image, Resources, Scaling, Serving
+
+_EXTERNAL = {"enabled": True, "protocol": "a2a"}
+_SET = "(has(self.external) && has(self.a2a))"
 
 
 class AgentSpec(ApiModel):
@@ -23,17 +27,57 @@ class AgentSpec(ApiModel):
                 f"env must not set {', '.join(RESERVED_ENV)}: Knative sets them itself",
                 "env",
             ),
+            ("has(self.image) || has(self.external)", "image is required, unless external is set", "image"),
             (
-                "has(self.image) || (has(self.a2a) && has(self.a2a.container) && has(self.a2a.container.url)"
-                " && self.a2a.container.url != '')",
-                "image is required, unless a2a.container.url names a server outside",
+                "!has(self.image) || !has(self.external)",
+                "image must not be set with external: an external agent has no pods",
                 "image",
+            ),
+            (
+                f"!{_SET} || !has(self.a2a.protocol) || self.a2a.protocol in ['a2a', 'mcp']",
+                "external needs protocol a2a or mcp",
+                "a2a.protocol",
+            ),
+            (
+                f"!{_SET} || !has(self.a2a.mode) || self.a2a.mode == 'gateway'",
+                "external needs mode gateway: there is no pod for a sidecar",
+                "a2a.mode",
+            ),
+            (
+                f"!{_SET} || !has(self.a2a.container)",
+                "a2a.container must not be set with external: there is no container",
+                "a2a.container",
+            ),
+            (
+                f"!{_SET} || !has(self.a2a.forwardHeaders) || size(self.a2a.forwardHeaders) == 0",
+                "forwardHeaders must not be set with external: an external agent gets no header of a caller",
+                "a2a.forwardHeaders",
+            ),
+            (
+                f"!{_SET} || !has(self.a2a.skills) || self.a2a.skills.all(s, !has(s.invoke) || !has(s.invoke.mode)"
+                " || s.invoke.mode != 'async')",
+                "invoke.mode must not be async with external: an external agent takes no events",
+                "a2a.skills",
+            ),
+            (
+                f"!{_SET} || !has(self.external.cardUrl) || !has(self.a2a.protocol) || self.a2a.protocol != 'mcp'",
+                "cardUrl must not be set with protocol mcp: an MCP server has no agent card",
+                "external.cardUrl",
             ),
         )
     )
     image: Annotated[
         Image | None,
-        Field(description="Container image of the agent. Required, unless a2a.container.url is set."),
+        Field(description="Container image of the agent. Required, unless external is set."),
+    ] = None
+    external: Annotated[
+        External | None,
+        Field(
+            description=(
+                "Server elsewhere that is the agent: an A2A server, or with a2a.protocol mcp an MCP server. The agent"
+                " has no image and no pods; fields about them have no effect."
+            )
+        ),
     ] = None
     service_account_name: Annotated[
         Name | None,
@@ -126,6 +170,15 @@ class AgentSpec(ApiModel):
             description="Tools that the agent may use. The container gets them as an environment variable.",
         ),
     ] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_external(cls, given: Any) -> Any:
+        """Serve an external agent over A2A unless its spec says otherwise."""
+        if not isinstance(given, dict) or not given.get("external"):
+            return given
+        a2a = given.get("a2a")
+        return {**given, "a2a": _EXTERNAL | (a2a or {})} if a2a is None or isinstance(a2a, dict) else given
 
     @property
     def container_image(self) -> Image:
@@ -249,9 +302,9 @@ class LambdaAgent(ApiModel):
         return self.metadata.uid
 
     @property
-    def outside_url(self) -> str:
-        """The URL of the MCP server outside that the agent is; empty for an agent with pods."""
-        return self.spec.a2a.outside_url if self.spec.a2a else ""
+    def external(self) -> External | None:
+        """The server elsewhere that the agent is; None for an agent with pods."""
+        return self.spec.external
 
     @property
     def key(self) -> str:

@@ -35,7 +35,7 @@ URL = r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/]+\S*$"
 EXTENSION_URI = r"^[a-zA-Z][a-zA-Z0-9+.-]*:[!-+\--~]+$"
 HTTP_URL = r"^https?://[^\s/]+\S*$"
 # Without a user and a password, which everybody who may read the agent would read.
-OUTSIDE_URL = r"^(https?://[^\s/?#@]+(/[^\s#]*)?)?$"
+EXTERNAL_URL = r"^https?://[-A-Za-z0-9._:\[\]]+(/[!-\"$-~]*)?$"
 
 # Linux passes no string of more than 128 KiB to a new process: NAME=value and a zero byte, in bytes.
 LONGEST_VARIABLE = 131072 - len("=\0")
@@ -43,6 +43,11 @@ LONGEST_VARIABLE = 131072 - len("=\0")
 
 class ApiModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, strict=True)
+
+
+def without_default(schema: dict[str, Any]) -> None:
+    """Leave the field's default out of the CRD, for a field whose default depends on others."""
+    schema.pop("default", None)
 
 
 def rules(*said: tuple[str, str] | tuple[str, str, str]) -> dict[str, Any]:

@@ -39,6 +39,14 @@ class ContainerExtension(ApiModel):
     ] = {}
 
 
+class CardEndpoint(ApiModel):
+    """Where and how an external A2A server is called."""
+
+    url: Annotated[str, Field(max_length=2048)]
+    protocol_version: Literal["1.0", "0.3"]
+    streaming: bool = False
+
+
 class ContainerCard(ApiModel):
     """The stored part of the container's card. `error` is why it could not be read; a new rollout reads it again."""
 
@@ -50,3 +58,4 @@ class ContainerCard(ApiModel):
     default_output_modes: _Texts = []
     skills: Annotated[list[ContainerSkill], Field(max_length=MOST_SKILLS)] = []
     extensions: Annotated[list[ContainerExtension], Field(max_length=MOST_EXTENSIONS)] = []
+    endpoint: CardEndpoint | None = None  # of an external A2A server

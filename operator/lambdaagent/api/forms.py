@@ -15,7 +15,7 @@ FORMS = {
     base.URL: "a URL with a scheme",
     base.EXTENSION_URI: "a URI without spaces and commas",
     base.HTTP_URL: "an http or https URL",
-    base.OUTSIDE_URL: "an http or https URL without user, password and fragment",
+    base.EXTERNAL_URL: "an http or https URL without user, password and fragment",
     access.PRINCIPAL: "a source and a name, such as corp:alice or key:ci",
     access.ACCOUNT: "namespace/name, or namespace/* for all ServiceAccounts of a namespace",
     tools.HEADER_NAME: "a header's name (letters, digits, '-', '_')",

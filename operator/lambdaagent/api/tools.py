@@ -13,7 +13,7 @@ MOST_MISSING_SHOWN = 100
 DEFAULT_SECONDS = 10.0
 HEADER_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_]*[A-Za-z0-9])?$"
 # What HTTP and the protocol set themselves.
-_OWN_HEADERS = (
+OWN_HEADERS = (
     "accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host",
     "keep-alive", "last-event-id", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding",
     "upgrade",
@@ -22,14 +22,14 @@ _OWN_HEADERS = (
 
 def is_own_header(name: str) -> bool:
     """Return whether a client of an MCP server sets the header itself."""
-    return name.lower().startswith("mcp-") or name.lower() in _OWN_HEADERS
+    return name.lower().startswith("mcp-") or name.lower() in OWN_HEADERS
 
 
 class HeaderFrom(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                f"!self.name.lowerAscii().startsWith('mcp-') && !(self.name.lowerAscii() in {list(_OWN_HEADERS)})",
+                f"!self.name.lowerAscii().startsWith('mcp-') && !(self.name.lowerAscii() in {list(OWN_HEADERS)})",
                 "the client of an MCP server sets this header itself",
                 "name",
             )

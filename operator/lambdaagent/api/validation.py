@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from lambdaagent.api import agent as agents
+from lambdaagent.api import external as external_fields
 from lambdaagent.api import quantities
 from lambdaagent.api import tools as tool_fields
 from lambdaagent.api.a2a import RESERVED_PATHS, A2a
@@ -20,6 +22,7 @@ from lambdaagent.api.access import is_own_header
 from lambdaagent.api.agent import AgentSpec, LambdaAgent
 from lambdaagent.api.ai import LONGEST_PROMPT, PROVIDERS_WITH_KEY
 from lambdaagent.api.base import DNS_1035, LONGEST_VARIABLE
+from lambdaagent.api.external import External
 from lambdaagent.api.forms import FORMS
 from lambdaagent.api.unknown_fields import Path, unknown_fields
 from lambdaagent.api.workload import DEFAULT_TIMEOUT_SECONDS, LONGEST_RETENTION, RESERVED_ENV, RESERVED_PORTS, Image
@@ -134,8 +137,8 @@ def _shorten(value: object) -> str:
 
 
 def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
-    if spec.image is None and not (spec.a2a and spec.a2a.outside_url):
-        hint = "add it, or name an MCP server outside with a2a.protocol: mcp and a2a.container.url"
+    if spec.image is None and spec.external is None:
+        hint = "add it, or name a server elsewhere in external: {url}"
         yield SpecProblem(("spec", "image"), "is required and missing", hint)
     if spec.image is not None and spec.image.port in RESERVED_PORTS:
         yield SpecProblem(
@@ -165,6 +168,8 @@ def _cross_field(spec: AgentSpec) -> Iterator[SpecProblem]:
     yield from _serving(spec)
     yield from _eventing(spec)
     yield from _a2a(spec)
+    if spec.external is not None and spec.a2a is not None:
+        yield from _external(spec.external, spec.a2a, image=spec.image is not None)
     yield from _tools(spec)
     metrics = spec.observability.metrics if spec.observability else None
     if metrics and quantities.seconds(metrics.timeout) > quantities.seconds(metrics.interval):
@@ -247,8 +252,6 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
     if spec.a2a.mode == "sidecar" and spec.a2a.access and spec.a2a.access.identity == "assertion":
         message = "identity assertion needs mode gateway: a sidecar has no key to sign with"
         yield SpecProblem(("spec", "a2a", "access"), message, "use mode gateway, or identity none")
-    if spec.a2a.outside_url:
-        yield from _outside(spec.a2a)
     for index, grant in enumerate(spec.a2a.access.grants if spec.a2a.access else ()):
         if not (grant.principals or grant.groups or grant.service_accounts or grant.claims):
             hint = "add principals, groups, serviceAccounts or claims; public: true admits everybody"
@@ -265,16 +268,52 @@ def _a2a(spec: AgentSpec) -> Iterator[SpecProblem]:
         uris.setdefault(extension.uri, index)
 
 
-def _outside(a2a: A2a) -> Iterator[SpecProblem]:
-    if a2a.protocol != "mcp":
-        message = f"container.url needs protocol mcp, and not {a2a.protocol}"
-        yield SpecProblem(("spec", "a2a", "protocol"), message, "use protocol mcp, or remove container.url")
+def _external(external: External, a2a: A2a, *, image: bool) -> Iterator[SpecProblem]:
+    if image:
+        hint = "remove the image, or external"
+        yield SpecProblem(("spec", "image"), "must not be set with external: an external agent has no pods", hint)
+    if a2a.protocol not in ("a2a", "mcp"):
+        message = f"external needs protocol a2a or mcp, and not {a2a.protocol}"
+        yield SpecProblem(("spec", "a2a", "protocol"), message, "use protocol a2a or mcp, or remove external")
     if a2a.mode != "gateway":
-        message = "container.url needs mode gateway: there is no pod for a sidecar"
-        yield SpecProblem(("spec", "a2a", "mode"), message, "use mode gateway, or remove container.url")
+        message = "external needs mode gateway: there is no pod for a sidecar"
+        yield SpecProblem(("spec", "a2a", "mode"), message, "use mode gateway, or remove external")
+    if a2a.container is not None:
+        message = "must not be set with external: there is no container"
+        yield SpecProblem(("spec", "a2a", "container"), message, "remove it; external.url has the path")
     if a2a.forward_headers:
-        message = "must not be set with container.url: a server outside gets no header of a caller"
-        yield SpecProblem(("spec", "a2a", "forwardHeaders"), message, "remove it")
+        message = "must not be set with external: an external agent gets no header of a caller"
+        yield SpecProblem(("spec", "a2a", "forwardHeaders"), message, "remove it; external.headersFrom sets headers")
+    for index, skill in enumerate(a2a.skills):
+        if skill.is_async:
+            message = "must not be async with external: an external agent takes no events"
+            hint = "use mode sync; a client that does not want to wait sets returnImmediately"
+            yield SpecProblem(("spec", "a2a", "skills", index, "invoke", "mode"), message, hint)
+    if external.card_url is not None and a2a.protocol == "mcp":
+        message = "must not be set with protocol mcp: an MCP server has no agent card"
+        yield SpecProblem(("spec", "external", "cardUrl"), message, "remove it")
+    for name, url in (("url", external.url), ("cardUrl", external.card_url)):
+        if url is not None and not _can_be_called(url):
+            message = f"{_shorten(url)} is no URL that can be called"
+            yield SpecProblem(("spec", "external", name), message, "correct its host or port")
+    seen: set[str] = set()
+    for place, header in enumerate(external.headers_from):
+        path: Path = ("spec", "external", "headersFrom", place, "name")
+        if external_fields.is_own_header(header.name):
+            message = f"requests to an external agent set the header {header.name} themselves"
+            yield SpecProblem(path, message, "remove it")
+        if header.name.lower() in seen:
+            yield SpecProblem(path, f"the header {header.name} is already set", "set each header once")
+        seen.add(header.name.lower())
+
+
+def _can_be_called(url: str) -> bool:
+    """Return whether the URL, which matches the pattern, has a host and a port that exist."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _schemas(a2a: A2a) -> Iterator[SpecProblem]:

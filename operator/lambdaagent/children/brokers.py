@@ -40,9 +40,9 @@ class BrokerIdentity:
 
 
 def broker_of(agent: LambdaAgent, installation: Installation) -> BrokerIdentity | None:
-    """Return the agent's Broker; None if the agent has no eventing, or is a server outside, which takes no events."""
+    """Return the agent's Broker; None if the agent has no eventing, or is an external one, which takes no events."""
     eventing = agent.spec.eventing
-    if not eventing or not eventing.enabled or agent.outside_url:
+    if not eventing or not eventing.enabled or agent.external is not None:
         return None
     default = (installation.rabbitmq_cluster, installation.rabbitmq_namespace)
     chosen = eventing.rabbitmq

@@ -32,7 +32,7 @@ def callers(agent: LambdaAgent) -> tuple[str, ...]:
 
 def network_policy(agent: LambdaAgent, installation: Installation, backends: Backends) -> Object | None:
     """Return the policy; None if the agent asks for none, and on Knative. The node's own probes always pass."""
-    if not asked(agent) or agent.outside_url or backends.serving != "kubernetes":
+    if not asked(agent) or agent.external is not None or backends.serving != "kubernetes":
         return None
     port = {"protocol": "TCP", "port": kubernetes.port(agent, installation)}
     if sidecar.wanted(agent, installation):

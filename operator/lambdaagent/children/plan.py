@@ -57,7 +57,7 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
         awaited = identity if sink is None else None
     if policy := network_policy.network_policy(agent, installation, backends):
         children.append(Child(policy))  # before the pods that it closes
-    if awaited is None and not agent.outside_url:
+    if awaited is None and agent.external is None:
         children += [Child(obj) for obj in _workload(agent, installation, backends, sink)]
     if identity and on_knative:
         subscriber = knative.SERVICE if backends.serving == "knative" else ("v1", "Service")
@@ -70,7 +70,7 @@ def plan(agent: LambdaAgent, *, installation: Installation, backends: Backends, 
         children += map(Child, forwards.forward_triggers(agent, identity, decisions))
     if service := gateway.a2a_service(agent, installation):
         children.append(Child(service))
-    if backends.monitoring and not agent.outside_url:
+    if backends.monitoring and agent.external is None:
         children += map(Child, monitoring.monitoring(agent, backends.serving))
     return Plan(
         children=tuple(children),

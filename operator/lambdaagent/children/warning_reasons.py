@@ -32,7 +32,8 @@ class WarningReason(StrEnum):
         "AutoscalingNeedsCpuRequest",
         "Plain Kubernetes scales by CPU use, which requires a CPU request.",
     )
-    NO_PODS = "NoPods", "The agent is a server outside (a2a.container.url), and has no pods that the field is for."
+    NOT_ENCRYPTED = "NotEncrypted", "A credential is sent over a connection without TLS."
+    NO_PODS = "NoPods", "The agent is an external one (spec.external), and has no pods that the field is for."
     WILDCARD = (
         "WildcardUnsupported",
         "RabbitMQ matches exact values, so a wildcard would match nothing; no Trigger is created.",

@@ -5,6 +5,7 @@ only with those.
 """
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from lambdaagent.api import naming
 from lambdaagent.api.a2a import A2a, ContainerEndpoint
@@ -31,7 +32,7 @@ _CONNECTIONS_ONLY = (
 def warnings(
     agent: LambdaAgent, installation: Installation, backends: Backends, observed: Observed
 ) -> list[FieldWarning]:
-    if agent.outside_url:
+    if agent.external is not None:
         return [*_without_pods(agent), *_a2a(agent, installation, backends)]
     return [
         *_annotations(agent),
@@ -44,13 +45,17 @@ def warnings(
 
 
 def _without_pods(agent: LambdaAgent) -> Iterator[FieldWarning]:
-    """Warn of what a server outside does not get. Only `a2a` is for it."""
+    """Warn of what an external agent does not get. Only `a2a` is for it, and `external` itself."""
     for name, field in type(agent.spec).model_fields.items():
-        if name != "a2a" and (said := getattr(agent.spec, name)) and said != field.default:
-            message = "has no effect: a2a.container.url names a server outside, so the agent has no pods"
+        if name not in ("a2a", "external") and (said := getattr(agent.spec, name)) and said != field.default:
+            message = "has no effect: an external agent has no pods"
             yield FieldWarning(field=f"spec.{field.alias or name}", reason=WarningReason.NO_PODS, message=message)
+    external = agent.external
+    if external is not None and external.headers_from and urlsplit(external.url).scheme == "http":
+        message = "are sent without encryption, because external.url is http; use https unless the network is trusted"
+        yield FieldWarning(field="spec.external.headersFrom", reason=WarningReason.NOT_ENCRYPTED, message=message)
     if network_policy.asked(agent):
-        message = "closes nothing: a2a.container.url names a server outside, so the agent has no pods"
+        message = "closes nothing: an external agent has no pods"
         field_name = "spec.a2a.access.networkPolicy"
         yield FieldWarning(field=field_name, reason=WarningReason.NO_PODS, message=message)
 
@@ -194,9 +199,6 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         message = f"applies only with protocol a2a or mcp; with {a2a.protocol} the container has no endpoint of its own"
         yield FieldWarning(field="spec.a2a.container", reason=WarningReason.OTHER_PROTOCOL, message=message)
     elif a2a.container and a2a.protocol == "mcp":
-        if a2a.outside_url and a2a.container.path:
-            message = "has no effect with container.url, which has the path"
-            yield FieldWarning(field="spec.a2a.container.path", reason=WarningReason.NO_PODS, message=message)
         for name in ("card_path", "version"):
             if getattr(a2a.container, name) != ContainerEndpoint.model_fields[name].default:
                 field = f"spec.a2a.container.{ContainerEndpoint.model_fields[name].alias}"
@@ -209,7 +211,7 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
         message = f"the container gets the callers' {' and '.join(credentials)}, and can use it elsewhere in their name"
         field = "spec.a2a.forwardHeaders"
         yield FieldWarning(field=field, reason=WarningReason.CREDENTIAL_FORWARDED, message=message)
-    if network_policy.asked(agent) and backends.serving == "knative" and not agent.outside_url:
+    if network_policy.asked(agent) and backends.serving == "knative" and agent.external is None:
         message = (
             "closes nothing on Knative: requests of every pod arrive through its activator, so no NetworkPolicy is"
             " created; use a mesh, or let the container refuse requests without LambdaAgent-Identity"
@@ -223,7 +225,7 @@ def _a2a(agent: LambdaAgent, installation: Installation, backends: Backends) -> 
     limit = (agent.spec.serving and agent.spec.serving.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
     for index, skill in enumerate(a2a.skills):
         field = f"spec.a2a.skills[{index}].invoke"
-        cut_off = backends.serving == "knative" and not agent.outside_url
+        cut_off = backends.serving == "knative" and agent.external is None
         yield from _invoke(a2a, skill, field, limit if cut_off else None)
         if skill.is_async:
             yield from _async(agent, installation, backends, f"{field}.mode")

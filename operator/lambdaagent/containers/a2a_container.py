@@ -28,8 +28,9 @@ from lambdaagent.containers.a2a_requests import A2aRequests, RemoteError, send_p
 from lambdaagent.containers.a2a_responses import A2aResponses
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import until_connected
+from lambdaagent.containers.external import ExternalCalls
 from lambdaagent.containers.turn import Origin, Turn
-from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
+from lambdaagent.containers.who_asks import NotCalledError, WhoAsks
 from lambdaagent.errors import words
 from lambdaagent.httpclient.client import HttpClient, Response
 from lambdaagent.httpclient.errors import (
@@ -65,12 +66,21 @@ class _Answer:
 
 
 class A2aContainer:
-    def __init__(self, *, client: HttpClient, clock: Clock, cold_start: float, told: WhoAsks) -> None:
+    def __init__(
+        self,
+        *,
+        client: HttpClient,
+        clock: Clock,
+        cold_start: float,
+        told: WhoAsks,
+        external: ExternalCalls | None = None,
+    ) -> None:
+        """With `external`, the agents are external ones, and `client` is its client."""
         self._cold_start = cold_start
         self._client = client
         self._clock = clock
         self._told = told
-        self._calls = A2aRequests(client=client, clock=clock, told=told)
+        self._calls = A2aRequests(client=client, clock=clock, told=told, external=external)
         # Container tasks that are streamed or polled here, and those among them that `cancel` has cancelled.
         self._running: set[tuple[str, str]] = set()
         self._canceled: set[tuple[str, str]] = set()
@@ -141,7 +151,7 @@ class A2aContainer:
             if error.code == Problem.TASK_NOT_FOUND.value.code:
                 return
             raise RefusedMessageError(error.code, error.said) from None
-        except (UpstreamError, BadTargetError, NotTellableError, TimeoutError, ValueError) as error:
+        except (UpstreamError, BadTargetError, NotCalledError, TimeoutError, ValueError) as error:
             log.info("task.cancel_failed", agent=callee.key, error=words(error))
             return
         if state.terminal and state is not TaskState.CANCELED:
@@ -222,7 +232,7 @@ class A2aContainer:
                         callee=turn.callee,
                         origin=turn.origin,
                     )
-        except (UpstreamError, NotTellableError, TimeoutError, ValueError):
+        except (UpstreamError, NotCalledError, TimeoutError, ValueError):
             pass  # the task has ended here, whether the container got the request or not
 
     async def _unnamed(self, turn: Turn, target: Target, endpoint: A2aEndpoint) -> list[str]:

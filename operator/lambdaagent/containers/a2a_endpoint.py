@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lambdaagent import bounded_json
-from lambdaagent.a2a import Json, well_known
+from lambdaagent.a2a import Json, interfaces, well_known
 from lambdaagent.a2a.versions import HEADER, Version
-from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.callee import Callee, ExternalServer
 from lambdaagent.events import charsets
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.codings import ACCEPT_ENCODING
@@ -61,8 +61,12 @@ async def find(
 ) -> A2aEndpoint:
     """Return the endpoint from the card, which is read once per change of the agent. Raises UpstreamError.
 
+    An external server's is known already, with the agent.
+
     If the resource names both path and version, the card is read only for streaming, and may be missing.
     """
+    if callee.external is not None:
+        return _of_external(callee.external)
     known = callee.prepared.get(_CARDS[0])
     if isinstance(known, A2aEndpoint):
         return known
@@ -79,6 +83,13 @@ async def find(
         found = A2aEndpoint(path, found.version, found.streaming)
     callee.prepared[_CARDS[0]] = found
     return found
+
+
+def _of_external(server: ExternalServer) -> A2aEndpoint:
+    found = server.endpoint
+    if found is None:
+        raise BadAnswerError("its agent card is not known yet; see the agent's condition ServingReady")
+    return A2aEndpoint(_path(found.url), Version(found.protocol_version), found.streaming)
 
 
 def card_paths(callee: Callee) -> list[str]:
@@ -126,20 +137,10 @@ def _read(card: Any, *, wanted: str) -> A2aEndpoint:
     """Return the endpoint of the version `wanted`; with auto, 1.0 is preferred to 0.3. Raises BadAnswerError."""
     if not isinstance(card, dict):
         raise BadAnswerError("its card is not an object")
-    capabilities = card.get("capabilities")
-    streaming = isinstance(capabilities, dict) and capabilities.get("streaming") is True
+    streaming = interfaces.streams(card)
     offered: dict[Version, str] = {}
-    interfaces = card.get("supportedInterfaces")
-    for each in interfaces if isinstance(interfaces, list) else ():
-        if isinstance(each, dict) and each.get("protocolBinding") == "JSONRPC":
-            version = Version.V03 if str(each.get("protocolVersion", "")).startswith("0.") else Version.V1
-            offered.setdefault(version, _path(each.get("url")))
-    # 0.3's form: the preferred transport is at the card's URL, the others are listed separately.
-    preferred = {"transport": card.get("preferredTransport", "JSONRPC"), "url": card.get("url")}
-    others = card.get("additionalInterfaces")
-    for each in [preferred, *(others if isinstance(others, list) else [])]:
-        if isinstance(each, dict) and each.get("transport") == "JSONRPC" and isinstance(each.get("url"), str):
-            offered.setdefault(Version.V03, _path(each["url"]))
+    for offer, url in interfaces.json_rpc(card):
+        offered.setdefault(offer, _path(url))
     for version in Version:
         if version in offered and wanted in ("auto", version):
             return A2aEndpoint(offered[version], version, streaming)

@@ -16,6 +16,7 @@ from lambdaagent.clock import Clock
 from lambdaagent.containers import responses
 from lambdaagent.containers.a2a_endpoint import A2aEndpoint
 from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.external import ExternalCalls
 from lambdaagent.containers.turn import Origin, Turn
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.events import charsets
@@ -49,10 +50,14 @@ class RemoteError(BadAnswerError):
 
 
 class A2aRequests:
-    def __init__(self, *, client: HttpClient, clock: Clock, told: WhoAsks) -> None:
+    def __init__(
+        self, *, client: HttpClient, clock: Clock, told: WhoAsks, external: ExternalCalls | None = None
+    ) -> None:
+        """With `external`, the requests are to external agents, and `client` is its client."""
         self._client = client
         self._clock = clock
         self._told = told
+        self._external = external
 
     async def ask(
         self,
@@ -80,6 +85,8 @@ class A2aRequests:
             (HEADER, str(endpoint.version)),
         ]
         headers += self._told.headers(callee, origin)
+        if self._external is not None:
+            headers += await self._external.headers(callee)
         if origin.traceparent:
             headers.append(("traceparent", origin.traceparent))
         if extensions:
@@ -104,7 +111,7 @@ class A2aRequests:
         callee: Callee,
         origin: Origin,
     ) -> Any:
-        """Return the result of a request that has a single one. Raises UpstreamError, NotTellableError."""
+        """Return the result of a request that has a single one. Raises UpstreamError, NotCalledError."""
         asked = self.ask(target, endpoint, kind, params, seconds=seconds, callee=callee, origin=origin)
         async with await asked as response:
             return await anext(self.results(response), None)

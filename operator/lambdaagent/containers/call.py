@@ -17,9 +17,10 @@ from lambdaagent.containers import requests, responses
 from lambdaagent.containers.a2a_container import A2aContainer
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS, until_connected
-from lambdaagent.containers.mcp_container import McpContainer, Outside
+from lambdaagent.containers.external import ExternalCalls
+from lambdaagent.containers.mcp_container import McpContainer
 from lambdaagent.containers.turn import Origin, Turn
-from lambdaagent.containers.who_asks import NotTellableError, WhoAsks
+from lambdaagent.containers.who_asks import NotCalledError, WhoAsks
 from lambdaagent.errors import TemporaryError
 from lambdaagent.events.http import media_type
 from lambdaagent.events.retry import RetryDecision, judge, retry_after
@@ -28,6 +29,7 @@ from lambdaagent.httpclient.errors import (
     BadTargetError,
     BusyError,
     DroppedError,
+    RefusedMessageError,
     UndecodableError,
     UpstreamError,
     describe,
@@ -71,15 +73,23 @@ class HttpCaller:
         clock: Clock,
         cold_start: float = COLD_START_SECONDS,
         told: WhoAsks | None = None,
-        outside: Outside | None = None,
+        external: ExternalCalls | None = None,
     ) -> None:
-        """`told` makes the headers that tell the container who asks; `outside` reaches MCP servers outside."""
+        """`told` makes the headers that say who asks; without `external`, no external agent is called."""
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
         self._told = told or WhoAsks()
         self._relay = A2aContainer(client=client, clock=clock, cold_start=cold_start, told=self._told)
-        self._tools = McpContainer(client=client, clock=clock, cold_start=cold_start, told=self._told, outside=outside)
+        self._external = external
+        self._elsewhere: A2aContainer | None = None
+        if external is not None:
+            self._elsewhere = A2aContainer(
+                client=external.client, clock=clock, cold_start=0.0, told=self._told, external=external
+            )
+        self._tools = McpContainer(
+            client=client, clock=clock, cold_start=cold_start, told=self._told, external=external
+        )
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         target = turn.callee.target
@@ -95,13 +105,14 @@ class HttpCaller:
                     async for updates in batches:
                         yield updates
                 return
-            if target is None:
-                raise BadTargetError("it has no address")
             if turn.callee.protocol == "a2a":
-                async with aclosing(self._relay.stream(turn, target)) as batches:
+                server, address = self._a2a(turn.callee)
+                async with aclosing(server.stream(turn, address)) as batches:
                     async for updates in batches:
                         yield updates
                 return
+            if target is None:
+                raise BadTargetError("it has no address")
             response = await self._request(turn, target)
             async with response:
                 begun_to_answer = response.status == 200
@@ -115,16 +126,18 @@ class HttpCaller:
                         yield updates
                     return
                 body = await self._body(response)
+        except RefusedMessageError as error:
+            raise RefusedMessageError(error.code, await self._masked(turn.callee, str(error))) from None
         except UndecodableError as error:
             yield [responses.failed(f"The agent's response cannot be understood: {error}", clock=self._clock)]
             return
-        except NotTellableError as error:
+        except NotCalledError as error:
             yield [responses.failed(f"The agent was not called: {error}.", clock=self._clock)]
             return
         except (UpstreamError, BadTargetError) as error:
             if turn.again and not begun_to_answer and isinstance(error, UpstreamError):
                 raise NotTakenError(describe(error, "the agent").removesuffix(".")) from error
-            text = _why(error, turn.callee, seconds=time.monotonic() - begun)
+            text = await self._masked(turn.callee, _why(error, turn.callee, seconds=time.monotonic() - begun))
             yield [responses.failed(text, clock=self._clock)]
             return
         reply_type = turn.skill.invocation.reply_type if turn.skill is not None else None
@@ -137,8 +150,24 @@ class HttpCaller:
             await asyncio.sleep(0)
 
     async def cancel(self, callee: Callee, remote: str, *, context_id: str, origin: Origin) -> None:
-        if callee.target is not None:
-            await self._relay.cancel(callee, callee.target, remote, context_id=context_id, origin=origin)
+        try:
+            server, target = self._a2a(callee)
+        except BadTargetError:
+            return
+        await server.cancel(callee, target, remote, context_id=context_id, origin=origin)
+
+    async def _masked(self, callee: Callee, text: str) -> str:
+        return await self._external.masked(callee, text) if self._external is not None else text
+
+    def _a2a(self, callee: Callee) -> tuple[A2aContainer, Target]:
+        """Return what calls the agent, and where. Raises BadTargetError."""
+        if callee.external is not None:
+            if self._elsewhere is None:
+                raise BadTargetError("this process calls no external agents")
+            return self._elsewhere, callee.external.target
+        if callee.target is None:
+            raise BadTargetError("it has no address")
+        return self._relay, callee.target
 
     async def _request(self, turn: Turn, target: Target) -> Response:
         call = requests.for_message(

@@ -8,11 +8,33 @@ from urllib.parse import urlsplit
 from lambdaagent.a2a import cards
 from lambdaagent.api.a2a import A2a
 from lambdaagent.api.agent import LambdaAgent
+from lambdaagent.api.container_card import CardEndpoint
 from lambdaagent.api.skills import Skill
 from lambdaagent.httpclient.wire import Target
 
 DEFAULT_TIMEOUT = 300.0
 MOST_CONNECTIONS = 4096  # of one gateway to one agent: each uses a file descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalServer:
+    """A server elsewhere that is the agent. `endpoint` is that of its agent card; None while the card is not known."""
+
+    url: str
+    headers: tuple[tuple[str, str, str], ...] = ()  # name, Secret and key, in the agent's namespace
+    endpoint: CardEndpoint | None = None
+
+    @property
+    def target(self) -> Target:
+        """The host; the path is not part of it. Raises BadTargetError."""
+        parts = urlsplit(self.endpoint.url if self.endpoint is not None else self.url)
+        return Target.parse(f"{parts.scheme}://{parts.netloc}")
+
+    @property
+    def path(self) -> str:
+        """The path of `url`, with its query."""
+        parts = urlsplit(self.url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +53,7 @@ class Callee:
     container_path: str = ""  # of a container that is an A2A server; empty: as in its card
     container_card_path: str = ""  # empty: the protocol's paths
     container_version: str = "auto"
-    outside_url: str = ""  # of an MCP server outside; then there is no target
+    external: ExternalServer | None = None  # then there is no target, which is dialled unchecked
     streams: bool = True  # false: neither its clients nor its container use streams
     once_by_message: bool = False  # a repeated messageId is the same request
     private: frozenset[str] = frozenset()  # skills that errors do not list
@@ -52,14 +74,15 @@ class Callee:
 
     @property
     def has_address(self) -> bool:
-        return self.target is not None or bool(self.outside_url)
+        return self.target is not None or self.external is not None
 
     @property
     def title(self) -> str:
-        """What a call's failure is said of. Of a URL outside only the host: its path may be a secret."""
-        if not self.outside_url:
+        """What a call's failure is said of. Of an external URL only the host: its path may be a secret."""
+        if self.external is None:
             return "The agent"
-        return f"The MCP server {urlsplit(self.outside_url).netloc} of the agent {self.key}"
+        kind = "MCP" if self.protocol == "mcp" else "A2A"
+        return f"The {kind} server {urlsplit(self.external.url).netloc} of the agent {self.key}"
 
 
 def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
@@ -72,13 +95,13 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         protocol=a2a.protocol,
         base_path=a2a.base_path,
         skills={skill.id: skill for skill in a2a.skills},
-        target=None if a2a.outside_url else target,
+        target=target if agent.external is None else None,
         forwards=frozenset((forward.target_namespace, forward.target_agent) for forward in forwards),
         enforce_modes=a2a.enforce_modes,
         answer_limit=float((serving and serving.timeout_seconds) or DEFAULT_TIMEOUT),
         container_path=a2a.container.path if a2a.container else "",
         container_card_path=a2a.container.card_path if a2a.container else "",
-        outside_url=a2a.outside_url,
+        external=_external(agent),
         container_version=a2a.container.version if a2a.container else "auto",
         streams=cards.capabilities(a2a).streaming,
         running=a2a.max_concurrent_tasks,
@@ -87,8 +110,17 @@ def callee(agent: LambdaAgent, *, target: Target | None) -> Callee:
         private=frozenset(a2a.private_skills),
         guarded=a2a.enabled and a2a.mode == "sidecar",
         identified=a2a.access is not None and a2a.access.identity == "assertion",
-        forward_headers=() if a2a.outside_url else tuple(a2a.forward_headers),
+        forward_headers=tuple(a2a.forward_headers) if agent.external is None else (),
     )
+
+
+def _external(agent: LambdaAgent) -> ExternalServer | None:
+    external, status = agent.external, agent.status.a2a_status
+    if external is None:
+        return None
+    card = status.container_card if status is not None else None
+    endpoint = card.endpoint if card is not None else None
+    return ExternalServer(external.url, external.secret_headers, endpoint)
 
 
 def connections(agent: LambdaAgent) -> int | None:

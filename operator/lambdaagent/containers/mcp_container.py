@@ -1,19 +1,21 @@
 """A task at a container that is an MCP server: one call of a tool (`mcp_call`), with the session that it needs.
 
-The server is the agent's container, or a server outside, which is called through `outside` alone: addresses that
-authors of agents choose are checked there. The server's era is found once per change of the agent. A server that keeps
+The server is the agent's container, or an external one, which is called by the client of `external` alone: it checks
+addresses, which authors of agents choose. The server's era is found once per change of the agent. A server that keeps
 sessions gets one per call, so that no caller meets what another one left. Nothing is repeated that may have reached the
 server.
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.errors import Problem
 from lambdaagent.clock import Clock
+from lambdaagent.containers import mcp_transport
 from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.external import ExternalCalls
 from lambdaagent.containers.mcp_call import ToolCall
 from lambdaagent.containers.mcp_transport import ContainerTransport
 from lambdaagent.containers.turn import Origin, Turn
@@ -28,9 +30,6 @@ from lambdaagent.mcpclient import session
 from lambdaagent.mcpclient.exchange import StatusError
 from lambdaagent.mcpclient.transport import Transport
 
-# Returns how a URL outside is reached, with headers for each request.
-Outside = Callable[[str, Sequence[tuple[str, str]]], Transport]
-
 _PEER = "mcp peer"  # of what `Callee.prepared` holds
 _KEEPS_SESSIONS = "keeps sessions"
 _INVALID = Problem.INVALID_PARAMS.value.code
@@ -38,13 +37,19 @@ _INVALID = Problem.INVALID_PARAMS.value.code
 
 class McpContainer:
     def __init__(
-        self, *, client: HttpClient, clock: Clock, cold_start: float, told: WhoAsks, outside: Outside | None = None
+        self,
+        *,
+        client: HttpClient,
+        clock: Clock,
+        cold_start: float,
+        told: WhoAsks,
+        external: ExternalCalls | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._cold_start = cold_start
         self._told = told
-        self._outside = outside
+        self._external = external
 
     async def stream(self, turn: Turn) -> AsyncGenerator[list[Json], None]:
         """Yield the task's updates.
@@ -55,7 +60,7 @@ class McpContainer:
         if turn.skill is None:
             known = ", ".join(sorted(set(turn.callee.skills) - turn.callee.private)) or "none"
             raise RefusedMessageError(_INVALID, f"name the tool in metadata.skillId; known are: {known}")
-        transport = self.transport(turn.callee, turn.origin)
+        transport = await self.transport(turn.callee, turn.origin)
         until = time.monotonic() + turn.timeout
         try:
             peer = await self.peer(turn.callee, transport, seconds=turn.timeout)
@@ -80,23 +85,28 @@ class McpContainer:
         except ServerError as error:
             if error.code == Code.UNSUPPORTED_VERSION:
                 turn.callee.prepared.pop(_PEER, None)
+            if self._external is not None:
+                error = ServerError(error.code, await self._external.masked(turn.callee, error.text), error.data)
             yield [tool_calls.failure(error, clock=self._clock)]
         except StatusError:
             turn.callee.prepared.pop(_PEER, None)  # another server may be at the address now
             raise
 
-    def transport(self, callee: Callee, origin: Origin) -> Transport:
-        """Return how the server is reached. Raises NotTellableError, BadTargetError."""
+    async def transport(self, callee: Callee, origin: Origin) -> Transport:
+        """Return how the server is reached. Raises NotCalledError, BadTargetError."""
         told = self._told.headers(callee, origin)
         if origin.traceparent:
             told.append(("traceparent", origin.traceparent))
-        if callee.outside_url:
-            if self._outside is None:
-                raise BadTargetError("this process calls no servers outside")
-            return self._outside(callee.outside_url, told)
+        if (server := callee.external) is not None:
+            if self._external is None:
+                raise BadTargetError("this process calls no external agents")
+            headers = [*told, *await self._external.headers(callee)]
+            return ContainerTransport(self._external.client, server.target, server.path, headers=headers, patience=0.0)
         if callee.target is None:
             raise BadTargetError("it has no address")
-        return ContainerTransport(self._client, callee.target, callee, told=told, patience=self._cold_start)
+        return ContainerTransport(
+            self._client, callee.target, mcp_transport.path(callee), headers=told, patience=self._cold_start
+        )
 
     async def peer(self, callee: Callee, transport: Transport, *, seconds: float) -> Peer:
         """Return the server as it is spoken to; its session, if it began one, is the caller's to leave.

@@ -11,11 +11,13 @@ from lambdaagent.a2a import Json
 from lambdaagent.clock import Clock
 from lambdaagent.containers.callee import Callee
 from lambdaagent.containers.cold_start import COLD_START_SECONDS
-from lambdaagent.containers.mcp_container import McpContainer, Outside
+from lambdaagent.containers.external import ExternalCalls
+from lambdaagent.containers.mcp_container import McpContainer
 from lambdaagent.containers.turn import Origin
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.mcp import client as messages
+from lambdaagent.mcp.client import ServerError
 from lambdaagent.mcp.protocol import SERVER_KEY
 from lambdaagent.mcpclient import exchange, session
 
@@ -32,10 +34,13 @@ _OF_THIS_CONNECTION = ("progressToken",)
 
 
 class McpForward:
-    def __init__(self, *, client: HttpClient, clock: Clock, told: WhoAsks, outside: Outside | None = None) -> None:
+    def __init__(
+        self, *, client: HttpClient, clock: Clock, told: WhoAsks, external: ExternalCalls | None = None
+    ) -> None:
         self._client = client
+        self._external = external
         self._container = McpContainer(
-            client=client, clock=clock, cold_start=COLD_START_SECONDS, told=told, outside=outside
+            client=client, clock=clock, cold_start=COLD_START_SECONDS, told=told, external=external
         )
 
     async def ask(
@@ -49,9 +54,26 @@ class McpForward:
     ) -> Json:
         """Return the server's result, which may ask for input. `capabilities` are those of the client.
 
-        Raises ServerError, UpstreamError, BadTargetError, NotTellableError.
+        Raises ServerError, UpstreamError, BadTargetError, NotCalledError.
         """
-        transport = self._container.transport(callee, origin)
+        try:
+            return await self._ask(callee, method, params, capabilities=capabilities, origin=origin)
+        except ServerError as error:
+            if self._external is None:
+                raise
+            text = await self._external.masked(callee, error.text)
+            raise ServerError(error.code, text, error.data) from None
+
+    async def _ask(
+        self,
+        callee: Callee,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        capabilities: Mapping[str, Any],
+        origin: Origin,
+    ) -> Json:
+        transport = await self._container.transport(callee, origin)
         peer = await self._container.peer(callee, transport, seconds=SECONDS)
         limit = self._client.limits.body_bytes
         try:

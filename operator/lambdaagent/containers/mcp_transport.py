@@ -10,7 +10,12 @@ from lambdaagent.httpclient.codings import ACCEPT_ENCODING
 from lambdaagent.httpclient.wire import Target
 from lambdaagent.mcp.client import Headers
 
-DEFAULT_PATH = "/mcp"
+_DEFAULT_PATH = "/mcp"
+
+
+def path(callee: Callee) -> str:
+    """Return the path at which a container is an MCP server."""
+    return callee.container_path or _DEFAULT_PATH
 
 
 class ContainerReply:
@@ -29,15 +34,15 @@ class ContainerReply:
 
 
 class ContainerTransport:
-    """`told` are headers that say who asks; a client's own credential is not among them."""
+    """`headers` are for each request: who asks, and an external server's own credential, but never the caller's."""
 
     def __init__(
-        self, client: HttpClient, target: Target, callee: Callee, *, told: Sequence[tuple[str, str]], patience: float
+        self, client: HttpClient, target: Target, path: str, *, headers: Sequence[tuple[str, str]], patience: float
     ) -> None:
         self._client = client
         self._target = target
-        self._path = callee.container_path or DEFAULT_PATH
-        self._told = told
+        self._path = path
+        self._headers = headers
         self._patience = patience
 
     @asynccontextmanager
@@ -49,7 +54,7 @@ class ContainerTransport:
                 self._target,
                 method=method,
                 path=self._path,
-                headers=[*headers, ACCEPT_ENCODING, *self._told],
+                headers=[*headers, ACCEPT_ENCODING, *self._headers],
                 body=body,
                 first_byte=left,
                 total=left,

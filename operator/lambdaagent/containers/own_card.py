@@ -2,7 +2,7 @@
 
 from lambdaagent.a2a import Json, container_card
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.containers import a2a_endpoint
+from lambdaagent.containers import a2a_endpoint, mcp_transport
 from lambdaagent.containers.callee import callee
 from lambdaagent.containers.mcp_transport import ContainerTransport
 from lambdaagent.httpclient.client import HttpClient
@@ -23,7 +23,7 @@ async def read(client: HttpClient, agent: LambdaAgent, url: str, *, revision: st
     called = callee(agent, target=target)
     if called.protocol == "a2a":
         return container_card.kept(await a2a_endpoint.read_card(client, target, called), revision=revision)
-    transport = ContainerTransport(client, target, called, told=(), patience=0.0)
+    transport = ContainerTransport(client, target, mcp_transport.path(called), headers=(), patience=0.0)
     try:
         async with connected(transport, limit=_BYTES, seconds=_SECONDS) as session:
             tools = await all_tools(session, keep=_skill)

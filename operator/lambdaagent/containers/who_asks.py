@@ -16,7 +16,11 @@ HEADER = "lambdaagent-identity"
 State = Callable[[str, Origin], str]
 
 
-class NotTellableError(TemporaryError):
+class NotCalledError(TemporaryError):
+    """The call was not made; the message says why and what to do."""
+
+
+class NotTellableError(NotCalledError):
     """The agent wants to know who asks, and the gateway cannot sign that."""
 
     def __init__(self) -> None:

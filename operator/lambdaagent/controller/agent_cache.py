@@ -24,8 +24,8 @@ _PASSING = ("resourceVersion", "managedFields", "finalizers", "deletionTimestamp
 @dataclass
 class AgentCache:
     prober: Prober
-    # Called with each agent that is new, changed or gone (None), for its tool servers.
-    put_tools: Callable[[AgentKey, LambdaAgent | None], None]
+    # Called with each agent that is new, changed or gone (None), for the servers that it names.
+    put_servers: Callable[[AgentKey, LambdaAgent | None], None]
     subscribers: Subscribers
     # Called with an agent that changed while it was being written.
     wake: Callable[[AgentKey], None]
@@ -58,14 +58,14 @@ class AgentCache:
             return {key}
         agent = self.agents.get(key)
         self.prober.put(key, endpoint(agent.spec.ai) if agent else None)
-        self.put_tools(key, agent)
+        self.put_servers(key, agent)
         return {key} | self._forwarding.get(key, frozenset()) | self.subscribers.put(key, agent)
 
     def gone(self, key: AgentKey) -> Set[AgentKey]:
         self.raw.pop(key, None)
         self._forget(key)
         self.prober.put(key, None)
-        self.put_tools(key, None)
+        self.put_servers(key, None)
         return self._forwarding.get(key, frozenset()) | self.subscribers.put(key, None)
 
     async def write(self, key: AgentKey, writing: Awaitable[Object]) -> Object:

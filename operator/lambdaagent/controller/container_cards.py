@@ -111,10 +111,10 @@ class ContainerCards:
 def is_wanted(agent: LambdaAgent) -> bool:
     """Whether to read the card. Behind a sidecar the agent's address serves the sidecar's card, so it is not read.
 
-    A server outside has no rollouts; `tool_discovery` asks it.
+    An external server has no rollouts; `external_agents` asks it.
     """
     a2a = agent.spec.a2a
-    if a2a is None or not a2a.enabled or a2a.outside_url:
+    if a2a is None or not a2a.enabled or agent.external is not None:
         return False
     return a2a.protocol in own_card.PROTOCOLS and a2a.mode == "gateway"
 

@@ -23,6 +23,7 @@ from lambdaagent.controller.audit import Auditor
 from lambdaagent.controller.child_cache import ChildCaches
 from lambdaagent.controller.container_cards import ContainerCards
 from lambdaagent.controller.diagnostics import Diagnostics
+from lambdaagent.controller.external_agents import ExternalAgents
 from lambdaagent.controller.lifecycle import AgentLifecyclePublisher
 from lambdaagent.controller.metrics import OperatorMetrics
 from lambdaagent.controller.own_image import with_sidecar_image
@@ -153,6 +154,7 @@ async def _term(
         domain=settings.cluster_domain,
         trust=trust,
     )
+    external = ExternalAgents(settings.tools_sync_seconds, wake, Secrets(client), check=check_of(settings), trust=trust)
     reconciler = Reconciler(
         client,
         child_caches,
@@ -160,6 +162,7 @@ async def _term(
         prober,
         cards,
         tools,
+        external,
         settings,
         chosen,
         wake,
@@ -181,7 +184,7 @@ async def _term(
         every=settings.resync_seconds,
         namespaces=settings.namespaces,
     )
-    async with child_caches.run(), diagnostics.run(), prober.run(), cards.run(), tools.run():
+    async with child_caches.run(), diagnostics.run(), prober.run(), cards.run(), tools.run(), external.run():
         metrics.insight = _Insight(reconciler, child_caches, diagnostics, queue)
         try:
             await _first(

@@ -23,6 +23,7 @@ from lambdaagent.controller.agent_cache import AgentCache, key_of, slim
 from lambdaagent.controller.child_cache import ChildCaches
 from lambdaagent.controller.container_cards import ContainerCards, revision_of
 from lambdaagent.controller.diagnostics import Diagnostics
+from lambdaagent.controller.external_agents import ExternalAgents
 from lambdaagent.controller.probing import Prober
 from lambdaagent.controller.subscribers import Subscribers
 from lambdaagent.controller.syncing import Syncer
@@ -59,6 +60,7 @@ class Reconciler:
     prober: Prober
     cards: ContainerCards
     tools: ToolDiscovery
+    external: ExternalAgents
     installation: Installation
     backends: Backends
     # Called with an agent that must be reconciled again.
@@ -73,7 +75,11 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self.syncer = Syncer(self.client, self.child_caches)
-        self.agent_cache = AgentCache(self.prober, self.tools.put, Subscribers(self.installation), self.wake)
+        self.agent_cache = AgentCache(self.prober, self._put_servers, Subscribers(self.installation), self.wake)
+
+    def _put_servers(self, key: AgentKey, agent: LambdaAgent | None) -> None:
+        self.tools.put(key, agent)
+        self.external.put(key, agent)
 
     async def reconcile(self, key: AgentKey) -> float | None:
         """Return the seconds until the next reconcile in any case, or None. Raises TemporaryError if something failed
@@ -110,6 +116,7 @@ class Reconciler:
             workload=self.diagnostics.of_workload(key, _created(outcome.world, agent) if on_knative else None),
             ai=self.prober.answer(endpoint(agent.spec.ai)),
             tools=self.tools.answers(agent),
+            external=self.external.answer(agent),
             broker=self.diagnostics.of_broker(plan.broker.key) if plan.broker else None,
         )
         status = decide.status(

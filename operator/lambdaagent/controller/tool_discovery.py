@@ -1,5 +1,4 @@
-"""Asks agents' MCP servers, and the servers that are agents themselves, for their tools outside of reconciles, so that
-a slow server never delays an agent.
+"""Asks agents' MCP servers for their tools outside of reconciles, so that a slow server never delays an agent.
 
 Each server is asked once per round, however many agents use it in the same way. Few are asked at once, and each has a
 deadline. Agents are woken only if the answer has changed. A server that fails is asked again sooner, and one that says
@@ -23,8 +22,8 @@ from lambdaagent.children.base import AgentKey
 from lambdaagent.controller.answers import AnswersOf
 from lambdaagent.kube.secrets import SecretNotReadableError, Secrets, SecretValueError
 from lambdaagent.status.ai import shown
-from lambdaagent.status.tools import Answers, ServerAnswer, ToolServer, outside_server, tool_servers
-from lambdaagent.toolservers.listing import ListError, listing, skills
+from lambdaagent.status.tools import Answers, ServerAnswer, ToolServer, tool_servers
+from lambdaagent.toolservers.listing import ListError, listing
 from lambdaagent.trust import SYSTEM, Trust
 from lambdaagent.webhooks.address_check import CheckOf
 
@@ -63,9 +62,7 @@ class ToolDiscovery:
         return self._answers.run()
 
     def _asked(self, agent: LambdaAgent) -> frozenset[ToolServer]:
-        of_tools = frozenset(server for _, server in tool_servers(agent, domain=self.domain))
-        own = outside_server(agent)
-        return of_tools if own is None else of_tools | {own}
+        return frozenset(server for _, server in tool_servers(agent, domain=self.domain))
 
     async def _follow(self, server: ToolServer) -> None:
         backoff = Backoff(first=min(5.0, self.interval), cap=self.interval)
@@ -74,8 +71,7 @@ class ToolDiscovery:
                 answer, fresh = await self._ask(server)
             if self._answers.take(server, answer):
                 error = answer.problem or answer.not_asked
-                count = len((answer.card or {}).get("skills", answer.tools))
-                log.info("tools.listed", url=shown(server.url), tools=count, error=error)
+                log.info("tools.listed", url=shown(server.url), tools=len(answer.tools), error=error)
             if answer.problem:
                 pause = backoff.next()
             else:
@@ -88,10 +84,7 @@ class ToolDiscovery:
         """Return the answer, and the seconds for which the server says that it is fresh."""
         try:
             async with asyncio.timeout(server.seconds):
-                headers = [
-                    (header, await self.secrets.value(namespace=server.namespace, name=name, key=key))
-                    for header, name, key in server.headers
-                ]
+                headers = await self.secrets.headers(server.namespace, server.headers)
         except SecretNotReadableError as error:
             return ServerAnswer(not_asked=str(error)), 0.0
         except SecretValueError as error:
@@ -99,9 +92,6 @@ class ToolDiscovery:
         except TimeoutError:
             return ServerAnswer(problem="the API server did not answer in time"), 0.0
         try:
-            if server.is_agent:
-                said = await skills(server.url, seconds=server.seconds, check=self.check, trust=self.trust)
-                return ServerAnswer(said.version, card=said.card), said.ttl or 0.0
             found = await listing(server.url, headers, seconds=server.seconds, check=self.check, trust=self.trust)
         except ListError as error:
             return ServerAnswer(problem=str(error)), 0.0

@@ -162,6 +162,7 @@ async def _assemble(options: Options, stack: AsyncExitStack) -> Supervisor:
         sealing=sealing,
         on_state_change=failures.of_task,
         database=coordination,
+        secret_headers=lambda namespace, wanted: supervisor.secret_headers(namespace, wanted),
     )
     local = f"http://{_reachable(options.host)}:{serving.port}"
     # Not from the environment: settings for a cluster would send the agents' events there.

@@ -18,13 +18,14 @@ import structlog
 from lambdaagent.api import naming
 from lambdaagent.api.agent import A2aStatus, AgentStatus, LambdaAgent
 from lambdaagent.api.container_card import ContainerCard
+from lambdaagent.api.external import External
 from lambdaagent.backoff import Backoff
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import AgentKey
 from lambdaagent.children.topology import Topology, topology
 from lambdaagent.containers import own_card
-from lambdaagent.dev import environment, outside, starting
+from lambdaagent.dev import environment, external, starting
 from lambdaagent.dev.code import Code, code
 from lambdaagent.dev.listening import until_listening
 from lambdaagent.dev.process import keep_running
@@ -89,10 +90,12 @@ class Supervisor:
     _running: dict[AgentKey, Running] = field(default_factory=dict, init=False)
     _ports: dict[AgentKey, int] = field(default_factory=dict, init=False)
     _exchanges: set[str] = field(default_factory=set, init=False)
+    _known: environment.Sources = field(default_factory=dict, init=False)
 
     async def apply(self, wanted: Sequence[LocalAgent]) -> None:
         """Replace the running agents. Raises TemporaryError if the broker is unavailable; removed and changed agents
         have been stopped by then."""
+        self._known = wanted[0].known if wanted else {}  # all agents have the same
         by_key = {(each.agent.namespace, each.agent.name): each for each in wanted}
         old = [key for key, running in self._running.items() if by_key.get(key) != running.wanted]
         await asyncio.gather(*(self._stop(key, forget=key not in by_key) for key in old))
@@ -159,8 +162,8 @@ class Supervisor:
 
     async def _attend(self, running: Running) -> None:
         agent = running.wanted.agent
-        if agent.outside_url:
-            await self._follow(running)
+        if agent.external is not None:
+            await self._follow(running, agent.external)
             return
         try:
             async with asyncio.TaskGroup() as group:
@@ -173,8 +176,12 @@ class Supervisor:
                 running.gate.broken(f"it cannot be run here: {problem}")
             self._show(running)
 
-    async def _follow(self, running: Running) -> None:
-        """Serve an agent that is a server outside. Once its tools are known, a call finds out whether it answers."""
+    async def secret_headers(self, namespace: str, wanted: external.Wanted) -> list[tuple[str, str]]:
+        """Return the headers of requests to an external agent. Raises NoCredentialError."""
+        return external.secret_headers(namespace, wanted, known=self._known, own=self.own)
+
+    async def _follow(self, running: Running, server: External) -> None:
+        """Serve an external agent. Once its server is known, a call finds out whether it answers."""
 
         def found(status: AgentStatus) -> None:
             running.status = status
@@ -186,7 +193,16 @@ class Supervisor:
                 running.gate.broken(problem)
                 self._show(running)
 
-        await outside.follow(running.wanted.agent, check=self.check, trust=self.trust, found=found, failed=failed)
+        agent, known = running.wanted.agent, running.wanted.known
+        await external.follow(
+            agent,
+            server,
+            headers=lambda wanted: external.secret_headers(agent.namespace, wanted, known=known, own=self.own),
+            check=self.check,
+            trust=self.trust,
+            found=found,
+            failed=failed,
+        )
 
     async def _run(self, running: Running) -> None:
         """Run one process after another: a new one after each edit of the code."""

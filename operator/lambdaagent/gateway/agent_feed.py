@@ -11,7 +11,7 @@ from lambdaagent.gateway.events.publishers import Brokers
 from lambdaagent.kube import reading
 from lambdaagent.kube.watch import Watcher
 
-_NOT_LISTED = "its MCP server has not listed its tools yet; see the agent's condition ServingReady"
+_NOT_ASKED = "its server has not said yet what it offers; see the agent's condition ServingReady"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ def _take(obj: dict[str, Any], directory: Directory) -> None:
     # A Revision that was ready continues to serve while a newer one fails.
     ready = bool(service and (service.ready or service.latest_revision))
     url = service.url if service else None
-    if agent.outside_url:  # likewise a server outside whose tools are known: a call finds out whether it answers
+    if agent.external is not None:  # likewise an external server that is known: a call finds out whether it answers
         a2a = agent.status.a2a_status
         ready = ready or bool(a2a and a2a.container_card)
-    problem = _NOT_LISTED if agent.outside_url else NOT_READY
+    problem = _NOT_ASKED if agent.external is not None else NOT_READY
     directory.upsert(agent, url=url, ready=ready, last_modified=_modified(obj), problem=problem)
 
 

@@ -310,9 +310,11 @@ def make_entry(
     target, why_not = None, ""
     if not ready:
         why_not = problem
-    elif not url and not agent.outside_url:
+    elif agent.external is not None and a2a.protocol == "a2a" and not _has_endpoint(agent):
+        why_not = "its agent card is not known yet; see the agent's condition ServingReady"
+    elif not url and agent.external is None:
         why_not = "its Service has no URL yet"
-    if url and not agent.outside_url:
+    if url and agent.external is None:
         try:
             target = replace(Target.parse(url), connections=connections(agent))
         except BadTargetError as error:
@@ -348,3 +350,8 @@ def make_entry(
         skills_path=f"{a2a.base_path}/skills/",
         rest_path=f"{a2a.base_path}/",
     )
+
+
+def _has_endpoint(agent: LambdaAgent) -> bool:
+    status = agent.status.a2a_status
+    return status is not None and status.container_card is not None and status.container_card.endpoint is not None

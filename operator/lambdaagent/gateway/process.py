@@ -1,11 +1,11 @@
 """The gateway process, with agents from the API server, tasks in a store and events published to Brokers."""
 
 import asyncio
-import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from secrets import token_hex
 
 import structlog
 
@@ -14,6 +14,7 @@ from lambdaagent.access.rules import Mode
 from lambdaagent.broker.protocol import Broker
 from lambdaagent.broker.rabbitmq.broker import RabbitMQBroker
 from lambdaagent.cancellation import cancel
+from lambdaagent.containers.external import NoCredentialError, SecretHeaders
 from lambdaagent.gateway import gc_tuning
 from lambdaagent.gateway.access.loading import guarding
 from lambdaagent.gateway.agent_feed import FirstList, feed
@@ -25,6 +26,7 @@ from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.httpclient.pool import PoolLimits
 from lambdaagent.kube.client import connect
 from lambdaagent.kube.resources import LAMBDA_AGENT
+from lambdaagent.kube.secrets import CachedSecrets, Secrets, SecretValueError
 from lambdaagent.kube.watch import Watcher
 from lambdaagent.settings import GatewaySettings
 from lambdaagent.store.errors import StoreError
@@ -37,7 +39,7 @@ log = structlog.get_logger(__name__)
 async def run(settings: GatewaySettings) -> None:
     """Run the gateway until cancelled."""
     clock = clocks.system()
-    replica = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+    replica = f"{socket.gethostname()}_{token_hex(4)}"
     config = replace(from_settings(settings, clock), replica=replica)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(connect())
@@ -86,6 +88,7 @@ async def run(settings: GatewaySettings) -> None:
             sealing=sealing,
             rates=opened.rates,
             database=coordination,
+            secret_headers=_secret_headers(CachedSecrets(Secrets(api, reader="gateway"))),
         )
         gc_tuning.settle()
         log.info(
@@ -117,6 +120,18 @@ class _Once:
     def __call__(self) -> bool:
         self.held = self.held or self.holds()
         return self.held
+
+
+def _secret_headers(secrets: CachedSecrets) -> SecretHeaders:
+    """Return what reads the credentials of external agents, each from the agent's own namespace."""
+
+    async def headers(namespace: str, wanted: tuple[tuple[str, str, str], ...]) -> list[tuple[str, str]]:
+        try:
+            return await secrets.headers(namespace, wanted)
+        except SecretValueError as error:
+            raise NoCredentialError(str(error)) from None
+
+    return headers
 
 
 async def _end(task: asyncio.Task[None]) -> None:

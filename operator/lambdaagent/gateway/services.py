@@ -9,7 +9,7 @@ from aiohttp import web
 from lambdaagent.access.rates import Buckets
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.clock import Clock
-from lambdaagent.containers.mcp_container import Outside
+from lambdaagent.containers.external import ExternalCalls
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.access.guard import Guard
@@ -65,7 +65,7 @@ class Services:
     ready: Callable[[], str | None]  # why the gateway is not ready, or None
     guard: Guard = field(default_factory=Guard)
     told: WhoAsks = field(default_factory=WhoAsks)
-    outside: Outside | None = None  # reaches agents that are MCP servers outside
+    external: ExternalCalls | None = None  # without it, no external agent is called
     buckets: Buckets = field(default_factory=Buckets)
     failed: Failed = ignore_failure
     coordination: "Coordination | None" = None  # None in a sidecar

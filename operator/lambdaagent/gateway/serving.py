@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lambdaagent.access.rates import Buckets
 from lambdaagent.clock import Clock
 from lambdaagent.containers.call import HttpCaller
 from lambdaagent.containers.callee import Callee
+from lambdaagent.containers.external import ExternalCalls, SecretHeaders, no_secrets
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.errors import PermanentError
 from lambdaagent.events.cloudevents import Event
@@ -31,12 +33,13 @@ from lambdaagent.store.sealing import Sealing
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.tasks.event_calls import Send
 from lambdaagent.tasks.push_delivery import EngineStore, PushDelivery
-from lambdaagent.toolservers.transport import outside
 from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
 if TYPE_CHECKING:
     from lambdaagent.store.coordination.database import Database
+
+_KEEP_IDLE = 3.0  # seconds that a connection to an external agent is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,14 @@ async def serve(
     sealing: Sealing | None = None,
     rates: RateStore | None = None,
     database: "Database | None" = None,
+    secret_headers: SecretHeaders = no_secrets,
 ) -> RunningGateway:
     """Listen until `stack` is closed. Raises UsageError if it cannot listen or its certificate not be used.
 
     `table` replaces the gateway's routes. Without a `guard`, access is not checked. `failed` is called for each failed
     request, `on_state_change` for each new state of a task. `sealing` is that of the store, for the metrics.
-    With `rates`, limits hold for all replicas together. `database` is that of coordination; a sidecar has none.
+    With `rates`, limits hold for all replicas together. `secret_headers` reads the credentials of external agents.
+    `database` is that of coordination; a sidecar has none.
     """
     table, guard = table or gateway_routes.table(apart=config.metrics_port is not None), guard or Guard()
     metrics = GatewayMetrics(sealing.failures if sealing is not None else None)
@@ -97,11 +102,11 @@ async def serve(
         if entry is not None and table.many_agents and hears(entry, cancellation(record)):
             cancellations.tell(record)
 
-    beyond = outside(receivers(config, guard), config.trust)
+    external = await _external_calls(stack, config, client, check=receivers(config, guard), headers=secret_headers)
     told = WhoAsks(assertions.statement(config.card_signer, clock))
     tasks = Engine(
         store=store,
-        caller=HttpCaller(client=client, clock=clock, told=told, outside=beyond),
+        caller=HttpCaller(client=client, clock=clock, told=told, external=external),
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
@@ -154,12 +159,28 @@ async def serve(
         ready=ready,
         guard=guard,
         told=told,
-        outside=beyond,
+        external=external,
         buckets=buckets,
         failed=failed,
         coordination=coordination,
     )
     return RunningGateway(await listen(stack, services, table=table), tasks)
+
+
+async def _external_calls(
+    stack: AsyncExitStack,
+    config: GatewayConfig,
+    client: HttpClient,
+    *,
+    check: address_check.CheckOf,
+    headers: SecretHeaders,
+) -> ExternalCalls:
+    """Return how external agents are called: within the limits of `client`, at addresses that pass the check."""
+    # A request on a connection that its server has just closed fails, and many servers close after 5 s.
+    limits = replace(client.limits, keep_idle=_KEEP_IDLE)
+    checked = HttpClient(limits=limits, tls=config.trust.context, dial=partial(address_check.dial, check=check))
+    stack.push_async_callback(checked.close)
+    return ExternalCalls(checked, headers)
 
 
 def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRecord], None]:
@@ -171,7 +192,7 @@ def _all(listeners: Sequence[Callable[[TaskRecord], None]]) -> Callable[[TaskRec
 
 
 def receivers(config: GatewayConfig, guard: Guard) -> address_check.CheckOf:
-    """Return the check for the addresses of push receivers, and of agents that are MCP servers outside.
+    """Return the check for the addresses of push receivers, and of external agents.
 
     It is by the settings and the access file in force.
     """

@@ -13,7 +13,7 @@ from types import TracebackType
 from lambdaagent.httpclient import codings
 from lambdaagent.httpclient.connection import Connection
 from lambdaagent.httpclient.errors import BadAnswerError, DroppedError, UndecodableError, UpstreamError
-from lambdaagent.httpclient.pool import Pool, PoolLimits
+from lambdaagent.httpclient.pool import Dial, Pool, PoolLimits
 from lambdaagent.httpclient.wire import Headers, Target, head
 from lambdaagent.trust import SYSTEM
 
@@ -111,7 +111,15 @@ class Response:
 
 
 class HttpClient:
-    def __init__(self, *, limits: PoolLimits | None = None, tls: Callable[[], ssl.SSLContext] = SYSTEM.context) -> None:
+    def __init__(
+        self,
+        *,
+        limits: PoolLimits | None = None,
+        tls: Callable[[], ssl.SSLContext] = SYSTEM.context,
+        dial: Dial | None = None,
+    ) -> None:
+        """`dial` makes the sockets of connections, for addresses that must be checked."""
+        self._dial = dial
         self.limits = limits or PoolLimits()
         self._tls = tls
         self._context: ssl.SSLContext | None = None
@@ -194,7 +202,7 @@ class HttpClient:
         if pool is None:
             if self._closed:
                 raise UpstreamError("it is no longer called: the gateway is stopping")
-            pool = self._pools[target] = Pool(target=target, limits=self.limits, tls=self._tls_once)
+            pool = self._pools[target] = Pool(target=target, limits=self.limits, tls=self._tls_once, dial=self._dial)
             if self._sweeper is None:
                 self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
         elif pool.target is not target:

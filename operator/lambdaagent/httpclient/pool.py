@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lambdaagent.httpclient.call_slots import HELD, CallSlot
@@ -20,6 +20,10 @@ from lambdaagent.httpclient.errors import BusyError, ConnectError
 from lambdaagent.httpclient.wire import Target
 
 _QUOTED = re.compile(r"'[^']*'")
+
+
+# Returns a connected socket for a host and a port. Raises OSError, ConnectError.
+Dial = Callable[[str, int], Awaitable[socket.socket]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,13 @@ class PoolLimits:
 
 
 class Pool:
-    def __init__(self, *, target: Target, limits: PoolLimits, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, *, target: Target, limits: PoolLimits, tls: Callable[[], ssl.SSLContext], dial: Dial | None = None
+    ) -> None:
         self.target = target
         self._limits = limits
         self._tls = tls
+        self._dial = dial
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         self._count = 0  # open, or being opened
@@ -167,12 +174,7 @@ class Pool:
         seconds = min(self._limits.connect, max(0.0, until - loop.time()))
         try:
             async with asyncio.timeout(seconds):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(target=self.target, loop=loop, header_limit=self._limits.header_bytes),
-                    self.target.host,
-                    self.target.port,
-                    ssl=self._tls() if self.target.secure else None,
-                )
+                connection = await self._open_to(loop)
         except BaseException as error:
             self._count -= 1
             self._next()
@@ -183,6 +185,22 @@ class Pool:
             raise
         self._open.add(connection)
         return connection
+
+    async def _open_to(self, loop: asyncio.AbstractEventLoop) -> Connection:
+        target, tls = self.target, self._tls() if self.target.secure else None
+
+        def made() -> Connection:
+            return Connection(target=target, loop=loop, header_limit=self._limits.header_bytes)
+
+        if self._dial is None:
+            return (await loop.create_connection(made, target.host, target.port, ssl=tls))[1]
+        dialled = await self._dial(target.host, target.port)
+        name = target.host if target.secure else None
+        try:
+            return (await loop.create_connection(made, sock=dialled, ssl=tls, server_hostname=name))[1]
+        except BaseException:
+            dialled.close()
+            raise
 
     def _drop(self, connection: Connection) -> None:
         if connection in self._open:

@@ -34,9 +34,9 @@ def access_enforced(agent: LambdaAgent, installation: Installation, plan: Plan, 
     if a2a.access is not None and a2a.access.public:
         message = "the agent is public: everybody may call it, if the installation allows public agents"
         return Readiness("False", "Public", message)
-    if agent.outside_url:
+    if agent.external is not None:
         message = (
-            "the gateway enforces access; whoever reaches the MCP server itself calls it past the gateway: let it"
+            "the gateway enforces access; whoever reaches the external server itself calls it past the gateway: let it"
             " refuse requests without LambdaAgent-Identity (spec.a2a.access.identity: assertion)"
         )
         return Readiness("Unknown", "PastGateway", message)

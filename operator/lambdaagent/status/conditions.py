@@ -15,6 +15,7 @@ from lambdaagent.children.plan import Plan
 from lambdaagent.settings import Installation
 from lambdaagent.status.ai import Answer
 from lambdaagent.status.causes import TOPOLOGY_OPERATOR, Cause
+from lambdaagent.status.external import ExternalAnswer
 from lambdaagent.status.readiness import Readiness, of_deployment, of_knative, serving_meanwhile
 from lambdaagent.status.tools import Answers
 
@@ -50,6 +51,8 @@ class World:
     broker: Cause | None = None
     # The last answers of the agent's tool servers.
     tools: Answers = field(default_factory=dict)
+    # The last answer of the server of an external agent.
+    external: ExternalAnswer | None = None
 
 
 def serving_ready(agent: LambdaAgent, plan: Plan, world: World) -> Readiness:

@@ -13,7 +13,7 @@ from lambdaagent.children.plan import Plan
 from lambdaagent.children.warnings import bounded
 from lambdaagent.clock import rfc3339
 from lambdaagent.settings import Installation
-from lambdaagent.status import conditions, outside, tools
+from lambdaagent.status import conditions, external, tools
 from lambdaagent.status.access import access_enforced
 from lambdaagent.status.ai import ai_ready
 from lambdaagent.status.conditions import DEPLOYMENT, World
@@ -24,6 +24,7 @@ OPERATOR_CONDITIONS = frozenset(
         "Ready",
         "SpecValid",
         "ServingReady",
+        "CardAccepted",
         "A2AReady",
         "AccessEnforced",
         "ForwardsResolved",
@@ -79,14 +80,15 @@ def status(
     `dispatcher_spoke`: EventingReady in `previous` was written by the dispatcher, which owns it on plain RabbitMQ.
     """
     serving = (
-        outside.serving_ready(agent, world.tools, previous=previous)
-        if agent.outside_url
+        external.serving_ready(agent, world.external, previous=previous)
+        if agent.external is not None
         else conditions.serving_ready(agent, plan, world)
     )
     states: dict[str, Readiness | None] = {
         "SpecValid": Readiness("True", "Valid", ""),
         "ServingReady": serving,
         "EventingReady": conditions.eventing_ready(agent, plan, world),
+        "CardAccepted": external.card_accepted(agent, world.external, previous=previous),
         "A2AReady": conditions.a2a_ready(agent, plan, world, installation, serving),
         "AccessEnforced": access_enforced(agent, installation, plan, world),
         "ForwardsResolved": conditions.forwards_resolved(plan),
@@ -115,7 +117,7 @@ def status(
         card = url + well_known.AGENT_CARD
         name = service["metadata"]["name"] if service else None
         version = _version(agent, previous, serving)
-        listed = outside.card(agent, world.tools, previous=previous) if agent.outside_url else None
+        listed = external.card(agent, world.external, previous=previous)
         out["a2aStatus"] = _without_none(
             {"serviceName": name, "url": url, "cardUrl": card, "version": version, "containerCard": listed}
         )
@@ -206,7 +208,7 @@ def _conditions(states: dict[str, Readiness], generation: int, previous: Object,
 
 def _service(agent: LambdaAgent, plan: Plan, world: World, installation: Installation, serving: Readiness) -> Object:
     ready = serving.status == "True"
-    if agent.outside_url:
+    if agent.external is not None:
         return {"ready": ready}  # without the URL: processes dial that one unchecked
     if plan.backends.serving == "kubernetes":
         exists = (*DEPLOYMENT, agent.name) in world.live

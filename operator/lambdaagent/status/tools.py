@@ -31,7 +31,6 @@ class ToolServer:
     seconds: float
     namespace: str = ""  # of the Secrets; empty without any
     headers: tuple[tuple[str, str, str], ...] = ()  # name, Secret, key
-    is_agent: bool = False  # it takes the container's place: its tools are the agent's skills
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class ServerAnswer:
     tools: tuple[tuple[str, str], ...] = ()  # name, description
     problem: str = ""
     not_asked: str = ""
-    card: Object | None = None  # of a server that is an agent
 
 
 Answers = Mapping[ToolServer, ServerAnswer]
@@ -73,11 +71,6 @@ def tool_servers(agent: LambdaAgent, *, domain: str) -> list[tuple[McpServer, To
         except ValueError:  # a URL such as http://[ matches the pattern of the API
             continue
     return found
-
-
-def outside_server(agent: LambdaAgent) -> ToolServer | None:
-    """Return the server outside that is the agent itself; None for an agent with pods."""
-    return ToolServer(agent.outside_url, DEFAULT_SECONDS, is_agent=True) if agent.outside_url else None
 
 
 def tools_resolved(agent: LambdaAgent, answers: Answers, *, domain: str, previous: Object) -> Readiness | None:

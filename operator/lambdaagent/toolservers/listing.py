@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from urllib.parse import urlsplit
 
-import orjson
-
-from lambdaagent.a2a import Json, container_card
+from lambdaagent.a2a import Json, container_card, external_card
+from lambdaagent.api.external import External
 from lambdaagent.errors import TemporaryError
 from lambdaagent.httpclient.errors import UpstreamError
 from lambdaagent.mcp.client import ServerError, one_line
@@ -60,13 +58,20 @@ class Skills:
     ttl: float | None = None
 
 
-async def skills(url: str, *, seconds: float, check: CheckOf, trust: Trust = SYSTEM) -> Skills:
-    """Return the tools as skills; `seconds` are for all requests together. Raises ListError."""
-    async with _session(url, (), seconds=seconds, check=check, trust=trust) as session:
+async def skills(
+    external: External,
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    seconds: float,
+    check: CheckOf,
+    trust: Trust = SYSTEM,
+) -> Skills:
+    """Return an external agent's tools as skills; `seconds` are for all requests together. Raises ListError."""
+    async with _session(external.url, headers, seconds=seconds, check=check, trust=trust) as session:
         tools = await all_tools(session, keep=_skill)
         kept = container_card.kept_tools((each["skill"] for each in tools.found), revision="")
-        content = sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
-        card = kept | {"revision": container_card.revision_outside(url, content), "version": content}
+        content = external_card.of_content(kept)
+        card = kept | {"revision": external_card.revision(external, "mcp", content), "version": content}
         return Skills(session.peer.version, card, tools.ttl)
 
 

@@ -3,20 +3,15 @@
 Redirects are not followed, and a compressed body is refused: nothing asked for one.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from lambdaagent.httpclient.errors import BadAnswerError, ConnectError, UpstreamError, UpstreamTimeoutError
 from lambdaagent.mcp.client import Headers
-from lambdaagent.trust import SYSTEM, Trust
-from lambdaagent.webhooks import address_check, failure_text
-from lambdaagent.webhooks.address_check import CheckOf
+from lambdaagent.webhooks import failure_text
 
 
 class CheckedReply:
@@ -70,27 +65,3 @@ def _kind(error: Exception) -> type[UpstreamError]:
     if isinstance(error, TimeoutError):
         return UpstreamTimeoutError
     return ConnectError if isinstance(error, aiohttp.ClientConnectorError) else UpstreamError
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideTransport:
-    """Makes a connection for each request, so that nobody has to close it and each dialled address is checked."""
-
-    url: str
-    headers: Sequence[tuple[str, str]]
-    check: CheckOf
-    trust: Trust
-
-    @asynccontextmanager
-    async def send(self, method: str, headers: Headers, body: bytes, *, seconds: float) -> AsyncIterator[CheckedReply]:
-        check = self.check(urlsplit(self.url).hostname or "")
-        async with (
-            address_check.session(check, seconds=seconds, trust=self.trust, decompress=False) as session,
-            CheckedTransport(session, self.url, self.headers).send(method, headers, body, seconds=seconds) as reply,
-        ):
-            yield reply
-
-
-def outside(check: CheckOf, trust: Trust = SYSTEM) -> Callable[[str, Sequence[tuple[str, str]]], OutsideTransport]:
-    """Return what makes the transport to a URL, with headers for each request."""
-    return partial(OutsideTransport, check=check, trust=trust)

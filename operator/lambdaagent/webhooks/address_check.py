@@ -7,6 +7,8 @@ forbidden address is refused as a whole before anything is dialled. No user of t
 session uses a proxy of the environment.
 """
 
+import asyncio
+import errno
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
@@ -16,8 +18,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from lambdaagent.httpclient.errors import ConnectError
 from lambdaagent.trust import SYSTEM, Trust
 
+_ADDRESSES, _DIAL_SECONDS = 8, 2.0  # of one host that are tried, and the time for each
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -158,6 +162,40 @@ def session(
         auto_decompress=decompress,
         trust_env=False,
     )
+
+
+async def dial(host: str, port: int, *, check: CheckOf) -> socket.socket:
+    """Return a socket that is connected to an address of the host that passed the check.
+
+    Raises ConnectError for a forbidden address, OSError.
+    """
+    allowed, loop = check(host), asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        for *_, place in found:
+            allowed(ipaddress.ip_address(str(place[0])))
+        return await _first(found, allowed)
+    except ForbiddenAddressError as error:
+        raise ConnectError(str(error)) from None
+
+
+async def _first(found: Sequence[aiohttp.AddrInfoType], check: Check) -> socket.socket:
+    """Return the first socket that connects. Raises OSError, that of the last address."""
+    problem = OSError(errno.EHOSTUNREACH, "no address")
+    for each in found[:_ADDRESSES]:
+        made = _socket(check, each)
+        try:
+            made.setblocking(False)
+            async with asyncio.timeout(_DIAL_SECONDS):
+                await asyncio.get_running_loop().sock_connect(made, each[4])
+            return made
+        except OSError as error:  # of a timeout too
+            made.close()
+            problem = error if error.errno else OSError(errno.ETIMEDOUT, "timed out")
+        except BaseException:
+            made.close()
+            raise
+    raise problem
 
 
 def refusal(error: BaseException) -> ForbiddenAddressError | None:

@@ -5,7 +5,7 @@ from typing import Any
 from tests.cases.fields import a2a, container, eventing, operations
 from tests.cases.fields.rows import Row
 
-ROWS = [*container.ROWS, *eventing.EVENTING, *operations.OPERATIONS, *a2a.A2A, *a2a.TOOLS]
+ROWS = [*container.ROWS, *eventing.EVENTING, *operations.OPERATIONS, *a2a.EXTERNAL, *a2a.A2A, *a2a.TOOLS]
 
 
 def documents(row: Row) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -41,6 +41,57 @@ _OUTPUT_SCHEMA = Tested(
     "schema of the tool's result, by which it is checked",
     word="degrees",
 )
+_EXTERNAL: dict[str, Any] = {"image": None, "external": {"url": "https://agent.example.com"}}
+
+
+def _external(file: str, test: str, says: str, word: str) -> Tested:
+    return Tested(f"integration/{file}", test, says, word=word)
+
+
+def _header(**fields: Any) -> dict[str, Any]:
+    return {"image": None, "external": {"url": "https://agent.example.com", "headersFrom": [fields]}}
+
+
+_PROCESS, _SECRET = "gateway/test_external_process.py", "test_the_gateway_reads_the_named_secret_and_a_rotated_value"
+EXTERNAL = [
+    row(
+        "external.url",
+        "https://agent.example.com/rpc",
+        _external(
+            "gateway/test_external.py",
+            "test_the_agents_credential_goes_out_and_the_callers_does_not",
+            "URL of the call",
+            "/rpc",
+        ),
+        **_EXTERNAL,
+    ),
+    row(
+        "external.cardUrl",
+        "https://agent.example.com/card",
+        _external(
+            "external/test_card_reader.py",
+            "test_secret_headers_go_to_the_own_origin_alone",
+            "URL of the request for the agent card",
+            "/card",
+        ),
+        **_EXTERNAL,
+    ),
+    row(
+        "external.headersFrom[].name",
+        "X-Key",
+        _external(_PROCESS, _SECRET, "header of requests to the server", "X-Key"),
+        **_header(name="X-Other", secretKeyRef=OTHER),
+    ),
+    *[
+        row(
+            f"external.headersFrom[].secretKeyRef.{part}",
+            value,
+            _external(_PROCESS, _SECRET, "value of the header", value),
+            **_header(name="X-Key", secretKeyRef=OTHER),
+        )
+        for part, value in REF.items()
+    ],
+]
 _IDENTITY = "integration/access/test_identity.py"
 A2A = [
     row(
@@ -63,20 +114,6 @@ A2A = [
             ),
         ),
         _ON,
-        bare=True,
-    ),
-    Row(
-        "a2a.container.url",
-        "https://mcp.example.com/mcp",
-        (
-            Tested(
-                "integration/mcp/test_mcp_outside.py",
-                "test_every_kind_of_caller_reaches_a_tool",
-                "URL of the call with protocol mcp",
-                word="url",
-            ),
-        ),
-        {"a2a": {"enabled": True, "protocol": "mcp"}},
         bare=True,
     ),
     Row(

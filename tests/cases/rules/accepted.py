@@ -1,10 +1,11 @@
 """Values that look wrong and that the API must accept."""
 
-from tests.cases.rules.rule import Rule, delivery, image, outside, prompt, secret, skill, subscriptions, tools, traffic
+from tests.cases.rules.rule import Rule, delivery, external, image, prompt, secret, skill, subscriptions, tools, traffic
 
 ACCEPTED = [
-    Rule("a server outside without an image", outside(), ""),
-    Rule("a server outside with an image", outside() | {"image": {"repository": "example.com/agent"}}, ""),
+    Rule("an external agent with nothing but a URL", external(), ""),
+    Rule("an external agent on IPv6", external("https://[2001:db8::1]:8443/rpc?agent=a", enabled=False), ""),
+    Rule("an external MCP server with secret headers", external(headers=["Authorization"], protocol="mcp"), ""),
     Rule("a variable of 128 KiB", {"env": [{"name": "A", "value": "x" * 131069}]}, ""),
     Rule("a variable of 128 KiB, of two bytes a letter", {"env": [{"name": "AB", "value": "\u00e9" * 65534}]}, ""),
     Rule("a prompt as long as it may be", prompt(32764), ""),

@@ -1,6 +1,6 @@
 """Values that the API refuses in the fields of events and calls, and names that it refuses."""
 
-from tests.cases.rules.rule import Rule, delivery, grant, outside, skill, subscriptions, tools
+from tests.cases.rules.rule import Rule, delivery, external, grant, skill, subscriptions, tools
 
 _DELIVERY = "spec.eventing.delivery"
 _GRANT = "spec.a2a.access.grants[0]"
@@ -136,12 +136,39 @@ REFUSED = [
     ),
     Rule("no time for a tool", tools(timeoutSeconds=0), "spec.tools[0].mcpServer.timeoutSeconds"),
     Rule("no image", {"image": None}, "spec.image"),
-    Rule("no image with an empty URL outside", outside(""), "spec.image"),
-    Rule("a server outside without protocol mcp", outside(protocol="a2a"), "spec.a2a.protocol"),
-    Rule("a server outside behind a sidecar", outside(mode="sidecar"), "spec.a2a.mode"),
-    Rule("a server outside with callers' headers", outside(forwardHeaders=["x-team"]), "spec.a2a.forwardHeaders"),
+    Rule("an external agent with an image", external() | {"image": {"repository": "example.com/agent"}}, "spec.image"),
+    Rule("an external agent without a URL", {"image": None, "external": {}}, "spec.external.url"),
+    Rule("an external agent of another protocol", external(protocol="http"), "spec.a2a.protocol"),
+    Rule("an external agent behind a sidecar", external(mode="sidecar"), "spec.a2a.mode"),
+    Rule("an external agent with a container", external(container={"version": "0.3"}), "spec.a2a.container"),
+    Rule("an external agent with callers' headers", external(forwardHeaders=["x-team"]), "spec.a2a.forwardHeaders"),
+    Rule(
+        "an external agent with calls as events",
+        external(skills=[{"id": "a", "name": "A", "invoke": {"mode": "async"}}]),
+        "spec.a2a.skills[0].invoke.mode",
+        cluster="spec.a2a.skills",
+    ),
+    Rule(
+        "a card of an MCP server",
+        {
+            "image": None,
+            "external": {"url": "https://a.example.com", "cardUrl": "https://a.example.com/card"},
+            "a2a": {"protocol": "mcp"},
+        },
+        "spec.external.cardUrl",
+    ),
     *[
-        Rule(f"URL outside {url!r}", outside(url), "spec.a2a.container.url")
-        for url in ("ftp://mcp.example.com/", "mcp.example.com", "https://me:secret@mcp.example.com/", "https://a/#b")
+        Rule(f"external URL {url!r}", external(url), "spec.external.url")
+        for url in ("", "ftp://a.example.com/", "a.example.com", "https://me:secret@a.example.com/", "https://a/#b")
     ],
+    *[
+        Rule(f"secret header {name}", external(headers=[name]), "spec.external.headersFrom[0].name")
+        for name in ("A2A-Version", "host", "Traceparent", "LambdaAgent-Identity", "Mcp-Method", "a b")
+    ],
+    Rule(
+        "a secret header twice",
+        external(headers=["X-Key", "X-Key"]),
+        "spec.external.headersFrom[1].name",
+        cluster="spec.external.headersFrom[1]",
+    ),
 ]

@@ -1,5 +1,6 @@
 """A rule of the table, and blocks of the spec that several rules use."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -15,9 +16,11 @@ def image(**fields: Any) -> dict[str, Any]:
     return {"image": {"repository": "example.com/agent", **fields}}
 
 
-def outside(url: str = "https://mcp.example.com/mcp", **a2a: Any) -> dict[str, Any]:
-    """Returns an agent that is an MCP server outside."""
-    return {"image": None, "a2a": {"enabled": True, "protocol": "mcp", "container": {"url": url}, **a2a}}
+def external(url: str = "https://agent.example.com/rpc", *, headers: Sequence[str] = (), **a2a: Any) -> dict[str, Any]:
+    """Returns an external agent, with these secret headers."""
+    given = [{"name": name, "secretKeyRef": {"name": "s", "key": "k"}} for name in headers]
+    server = {"url": url} | ({"headersFrom": given} if given else {})
+    return {"image": None, "external": server} | ({"a2a": a2a} if a2a else {})
 
 
 def prompt(letters: int) -> dict[str, Any]:

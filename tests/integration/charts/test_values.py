@@ -43,6 +43,11 @@ from tests.parts.chart import PROCESSES, RABBITMQ, SECRET, container, environmen
         ),
         pytest.param({"rabbitmq": {"existingSecret": "mq"}}, "set dispatcher.enabled", id="an address for nobody"),
         pytest.param(
+            {"externalAgents": {"secrets": [{"namespace": "shop"}, {"namespace": "shop", "names": ["partner"]}]}},
+            "externalAgents.secrets names the namespace shop twice",
+            id="two rights in one namespace",
+        ),
+        pytest.param(
             {"gateway": {"settings": {"encryptPayloads": True}}},
             "storeKeys.existingSecret",
             id="no keys to encrypt with",

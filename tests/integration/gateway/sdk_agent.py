@@ -1,6 +1,7 @@
-"""An agent built with the public SDK, unchanged: `python -m tests.integration.gateway.sdk_agent PORT [old]`.
+"""An agent built with the public SDK, unchanged: `python -m tests.integration.gateway.sdk_agent PORT [old] [here]`.
 
 It echoes in pieces; "ask" asks back, "wait" works until it is cancelled, "fail" fails. `old` makes it speak 0.3 only.
+Its card names another host than its own, unless it is told `here`.
 """
 
 import asyncio
@@ -46,8 +47,8 @@ class Echo(AgentExecutor):
         await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 
-def app(port: int, *, old: bool) -> Starlette:
-    url, version = f"http://agent.invalid:{port}/rpc", "0.3" if old else "1.0"
+def app(port: int, *, old: bool, here: bool = False) -> Starlette:
+    url, version = f"http://{'127.0.0.1' if here else 'agent.invalid'}:{port}/rpc", "0.3" if old else "1.0"
     card = pb.AgentCard(
         name="echo",
         description="echo",
@@ -65,4 +66,10 @@ def app(port: int, *, old: bool) -> Starlette:
 
 if __name__ == "__main__":
     at = int(sys.argv[1])
-    uvicorn.run(app(at, old="old" in sys.argv), host="127.0.0.1", port=at, log_level="error", access_log=False)
+    uvicorn.run(
+        app(at, old="old" in sys.argv, here="here" in sys.argv),
+        host="127.0.0.1",
+        port=at,
+        log_level="error",
+        access_log=False,
+    )

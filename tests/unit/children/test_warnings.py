@@ -13,9 +13,7 @@ from lambdaagent.children.warnings import bounded, warnings
 from lambdaagent.settings import Installation
 
 KNATIVE, KUBERNETES = Backends("knative", "knative"), Backends("kubernetes", "rabbitmq")
-OUTSIDE: dict[str, Any] = {
-    "a2a": {"enabled": True, "protocol": "mcp", "container": {"url": "https://mcp.example.com/mcp"}}
-}
+EXTERNAL: dict[str, Any] = {"image": None, "external": {"url": "https://agent.example.com/rpc"}}
 CLOSED = {"a2a": {"enabled": True, "access": {"networkPolicy": True}}}
 FORWARD = {"eventTypes": ["a"], "targetAgent": "b", "targetNamespace": "n"}
 
@@ -168,9 +166,8 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
         {},
     ),
     *[
-        (WarningReason.NO_PODS, f"spec.{next(iter(said))}", OUTSIDE | said, backends, {})
+        (WarningReason.NO_PODS, f"spec.{next(iter(said))}", EXTERNAL | said, backends, {})
         for said in (
-            {"image": {"repository": "example.com/a"}},
             {"scaling": {"minReplicas": 1}},
             {"serving": {"timeoutSeconds": 901}},
             {"eventing": {"subscriptions": [{"eventType": "a"}]}},
@@ -180,16 +177,22 @@ ROWS: list[tuple[WarningReason, str, dict[str, Any], Backends, dict[str, Any]]] 
         for backends in (KNATIVE, KUBERNETES)
     ],
     (
-        WarningReason.NO_PODS,
-        "spec.a2a.container.path",
-        {"a2a": {**OUTSIDE["a2a"], "container": {"url": "https://mcp.example.com/", "path": "/mcp"}}},
+        WarningReason.NOT_ENCRYPTED,
+        "spec.external.headersFrom",
+        {
+            "image": None,
+            "external": {
+                "url": "http://agent.example.com",
+                "headersFrom": [{"name": "X-Key", "secretKeyRef": {"name": "s", "key": "k"}}],
+            },
+        },
         KNATIVE,
         {},
     ),
     (
         WarningReason.NO_PODS,
         "spec.a2a.access.networkPolicy",
-        {"a2a": {**OUTSIDE["a2a"], "access": {"networkPolicy": True}}},
+        EXTERNAL | {"a2a": {"access": {"networkPolicy": True}}},
         KUBERNETES,
         {},
     ),
@@ -214,8 +217,8 @@ def test_every_reason_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("backends", [KNATIVE, KUBERNETES])
-def test_a_server_outside_is_warned_of_nothing_by_itself(backends: Backends) -> None:
-    spec = OUTSIDE | {"image": None, "operationMode": "agentic"}
+def test_an_external_agent_is_warned_of_nothing_by_itself(backends: Backends) -> None:
+    spec = EXTERNAL | {"operationMode": "agentic"}
     assert found(spec, backends, gateway_url="http://gateway") == set()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from lambdaagent.a2a import Json
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.containers.mcp_forward import METHODS, SECONDS, McpForward
-from lambdaagent.containers.who_asks import NotTellableError
+from lambdaagent.containers.who_asks import NotCalledError
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.requester import requester
@@ -71,7 +71,7 @@ async def _require_the_whole(call: McpCall, entry: Entry) -> None:
 async def _answer(call: McpCall, entry: Entry) -> Json:
     client = await requester(call.request, entry, Operation.SEND)
     services = call.services
-    forward = McpForward(client=services.client, clock=services.clock, told=services.told, outside=services.outside)
+    forward = McpForward(client=services.client, clock=services.clock, told=services.told, external=services.external)
     asked = capabilities.askable(call.message.capabilities) if call.message.modern else {}
     try:
         async with asyncio.timeout(SECONDS):
@@ -87,14 +87,14 @@ async def _answer(call: McpCall, entry: Entry) -> Json:
         raise McpError(code, error.text, error.data) from None
     except TimeoutError:
         raise McpError(Code.INTERNAL_ERROR, f"The agent did not answer within {SECONDS:g} s.") from None
-    except NotTellableError as error:
+    except NotCalledError as error:
         raise McpError(Code.INTERNAL_ERROR, f"The agent was not asked: {error}.") from None
     except (UpstreamError, BadTargetError) as error:
         raise McpError(Code.INTERNAL_ERROR, describe(error, _title(entry))) from None
 
 
 def _title(entry: Entry) -> str:
-    return entry.callee.title if entry.callee.outside_url else f"The agent {entry.agent.key}"
+    return entry.callee.title if entry.callee.external is not None else f"The agent {entry.agent.key}"
 
 
 def _caching(call: McpCall, result: Json) -> Json:

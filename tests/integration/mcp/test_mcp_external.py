@@ -1,4 +1,4 @@
-"""An agent that is an MCP server outside (`a2a.container.url`): the gateway calls its URL, with the address check."""
+"""An external agent that is an MCP server: the gateway calls its URL, with the address check."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,13 +7,16 @@ from typing import Any
 import httpx2
 import pytest
 from aiohttp import web
+from mcp import MCPError
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from tests.parts.gateway import World, manifest, world
+from tests.parts.external import external_agent
+from tests.parts.gateway import World, world
 from tests.parts.http_servers import serving
 from tests.parts.mcp_servers import ERAS, mcp_server
 from tests.parts.mcp_tools import toolbox
 
+from lambdaagent.api.external import External
 from lambdaagent.toolservers.listing import skills
 from lambdaagent.webhooks.address_check import not_metadata
 
@@ -23,20 +26,23 @@ TOOL = [{"id": "add", "name": "add"}]
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[World]:
-    async with world() as found:
+    async with world(secret_headers=secret_headers) as found:
         yield found
 
 
-def outside(url: str, **a2a: Any) -> dict[str, Any]:
-    obj = manifest("tools", a2a={"enabled": True, "protocol": "mcp", "container": {"url": url}, **a2a})
-    del obj["spec"]["image"]
-    return obj
+def external(url: str, **a2a: Any) -> dict[str, Any]:
+    return external_agent(url, "tools", headers=True, protocol="mcp", **a2a)
+
+
+async def secret_headers(namespace: str, wanted: tuple[tuple[str, str, str], ...]) -> list[tuple[str, str]]:
+    assert (namespace, wanted) == ("shop", (("X-Key", "partner", "token"),))
+    return [("X-Key", "ours")]
 
 
 async def listed(url: str) -> dict[str, Any]:
     """Returns the agent with the tools that the operator found."""
-    card = (await skills(url, seconds=10, check=lambda _: not_metadata)).card
-    return {**outside(url), "status": {"a2aStatus": {"containerCard": card}}}
+    card = (await skills(External(url=url), seconds=10, check=lambda _: not_metadata)).card
+    return {**external(url), "status": {"a2aStatus": {"containerCard": card}}}
 
 
 def add(a: int, b: int) -> dict[str, Any]:
@@ -81,12 +87,13 @@ async def test_every_kind_of_caller_reaches_a_tool(gateway: World, era: Any) -> 
             await found.list_prompts()
         assert {path for _, path, _ in asked.seen} == {"/v1/mcp"}
         assert not [headers for _, _, headers in asked.seen if "of-the-caller" in str(headers)]
+        assert {headers["x-key"] for _, _, headers in asked.seen} == {"ours"}
 
 
 async def test_a_private_address_is_refused_and_gets_no_request() -> None:
-    async with world(on_loopback=False) as gateway:
+    async with world(on_loopback=False, secret_headers=secret_headers) as gateway:
         with mcp_server(toolbox().server) as (url, asked):
-            gateway.add(outside(url, skills=TOOL), url=None)
+            gateway.add(external(url, skills=TOOL), url=None)
             host = url.split("/")[2]
             why = await failure(gateway)
             assert why.startswith(f"The MCP server {host} of the agent shop/tools cannot be reached: 127.0.0.1 is not")
@@ -95,7 +102,7 @@ async def test_a_private_address_is_refused_and_gets_no_request() -> None:
 
 async def test_the_url_of_the_status_is_never_called(gateway: World) -> None:
     with mcp_server(toolbox().server) as (url, asked):
-        gateway.add(outside("http://127.0.0.1:1/mcp", skills=TOOL), url=url)
+        gateway.add(external("http://127.0.0.1:1/mcp", skills=TOOL), url=url)
         assert "Connection refused" in await failure(gateway)
         event = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "a", "ce-source": "/s"}
         assert (await gateway.request("POST", "/events/shop/to/tools", headers=event)).status >= 400
@@ -111,7 +118,7 @@ async def test_a_redirect_is_not_followed(gateway: World) -> None:
         app = web.Application()
         app.router.add_route("*", "/mcp", redirect)
         async with serving(app) as other:
-            gateway.add(outside(f"{other}/mcp", skills=TOOL), url=None)
+            gateway.add(external(f"{other}/mcp", skills=TOOL), url=None)
             assert "307" in await failure(gateway)
         assert asked.seen == []
 
@@ -122,5 +129,26 @@ async def test_a_server_that_goes_away_is_named(gateway: World) -> None:
         answer = await gateway.rpc("SendMessage", add(1, 2), path=PATH)
         assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
     host = url.split("/")[2]
-    expected = f"The MCP server {host} of the agent shop/tools cannot be reached: Connection refused."
+    title = f"The MCP server {host} of the agent shop/tools"
+    expected = f"{title} cannot be reached: it does not accept connections: Connection refused."
     assert await failure(gateway) == expected
+
+
+async def test_an_error_that_repeats_the_credential_is_masked(gateway: World) -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        asked = (await request.json()).get("id", 1)
+        error = {"code": -32001, "message": f"no key {request.headers['X-Key']}"}
+        return web.json_response({"jsonrpc": "2.0", "id": asked, "error": error})
+
+    app = web.Application()
+    app.router.add_route("*", "/mcp", refuse)
+    async with serving(app) as url:
+        gateway.add(external(f"{url}/mcp", skills=TOOL), url=None)
+        said = await failure(gateway)
+        assert "no key ***" in said
+        assert "ours" not in said
+        async with host(gateway) as found:
+            with pytest.raises(MCPError) as passed_on:
+                await found.list_prompts()
+        assert "no key ***" in str(passed_on.value)
+        assert "ours" not in str(passed_on.value)

@@ -1,4 +1,4 @@
-"""What the operator does for an agent that is an MCP server outside: no workload, and Ready from the last answer."""
+"""What the operator does for an external MCP server: no workload, and Ready from the last answer."""
 
 import asyncio
 from typing import Any
@@ -18,8 +18,8 @@ def server(*names: str) -> MCPServer[Any]:
     return made
 
 
-def outside(url: str) -> dict[str, Any]:
-    return {"a2a": {"enabled": True, "protocol": "mcp", "container": {"url": url}}, "image": None}
+def external(url: str) -> dict[str, Any]:
+    return {"a2a": {"protocol": "mcp"}, "external": {"url": url}, "image": None}
 
 
 def tools(cluster: Cluster, agent: str) -> list[str]:
@@ -31,7 +31,7 @@ async def test_its_tools_are_the_skills_and_it_has_no_workload(cluster: Cluster,
     made = server("count")
     with mcp_server(made) as (url, asked):
         await start(**SETTINGS, tools_allow=LOOPBACK, tools_sync_seconds=1)
-        await asyncio.to_thread(cluster.apply, "shelf", outside(url))
+        await asyncio.to_thread(cluster.apply, "shelf", external(url))
         ready = await until(lambda: cluster.because("shelf", "Ready", "Ready"))
         assert ready["status"] == "True"
         assert tools(cluster, "shelf") == ["count"]
@@ -44,7 +44,7 @@ async def test_its_tools_are_the_skills_and_it_has_no_workload(cluster: Cluster,
         made.add_tool(lambda what: what, name="another")
         await until(lambda: sorted(tools(cluster, "shelf")) == ["another", "count"])
     found = await until(lambda: cluster.because("shelf", "ServingReady", "ServerUnreachable"))
-    assert f"MCP server {url}: Connection refused; check the server" in found["message"]
+    assert f"MCP server {url}: Connection refused; check the server and external" in found["message"]
     assert cluster.because("shelf", "Ready", "ServerUnreachable")
     assert sorted(tools(cluster, "shelf")) == ["another", "count"]
 
@@ -52,7 +52,7 @@ async def test_its_tools_are_the_skills_and_it_has_no_workload(cluster: Cluster,
 async def test_a_private_address_is_refused_and_gets_no_request(cluster: Cluster, start: Start) -> None:
     with mcp_server(server("count")) as (url, asked):
         await start(**SETTINGS)
-        await asyncio.to_thread(cluster.apply, "shelf", outside(url))
+        await asyncio.to_thread(cluster.apply, "shelf", external(url))
         found = await until(lambda: cluster.because("shelf", "ServingReady", "ServerUnreachable"))
         assert "127.0.0.1 is not a public address and is not allowed here" in found["message"]
         assert cluster.because("shelf", "Ready", "ServerUnreachable")
@@ -65,7 +65,7 @@ async def test_from_a_container_to_a_url_and_back(cluster: Cluster, start: Start
         container = {"a2a": {"enabled": True, "protocol": "mcp"}}
         await asyncio.to_thread(cluster.apply, "mover", container)
         await until(lambda: cluster.names("apps/v1", "deployments") == ["mover"])
-        await asyncio.to_thread(cluster.apply, "mover", outside(url))
+        await asyncio.to_thread(cluster.apply, "mover", external(url))
         await until(lambda: cluster.names("apps/v1", "deployments") == [])
         await until(lambda: cluster.names("v1", "services") == ["mover-a2a"])
         await until(lambda: cluster.because("mover", "Ready", "Ready"))
