@@ -367,6 +367,7 @@ async def test_rows_of_the_gateway(gateway: World, issuer: Issuer, figures: Figu
             path = path.partition(f"{{{name}:")[0] + value + _after(path, name) if f"{{{name}:" in path else path
             path = path.replace(f"{{{name}}}", value)
         path = path.replace("{resource:/.*}", "/agents/shop/echo")
+        path = path.replace("{identifier}", "urn:lambdaagent:local:shop:echo")
         assert "{" not in path
         event = {"headers": {**EVENT, **headers}, "data": b""} if row.method == "POST" else {"headers": headers}
         answer = await gateway.request(row.method, path, **event)
@@ -377,7 +378,7 @@ async def test_rows_of_the_gateway(gateway: World, issuer: Issuer, figures: Figu
         figures.check(answer, expected, mode, caller, row.name)
         if row.credential is Credential.CALLER and row.method == "GET" and mode == "enforce":
             shown = b"/echo" in answer.body and row.name != "openapi"
-            assert shown == (bool(expectations.MAY.get(caller)) and row.name in ("agents", "api-catalog")), row.name
+            assert shown == (bool(expectations.MAY.get(caller)) and row.name in expectations.LISTS), row.name
 
 
 def _after(path: str, name: str) -> str:
