@@ -33,6 +33,7 @@ from lambdaagent.access.actions import OF_OPERATION, Credential
 from lambdaagent.access.rules import Mode
 from lambdaagent.clock import system
 from lambdaagent.containers.turn import Origin
+from lambdaagent.gateway.a2a import extension_calls
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
 from lambdaagent.identity import api_keys, assertions
@@ -238,6 +239,22 @@ async def test_extended_cards(gateway: World, issuer: Issuer, figures: Figures, 
             if expected == "served" and mode != "off":
                 assert b'"hidden"' in answer.body
             else:
+                assert b"hidden" not in answer.body
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_methods_of_the_extension(gateway: World, issuer: Issuer, figures: Figures, caller: str) -> None:
+    """At the agent's own endpoint and at the unified one."""
+    mode, headers = str(gateway.guard.mode), credential(issuer, caller)
+    for agent in ("echo", "open", "absent"):
+        for path in (f"/agents/shop/{agent}/api/a2a", f"/a2a?agent=shop/{agent}"):
+            for method, row in extension_calls.METHODS.items():
+                body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
+                answer = await gateway.request("POST", path, json=body, headers=headers)
+                expected = expectations.of_agent(mode, caller, str(row.action), public=agent == "open")
+                if agent == "absent" and expected in ("served", "forbidden"):
+                    expected = "hidden"
+                figures.check(answer, expected, mode, caller, path, method)
                 assert b"hidden" not in answer.body
 
 

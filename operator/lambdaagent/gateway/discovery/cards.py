@@ -37,6 +37,12 @@ def _made(request: web.Request, entry: Entry, shape: cards.Shape, *, extended: b
     )
 
 
+def latest(request: web.Request, entry: Entry) -> Json:
+    """Return the public card in the form of 1.0, whichever versions the agent offers."""
+    card: Json = orjson.loads(_made(request, entry, cards.Shape.V1).body)
+    return card
+
+
 def body(request: web.Request, entry: Entry) -> bytes:
     """Return the public card that a client gets which asks for no version."""
     return _made(request, entry, cards.choose(None, offered=list(entry.offered))).body
