@@ -24,6 +24,10 @@ INSTALLED_IN = "lambdaagent-system"
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 AccessMode = Literal["enforce", "audit", "off"]
 PodSecurity = Literal["restricted", "baseline"]
+# A domain of at least two labels, in small letters.
+DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
+MOST_PEERS = 64
+_PEER = r"https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,252})(:\d{1,5})?(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
 
 
@@ -313,8 +317,30 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
         description="Namespace of agents that are registered by HTTP: in paths, in rights to them, and of the Broker "
         "that gets the events of coordination, if it has one.",
     )
+    catalog_publisher: str = Field(
+        "",
+        pattern=rf"^({DOMAIN})?$",
+        max_length=253,
+        description="Domain whose owner vouches for the names of the agents in the AI Catalog, such as example.com. If "
+        "empty, the names are local ones.",
+    )
+    catalog_peers: str = Field(
+        "",
+        description="URLs of the ARD search interfaces of other gateways and registries to which clients are referred, "
+        f"separated by commas, such as https://agents.example.com/ard; at most {MOST_PEERS}.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+
+    @field_validator("catalog_peers")
+    @classmethod
+    def _registries(cls, value: str) -> str:
+        parse_peers(value)
+        return value
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        return parse_peers(self.catalog_peers)
 
     @field_validator("push_allow")
     @classmethod
@@ -330,6 +356,17 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
 def parse_networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Parse a comma-separated list of networks. Raises ValueError, which names the invalid one."""
     return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
+
+
+def parse_peers(value: str) -> tuple[str, ...]:
+    """Parse a comma-separated list of URLs of registries. Raises ValueError, which names the invalid one."""
+    found = tuple(item.strip().rstrip("/") for item in value.split(",") if item.strip())
+    for url in found:
+        if len(url) > 1000 or not re.fullmatch(_PEER, url):
+            raise ValueError(f"{url[:200]!r} is not the http(s) URL of a host, with a plain path and nothing after it")
+    if len(found) > MOST_PEERS or len(set(found)) < len(found):
+        raise ValueError(f"at most {MOST_PEERS} different URLs")
+    return found
 
 
 class SidecarSettings(EdgeSettings):

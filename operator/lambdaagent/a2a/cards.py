@@ -8,7 +8,7 @@ HTTP+JSON appends its paths to it.
 from collections.abc import Sequence
 from enum import StrEnum
 
-from lambdaagent.a2a import Json, modes, security
+from lambdaagent.a2a import Json, extension_methods, modes, security
 from lambdaagent.a2a.security import SecurityScheme
 from lambdaagent.a2a.versions import Version
 from lambdaagent.api.a2a import A2a, Capabilities, Extension
@@ -191,11 +191,14 @@ def _skill(skill: Skill, *, as_written: bool) -> Json:
 def _capabilities(a2a: A2a) -> Json:
     asked = capabilities(a2a)
     shown: Json = {"streaming": asked.streaming, "pushNotifications": asked.push_notifications}
-    return {**shown, "extensions": [_extension(each) for each in a2a.extensions]} if a2a.extensions else shown
+    theirs = [_extension(each) for each in a2a.extensions if each.uri != extension_methods.URI]
+    return {**shown, "extensions": [*theirs, extension_methods.declaration()]}
 
 
 def _extension(extension: Extension) -> Json:
-    fields: Json = {"uri": extension.uri, "required": extension.required}
+    fields: Json = {"uri": extension.uri}
+    if extension.required:
+        fields["required"] = True  # the default is left out, as readers do before they verify a signature
     if extension.description:
         fields["description"] = extension.description
     return {**fields, "params": extension.params} if extension.params else fields

@@ -40,6 +40,23 @@ METHODS: dict[str, tuple[Version, Operation]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Envelope:
+    """A JSON-RPC request, whose method may be any."""
+
+    id: Id
+    method: str
+    params: object
+
+    def named_params(self) -> Json:
+        """Raises RequestError for parameters that have no names."""
+        if self.params is None:
+            return {}
+        if not isinstance(self.params, dict):
+            raise _bad(Problem.INVALID_PARAMS, "The request's params must be an object.", self.id)
+        return self.params
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     id: Id
     method: str
@@ -55,6 +72,12 @@ class RequestError(A2AError):
 
 
 def parse(body: bytes) -> Request:
+    """Raises RequestError, and A2AError for what is not JSON."""
+    return of_a2a(read(body))
+
+
+def read(body: bytes) -> Envelope:
+    """Raises RequestError, and A2AError for what is not JSON."""
     message = parsing.parse(body)
     if not isinstance(message, dict):
         kind = "a batch, which A2A does not use" if isinstance(message, list) else "not an object"
@@ -63,21 +86,22 @@ def parse(body: bytes) -> Request:
     id_ok = id_ is None or (isinstance(id_, (str, int, float)) and not isinstance(id_, bool))
     if isinstance(id_, float):
         id_ = _as_written(body)
-    method, params = message.get("method"), message.get("params")
+    method = message.get("method")
     if message.get("jsonrpc") != "2.0":
         raise _bad(Problem.INVALID_REQUEST, 'The request lacks "jsonrpc": "2.0".', id_ if id_ok else None)
     if not id_ok:
         raise _bad(Problem.INVALID_REQUEST, "The request's id must be a string, a number or null.", None)
     if not isinstance(method, str):
         raise _bad(Problem.INVALID_REQUEST, "The request's method must be a string.", id_)
-    known = METHODS.get(method)
+    return Envelope(id_, method, message.get("params"))
+
+
+def of_a2a(asked: Envelope) -> Request:
+    """Return the request with its operation. Raises RequestError."""
+    known = METHODS.get(asked.method)
     if known is None:
-        raise _bad(Problem.METHOD_NOT_FOUND, f"There is no method {method[:64]!r}.", id_)
-    if params is None:
-        params = {}
-    if not isinstance(params, dict):
-        raise _bad(Problem.INVALID_PARAMS, "The request's params must be an object.", id_)
-    return Request(id=id_, method=method, params=params, version=known[0], operation=known[1])
+        raise _bad(Problem.METHOD_NOT_FOUND, f"There is no method {asked.method[:64]!r}.", asked.id)
+    return Request(id=asked.id, method=asked.method, params=asked.named_params(), version=known[0], operation=known[1])
 
 
 def result(id_: Id, value: Any) -> bytes:
@@ -86,6 +110,11 @@ def result(id_: Id, value: Any) -> bytes:
 
 def error(id_: Id, problem: A2AError) -> bytes:
     body = {"code": problem.problem.value.code, "message": str(problem), "data": problem.details()}
+    return failed(id_, body)
+
+
+def failed(id_: Id, body: Json) -> bytes:
+    """Return the response with an error that is written already."""
     return orjson.dumps({"jsonrpc": "2.0", "id": id_, "error": body})
 
 

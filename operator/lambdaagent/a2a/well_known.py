@@ -5,3 +5,5 @@ LEGACY_AGENT_CARD = "/.well-known/agent.json"  # before A2A 0.3.0
 JWKS = "/.well-known/jwks.json"
 API_CATALOG = "/.well-known/api-catalog"  # RFC 9727
 PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"  # RFC 9728
+AI_CATALOG = "/.well-known/ai-catalog.json"
+ARD = "/.well-known/ard.json"  # the same, since ARD 0.91

@@ -7,7 +7,7 @@ Tasks extension, and a body with `jsonrpc` may be either. What marks a request d
 from collections.abc import Mapping
 from enum import StrEnum
 
-from lambdaagent.a2a import jsonrpc, versions
+from lambdaagent.a2a import extension_methods, jsonrpc, versions
 from lambdaagent.events import http as cloudevents
 from lambdaagent.mcp.envelope import METHOD_HEADER, VERSION_HEADER
 from lambdaagent.mcp.protocol import VERSION_KEY
@@ -43,6 +43,8 @@ def of_body(body: object) -> Protocol | None:
         meta = params.get("_meta") if isinstance(params, dict) else None
         if isinstance(meta, dict) and VERSION_KEY in meta:
             return Protocol.MCP
-        return Protocol.A2A if body.get("method") in jsonrpc.METHODS else Protocol.MCP
+        method = body.get("method")
+        of_a2a = isinstance(method, str) and (method in jsonrpc.METHODS or method in extension_methods.NAMES)
+        return Protocol.A2A if of_a2a else Protocol.MCP
     is_message = body.get("type") == _MESSAGE or {"from", "to", "content"} <= body.keys()
     return Protocol.MESSAGE if is_message else None

@@ -10,6 +10,7 @@ from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.params import PARTS
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.clock import Clock
+from lambdaagent.coordination.catalog_names import BASE, CatalogNames
 from lambdaagent.errors import UsageError
 from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway import signing
@@ -45,6 +46,8 @@ class GatewayConfig:
     card_signer: Signer | None = None
     push_signer: PushSigner | None = None
     push_allow: Sequence[Network] = ()  # private networks that may get push notifications
+    catalog: CatalogNames = field(default_factory=CatalogNames)
+    peers: Sequence[str] = ()  # URLs of the search interfaces of other registries
     trust: Trust = SYSTEM
     limits: EngineLimits = field(default_factory=EngineLimits)
     registry_namespace: str = "registered"
@@ -58,7 +61,7 @@ def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
 
     Raises UsageError for a key that cannot be read, and for settings that contradict each other.
     """
-    signer = signing.card_signer(settings)
+    signer, names = signing.card_signer(settings), CatalogNames(settings.catalog_publisher)
     return GatewayConfig(
         host=settings.host,
         port=settings.port,
@@ -78,6 +81,8 @@ def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
         card_signer=signer,
         push_signer=signing.push_signer(settings, signer, clock),
         push_allow=settings.push_allowed,
+        catalog=names,
+        peers=_peers(settings, names),
         trust=settings.trust,
         registry_namespace=settings.registry_namespace,
         limits=EngineLimits(
@@ -86,6 +91,17 @@ def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
             letter_retention=settings.dead_letter_retention_days * _DAY or None,
         ),
     )
+
+
+def _peers(settings: GatewaySettings, names: CatalogNames) -> tuple[str, ...]:
+    own = settings.public_url.rstrip("/") + BASE
+    known = {names.registry: own}
+    for url in settings.peers:
+        other = known.setdefault(names.peer(url), url)
+        if own == url or other != url:
+            which = "this gateway itself" if other == own or own == url else f"what {other} names too"
+            raise UsageError(f"LAMBDAAGENT_CATALOG_PEERS: {url} names {which}; remove it")
+    return settings.peers
 
 
 def _certificate(settings: GatewaySettings) -> CertificateFiles | None:

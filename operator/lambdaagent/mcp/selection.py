@@ -97,6 +97,11 @@ class Question:
     def __init__(self, text: str) -> None:
         self._words = _words(text[:_MOST_TEXT])[:_MOST_WORDS]
 
+    @property
+    def most(self) -> int:
+        """The score of a skill that has every word in its tags."""
+        return _TAG * len(self._words)
+
     def match(self, candidate: Candidate) -> Match | None:
         examples = (each[:_EXAMPLE] for each in candidate.examples[:_EXAMPLES])
         places = (

@@ -30,6 +30,8 @@ GATEWAY: dict[str, str] = {
 }
 NAMED = ("mcp", "mcp-namespace")
 """Rows of the gateway whose callers need an identity: by the refusal, a host learns where to get a token."""
+LISTS = ("agents", "api-catalog", "ai-catalog", "ard-manifest", "ard-agents", "ard-agent")
+"""Rows of the gateway that show the agents of which the caller may know."""
 OPEN = ("jwks", "protected-resource", "protected-resource-of")
 """Rows of the gateway that ask for no credential: keys, and where to get a credential."""
 

@@ -20,6 +20,9 @@ async def test_answers_to_get_are_private(tmp_path: Path, issuer: Issuer, contai
         for path, status in {
             "/agents": 200,
             "/.well-known/api-catalog": 200,
+            "/.well-known/ai-catalog.json": 200,
+            "/ard/agents": 200,
+            "/ard/agents/urn:lambdaagent:local:shop:echo": 200,
             f"{agent}/.well-known/agent-card.json": 200,
             f"{a2a}/tasks": 200,
             f"{a2a}/tasks/{task['id']}": 200,

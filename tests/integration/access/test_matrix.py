@@ -33,6 +33,7 @@ from lambdaagent.access.actions import OF_OPERATION, Credential
 from lambdaagent.access.rules import Mode
 from lambdaagent.clock import system
 from lambdaagent.containers.turn import Origin
+from lambdaagent.gateway.a2a import extension_calls
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.gateway.routes.agent_routes import AGENT_ROUTES
 from lambdaagent.identity import api_keys, assertions
@@ -242,6 +243,22 @@ async def test_extended_cards(gateway: World, issuer: Issuer, figures: Figures, 
 
 
 @pytest.mark.parametrize("caller", CALLERS)
+async def test_methods_of_the_extension(gateway: World, issuer: Issuer, figures: Figures, caller: str) -> None:
+    """At the agent's own endpoint and at the unified one."""
+    mode, headers = str(gateway.guard.mode), credential(issuer, caller)
+    for agent in ("echo", "open", "absent"):
+        for path in (f"/agents/shop/{agent}/api/a2a", f"/a2a?agent=shop/{agent}"):
+            for method, row in extension_calls.METHODS.items():
+                body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
+                answer = await gateway.request("POST", path, json=body, headers=headers)
+                expected = expectations.of_agent(mode, caller, str(row.action), public=agent == "open")
+                if agent == "absent" and expected in ("served", "forbidden"):
+                    expected = "hidden"
+                figures.check(answer, expected, mode, caller, path, method)
+                assert b"hidden" not in answer.body
+
+
+@pytest.mark.parametrize("caller", CALLERS)
 async def test_rows_of_agents(gateway: World, issuer: Issuer, figures: Figures, caller: str) -> None:
     """The rows whose action the path decides: cards, keys and direct skill calls."""
     mode, headers = str(gateway.guard.mode), credential(issuer, caller)
@@ -369,6 +386,7 @@ async def test_rows_of_the_gateway(gateway: World, issuer: Issuer, figures: Figu
             path = path.partition(f"{{{name}:")[0] + value + _after(path, name) if f"{{{name}:" in path else path
             path = path.replace(f"{{{name}}}", value)
         path = path.replace("{resource:/.*}", "/agents/shop/echo")
+        path = path.replace("{identifier}", "urn:lambdaagent:local:shop:echo")
         assert "{" not in path
         event = {"headers": {**EVENT, **headers}, "data": b""} if row.method == "POST" else {"headers": headers}
         answer = await gateway.request(row.method, path, **event)
@@ -379,7 +397,7 @@ async def test_rows_of_the_gateway(gateway: World, issuer: Issuer, figures: Figu
         figures.check(answer, expected, mode, caller, row.name)
         if row.credential is Credential.CALLER and row.method == "GET" and mode == "enforce":
             shown = b"/echo" in answer.body and row.name != "openapi"
-            assert shown == (bool(expectations.MAY.get(caller)) and row.name in ("agents", "api-catalog")), row.name
+            assert shown == (bool(expectations.MAY.get(caller)) and row.name in expectations.LISTS), row.name
 
 
 def _after(path: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """Settings in the chart's values: each reaches its process as a variable."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -19,12 +20,15 @@ def test_namespaces_are_said_to_every_process(process: str) -> None:
 
 def samples(described: dict[str, Any]) -> dict[str, Any]:
     """Returns a value for each setting of the schema."""
-    values = {"string": "https://example.com", "integer": 1234567, "number": 7.5, "boolean": True}
+    values = {"integer": 1234567, "number": 7.5, "boolean": True}
+    texts = ("https://example.com", "example.com")
     return {
         name: rule["enum"][-1]
         if "enum" in rule
         else min(values[rule["type"]], rule.get("maximum", 10**9))
         if rule["type"] in ("integer", "number")
+        else next(each for each in texts if re.search(rule.get("pattern", ""), each))
+        if rule["type"] == "string"
         else values[rule["type"]]
         for name, rule in described["settings"]["properties"].items()
     }

@@ -15,9 +15,9 @@ GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "a2a.md"
 CURL = 'curl() { command curl --silent --show-error --max-time 2 "$@"; }\n'
 
 
-def lines() -> list[str]:
+def lines(guide: Path = GUIDE) -> list[str]:
     """Returns each curl command with the lines that continue it."""
-    text = GUIDE.read_text()
+    text = guide.read_text()
     blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
     commands = [each for block in blocks for each in re.split(r"\n(?=    curl)", "\n" + block)]
     return [re.sub(r"^    ", "", each, flags=re.MULTILINE).strip() for each in commands if "    curl" in each]

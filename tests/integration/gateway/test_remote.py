@@ -8,6 +8,8 @@ from tests.integration.gateway.remote import AGENT, HI, METHODS, OLD_HI, Json, R
 from tests.parts.gateway import World, message, world
 from tests.parts.upstream import PlainAgent
 
+from lambdaagent.a2a import extension_methods
+
 # a direct Message
 
 
@@ -115,7 +117,7 @@ async def test_what_a_client_says_beside_its_message_reaches_the_container(conta
     extensions = "https://x.example/e1,https://x.example/e2"
     async with world() as found:
         serve(container, found, server)
-        headers = {"A2A-Extensions": extensions, "traceparent": trace}
+        headers = {"A2A-Extensions": f"{extensions},{extension_methods.URI}", "traceparent": trace}
         await found.rpc("SendMessage", params, path=AGENT, **headers)
     (request,) = server.requests
     assert request.params["metadata"] == {"k": [1, {"a": None}]}
@@ -201,7 +203,8 @@ async def test_an_extension_that_the_agent_requires_is_named_by_the_client_or_th
         card = await (await found.request("GET", "/agents/shop/relayed/.well-known/agent-card.json")).json()
         assert card["capabilities"]["extensions"] == [
             {"uri": "urn:a", "required": True, "description": "Why.", "params": {"k": [1]}},
-            {"uri": "urn:b", "required": False},
+            {"uri": "urn:b"},
+            extension_methods.declaration(),
         ]
 
 

@@ -4,7 +4,7 @@ import pytest
 from tests.parts.a2a_schemas import check_v03, check_v1
 from tests.parts.cards import RICH, URL, agent
 
-from lambdaagent.a2a import cards
+from lambdaagent.a2a import cards, extension_methods
 from lambdaagent.a2a.cards import Shape
 from lambdaagent.a2a.versions import Version
 from lambdaagent.api.agent import parse
@@ -50,9 +50,17 @@ def test_interfaces_are_listed_1_0_first_whatever_the_order_of_the_resource() ->
 
 def test_capabilities_are_offered_unless_the_resource_says_no() -> None:
     card = cards.card(agent(), shape=Shape.V1, url=URL)
-    assert card["capabilities"] == {"streaming": True, "pushNotifications": True}
+    own = [extension_methods.declaration()]
+    assert card["capabilities"] == {"streaming": True, "pushNotifications": True, "extensions": own}
     card = cards.card(agent(capabilities={"streaming": False}), shape=Shape.V1, url=URL)
-    assert card["capabilities"] == {"streaming": False, "pushNotifications": True}
+    assert card["capabilities"] == {"streaming": False, "pushNotifications": True, "extensions": own}
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_every_card_declares_the_extension_of_the_gateway_once(shape: Shape) -> None:
+    theirs = [{"uri": "urn:a", "required": True}, {"uri": extension_methods.URI, "description": "Mine"}]
+    card = cards.card(agent(extensions=theirs), shape=shape, url=URL)
+    assert card["capabilities"]["extensions"] == [theirs[0], extension_methods.declaration()]
 
 
 def test_the_legacy_card_keeps_modes_as_written_and_the_others_say_media_types() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from lambdaagent.a2a import cards, container_card
+from lambdaagent.a2a import cards, container_card, extension_methods
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.api.container_card import ContainerCard
 from lambdaagent.api.skills import Skill
@@ -39,7 +39,8 @@ def card_of(agent: LambdaAgent) -> Json:
 def test_what_the_agent_leaves_out_comes_from_its_container() -> None:
     card = card_of(agent(CARD))
     assert (card["name"], card["description"], card["version"]) == ("agent", "Converts.", "9.1")
-    assert card["capabilities"]["extensions"] == [{"uri": "urn:x", "required": True, "params": {"k": [1]}}]
+    theirs = {"uri": "urn:x", "required": True, "params": {"k": [1]}}
+    assert card["capabilities"]["extensions"] == [theirs, extension_methods.declaration()]
     assert [skill["id"] for skill in card["skills"]] == ["convert_money", "say"]
     assert card["skills"][0]["inputModes"] == ["text/plain"]
     assert card["skills"][0]["outputModes"] == ["application/json"]
@@ -65,7 +66,7 @@ def test_what_the_agent_says_itself_counts() -> None:
     extensions = [{"uri": "urn:own"}]
     card = card_of(agent(CARD, description="Mine.", version="1", skills=[own], extensions=extensions))
     assert (card["description"], card["version"]) == ("Mine.", "1")
-    assert card["capabilities"]["extensions"] == [{"uri": "urn:own", "required": False}]
+    assert card["capabilities"]["extensions"] == [{"uri": "urn:own"}, extension_methods.declaration()]
     assert card["defaultInputModes"] == ["a/b"]
     (skill,) = card["skills"]
     assert (skill["name"], skill["tags"], skill["description"], skill["inputModes"]) == (

@@ -36,7 +36,12 @@ def signed(card: dict[str, Any], *, algorithm: str = "ES256") -> tuple[Signer, d
 @pytest.mark.parametrize("algorithm", list(KEYS))
 @pytest.mark.parametrize(
     "a2a",
-    [pytest.param(RICH, id="rich"), pytest.param(BARE, id="empty lists"), pytest.param({"skills": []}, id="no skill")],
+    [
+        pytest.param(RICH, id="rich"),
+        pytest.param(BARE, id="empty lists"),
+        pytest.param({"skills": []}, id="no skill"),
+        pytest.param({"extensions": [{"uri": "urn:a"}]}, id="extension"),
+    ],
 )
 @pytest.mark.parametrize("shape", [Shape.V1, Shape.HYBRID])
 def test_the_public_sdk_verifies_it_and_not_a_changed_one(algorithm: str, a2a: dict[str, Any], shape: Shape) -> None:

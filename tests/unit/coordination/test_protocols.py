@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from lambdaagent.a2a import jsonrpc
+from lambdaagent.a2a.extension_methods import ExtensionMethod
 from lambdaagent.coordination.agent_message import BadAgentMessageError, read
 from lambdaagent.coordination.protocols import Protocol, of_body, of_headers
 from lambdaagent.mcp.protocol import VERSION_KEY
@@ -32,6 +33,8 @@ def rpc(method: str, **params: Any) -> dict[str, Any]:
         (rpc("initialize"), Protocol.MCP),
         (rpc("tools/list"), Protocol.MCP),
         (rpc("nonsense"), Protocol.MCP),
+        (rpc("agent.discover", **META), Protocol.MCP),
+        ({"jsonrpc": "2.0", "id": 1, "method": ["agent.discover"]}, Protocol.MCP),
         ({"jsonrpc": "2.0", "id": "x", "result": {}}, Protocol.MCP),
         ({"from": "a", "to": "b", "content": {}}, Protocol.MESSAGE),
         ({"type": "agent_message"}, Protocol.MESSAGE),
@@ -46,7 +49,7 @@ def test_a_body_tells_its_protocol(body: object, expected: Protocol | None) -> N
     assert of_body(body) is expected
 
 
-@pytest.mark.parametrize("method", sorted(jsonrpc.METHODS))
+@pytest.mark.parametrize("method", [*sorted(jsonrpc.METHODS), *ExtensionMethod])
 def test_every_method_of_a2a_is_its_own_without_a_mark(method: str) -> None:
     assert of_body(rpc(method)) is Protocol.A2A
 

@@ -55,3 +55,48 @@ def test_what_is_no_port_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LAMBDAAGENT_METRICS_PORT", port)
     with pytest.raises(ValidationError, match="metrics_port"):
         GatewaySettings()
+
+
+def test_the_catalogue_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMBDAAGENT_CATALOG_PUBLISHER", "agents.example.com")
+    monkeypatch.setenv("LAMBDAAGENT_CATALOG_PEERS", " https://eu.example.org/ard/, http://10.0.0.7:8080/api/v1 ")
+    found = from_settings(GatewaySettings(), clock.system())
+    assert found.catalog.publisher == "agents.example.com"
+    assert found.peers == ("https://eu.example.org/ard", "http://10.0.0.7:8080/api/v1")
+
+
+@pytest.mark.parametrize(
+    "publisher", ["localhost", "Example.com", "a b.com", "-x.com", "x..com", "10.0.0.7", "x.com:1"]
+)
+def test_what_is_no_domain_cannot_publish(publisher: str) -> None:
+    with pytest.raises(ValidationError, match="catalog_publisher"):
+        GatewaySettings(catalog_publisher=publisher)
+
+
+@pytest.mark.parametrize(
+    "peers",
+    [
+        "eu.example.org", "ftp://x.org", "https://u:p@x.org", "https://x.org/a?b=1", "https://x.org/#a", "https://x.org/../a",
+        "https://x.org/a%2fb", "https://[::1]/ard", "https://x.org/ard,https://x.org/ard/",
+        ",".join(f"https://x{number}.org" for number in range(65)),
+    ],
+)  # fmt: skip
+def test_what_is_no_list_of_registries_is_refused(peers: str) -> None:
+    with pytest.raises(ValidationError, match="catalog_peers"):
+        GatewaySettings(catalog_peers=peers)
+
+
+@pytest.mark.parametrize(
+    ("peers", "named"),
+    [
+        ("https://gw.example.com/ard", "this gateway itself"),
+        ("https://agents.example.com/ard", "this gateway itself"),
+        ("https://x.org/ard,https://x.org:8443/ard", "what https://x.org/ard names too"),
+    ],
+)
+def test_a_registry_is_named_once(peers: str, named: str) -> None:
+    settings = GatewaySettings(
+        public_url="https://gw.example.com", catalog_publisher="agents.example.com", catalog_peers=peers
+    )
+    with pytest.raises(UsageError, match=named):
+        from_settings(settings, clock.system())

@@ -4,6 +4,7 @@ import pytest
 from tests.parts.gateway import CHANGED, manifest, skill
 
 from lambdaagent.a2a import jsonrpc, rest
+from lambdaagent.a2a.extension_methods import ExtensionMethod
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.versions import Version
 from lambdaagent.access.actions import OF_OPERATION
@@ -53,7 +54,7 @@ def test_every_operation_of_a_version_has_a_path_and_an_action() -> None:
     for version in Version:
         paths = {each for operations in rest.TEMPLATES[version].values() for each in operations.values()}
         assert paths == set(Operation)
-    assert [name for name, _, _ in openapi.methods()] == list(jsonrpc.METHODS)
+    assert [name for name, _, _ in openapi.methods()] == [*jsonrpc.METHODS, *ExtensionMethod]
 
 
 def test_the_document_declares_each_parameter_and_names_each_operation_once() -> None:

@@ -35,6 +35,11 @@ class A2aFailure:
         return {**self.about, **(RETRY_AFTER if self.again else {})}
 
     @property
+    def rpc_http(self) -> int:
+        """The HTTP status in the JSON-RPC binding."""
+        return self.again or (403 if self.error.problem is Problem.PERMISSION_DENIED else 200)
+
+    @property
     def status(self) -> str:
         """The google.rpc.Code that replaces the one of the error; empty if none does."""
         return {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(self.again, "")

@@ -12,9 +12,10 @@ from aiohttp import web
 from lambdaagent import media_types
 from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
+from lambdaagent.a2a.extension_methods import NAMES
 from lambdaagent.a2a.jsonrpc import Request, RequestError
 from lambdaagent.a2a.versions import Version
-from lambdaagent.gateway.a2a import body_text, errors
+from lambdaagent.gateway.a2a import body_text, errors, extension_calls
 from lambdaagent.gateway.a2a.errors import A2aFailure
 from lambdaagent.gateway.a2a.operations import STREAMED, UNARY, OperationCall, prepare
 from lambdaagent.gateway.access import authorization
@@ -32,7 +33,10 @@ async def serve(request: web.Request, entry: Entry, _path: str) -> web.StreamRes
         if "Content-Type" in request.headers and request.content_type != media_types.JSON:
             message = f"The content type {request.content_type[:100]!r} is not supported; send {media_types.JSON}."
             raise A2AError(Problem.CONTENT_TYPE, message)
-        asked = jsonrpc.parse(await body_text.json(request))
+        envelope = jsonrpc.read(await body_text.json(request))
+        if envelope.method in NAMES:
+            return await extension_calls.answer(request, entry, envelope)
+        asked = jsonrpc.of_a2a(envelope)
         call = await prepare(request, entry, dialects.RPC[asked.version], asked.operation, asked.params)
         run = UNARY.get(asked.operation)
         if run is not None:
@@ -44,7 +48,7 @@ async def serve(request: web.Request, entry: Entry, _path: str) -> web.StreamRes
         return _answer(error.id, A2aFailure(error))
     except Exception as error:  # every error of the call is answered here
         failure = errors.of(request, entry, error)
-        if asked is not None and _wants_events(request, asked) and _status(failure) == 200:
+        if asked is not None and _wants_events(request, asked) and failure.rpc_http == 200:
             return sse.single(request, jsonrpc.error(asked.id, failure.error))
         return _answer(asked.id if asked is not None else None, failure)
 
@@ -73,10 +77,6 @@ def _wants_events(request: web.Request, asked: Request) -> bool:
     return asked.version is Version.V03 and asked.operation.streamed and media_types.EVENT_STREAM in accepted
 
 
-def _status(failure: A2aFailure) -> int:
-    return failure.again or (403 if failure.error.problem is Problem.PERMISSION_DENIED else 200)
-
-
 def _answer(id_: jsonrpc.Id, failure: A2aFailure) -> web.Response:
-    body, status = jsonrpc.error(id_, failure.error), _status(failure)
-    return web.Response(status=status, body=body, content_type=media_types.JSON, headers=failure.headers)
+    body = jsonrpc.error(id_, failure.error)
+    return web.Response(status=failure.rpc_http, body=body, content_type=media_types.JSON, headers=failure.headers)

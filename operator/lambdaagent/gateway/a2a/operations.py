@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from lambdaagent.a2a import Json, extensions, listing, params, push, versions
+from lambdaagent.a2a import Json, extension_methods, extensions, listing, params, push, versions
 from lambdaagent.a2a.dialects import Dialect
 from lambdaagent.a2a.errors import A2AError, Problem, not_found
 from lambdaagent.a2a.operations import Operation, unsupported
@@ -84,7 +84,7 @@ async def prepare(
         client=await requester(request, entry, operation),
         params=reader(given) if reader is not None else given,
         last_event_id=request.headers.get(LAST_EVENT_ID) if operation is Operation.SUBSCRIBE else None,
-        extensions=asked,
+        extensions=extension_methods.others(asked),
         extended_card=partial(cards.extended, request, entry, dialect.version),
         require_push=partial(authorization.require_operation, request, entry, Operation.PUSH_PUT),
     )

@@ -92,8 +92,13 @@ async def require(request: web.Request, entry: Entry, action: Action, *, skill: 
 
 async def require_operation(request: web.Request, entry: Entry, operation: Operation) -> None:
     """Raises A2AError (403), and ProblemError (401) if the request has no credential."""
+    await require_method(request, entry, OF_OPERATION[operation])
+
+
+async def require_method(request: web.Request, entry: Entry, action: Action) -> None:
+    """Raises A2AError (403), and ProblemError (401) if the request has no credential."""
     try:
-        await require(request, entry, OF_OPERATION[operation])
+        await require(request, entry, action)
     except ProblemError as error:
         if error.status != 403:
             raise

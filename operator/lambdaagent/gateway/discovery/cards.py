@@ -1,7 +1,5 @@
 """Handlers for agent cards, the keys of their signatures and the API catalogue (RFC 9727). None starts a pod."""
 
-from email.utils import parsedate_to_datetime
-
 import orjson
 from aiohttp import web
 
@@ -39,6 +37,12 @@ def _made(request: web.Request, entry: Entry, shape: cards.Shape, *, extended: b
     )
 
 
+def latest(request: web.Request, entry: Entry) -> Json:
+    """Return the public card in the form of 1.0, whichever versions the agent offers."""
+    card: Json = orjson.loads(_made(request, entry, cards.Shape.V1).body)
+    return card
+
+
 def body(request: web.Request, entry: Entry) -> bytes:
     """Return the public card that a client gets which asks for no version."""
     return _made(request, entry, cards.choose(None, offered=list(entry.offered))).body
@@ -60,7 +64,7 @@ def card(request: web.Request, entry: Entry, *, shape: cards.Shape | None = None
         "Last-Modified": entry.last_modified,
         "Vary": versions.HEADER if off else f"{versions.HEADER}, {caching.CREDENTIALS}",
     }
-    if _fresh(request, etag=found.etag, last_modified=entry.last_modified):
+    if caching.is_fresh(request, etag=found.etag, last_modified=entry.last_modified):
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.body, content_type=media_types.JSON, headers=headers)
 
@@ -93,21 +97,3 @@ def _version(request: web.Request) -> Version | None:
         return versions.parse(request.headers.get(versions.HEADER))
     except A2AError:
         return None
-
-
-def _fresh(request: web.Request, *, etag: str, last_modified: str) -> bool:
-    """Return whether the client's copy is current (RFC 9110 13.1).
-
-    If-None-Match compares weakly and takes precedence over If-Modified-Since.
-    """
-    given = request.headers.get("If-None-Match")
-    if given is not None:
-        bare = etag.removeprefix("W/")
-        return given.strip() == "*" or bare in [each.strip().removeprefix("W/") for each in given.split(",")]
-    since = request.headers.get("If-Modified-Since")
-    if since is None:
-        return False
-    try:
-        return parsedate_to_datetime(since) >= parsedate_to_datetime(last_modified)
-    except (ValueError, TypeError):
-        return False

@@ -6,7 +6,7 @@ reads are one event, so a slow reader costs no more memory than the list of agen
 starts a new one.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 import orjson
@@ -64,19 +64,23 @@ async def agents(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request) -> web.Response:
     size = _page_size(request.query.get("pageSize"))
-    wanted = Filter.of(request)
-    shown: list[Json] = []
-    token = ""
-    last: Key | None = None
-    after = _page_key(request.query.get("pageToken"))
-    async for entry in authorization.listed(request, wanted.takes, after=after):
-        if len(shown) == size and last is not None:
-            token = page_token.of_agent(last)
-            break
-        shown.append(_listed(request, entry))
-        last = entry.key
-    body = orjson.dumps({"agents": shown, "nextPageToken": token})
+    after = page_key(request.query.get("pageToken"))
+    found, last = await page(request, Filter.of(request).takes, size=size, after=after)
+    shown = [_listed(request, entry) for entry in found]
+    body = orjson.dumps({"agents": shown, "nextPageToken": page_token.of_agent(last) if last is not None else ""})
     return web.Response(body=body, content_type=media_types.JSON, headers=caching.of_caller(request))
+
+
+async def page(
+    request: web.Request, wanted: Callable[[Entry], bool], *, size: int, after: Key | None
+) -> tuple[list[Entry], Key | None]:
+    """Return the wanted agents that lists show to the caller, and the last one's key if there are more of them."""
+    found: list[Entry] = []
+    async for entry in authorization.listed(request, wanted, after=after):
+        if len(found) == size:
+            return found, found[-1].key
+        found.append(entry)
+    return found, None
 
 
 async def _follow(request: web.Request) -> web.StreamResponse:
@@ -142,7 +146,7 @@ def _page_size(given: str | None) -> int:
     return int(given)
 
 
-def _page_key(given: str | None) -> Key | None:
+def page_key(given: str | None) -> Key | None:
     if not given:
         return None
     try:

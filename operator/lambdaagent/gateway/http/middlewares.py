@@ -14,6 +14,7 @@ from lambdaagent.errors import LambdaAgentError, TemporaryError
 from lambdaagent.events.errors import EventError, TooManyError
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import MisdirectedError
+from lambdaagent.gateway.discovery import ard
 from lambdaagent.gateway.events.errors import BrokerNotReadyError, UnknownBrokerError
 from lambdaagent.gateway.http import bodies, problems, request_id, request_target, urls
 from lambdaagent.gateway.http.problems import RETRY_AFTER, ProblemError
@@ -54,7 +55,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         raise  # The client disconnected; aiohttp closes the connection.
     except Exception as error:  # an unexpected error of any handler too
-        answer = _problem(request, error)
+        answer = ard.coded(_problem(request, error), request.path)
     request[WHY] = str(answer)
     return answer.response(request_id=request_id.request_id(request))
 

@@ -13,9 +13,10 @@ from aiohttp import web
 from lambdaagent import media_types
 from lambdaagent.a2a import well_known
 from lambdaagent.access.actions import Action, Credential
+from lambdaagent.coordination.catalog_names import BASE
 from lambdaagent.gateway import probes
 from lambdaagent.gateway.access import explaining, metadata
-from lambdaagent.gateway.discovery import cards, catalog
+from lambdaagent.gateway.discovery import ai_catalog, ard, cards, catalog
 from lambdaagent.gateway.events import delivery, ingress
 from lambdaagent.gateway.mcp import endpoint
 from lambdaagent.gateway.routes import coordination_routes, openapi
@@ -88,6 +89,19 @@ def _discovered() -> list[Route]:
         _DISCOVERED(name="api-catalog", path=well_known.API_CATALOG, handler=cards.api_catalog, summary=linked),
         _DISCOVERED(name="jwks", path=well_known.JWKS, handler=cards.jwks, summary=keys, credential=Credential.NONE),
         *protected_resources(),
+        *_found(),
+    ]
+
+
+def _found() -> list[Route]:
+    listed, found = "The agents as an AI Catalog", "Find agents by a question (ARD); best first, with the reason"
+    entries, entry = "The agents as entries of the AI Catalog (ARD), by page", "One entry of the AI Catalog (ARD)"
+    return [
+        _DISCOVERED(name="ai-catalog", path=well_known.AI_CATALOG, handler=ai_catalog.serve, summary=listed),
+        _DISCOVERED(name="ard-manifest", path=well_known.ARD, handler=ai_catalog.serve, summary=listed),
+        _DISCOVERED(name="ard-search", method="POST", path=f"{BASE}/search", handler=ard.search, summary=found),
+        _DISCOVERED(name="ard-agents", path=f"{BASE}/agents", handler=ard.agents, summary=entries),
+        _DISCOVERED(name="ard-agent", path=f"{BASE}/agents/{{identifier}}", handler=ard.agent, summary=entry),
     ]
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from lambdaagent.a2a import Json, jsonrpc, rest, well_known
-from lambdaagent.a2a.versions import Version
 from lambdaagent.access.actions import OF_OPERATION, Action, Credential
 from lambdaagent.api.a2a import A2a
+from lambdaagent.gateway.a2a import extension_calls
 from lambdaagent.gateway.routes.route_types import AgentRow, Route
 
 _AGENT = "/agents/{namespace}/{agent}"
@@ -45,9 +45,10 @@ def document(rows: Iterable[Route], agent_rows: Iterable[AgentRow]) -> Json:
     }
 
 
-def methods() -> list[tuple[str, Version, Action]]:
-    """Return the methods of the JSON-RPC binding with their actions."""
-    return [(name, edition, OF_OPERATION[operation]) for name, (edition, operation) in jsonrpc.METHODS.items()]
+def methods() -> list[tuple[str, str, Action]]:
+    """Return the methods of the JSON-RPC binding with the version, or `extension`, and their actions."""
+    a2a = [(name, str(edition), OF_OPERATION[operation]) for name, (edition, operation) in jsonrpc.METHODS.items()]
+    return a2a + [(str(name), "extension", row.action) for name, row in extension_calls.METHODS.items()]
 
 
 def _own(rows: Iterable[Route]) -> Iterator[tuple[str, str, Json]]:

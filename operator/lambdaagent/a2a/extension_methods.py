@@ -1,0 +1,36 @@
+"""The extension of A2A by which agents learn of and agree with one another: its URI and its JSON-RPC methods.
+
+Clients call the methods as they call A2A's own, with or without the extension's URI in the header A2A-Extensions.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from lambdaagent.a2a import Json
+from lambdaagent.api.base import GROUP
+
+URI = f"https://{GROUP}/extensions/coordination/v1"
+_DESCRIPTION = "JSON-RPC methods to learn what the agent can do and to agree how it is called"
+
+
+class ExtensionMethod(StrEnum):
+    DISCOVER = "agent.discover"
+    NEGOTIATE = "agent.negotiate"
+
+
+NAMES = frozenset(map(str, ExtensionMethod))
+
+
+def declaration() -> Json:
+    """Return the extension as cards declare it, in both versions."""
+    return {"uri": URI, "description": _DESCRIPTION, "params": {"methods": [str(each) for each in ExtensionMethod]}}
+
+
+def own(uris: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the requested extensions that are the gateway's own."""
+    return tuple(uri for uri in uris if uri == URI)
+
+
+def others(uris: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the requested extensions that the container may know."""
+    return tuple(uri for uri in uris if uri != URI)
