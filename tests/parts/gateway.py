@@ -252,7 +252,7 @@ async def world(
             publisher=broker,
             exchanges=Exchanges(),
             metrics=metrics,
-            check=receivers(local, guard),
+            check=receivers(local if on_loopback else made, guard),
             tasks=engine,
             client=client,
             clock=clock,

@@ -40,6 +40,7 @@ class RegisteredAgent:
     ttl_seconds: int = 60
     load: float = 0.0  # 0 idle, 1 full
     last_heartbeat: float = 0.0
+    card_place: str = ""  # the URL of the card
     card_etag: str = ""
     card_checked_at: float = 0.0
     card_problem: str = ""

@@ -6,10 +6,11 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lambdaagent.a2a import Json
 from lambdaagent.api.access import Access as ApiAccess
+from lambdaagent.api.base import EXTERNAL_URL
 from lambdaagent.coordination.bodies import Body, Text
 
 AgentId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
-Url = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s/?#@]+(?:[/?][^\s#]*)?$")]
+Url = Annotated[str, Field(max_length=500, pattern=EXTERNAL_URL)]
 Ttl = Annotated[int, Field(ge=1, le=86_400)]
 Load = Annotated[float, Field(ge=0, le=1, strict=False, allow_inf_nan=False)]
 _CAPABILITIES = 200

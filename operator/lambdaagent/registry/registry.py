@@ -35,7 +35,8 @@ _FETCHED_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class FetchedCard:
-    card: Json | None  # None: it is as it was, or could not be had
+    card: Json | None  # None: it could not be had
+    place: str = ""
     etag: str = ""
     problem: str = ""
 
@@ -224,26 +225,37 @@ class Registry:
                 due = await self.database.run(
                     lambda tx: agents.claim_cards(tx, older_than=tx.now - every, limit=_FETCHED_AT_ONCE)
                 )
-                await asyncio.gather(*(self._fetch(agent) for agent in due))
+                await asyncio.gather(*(self.refresh(agent) for agent in due))
             except LambdaAgentError as error:
                 log.warning("registry.refresh_failed", error=str(error))
 
-    async def _fetch(self, agent: RegisteredAgent) -> None:
+    async def refresh(self, agent: RegisteredAgent) -> None:
+        """Fetch the card again, and write what changed."""
         found = self._with_card(agent, await self.cards.fetch(agent))
-        columns = ("agent_card", "card_etag", "card_problem", "protocol")
+        columns = ("agent_card", "card_place", "card_etag", "card_problem", "protocol")
         changed = {name: getattr(found, name) for name in columns if getattr(found, name) != getattr(agent, name)}
         if changed:
-            await self.database.run(lambda tx: agents.change(tx, agent.agent_id, "gateway", **changed))
+            written = await self.database.run(lambda tx: agents.change(tx, agent.agent_id, "gateway", **changed))
+            if written is not None:
+                self._take(written)
 
     def _with_card(self, agent: RegisteredAgent, fetched: FetchedCard) -> RegisteredAgent:
-        """Return the agent with what was fetched; without a card, an agent of no known protocol speaks HTTP."""
-        card = fetched.card if fetched.card is not None else agent.agent_card
-        protocol = agent.protocol or ("a2a" if card else "http")
-        etag = fetched.etag if fetched.card is not None else agent.card_etag
-        problem = fetched.problem if protocol != "http" else ""
+        """Return the agent with what was fetched. An agent of no known protocol speaks A2A if it has a card, else HTTP;
+        the last good card stays while there is none.
+        """
         now = self.database.now()
+        if fetched.card is None:
+            protocol = agent.protocol or "http"
+            problem = fetched.problem if protocol != "http" else ""
+            return replace(agent, protocol=protocol, card_problem=problem, card_checked_at=now)
         return replace(
-            agent, agent_card=card, protocol=protocol, card_etag=etag, card_problem=problem, card_checked_at=now
+            agent,
+            protocol="mcp" if agent.protocol == "mcp" else "a2a",
+            agent_card=fetched.card,
+            card_place=fetched.place,
+            card_etag=fetched.etag,
+            card_problem="",
+            card_checked_at=now,
         )
 
     def _take(self, agent: RegisteredAgent) -> None:

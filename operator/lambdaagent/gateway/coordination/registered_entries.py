@@ -33,14 +33,20 @@ def why_not(agent: RegisteredAgent) -> str:
 
 def lambda_agent(agent: RegisteredAgent, namespace: str) -> LambdaAgent:
     """Return the agent in the form of a resource in the namespace of the registry."""
-    a2a = {
+    a2a: Json = {
         "enabled": True,
         "description": agent.description or agent.name,
         "version": agent.version or "0",
         "access": agent.access,
-        "skills": _skills(agent),
     }
-    return parse({"metadata": {"namespace": namespace, "name": agent.label}, "spec": {"a2a": a2a}})
+    obj: Json = {"metadata": {"namespace": namespace, "name": agent.label}, "spec": {"a2a": a2a}}
+    if callable_(agent):  # the skills are those of its card
+        a2a["protocol"] = agent.protocol
+        obj["spec"]["external"] = {"url": agent.endpoint_url}
+        obj["status"] = {"a2aStatus": {"containerCard": agent.agent_card}}
+    else:
+        a2a["skills"] = _skills(agent)
+    return parse(obj)
 
 
 def _skills(agent: RegisteredAgent) -> list[Json]:

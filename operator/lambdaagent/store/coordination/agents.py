@@ -53,6 +53,7 @@ agents = Table(
     Column("ttl_seconds", Integer, nullable=False),
     Column("expires_at", Time, nullable=False),  # it is inactive from then on
     Column("load", Double, nullable=False, server_default="0"),
+    Column("card_place", String(2048), nullable=False, server_default=""),
     Column("card_etag", String(512), nullable=False, server_default=""),
     Column("card_checked_at", Time, nullable=False, server_default=text("'epoch'")),
     Column("card_problem", Text, nullable=False, server_default=""),

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("ttl_seconds", sa.Integer, nullable=False),
         sa.Column("expires_at", time, nullable=False),
         sa.Column("load", sa.Double, nullable=False, server_default="0"),
+        sa.Column("card_place", sa.String(2048), nullable=False, server_default=""),
         sa.Column("card_etag", sa.String(512), nullable=False, server_default=""),
         sa.Column("card_checked_at", time, nullable=False, server_default=sa.text("'epoch'")),
         sa.Column("card_problem", sa.Text, nullable=False, server_default=""),
