@@ -257,6 +257,7 @@ async def world(
             client=client,
             clock=clock,
             told=told,
+            guard=guard,
         )
     )
     services = Services(

@@ -144,6 +144,7 @@ async def serve(
                 client=client,
                 clock=clock,
                 told=told,
+                guard=guard,
             )
         )
     services = Services(

@@ -96,10 +96,22 @@ class Messages:
         hops = message.hops
         if cause:
             hops = max(hops, 1 + await self.database.read(lambda tx: table.hops(tx, cause)))
+        if message.kind in ("response", "error") and message.correlation:
+            await self._answer_of(message)
         if hops > HOPS:
             raise LoopError(f"the message follows from {hops} others in a row; the maximum is {HOPS}")
         known = replace(message, id=message.id or f"msg_{secrets.token_hex(16)}", hops=hops)
         return await self._accept(replace(known, session=known.session or known.id), receivers, by=by)
+
+    async def _answer_of(self, message: Message) -> None:
+        """Hand over what answers an earlier message, before it is accepted: a repetition hands it over again."""
+        asked = await self.find(message.correlation)
+        if asked is None or message.sender not in (receiver for receiver, _, _ in asked.deliveries):
+            return
+        data = message.content.get("data", message.content) if message.form == "003" else message.content
+        answer = data if message.kind == "response" else {"error": data}
+        for each in self._answered:
+            await each(asked.message, message.sender, answer)
 
     def write(self, tx: Transaction, message: Message, receivers: Sequence[Addressed], *, by: str) -> Accepted:
         """Write a message in a transaction that writes what it is about; `written` must follow the commit.

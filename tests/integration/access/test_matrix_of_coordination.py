@@ -18,6 +18,7 @@ from tests.parts.upstream import PlainAgent
 
 from lambdaagent.access.rules import Mode
 from lambdaagent.coordination.context import NewContext
+from lambdaagent.coordination.job import NewDefinition, NewJob
 from lambdaagent.coordination.proposal import NewProposal
 from lambdaagent.coordination.registration import Registration
 from lambdaagent.gateway.routes import gateway_routes
@@ -51,6 +52,13 @@ def those_who_see_it(mode: str, caller: str) -> str:
 def those_who_take_part(mode: str, caller: str) -> str:
     """Of what alice created, with the invoker."""
     if mode != "enforce" or caller in ("alice", "invoker"):
+        return "served"
+    return "unauthorized" if caller in REFUSED or caller == "nobody" else "hidden"
+
+
+def only_its_creator(mode: str, caller: str) -> str:
+    """Of what alice created, and administrators see."""
+    if mode != "enforce" or caller in ("alice", "root"):
         return "served"
     return "unauthorized" if caller in REFUSED or caller == "nobody" else "hidden"
 
@@ -111,6 +119,14 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-proposal": ("/a2a/proposals/open", None, those_concerned),
     "a2a-vote": ("/a2a/proposals/open/votes", {"from": "{own}", "choice": "yes"}, its_electors),
     "a2a-proposal-close": ("/a2a/proposals/open/close", None, its_proposer),
+    "a2a-task-create": ("/a2a/tasks", {"name": "t", "task_type": "t"}, identified),
+    "a2a-tasks": ("/a2a/tasks", None, identified),
+    "a2a-task": ("/a2a/tasks/alices", None, only_its_creator),
+    "a2a-task-delete": ("/a2a/tasks/alices", None, only_its_creator),
+    "a2a-job-create": ("/a2a/jobs", {"task_id": "alices"}, only_its_creator),
+    "a2a-jobs": ("/a2a/jobs", None, identified),
+    "a2a-job": ("/a2a/jobs/alices", None, only_its_creator),
+    "a2a-job-cancel": ("/a2a/jobs/alices/cancel", None, only_its_creator),
     "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
 }
 
@@ -142,6 +158,10 @@ async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str,
     await coordination.contexts.create(shared, by="corp:alice")
     proposal = {"proposal_id": "open", "from": "corp:alice", "title": "t", "electorate": ["corp:invoker"]}
     await coordination.proposals.open(NewProposal.model_validate(proposal), by="corp:alice")
+    task = NewDefinition.model_validate({"task_id": "alices", "name": "t", "task_type": "t"})
+    await coordination.jobs.define(task, by="corp:alice")
+    job = NewJob.model_validate({"job_id": "alices", "task_type": "t"})
+    await coordination.jobs.submit(job, None, by="corp:alice", principal="")
     own = OWN.get(caller, f"corp:{caller}")
     if isinstance(body, dict):
         body = {name: own if value == "{own}" else value for name, value in body.items()}

@@ -36,7 +36,7 @@ def test_the_command_migrates_and_says_so_and_checks(empty_url: str) -> None:
     checked = command(empty_url, "--check")
     assert (checked.returncode, "run `lambdaagent migrate`" in checked.stdout) == (1, True)
     first, second, again = command(empty_url), command(empty_url), command(empty_url, "--check")
-    assert "applied v1_0, v1_1, v1_2, v1_3, v1_4, v1_5, v1_6, v1_7, v1_8" in first.stdout, first.stderr
+    assert "applied v1_0, v1_1, v1_2, v1_3, v1_4, v1_5, v1_6, v1_7, v1_8, v1_9" in first.stdout, first.stderr
     assert "newest schema already" in second.stdout
     assert [each.returncode for each in (first, second, again)] == [0, 0, 0]
     assert "a-secret" not in "".join(each.stdout + each.stderr for each in (checked, first, second, again))
@@ -60,7 +60,12 @@ def test_what_cannot_be_migrated_is_said(url: str, code: int, said: str) -> None
 
 async def test_several_at_once_do_it_once(empty_url: str) -> None:
     applied = await asyncio.gather(*(migrating.migrate(DatabaseUrl(empty_url)) for _ in range(4)))
-    assert sorted(applied) == [[], [], [], ["v1_0", "v1_1", "v1_2", "v1_3", "v1_4", "v1_5", "v1_6", "v1_7", "v1_8"]]
+    assert sorted(applied) == [
+        [],
+        [],
+        [],
+        ["v1_0", "v1_1", "v1_2", "v1_3", "v1_4", "v1_5", "v1_6", "v1_7", "v1_8", "v1_9"],
+    ]
 
 
 async def test_a_gateway_waits_for_a_schema_and_says_what_to_run(empty_url: str) -> None:
@@ -95,7 +100,16 @@ async def test_letters_of_the_version_before_are_there_and_it_may_go_on_writing_
     )
     await migrating.migrate(DatabaseUrl(empty_url), to="v1_1")
     postgres.execute(write.format(id="1"), database=name)
-    assert await migrating.migrate(DatabaseUrl(empty_url)) == ["v1_2", "v1_3", "v1_4", "v1_5", "v1_6", "v1_7", "v1_8"]
+    assert await migrating.migrate(DatabaseUrl(empty_url)) == [
+        "v1_2",
+        "v1_3",
+        "v1_4",
+        "v1_5",
+        "v1_6",
+        "v1_7",
+        "v1_8",
+        "v1_9",
+    ]
     postgres.execute(write.format(id="2"), database=name)
     store = await PostgresStore.open(empty_url)
     found = await store.find_letters(Letters("shop", type="t"))
@@ -141,9 +155,9 @@ def test_the_newest_migration_is_what_this_version_needs_or_a_later_minor_one() 
     ("revision", "said"),
     [
         pytest.param(None, "has no schema", id="none"),
-        pytest.param("v0_9", "has v0_9 and v1_8 is needed", id="older"),
-        pytest.param("v1_2", "has v1_2 and v1_8 is needed", id="an older minor one"),
-        pytest.param("v1_8", None, id="this one"),
+        pytest.param("v0_9", "has v0_9 and v1_9 is needed", id="older"),
+        pytest.param("v1_2", "has v1_2 and v1_9 is needed", id="an older minor one"),
+        pytest.param("v1_9", None, id="this one"),
         pytest.param("v1_99", None, id="later minor"),
         pytest.param("v2_0", "newer", id="later major"),
         pytest.param("abc", "newer", id="somebody else's"),

@@ -29,7 +29,7 @@ def of_pushes(guard: Guard, directory: Directory) -> Callable[[TaskRecord, str],
         entry = directory.find(record.namespace, record.agent)
         if entry is None:
             return f"the agent {record.namespace}/{record.agent} is not there"
-        principal = _now(guard, registrant.restored(record.owner, stored))
+        principal = now(guard, registrant.restored(record.owner, stored))
         if principal is None:
             found = _GONE
         else:
@@ -45,7 +45,7 @@ def of_pushes(guard: Guard, directory: Directory) -> Callable[[TaskRecord, str],
     return denied
 
 
-def _now(guard: Guard, principal: Principal) -> Principal | None:
+def now(guard: Guard, principal: Principal) -> Principal | None:
     """Return the principal with the groups that a key has now; None if its source is gone."""
     if principal.anonymous:
         return principal

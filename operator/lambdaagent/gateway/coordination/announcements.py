@@ -19,6 +19,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination.context import Context
+from lambdaagent.coordination.job import Job
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.proposal import Proposal, shown
 from lambdaagent.coordination.registered_agent import RegisteredAgent
@@ -75,6 +76,10 @@ class Announcements:
     def of_context(self, event: str, context: Context) -> None:
         data = {"context_id": context.context_id, "version": context.version, "by": context.modified_by}
         self.tell(event, context.context_id, data)
+
+    def of_job(self, event: str, job: Job) -> None:
+        data = {"job_id": job.job_id, "task_id": job.task_id, "task_type": job.task_type, "owner": job.created_by}
+        self.tell(event, job.job_id, data)
 
     def of_proposal(self, event: str, proposal: Proposal) -> None:
         self.tell(event, proposal.proposal_id, shown(proposal))

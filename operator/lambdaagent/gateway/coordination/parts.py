@@ -9,15 +9,18 @@ from lambdaagent.clock import Clock
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.contexts.contexts import Contexts
 from lambdaagent.coordination.registered_agent import RegisteredAgent
+from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.coordination import registered_entries
 from lambdaagent.gateway.coordination.announcements import Announcements
 from lambdaagent.gateway.coordination.carriers import AgentCarrier
 from lambdaagent.gateway.coordination.outside_cards import OutsideCards
+from lambdaagent.gateway.coordination.workers import AgentWorkers
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.services import EventPublisher, Exchanges
 from lambdaagent.httpclient.client import HttpClient
+from lambdaagent.jobs.jobs import Jobs
 from lambdaagent.messaging.messages import Messages
 from lambdaagent.registry.registry import Registry
 from lambdaagent.store.coordination.database import Database
@@ -33,6 +36,7 @@ class Coordination:
     messages: Messages
     contexts: Contexts
     proposals: Proposals
+    jobs: Jobs
     announcements: Announcements
 
 
@@ -50,6 +54,7 @@ async def running(
     client: HttpClient,
     clock: Clock,
     told: WhoAsks,
+    guard: Guard,
 ) -> AsyncIterator[Coordination]:
     """Keep the registered agents in the directory, and deliver messages, until the end of the context."""
     namespace = config.registry_namespace
@@ -90,12 +95,24 @@ async def running(
     )
     contexts = Contexts(database=database, told=announcements.of_context)
     proposals = Proposals(database=database, messages=messages, told=announcements.of_proposal)
+    workers = AgentWorkers(
+        directory=directory,
+        namespace=namespace,
+        guard=guard,
+        tasks=tasks,
+        messages=messages,
+        registry=registry,
+        definition=lambda task_id: jobs.definition(task_id),
+    )
+    jobs = Jobs(database=database, workers=workers, replica=config.replica or "gateway", told=announcements.of_job)
+    messages.on_answer(jobs.answered)
     async with (
         announcements.running(),
         registry.running(),
         messages.running(),
         contexts.running(),
         proposals.running(),
+        jobs.running(),
     ):
         yield Coordination(
             database=database,
@@ -103,5 +120,6 @@ async def running(
             messages=messages,
             contexts=contexts,
             proposals=proposals,
+            jobs=jobs,
             announcements=announcements,
         )

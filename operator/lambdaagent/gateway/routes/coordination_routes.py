@@ -3,7 +3,7 @@
 from functools import partial
 
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway.coordination import agents, contexts, messages, proposals, unified, websocket
+from lambdaagent.gateway.coordination import agents, contexts, jobs, messages, proposals, unified, websocket
 from lambdaagent.gateway.routes.route_types import Route
 
 _SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
@@ -11,6 +11,7 @@ _REGISTERED = partial(Route, action=Action.REGISTER, credential=Credential.CALLE
 _SENT = partial(Route, action=Action.INVOKE, credential=Credential.CALLER)
 _OWN = partial(Route, action=Action.COORDINATE, credential=Credential.CALLER)
 _CONTEXT, _PROPOSALS = "/a2a/context/{id}", "/a2a/proposals"
+_TASKS, _JOBS = "/a2a/tasks", "/a2a/jobs"
 _MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
 _AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
 
@@ -81,6 +82,7 @@ def routes() -> list[Route]:
         ),
         *_contexts(),
         *_proposals(),
+        *_jobs(),
     ]
 
 
@@ -147,4 +149,19 @@ def _proposals() -> list[Route]:
             handler=proposals.close,
             summary="Decide a proposal before its deadline",
         ),
+    ]
+
+
+def _jobs() -> list[Route]:
+    given, canceled = "Have a task done by an agent; 202 once the job is durable", "Cancel a job"
+    task, job = f"{_TASKS}/{{id}}", f"{_JOBS}/{{id}}"
+    return [
+        _OWN(name="a2a-task-create", method="POST", path=_TASKS, handler=jobs.define, summary="Define a task"),
+        _OWN(name="a2a-tasks", method="GET", path=_TASKS, handler=jobs.definitions, summary="The caller's tasks"),
+        _OWN(name="a2a-task", method="GET", path=task, handler=jobs.definition, summary="A defined task"),
+        _OWN(name="a2a-task-delete", method="DELETE", path=task, handler=jobs.undefine, summary="Delete a task"),
+        _OWN(name="a2a-job-create", method="POST", path=_JOBS, handler=jobs.submit, summary=given),
+        _OWN(name="a2a-jobs", method="GET", path=_JOBS, handler=jobs.jobs, summary="The caller's jobs"),
+        _OWN(name="a2a-job", method="GET", path=job, handler=jobs.job, summary="A job and its result"),
+        _OWN(name="a2a-job-cancel", method="POST", path=f"{job}/cancel", handler=jobs.cancel, summary=canceled),
     ]

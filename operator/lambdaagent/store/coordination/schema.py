@@ -2,10 +2,11 @@
 
 from lambdaagent.store.coordination.agents import agents
 from lambdaagent.store.coordination.contexts import contexts, deltas
+from lambdaagent.store.coordination.jobs import jobs, tasks, turns
 from lambdaagent.store.coordination.messages import deliveries, messages, subscriptions
 from lambdaagent.store.coordination.proposals import proposals, votes
 from lambdaagent.store.coordination.tables import metadata
 
-TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes)
+TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes, tasks, jobs, turns)
 
 __all__ = ["TABLES", "metadata"]

@@ -1,0 +1,1 @@
+"""Jobs: tasks that are distributed to agents, with retries, until they end."""
