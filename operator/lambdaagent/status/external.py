@@ -12,6 +12,7 @@ from lambdaagent.children.base import Object
 from lambdaagent.status.readiness import Readiness, condition
 
 _KINDS = {"a2a": ("A2A", "serves its agent card"), "mcp": ("MCP", "lists its tools")}
+_NOT_ASKED = "has not been asked yet; it is asked within seconds if the operator runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,7 @@ def serving_ready(agent: LambdaAgent, answer: ExternalAnswer | None, *, previous
     whenever it starts."""
     title, does = _title(agent)
     if answer is None:
-        said = "has not been asked for its agent card yet" if "A2A" in title else "has not been asked for its tools yet"
-        return _before(agent, "ServingReady", previous) or Readiness("Unknown", "NotAsked", f"the {title} {said}")
+        return _before(agent, "ServingReady", previous) or Readiness("Unknown", "NotAsked", f"the {title} {_NOT_ASKED}")
     if answer.problem:
         return Readiness("False", answer.reason, f"{title}: {answer.problem}")
     return Readiness("True", "Ready", f"the {title} {does} ({answer.version})")

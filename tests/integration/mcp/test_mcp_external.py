@@ -10,11 +10,12 @@ from aiohttp import web
 from mcp import MCPError
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from tests.parts.external import external_agent
+from tests.parts.external import external_agent, known_agent
 from tests.parts.gateway import World, world
 from tests.parts.http_servers import serving
 from tests.parts.mcp_servers import ERAS, mcp_server
 from tests.parts.mcp_tools import toolbox
+from tests.parts.sdk_agents import sdk_agent
 
 from lambdaagent.api.external import External
 from lambdaagent.toolservers.listing import skills
@@ -152,3 +153,14 @@ async def test_an_error_that_repeats_the_credential_is_masked(gateway: World) ->
                 await found.list_prompts()
         assert "no key ***" in str(passed_on.value)
         assert "ours" not in str(passed_on.value)
+
+
+@pytest.mark.parametrize("version", ["1.0", "0.3"])
+async def test_the_skills_of_an_external_a2a_server_are_tools(gateway: World, version: str) -> None:
+    with sdk_agent(version, here=True) as (url, _):
+        gateway.add(await known_agent(url, "tools"), url=None)
+        async with host(gateway) as found:
+            assert [tool.name for tool in (await found.list_tools()).tools] == ["say"]
+            result = await found.call_tool("say", {"text": "hello"})
+            assert not result.is_error
+            assert "hello" in str(result.content)
