@@ -25,7 +25,7 @@ NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 AccessMode = Literal["enforce", "audit", "off"]
 PodSecurity = Literal["restricted", "baseline"]
 # A domain of at least two labels, in small letters.
-DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
+_DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 MOST_PEERS = 64
 _PEER = r"https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,252})(:\d{1,5})?(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 OptionalUrl = Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")]
@@ -319,7 +319,7 @@ class GatewaySettings(_Common, TaskSettings, EdgeSettings):
     )
     catalog_publisher: str = Field(
         "",
-        pattern=rf"^({DOMAIN})?$",
+        pattern=rf"^({_DOMAIN})?$",
         max_length=253,
         description="Domain whose owner vouches for the names of the agents in the AI Catalog, such as example.com. If "
         "empty, the names are local ones.",

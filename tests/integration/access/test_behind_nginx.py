@@ -22,6 +22,7 @@ from tests.parts.odd_requests import ODD, SAY, Odd, Recording, record
 from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent, plain_agent, raw_server
 
+from lambdaagent.a2a import extension_methods
 from lambdaagent.identity import api_keys
 
 VICTIM = api_keys.create("victim")
@@ -192,6 +193,11 @@ CLAIMS = {
 CARD = "/agents/shop/echo/.well-known/agent-card.json"
 
 
+def said_by(card: str) -> str:
+    """Returns the card without the URI of the extension, which no header changes."""
+    return card.replace(extension_methods.URI, "")
+
+
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_what_a_client_says_about_itself_never_counts(
     tmp_path: Path, container: PlainAgent, trusted: bool
@@ -210,7 +216,7 @@ async def test_what_a_client_says_about_itself_never_counts(
             for number in range(8):
                 claimed = CLAIMS | {"X-Forwarded-For": f"203.0.113.{number}"}
                 async with gateway.session.get(proxy.url + CARD, headers=claimed) as response:
-                    found.append((response.status, await response.text()))
+                    found.append((response.status, said_by(await response.text())))
             assert [status for status, _ in found] == [200] * 5 + [429] * 3
             assert all("evil" not in card and "https" not in card for _, card in found[:5])
             assert all(proxy.url in card for _, card in found[:5])
@@ -231,10 +237,10 @@ async def test_a_proxy_that_appends_has_the_last_word(tmp_path: Path, container:
         gateway.agent(url=container.url, access={"public": True})
         with nginx(tmp_path / "nginx", gateway.url, headers=[*others, *appended]) as proxy:
             async with gateway.session.get(proxy.url + CARD, headers={name: CLAIMS[name]}) as response:
-                card = await response.text()
+                card = said_by(await response.text())
         said = CIMultiDict([(name, CLAIMS[name]), (name, APPENDED[name])])
         async with gateway.session.get(gateway.url + CARD, headers=said) as response:
-            direct = await response.text()
+            direct = said_by(await response.text())
     for each in (card, direct):
         assert "evil" not in each
         assert ("https" in each) is False

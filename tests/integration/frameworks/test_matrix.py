@@ -13,7 +13,7 @@ from tests.integration.frameworks.speaking import Client
 from tests.integration.frameworks.table import Table
 from tests.parts.gateway import World, world
 
-from lambdaagent.a2a import Json, container_card
+from lambdaagent.a2a import Json, container_card, extension_methods
 from lambdaagent.a2a.modes import as_media_type
 from lambdaagent.containers import a2a_endpoint
 from lambdaagent.containers.callee import callee
@@ -97,7 +97,8 @@ def _card(card: Json, said: Json) -> Json:
     kept: Json = {"streaming": bool(card["capabilities"].get("streaming"))}
     if "description" not in said:
         kept["description"] = card["description"]
-        kept["extensions"] = [each["uri"] for each in card["capabilities"].get("extensions") or []]
+        uris = [each["uri"] for each in card["capabilities"].get("extensions") or []]
+        kept["extensions"] = list(extension_methods.others(uris))  # the gateway declares its own besides
     if "skills" not in said:
         kept["skills"] = [
             {key: value for key, value in skill.items() if key in ("id", "name", "description", "tags")}

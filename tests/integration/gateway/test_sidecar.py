@@ -63,6 +63,16 @@ def test_the_agent_is_found_and_called_on_its_own_host(pod: Pod) -> None:
     assert pod.client.post("/api/a2a/skills/ask", json={"text": "direct"}).json()["you_said"] == "direct"
 
 
+def test_the_extension_of_the_card_is_answered_beside_the_container(pod: Pod) -> None:
+    host = {"Host": "beside.ai.svc.cluster.local"}
+    card = pod.client.get("/.well-known/agent-card.json", headers=host).json()
+    (extension,) = card["capabilities"]["extensions"]
+    for method in extension["params"]["methods"]:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
+        assert "result" in pod.client.post("/api/a2a", json=body, headers=host).json()
+    assert pod.container.seen == []
+
+
 def test_all_else_reaches_the_container_as_it_came(pod: Pod) -> None:
     event = {"ce-specversion": "1.0", "ce-id": "1", "ce-type": "a.b", "ce-source": "/s", "content-type": "text/plain"}
     pod.container.respond = lambda _: (201, {"X-Own": "yes", "Content-Type": "text/plain"}, b"made")

@@ -5,6 +5,7 @@ circle. The client follows the referrals that it trusts, with credentials of its
 """
 
 import asyncio
+import heapq
 from collections.abc import Iterator
 
 import orjson
@@ -13,9 +14,9 @@ from aiohttp import web
 from lambdaagent import bounded_json, media_types, page_token
 from lambdaagent.a2a import Json, cards
 from lambdaagent.coordination import ai_catalog, ard, ard_filter
-from lambdaagent.coordination.ard import BadSearchError
+from lambdaagent.coordination.ard import BadSearchError, Position, Search
 from lambdaagent.coordination.ard_filter import BadFilterError
-from lambdaagent.coordination.catalog_names import BASE, BadIdentifierError, Key
+from lambdaagent.coordination.catalog_names import BASE, BadIdentifierError
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.discovery import catalog
@@ -23,6 +24,7 @@ from lambdaagent.gateway.discovery.ai_catalog import entry_of, registry_url
 from lambdaagent.gateway.http import bodies, caching
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
+from lambdaagent.gateway.skills.candidate import candidate
 from lambdaagent.mcp.selection import Candidate, Match, Question
 
 _TURN = 50  # skills
@@ -39,35 +41,21 @@ def coded(problem: ProblemError, path: str) -> ProblemError:
 async def search(request: web.Request) -> web.Response:
     directory, config = request.app[SERVICES].directory, request.app[SERVICES].config
     try:
-        wanted = ard.read(bounded_json.loads(await bodies.whole(request)))
+        query = ard.read(bounded_json.loads(await bodies.whole(request)))
     except (bounded_json.BoundError, orjson.JSONDecodeError) as error:
         raise ProblemError(400, "not-json", f"The body is not JSON: {str(error)[:200]}.") from None
     except (BadSearchError, BadFilterError) as error:
         raise ProblemError(400, "bad-search", f"The search is refused: {error}.") from None
     directory.require_listed()
-    question = Question(wanted.text)
-    found: dict[Key, tuple[Match, Json]] = {}
-    number = 0
-    async for entry in authorization.listed(request, lambda each: each.discoverable):
-        shown = entry_of(request, entry)
-        if not wanted.filter.takes(shown):
-            continue
-        for candidate in _candidates(entry):
-            number += 1
-            if number % _TURN == 0:
-                await asyncio.sleep(0)
-            match = question.match(candidate)
-            if match is not None and (entry.key not in found or match.score > found[entry.key][0].score):
-                found[entry.key] = match, shown
-    ranked = sorted(found.values(), key=lambda each: ard.position(each[0]))
-    rest = [each for each in ranked if wanted.after is None or ard.position(each[0]) > wanted.after]
-    source = registry_url(request)
+    question = Question(query.text)
+    ranked = await _ranked(request, query, question)
+    shown, source = ranked[: query.size], registry_url(request)
     body: Json = {
-        "results": [ard.result(shown, question, match, source=source) for match, shown in rest[: wanted.size]]
+        "results": [ard.result(entry_of(request, entry), question, match, source=source) for match, entry in shown]
     }
-    if len(rest) > wanted.size:
-        body["pageToken"] = ard.token(rest[wanted.size - 1][0])
-    if wanted.federation == "referrals":
+    if len(ranked) > query.size:
+        body["pageToken"] = ard.token(shown[-1][0])
+    if query.federation == "referrals":
         body["referrals"] = [
             ai_catalog.registry(config.catalog.peer(url), f"{url}/search", name=url.partition("://")[2])
             for url in config.peers
@@ -77,27 +65,39 @@ async def search(request: web.Request) -> web.Response:
     )
 
 
+async def _ranked(request: web.Request, query: Search, question: Question) -> list[tuple[Match, Entry]]:
+    """Return the page's matches with their agents, the best first, and one more if there are more."""
+
+    def takes(entry: Entry) -> bool:
+        return entry.discoverable and (not query.filter.terms or query.filter.takes(entry_of(request, entry)))
+
+    found: list[tuple[Position, Match, Entry]] = []
+    number = 0
+    async for entry in authorization.listed(request, takes):
+        best: Match | None = None
+        for each in _candidates(entry):
+            number += 1
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+            match = question.match(each)
+            if match is not None and (best is None or match.score > best.score):
+                best = match
+        if best is not None and (query.after is None or ard.position(best) > query.after):
+            found.append((ard.position(best), best, entry))
+    return [(match, entry) for _, match, entry in heapq.nsmallest(query.size + 1, found, key=lambda each: each[0])]
+
+
 def _candidates(entry: Entry) -> Iterator[Candidate]:
-    """Yield the agent as a whole and each of its public skills."""
-    namespace, name = entry.key
-    yield Candidate(namespace, name, "", description=cards.description(entry.public), ready=entry.ready)
+    """Yield each public skill of an agent and the agent as a whole, which counts if it fits better than its skills."""
     for skill in entry.public.spec.a2a.skills if entry.public.spec.a2a is not None else ():
-        yield Candidate(
-            namespace,
-            name,
-            skill.id,
-            name=skill.name,
-            description=skill.description,
-            tags=tuple(skill.tags),
-            examples=tuple(skill.examples),
-            ready=entry.ready,
-        )
+        yield candidate(entry, skill)
+    yield Candidate(*entry.key, skill="", description=cards.description(entry.public), ready=entry.ready)
 
 
 async def agents(request: web.Request) -> web.Response:
     query = request.query
     try:
-        wanted = ard_filter.of_expression(query.get("filter", ""))
+        filter_ = ard_filter.of_expression(query.get("filter", ""))
         size = ard.size(_number(query.get("pageSize")))
     except (BadSearchError, BadFilterError) as error:
         raise ProblemError(400, "bad-list", f"The list is refused: {error}.") from None
@@ -107,7 +107,7 @@ async def agents(request: web.Request) -> web.Response:
     after = catalog.page_key(query.get("pageToken"))
 
     def takes(entry: Entry) -> bool:
-        return entry.discoverable and wanted.takes(entry_of(request, entry))
+        return entry.discoverable and filter_.takes(entry_of(request, entry))
 
     found, last = await catalog.page(request, takes, size=size, after=after)
     body: Json = {"items": [entry_of(request, each) for each in found]}

@@ -7,30 +7,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from lambdaagent.api import naming
-from lambdaagent.api.skills import Skill
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.platform.platform_calls import no_agent
+from lambdaagent.gateway.skills.candidate import candidate
 from lambdaagent.mcp import tools
 from lambdaagent.mcp.selection import Candidate, Criterion, Match
 
 _TURN = 50  # skills
 _SOME = 10
-
-
-def candidate(entry: Entry, skill: Skill) -> Candidate:
-    return Candidate(
-        namespace=entry.key[0],
-        agent=entry.key[1],
-        skill=skill.id,
-        name=skill.name,
-        description=skill.description,
-        tags=tuple(skill.tags),
-        examples=tuple(skill.examples),
-        ready=entry.ready,
-    )
 
 
 async def matching(
