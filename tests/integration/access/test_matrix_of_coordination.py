@@ -21,6 +21,7 @@ from lambdaagent.coordination.context import NewContext
 from lambdaagent.coordination.job import NewDefinition, NewJob
 from lambdaagent.coordination.proposal import NewProposal
 from lambdaagent.coordination.registration import Registration
+from lambdaagent.coordination.session import NewSession
 from lambdaagent.gateway.routes import gateway_routes
 from lambdaagent.identity import api_keys
 
@@ -127,6 +128,11 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-jobs": ("/a2a/jobs", None, identified),
     "a2a-job": ("/a2a/jobs/alices", None, only_its_creator),
     "a2a-job-cancel": ("/a2a/jobs/alices/cancel", None, only_its_creator),
+    "a2a-session-create": ("/a2a/sessions", {"participants": ["corp:bob"]}, identified),
+    "a2a-sessions": ("/a2a/sessions", None, identified),
+    "a2a-session": ("/a2a/sessions/joint", None, those_concerned),
+    "a2a-session-change": ("/a2a/sessions/joint", {"status": "paused"}, those_concerned),
+    "a2a-health": ("/a2a/health", None, everybody),
     "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
 }
 
@@ -162,6 +168,8 @@ async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str,
     await coordination.jobs.define(task, by="corp:alice")
     job = NewJob.model_validate({"job_id": "alices", "task_type": "t"})
     await coordination.jobs.submit(job, None, by="corp:alice", principal="")
+    joint = NewSession.model_validate({"session_id": "joint", "participants": ["corp:invoker"]})
+    await coordination.sessions.start(joint, initiator="corp:alice", by="corp:alice")
     own = OWN.get(caller, f"corp:{caller}")
     if isinstance(body, dict):
         body = {name: own if value == "{own}" else value for name, value in body.items()}

@@ -23,6 +23,7 @@ from lambdaagent.coordination.job import Job
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.proposal import Proposal, shown
 from lambdaagent.coordination.registered_agent import RegisteredAgent
+from lambdaagent.coordination.session import Session
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.services import EventPublisher, Exchanges
@@ -80,6 +81,15 @@ class Announcements:
     def of_job(self, event: str, job: Job) -> None:
         data = {"job_id": job.job_id, "task_id": job.task_id, "task_type": job.task_type, "owner": job.created_by}
         self.tell(event, job.job_id, data)
+
+    def of_session(self, event: str, session: Session) -> None:
+        data = {
+            "session_id": session.session_id,
+            "status": session.status,
+            "initiator_agent_id": session.initiator_agent_id,
+            "participant_agent_ids": list(session.participant_agent_ids),
+        }
+        self.tell(event, session.session_id, data)
 
     def of_proposal(self, event: str, proposal: Proposal) -> None:
         self.tell(event, proposal.proposal_id, shown(proposal))

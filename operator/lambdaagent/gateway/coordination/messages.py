@@ -14,7 +14,7 @@ from lambdaagent.coordination.bodies import BadBodyError, loads
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
 from lambdaagent.gateway.access.authentication import PRINCIPAL
-from lambdaagent.gateway.coordination import acting, receivers
+from lambdaagent.gateway.coordination import acting, receivers, sessions
 from lambdaagent.gateway.coordination.requests import answer, body, coordination, require_identity
 from lambdaagent.gateway.http import bodies, urls
 from lambdaagent.gateway.http.problems import ProblemError
@@ -36,6 +36,7 @@ async def send(request: web.Request) -> web.Response:
 async def accepted(request: web.Request, message: Message) -> tuple[Json, int]:
     """Return the receipt of a message once it is durable, and the status. Raises ProblemError."""
     acting.require(request, message.sender, field="from" if message.form == "003" else "sender_agent_id")
+    in_session = await sessions.require_part(request, message)
     addressed, unknown = await receivers.of(request, message)
     if not addressed and unknown:
         detail = f"None of the receivers is an agent that you may send to: {', '.join(unknown[:10])}."
@@ -50,6 +51,8 @@ async def accepted(request: web.Request, message: Message) -> tuple[Json, int]:
         raise ProblemError(429, "queue-full", detail, headers={"Retry-After": "5"}) from None
     except LoopError as error:
         raise ProblemError(508, "loop-detected", f"The message is refused: {error}.") from None
+    if in_session and not done.again:
+        await coordination(request).sessions.touch(done.message.session)
     state = await coordination(request).messages.find(done.message.id) if done.again else None
     rejected = [{"agent_id": each, "reason": "queue-full"} for each in done.full]
     rejected += [{"agent_id": each, "reason": "unknown-agent"} for each in unknown]

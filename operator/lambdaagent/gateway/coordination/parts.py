@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from lambdaagent.clock import Clock
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.contexts.contexts import Contexts
+from lambdaagent.contexts.sessions import Sessions
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.config import GatewayConfig
@@ -35,6 +36,7 @@ class Coordination:
     registry: Registry
     messages: Messages
     contexts: Contexts
+    sessions: Sessions
     proposals: Proposals
     jobs: Jobs
     announcements: Announcements
@@ -119,6 +121,7 @@ async def running(
             registry=registry,
             messages=messages,
             contexts=contexts,
+            sessions=Sessions(database=database, contexts=contexts, told=announcements.of_session),
             proposals=proposals,
             jobs=jobs,
             announcements=announcements,

@@ -3,7 +3,17 @@
 from functools import partial
 
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway.coordination import agents, contexts, jobs, messages, proposals, unified, websocket
+from lambdaagent.gateway.coordination import (
+    agents,
+    contexts,
+    health,
+    jobs,
+    messages,
+    proposals,
+    sessions,
+    unified,
+    websocket,
+)
 from lambdaagent.gateway.routes.route_types import Route
 
 _SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
@@ -11,6 +21,7 @@ _REGISTERED = partial(Route, action=Action.REGISTER, credential=Credential.CALLE
 _SENT = partial(Route, action=Action.INVOKE, credential=Credential.CALLER)
 _OWN = partial(Route, action=Action.COORDINATE, credential=Credential.CALLER)
 _CONTEXT, _PROPOSALS = "/a2a/context/{id}", "/a2a/proposals"
+_SESSIONS = "/a2a/sessions"
 _TASKS, _JOBS = "/a2a/tasks", "/a2a/jobs"
 _MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
 _AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
@@ -24,7 +35,7 @@ def routes() -> list[Route]:
     sent = "Send a message to an agent, several, a topic or all; 202 once it is durable"
     fetched, acknowledged = "What is in an agent's mailbox, by long poll", "Say that an agent has a message"
     connected = "Messages of an agent without an inbound port, as CloudEvents on a WebSocket"
-    subscribed = "Subscribe an agent to a topic"
+    subscribed, counted = "Subscribe an agent to a topic", "Whether coordination works; for administrators, its numbers"
     return [
         _SEEN(name="a2a-unified", method="POST", path="/a2a", handler=unified.serve, summary=any_protocol),
         _REGISTERED(
@@ -83,6 +94,8 @@ def routes() -> list[Route]:
         *_contexts(),
         *_proposals(),
         *_jobs(),
+        *_sessions(),
+        _SEEN(name="a2a-health", method="GET", path="/a2a/health", handler=health.health, summary=counted),
     ]
 
 
@@ -164,4 +177,17 @@ def _jobs() -> list[Route]:
         _OWN(name="a2a-jobs", method="GET", path=_JOBS, handler=jobs.jobs, summary="The caller's jobs"),
         _OWN(name="a2a-job", method="GET", path=job, handler=jobs.job, summary="A job and its result"),
         _OWN(name="a2a-job-cancel", method="POST", path=f"{job}/cancel", handler=jobs.cancel, summary=canceled),
+    ]
+
+
+def _sessions() -> list[Route]:
+    one, started = f"{_SESSIONS}/{{id}}", "Start a session in which agents work together"
+    changed = "Pause, complete or terminate a session, or change who takes part"
+    return [
+        _OWN(name="a2a-session-create", method="POST", path=_SESSIONS, handler=sessions.start, summary=started),
+        _OWN(
+            name="a2a-sessions", method="GET", path=_SESSIONS, handler=sessions.listing, summary="The caller's sessions"
+        ),
+        _OWN(name="a2a-session", method="GET", path=one, handler=sessions.get, summary="A session"),
+        _OWN(name="a2a-session-change", method="PATCH", path=one, handler=sessions.change, summary=changed),
     ]

@@ -5,8 +5,9 @@ from lambdaagent.store.coordination.contexts import contexts, deltas
 from lambdaagent.store.coordination.jobs import jobs, tasks, turns
 from lambdaagent.store.coordination.messages import deliveries, messages, subscriptions
 from lambdaagent.store.coordination.proposals import proposals, votes
+from lambdaagent.store.coordination.sessions import sessions
 from lambdaagent.store.coordination.tables import metadata
 
-TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes, tasks, jobs, turns)
+TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes, tasks, jobs, turns, sessions)
 
 __all__ = ["TABLES", "metadata"]
