@@ -22,6 +22,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.coordination.context import KEPT, Context, Delta, delta
 from lambdaagent.coordination.refusals import IdInUseError, TooManyError, VersionError
 from lambdaagent.store.coordination.database import Transaction
+from lambdaagent.store.coordination.sealed_documents import opened, sealed
 from lambdaagent.store.coordination.tables import Document, Time, metadata
 
 NOTICE = "context"
@@ -87,14 +88,15 @@ def create(
         created_by=by,
         modified_by=by,
     )
-    tx.connection.execute(insert(contexts).values({name: getattr(context, name) for name in Context.__slots__}))
+    values = {name: getattr(context, name) for name in Context.__slots__} | {"data": _sealed(tx, context_id, data)}
+    tx.connection.execute(insert(contexts).values(values))
     _log(tx, context, delta({}, data))
     return context
 
 
 def find(tx: Transaction, context_id: str) -> Context | None:
     row = tx.connection.execute(select(contexts).where(contexts.c.context_id == context_id)).first()
-    return _of(row) if row is not None and row.expires_at > tx.now else None
+    return _of(tx, row) if row is not None and row.expires_at > tx.now else None
 
 
 def change(
@@ -113,7 +115,7 @@ def change(
     row = _locked(tx, context_id)
     if row is None or row.expires_at <= tx.now:
         return None
-    before = _of(row)
+    before = _of(tx, row)
     if not may(before):
         return None
     if expected is not None and before.version != expected:
@@ -122,7 +124,12 @@ def change(
     patch = delta(before.data, data)
     values: dict[str, Any] = {"expires_at": tx.now + before.ttl_seconds}
     if patch:
-        values |= {"data": data, "version": before.version + 1, "modified_at": tx.now, "modified_by": by}
+        values |= {
+            "data": _sealed(tx, context_id, data),
+            "version": before.version + 1,
+            "modified_at": tx.now,
+            "modified_by": by,
+        }
     tx.connection.execute(update(contexts).where(contexts.c.context_id == context_id).values(**values))
     found = find(tx, context_id)
     if found is None or not patch:
@@ -144,7 +151,15 @@ def log(tx: Transaction, context_id: str, *, since: int, limit: int) -> list[Del
     """Return the changes after a version, the oldest first."""
     wanted = select(deltas).where(deltas.c.context_id == context_id, deltas.c.version > since)
     rows = tx.connection.execute(wanted.order_by(deltas.c.version).limit(limit))
-    return [Delta(row.version, row.patch, row.created_at, row.created_by) for row in rows]
+    return [
+        Delta(
+            row.version,
+            opened(tx.sealing, row.patch, "a2a_context_deltas", "patch", context_id, row.version),
+            row.created_at,
+            row.created_by,
+        )
+        for row in rows
+    ]
 
 
 def drop(tx: Transaction, context_id: str) -> bool:
@@ -165,7 +180,9 @@ def count(tx: Transaction) -> int:
 
 
 def _log(tx: Transaction, context: Context, patch: list[Json]) -> None:
-    values = {"context_id": context.context_id, "version": context.version, "patch": patch}
+    where = ("a2a_context_deltas", "patch", context.context_id, context.version)
+    stored = sealed(tx.sealing, patch, *where)
+    values = {"context_id": context.context_id, "version": context.version, "patch": stored}
     tx.connection.execute(insert(deltas).values(**values, created_at=tx.now, created_by=context.modified_by))
     if context.version > KEPT:
         old = deltas.c.version <= context.version - KEPT
@@ -177,5 +194,10 @@ def _locked(tx: Transaction, context_id: str) -> Any:
     return tx.connection.execute(select(contexts).where(contexts.c.context_id == context_id).with_for_update()).first()
 
 
-def _of(row: Any) -> Context:
-    return Context(**{name: getattr(row, name) for name in Context.__slots__})
+def _sealed(tx: Transaction, context_id: str, data: Json) -> Any:
+    return sealed(tx.sealing, data, "a2a_contexts", "data", context_id)
+
+
+def _of(tx: Transaction, row: Any) -> Context:
+    values = {name: getattr(row, name) for name in Context.__slots__}
+    return Context(**values | {"data": opened(tx.sealing, row.data, "a2a_contexts", "data", row.context_id)})

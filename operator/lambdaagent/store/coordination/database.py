@@ -13,6 +13,8 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from lambdaagent.store.sealing import Sealing
+
 Found = TypeVar("Found")
 
 
@@ -28,6 +30,7 @@ class Notice:
 class Transaction:
     connection: Connection
     now: float  # seconds since the epoch, by the clock that all replicas share
+    sealing: Sealing = field(default_factory=Sealing)
     notices: dict[Notice, None] = field(default_factory=dict)
 
     def notify(self, kind: str, id_: str) -> None:

@@ -30,6 +30,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.coordination.job import Definition, Job
 from lambdaagent.coordination.refusals import IdInUseError, TooManyError
 from lambdaagent.store.coordination.database import Transaction
+from lambdaagent.store.coordination.sealed_documents import opened, sealed
 from lambdaagent.store.coordination.tables import Document, Time, common, metadata
 
 NOTICE = "job"
@@ -154,6 +155,7 @@ def submit(tx: Transaction, job: Job, *, most: int) -> Job | None:
     values = {name: getattr(job, name) for name in Job.__slots__}
     values |= {"required_capabilities": list(job.required_capabilities), "modified_by": job.created_by}
     values |= {"created_at": tx.now, "modified_at": tx.now, "due": tx.now, "lease_until": tx.now}
+    values["input_data"] = sealed(tx.sealing, job.input_data, "a2a_jobs", "input_data", job.job_id)
     tx.connection.execute(insert(jobs).values(**values))
     tx.notify(NOTICE, job.job_id)
     return None
@@ -161,7 +163,7 @@ def submit(tx: Transaction, job: Job, *, most: int) -> Job | None:
 
 def find(tx: Transaction, job_id: str) -> Job | None:
     row = tx.connection.execute(select(jobs).where(jobs.c.job_id == job_id, _NOT_DELETED)).first()
-    return _job(row) if row is not None else None
+    return _job(tx, row) if row is not None else None
 
 
 def listed(tx: Transaction, *, owner: str | None, status: str | None, task_id: str | None, limit: int) -> list[Job]:
@@ -170,7 +172,7 @@ def listed(tx: Transaction, *, owner: str | None, status: str | None, task_id: s
     for column, value in ((jobs.c.created_by, owner), (jobs.c.status, status), (jobs.c.task_id, task_id)):
         if value is not None:
             wanted = wanted.where(column == value)
-    return [_job(row) for row in tx.connection.execute(wanted.order_by(jobs.c.created_at.desc()).limit(limit))]
+    return [_job(tx, row) for row in tx.connection.execute(wanted.order_by(jobs.c.created_at.desc()).limit(limit))]
 
 
 def claim(tx: Transaction, holder: str, *, limit: int, lease: float) -> list[Job]:
@@ -223,7 +225,8 @@ def begun(tx: Transaction, job: Job, a2a_task_id: str) -> bool:
 
 
 def complete(tx: Transaction, job: Job, output: Json) -> bool:
-    return _written(tx, job, {"status": "completed", "output_data": output, "error_message": None, **_end(tx, job)})
+    stored = sealed(tx.sealing, output, "a2a_jobs", "output_data", job.job_id)
+    return _written(tx, job, {"status": "completed", "output_data": stored, "error_message": None, **_end(tx, job)})
 
 
 def fail(tx: Transaction, job: Job, error: str, *, again_after: float | None) -> bool:
@@ -273,7 +276,7 @@ def turn(tx: Transaction, kind: str) -> int:
 
 def held(tx: Transaction, holder: str) -> list[Job]:
     """Return the jobs whose attempts a replica holds."""
-    return [_job(row) for row in tx.connection.execute(select(jobs).where(_ACTIVE, jobs.c.holder == holder))]
+    return [_job(tx, row) for row in tx.connection.execute(select(jobs).where(_ACTIVE, jobs.c.holder == holder))]
 
 
 def prune(tx: Transaction, *, before: float, limit: int) -> int:
@@ -307,8 +310,12 @@ def _definition(row: Any) -> Definition:
     return Definition(**{name: getattr(row, name) for name in Definition.__slots__})
 
 
-def _job(row: Any) -> Job:
-    return Job(**{name: getattr(row, name) for name in Job.__slots__})
+def _job(tx: Transaction, row: Any) -> Job:
+    values = {name: getattr(row, name) for name in Job.__slots__}
+    plain = {
+        name: opened(tx.sealing, values[name], "a2a_jobs", name, row.job_id) for name in ("input_data", "output_data")
+    }
+    return Job(**values | plain)
 
 
 def _at(tx: Transaction) -> Any:

@@ -33,6 +33,7 @@ from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, S
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
 from lambdaagent.store.coordination.database import Transaction
+from lambdaagent.store.coordination.sealed_documents import opened, sealed
 from lambdaagent.store.coordination.tables import Document, Time, metadata
 
 MAIL = "mail"
@@ -135,7 +136,7 @@ def put(
     if receivers and not taken:
         raise QueueFullError(full)
     expires = tx.now + message.ttl
-    tx.connection.execute(insert(messages).values(**_row(message, tx.now, expires, by)))
+    tx.connection.execute(insert(messages).values(**_row(tx, message, expires, by)))
     if taken:
         rows = [
             {
@@ -224,7 +225,7 @@ def find(tx: Transaction, message_id: str) -> State | None:
     states = [
         (each.receiver, each.state, each.error) for each in tx.connection.execute(found.order_by(deliveries.c.number))
     ]
-    return State(_of(row), row.created_at, row.created_by, row.status, states)
+    return State(_of(tx, row), row.created_at, row.created_by, row.status, states)
 
 
 def expire(tx: Transaction, *, limit: int) -> int:
@@ -340,7 +341,14 @@ def _leased(tx: Transaction, numbers: list[int], *, lease: float) -> list[Delive
     tx.connection.execute(leased.values(due=tx.now + lease, attempts=deliveries.c.attempts + 1))
     return [
         Delivery(
-            _of(row), row.receiver, row.via, row.state, row.attempts + 1, row.created_at, row.expires_at, row.created_by
+            _of(tx, row),
+            row.receiver,
+            row.via,
+            row.state,
+            row.attempts + 1,
+            row.created_at,
+            row.expires_at,
+            row.created_by,
         )
         for row in rows
     ]
@@ -386,16 +394,16 @@ def _confirm(tx: Transaction, message: Message, receiver: str, state: str) -> No
         put(tx, confirmation, [Addressed(message.sender, "mailbox")], by=receiver, most=_MOST_CONFIRMATIONS, lease=0)
 
 
-def _row(message: Message, now: float, expires: float, by: str) -> dict[str, Any]:
+def _row(tx: Transaction, message: Message, expires: float, by: str) -> dict[str, Any]:
     return {
         "message_id": message.id,
         "session_id": message.session or message.id,
         "sender_agent_id": message.sender,
         "receiver_agent_id": message.to[0] if len(message.to) == 1 else None,
         "message_type": message.kind,
-        "content": message.content,
+        "content": sealed(tx.sealing, message.content, "a2a_messages", "content", message.id),
         "metadata": message.metadata or {},
-        "created_at": now,
+        "created_at": tx.now,
         "form": message.form,
         "address": list(message.to),
         "priority": message.priority,
@@ -414,16 +422,16 @@ def _row(message: Message, now: float, expires: float, by: str) -> dict[str, Any
 
 def _message(tx: Transaction, message_id: str) -> Message | None:
     row = tx.connection.execute(select(messages).where(messages.c.message_id == message_id)).first()
-    return _of(row) if row is not None else None
+    return _of(tx, row) if row is not None else None
 
 
-def _of(row: Any) -> Message:
+def _of(tx: Transaction, row: Any) -> Message:
     return Message(
         id=row.message_id,
         sender=row.sender_agent_id,
         to=tuple(row.address),
         kind=row.message_type,
-        content=row.content,
+        content=opened(tx.sealing, row.content, "a2a_messages", "content", row.message_id),
         session=row.session_id,
         form=row.form,
         priority=row.priority,

@@ -22,6 +22,7 @@ from lambdaagent.store.coordination.database import Found, Listeners, Notice, Tr
 from lambdaagent.store.errors import StoreError, UnfitError
 from lambdaagent.store.postgres.listening import Listening
 from lambdaagent.store.postgres.pool import AGAIN, UNFIT, PostgresPool
+from lambdaagent.store.sealing import Sealing
 
 CHANNEL = "lambdaagent_coordination"
 _CALL = 15.0
@@ -31,10 +32,11 @@ _MEASURED = 60.0  # seconds after which the difference of the clocks is measured
 
 
 class PostgresDatabase:
-    def __init__(self, pool: PostgresPool, *, sender: str, size: int = 6) -> None:
+    def __init__(self, pool: PostgresPool, *, sender: str, sealing: Sealing, size: int = 6) -> None:
         """`pool` checks the schema; the database has connections of its own."""
         self._pool = pool
         self._sender = sender
+        self._sealing = sealing
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=pool.connect,
@@ -101,7 +103,7 @@ class PostgresDatabase:
     def _work(self, connection: sa.Connection, work: Work[Found]) -> tuple[Found, dict[Notice, None]]:
         if time.monotonic() - self._measured > _MEASURED:
             self._measure(connection)
-        transaction = Transaction(connection, self.now())
+        transaction = Transaction(connection, self.now(), self._sealing)
         found = work(transaction)
         if transaction.notices:
             told = [f"{self._sender} {notice.kind} {notice.id}" for notice in transaction.notices]

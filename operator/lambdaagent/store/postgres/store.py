@@ -59,7 +59,7 @@ class PostgresStore:
 
     def coordination(self) -> PostgresDatabase:
         """Return the database for coordination. Close it before the store."""
-        return PostgresDatabase(self._pool, sender=self._sender)
+        return PostgresDatabase(self._pool, sender=self._sender, sealing=self._sealing)
 
     @property
     def problem(self) -> str | None:

@@ -21,6 +21,7 @@ from lambdaagent.store.coordination import schema, tables
 from lambdaagent.store.coordination.database import Found, Listeners, Notice, Transaction, Work
 from lambdaagent.store.errors import StoreError, UnfitError
 from lambdaagent.store.group_commit import GroupCommit
+from lambdaagent.store.sealing import Sealing
 
 _Value = TypeVar("_Value")
 
@@ -33,11 +34,14 @@ class _Outcome:
 
 
 class SqliteDatabase:
-    def __init__(self, engine: Engine, *, clock: Clock, writing: ThreadPoolExecutor | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, clock: Clock, writing: ThreadPoolExecutor | None = None, sealing: Sealing | None = None
+    ) -> None:
         """`writing` has one thread. Without it the database has a thread of its own."""
         self._engine = engine
         self._writes = engine.execution_options(writes=True)
         self._clock = clock
+        self._sealing = sealing or Sealing()
         self._own = None if writing is not None else ThreadPoolExecutor(1, thread_name_prefix="coordination-write")
         self._writing = writing or cast("ThreadPoolExecutor", self._own)
         in_memory = isinstance(engine.pool, StaticPool)  # one connection serves reads and writes
@@ -52,11 +56,13 @@ class SqliteDatabase:
         return cls(engine, clock=clock)
 
     @classmethod
-    def beside(cls, path: Path, *, clock: Clock, writing: ThreadPoolExecutor, synchronous: str) -> "SqliteDatabase":
+    def beside(
+        cls, path: Path, *, clock: Clock, writing: ThreadPoolExecutor, synchronous: str, sealing: Sealing
+    ) -> "SqliteDatabase":
         """Return the database in a file that a store holds and has migrated; `writing` is the store's."""
         pragmas = ("journal_mode=WAL", f"synchronous={synchronous}", "busy_timeout=5000")
         engine = _engine(f"sqlite:///{path}", pragmas, pool_size=4, max_overflow=0)
-        return cls(engine, clock=clock, writing=writing)
+        return cls(engine, clock=clock, writing=writing, sealing=sealing)
 
     async def run(self, work: Work[Found]) -> Found:
         outcome = await self._writer.submit(work)
@@ -68,7 +74,7 @@ class SqliteDatabase:
     async def read(self, work: Work[Found]) -> Found:
         def run() -> Found:
             with self._engine.connect() as connection:
-                return work(Transaction(connection, self.now()))
+                return work(Transaction(connection, self.now(), self._sealing))
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reading or self._writing, run)
@@ -101,7 +107,7 @@ class SqliteDatabase:
 
     def _alone(self, connection: Connection, work: Work[Any]) -> _Outcome:
         """Run one of several works. What it raises is its own caller's."""
-        transaction = Transaction(connection, self.now())
+        transaction = Transaction(connection, self.now(), self._sealing)
         try:
             with connection.begin_nested():
                 value = work(transaction)

@@ -109,7 +109,11 @@ class SqliteStore:
     def coordination(self, clock: Clock) -> SqliteDatabase:
         """Return the database for coordination in the same file. Close it before the store."""
         return SqliteDatabase.beside(
-            self._path, clock=clock, writing=self._writing, synchronous=_synchronous(self._durable)
+            self._path,
+            clock=clock,
+            writing=self._writing,
+            synchronous=_synchronous(self._durable),
+            sealing=self._sealing,
         )
 
     async def create(
