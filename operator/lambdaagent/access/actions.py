@@ -20,6 +20,7 @@ class Action(StrEnum):
     STORE_DEAD_LETTERS = "store-dead-letters"
     REGISTER = "register"  # register agents elsewhere, and change one's own
     COORDINATE = "coordinate"  # read and write what one owns or takes part in: messages, contexts, votes
+    TRIGGER = "trigger"  # start a job by a webhook
     OBSERVE = "observe"  # read probes and metrics
 
 
@@ -27,6 +28,7 @@ class Credential(StrEnum):
     NONE = "none"  # nothing is asked for
     CALLER = "caller"  # identifies a caller
     CAPABILITY = "capability"  # the last segment of the URL
+    SIGNATURE = "signature"  # over the body, by a secret of the URL's own
 
 
 OF_OPERATION: Mapping[Operation, Action] = MappingProxyType(

@@ -12,6 +12,8 @@ from pydantic import Field, field_validator
 
 from lambdaagent.a2a import Json
 from lambdaagent.coordination.bodies import Body, Id, Text
+from lambdaagent.coordination.hook import Hook
+from lambdaagent.coordination.schedule import Schedule
 from lambdaagent.json_schema import structure
 from lambdaagent.json_schema.structure import Budget
 
@@ -49,6 +51,9 @@ class NewDefinition(_Bounded):
     strategy: Strategy = "auto"
     agent_id: Id | None = None
     metadata: Json = {}
+    input_data: Json = {}
+    schedule: Schedule | None = None
+    webhook: Hook | None = None
 
     @field_validator("input_schema", "output_schema")
     @classmethod
@@ -87,6 +92,13 @@ class Definition:
     agent_id: str
     metadata: Json
     created_by: str
+    principal: str = ""  # its creator as it is stored, to check its rights when it is run by itself
+    input_data: Json = field(default_factory=dict)  # of runs by its schedule
+    cron: str = ""
+    timezone: str = "UTC"
+    next_run_at: float | None = None
+    hook_kind: str = ""
+    hook_id: str | None = None
     created_at: float = 0.0
     modified_at: float = 0.0
 

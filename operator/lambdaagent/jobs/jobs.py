@@ -6,6 +6,7 @@ the same key, and not a second one.
 """
 
 import asyncio
+import base64
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,8 +18,11 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
+from lambdaagent.clock import rfc3339
+from lambdaagent.coordination import schedule
 from lambdaagent.coordination.job import ATTEMPT, ENDED, JOB, Candidate, Definition, Job, NewDefinition, NewJob, chosen
 from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.refusals import TooManyError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.store.coordination import jobs as table
 from lambdaagent.store.coordination.database import Database, Notice, Transaction
@@ -91,8 +95,13 @@ class Jobs:
             await cancel(*tasks)
             await cancel(*(task for _, task in self._running.values()))
 
-    async def define(self, body: NewDefinition, *, by: str) -> Definition:
-        """Raises IdInUseError, TooManyError, StoreError."""
+    async def define(self, body: NewDefinition, *, by: str, principal: str = "") -> tuple[Definition, str]:
+        """Return the definition, and the secret of its webhook if it has one. `principal` is as for `submit`.
+
+        Raises IdInUseError, TooManyError, StoreError.
+        """
+        plan, hook = body.schedule, body.webhook
+        secret = (hook.secret or f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}") if hook else ""
         definition = Definition(
             task_id=body.task_id or f"task_{secrets.token_hex(16)}",
             name=body.name,
@@ -108,9 +117,21 @@ class Jobs:
             agent_id=body.agent_id or "",
             metadata=body.metadata,
             created_by=by,
+            principal=principal,
+            input_data=body.input_data,
+            cron=plan.cron if plan is not None else "",
+            timezone=plan.timezone if plan is not None else "UTC",
+            next_run_at=schedule.following(plan.cron, plan.timezone, after=self.database.now()) if plan else None,
+            hook_kind=hook.kind if hook is not None else "",
+            hook_id=secrets.token_urlsafe(24) if hook is not None else None,
         )
-        await self.database.run(lambda tx: table.define(tx, definition, most=self.limits.definitions))
-        return definition
+        most = self.limits.definitions
+        await self.database.run(lambda tx: table.define(tx, definition, most=most, hook_secret=secret))
+        return definition, secret
+
+    async def hooked(self, hook_id: str) -> tuple[Definition, str] | None:
+        """Return the definition that a webhook runs, and the webhook's secret."""
+        return await self.database.read(lambda tx: table.hooked(tx, hook_id))
 
     async def definition(self, task_id: str) -> Definition | None:
         return await self.database.read(lambda tx: table.definition(tx, task_id))
@@ -126,28 +147,11 @@ class Jobs:
 
         Raises TooManyError, StoreError.
         """
-        job = Job(
-            job_id=body.job_id or f"job_{secrets.token_hex(16)}",
-            task_id=definition.task_id if definition is not None else "",
-            task_type=definition.task_type if definition is not None else body.task_type or "",
-            required_capabilities=definition.required_capabilities if definition is not None else [],
-            agent_id=body.agent_id or (definition.agent_id if definition is not None else ""),
-            strategy=body.strategy or (definition.strategy if definition is not None else "auto"),
-            priority=body.priority or (definition.priority if definition is not None else 5),
-            max_retries=_first(body.max_retries, definition.max_retries if definition is not None else None, 3),
-            timeout_seconds=_first(
-                body.timeout_seconds, definition.timeout_seconds if definition is not None else None, 300
-            ),
-            input_data=body.input_data,
-            metadata=body.metadata,
-            created_by=by,
-            principal=principal,
-        )
+        job = _job(body, definition, by=by, principal=principal)
         known = await self.database.run(lambda tx: table.submit(tx, job, most=self.limits.of_owner))
         if known is None:
             self.told("task.created", job)
-        found = await self.find(job.job_id)
-        return found or job, known is None
+        return known or job, known is None
 
     async def find(self, job_id: str) -> Job | None:
         return await self.database.read(lambda tx: table.find(tx, job_id))
@@ -322,6 +326,24 @@ class Jobs:
     async def _renewed(self, held: list[str]) -> set[str]:
         return await self.database.run(lambda tx: table.renew(tx, self.replica, held, lease=self.limits.lease))
 
+    def due(self, tx: Transaction) -> list[Job]:
+        """Write the jobs of schedules whose time has come, together with the schedules' next times."""
+        made = []
+        for definition, at in table.due_schedules(tx, limit=_AT_ONCE):
+            body = NewJob(
+                job_id=f"{definition.task_id}.{int(at)}",
+                task_id=definition.task_id,
+                input_data=definition.input_data,
+                metadata={"scheduled_at": rfc3339(at)},
+            )
+            job = _job(body, definition, by=definition.created_by, principal=definition.principal)
+            try:
+                if table.submit(tx, job, most=self.limits.of_owner) is None:
+                    made.append(job)
+            except TooManyError:
+                log.warning("schedule.skipped", task=definition.task_id, error="its owner has too many jobs")
+        return made
+
     async def _sweep(self) -> None:
         """Give attempts of agents that became inactive to others, and delete old jobs."""
         while True:
@@ -333,6 +355,8 @@ class Jobs:
                 for job in held:
                     if job.assigned_agent_id in gone:
                         await self._fail(job, f"{job.assigned_agent_id}: it became inactive", again=True)
+                for job in await self.database.run(self.due):
+                    self.told("task.created", job)
                 await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
             except LambdaAgentError as error:
                 log.warning("job.sweep_failed", error=str(error))
@@ -340,3 +364,23 @@ class Jobs:
 
 def _first(*given: int | None) -> int:
     return next(each for each in given if each is not None)
+
+
+def _job(body: NewJob, definition: Definition | None, *, by: str, principal: str) -> Job:
+    return Job(
+        job_id=body.job_id or f"job_{secrets.token_hex(16)}",
+        task_id=definition.task_id if definition is not None else "",
+        task_type=definition.task_type if definition is not None else body.task_type or "",
+        required_capabilities=definition.required_capabilities if definition is not None else [],
+        agent_id=body.agent_id or (definition.agent_id if definition is not None else ""),
+        strategy=body.strategy or (definition.strategy if definition is not None else "auto"),
+        priority=body.priority or (definition.priority if definition is not None else 5),
+        max_retries=_first(body.max_retries, definition.max_retries if definition is not None else None, 3),
+        timeout_seconds=_first(
+            body.timeout_seconds, definition.timeout_seconds if definition is not None else None, 300
+        ),
+        input_data=body.input_data,
+        metadata=body.metadata,
+        created_by=by,
+        principal=principal,
+    )

@@ -57,6 +57,10 @@ def those_who_take_part(mode: str, caller: str) -> str:
     return "unauthorized" if caller in REFUSED or caller == "nobody" else "hidden"
 
 
+def nobody_without_the_secret(mode: str, caller: str) -> str:
+    return "hidden"
+
+
 def only_its_creator(mode: str, caller: str) -> str:
     """Of what alice created, and administrators see."""
     if mode != "enforce" or caller in ("alice", "root"):
@@ -133,6 +137,7 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-session": ("/a2a/sessions/joint", None, those_concerned),
     "a2a-session-change": ("/a2a/sessions/joint", {"status": "paused"}, those_concerned),
     "a2a-health": ("/a2a/health", None, everybody),
+    "hook": ("/hooks/absent", {}, nobody_without_the_secret),
     "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
 }
 
@@ -152,7 +157,9 @@ async def gateway(
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("row", [row for row in gateway_routes.table().routes if row.path.startswith("/a2a/")])
+@pytest.mark.parametrize(
+    "row", [row for row in gateway_routes.table().routes if row.path.startswith(("/a2a/", "/hooks/"))]
+)
 async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str, row: Any) -> None:
     path, body, expected = ROWS[row.name]
     coordination = gateway.services.coordination

@@ -13,13 +13,13 @@ from aiohttp import web
 from lambdaagent.a2a import Json
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination import context as models
-from lambdaagent.coordination.bodies import BadBodyError, loads
+from lambdaagent.coordination.bodies import BadBodyError
 from lambdaagent.coordination.context import KEPT, Context, UnfitChangeError
 from lambdaagent.coordination.refusals import IdInUseError, TooLargeError, TooManyError, VersionError
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.coordination import acting
-from lambdaagent.gateway.coordination.requests import answer, body, coordination, require_identity
-from lambdaagent.gateway.http import bodies, urls
+from lambdaagent.gateway.coordination.requests import answer, body, coordination, loaded, require_identity
+from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.http.problems import ProblemError
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
@@ -53,7 +53,7 @@ async def patch(request: web.Request) -> web.Response:
     """Take a JSON Merge Patch (RFC 7396)."""
     await _own(request)
     try:
-        change = loads(await bodies.whole(request))
+        change = await loaded(request)
     except BadBodyError as error:
         raise ProblemError(400, "bad-body", f"The body is refused: {error}.") from None
     if not isinstance(change, dict):

@@ -28,22 +28,27 @@ async def define(request: web.Request) -> web.Response:
     owner = require_identity(request)
     given = await body(request, models.NewDefinition)
     try:
-        made = await coordination(request).jobs.define(given, by=owner)
+        made, secret = await coordination(request).jobs.define(
+            given, by=owner, principal=registrant.stored(request[PRINCIPAL])
+        )
     except IdInUseError:
         raise ProblemError(409, "task-exists", f"The task_id {given.task_id!r} is in use; choose another.") from None
     except TooManyError:
         raise ProblemError(403, "too-many-tasks", "You have defined as many tasks as one principal may.") from None
     location = f"{urls.base(request)}/a2a/tasks/{quote(made.task_id, safe='')}"
-    return answer(request, _definition(made), status=201, headers={"Location": location})
+    shown = _definition(request, made)
+    if made.hook_id is not None:
+        shown["webhook"]["secret"] = secret  # shown this once
+    return answer(request, shown, status=201, headers={"Location": location})
 
 
 async def definitions(request: web.Request) -> web.Response:
     found = await coordination(request).jobs.definitions(owner=_owner(request))
-    return answer(request, {"tasks": [_definition(each) for each in found]})
+    return answer(request, {"tasks": [_definition(request, each) for each in found]})
 
 
 async def definition(request: web.Request) -> web.Response:
-    return answer(request, _definition(await _own_definition(request, request.match_info["id"])))
+    return answer(request, _definition(request, await _own_definition(request, request.match_info["id"])))
 
 
 async def undefine(request: web.Request) -> web.Response:
@@ -138,13 +143,23 @@ def _unknown_job(job_id: str) -> ProblemError:
     return ProblemError(404, "unknown-job", f"There is no job {job_id[:255]!r} of yours.")
 
 
-def _definition(found: Definition) -> Json:
-    shown = {name: getattr(found, name) for name in Definition.__slots__}
-    return shown | {
+def _definition(request: web.Request, found: Definition) -> Json:
+    left_out = ("principal", "cron", "timezone", "next_run_at", "hook_id", "hook_kind")
+    shown: Json = {name: getattr(found, name) for name in Definition.__slots__ if name not in left_out}
+    shown |= {
         "required_capabilities": list(found.required_capabilities),
         "created_at": rfc3339(found.created_at),
         "modified_at": rfc3339(found.modified_at),
     }
+    if found.next_run_at is not None:
+        shown["schedule"] = {
+            "cron": found.cron,
+            "timezone": found.timezone,
+            "next_run_at": rfc3339(found.next_run_at),
+        }
+    if found.hook_id is not None:
+        shown["webhook"] = {"kind": found.hook_kind, "url": f"{urls.base(request)}/hooks/{found.hook_id}"}
+    return shown
 
 
 def shown(found: Job) -> Json:

@@ -10,13 +10,13 @@ from aiohttp import web
 from lambdaagent.a2a import Json
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination import message as forms
-from lambdaagent.coordination.bodies import BadBodyError, loads
+from lambdaagent.coordination.bodies import BadBodyError
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.coordination import acting, receivers, sessions
-from lambdaagent.gateway.coordination.requests import answer, body, coordination, require_identity
-from lambdaagent.gateway.http import bodies, urls
+from lambdaagent.gateway.coordination.requests import answer, body, coordination, loaded, require_identity
+from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.http.problems import ProblemError
 
 _FETCHED, _MOST = 10, 100
@@ -26,7 +26,7 @@ _LONGEST_WAIT = 60.0
 async def send(request: web.Request) -> web.Response:
     """Accept one message. Raises ProblemError."""
     try:
-        message = forms.of_body(loads(await bodies.whole(request)))
+        message = forms.of_body(await loaded(request))
     except BadBodyError as error:
         raise ProblemError(400, "bad-message", f"The message is refused: {error}.") from None
     receipt, status = await accepted(request, message)

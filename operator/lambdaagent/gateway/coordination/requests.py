@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lambdaagent.gateway.coordination.parts import Coordination
 
 Model = TypeVar("Model", bound=Body)
+LARGEST = 1024 * 1024
+"""Bytes of a body: what is looked at as a whole must not hold the loop."""
 
 
 def coordination(request: web.Request) -> "Coordination":
@@ -31,10 +33,18 @@ def coordination(request: web.Request) -> "Coordination":
     return found
 
 
+async def loaded(request: web.Request) -> Any:
+    """Return the body as JSON. Raises ProblemError (413), BadBodyError."""
+    sent = await bodies.whole(request)
+    if len(sent) > LARGEST:
+        raise ProblemError(413, "body-too-large", f"The body has {len(sent)} bytes of at most {LARGEST}.")
+    return models.loads(sent)
+
+
 async def body(request: web.Request, model: type[Model]) -> Model:
     """Raises ProblemError (400)."""
     try:
-        return models.read(model, models.loads(await bodies.whole(request)))
+        return models.read(model, await loaded(request))
     except BadBodyError as error:
         raise ProblemError(400, "bad-body", f"The body is refused: {error}.") from None
 

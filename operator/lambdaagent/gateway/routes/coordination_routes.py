@@ -7,6 +7,7 @@ from lambdaagent.gateway.coordination import (
     agents,
     contexts,
     health,
+    hooks,
     jobs,
     messages,
     proposals,
@@ -21,6 +22,7 @@ _REGISTERED = partial(Route, action=Action.REGISTER, credential=Credential.CALLE
 _SENT = partial(Route, action=Action.INVOKE, credential=Credential.CALLER)
 _OWN = partial(Route, action=Action.COORDINATE, credential=Credential.CALLER)
 _CONTEXT, _PROPOSALS = "/a2a/context/{id}", "/a2a/proposals"
+_HOOK = partial(Route, action=Action.TRIGGER, credential=Credential.SIGNATURE)
 _SESSIONS = "/a2a/sessions"
 _TASKS, _JOBS = "/a2a/tasks", "/a2a/jobs"
 _MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
@@ -35,6 +37,7 @@ def routes() -> list[Route]:
     sent = "Send a message to an agent, several, a topic or all; 202 once it is durable"
     fetched, acknowledged = "What is in an agent's mailbox, by long poll", "Say that an agent has a message"
     connected = "Messages of an agent without an inbound port, as CloudEvents on a WebSocket"
+    hooked = "Start a job by a signed webhook of GitHub, Slack or another sender"
     subscribed, counted = "Subscribe an agent to a topic", "Whether coordination works; for administrators, its numbers"
     return [
         _SEEN(name="a2a-unified", method="POST", path="/a2a", handler=unified.serve, summary=any_protocol),
@@ -95,6 +98,7 @@ def routes() -> list[Route]:
         *_proposals(),
         *_jobs(),
         *_sessions(),
+        _HOOK(name="hook", method="POST", path="/hooks/{id}", handler=hooks.serve, summary=hooked),
         _SEEN(name="a2a-health", method="GET", path="/a2a/health", handler=health.health, summary=counted),
     ]
 

@@ -29,6 +29,7 @@ _PROBLEM = {
 _CREDENTIALS: Mapping[Credential, str] = {
     Credential.NONE: "No credential is asked for.",
     Credential.CALLER: "",
+    Credential.SIGNATURE: "The body is signed with the secret of the URL.",
     Credential.CAPABILITY: "With event keys, the last segment of the URL must be a valid capability.",
 }
 

@@ -27,10 +27,11 @@ from sqlalchemy import (
 )
 
 from lambdaagent.a2a import Json
+from lambdaagent.coordination import schedule
 from lambdaagent.coordination.job import Definition, Job
 from lambdaagent.coordination.refusals import IdInUseError, TooManyError
 from lambdaagent.store.coordination.database import Transaction
-from lambdaagent.store.coordination.sealed_documents import opened, sealed
+from lambdaagent.store.coordination.sealed_documents import opened, opened_secret, sealed, sealed_secret
 from lambdaagent.store.coordination.tables import Document, Time, common, metadata
 
 NOTICE = "job"
@@ -51,12 +52,24 @@ tasks = Table(
     *common(),
     Column("strategy", String(16), nullable=False),
     Column("agent_id", String(512), nullable=False, server_default=""),
+    Column("principal", Text, nullable=False, server_default=""),
+    Column("input_data", Document, nullable=False, server_default=text("'{}'")),
+    Column("cron", String(255), nullable=False, server_default=""),
+    Column("timezone", String(64), nullable=False, server_default="UTC"),
+    Column("next_run_at", Time),
+    Column("hook_id", String(64)),
+    Column("hook_kind", String(16), nullable=False, server_default=""),
+    Column("hook_secret", Text, nullable=False, server_default=""),
     CheckConstraint("priority BETWEEN 1 AND 10", name="a2a_tasks_priority"),
 )
 _KEPT = not_(tasks.c.is_deleted)
 Index("idx_a2a_tasks_type", tasks.c.task_type, postgresql_where=_KEPT, sqlite_where=_KEPT)
 Index("idx_a2a_tasks_priority", tasks.c.priority.desc(), postgresql_where=_KEPT, sqlite_where=_KEPT)
 Index("idx_a2a_tasks_owner", tasks.c.created_by, postgresql_where=_KEPT, sqlite_where=_KEPT)
+
+Index("idx_a2a_tasks_hook", tasks.c.hook_id, unique=True)
+_SCHEDULED = and_(tasks.c.next_run_at.is_not(None), _KEPT)
+Index("idx_a2a_tasks_schedule", tasks.c.next_run_at, postgresql_where=_SCHEDULED, sqlite_where=_SCHEDULED)
 
 jobs = Table(
     "a2a_jobs",
@@ -111,7 +124,7 @@ turns = Table(
 )
 
 
-def define(tx: Transaction, definition: Definition, *, most: int) -> None:
+def define(tx: Transaction, definition: Definition, *, most: int, hook_secret: str = "") -> None:
     """Raises IdInUseError, TooManyError."""
     known = select(tasks.c.task_id).where(tasks.c.task_id == definition.task_id)
     if tx.connection.execute(known).first() is not None:
@@ -121,19 +134,47 @@ def define(tx: Transaction, definition: Definition, *, most: int) -> None:
         raise TooManyError(definition.created_by)
     values = {name: getattr(definition, name) for name in Definition.__slots__}
     values |= {"required_capabilities": list(definition.required_capabilities), "modified_by": definition.created_by}
-    tx.connection.execute(insert(tasks).values(**values | {"created_at": tx.now, "modified_at": tx.now}))
+    values |= {"created_at": tx.now, "modified_at": tx.now}
+    values["input_data"] = sealed(tx.sealing, definition.input_data, "a2a_tasks", "input_data", definition.task_id)
+    values["hook_secret"] = sealed_secret(tx.sealing, hook_secret, "a2a_tasks", "hook_secret", definition.task_id)
+    tx.connection.execute(insert(tasks).values(**values))
 
 
 def definition(tx: Transaction, task_id: str) -> Definition | None:
     row = tx.connection.execute(select(tasks).where(tasks.c.task_id == task_id, _KEPT)).first()
-    return _definition(row) if row is not None else None
+    return _definition(tx, row) if row is not None else None
 
 
 def definitions(tx: Transaction, *, owner: str | None, limit: int) -> list[Definition]:
     wanted = select(tasks).where(_KEPT)
     if owner is not None:
         wanted = wanted.where(tasks.c.created_by == owner)
-    return [_definition(row) for row in tx.connection.execute(wanted.order_by(tasks.c.created_at.desc()).limit(limit))]
+    return [
+        _definition(tx, row) for row in tx.connection.execute(wanted.order_by(tasks.c.created_at.desc()).limit(limit))
+    ]
+
+
+def hooked(tx: Transaction, hook_id: str) -> tuple[Definition, str] | None:
+    """Return the definition that a webhook runs, and the webhook's secret."""
+    row = tx.connection.execute(select(tasks).where(tasks.c.hook_id == hook_id, _KEPT)).first()
+    if row is None:
+        return None
+    secret = opened_secret(tx.sealing, row.hook_secret, "a2a_tasks", "hook_secret", row.task_id)
+    return _definition(tx, row), secret
+
+
+def due_schedules(tx: Transaction, *, limit: int) -> list[tuple[Definition, float]]:
+    """Return definitions whose time has come, with that time, and set their next one.
+
+    Of several replicas one gets each time. Times that passed while no gateway ran are one run.
+    """
+    due = select(tasks).where(_SCHEDULED, tasks.c.next_run_at <= tx.now).order_by(tasks.c.next_run_at).limit(limit)
+    found = [_definition(tx, row) for row in tx.connection.execute(due.with_for_update(skip_locked=True))]
+    for each in found:
+        following = schedule.following(each.cron, each.timezone, after=tx.now)
+        changed = update(tasks).where(tasks.c.task_id == each.task_id)
+        tx.connection.execute(changed.values(next_run_at=following))
+    return [(each, each.next_run_at or tx.now) for each in found]
 
 
 def undefine(tx: Transaction, task_id: str, by: str) -> bool:
@@ -306,8 +347,10 @@ def _end(tx: Transaction, job: Job) -> dict[str, Any]:
     return {"completed_at": tx.now, "execution_time_ms": min(2**31 - 1, max(0, int((tx.now - begun_at) * 1000)))}
 
 
-def _definition(row: Any) -> Definition:
-    return Definition(**{name: getattr(row, name) for name in Definition.__slots__})
+def _definition(tx: Transaction, row: Any) -> Definition:
+    values = {name: getattr(row, name) for name in Definition.__slots__}
+    plain = opened(tx.sealing, row.input_data, "a2a_tasks", "input_data", row.task_id)
+    return Definition(**values | {"input_data": plain})
 
 
 def _job(tx: Transaction, row: Any) -> Job:

@@ -138,7 +138,8 @@ async def test_turns_are_counted_once_each(database: Database) -> None:
 async def test_a_definition_is_kept_until_it_is_deleted(database: Database) -> None:
     definition = Definition(
         task_id="t", name="T", description="", task_type="say", required_capabilities=["x"],
-        input_schema={"type": "object"}, output_schema={}, priority=5, max_retries=3, timeout_seconds=300, strategy="auto", agent_id="", metadata={},
+        input_schema={"type": "object"}, output_schema={}, priority=5,
+        max_retries=3, timeout_seconds=300, strategy="auto", agent_id="", metadata={},
         created_by="ann",
     )  # fmt: skip
     await database.run(lambda tx: jobs.define(tx, definition, most=1))

@@ -38,12 +38,23 @@ def upgrade() -> None:
         *common(),
         sa.Column("strategy", sa.String(16), nullable=False),
         sa.Column("agent_id", sa.String(512), nullable=False, server_default=""),
+        sa.Column("principal", sa.Text, nullable=False, server_default=""),
+        sa.Column("input_data", JSONB, nullable=False, server_default=empty),
+        sa.Column("cron", sa.String(255), nullable=False, server_default=""),
+        sa.Column("timezone", sa.String(64), nullable=False, server_default="UTC"),
+        sa.Column("next_run_at", time),
+        sa.Column("hook_id", sa.String(64)),
+        sa.Column("hook_kind", sa.String(16), nullable=False, server_default=""),
+        sa.Column("hook_secret", sa.Text, nullable=False, server_default=""),
         sa.CheckConstraint("priority BETWEEN 1 AND 10", name="a2a_tasks_priority"),
     )
     kept = sa.text("NOT is_deleted")
     op.create_index("idx_a2a_tasks_type", "a2a_tasks", ["task_type"], postgresql_where=kept)
     op.create_index("idx_a2a_tasks_priority", "a2a_tasks", [sa.text("priority DESC")], postgresql_where=kept)
     op.create_index("idx_a2a_tasks_owner", "a2a_tasks", ["created_by"], postgresql_where=kept)
+    op.create_index("idx_a2a_tasks_hook", "a2a_tasks", ["hook_id"], unique=True)
+    scheduled = sa.text("next_run_at IS NOT NULL AND NOT is_deleted")
+    op.create_index("idx_a2a_tasks_schedule", "a2a_tasks", ["next_run_at"], postgresql_where=scheduled)
     op.create_table(
         "a2a_jobs",
         sa.Column("job_id", sa.String(255), primary_key=True),
