@@ -15,7 +15,7 @@ PORT ?=
 # With this variable, each of the hundreds of processes that the suite starts would compile all modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-mcp bench-events crds reference manifests lock clean
+.PHONY: help setup run parts test kills e2e tck lint format bench bench-operator bench-coordination bench-mcp bench-events crds reference manifests lock clean
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -69,6 +69,9 @@ bench: setup ## Measure the gateway; the results are ratios
 
 bench-operator: setup parts ## Measure the operator at 100 and 1,000 agents against a bare client; takes some minutes
 	$(BIN)/python -m benchmarks.reconcile
+
+bench-coordination: setup ## Measure messages, contexts, jobs and votes of 1,000 agents on each kind of database
+	$(BIN)/python -m benchmarks.gateway_coordination
 
 bench-mcp: setup ## Measure the MCP endpoint against the official SDK's server
 	$(BIN)/python -m benchmarks.gateway_mcp

@@ -21,7 +21,7 @@ from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.serving import serve
 from lambdaagent.httpclient.client import HttpClient
-from lambdaagent.store.factory import open_store
+from lambdaagent.store.factory import open_coordination, open_store
 from lambdaagent.trust import SYSTEM
 
 
@@ -57,6 +57,8 @@ async def run(*, port: int, upstream: str, database: str, agents: int, access_fi
             directory.upsert(agent(number), url=url, ready=True, last_modified=datetime.now(UTC))
         store = (await open_store("" if database == "memory" else database)).store
         stack.push_async_callback(store.close)
+        coordination = open_coordination(store, clocks.system())
+        stack.push_async_callback(coordination.close)
         clock, mode = clocks.system(), Mode.ENFORCE if access_file else Mode.OFF
         guard = guarding(mode, access_file, clock=clock, trust=SYSTEM, api=None, signer=None)
         await serve(
@@ -70,6 +72,7 @@ async def run(*, port: int, upstream: str, database: str, agents: int, access_fi
             clock=clock,
             ready=lambda: None,
             guard=await stack.enter_async_context(guard),
+            database=coordination,
         )
         gc_tuning.settle()
         print("listening", flush=True)

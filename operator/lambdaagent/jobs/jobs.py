@@ -210,12 +210,13 @@ class Jobs:
 
     async def _claim(self) -> None:
         while True:
+            self._some.clear()  # what comes during the claim is looked at in the next one
             room = min(self.limits.workers - len(self._running), _AT_ONCE)
             taken = await self._taken(room) if room > 0 else []
             for job in taken:
                 task = asyncio.create_task(self._attempt(job), name=f"job {job.job_id}")
                 self._running[job.job_id] = (job, task)
-            if not taken or room <= 0:
+            if not taken:
                 try:
                     async with asyncio.timeout(_SWEEP):
                         await self._some.wait()
@@ -223,7 +224,6 @@ class Jobs:
                     continue
 
     async def _taken(self, room: int) -> list[Job]:
-        self._some.clear()
         try:
             return await self.database.run(
                 lambda tx: table.claim(tx, self.replica, limit=room, lease=self.limits.lease)

@@ -153,6 +153,16 @@ async def test_a_busy_agent_gets_no_job_while_another_is_free(gateway: World) ->
     assert await mailbox(gateway, "busy") == []
 
 
+async def test_more_jobs_than_a_replica_does_at_once_are_all_done(gateway: World, container: PlainAgent) -> None:
+    container.respond = lambda _: (200, JSON, b"{}")
+    assert gateway.services.coordination is not None
+    number = 3 * gateway.services.coordination.jobs.limits.workers
+    paths = [await submitted(gateway, input_data={"n": n}) for n in range(number)]
+    found = [await ended(gateway, path) for path in paths]
+    assert {each["status"] for each in found} == {"completed"}
+    assert len(container.seen) == number
+
+
 async def test_a_canceled_job_is_not_done(gateway: World) -> None:
     path = await submitted(gateway, task_type="paint")
     status, found = await call(gateway, "POST", f"{path}/cancel")
