@@ -7,7 +7,7 @@ refused, because what is misspelt would be lost.
 import re
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from lambdaagent import bounded_json
@@ -17,6 +17,8 @@ Model = TypeVar("Model", bound="Body")
 Text = Annotated[str, Field(max_length=4096)]
 Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_](?:[A-Za-z0-9_.:/-]*[A-Za-z0-9_])?$")]
 """The id of an agent: `namespace/name` of one in the cluster, or what it was registered by."""
+SMALL = 16 * 1024
+"""Characters of a document beside the one that a body is about, roughly: lists show them."""
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -33,6 +35,15 @@ class Body(BaseModel):
         strict=True,
         hide_input_in_errors=True,
     )
+
+
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    if len(str(value)) > SMALL:
+        raise ValueError(f"must have at most {SMALL} characters")
+    return value
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 
 
 def loads(body: bytes) -> Any:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from lambdaagent.a2a import Json
-from lambdaagent.coordination.bodies import Body, Id, Text
+from lambdaagent.coordination.bodies import Body, Id, Metadata, Text
 from lambdaagent.coordination.hook import Hook
 from lambdaagent.coordination.schedule import Schedule
 from lambdaagent.json_schema import structure
@@ -29,7 +29,7 @@ _LARGEST = 256 * 1024  # characters of input or a schema, roughly
 
 
 class _Bounded(Body):
-    @field_validator("input_data", "input_schema", "output_schema", "metadata", check_fields=False)
+    @field_validator("input_data", "input_schema", "output_schema", check_fields=False)
     @classmethod
     def _small(cls, value: Any) -> Any:
         if value is not None and len(str(value)) > _LARGEST:
@@ -50,7 +50,7 @@ class NewDefinition(_Bounded):
     timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     strategy: Strategy = "auto"
     agent_id: Id | None = None
-    metadata: Json = {}
+    metadata: Metadata = {}
     input_data: Json = {}
     schedule: Schedule | None = None
     webhook: Hook | None = None
@@ -73,7 +73,7 @@ class NewJob(_Bounded):
     priority: Priority | None = None
     max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
     timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
-    metadata: Json = {}
+    metadata: Metadata = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

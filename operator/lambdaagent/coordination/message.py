@@ -21,6 +21,8 @@ TOPIC, EVERYBODY = "topic:", "*"
 HOPS = 8
 """A message that was caused by so many others in a row goes no further: agents may answer one another for ever."""
 USUAL, TTL = 5, 3600
+LARGEST = 256 * 1024
+"""Bytes of a message."""
 _PRIORITIES: Mapping[str, int] = MappingProxyType({"low": 3, "normal": USUAL, "high": 8, "urgent": 10})
 _KINDS: Mapping[str, str] = MappingProxyType(
     {"query": "request", "capability": "request", "response": "response", "context": "notification"}
@@ -130,6 +132,11 @@ class Message:
         return sha256(orjson.dumps(known, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
+    def size(self) -> int:
+        """Bytes of its content and metadata."""
+        return len(orjson.dumps([self.content, self.metadata]))
+
+    @property
     def topic(self) -> str | None:
         return self.to[0].removeprefix(TOPIC) if self.to[0].startswith(TOPIC) else None
 
@@ -140,10 +147,15 @@ class Message:
 
 def of_body(body: Any) -> Message:
     """Raises BadBodyError."""
+    found: Message | None = None
     if isinstance(body, dict) and "message_type" in body:
-        return _of_row(read(_Row, body))
-    if isinstance(body, dict) and "to" in body:
-        return _of_envelope(read(_Envelope, body))
+        found = _of_row(read(_Row, body))
+    elif isinstance(body, dict) and "to" in body:
+        found = _of_envelope(read(_Envelope, body))
+    if found is not None:
+        if (size := found.size) > LARGEST:
+            raise BadBodyError(f"content: has {size} bytes of at most {LARGEST}; send a reference to large data")
+        return found
     raise BadBodyError(
         "it is no message: send {from, to, content: {type, data}}, or "
         "{sender_agent_id, receiver_agent_id, message_type, content}"

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from lambdaagent.a2a import Json
 from lambdaagent.clock import rfc3339
-from lambdaagent.coordination.bodies import Body, Id, Text
+from lambdaagent.coordination.bodies import Body, Id, Metadata, Text
 from lambdaagent.coordination.message import Name
 
 YES, NO, ABSTAIN = "yes", "no", "abstain"
@@ -33,7 +33,7 @@ class NewProposal(Body):
     proposal_id: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_.:-]+$")] | None = None
     title: Annotated[str, Field(min_length=1, max_length=1024)]
     description: Text = ""
-    data: Json = {}
+    data: Metadata = {}
     options: Annotated[list[Option], Field(min_length=2, max_length=50)] = [YES, NO]
     electorate: Annotated[list[Id | Name], Field(min_length=1, max_length=MOST_ELECTORS)]
     rule: Rule = "majority"

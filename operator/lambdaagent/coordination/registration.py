@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lambdaagent.a2a import Json
+from lambdaagent.access.principal import RESERVED
 from lambdaagent.api.access import Access as ApiAccess
 from lambdaagent.api.base import EXTERNAL_URL
 from lambdaagent.coordination.bodies import Body, Text
@@ -14,7 +15,7 @@ Url = Annotated[str, Field(max_length=500, pattern=EXTERNAL_URL)]
 Ttl = Annotated[int, Field(ge=1, le=86_400)]
 Load = Annotated[float, Field(ge=0, le=1, strict=False, allow_inf_nan=False)]
 _CAPABILITIES = 200
-_LARGEST = 64 * 1024  # characters of capabilities or metadata, roughly
+_LARGEST = 16 * 1024  # characters of capabilities or metadata, roughly: every gateway holds them in memory
 
 
 class Access(ApiAccess):
@@ -62,6 +63,13 @@ class Registration(_Described):
     """What the endpoint speaks. Unknown: A2A if it has an agent card, else HTTP."""
     protocols: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=16)] = []
     ttl_seconds: Ttl = 60
+
+    @field_validator("agent_id")
+    @classmethod
+    def _nobody_else(cls, agent_id: str | None) -> str | None:
+        if agent_id in RESERVED:
+            raise ValueError(f"{agent_id} is no agent's own name; choose another")
+        return agent_id
 
     @property
     def spoken(self) -> str:

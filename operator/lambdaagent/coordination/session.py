@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lambdaagent.a2a import Json
-from lambdaagent.coordination.bodies import Body, Id
+from lambdaagent.coordination.bodies import Body, Id, Metadata
 from lambdaagent.coordination.context import ContextId
 from lambdaagent.coordination.message import Name
 
@@ -26,13 +26,13 @@ class NewSession(Body):
     participants: Participants = []
     session_type: Annotated[str, Field(min_length=1, max_length=50)] = "standard"
     context: Json = {}
-    metadata: Json = {}
+    metadata: Metadata = {}
 
 
 class SessionChange(Body):
     status: SessionStatus | None = None
     participants: Participants | None = None
-    metadata: Json | None = None
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

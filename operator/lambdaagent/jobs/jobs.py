@@ -8,6 +8,7 @@ the same key, and not a second one.
 import asyncio
 import base64
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -224,9 +225,17 @@ class Jobs:
                     continue
 
     async def _taken(self, room: int) -> list[Job]:
+        running = Counter(job.created_by for job, _ in self._running.values())
+        busy = [owner for owner, number in running.items() if number >= self.limits.workers // (len(running) + 1)]
         try:
             return await self.database.run(
-                lambda tx: table.claim(tx, self.replica, limit=room, lease=self.limits.lease)
+                lambda tx: table.claim(
+                    tx,
+                    self.replica,
+                    limit=min(room, self.limits.workers // (len(running) + 1)),
+                    lease=self.limits.lease,
+                    without=busy,
+                )
             )
         except LambdaAgentError as error:
             log.warning("job.claim_failed", error=str(error))

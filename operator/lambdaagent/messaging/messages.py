@@ -10,7 +10,7 @@ busy, any replica takes after the lease.
 
 import asyncio
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 _SWEEP = 2.0  # seconds between two looks for deliveries that nobody made, or that are too late
 _AT_ONCE = 100
+_PARKED = 100  # deliveries of one receiver that wait in memory
 _RETENTION = 7 * 86_400.0
 _WAIT = 60.0
 
@@ -54,7 +55,8 @@ class Carrier(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLimits:
     queue: int = 1_000  # open deliveries of a receiver
-    workers: int = 64
+    workers: int = 256  # deliveries of this replica at once
+    of_receiver: int = 8  # of these: one that is slow keeps no worker from the others
     lease: float = 60.0  # seconds that a replica has for a delivery
     visibility: float = 30.0  # seconds until a message of a mailbox comes again, unless it was acknowledged
     subscriptions: int = 100  # of an agent
@@ -69,6 +71,8 @@ class Messages:
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=60.0))
     _answered: list[Answered] = field(default_factory=list, init=False)
     _ready: asyncio.Queue[Delivery] = field(default_factory=lambda: asyncio.Queue(1_000), init=False)
+    _parked: dict[str, deque[Delivery]] = field(default_factory=dict, init=False)
+    _inflight: Counter[str] = field(default_factory=Counter, init=False)
     _waiting: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set), init=False)
 
     @asynccontextmanager
@@ -205,10 +209,17 @@ class Messages:
                 some.set()
 
     def _hand_over(self, delivery: Delivery) -> None:
+        """Queue a delivery. Without room for it, the sweep of some replica takes it after the lease."""
+        if self._inflight[delivery.receiver] >= self.limits.of_receiver:
+            parked = self._parked.setdefault(delivery.receiver, deque())
+            if len(parked) < _PARKED:
+                parked.append(delivery)
+            return
         try:
             self._ready.put_nowait(delivery)
         except asyncio.QueueFull:
-            return  # the sweep of some replica takes it after the lease
+            return
+        self._inflight[delivery.receiver] += 1
 
     async def _work(self) -> None:
         while True:
@@ -219,6 +230,18 @@ class Messages:
                 log.warning("message.unsettled", message=delivery.message.id, error=str(error))
             except Exception:  # the root of this worker: one message must not end the delivery of others
                 log.exception("message.crashed", message=delivery.message.id)
+            finally:
+                self._next_of(delivery.receiver)
+
+    def _next_of(self, receiver: str) -> None:
+        self._inflight[receiver] -= 1
+        if not self._inflight[receiver]:
+            del self._inflight[receiver]
+        parked = self._parked.get(receiver)
+        if parked:
+            self._hand_over(parked.popleft())
+        if not parked:
+            self._parked.pop(receiver, None)
 
     async def _deliver(self, delivery: Delivery) -> None:
         message, receiver = delivery.message, delivery.receiver

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from tests.parts.gateway import World, world
 from tests.parts.polling import eventually
-from tests.parts.upstream import PlainAgent
+from tests.parts.upstream import PlainAgent, raw_server
 
 
 @pytest.fixture
@@ -213,3 +213,38 @@ async def test_a_wrong_message_is_refused_by_its_field(gateway: World, body: Any
     status, problem = await call(gateway, "POST", "/a2a/message", body)
     assert (status, problem["type"]) == (400, "urn:lambdaagent:problem:bad-message")
     assert said in problem["detail"]
+
+
+async def test_a_slow_receiver_keeps_no_worker_from_the_others(gateway: World, container: PlainAgent) -> None:
+    hanging = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hanging.wait()
+        writer.close()
+
+    assert gateway.services.coordination is not None
+    limits = gateway.services.coordination.messages.limits
+    container.respond = lambda _: (204, {}, b"")
+    async with raw_server(hang) as url:
+        gateway.agent("slow", url=url)
+        for _ in range(limits.workers + 20):
+            assert (await call(gateway, "POST", "/a2a/message", envelope("shop/slow")))[0] == 202
+        _, receipt = await call(gateway, "POST", "/a2a/message", envelope("shop/echo"))
+
+        async def acknowledged() -> bool:
+            path = f"/a2a/messages/{receipt['message_id']}"
+            return str((await call(gateway, "GET", path))[1]["status"]) == "acknowledged"
+
+        await eventually(acknowledged, within=5)
+        hanging.set()
+
+
+async def test_a_page_of_a_mailbox_is_bounded_in_bytes(gateway: World) -> None:
+    await registered(gateway, "bob")
+    for _ in range(12):
+        assert (await call(gateway, "POST", "/a2a/message", envelope(text="x" * 200_000)))[0] == 202
+    status, found = await call(gateway, "GET", "/a2a/messages?agent=bob&limit=100")
+    assert (status, 1 <= len(found["messages"]) <= 6) == (200, True)
+    status, problem = await call(gateway, "POST", "/a2a/message", envelope(text="x" * 300_000))
+    assert status == 400
+    assert "send a reference" in problem["detail"]

@@ -125,16 +125,16 @@ class Guard:
         return await self.state.verifier.principal(credential)
 
     async def decision(
-        self, principal: Principal, action: Action, agent: AgentRules, *, skill: str | None = None
+        self, principal: Principal, action: Action, agent: AgentRules, *, skill: str | None = None, listed: bool = False
     ) -> Decision:
-        """Decide about an action on an agent."""
+        """Decide about an action on an agent. For one of a list, the cluster is asked as in `sees`."""
         state = self.state
         if state is None:
             return _OPEN
         found = state.decide(principal, action, agent, skill)
         if found.rule != "default" or not self._asks_cluster(state):
             return found
-        allowed = await self._right(principal, action, agent.namespace, agent.name)
+        allowed = await self._right(principal, action, agent.namespace, "" if listed else agent.name)
         return decide(principal, action, agent, state.rules, skill=skill, rbac=allowed)
 
     async def sees(self, principal: Principal, agent: AgentRules, *, listed: bool = False) -> bool:
@@ -150,7 +150,7 @@ class Guard:
         name = "" if listed else agent.name
         return await self._right(principal, Action.DISCOVER, agent.namespace, name)
 
-    async def skills(self, principal: Principal, agent: AgentRules) -> frozenset[str] | None:
+    async def skills(self, principal: Principal, agent: AgentRules, *, listed: bool = False) -> frozenset[str] | None:
         """Return the skills that the principal may call, None for all; its right to call the agent is decided."""
         state = self.state
         if state is None:
@@ -158,7 +158,7 @@ class Guard:
         found = state.skills(principal, agent)
         if found is None or not self._asks_cluster(state):
             return found
-        allowed = await self._right(principal, Action.INVOKE, agent.namespace, agent.name)
+        allowed = await self._right(principal, Action.INVOKE, agent.namespace, "" if listed else agent.name)
         return None if allowed else found
 
     def listed_skills(self, principal: Principal, agent: AgentRules) -> frozenset[str] | None:

@@ -44,7 +44,10 @@ async def define(request: web.Request) -> web.Response:
 
 async def definitions(request: web.Request) -> web.Response:
     found = await coordination(request).jobs.definitions(owner=_owner(request))
-    return answer(request, {"tasks": [_definition(request, each) for each in found]})
+    left_out = ("input_data", "input_schema", "output_schema")
+    shown = [_definition(request, each) for each in found]
+    listed = [{name: value for name, value in each.items() if name not in left_out} for each in shown]
+    return answer(request, {"tasks": listed})
 
 
 async def definition(request: web.Request) -> web.Response:
@@ -95,7 +98,9 @@ async def jobs(request: web.Request) -> web.Response:
     if (status := query.get("status")) is not None and status not in _STATUSES:
         raise ProblemError(400, "bad-query", f"status must be one of {', '.join(_STATUSES)}.")
     found = await coordination(request).jobs.listed(owner=_owner(request), status=status, task_id=query.get("task_id"))
-    return answer(request, {"jobs": [shown(each) for each in found]})
+    left_out = ("input_data", "output_data")
+    listed = [{name: value for name, value in shown(each).items() if name not in left_out} for each in found]
+    return answer(request, {"jobs": listed})
 
 
 async def job(request: web.Request) -> web.Response:

@@ -21,7 +21,7 @@ from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
 
-_MOST = 10_000
+_MOST = 2_000
 
 
 async def of(request: web.Request, message: Message) -> tuple[list[Addressed], list[str]]:
@@ -64,10 +64,10 @@ async def _callable(request: web.Request, message: Message, entries: Iterable[En
     for entry in entries:
         if entry.agent_id == message.sender or agents.status_of(entry) == "suspended":
             continue
-        if enforced and not (await guard.decision(principal, Action.INVOKE, entry.rules)).allowed:
+        if enforced and not (await guard.decision(principal, Action.INVOKE, entry.rules, listed=True)).allowed:
             continue
         via = carriers.via_of(entry)
-        if via == "call" and enforced and await guard.skills(principal, entry.rules) is not None:
+        if via == "call" and enforced and await guard.skills(principal, entry.rules, listed=True) is not None:
             continue  # it may call some skills only, and the message names none
         found.append(Addressed(entry.agent_id, via))
         if len(found) > _MOST:

@@ -175,9 +175,11 @@ class AgentWorkers:
         if principal is None:
             return False
         skill = self._skill(job, entry).get("skillId")
-        if not (await self.guard.decision(principal, Action.INVOKE, entry.rules, skill=skill)).allowed:
+        listed = not job.agent_id
+        found = await self.guard.decision(principal, Action.INVOKE, entry.rules, skill=skill, listed=listed)
+        if not found.allowed:
             return False
-        allowed = await self.guard.skills(principal, entry.rules)
+        allowed = await self.guard.skills(principal, entry.rules, listed=listed)
         return allowed is None or skill in allowed
 
     def _skill(self, job: Job, entry: Entry) -> dict[str, str]:

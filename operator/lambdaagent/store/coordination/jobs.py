@@ -35,6 +35,7 @@ from lambdaagent.store.coordination.sealed_documents import opened, opened_secre
 from lambdaagent.store.coordination.tables import Document, Time, common, metadata
 
 NOTICE = "job"
+_LARGE = ("input_data", "output_data")
 
 tasks = Table(
     "a2a_tasks",
@@ -208,16 +209,20 @@ def find(tx: Transaction, job_id: str) -> Job | None:
 
 
 def listed(tx: Transaction, *, owner: str | None, status: str | None, task_id: str | None, limit: int) -> list[Job]:
-    """Return the newest jobs."""
-    wanted = select(jobs).where(_NOT_DELETED)
+    """Return the newest jobs, without their inputs and outputs, which may be large."""
+    names = [name for name in Job.__slots__ if name not in _LARGE]
+    wanted = select(*(jobs.c[name] for name in names)).where(_NOT_DELETED)
     for column, value in ((jobs.c.created_by, owner), (jobs.c.status, status), (jobs.c.task_id, task_id)):
         if value is not None:
             wanted = wanted.where(column == value)
-    return [_job(tx, row) for row in tx.connection.execute(wanted.order_by(jobs.c.created_at.desc()).limit(limit))]
+    rows = tx.connection.execute(wanted.order_by(jobs.c.created_at.desc()).limit(limit))
+    return [Job(input_data={}, **{name: getattr(row, name) for name in names}) for row in rows]
 
 
-def claim(tx: Transaction, holder: str, *, limit: int, lease: float) -> list[Job]:
+def claim(tx: Transaction, holder: str, *, limit: int, lease: float, without: Collection[str] = ()) -> list[Job]:
     """Take jobs that are due, the most urgent first, and those whose holder did not renew its lease.
+
+    Jobs of the owners in `without` are left.
 
     The next attempt of a pending job begins; that of another holder goes on under the same number.
     """
@@ -226,6 +231,7 @@ def claim(tx: Transaction, holder: str, *, limit: int, lease: float) -> list[Job
     order = (jobs.c.priority.desc(), jobs.c.due, jobs.c.job_id)
     found: list[Any] = []
     for wanted in (left, due):
+        wanted = and_(wanted, jobs.c.created_by.not_in(list(without))) if without else wanted
         rows = select(jobs.c.job_id, jobs.c.status).where(wanted).order_by(*order).limit(limit - len(found))
         found += tx.connection.execute(rows.with_for_update(skip_locked=True)).all() if len(found) < limit else []
     taken: list[Job] = []
@@ -355,9 +361,7 @@ def _definition(tx: Transaction, row: Any) -> Definition:
 
 def _job(tx: Transaction, row: Any) -> Job:
     values = {name: getattr(row, name) for name in Job.__slots__}
-    plain = {
-        name: opened(tx.sealing, values[name], "a2a_jobs", name, row.job_id) for name in ("input_data", "output_data")
-    }
+    plain = {name: opened(tx.sealing, values[name], "a2a_jobs", name, row.job_id) for name in _LARGE}
     return Job(**values | plain)
 
 

@@ -38,6 +38,9 @@ from lambdaagent.store.coordination.tables import Document, Time, metadata
 
 MAIL = "mail"
 """The kind of the notice that a receiver has something in its mailbox."""
+_CHUNK = 200  # rows of one statement: the loop has turns in between
+_PAGE_BYTES = 1024 * 1024
+"""Bytes of contents after which a mailbox's page ends."""
 _MOST_CONFIRMATIONS = 100_000  # in a mailbox: they are no fault of whoever has it
 
 messages = Table(
@@ -67,6 +70,7 @@ messages = Table(
     Column("causation_id", String(255), nullable=False, server_default=""),
     Column("hops", Integer, nullable=False),
     Column("sequence_id", BigInteger, nullable=False, server_default="0"),
+    Column("size", Integer, nullable=False),  # bytes of its content
     Column("digest", String(64), nullable=False),
     Column("created_by", String(512), nullable=False),
     CheckConstraint("message_type IN ('request', 'response', 'notification', 'error')", name="a2a_messages_type"),
@@ -150,7 +154,8 @@ def put(
             }
             for each in taken
         ]
-        tx.connection.execute(insert(deliveries), rows)
+        for first in range(0, len(rows), _CHUNK):
+            tx.connection.execute(insert(deliveries), rows[first : first + _CHUNK])
     for each in taken:
         if each.via == "mailbox":
             tx.notify(MAIL, each.agent_id)
@@ -172,7 +177,8 @@ def claim(tx: Transaction, *, limit: int, lease: float) -> list[Delivery]:
 def fetch(tx: Transaction, receiver: str, *, limit: int, lease: float) -> list[Delivery]:
     """Lease what is in the mailbox, the most urgent first. It comes again after the lease until it is acknowledged."""
     due = (
-        select(deliveries.c.number)
+        select(deliveries.c.number, messages.c.size)
+        .join(messages, messages.c.message_id == deliveries.c.message_id)
         .where(
             _OPEN,
             deliveries.c.receiver == receiver,
@@ -182,9 +188,15 @@ def fetch(tx: Transaction, receiver: str, *, limit: int, lease: float) -> list[D
         )
         .order_by(deliveries.c.priority.desc(), deliveries.c.number)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=deliveries)
     )
-    numbers = list(tx.connection.execute(due).scalars())
+    numbers: list[int] = []
+    total = 0
+    for row in tx.connection.execute(due):
+        total += row.size
+        if numbers and total > _PAGE_BYTES:
+            break
+        numbers.append(row.number)
     found = _leased(tx, numbers, lease=lease)
     first = update(deliveries).where(deliveries.c.number.in_(numbers), _QUEUED)
     if numbers and tx.connection.execute(first.values(state="delivered", delivered_at=tx.now)).rowcount:
@@ -415,6 +427,7 @@ def _row(tx: Transaction, message: Message, expires: float, by: str) -> dict[str
         "causation_id": message.causation,
         "hops": message.hops,
         "sequence_id": message.sequence,
+        "size": message.size,
         "digest": message.digest,
         "created_by": by,
     }

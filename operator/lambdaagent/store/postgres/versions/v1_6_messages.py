@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("causation_id", sa.String(255), nullable=False, server_default=""),
         sa.Column("hops", sa.Integer, nullable=False),
         sa.Column("sequence_id", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("size", sa.Integer, nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("created_by", sa.String(512), nullable=False),
         sa.CheckConstraint(
