@@ -241,6 +241,7 @@ async def world(
         lookup=directory.callee,
         pusher=pusher,
         limits=tasks,
+        shared_context=lambda owner, context_id: coordination.shared_context(owner, context_id),
     )
     stack = AsyncExitStack()
     shared = factory.open_coordination(store, clock)

@@ -76,6 +76,15 @@ class Invoke(ApiModel):
             )
         ),
     ] = False
+    shared_context: Annotated[
+        bool,
+        Field(
+            description=(
+                "If true, the container gets what agents share under the call's context id (/a2a/context), as far as"
+                " the caller takes part in it: as sharedContext in the JSON body. Defaults to false."
+            )
+        ),
+    ] = False
     task_support: Annotated[
         Literal["optional", "required"],
         Field(

@@ -179,6 +179,7 @@ class HttpCaller:
             event_id=turn.event_id or self._clock.new_mark(),
             traceparent=turn.origin.traceparent,
             attempt=turn.attempt,
+            shared=turn.shared,
         )
         call.headers.extend(self._told.headers(turn.callee, turn.origin))
         return await until_connected(

@@ -51,13 +51,15 @@ def for_message(
     event_id: str,
     traceparent: str | None,
     attempt: int = 0,
+    shared: Json | None = None,
 ) -> ContainerRequest:
     """Return the request for a message; `attempt` is the attempt of a call that was delivered as an event.
 
-    `context_id` is the container's.
+    `context_id` is the container's. `shared` is what agents share under the client's.
     """
     prepared = _prepared(callee, skill)
-    kind, body = _direct(message) or (media_types.JSON, data(skill, in_message(message, context_id)))
+    plain = in_message(message, context_id)
+    kind, body = _direct(message) or (media_types.JSON, data(skill, plain, shared=shared))
     headers = [("content-type", kind), ("accept", ACCEPT), ACCEPT_ENCODING]
     if len(message["parts"]) == 1 and (filename := message["parts"][0].get("filename")):
         headers.append(("content-disposition", filenames.header(filename)))
@@ -140,18 +142,20 @@ def _direct(message: Json) -> tuple[str, bytes] | None:
     return (charsets.as_utf8(kind), orjson.dumps(part["data"])) if "data" in part else None
 
 
-def data(skill: Skill | None, message: Json) -> bytes:
+def data(skill: Skill | None, message: Json, *, shared: Json | None = None) -> bytes:
     """Return the body: a single data part as the container's own JSON, or a wrapper with the text in a field.
 
-    The field is `text`, where existing agents look, or the skill's text field.
+    The field is `text`, where existing agents look, or the skill's text field. `shared` is added as `sharedContext`.
     """
     parts = message["parts"]
+    more = {} if shared is None else {"sharedContext": shared}
     if len(parts) == 1 and "data" in parts[0]:
-        return orjson.dumps(parts[0]["data"])
+        given = parts[0]["data"]
+        return orjson.dumps({**given, **more} if isinstance(given, dict) else given)
     field = skill.invocation.text_field if skill is not None else None
     text = "\n".join(part["text"] for part in parts if "text" in part)
     # The configured field comes first, so that one named `message` or `skill` cannot replace either.
-    wrapped = {field or "text": text, "message": message, "skill": skill.id if skill is not None else None}
+    wrapped = {field or "text": text, "message": message, "skill": skill.id if skill is not None else None, **more}
     return orjson.dumps(wrapped)
 
 

@@ -38,4 +38,5 @@ class Turn:
     event_id: str = ""  # of the event that delivered this call; empty: a new id
     attempt: int = 0
     again: bool = False  # the caller repeats: a failure that a repetition may avoid raises NotTakenError
+    shared: Json | None = None  # what agents share under the context id, if the skill asks for it
     request: Send | None = None  # the client's; None if an event or another replica makes the call

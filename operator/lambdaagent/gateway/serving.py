@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lambdaagent.a2a import Json
 from lambdaagent.access.rates import Buckets
 from lambdaagent.clock import Clock
 from lambdaagent.containers.call import HttpCaller
@@ -37,6 +38,7 @@ from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.push_request import HttpPushNotifier
 
 if TYPE_CHECKING:
+    from lambdaagent.gateway.coordination.parts import Coordination
     from lambdaagent.store.coordination.database import Database
 
 _KEEP_IDLE = 3.0  # seconds that a connection to an external agent is kept
@@ -104,6 +106,11 @@ async def serve(
 
     external = await _external_calls(stack, config, client, check=receivers(config, guard), headers=secret_headers)
     told = WhoAsks(assertions.statement(config.card_signer, clock))
+    coordination: Coordination | None = None
+
+    async def shared_context(owner: str, context_id: str) -> Json | None:
+        return await coordination.shared_context(owner, context_id) if coordination is not None else None
+
     tasks = Engine(
         store=store,
         caller=HttpCaller(client=client, clock=clock, told=told, external=external),
@@ -121,12 +128,12 @@ async def serve(
         limits=limits,
         canceled=canceled,
         letters=store,
+        shared_context=shared_context,
         send=calling(publish) if table.many_agents else None,
         on_state_change=_all(
             [each for each in (lifecycle.tell if lifecycle is not None else None, on_state_change) if each is not None]
         ),
     )
-    coordination = None
     if database is not None:
         from lambdaagent.gateway.coordination import parts  # costs the import of SQLAlchemy
 

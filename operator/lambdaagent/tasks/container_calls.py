@@ -5,6 +5,7 @@ does not interrupt the write. A call ends when the task has ended elsewhere or a
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -24,6 +25,8 @@ from lambdaagent.tasks.registry import ActiveTasks
 from lambdaagent.tasks.requests import priority_of
 from lambdaagent.tasks.storing import FOR_EVER
 
+SharedContext = Callable[[str, str], Awaitable[Json | None]]
+"""Returns what agents share under a context id, as far as the owner of the task takes part in it."""
 GRACE = 1.0  # seconds for which the engine waits beyond the call's timeout
 LIMITED = (TimeoutError, UnfitError)
 """Errors that end a call; `given_up` fails the task with the reason."""
@@ -35,11 +38,20 @@ _OVER = (EventOutcome.ENDED, EventOutcome.TAKEN)
 
 
 class ContainerCalls:
-    def __init__(self, *, active_tasks: ActiveTasks, caller: Caller, limiter: CallLimiter, replica: str) -> None:
+    def __init__(
+        self,
+        *,
+        active_tasks: ActiveTasks,
+        caller: Caller,
+        limiter: CallLimiter,
+        replica: str,
+        shared_context: SharedContext | None = None,
+    ) -> None:
         self._active_tasks = active_tasks
         self._caller = caller
         self._limiter = limiter
         self._replica = replica
+        self._shared_context = shared_context
 
     async def given_up(self, active: ActiveTask, turn: Turn, error: Exception) -> None:
         """Fail a task whose call exceeded its timeout or whose response cannot be stored."""
@@ -74,6 +86,9 @@ class ContainerCalls:
                     return False
             if turn.callee.protocol == "a2a" and _REFERENCES in turn.message:
                 turn = replace(turn, message=await self._with_their_ids(turn.message, active.record))
+            if self._shared_context is not None and turn.skill is not None and turn.skill.invocation.shared_context:
+                shared = await self._shared_context(active.record.owner, active.record.context_id)
+                turn = replace(turn, shared=shared)
             async with aclosing(self._caller.stream(turn)) as batches:
                 async for updates in batches:
                     if updates and not await self.write(active, replacing.renamed(updates), limit):

@@ -33,7 +33,7 @@ from lambdaagent.store.records import DeadLetterStore, TaskRecord, TaskStore
 from lambdaagent.tasks import listing, subscription
 from lambdaagent.tasks.active_task import ActiveTask, EventOutcome
 from lambdaagent.tasks.concurrency import CallLimiter
-from lambdaagent.tasks.container_calls import ContainerCalls
+from lambdaagent.tasks.container_calls import ContainerCalls, SharedContext
 from lambdaagent.tasks.direct_calls import DirectCalls
 from lambdaagent.tasks.errors import EngineStoppedError, refusal
 from lambdaagent.tasks.event_calls import EventCalls
@@ -70,12 +70,13 @@ class Engine:
         on_state_change: Callable[[TaskRecord], None] | None = None,
         canceled: Callable[[TaskRecord], None] | None = None,
         letters: DeadLetterStore | None = None,
+        shared_context: SharedContext | None = None,
     ) -> None:
         """`replica` distinguishes this process from every other one that uses the store, earlier ones included.
 
         `send` publishes a call to the broker; without it, skills of mode async are called like the others. `canceled`
         is called with each task that a client canceled and whose container is not an A2A server. Old `letters` are
-        deleted.
+        deleted. `shared_context` is for skills that ask for it.
         """
         self._canceled = canceled
         self._store = store
@@ -95,7 +96,13 @@ class Engine:
             largest=self._limits.largest,
         )
         limiter = CallLimiter(self._limits)
-        calling = ContainerCalls(active_tasks=self._active_tasks, caller=caller, limiter=limiter, replica=self._replica)
+        calling = ContainerCalls(
+            active_tasks=self._active_tasks,
+            caller=caller,
+            limiter=limiter,
+            replica=self._replica,
+            shared_context=shared_context,
+        )
         self._event_calls: EventCalls | None = None
         if send is not None:
             self._event_calls = EventCalls(

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonpatch
+import orjson
 import pytest
 from tests.integration.coordination.test_messages import call
 from tests.parts.access import guarded, of
-from tests.parts.gateway import World, world
+from tests.parts.gateway import World, message, skill, world
 from tests.parts.issuer import Issuer
 from tests.parts.polling import eventually
+from tests.parts.upstream import PlainAgent
 
 
 @pytest.fixture
@@ -139,3 +141,25 @@ async def test_only_those_who_take_part_see_it(tmp_path: Path, issuer: Issuer) -
         _, own = await call(gateway, "POST", "/a2a/context", {}, **eve)
         assert (await call(gateway, "POST", f"/a2a/context/{own['context_id']}/merge", merge, **eve))[0] == 404
         assert (await call(gateway, "DELETE", path, **ann))[0] == 204
+
+
+async def test_a_container_gets_the_context_that_its_skill_asks_for_and_its_caller_shares(
+    tmp_path: Path, issuer: Issuer, container: PlainAgent
+) -> None:
+    container.respond = lambda _: (200, {"content-type": "text/plain"}, b"ok")
+    skills = [skill("ask", invoke={"sharedContext": True}), skill("plain")]
+    access = {"grants": [{"groups": ["corp:staff"]}]}
+    async with guarded(tmp_path / "access.yaml", {"issuers": [issuer.configured()]}) as gateway:
+        gateway.agent(url=container.url, skills=skills, access=access)
+        ann, eve = (of(issuer, name, groups=["staff"]) for name in ("ann", "eve"))
+        await call(gateway, "POST", "/a2a/context", {"id": "joint", "data": {"goal": "x"}}, **ann)
+        for who, name, part, got in (
+            (ann, "ask", {"text": "hi"}, {"goal": "x"}),
+            (ann, "ask", {"data": {"a": 1}}, {"goal": "x"}),
+            (ann, "plain", {"text": "hi"}, None),
+            (eve, "ask", {"text": "hi"}, None),
+        ):
+            sent = message(contextId="joint", metadata={"skillId": name}) | {"parts": [part]}
+            answer = await gateway.rpc("SendMessage", {"message": sent}, **who)
+            assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED", answer
+            assert orjson.loads(container.seen[-1].body).get("sharedContext") == got

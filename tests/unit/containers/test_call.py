@@ -1,6 +1,7 @@
 """A call for a task: a container that is only starting, one that is cut off, and one that talks for a while."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -77,7 +78,7 @@ async def test_a_container_that_is_starting_is_waited_for() -> None:
 async def test_one_that_never_comes_is_given_up_in_time(timeout: float, cold_start: float) -> None:
     async with asyncio.timeout(20):
         (batch,) = await said(turn(agent(free_port()), timeout=timeout), cold_start=cold_start)
-    assert "does not accept connections" in words(batch)
+    assert re.search("(does|did) not accept a? ?connection", words(batch))  # the deadline may come during an attempt
 
 
 async def test_an_answer_that_is_cut_at_the_serving_limit_names_the_limit() -> None:

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lambdaagent.a2a import Json
+from lambdaagent.access.rules import Mode
 from lambdaagent.clock import Clock
 from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.contexts.contexts import Contexts
@@ -40,6 +42,16 @@ class Coordination:
     proposals: Proposals
     jobs: Jobs
     announcements: Announcements
+    guard: Guard
+
+    async def shared_context(self, owner: str, context_id: str) -> Json | None:
+        """Return the data of a context in which the principal takes part, itself or by an agent that it registered."""
+        found = await self.contexts.find(context_id)
+        if found is None:
+            return None
+        own = {owner, owner.removeprefix("agent:"), *self.registry.of_owner(owner)}
+        concerned = {found.created_by, *found.participants}
+        return found.data if self.guard.mode is not Mode.ENFORCE or own & concerned else None
 
 
 @asynccontextmanager
@@ -125,4 +137,5 @@ async def running(
             proposals=proposals,
             jobs=jobs,
             announcements=announcements,
+            guard=guard,
         )
