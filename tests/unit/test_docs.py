@@ -62,3 +62,20 @@ def test_every_file_that_a_reader_is_sent_to_exists() -> None:
             if not (base / name.lstrip("/")).exists():
                 missing.append(f"{path.name}: {name}")
     assert missing == []
+
+
+def test_each_test_that_shows_a_requirement_exists() -> None:
+    text = (ROOT / "docs/reference/requirements.md").read_text()
+    rows = [row for row in text.splitlines() if row.startswith("| ") and not row.startswith(("| ---", "| Demand"))]
+    assert len(rows) > 60
+    missing = []
+    for row in rows:
+        folder = ""
+        named = re.findall(r"`((?:unit|integration|e2e)/[\w/]+\.py|test_\w+\.py|make [\w-]+)`", row)
+        assert named, row
+        for name in named:
+            folder = name.rpartition("/")[0] if "/" in name else folder
+            path = name if "/" in name else f"{folder}/{name}"
+            if not name.startswith("make ") and not (ROOT / "tests" / path).is_file():
+                missing.append(path)
+    assert missing == []
