@@ -9,13 +9,15 @@ ever decrypted: where payloads are no longer to be sealed, those that are sealed
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lambdaagent.store import rows
-from lambdaagent.store.envelope import kid_of
+from lambdaagent.store.envelope import kid_of, place
 from lambdaagent.store.errors import SealedValueError
 from lambdaagent.store.records import Push
 from lambdaagent.store.sealed_tables import (
     CHANGES,
+    COORDINATION,
     LETTERS,
     PUSHES,
     Head,
@@ -28,7 +30,8 @@ from lambdaagent.store.sealed_tables import (
 from lambdaagent.store.sealing import Sealing
 
 PLAIN = "plain"
-_ALWAYS = {*(f"{PUSHES.name}.{column}" for column in PUSHES.values), f"{LETTERS.name}.destination"}
+_HOOKS = "a2a_tasks.hook_secret"
+_ALWAYS = {*(f"{PUSHES.name}.{column}" for column in PUSHES.values), f"{LETTERS.name}.destination", _HOOKS}
 """What is sealed wherever there are keys; the rest are payloads."""
 _PAGE = 500
 _ROWS, _BYTES = 100, 4 * 1024 * 1024
@@ -164,6 +167,8 @@ def _resealed(table: SealedTable, row: SealedRow, sealing: Sealing) -> Values:
         url, token, credentials, registrant = opened
         push = Push(task_id, push_id, url, "", token, "", credentials, registrant=registrant)
         return sealing.secrets(push, (namespace, agent, owner))
+    if table in COORDINATION:
+        return _documents(table, row, sealing)
     whole = sealing.including_payloads()
     if table is CHANGES:
         task_id, version = row.key
@@ -171,6 +176,19 @@ def _resealed(table: SealedTable, row: SealedRow, sealing: Sealing) -> Values:
     namespace, agent, owner = row.bound
     plain = sealing.opened_body(row.values[0], row.key[0], (namespace, agent, owner))
     return (whole.body(row.key[0], (namespace, agent, owner), plain),)
+
+
+def _documents(table: SealedTable, row: SealedRow, sealing: Sealing) -> Values:
+    """Seal what is sealed, and what is to be; a plain document that is not to be sealed stays as it is."""
+    found: list[Any] = []
+    for column, value in zip(table.values, row.values, strict=True):
+        required = sealing.payloads or f"{table.name}.{column}" in _ALWAYS
+        if not value or (kid_of(value) is None and not required):
+            found.append(value)
+            continue
+        where = place(table.name, column, *row.key)
+        found.append(sealing.keyring.seal_text(sealing.keyring.open_text(value, where), where))
+    return tuple(found)
 
 
 def _letter(row: SealedRow, sealing: Sealing) -> Values:

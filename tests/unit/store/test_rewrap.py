@@ -2,13 +2,21 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.parts.sealed import K1, K2, PAYLOADS, SECRETS, Database
 from tests.parts.store_chunks import stream, streaming
 from tests.parts.store_records import UPDATE, EngineStore, following, letter, push, record
+from tests.unit.store.coordination.test_contract_jobs import made as job
 
+from lambdaagent import clock
 from lambdaagent.a2a.states import TaskState
+from lambdaagent.coordination.deliveries import Addressed
+from lambdaagent.coordination.job import Definition
+from lambdaagent.coordination.message import Message
+from lambdaagent.store import factory
+from lambdaagent.store.coordination import contexts, jobs, messages
 from lambdaagent.store.records import Letters
 from lambdaagent.store.rewrap import RewrapResult, counts, is_current, rewrap
 from lambdaagent.store.sealed_tables import CHANGES, LETTERS, PUSHES, TASKS
@@ -238,3 +246,61 @@ async def test_an_interrupted_run_is_continued_by_the_next_one(database: Databas
     }
     assert (await rewrapped(database, ROTATED)).changed == {"dead_letters": 100}
     assert await current(database, NEW)
+
+
+@pytest.mark.parametrize("before", [PAYLOADS, SECRETS, Sealing()], ids=["payloads", "secrets", "nothing sealed"])
+async def test_what_agents_that_work_together_wrote_is_rotated_too(database: Database, before: Sealing) -> None:
+    await write_together(database, before)
+    done = await rewrapped(database, ROTATED)
+    assert not done.unreadable
+    assert await current(database, ROTATED)
+    await require_together(database, NEW)
+    secrets_only = Sealing({"k1": K1, "k2": K2})
+    await rewrapped(database, secrets_only)
+    await require_together(database, Sealing({"k1": K1}))
+
+
+async def write_together(database: Database, sealing: Sealing) -> None:
+    store = await database.open(sealing)
+    shared = factory.open_coordination(store, clock.system())
+    message = Message(id="m", sender="a", to=("b",), kind="request", content={"x": "\u0001v1|y"})
+    to = [Addressed("b", "mailbox")]
+    await shared.run(lambda tx: messages.put(tx, message, to, by="a", most=9, lease=1))
+    made = await shared.run(
+        lambda tx: contexts.create(tx, "c", {"n": 1}, participants=[], strategies={}, ttl=99, by="a", most=9)
+    )
+    await shared.run(lambda tx: contexts.change(tx, made.context_id, lambda _: {"n": 2}, by="a"))
+    await shared.run(lambda tx: jobs.submit(tx, job("j", input_data={"i": 1}), most=9))
+    task = {"task_id": "t", "name": "T", "task_type": "say"}
+    definition = Definition(**DEFINED | task)
+    await shared.run(lambda tx: jobs.define(tx, definition, most=9, hook_secret="hush-hush"))
+    await shared.close()
+    await store.close()
+
+
+async def require_together(database: Database, sealing: Sealing) -> None:
+    store = await database.open(sealing)
+    shared = factory.open_coordination(store, clock.system())
+    found = await shared.read(lambda tx: messages.find(tx, "m"))
+    assert found is not None
+    assert found.message.content == {"x": "\u0001v1|y"}
+    context = await shared.read(lambda tx: contexts.find(tx, "c"))
+    assert context is not None
+    assert context.data == {"n": 2}
+    log = await shared.read(lambda tx: contexts.log(tx, "c", since=1, limit=9))
+    assert [each.patch for each in log] == [[{"op": "replace", "path": "/n", "value": 2}]]
+    read = await shared.read(lambda tx: jobs.find(tx, "j"))
+    assert read is not None
+    assert (read.input_data, read.output_data) == ({"i": 1}, {})
+    hooked = await shared.read(lambda tx: jobs.hooked(tx, "hook"))
+    assert hooked is not None
+    assert hooked[1] == "hush-hush"
+    await shared.close()
+    await store.close()
+
+
+DEFINED: dict[str, Any] = {
+    "description": "", "required_capabilities": [], "input_schema": {}, "output_schema": {}, "priority": 5,
+    "max_retries": 3, "timeout_seconds": 300, "strategy": "auto", "agent_id": "", "metadata": {}, "created_by": "a",
+    "hook_id": "hook", "hook_kind": "generic",
+}  # fmt: skip
