@@ -21,6 +21,7 @@ TOPIC, EVERYBODY = "topic:", "*"
 HOPS = 8
 """A message that was caused by so many others in a row goes no further: agents may answer one another for ever."""
 USUAL, TTL = 5, 3600
+_LONGEST_ID = 255
 LARGEST = 256 * 1024
 """Bytes of a message."""
 _PRIORITIES: Mapping[str, int] = MappingProxyType({"low": 3, "normal": USUAL, "high": 8, "urgent": 10})
@@ -33,6 +34,7 @@ _CONTENT_TYPES: Mapping[str, str] = MappingProxyType(
 Kind = Literal["request", "response", "notification", "error"]
 Confirmation = Literal["none", "delivered", "acknowledged"]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
+MessageId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_][!-~]*$")]
 Topic = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$")]
 Pattern = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^(?:[A-Za-z0-9_-]+\.)*(?:[A-Za-z0-9_-]+|\*)$")]
 Receiver = Annotated[
@@ -75,7 +77,7 @@ class _Envelope(Body):
     type: Literal["agent_message"] = "agent_message"
     from_: Annotated[Name, Field(alias="from")]
     to: To
-    message_id: Name | None = None
+    message_id: MessageId | None = None
     conversation_id: Name | None = None
     session_id: Name | None = None
     sequence_id: Annotated[int, Field(ge=0, lt=2**53)] = 0
@@ -87,7 +89,7 @@ class _Envelope(Body):
 class _Row(Body):
     """The form of requirement 001: the columns of its table."""
 
-    message_id: Name | None = None
+    message_id: MessageId | None = None
     session_id: Name | None = None
     sender_agent_id: Name
     receiver_agent_id: To | None = None
@@ -162,6 +164,12 @@ def of_body(body: Any) -> Message:
     )
 
 
+def derived_id(what: str, *of: str) -> str:
+    """Return the id of a message that the gateway makes itself. It begins as no sender's own does: nobody takes it."""
+    plain = f"~{what}:{':'.join(of)}"
+    return plain if len(plain) <= _LONGEST_ID else f"~{what}:{sha256(plain.encode()).hexdigest()}"
+
+
 def named(message: Message, id_: str) -> Message:
     """Return the message with an id of its sender. Raises BadBodyError."""
     return replace(message, id=read(_Named, {"message_id": id_}).message_id)
@@ -212,7 +220,7 @@ def _shared(
 
 
 class _Named(Body):
-    message_id: Name
+    message_id: MessageId
 
 
 class _Topic(Body):

@@ -12,6 +12,7 @@ Status = Literal["active", "inactive", "suspended"]
 MISSED = 3
 """Heartbeats after which an agent is inactive."""
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_MADE = re.compile(r"-[0-9a-f]{16}\Z")
 
 
 class IdTakenError(Exception):
@@ -49,8 +50,11 @@ class RegisteredAgent:
 
 
 def label_of(agent_id: str) -> str:
-    """Return the name of an agent in paths: its id if that is a label, else one that no other id has."""
-    if _LABEL.fullmatch(agent_id):
+    """Return the name of an agent in paths: its id if that is a label, else one that no other id has.
+
+    An id that looks like such a name gets one too, so that nobody takes the name of another.
+    """
+    if _LABEL.fullmatch(agent_id) and not _MADE.search(agent_id):
         return agent_id
     plain = re.sub("[^a-z0-9]+", "-", agent_id.lower()).strip("-")[:46].strip("-") or "agent"
     return f"{plain}-{sha256(agent_id.encode()).hexdigest()[:16]}"

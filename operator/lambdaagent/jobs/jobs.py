@@ -22,7 +22,7 @@ from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination import schedule
 from lambdaagent.coordination.job import ATTEMPT, ENDED, JOB, Candidate, Definition, Job, NewDefinition, NewJob, chosen
-from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.refusals import TooManyError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.store.coordination import jobs as table
@@ -169,7 +169,7 @@ class Jobs:
     async def answered(self, message: Message, receiver: str, answer: Json) -> None:
         """Take the answer of an agent to the message that asked it for a job, at whichever replica it arrives."""
         job_id, attempt = ((message.metadata or {}).get(each) for each in (JOB, ATTEMPT))
-        if not isinstance(job_id, str) or message.id != f"{job_id}.{attempt}":
+        if not isinstance(job_id, str) or message.id != derived_id("job", job_id, str(attempt)):
             return
         job = await self.find(job_id)
         if job is None or job.attempt != attempt or job.assigned_agent_id != receiver:

@@ -22,7 +22,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff
 from lambdaagent.cancellation import cancel
 from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, State
-from lambdaagent.coordination.message import HOPS, Message
+from lambdaagent.coordination.message import HOPS, Message, derived_id
 from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.store.coordination import messages as table
@@ -272,7 +272,7 @@ class Messages:
         """
         message = delivery.message
         reply = Message(
-            id=f"{message.id}.reply.{delivery.receiver}"[:255],
+            id=derived_id("reply", message.id, delivery.receiver),
             sender=delivery.receiver,
             to=(message.sender,),
             kind="response",

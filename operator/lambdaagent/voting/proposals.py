@@ -16,7 +16,7 @@ import structlog
 from lambdaagent.a2a import Json
 from lambdaagent.cancellation import cancel
 from lambdaagent.coordination.deliveries import Accepted, Addressed
-from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.proposal import NewProposal, Proposal, shown
 from lambdaagent.coordination.refusals import (
     ClosedError,
@@ -138,7 +138,7 @@ class Proposals:
         others = [each for each in proposal.electorate if each != proposal.proposer]
         receivers = proposal.electorate if is_open else [proposal.proposer, *others]
         message = Message(
-            id=f"{proposal.proposal_id}.{'opened' if is_open else 'decided'}",
+            id=derived_id("opened" if is_open else "decided", proposal.proposal_id),
             sender=proposal.proposer,
             to=tuple(receivers),
             kind="request" if is_open else "notification",
@@ -166,7 +166,11 @@ class Proposals:
     async def _answered(self, message: Message, voter: str, answer: Json) -> None:
         """Take the answer to the message that asks for a vote as a vote."""
         proposal_id, choice = (message.metadata or {}).get(PROPOSAL), answer.get("choice")
-        if not isinstance(proposal_id, str) or message.id != f"{proposal_id}.opened" or not isinstance(choice, str):
+        if (
+            not isinstance(proposal_id, str)
+            or message.id != derived_id("opened", proposal_id)
+            or not isinstance(choice, str)
+        ):
             return
         reason = answer.get("reason")
         try:

@@ -205,6 +205,7 @@ async def test_a_flood_to_one_receiver_is_refused_and_hinders_no_other(gateway: 
         (envelope(ttl=0), "metadata.ttl: "),
         (envelope(confirmation="yes"), "metadata.confirmation: "),
         (envelope() | {"message_id": "a b"}, "message_id: "),
+        (envelope() | {"message_id": "~reply:m:bob"}, "message_id: "),
         (envelope() | {"unknown": 1}, "unknown: "),
         ({"message_type": "request", "sender_agent_id": "a", "content": {}}, "receiver_agent_id: is missing"),
     ],

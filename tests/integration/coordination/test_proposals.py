@@ -57,7 +57,7 @@ async def test_a_container_votes_by_its_reply_and_others_by_http(gateway: World,
 
     async def told() -> Any:
         ids = [each["message_id"] for each in await mailbox(gateway, "ann")]
-        return f"{made['proposal_id']}.decided" in ids
+        return f"~decided:{made['proposal_id']}" in ids
 
     await eventually(told)
     assert orjson.loads(container.seen[0].body)["content"]["data"]["proposal"]["proposal_id"] == made["proposal_id"]

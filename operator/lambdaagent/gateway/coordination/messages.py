@@ -3,6 +3,8 @@
 A message is answered with 202 once it is durable; each receiver has a state of its own.
 """
 
+import asyncio
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from aiohttp import web
@@ -11,6 +13,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination import message as forms
 from lambdaagent.coordination.bodies import BadBodyError
+from lambdaagent.coordination.deliveries import Delivery
 from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
 from lambdaagent.gateway.access.authentication import PRINCIPAL
@@ -18,6 +21,7 @@ from lambdaagent.gateway.coordination import acting, receivers, sessions
 from lambdaagent.gateway.coordination.requests import answer, body, coordination, loaded, require_identity
 from lambdaagent.gateway.http import urls
 from lambdaagent.gateway.http.problems import ProblemError
+from lambdaagent.gateway.http.sse import STREAMS
 
 _FETCHED, _MOST = 10, 100
 _LONGEST_WAIT = 60.0
@@ -100,9 +104,26 @@ async def mailbox(request: web.Request) -> web.Response:
     acting.require(request, agent_id, field="agent")
     wait = _number(request, "wait", least=0.0, most=_LONGEST_WAIT, usual=0.0)
     limit = int(_number(request, "limit", least=1, most=_MOST, usual=_FETCHED))
-    found = await coordination(request).messages.fetch(agent_id, limit=limit, wait=wait)
+    found = await _fetched(request, agent_id, limit=limit, wait=wait)
     shown = [forms.as_body(each.message, at=each.created, receiver=agent_id) for each in found]
     return answer(request, {"messages": shown})
+
+
+async def _fetched(request: web.Request, agent_id: str, *, limit: int, wait: float) -> Sequence[Delivery]:
+    """Return what is in the mailbox. One that waits is a stream among others: callers share them, and they end at once
+    when the gateway stops.
+    """
+    messages, streams = coordination(request).messages, request.app[STREAMS]
+    if not wait:
+        return await messages.fetch(agent_id, limit=limit)
+    with streams.one(request[PRINCIPAL].name) as task:
+        try:
+            return await messages.fetch(agent_id, limit=limit, wait=wait)
+        except asyncio.CancelledError:
+            if not streams.stopping:
+                raise
+            task.uncancel()
+            return []
 
 
 async def get(request: web.Request) -> web.Response:

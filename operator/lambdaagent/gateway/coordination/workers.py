@@ -21,7 +21,7 @@ from lambdaagent.containers.turn import Origin
 from lambdaagent.coordination import agent_message
 from lambdaagent.coordination.deliveries import Addressed
 from lambdaagent.coordination.job import ATTEMPT, JOB, Candidate, Definition, Job
-from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.gateway.access import standing_rights
@@ -131,7 +131,7 @@ class AgentWorkers:
 
     async def _ask(self, job: Job, entry: Entry) -> Json:
         message = Message(
-            id=f"{job.job_id}.{job.attempt}",
+            id=derived_id("job", job.job_id, str(job.attempt)),
             sender=job.created_by,
             to=(entry.agent_id,),
             kind="request",

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from lambdaagent.a2a import Json
 from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, State
-from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
 from lambdaagent.store.coordination.database import Transaction
 from lambdaagent.store.coordination.sealed_documents import opened, sealed
@@ -386,7 +386,7 @@ def _told(tx: Transaction, message: Message, receiver: str, state: str) -> None:
 
 def _confirm(tx: Transaction, message: Message, receiver: str, state: str) -> None:
     """Put the confirmation in the sender's mailbox. It needs no confirmation itself."""
-    id_ = f"{message.id}.{state}.{receiver}"[:255]
+    id_ = derived_id(state, message.id, receiver)
     about = {"message_id": message.id, "receiver": receiver, "state": state}
     data: Json = {"confirmation": about}
     confirmation = Message(
