@@ -25,12 +25,16 @@ _LONGEST_WAIT = 60.0
 
 async def send(request: web.Request) -> web.Response:
     """Accept one message. Raises ProblemError."""
+    receipt, status = await accepted(request, read(await bodies.whole(request)))
+    return answer(request, receipt, status=status, headers={"Location": f"{urls.base(request)}{receipt.pop('path')}"})
+
+
+def read(sent: bytes) -> Message:
+    """Raises ProblemError (400)."""
     try:
-        message = forms.of_body(loads(await bodies.whole(request)))
+        return forms.of_body(loads(sent))
     except BadBodyError as error:
         raise ProblemError(400, "bad-message", f"The message is refused: {error}.") from None
-    receipt, status = await accepted(request, message)
-    return answer(request, receipt, status=status, headers={"Location": f"{urls.base(request)}{receipt.pop('path')}"})
 
 
 async def accepted(request: web.Request, message: Message) -> tuple[Json, int]:
