@@ -30,9 +30,19 @@ WITHOUT_AGENT = NAMES - {ExtensionMethod.DISCOVER, ExtensionMethod.NEGOTIATE}
 """The methods that need no agent to be asked of: the unified endpoint answers them for nobody in particular."""
 
 
-def declaration() -> Json:
-    """Return the extension as cards declare it, in both versions."""
-    return {"uri": URI, "description": _DESCRIPTION, "params": {"methods": [str(each) for each in ExtensionMethod]}}
+def declaration(*, alone: bool = False) -> Json:
+    """Return the extension as cards declare it, in both versions.
+
+    `alone`: the agent is served by itself, as in a sidecar, where agents do not work together.
+    """
+    methods = [str(each) for each in ExtensionMethod if not alone or each not in WITHOUT_AGENT]
+    return {"uri": URI, "description": _DESCRIPTION, "params": {"methods": methods}}
+
+
+def declared(card: Json) -> list[str]:
+    """Return the methods that a card declares."""
+    extensions = card["capabilities"].get("extensions", ())
+    return next((each["params"]["methods"] for each in extensions if each["uri"] == URI), [])
 
 
 def own(uris: Sequence[str]) -> tuple[str, ...]:
