@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_valida
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lambdaagent import trust
+from lambdaagent.coordination_settings import CoordinationSettings, WithOtherNames
 from lambdaagent.trust import SYSTEM, Trust
 
 ServingBackend = Literal["knative", "kubernetes"]
@@ -58,7 +59,7 @@ class TrustSettings(BaseSettings):
         return self._trust
 
 
-class _Common(BaseSettings):
+class _Common(WithOtherNames):
     """The settings that must be the same in the processes of an installation."""
 
     model_config = SettingsConfigDict(env_prefix="LAMBDAAGENT_", frozen=True, extra="ignore")
@@ -271,7 +272,7 @@ class EdgeSettings(BaseSettings):
     )
 
 
-class GatewaySettings(_Common, TaskSettings, EdgeSettings):
+class GatewaySettings(_Common, TaskSettings, EdgeSettings, CoordinationSettings):
     """The settings of the gateway."""
 
     host: str = ""  # every address of either family

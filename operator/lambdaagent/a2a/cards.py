@@ -47,14 +47,17 @@ def card(
     schemes: Sequence[SecurityScheme] = (),
     required: bool = False,
     extended: bool = False,
+    alone: bool = False,
 ) -> Json:
     """Return the card; `url` is the agent's JSON-RPC endpoint as the client reaches it.
 
     `schemes` are the credentials that the gateway accepts, and `required` is whether a caller needs one of them.
     `extended` asks for the extended card, which shows private skills too; it is offered where callers are known.
+    `alone` is whether the agent is served by itself, as in a sidecar.
     """
     shown = agent if extended else public(agent)
     made = _card(shown, shape=shape, url=url, schemes=schemes, required=required)
+    made["capabilities"]["extensions"].append(extension_methods.declaration(alone=alone))
     if schemes and offers_extended(agent):
         if shape in (Shape.V1, Shape.HYBRID):
             made["capabilities"]["extendedAgentCard"] = True
@@ -192,7 +195,7 @@ def _capabilities(a2a: A2a) -> Json:
     asked = capabilities(a2a)
     shown: Json = {"streaming": asked.streaming, "pushNotifications": asked.push_notifications}
     theirs = [_extension(each) for each in a2a.extensions if each.uri != extension_methods.URI]
-    return {**shown, "extensions": [*theirs, extension_methods.declaration()]}
+    return {**shown, "extensions": theirs}
 
 
 def _extension(extension: Extension) -> Json:

@@ -1,4 +1,4 @@
-"""The extension of A2A by which agents learn of and agree with one another: its URI and its JSON-RPC methods.
+"""The extension of A2A by which agents learn of one another and work together: its URI and its JSON-RPC methods.
 
 Clients call the methods as they call A2A's own, with or without the extension's URI in the header A2A-Extensions.
 """
@@ -10,20 +10,39 @@ from lambdaagent.a2a import Json
 from lambdaagent.api.base import GROUP
 
 URI = f"https://{GROUP}/extensions/coordination/v1"
-_DESCRIPTION = "JSON-RPC methods to learn what the agent can do and to agree how it is called"
+_DESCRIPTION = "JSON-RPC methods to learn what the agent can do, to agree how it is called, and to work together"
 
 
 class ExtensionMethod(StrEnum):
     DISCOVER = "agent.discover"
     NEGOTIATE = "agent.negotiate"
+    REGISTER = "agent.register"
+    HEARTBEAT = "agent.heartbeat"
+    SEND = "message.send"
+    CONTEXT_GET = "context.get"
+    CONTEXT_PATCH = "context.patch"
+    PROPOSE = "proposal.create"
+    VOTE = "proposal.vote"
 
 
 NAMES = frozenset(map(str, ExtensionMethod))
+WITHOUT_AGENT = NAMES - {ExtensionMethod.DISCOVER, ExtensionMethod.NEGOTIATE}
+"""The methods that need no agent to be asked of: the unified endpoint answers them for nobody in particular."""
 
 
-def declaration() -> Json:
-    """Return the extension as cards declare it, in both versions."""
-    return {"uri": URI, "description": _DESCRIPTION, "params": {"methods": [str(each) for each in ExtensionMethod]}}
+def declaration(*, alone: bool = False) -> Json:
+    """Return the extension as cards declare it, in both versions.
+
+    `alone`: the agent is served by itself, as in a sidecar, where agents do not work together.
+    """
+    methods = [str(each) for each in ExtensionMethod if not alone or each not in WITHOUT_AGENT]
+    return {"uri": URI, "description": _DESCRIPTION, "params": {"methods": methods}}
+
+
+def declared(card: Json) -> list[str]:
+    """Return the methods that a card declares."""
+    extensions = card["capabilities"].get("extensions", ())
+    return next((each["params"]["methods"] for each in extensions if each["uri"] == URI), [])
 
 
 def own(uris: Sequence[str]) -> tuple[str, ...]:

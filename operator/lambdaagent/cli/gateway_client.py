@@ -51,12 +51,15 @@ def request(
     headers: Sequence[tuple[str, str]] = (),
     params: Sequence[tuple[str, str]] = (),
     body: bytes | None = None,
+    most: int = _BYTES,
 ) -> Answer:
-    """Raises UsageError for another kind of URL, TemporaryError for a gateway that cannot be reached."""
+    """Return the answer with the first `most` bytes of its body.
+
+    Raises UsageError for another kind of URL, TemporaryError for a gateway that cannot be reached."""
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise UsageError(f"{url}: is no http or https URL")
     own = [("Authorization", f"Bearer {token}")] if token else []
-    return asyncio.run(_request(method, url, headers=[*headers, *own], params=params, body=body))
+    return asyncio.run(_request(method, url, headers=[*headers, *own], params=params, body=body, most=most))
 
 
 async def _request(
@@ -66,6 +69,7 @@ async def _request(
     headers: Sequence[tuple[str, str]],
     params: Sequence[tuple[str, str]],
     body: bytes | None,
+    most: int,
 ) -> Answer:
     import aiohttp
 
@@ -83,12 +87,12 @@ async def _request(
                 method, url, headers=headers, params=list(params) or None, data=body, allow_redirects=False
             ) as answer,
         ):
-            text = b""
+            text = bytearray()
             async for chunk in answer.content.iter_any():
                 text += chunk
-                if len(text) > _BYTES:
+                if len(text) > most:
                     break
             found = {name.lower(): value for name, value in answer.headers.items()}
-            return Answer(answer.status, found, text[:_BYTES])
+            return Answer(answer.status, found, bytes(text[:most]))
     except (aiohttp.ClientError, TimeoutError) as error:
         raise TemporaryError(f"{hide(url)} cannot be reached: {unreachable(error)}") from None

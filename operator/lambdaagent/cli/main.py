@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lambdaagent.cli import access, completion, events, mcp, migrate, offline, processes, rbac, store, tools
+from lambdaagent.cli.coordination import groups as coordination
 from lambdaagent.cli.groups import Group, Quick
 from lambdaagent.cli.printing import say
 from lambdaagent.errors import LambdaAgentError, UsageError
@@ -32,6 +33,7 @@ events.register(app)
 access.register(app)
 mcp.register(app)
 tools.register(app)
+coordination.register(app)
 completion.register(app)
 
 

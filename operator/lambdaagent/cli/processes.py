@@ -143,10 +143,12 @@ def read_settings(model: type[Settings]) -> Settings:
     """Read the settings. Raises UsageError, which names the variable and not its value, because it may be a secret."""
     from pydantic import ValidationError
 
+    from lambdaagent.coordination_settings import variable
+
     try:
         return model()
     except ValidationError as error:
         # A default that depends on other settings is missing if one of those is wrong, which is reported anyway.
         wrong = [item for item in error.errors() if item["type"] != "default_factory_not_called"]
-        details = "; ".join(f"LAMBDAAGENT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in wrong)
+        details = "; ".join(f"{variable(str(item['loc'][0]))}: {item['msg']}" for item in wrong)
         raise UsageError(details) from None

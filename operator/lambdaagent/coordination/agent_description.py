@@ -1,7 +1,6 @@
 """The card of an agent in the form of requirement 001, made from its 1.0 card, which it contains as `agentCard`."""
 
-from lambdaagent.a2a import Json, jsonrpc
-from lambdaagent.a2a.extension_methods import ExtensionMethod
+from lambdaagent.a2a import Json, extension_methods, jsonrpc
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.coordination import negotiation
 
@@ -15,7 +14,7 @@ def describe(card: Json, *, agent_id: str, ready: bool) -> Json:
         "description": card["description"],
         "version": card["version"],
         "capabilities": {
-            "methods": [*_methods(card, {each.protocol for each in offers}), *ExtensionMethod],
+            "methods": [*_methods(card, {each.protocol for each in offers}), *extension_methods.declared(card)],
             "protocols": list(dict.fromkeys(each.protocol for each in offers)),
             "features": sorted(features),
         },

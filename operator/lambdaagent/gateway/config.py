@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from lambdaagent.a2a.errors import Edition
 from lambdaagent.a2a.params import PARTS
 from lambdaagent.a2a.signing import Signer
+from lambdaagent.access.rates import Rate
 from lambdaagent.clock import Clock
 from lambdaagent.coordination.catalog_names import BASE, CatalogNames
+from lambdaagent.coordination.context import LARGEST, TTL
 from lambdaagent.errors import UsageError
 from lambdaagent.events.http import MOST_EVENTS
 from lambdaagent.gateway import signing
@@ -23,6 +25,17 @@ from lambdaagent.webhooks.address_check import Network
 from lambdaagent.webhooks.push_signature import PushSigner
 
 _DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinationConfig:
+    """Limits of agents that work together."""
+
+    context_size: int = LARGEST  # bytes
+    context_ttl: int = TTL  # seconds
+    queue: int = 1_000  # messages that wait for one receiver
+    card_seconds: float = 300.0  # between two requests for a registered agent's card
+    transport_seconds: float = 30.0  # that a receiver has to take a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,8 @@ class GatewayConfig:
     trust: Trust = SYSTEM
     limits: EngineLimits = field(default_factory=EngineLimits)
     registry_namespace: str = "registered"
+    coordination: CoordinationConfig = field(default_factory=CoordinationConfig)
+    caller_rate: Rate | None = None  # of one caller, where the access file has none
     replica: str = ""
     stop_grace: float = 10.0  # seconds that running tasks get at a stop
     shutdown_timeout: float = 15.0  # seconds that open requests get at a stop
@@ -85,6 +100,14 @@ def from_settings(settings: GatewaySettings, clock: Clock) -> GatewayConfig:
         peers=_peers(settings, names),
         trust=settings.trust,
         registry_namespace=settings.registry_namespace,
+        coordination=CoordinationConfig(
+            context_size=settings.max_context_size,
+            context_ttl=settings.context_ttl,
+            queue=settings.message_queue_size,
+            card_seconds=settings.discovery_cache_ttl,
+            transport_seconds=settings.transport_timeout,
+        ),
+        caller_rate=Rate.of(settings.rate_limit, None) if settings.rate_limit else None,
         limits=EngineLimits(
             retention=settings.task_retention_days * _DAY,
             kept=settings.tasks_kept or None,

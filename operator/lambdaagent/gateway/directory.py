@@ -95,6 +95,7 @@ class Entry:
         jwks_url: str = "",
         security: _Security = NO_SECURITY,
         extended: bool = False,
+        alone: bool = False,
     ) -> Card:
         """Return the card for a base URL. Clients choose the URL by their Host header, so the cache is bounded.
 
@@ -103,7 +104,15 @@ class Entry:
         cached = self._cards.get((shape, url, security, extended))
         if cached is None:
             schemes, required = security
-            card = cards.card(self.agent, shape=shape, url=url, schemes=schemes, required=required, extended=extended)
+            card = cards.card(
+                self.agent,
+                shape=shape,
+                url=url,
+                schemes=schemes,
+                required=required,
+                extended=extended,
+                alone=alone,
+            )
             cached = _signed(card, signer, jwks_url) if signer is not None else _plain(card)
             if len(self._cards) >= _CARDS:
                 self._cards.clear()

@@ -99,6 +99,7 @@ CALLERS: dict[str, tuple[Right, ...]] = {
         Right(kinds.LAMBDA_AGENT, ("create",), subresource="invoke"),
         Right(kinds.LAMBDA_AGENT, ("get",), subresource="card"),
     ),
+    "registrar": (Right(kinds.LAMBDA_AGENT, ("create",), subresource="registrations"),),
     "supervisor": (
         Right(kinds.LAMBDA_AGENT, ("create",), subresource="invoke"),
         Right(kinds.LAMBDA_AGENT, ("create",), subresource="events"),

@@ -5,9 +5,11 @@ has one of them.
 """
 
 from lambdaagent.a2a import Json
+from lambdaagent.mcp import coordination_tools
+from lambdaagent.mcp.tool_schemas import object_, text, texts, tool
 
 DISCOVER, EXECUTE, MESSAGE = "a2a_discover_agents", "a2a_execute_task", "a2a_message"
-STATUS, CANCEL, ASK, REGISTER = "a2a_task_status", "a2a_task_cancel", "ask", "a2a_register_agent"
+STATUS, CANCEL, ASK = "a2a_task_status", "a2a_task_cancel", "ask"
 LIMIT, MOST = 20, 100
 _TEXT = 1_000_000  # characters
 _CONTEXT: Json = {
@@ -17,8 +19,8 @@ _CONTEXT: Json = {
 }
 _AGENT: Json = {
     "type": "string",
-    "maxLength": 127,
-    "description": "The agent as namespace/name, as a2a_discover_agents lists it.",
+    "maxLength": 255,
+    "description": "The agent as a2a_discover_agents lists it: namespace/name, or the id of a registered one.",
 }
 _NAMESPACE: Json = {"type": "string", "maxLength": 63, "description": "Only agents of this namespace."}
 _TASK_ID: Json = {"type": "string", "minLength": 1, "maxLength": 256, "description": "Id of a task of yours."}
@@ -28,37 +30,25 @@ _STATUS: Json = {
 }
 
 
-def _object(required: list[str], **properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _text(description: str) -> Json:
-    return {"type": "string", "description": description}
-
-
-def _texts(description: str) -> Json:
-    return {"type": "array", "items": {"type": "string", "maxLength": 256}, "maxItems": 32, "description": description}
-
-
 _CHOICE: Json = {
     "type": "object",
     "properties": {
-        "agent_id": _text("The agent, as namespace/name."),
-        "skill_id": _text("The skill."),
-        "tool": _text("Name of the tool that is this skill."),
-        "description": _text("What the skill does."),
-        "reason": _text("Why it matches."),
+        "agent_id": text("Id of the agent."),
+        "skill_id": text("The skill."),
+        "tool": text("Name of the tool that is this skill."),
+        "description": text("What the skill does."),
+        "reason": text("Why it matches."),
         "score": {"type": "integer", "description": "How well it matches."},
     },
     "required": ["agent_id", "skill_id", "tool", "description", "reason", "score"],
 }
 _RESULT: Json = {
-    "task_id": _text("Id of the task, for a2a_task_status and a2a_task_cancel."),
-    "context_id": _text("Continues the conversation as the argument context_id or session_id."),
-    "agent_id": _text("The agent that got the task, as namespace/name."),
-    "skill_id": _text("The skill that was called; empty if the agent was called without one."),
+    "task_id": text("Id of the task, for a2a_task_status and a2a_task_cancel."),
+    "context_id": text("Continues the conversation as the argument context_id or session_id."),
+    "agent_id": text("The agent that got the task, as namespace/name."),
+    "skill_id": text("The skill that was called; empty if the agent was called without one."),
     "status": _STATUS,
-    "reason": _text("Why this agent and skill were chosen."),
+    "reason": text("Why this agent and skill were chosen."),
     "output": {"description": "What the agent answered: JSON if the answer is JSON, else text."},
 }
 
@@ -68,27 +58,18 @@ def _task(**more: Json) -> Json:
     return {"type": "object", "properties": properties, "required": ["task_id", "agent_id", "status"]}
 
 
-def _tool(
-    name: str, title: str, description: str, arguments: Json, result: Json | None, *, reads: bool = False
-) -> Json:
-    found = {"name": name, "title": title, "description": description, "inputSchema": arguments}
-    if result is not None:
-        found["outputSchema"] = result
-    return found | ({"annotations": {"readOnlyHint": True}} if reads else {})
-
-
 DEFINITIONS: tuple[Json, ...] = (
-    _tool(
+    tool(
         DISCOVER,
         "Discover agents",
         "Lists the agents that you may call, with their skills. Use it to find an agent before a2a_execute_task.",
-        _object(
+        object_(
             [],
-            capability_filter=_texts("Only agents that have all of these, each the id or a tag of a skill."),
+            capability_filter=texts("Only agents that have all of these, each the id or a tag of a skill."),
             status={
                 "enum": ["active", "inactive", "all"],
                 "default": "active",
-                "description": "active: it can be called, and starts if it sleeps. inactive: it cannot be called now.",
+                "description": "active: it can be called, and starts if it sleeps, or is alive. inactive: neither.",
             },
             q={"type": "string", "maxLength": 256, "description": "Only agents with this text in a name, text or tag."},
             namespace=_NAMESPACE,
@@ -103,27 +84,27 @@ DEFINITIONS: tuple[Json, ...] = (
                     "items": {
                         "type": "object",
                         "properties": {
-                            "agent_id": _text("The agent, as namespace/name."),
-                            "description": _text("What it does."),
-                            "status": _text("active or inactive."),
-                            "card_url": _text("URL of its A2A agent card."),
+                            "agent_id": text("Id of the agent."),
+                            "description": text("What it does."),
+                            "status": text("active or inactive."),
+                            "card_url": text("URL of its A2A agent card."),
                             "skills": {"type": "array", "items": {"type": "object"}},
                         },
                         "required": ["agent_id", "description", "status", "card_url", "skills"],
                     },
                 },
-                "next_cursor": _text("The cursor of the next page; absent on the last one."),
+                "next_cursor": text("The cursor of the next page; absent on the last one."),
             },
             "required": ["agents"],
         },
         reads=True,
     ),
-    _tool(
+    tool(
         EXECUTE,
         "Execute a task",
         "Has an agent do a task. task_type is the id or a tag of a skill; without agent_id one of the agents that have"
         " it is chosen. With wait false it returns at once: read the task with a2a_task_status.",
-        _object(
+        object_(
             ["task_type", "input_data"],
             task_type={"type": "string", "minLength": 1, "maxLength": 256, "description": "Id or tag of a skill."},
             input_data={
@@ -148,40 +129,45 @@ DEFINITIONS: tuple[Json, ...] = (
         ),
         _task(),
     ),
-    _tool(
+    tool(
         STATUS,
         "Task status",
         "Reads a task of yours: its status, and what the agent has answered so far.",
-        _object(["task_id"], task_id=_TASK_ID),
+        object_(["task_id"], task_id=_TASK_ID),
         _task(),
         reads=True,
     ),
-    _tool(
+    tool(
         CANCEL,
         "Cancel a task",
         "Cancels a task of yours that has not ended.",
-        _object(["task_id"], task_id=_TASK_ID),
+        object_(["task_id"], task_id=_TASK_ID),
         _task(),
     ),
-    _tool(
+    tool(
         MESSAGE,
         "Send a message",
-        "Sends a message to an agent. A request waits for the answer; a notification is sent without waiting.",
-        _object(
+        "Sends a message to an agent. A request waits for the answer; a notification is sent without waiting. An agent"
+        " without an address gets it in its mailbox, and answers to yours.",
+        object_(
             ["agent_id", "message_type", "content"],
             agent_id=_AGENT,
             message_type={"enum": ["request", "notification"], "description": "Whether to wait for the answer."},
             content={"type": "object", "description": "Any JSON object; a text alone as {text: ...}."},
             session_id=_CONTEXT,
         ),
-        _task(),
+        {
+            "type": "object",
+            "properties": {**_RESULT, "message_id": text("Id of the message, if it is in the agent's mailbox.")},
+            "required": ["agent_id", "status"],
+        },
     ),
-    _tool(
+    tool(
         ASK,
         "Ask an agent",
         "Finds the skill whose tags, names and description fit the question best, asks its agent and says who answered."
         " If several fit equally well, it returns them: ask again with agent.",
-        _object(
+        object_(
             ["query"],
             query={"type": "string", "minLength": 1, "maxLength": _TEXT, "description": "The question."},
             agent=_AGENT,
@@ -198,18 +184,6 @@ DEFINITIONS: tuple[Json, ...] = (
             "required": ["answered"],
         },
     ),
-    _tool(
-        REGISTER,
-        "Register an agent",
-        "Not available yet: agents are LambdaAgent resources of the cluster. It explains how to add one.",
-        _object(
-            ["name", "endpoint_url", "capabilities"],
-            name={"type": "string", "maxLength": 256, "description": "Name of the agent."},
-            endpoint_url={"type": "string", "maxLength": 2048, "description": "URL of the agent."},
-            capabilities={"type": "object", "description": "What the agent can do."},
-            description={"type": "string", "maxLength": 4096, "description": "What the agent does."},
-        ),
-        None,
-    ),
+    *coordination_tools.DEFINITIONS,
 )
 NAMES = frozenset(each["name"] for each in DEFINITIONS)

@@ -76,3 +76,16 @@ def of_gateway(mode: str, caller: str, row: str, action: str) -> str:
     if kind == "administrators" and caller not in SEES_ALL:
         return "unauthorized" if caller == "nobody" else "forbidden"
     return "served"
+
+
+def of_method(mode: str, caller: str, method: str) -> str:
+    """Returns what happens with a method of the extension that needs no agent, and whose parameters are missing."""
+    if mode != "enforce":
+        return "served"
+    if caller in REFUSED:
+        return "unauthorized"
+    if method == "message.send":
+        return "served"  # without a sender, nobody's right is asked for
+    if caller == "nobody":
+        return "unauthorized"
+    return "forbidden" if method == "agent.register" and caller not in SEES_ALL else "served"

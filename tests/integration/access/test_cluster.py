@@ -86,6 +86,31 @@ async def test_a_service_account_calls_what_its_role_names(
     assert stored.owner == f"system:serviceaccount:{namespace}:caller"
 
 
+async def test_whoever_has_the_registrars_role_registers_agents(
+    account: Path, tmp_path: Path, kube_apiserver: KubeApiserver, namespace: str
+) -> None:
+    """With the rule of the ClusterRole `lambdaagent-registrar`, in the namespace of registered agents."""
+    token = await asyncio.to_thread(token_of, kube_apiserver, namespace, "ci", "lambdaagent")
+    other = await asyncio.to_thread(token_of, kube_apiserver, namespace, "other", "lambdaagent")
+    (rule,) = rights.rules(rights.CALLERS["registrar"])
+    subject = {"kind": "ServiceAccount", "name": "ci", "namespace": namespace}
+    grant(kube_apiserver, namespace, subject, names=[], resources=rule["resources"], verbs=rule["verbs"])
+    async with (
+        connect(kubeconfig=account) as api,
+        guarded(tmp_path / "access.yaml", {}, api=api, registry_namespace=namespace) as gateway,
+    ):
+
+        async def register(token: str) -> int:
+            body = {"agent_id": "laptop"}
+            return (await gateway.request("POST", "/a2a/register", json=body, headers=bearer(token))).status
+
+        async def registered() -> bool:
+            return await register(token) in (200, 201)
+
+        await eventually(registered, within=20)
+        assert await register(other) == 403
+
+
 async def test_a_grant_names_service_accounts(
     gateway: World, kube_apiserver: KubeApiserver, namespace: str, container: PlainAgent
 ) -> None:

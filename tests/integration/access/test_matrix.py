@@ -24,7 +24,7 @@ from tests.parts.keys import pem
 from tests.parts.store_records import push, record
 from tests.parts.upstream import PlainAgent
 
-from lambdaagent.a2a import jsonrpc, rest
+from lambdaagent.a2a import extension_methods, jsonrpc, rest
 from lambdaagent.a2a.operations import Operation
 from lambdaagent.a2a.signing import Signer
 from lambdaagent.a2a.states import TaskState
@@ -249,6 +249,8 @@ async def test_methods_of_the_extension(gateway: World, issuer: Issuer, figures:
     for agent in ("echo", "open", "absent"):
         for path in (f"/agents/shop/{agent}/api/a2a", f"/a2a?agent=shop/{agent}"):
             for method, row in extension_calls.METHODS.items():
+                if not row.of_agent:
+                    continue  # `test_methods_that_need_no_agent`
                 body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
                 answer = await gateway.request("POST", path, json=body, headers=headers)
                 expected = expectations.of_agent(mode, caller, str(row.action), public=agent == "open")
@@ -256,6 +258,16 @@ async def test_methods_of_the_extension(gateway: World, issuer: Issuer, figures:
                     expected = "hidden"
                 figures.check(answer, expected, mode, caller, path, method)
                 assert b"hidden" not in answer.body
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_methods_that_need_no_agent(gateway: World, issuer: Issuer, figures: Figures, caller: str) -> None:
+    """They check the rights of the endpoints' functions; an administrator alone may register agents here."""
+    mode, headers = str(gateway.guard.mode), credential(issuer, caller)
+    for method in sorted(extension_methods.WITHOUT_AGENT):
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
+        answer = await gateway.request("POST", "/a2a", json=body, headers=headers)
+        figures.check(answer, expectations.of_method(mode, caller, method), mode, caller, method)
 
 
 @pytest.mark.parametrize("caller", CALLERS)

@@ -21,7 +21,7 @@ def test_namespaces_are_said_to_every_process(process: str) -> None:
 def samples(described: dict[str, Any]) -> dict[str, Any]:
     """Returns a value for each setting of the schema."""
     values = {"integer": 1234567, "number": 7.5, "boolean": True}
-    texts = ("https://example.com", "example.com", "name")
+    texts = ("https://example.com", "example.com", "example")
     return {
         name: rule["enum"][-1]
         if "enum" in rule

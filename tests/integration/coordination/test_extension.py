@@ -16,6 +16,7 @@ from lambdaagent.a2a.extension_methods import URI, ExtensionMethod
 from lambdaagent.coordination.extension_errors import ExtensionProblem
 from lambdaagent.gateway.a2a.extension_calls import METHODS
 
+OF_AGENT = [method for method, row in METHODS.items() if row.of_agent]
 PATHS = ["/agents/shop/echo/api/a2a", "/a2a?agent=shop/echo"]
 
 
@@ -115,7 +116,7 @@ async def test_wrong_parameters_are_named(
 
 
 async def test_an_agent_without_a_card_says_so(gateway: World) -> None:
-    for method in ExtensionMethod:
+    for method in OF_AGENT:
         error = (await gateway.rpc(method, {}, path="/agents/shop/shy/api/a2a"))["error"]
         assert (error["code"], error["data"]) == (-32050, {"reason": "AGENT_NOT_DISCOVERABLE"})
         assert "discoveryEnabled" in error["message"]
@@ -147,7 +148,7 @@ async def test_who_may_discover_the_agent_may_call_them(tmp_path: Path, issuer: 
     async with guarded(tmp_path / "access.yaml", {"issuers": [issuer.configured()]}) as gateway:
         gateway.agent(url=container.url, access={"grants": grants})
         for path in PATHS:
-            for method in METHODS:
+            for method in OF_AGENT:
                 body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
                 for caller, status in {"alice": 200, "reader": 200, "carol": 404}.items():
                     answer = await gateway.request("POST", path, json=body, headers=of(issuer, caller))
@@ -157,6 +158,9 @@ async def test_who_may_discover_the_agent_may_call_them(tmp_path: Path, issuer: 
 
 def test_the_table_is_whole_and_its_codes_are_its_own() -> None:
     assert set(METHODS) == set(ExtensionMethod)
+    assert set(OF_AGENT) == extension_methods.NAMES - extension_methods.WITHOUT_AGENT
+    statuses = [status for each in ExtensionProblem for status in each.value.statuses]
+    assert len(set(statuses)) == len(statuses)
     assert extension_methods.declaration()["params"]["methods"] == list(ExtensionMethod)
     codes = [each.value.code for each in ExtensionProblem]
     assert len(set(codes)) == len(codes)

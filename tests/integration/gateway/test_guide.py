@@ -17,7 +17,10 @@ CURL = 'curl() { command curl --silent --show-error --max-time 2 "$@"; }\n'
 
 def lines(guide: Path = GUIDE) -> list[str]:
     """Returns each curl command with the lines that continue it."""
-    text = guide.read_text()
+    return lines_of(guide.read_text())
+
+
+def lines_of(text: str) -> list[str]:
     blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
     commands = [each for block in blocks for each in re.split(r"\n(?=    curl)", "\n" + block)]
     return [re.sub(r"^    ", "", each, flags=re.MULTILINE).strip() for each in commands if "    curl" in each]

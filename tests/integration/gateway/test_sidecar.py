@@ -67,6 +67,9 @@ def test_the_extension_of_the_card_is_answered_beside_the_container(pod: Pod) ->
     host = {"Host": "beside.ai.svc.cluster.local"}
     card = pod.client.get("/.well-known/agent-card.json", headers=host).json()
     (extension,) = card["capabilities"]["extensions"]
+    assert extension["params"]["methods"] == ["agent.discover", "agent.negotiate"]
+    described = pod.client.post("/api/a2a", json={"jsonrpc": "2.0", "id": 1, "method": "agent.discover"}, headers=host)
+    assert "agent.register" not in described.json()["result"]["capabilities"]["methods"]
     for method in extension["params"]["methods"]:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
         assert "result" in pod.client.post("/api/a2a", json=body, headers=host).json()

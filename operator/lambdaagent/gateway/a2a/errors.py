@@ -45,7 +45,7 @@ class A2aFailure:
         return {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(self.again, "")
 
 
-def of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
+def of(request: web.Request, entry: Entry | None, error: Exception) -> A2aFailure:
     """Return the failure for an exception. Raises those that have no A2A error: aiohttp's HTTP errors (413, 408),
     ProblemError for a request without a credential (401), and ConnectionError for a client that disconnected.
     """
@@ -54,7 +54,8 @@ def of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
     return failure
 
 
-def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
+def _of(request: web.Request, entry: Entry | None, error: Exception) -> A2aFailure:
+    agent = entry.agent.key if entry is not None else ""
     if isinstance(error, A2AError):
         return A2aFailure(error)
     if isinstance(error, BrokenError):
@@ -66,7 +67,7 @@ def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
     if isinstance(error, RevokedError):
         return A2aFailure(A2AError(Problem.PERMISSION_DENIED, f"The stream ends: {error}."))
     if isinstance(error, SealedValueError):
-        log.warning("a2a_request.failed", agent=entry.agent.key, error=str(error))
+        log.warning("a2a_request.failed", agent=agent, error=str(error))
         said = f"The request cannot be served now: {error}."
         metadata = {"problem": PREFIX + UNREADABLE}
         return A2aFailure(A2AError(Problem.INTERNAL, said, metadata=metadata), again=503)
@@ -76,5 +77,5 @@ def _of(request: web.Request, entry: Entry, error: Exception) -> A2aFailure:
     if isinstance(error, (web.HTTPException, ProblemError, ConnectionError)):
         raise error
     request.app[SERVICES].metrics.error("a2a")
-    log.error("a2a_request.crashed", agent=entry.agent.key, exc_info=error)
+    log.error("a2a_request.crashed", agent=agent, exc_info=error)
     return A2aFailure(A2AError(Problem.INTERNAL))

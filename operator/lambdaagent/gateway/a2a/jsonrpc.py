@@ -13,7 +13,7 @@ from lambdaagent import media_types
 from lambdaagent.a2a import dialects, jsonrpc
 from lambdaagent.a2a.errors import A2AError, Problem
 from lambdaagent.a2a.extension_methods import NAMES
-from lambdaagent.a2a.jsonrpc import Request, RequestError
+from lambdaagent.a2a.jsonrpc import Envelope, Request, RequestError
 from lambdaagent.a2a.versions import Version
 from lambdaagent.gateway.a2a import body_text, errors, extension_calls
 from lambdaagent.gateway.a2a.errors import A2aFailure
@@ -29,11 +29,7 @@ async def serve(request: web.Request, entry: Entry, _path: str) -> web.StreamRes
     problems.require_method(request, "POST")
     asked: Request | None = None
     try:
-        # Checked before the body is parsed, so that the client gets this error and not that of a body that is not JSON.
-        if "Content-Type" in request.headers and request.content_type != media_types.JSON:
-            message = f"The content type {request.content_type[:100]!r} is not supported; send {media_types.JSON}."
-            raise A2AError(Problem.CONTENT_TYPE, message)
-        envelope = jsonrpc.read(await body_text.json(request))
+        envelope = await _envelope(request)
         if envelope.method in NAMES:
             return await extension_calls.answer(request, entry, envelope)
         asked = jsonrpc.of_a2a(envelope)
@@ -51,6 +47,25 @@ async def serve(request: web.Request, entry: Entry, _path: str) -> web.StreamRes
         if asked is not None and _wants_events(request, asked) and failure.rpc_http == 200:
             return sse.single(request, jsonrpc.error(asked.id, failure.error))
         return _answer(asked.id if asked is not None else None, failure)
+
+
+async def without_agent(request: web.Request) -> web.Response:
+    """Answer a method of the extension for which the request names no agent."""
+    try:
+        return await extension_calls.answer(request, None, await _envelope(request))
+    except RequestError as error:
+        request[WHY] = str(error)
+        return _answer(error.id, A2aFailure(error))
+    except Exception as error:  # every error of the call is answered here
+        return _answer(None, errors.of(request, None, error))
+
+
+async def _envelope(request: web.Request) -> Envelope:
+    # Checked before the body is parsed, so that the client gets this error and not that of a body that is not JSON.
+    if "Content-Type" in request.headers and request.content_type != media_types.JSON:
+        message = f"The content type {request.content_type[:100]!r} is not supported; send {media_types.JSON}."
+        raise A2AError(Problem.CONTENT_TYPE, message)
+    return jsonrpc.read(await body_text.json(request))
 
 
 async def _stream(request: web.Request, call: OperationCall, id_: jsonrpc.Id) -> web.StreamResponse:

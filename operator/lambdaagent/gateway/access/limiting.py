@@ -45,7 +45,7 @@ def count_refused(services: Services, request: web.Request) -> None:
 
 def require_principal(services: Services, principal: Principal) -> None:
     """Raises ProblemError (429) above the rate of a principal."""
-    rate = services.guard.limits.per_principal
+    rate = services.guard.limits.per_principal or services.config.caller_rate
     if rate is None or principal.source == GATEWAY:
         return
     if wait := _take(services, ("principal", principal.name), rate):

@@ -36,22 +36,33 @@ _STATUSES = ("active", "inactive", "suspended", "all")
 
 
 async def register(request: web.Request) -> web.Response:
-    services = request.app[SERVICES]
-    await authorization.require_in_namespace(request, Action.REGISTER, services.config.registry_namespace)
-    owner = require_identity(request)
-    given = await body(request, registration.Registration)
+    owner = await require_registrar(request)
+    agent, new = await registered(request, await body(request, registration.Registration), owner=owner)
+    location = f"{urls.base(request)}/a2a/agents/{quote(agent.agent_id)}"
+    return answer(request, record(request, agent), status=201 if new else 200, headers={"Location": location})
+
+
+async def require_registrar(request: web.Request) -> str:
+    """Return the owner of what the caller registers. Raises ProblemError (401, 403)."""
+    namespace = request.app[SERVICES].config.registry_namespace
+    await authorization.require_in_namespace(request, Action.REGISTER, namespace)
+    return require_identity(request)
+
+
+async def registered(
+    request: web.Request, given: registration.Registration, *, owner: str
+) -> tuple[RegisteredAgent, bool]:
+    """Return the agent once it is registered, and whether it is new. Raises ProblemError."""
     if given.agent_id is None and given.name is None:
         raise ProblemError(400, "bad-body", "The body is refused: it needs an agent_id or a name.")
     try:
-        agent, new = await coordination(request).registry.register(owner, given)
+        return await coordination(request).registry.register(owner, given)
     except IdTakenError:
         detail = f"The agent_id {given.agent_id!r} belongs to another principal; choose another one, or none."
         raise ProblemError(409, "agent-id-taken", detail) from None
     except TooManyAgentsError:
         detail = "You have registered as many agents as one principal may; delete those that are not needed."
         raise ProblemError(403, "too-many-agents", detail) from None
-    location = f"{urls.base(request)}/a2a/agents/{quote(agent.agent_id)}"
-    return answer(request, _record(request, agent), status=201 if new else 200, headers={"Location": location})
 
 
 async def get(request: web.Request) -> web.Response:
@@ -61,36 +72,39 @@ async def get(request: web.Request) -> web.Response:
     agent = await coordination(request).registry.find(entry.agent_id)  # its load and heartbeat are not in the directory
     if agent is None:
         raise unknown(entry.agent_id)
-    return answer(request, _record(request, agent))
+    return answer(request, record(request, agent))
 
 
 async def change(request: web.Request) -> web.Response:
-    entry = await _own(request)
+    entry = await own(request, request.match_info["id"])
     given = await body(request, registration.Change)
     changed = await coordination(request).registry.change(entry.agent_id, request[PRINCIPAL].name, given)
     if changed is None:
         raise unknown(entry.agent_id)
-    return answer(request, _record(request, changed))
+    return answer(request, record(request, changed))
 
 
 async def delete(request: web.Request) -> web.Response:
-    entry = await _own(request)
+    entry = await own(request, request.match_info["id"])
     if not await coordination(request).registry.delete(entry.agent_id, request[PRINCIPAL].name):
         raise unknown(entry.agent_id)
     return web.Response(status=204)
 
 
 async def heartbeat(request: web.Request) -> web.Response:
-    entry = await _own(request)
+    entry = await own(request, request.match_info["id"])
     given = await body(request, registration.Heartbeat) if request.can_read_body else registration.Heartbeat()
+    return answer(request, await beaten(request, entry, given))
+
+
+async def beaten(request: web.Request, entry: Entry, given: registration.Heartbeat) -> Json:
+    """Take a heartbeat of an own agent, and return until when it counts as active. Raises ProblemError."""
     agent = await coordination(request).registry.beat(entry.agent_id, given)
     if agent is None:
         raise unknown(entry.agent_id)
     seconds = agent.ttl_seconds
     due = rfc3339(agent.last_heartbeat + MISSED * seconds)
-    return answer(
-        request, {"agent_id": agent.agent_id, "status": agent.status, "ttl_seconds": seconds, "expires_at": due}
-    )
+    return {"agent_id": agent.agent_id, "status": agent.status, "ttl_seconds": seconds, "expires_at": due}
 
 
 async def discover(request: web.Request) -> web.Response:
@@ -196,7 +210,7 @@ def _protocols(entry: Entry) -> list[str]:
     return [f"a2a/{version.value}" for version in entry.offered]
 
 
-def _record(request: web.Request, agent: RegisteredAgent) -> Json:
+def record(request: web.Request, agent: RegisteredAgent) -> Json:
     """Return the whole entry, for its owner and for those who may know of it."""
     return {
         "agent_id": agent.agent_id,
@@ -236,9 +250,9 @@ async def find(request: web.Request, agent_id: str) -> Entry:
     return entry
 
 
-async def _own(request: web.Request) -> Entry:
-    """Return the registered agent of the path. Raises ProblemError: 403 if it is of another owner."""
-    entry = await find(request, request.match_info["id"])
+async def own(request: web.Request, agent_id: str) -> Entry:
+    """Return the registered agent of this id. Raises ProblemError: 403 if it is of another owner."""
+    entry = await find(request, agent_id)
     if entry.registered is None:
         detail = f"The agent {entry.agent_id} is a resource of the cluster: change it there."
         raise ProblemError(409, "not-registered", detail)

@@ -38,7 +38,6 @@ from lambdaagent.webhooks import address_check
 from lambdaagent.webhooks.address_check import CheckOf
 
 TYPE = "io.knative.lambda.a2a.message"
-_SECONDS = 30.0
 _LARGEST = 1024 * 1024  # bytes of an answer
 
 
@@ -73,6 +72,7 @@ class AgentCarrier:
     told: WhoAsks
     check: CheckOf
     trust: Trust
+    seconds: float = 30.0  # that a receiver has to take a message by an event or by POST
 
     def entry(self, agent_id: str) -> Entry | None:
         return entry_of(self.directory, agent_id, registry=self.namespace)
@@ -103,7 +103,7 @@ class AgentCarrier:
             headers = self.told.headers(entry.callee, Origin(owner=delivery.created_by))
         except NotTellableError as error:
             raise PermanentError(str(error)) from None
-        done = await deliver(self.client, target, event, timeout=_SECONDS, now=self.clock.now(), headers=headers)
+        done = await deliver(self.client, target, event, timeout=self.seconds, now=self.clock.now(), headers=headers)
         if done.verdict is RetryDecision.AGAIN:
             raise TemporaryError(done.reason or "the agent did not take it")
         if done.verdict is not RetryDecision.DELIVERED:
@@ -138,7 +138,7 @@ class AgentCarrier:
         headers = {"Content-Type": media_types.JSON}
         try:
             async with (
-                address_check.session(check, seconds=_SECONDS, trust=self.trust) as session,
+                address_check.session(check, seconds=self.seconds, trust=self.trust) as session,
                 session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 status, kind = answer.status, answer.headers.get("Content-Type", "")

@@ -19,7 +19,7 @@ from lambdaagent.coordination.refusals import IdInUseError, TooLargeError, TooMa
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.coordination import acting
 from lambdaagent.gateway.coordination.requests import answer, body, coordination, loaded, require_identity
-from lambdaagent.gateway.http import urls
+from lambdaagent.gateway.http import bodies, urls
 from lambdaagent.gateway.http.problems import ProblemError
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
@@ -39,40 +39,47 @@ async def create(request: web.Request) -> web.Response:
     except TooLargeError as error:
         raise _too_large(error) from None
     location = f"{urls.base(request)}/a2a/context/{quote(made.context_id, safe='')}"
-    return answer(request, _shown(made), status=201, headers=_etag(made) | {"Location": location})
+    return answer(request, shown(made), status=201, headers=_etag(made) | {"Location": location})
 
 
 async def get(request: web.Request) -> web.Response:
-    found = await _own(request)
+    found = await find(request, request.match_info["id"])
     if request.headers.get("If-None-Match") == f'"{found.version}"':
         return web.Response(status=304, headers=_etag(found))
-    return answer(request, _shown(found), headers=_etag(found))
+    return answer(request, shown(found), headers=_etag(found))
 
 
 async def patch(request: web.Request) -> web.Response:
     """Take a JSON Merge Patch (RFC 7396)."""
-    await _own(request)
+    context_id = request.match_info["id"]
+    await find(request, context_id)
     try:
-        change = await loaded(request)
+        change = loaded(await bodies.whole(request))
     except BadBodyError as error:
         raise ProblemError(400, "bad-body", f"The body is refused: {error}.") from None
     if not isinstance(change, dict):
         raise ProblemError(400, "bad-body", "The body is refused: a context is an object, and so is a change of it.")
+    changed = await patched(request, context_id, change, expected=_expected(request))
+    return answer(request, shown(changed), headers=_etag(changed))
+
+
+async def patched(request: web.Request, context_id: str, change: Json, *, expected: int | None) -> Context:
+    """Return the context after a JSON Merge Patch, by one who takes part. Raises ProblemError.
+
+    `expected` is the version that the change is for; None: it is merged into whatever is there.
+    """
     contexts = coordination(request).contexts
     return await _changed(
-        request,
+        context_id,
         lambda id_: contexts.patch(
-            id_,
-            change,
-            by=request[PRINCIPAL].name,
-            may=lambda found: _takes_part(request, found),
-            expected=_expected(request),
+            id_, change, by=request[PRINCIPAL].name, may=lambda found: _takes_part(request, found), expected=expected
         ),
     )
 
 
 async def merge(request: web.Request) -> web.Response:
-    await _own(request)
+    context_id = request.match_info["id"]
+    await find(request, context_id)
     given = await body(request, models.Merge)
     contexts = coordination(request).contexts
     if (given.data is None) == (given.context_id is None):
@@ -83,29 +90,30 @@ async def merge(request: web.Request) -> web.Response:
         if source is None or not _takes_part(request, source):
             raise _unknown(given.context_id)
         other = source.data
-    return await _changed(
-        request,
+    changed = await _changed(
+        context_id,
         lambda id_: contexts.merge(
             id_, given, other or {}, by=request[PRINCIPAL].name, may=lambda found: _takes_part(request, found)
         ),
     )
+    return answer(request, shown(changed), headers=_etag(changed))
 
 
 async def settle(request: web.Request) -> web.Response:
     """Change who takes part, how keys are merged and how long the context lasts."""
-    found = await _own(request)
+    found = await find(request, request.match_info["id"])
     given = await body(request, models.Settings)
     if given.participants is not None and not _owns(request, found):
         raise ProblemError(403, "foreign-context", "Only its creator says who takes part in a context.")
     changed = await coordination(request).contexts.settle(found.context_id, given)
     if changed is None:
         raise _unknown(found.context_id)
-    return answer(request, _shown(changed), headers=_etag(changed))
+    return answer(request, shown(changed), headers=_etag(changed))
 
 
 async def deltas(request: web.Request) -> web.Response:
     """Return the changes after the version `since`, as JSON Patches (RFC 6902)."""
-    found = await _own(request)
+    found = await find(request, request.match_info["id"])
     since = request.query.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) < 10):
         raise ProblemError(400, "bad-query", "since must be a version, which is a number.")
@@ -113,15 +121,15 @@ async def deltas(request: web.Request) -> web.Response:
         detail = f"The changes before version {found.version - KEPT} are no longer kept; read the context instead."
         raise ProblemError(410, "deltas-gone", detail)
     entries = await coordination(request).contexts.log(found.context_id, since=int(since))
-    shown = [
+    listed = [
         {"version": each.version, "at": rfc3339(each.created_at), "by": each.created_by, "patch": each.patch}
         for each in entries
     ]
-    return answer(request, {"context_id": found.context_id, "version": found.version, "deltas": shown})
+    return answer(request, {"context_id": found.context_id, "version": found.version, "deltas": listed})
 
 
 async def delete(request: web.Request) -> web.Response:
-    found = await _own(request)
+    found = await find(request, request.match_info["id"])
     if not _owns(request, found):
         raise ProblemError(403, "foreign-context", "Only its creator deletes a context.")
     await coordination(request).contexts.drop(found.context_id)
@@ -136,18 +144,16 @@ def _owns(request: web.Request, context: Context) -> bool:
     return acting.is_own(request, context.created_by)
 
 
-async def _own(request: web.Request) -> Context:
-    """Return the context of the path. Raises ProblemError (404) for others than those who take part."""
+async def find(request: web.Request, context_id: str) -> Context:
+    """Return the context of this id. Raises ProblemError (404) for others than those who take part."""
     require_identity(request)
-    context_id = request.match_info["id"]
     found = await coordination(request).contexts.find(context_id)
     if found is None or not _takes_part(request, found):
         raise _unknown(context_id)
     return found
 
 
-async def _changed(request: web.Request, change: Callable[[str], Awaitable[Context | None]]) -> web.Response:
-    context_id = request.match_info["id"]
+async def _changed(context_id: str, change: Callable[[str], Awaitable[Context | None]]) -> Context:
     try:
         found = await change(context_id)
     except VersionError as error:
@@ -160,7 +166,7 @@ async def _changed(request: web.Request, change: Callable[[str], Awaitable[Conte
         raise _too_large(error) from None
     if found is None:
         raise _unknown(context_id)
-    return answer(request, _shown(found), headers=_etag(found))
+    return found
 
 
 def _expected(request: web.Request) -> int | None:
@@ -177,7 +183,8 @@ def _etag(context: Context) -> dict[str, str]:
     return {"ETag": f'"{context.version}"'}
 
 
-def _shown(context: Context) -> Json:
+def shown(context: Context) -> Json:
+    """Return the context as those read it who take part."""
     return {
         "context_id": context.context_id,
         "data": context.data,

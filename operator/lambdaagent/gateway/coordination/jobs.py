@@ -104,11 +104,11 @@ async def jobs(request: web.Request) -> web.Response:
 
 
 async def job(request: web.Request) -> web.Response:
-    return answer(request, shown(await _own_job(request)))
+    return answer(request, shown(await find(request, request.match_info["id"])))
 
 
 async def cancel(request: web.Request) -> web.Response:
-    found = await _own_job(request)
+    found = await find(request, request.match_info["id"])
     now = await coordination(request).jobs.cancel(found.job_id, by=request[PRINCIPAL].name)
     if now is None:
         raise _unknown_job(found.job_id)
@@ -131,9 +131,9 @@ async def _own_definition(request: web.Request, task_id: str) -> Definition:
     return found
 
 
-async def _own_job(request: web.Request) -> Job:
+async def find(request: web.Request, job_id: str) -> Job:
+    """Return the caller's job of this id. Raises ProblemError (404)."""
     require_identity(request)
-    job_id = request.match_info["id"]
     found = await coordination(request).jobs.find(job_id)
     if found is None or not _is_own(request, found.created_by):
         raise _unknown_job(job_id)

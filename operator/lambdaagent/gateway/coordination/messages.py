@@ -19,7 +19,7 @@ from lambdaagent.coordination.refusals import LoopError, OtherMessageError, Queu
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.coordination import acting, receivers, sessions
 from lambdaagent.gateway.coordination.requests import answer, body, coordination, loaded, require_identity
-from lambdaagent.gateway.http import urls
+from lambdaagent.gateway.http import bodies, urls
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.http.sse import STREAMS
 
@@ -29,12 +29,16 @@ _LONGEST_WAIT = 60.0
 
 async def send(request: web.Request) -> web.Response:
     """Accept one message. Raises ProblemError."""
+    receipt, status = await accepted(request, read(await bodies.whole(request)))
+    return answer(request, receipt, status=status, headers={"Location": f"{urls.base(request)}{receipt.pop('path')}"})
+
+
+def read(sent: bytes) -> Message:
+    """Raises ProblemError (400)."""
     try:
-        message = forms.of_body(await loaded(request))
+        return forms.of_body(loaded(sent))
     except BadBodyError as error:
         raise ProblemError(400, "bad-message", f"The message is refused: {error}.") from None
-    receipt, status = await accepted(request, message)
-    return answer(request, receipt, status=status, headers={"Location": f"{urls.base(request)}{receipt.pop('path')}"})
 
 
 async def accepted(request: web.Request, message: Message) -> tuple[Json, int]:

@@ -9,7 +9,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.access.rules import Mode
 from lambdaagent.clock import Clock
 from lambdaagent.containers.who_asks import WhoAsks
-from lambdaagent.contexts.contexts import Contexts
+from lambdaagent.contexts.contexts import ContextLimits, Contexts
 from lambdaagent.contexts.sessions import Sessions
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.gateway.access.guard import Guard
@@ -24,8 +24,8 @@ from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.services import EventPublisher, Exchanges
 from lambdaagent.httpclient.client import HttpClient
 from lambdaagent.jobs.jobs import Jobs
-from lambdaagent.messaging.messages import Messages
-from lambdaagent.registry.registry import Registry
+from lambdaagent.messaging.messages import MessageLimits, Messages
+from lambdaagent.registry.registry import Registry, RegistryLimits
 from lambdaagent.store.coordination.database import Database
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.voting.proposals import Proposals
@@ -92,6 +92,7 @@ async def running(
         changed=changed,
         removed=lambda agent: directory.remove(namespace, agent.label),
         told=announcements.of_agent,
+        limits=RegistryLimits(card_seconds=config.coordination.card_seconds),
     )
     messages = Messages(
         database=database,
@@ -104,10 +105,16 @@ async def running(
             told=told,
             check=check,
             trust=config.trust,
+            seconds=config.coordination.transport_seconds,
         ),
         told=announcements.of_message,
+        limits=MessageLimits(queue=config.coordination.queue),
     )
-    contexts = Contexts(database=database, told=announcements.of_context)
+    contexts = Contexts(
+        database=database,
+        told=announcements.of_context,
+        limits=ContextLimits(largest=config.coordination.context_size, ttl=config.coordination.context_ttl),
+    )
     proposals = Proposals(database=database, messages=messages, told=announcements.of_proposal)
     workers = AgentWorkers(
         directory=directory,

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from lambdaagent.a2a import Json
 from lambdaagent.access.actions import Action
 from lambdaagent.access.rules import Mode
 from lambdaagent.coordination import proposal as models
@@ -32,22 +33,26 @@ _STATUSES = ("open", "accepted", "rejected", "expired")
 
 async def create(request: web.Request) -> web.Response:
     owner = require_identity(request)
-    given = await body(request, models.NewProposal)
+    made = await opened(request, await body(request, models.NewProposal), owner=owner)
+    location = f"{urls.base(request)}/a2a/proposals/{quote(made.proposal_id, safe='')}"
+    return answer(request, shown(made, {}), status=201, headers={"Location": location})
+
+
+async def opened(request: web.Request, given: models.NewProposal, *, owner: str) -> Proposal:
+    """Return the proposal once it is open. Raises ProblemError."""
     acting.require(request, given.from_, field="from")
     await _require_electors(request, [each for each in given.electorate if each != given.from_])
     try:
-        made = await coordination(request).proposals.open(given, by=owner)
+        return await coordination(request).proposals.open(given, by=owner)
     except IdInUseError:
         raise ProblemError(409, "proposal-exists", f"There is a proposal {given.proposal_id!r} already.") from None
     except TooManyError:
         detail = "You have as many open proposals as one principal may have; close those that are not needed."
         raise ProblemError(403, "too-many-proposals", detail) from None
-    location = f"{urls.base(request)}/a2a/proposals/{quote(made.proposal_id, safe='')}"
-    return answer(request, shown(made, {}), status=201, headers={"Location": location})
 
 
 async def get(request: web.Request) -> web.Response:
-    proposal, votes = await _own(request)
+    proposal, votes = await find(request, request.match_info["id"])
     return answer(request, shown(proposal, votes))
 
 
@@ -63,8 +68,13 @@ async def listing(request: web.Request) -> web.Response:
 
 
 async def vote(request: web.Request) -> web.Response:
-    proposal, _ = await _own(request)
+    proposal, _ = await find(request, request.match_info["id"])
     given = await body(request, models.NewVote)
+    return answer(request, await voted(request, proposal, given))
+
+
+async def voted(request: web.Request, proposal: Proposal, given: models.NewVote) -> Json:
+    """Return the proposal with the vote, of one who may see it. Raises ProblemError."""
     acting.require(request, given.from_, field="from")
     proposals = coordination(request).proposals
     try:
@@ -76,24 +86,21 @@ async def vote(request: web.Request) -> web.Response:
         raise ProblemError(422, "unknown-choice", f"The choice must be one of {error}.") from None
     except ClosedError as error:
         raise ProblemError(409, "proposal-closed", f"The proposal takes no more votes: it is {error}.") from None
-    proposal, votes = await _own(request)
-    return answer(request, shown(proposal, votes))
+    return shown(*await find(request, proposal.proposal_id))
 
 
 async def close(request: web.Request) -> web.Response:
     """Decide now, by the votes that are there."""
-    proposal, _ = await _own(request)
+    proposal, _ = await find(request, request.match_info["id"])
     if not acting.is_own(request, proposal.proposer) and proposal.created_by != request[PRINCIPAL].name:
         raise ProblemError(403, "foreign-proposal", "Only its proposer closes a proposal before its deadline.")
     await coordination(request).proposals.close(proposal.proposal_id)
-    proposal, votes = await _own(request)
-    return answer(request, shown(proposal, votes))
+    return answer(request, shown(*await find(request, proposal.proposal_id)))
 
 
-async def _own(request: web.Request) -> tuple[Proposal, dict[str, str]]:
-    """Return the proposal of the path and its votes. Raises ProblemError (404) for others than those concerned."""
+async def find(request: web.Request, proposal_id: str) -> tuple[Proposal, dict[str, str]]:
+    """Return the proposal of this id and its votes. Raises ProblemError (404) for others than those concerned."""
     require_identity(request)
-    proposal_id = request.match_info["id"]
     found = await coordination(request).proposals.find(proposal_id)
     if found is not None:
         proposal = found[0]

@@ -7,6 +7,7 @@ import orjson
 from aiohttp import web
 
 from lambdaagent import media_types
+from lambdaagent.a2a import Json
 from lambdaagent.access.rules import Mode
 from lambdaagent.coordination import bodies as models
 from lambdaagent.coordination.bodies import BadBodyError, Body
@@ -33,9 +34,8 @@ def coordination(request: web.Request) -> "Coordination":
     return found
 
 
-async def loaded(request: web.Request) -> Any:
-    """Return the body as JSON. Raises ProblemError (413), BadBodyError."""
-    sent = await bodies.whole(request)
+def loaded(sent: bytes) -> Any:
+    """Return a body as JSON. Raises ProblemError (413), BadBodyError."""
     if len(sent) > LARGEST:
         raise ProblemError(413, "body-too-large", f"The body has {len(sent)} bytes of at most {LARGEST}.")
     return models.loads(sent)
@@ -43,8 +43,21 @@ async def loaded(request: web.Request) -> Any:
 
 async def body(request: web.Request, model: type[Model]) -> Model:
     """Raises ProblemError (400)."""
+    return read(model, await bodies.whole(request))
+
+
+def parameters(model: type[Model], given: Json) -> Model:
+    """Return the parameters of a JSON-RPC method or of a tool, which are held to the same bounds as a body.
+
+    Raises ProblemError (400).
+    """
+    return read(model, orjson.dumps(given))
+
+
+def read(model: type[Model], sent: bytes) -> Model:
+    """Raises ProblemError (400)."""
     try:
-        return models.read(model, await loaded(request))
+        return models.read(model, loaded(sent))
     except BadBodyError as error:
         raise ProblemError(400, "bad-body", f"The body is refused: {error}.") from None
 

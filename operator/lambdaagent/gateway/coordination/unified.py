@@ -2,13 +2,15 @@
 protocol that its container speaks.
 
 MCP is served as at `/mcp`. The others name their agent or namespace: A2A and CloudEvents by the query parameters
-`agent=namespace/name` and `namespace=name`, a message by its `to`.
+`agent=namespace/name` and `namespace=name`, a message by its `to`. Methods of the extension, such as `agent.register`,
+need none.
 """
 
 import orjson
 from aiohttp import web
 
 from lambdaagent import bounded_json
+from lambdaagent.a2a import extension_methods
 from lambdaagent.access.actions import Action
 from lambdaagent.api import naming
 from lambdaagent.coordination import protocols
@@ -34,12 +36,19 @@ async def serve(request: web.Request) -> web.StreamResponse:
             return await _events(request)
         case Protocol.A2A:
             request[ROUTE] = "a2a"
+            if "agent" not in request.query and _needs_no_agent(await _json(request)):
+                return await jsonrpc.without_agent(request)
             return await jsonrpc.serve(request, await _agent(request), "")
         case Protocol.MESSAGE:
             return await agent_messages.serve(request)
         case None:
             detail = "The body is no message of MCP, A2A, CloudEvents, or from one agent to another."
             raise ProblemError(400, "unknown-protocol", detail)
+
+
+def _needs_no_agent(body: object) -> bool:
+    method = body.get("method") if isinstance(body, dict) else None
+    return isinstance(method, str) and method in extension_methods.WITHOUT_AGENT
 
 
 async def _json(request: web.Request) -> object:

@@ -34,6 +34,7 @@ def _made(request: web.Request, entry: Entry, shape: cards.Shape, *, extended: b
         jwks_url=urls.base(request) + well_known.JWKS,
         security=request.app[SERVICES].guard.schemes(entry.rules),
         extended=extended,
+        alone=request.app[SERVICES].coordination is None,
     )
 
 

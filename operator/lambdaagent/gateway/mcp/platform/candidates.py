@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from lambdaagent.api import naming
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
+from lambdaagent.gateway.coordination.agent_ids import key_of
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.platform.platform_calls import no_agent
@@ -60,9 +61,15 @@ async def _of_agent(call: McpCall, agent_id: str, namespace: str) -> AsyncIterat
 
 
 async def agent(call: McpCall, agent_id: str) -> Entry | None:
-    """Return the agent of the scope that an id names, if the caller may know of it."""
+    """Return the agent of the scope that an id names, if the caller may know of it.
+
+    An id without a namespace is that of a registered agent, or at the endpoint of a namespace a name there.
+    """
     namespace, _, name = agent_id.rpartition("/")
-    namespace = namespace or call.scope.namespace
+    registry = call.services.config.registry_namespace
+    namespace = namespace or call.scope.namespace or registry
+    if "/" not in agent_id and namespace == registry:
+        namespace, name = key_of(agent_id, registry=registry)
     if call.scope.namespace not in ("", namespace) or not naming.is_label(namespace, name):
         return None
     entry = await authorization.find(call.request, namespace, name)

@@ -5,7 +5,9 @@ import orjson
 from lambdaagent import page_token
 from lambdaagent.a2a import Json, cards, well_known
 from lambdaagent.api.skills import Skill
+from lambdaagent.coordination.registered_agent import capability_names
 from lambdaagent.gateway.access import authorization
+from lambdaagent.gateway.coordination.agents import status_of
 from lambdaagent.gateway.directory import Entry, Key
 from lambdaagent.gateway.discovery.catalog import Filter
 from lambdaagent.gateway.http import urls
@@ -26,10 +28,10 @@ async def discover(call: McpCall, given: Json) -> Json:
     skills, last = 0, None
     found: Json = {"agents": shown}
     async for entry in call.agents(_after(given.get("cursor"))):
-        if not wanted.takes(entry) or (status != "all" and entry.ready != (status == "active")):
+        if not wanted.takes(entry) or status not in ("all", status_of(entry)):
             continue
         callable_ = authorization.listed_skills(call.request, entry)
-        known = {each.casefold() for skill in callable_ for each in (skill.id, *skill.tags)}
+        known = {each.casefold() for skill in callable_ for each in (skill.id, *skill.tags)} | _declared(entry)
         if not all(each.casefold() in known for each in given.get("capability_filter", ())):
             continue
         if (len(shown) == given.get("limit", LIMIT) or skills >= _SKILLS) and last is not None:
@@ -42,9 +44,9 @@ async def discover(call: McpCall, given: Json) -> Json:
 
 def _shown(call: McpCall, entry: Entry, skills: list[Skill]) -> Json:
     return {
-        "agent_id": entry.agent.key,
+        "agent_id": entry.agent_id,
         "description": cards.description(entry.public)[:_DESCRIPTION],
-        "status": "active" if entry.ready else "inactive",
+        "status": status_of(entry),
         "card_url": urls.agent(call.request, entry) + well_known.AGENT_CARD,
         "skills": [
             {
@@ -57,6 +59,13 @@ def _shown(call: McpCall, entry: Entry, skills: list[Skill]) -> Json:
             for each in skills
         ],
     }
+
+
+def _declared(entry: Entry) -> set[str]:
+    """Return what a registered agent says that it can do."""
+    if entry.registered is None:
+        return set()
+    return {each.casefold() for each in capability_names(entry.registered.capabilities)}
 
 
 def _after(cursor: str | None) -> Key | None:

@@ -6,9 +6,10 @@ from aiohttp import web
 
 from lambdaagent.a2a import Json
 from lambdaagent.api.skills import Skill
+from lambdaagent.gateway.coordination import carriers
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.mcp.call import McpCall
-from lambdaagent.gateway.mcp.platform import candidates, platform_calls
+from lambdaagent.gateway.mcp.platform import candidates, platform_calls, platform_coordination
 from lambdaagent.gateway.mcp.platform.platform_calls import Order, ToolError, no_agent
 from lambdaagent.mcp import selection, tools
 from lambdaagent.mcp.platform_tools import ASK, EXECUTE, MESSAGE
@@ -41,6 +42,8 @@ async def message(call: McpCall, given: Json) -> Json | web.StreamResponse:
     entry = await candidates.agent(call, given["agent_id"])
     if entry is None:
         raise no_agent(given["agent_id"])
+    if carriers.via_of(entry) in ("http", "mailbox"):
+        return await platform_coordination.to_mailbox(call, entry, given)
     order = Order(MESSAGE, given["content"], context_id=given.get("session_id", ""))
     do = platform_calls.answered if given["message_type"] == "request" else platform_calls.begun
     return await do(call, entry, None, order)

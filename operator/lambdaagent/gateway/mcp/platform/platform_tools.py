@@ -11,19 +11,16 @@ from aiohttp import web
 from lambdaagent.a2a import Json
 from lambdaagent.gateway.mcp.call import McpCall
 from lambdaagent.gateway.mcp.calls import agent_call
-from lambdaagent.gateway.mcp.platform import platform_discovery, platform_execution, platform_tasks
+from lambdaagent.gateway.mcp.platform import (
+    platform_coordination,
+    platform_discovery,
+    platform_execution,
+    platform_tasks,
+)
 from lambdaagent.gateway.mcp.platform.platform_calls import ToolError
 from lambdaagent.json_schema.checker import Checker
-from lambdaagent.mcp import platform_tools, results
+from lambdaagent.mcp import coordination_tools, platform_tools, results
 from lambdaagent.mcp.protocol import Code, McpError
-
-
-async def _register(_: McpCall, given: Json) -> Json:
-    raise ToolError(
-        f"{given['name'][:64]!r} is not registered: agents are LambdaAgent resources of the cluster here, and the"
-        " gateway has no registry of others yet. Ask whoever runs the cluster to apply a LambdaAgent."
-    )
-
 
 _Handler = Callable[[McpCall, Json], Awaitable[Json | web.StreamResponse]]
 _HANDLERS: Mapping[str, _Handler] = MappingProxyType(
@@ -34,7 +31,12 @@ _HANDLERS: Mapping[str, _Handler] = MappingProxyType(
         platform_tools.CANCEL: platform_tasks.cancel,
         platform_tools.MESSAGE: platform_execution.message,
         platform_tools.ASK: platform_execution.ask,
-        platform_tools.REGISTER: _register,
+        coordination_tools.REGISTER: platform_coordination.register,
+        coordination_tools.CONTEXT: platform_coordination.context,
+        coordination_tools.PROPOSE: platform_coordination.propose,
+        coordination_tools.VOTE: platform_coordination.vote,
+        coordination_tools.CREATE_JOB: platform_coordination.create_job,
+        coordination_tools.JOB_STATUS: platform_coordination.job_status,
     }
 )
 
@@ -67,8 +69,12 @@ _TOOLS: Mapping[str, PlatformTool] = MappingProxyType(
 
 
 def find(call: McpCall, name: str) -> PlatformTool | None:
-    return _TOOLS.get(name) if call.entry is None else None
+    return _TOOLS.get(name) if _offers(call, name) else None
 
 
 def definitions(call: McpCall) -> list[Json]:
-    return list(platform_tools.DEFINITIONS) if call.entry is None else []
+    return [each for each in platform_tools.DEFINITIONS if _offers(call, each["name"])]
+
+
+def _offers(call: McpCall, name: str) -> bool:
+    return call.entry is None and not (call.scope.namespace and name in coordination_tools.NAMES)

@@ -1,0 +1,116 @@
+"""Prints what a gateway answered: as a table, JSON or YAML, once or again whenever it changes."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import typer
+
+from lambdaagent.cli.coordination.client import Json
+from lambdaagent.cli.printing import one_line, print_json, print_table, say, yaml_text
+from lambdaagent.cli.tools import Form
+from lambdaagent.errors import TemporaryError
+
+_SECONDS = 2.0  # between two looks
+_LONGEST = 80  # characters of a column
+_MOST = 100_000  # things that a watch remembers
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a thing the table shows: a title for each column, and the field under it."""
+
+    columns: Mapping[str, str]
+    key: str  # the field that tells one thing from another
+
+    def row(self, item: Json) -> tuple[str, ...]:
+        return tuple(_cell(item.get(name)) for name in self.columns.values())
+
+
+def one(item: Json, view: View, form: Form) -> None:
+    if form is Form.TABLE:
+        print_table(tuple(view.columns), [view.row(item)])
+    else:
+        _document(item, form)
+
+
+def many(items: Sequence[Json], view: View, form: Form) -> None:
+    if form is not Form.TABLE:
+        _document({"items": list(items)}, form)
+    elif items:
+        print_table(tuple(view.columns), [view.row(each) for each in items])
+    else:
+        say("nothing found")
+
+
+def watched(
+    look: Callable[[], Iterable[Json]],
+    view: View,
+    form: Form,
+    *,
+    ended: Callable[[Json], bool] | None = None,
+    wait: float = _SECONDS,
+    after: Callable[[Json], None] | None = None,
+) -> None:
+    """Print each thing when it is new and whenever it has changed, until the one that is watched has ended.
+
+    `after` is called for each thing once it is printed.
+    """
+    known: dict[str, bytes] = {}
+    try:
+        while True:
+            for item in _tried(look):
+                key, state = str(item.get(view.key)), orjson.dumps(item)
+                if known.get(key) != state:
+                    _changed(item, view, form, first=not known)
+                    known[key] = state
+                    if len(known) > _MOST:
+                        del known[next(iter(known))]
+                if after is not None:
+                    after(item)
+                if ended is not None and ended(item):
+                    return
+            time.sleep(wait)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _tried(look: Callable[[], Iterable[Json]]) -> list[Json]:
+    """Return what is there; nothing while the gateway cannot be reached, which a watch outlives."""
+    try:
+        return list(look())
+    except TemporaryError as error:
+        say(f"{error}; it is tried again")
+        return []
+
+
+def _changed(item: Json, view: View, form: Form, *, first: bool) -> None:
+    if form is Form.JSON:
+        sys.stdout.write(orjson.dumps(item).decode() + "\n")
+    elif form is Form.YAML:
+        sys.stdout.write("---\n" + yaml_text(item))
+    else:
+        lines = [tuple(view.columns)] if first else []
+        for line in [*lines, view.row(item)]:
+            sys.stdout.write("   ".join(f"{one_line(value) or '-':20}" for value in line).rstrip() + "\n")
+    sys.stdout.flush()
+
+
+def _document(document: Any, form: Form) -> None:
+    if form is Form.JSON:
+        print_json(document)
+    else:
+        typer.echo(yaml_text(document), nl=False)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        text = ",".join(value)
+    else:
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
