@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lambdaagent.a2a import Json
-from lambdaagent.access.principal import RESERVED
 from lambdaagent.api.access import Access as ApiAccess
 from lambdaagent.api.base import EXTERNAL_URL
 from lambdaagent.coordination.bodies import Body, Text
@@ -14,6 +13,8 @@ AgentId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0
 Url = Annotated[str, Field(max_length=500, pattern=EXTERNAL_URL)]
 Ttl = Annotated[int, Field(ge=1, le=86_400)]
 Load = Annotated[float, Field(ge=0, le=1, strict=False, allow_inf_nan=False)]
+RESERVED = frozenset(("agent", "anonymous", "gateway", "group", "hmac", "key", "kubernetes", "system"))
+"""Names of callers that have no source before them, or of sources: an agent with one could pass for them."""
 _CAPABILITIES = 200
 _LARGEST = 16 * 1024  # characters of capabilities or metadata, roughly: every gateway holds them in memory
 

@@ -5,6 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdaagent.access import principal
+from lambdaagent.coordination import registration
 from lambdaagent.coordination.registered_agent import capability_names, label_of
 
 IDS = st.from_regex(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,80}[A-Za-z0-9])?", fullmatch=True)
@@ -25,3 +27,7 @@ def test_capabilities_of_every_form_have_names() -> None:
         "streaming",
     }
     assert capability_names(None) == frozenset()
+
+
+def test_no_agent_has_a_name_that_callers_without_a_source_have() -> None:
+    assert registration.RESERVED >= principal.RESERVED
