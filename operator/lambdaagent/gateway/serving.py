@@ -18,6 +18,7 @@ from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.access.shared_rates import sharing
 from lambdaagent.gateway.config import GatewayConfig
+from lambdaagent.gateway.coordination.workflow_caller import WorkflowCaller
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
 from lambdaagent.gateway.events.publishers import SubscriptionIndex
@@ -94,7 +95,7 @@ async def serve(
     cancellations = TaskLifecyclePublisher(publish, metrics.ingress, event=cancellation)
     await stack.enter_async_context(cancellations.run())
 
-    def canceled(record: TaskRecord) -> None:
+    def canceled_event(record: TaskRecord) -> None:
         try:
             entry = directory.get(record.namespace, record.agent)
         except NotListedError:
@@ -104,9 +105,19 @@ async def serve(
 
     external = await _external_calls(stack, config, client, check=receivers(config, guard), headers=secret_headers)
     told = WhoAsks(assertions.statement(config.card_signer, clock))
+    caller = WorkflowCaller(
+        HttpCaller(client=client, clock=clock, told=told, external=external),
+        namespace=config.registry_namespace,
+        clock=clock,
+    )
+
+    def canceled(record: TaskRecord) -> None:
+        caller.canceled(record.namespace, record.agent, record.id, record.owner)
+        canceled_event(record)
+
     tasks = Engine(
         store=store,
-        caller=HttpCaller(client=client, clock=clock, told=told, external=external),
+        caller=caller,
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
@@ -145,6 +156,7 @@ async def serve(
                 clock=clock,
                 told=told,
                 guard=guard,
+                caller=caller,
             )
         )
     services = Services(

@@ -220,7 +220,16 @@ async def test_tasks_of_the_schema_before_are_there_and_grow(postgres: Postgres)
         "0, 1, 1, $1, 'one', 0, '', NULL)",
         orjson.dumps(task),
     )
-    assert await migrating.migrate(DatabaseUrl(url)) == ["v1_3", "v1_4", "v1_5", "v1_6", "v1_7", "v1_8", "v1_9"]
+    assert await migrating.migrate(DatabaseUrl(url)) == [
+        "v1_3",
+        "v1_4",
+        "v1_5",
+        "v1_6",
+        "v1_7",
+        "v1_8",
+        "v1_9",
+        "v1_10",
+    ]
     assert await Old(connection).add("t", chunk(10, size=SIZE))
     store = await PostgresStore.open(url)
     await store.beat("new", seconds=600)

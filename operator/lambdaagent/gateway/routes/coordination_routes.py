@@ -3,7 +3,7 @@
 from functools import partial
 
 from lambdaagent.access.actions import Action, Credential
-from lambdaagent.gateway.coordination import agents, contexts, jobs, messages, proposals, unified, websocket
+from lambdaagent.gateway.coordination import agents, contexts, jobs, messages, proposals, unified, websocket, workflows
 from lambdaagent.gateway.routes.route_types import Route
 
 _SEEN = partial(Route, action=Action.DISCOVER, credential=Credential.CALLER)
@@ -12,6 +12,7 @@ _SENT = partial(Route, action=Action.INVOKE, credential=Credential.CALLER)
 _OWN = partial(Route, action=Action.COORDINATE, credential=Credential.CALLER)
 _CONTEXT, _PROPOSALS = "/a2a/context/{id}", "/a2a/proposals"
 _TASKS, _JOBS = "/a2a/tasks", "/a2a/jobs"
+_WORKFLOWS, _RUN = "/a2a/workflows", "/a2a/runs/{id}"
 _MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
 _AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
 
@@ -83,6 +84,7 @@ def routes() -> list[Route]:
         *_contexts(),
         *_proposals(),
         *_jobs(),
+        *_workflows(),
     ]
 
 
@@ -164,4 +166,25 @@ def _jobs() -> list[Route]:
         _OWN(name="a2a-jobs", method="GET", path=_JOBS, handler=jobs.jobs, summary="The caller's jobs"),
         _OWN(name="a2a-job", method="GET", path=job, handler=jobs.job, summary="A job and its result"),
         _OWN(name="a2a-job-cancel", method="POST", path=f"{job}/cancel", handler=jobs.cancel, summary=canceled),
+    ]
+
+
+def _workflows() -> list[Route]:
+    one, runs = f"{_WORKFLOWS}/{{name}}", f"{_WORKFLOWS}/{{name}}/runs"
+    put, begun = (
+        "Create a workflow, or its next version, from YAML or JSON",
+        "Run a workflow; 202 once the run is durable",
+    )
+    shown, gone = "A workflow that the caller may run", "Delete a workflow; its runs go on"
+    listed, mine, ended = "Workflows that the caller may run", "The caller's runs of a workflow", "Cancel a run"
+    put_, list_, one_ = "a2a-workflow-create", "a2a-workflows", "a2a-workflow"
+    return [
+        _OWN(name=put_, method="POST", path=_WORKFLOWS, handler=workflows.define, summary=put),
+        _SEEN(name=list_, method="GET", path=_WORKFLOWS, handler=workflows.workflows, summary=listed),
+        _SEEN(name=one_, method="GET", path=one, handler=workflows.workflow, summary=shown),
+        _OWN(name="a2a-workflow-delete", method="DELETE", path=one, handler=workflows.undefine, summary=gone),
+        _SENT(name="a2a-run-create", method="POST", path=runs, handler=workflows.start, summary=begun),
+        _OWN(name="a2a-runs", method="GET", path=runs, handler=workflows.runs, summary=mine),
+        _OWN(name="a2a-run", method="GET", path=_RUN, handler=workflows.run, summary="A run and its output"),
+        _OWN(name="a2a-run-cancel", method="DELETE", path=_RUN, handler=workflows.cancel, summary=ended),
     ]

@@ -6,7 +6,11 @@ from lambdaagent.store.coordination.jobs import jobs, tasks, turns
 from lambdaagent.store.coordination.messages import deliveries, messages, subscriptions
 from lambdaagent.store.coordination.proposals import proposals, votes
 from lambdaagent.store.coordination.tables import metadata
+from lambdaagent.store.coordination.workflows import runs, steps, workflows
 
-TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes, tasks, jobs, turns)
+TABLES = (
+    *(agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes, tasks, jobs, turns),
+    *(workflows, runs, steps),
+)
 
 __all__ = ["TABLES", "metadata"]

@@ -8,7 +8,7 @@ and any later minor one.
 
 import re
 
-NEEDED = (1, 9)
+NEEDED = (1, 10)
 TABLE = "lambdaagent_schema"
 
 
