@@ -27,6 +27,7 @@ from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.app import IDLE, create_app, make_runner
 from lambdaagent.gateway.config import GatewayConfig
 from lambdaagent.gateway.coordination import parts
+from lambdaagent.gateway.coordination.workflow_caller import WorkflowCaller
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.http.bodies import Pace
 from lambdaagent.gateway.http.sse import Streams
@@ -229,7 +230,8 @@ async def world(
     check = receivers(local if on_loopback else made, guard)
     checked = HttpClient(limits=limits, tls=made.trust.context, dial=partial(address_check.dial, check=check))
     external = ExternalCalls(checked, secret_headers)
-    caller = HttpCaller(client=client, clock=clock, told=told, external=external)
+    called = HttpCaller(client=client, clock=clock, told=told, external=external)
+    caller = WorkflowCaller(called, namespace=made.registry_namespace, clock=clock)
     notifier = HttpPushNotifier(receivers(local, guard), signer=made.push_signer)
     denied = standing_rights.of_pushes(guard, directory)
     pusher = PushDelivery(store=store, notifier=notifier, clock=clock, observer=metrics, denied=denied)
@@ -242,6 +244,7 @@ async def world(
         pusher=pusher,
         limits=tasks,
         shared_context=lambda owner, context_id: coordination.shared_context(owner, context_id),
+        canceled=lambda record: caller.canceled(record.namespace, record.agent, record.id, record.owner),
     )
     stack = AsyncExitStack()
     shared = factory.open_coordination(store, clock)
@@ -259,6 +262,7 @@ async def world(
             clock=clock,
             told=told,
             guard=guard,
+            caller=caller,
         )
     )
     services = Services(

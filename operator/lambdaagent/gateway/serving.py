@@ -19,6 +19,7 @@ from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.access.shared_rates import sharing
 from lambdaagent.gateway.config import GatewayConfig
+from lambdaagent.gateway.coordination.workflow_caller import WorkflowCaller
 from lambdaagent.gateway.directory import Directory, Entry, NotListedError
 from lambdaagent.gateway.events.lifecycle import Publish, TaskLifecyclePublisher, cancellation
 from lambdaagent.gateway.events.publishers import SubscriptionIndex
@@ -96,7 +97,7 @@ async def serve(
     cancellations = TaskLifecyclePublisher(publish, metrics.ingress, event=cancellation)
     await stack.enter_async_context(cancellations.run())
 
-    def canceled(record: TaskRecord) -> None:
+    def canceled_event(record: TaskRecord) -> None:
         try:
             entry = directory.get(record.namespace, record.agent)
         except NotListedError:
@@ -111,9 +112,19 @@ async def serve(
     async def shared_context(owner: str, context_id: str) -> Json | None:
         return await coordination.shared_context(owner, context_id) if coordination is not None else None
 
+    caller = WorkflowCaller(
+        HttpCaller(client=client, clock=clock, told=told, external=external),
+        namespace=config.registry_namespace,
+        clock=clock,
+    )
+
+    def canceled(record: TaskRecord) -> None:
+        caller.canceled(record.namespace, record.agent, record.id, record.owner)
+        canceled_event(record)
+
     tasks = Engine(
         store=store,
-        caller=HttpCaller(client=client, clock=clock, told=told, external=external),
+        caller=caller,
         clock=clock,
         observer=metrics,
         lookup=directory.callee,
@@ -152,6 +163,7 @@ async def serve(
                 clock=clock,
                 told=told,
                 guard=guard,
+                caller=caller,
             )
         )
     services = Services(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.integration.access.expectations import REFUSED
 from tests.integration.access.test_matrix import CALLERS, KEY, SIGNER, credential, outcome
@@ -95,8 +96,19 @@ def its_owner(mode: str, caller: str) -> str:
     return those_who_see_it(mode, caller)
 
 
+def its_owner_without_others(mode: str, caller: str) -> str:
+    """Of a workflow of alice, which others may see."""
+    if mode != "enforce" or caller in ("alice", "root"):
+        return "served"
+    return "forbidden" if those_who_see_it(mode, caller) == "served" else those_who_see_it(mode, caller)
+
+
 OWN = {"group": "corp:carol", "key": "key:ci", "agent": "agent:shop/other"}
 MESSAGE = {"from": "{own}", "to": "laptop", "content": {"type": "query", "data": {}}}
+WORKFLOW: dict[str, Any] = {
+    "document": {"dsl": "1.0.3", "namespace": "n", "name": "mine", "version": "1.0.0"},
+    "do": [{"rest": {"wait": {"hours": 1}}}],
+}
 ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-register": ("/a2a/register", {"agent_id": "other"}, registrars),
     "a2a-discover": ("/a2a/discover", None, everybody),
@@ -138,6 +150,14 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-session-change": ("/a2a/sessions/joint", {"status": "paused"}, those_concerned),
     "a2a-health": ("/a2a/health", None, everybody),
     "hook": ("/hooks/absent", {}, nobody_without_the_secret),
+    "a2a-workflow-create": ("/a2a/workflows", WORKFLOW, identified),
+    "a2a-workflows": ("/a2a/workflows", None, everybody),
+    "a2a-workflow": ("/a2a/workflows/alices", None, those_who_see_it),
+    "a2a-run-create": ("/a2a/workflows/alices/runs", {"input": 1}, those_who_see_it),
+    "a2a-runs": ("/a2a/workflows/alices/runs", None, those_who_see_it),
+    "a2a-run": ("/a2a/runs/run_alices00", None, only_its_creator),
+    "a2a-run-cancel": ("/a2a/runs/run_alices00", None, only_its_creator),
+    "a2a-workflow-delete": ("/a2a/workflows/alices", None, its_owner_without_others),
     "a2a-agent-delete": ("/a2a/agents/laptop", None, its_owner),
 }
 
@@ -177,6 +197,10 @@ async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str,
     await coordination.jobs.submit(job, None, by="corp:alice", principal="")
     joint = NewSession.model_validate({"session_id": "joint", "participants": ["corp:invoker"]})
     await coordination.sessions.start(joint, initiator="corp:alice", by="corp:alice")
+    head = WORKFLOW["document"] | {"name": "alices", "metadata": {"access": access}}
+    text = orjson.dumps(WORKFLOW | {"document": head})
+    workflow, _ = await coordination.workflows.define(text, by="corp:alice", access=lambda given: given["access"])
+    await coordination.workflows.submit(workflow, 1, by="corp:alice", principal="", run_id="run_alices00")
     own = OWN.get(caller, f"corp:{caller}")
     if isinstance(body, dict):
         body = {name: own if value == "{own}" else value for name, value in body.items()}
@@ -185,4 +209,5 @@ async def test_rows_of_coordination(gateway: World, issuer: Issuer, caller: str,
     mode = str(gateway.guard.mode)
     assert outcome(answer) == expected(mode, caller), (answer.status, answer.body[:300])
     if row.name.startswith("a2a-discover"):
+        assert (b"wf-alices" in answer.body) == (b"laptop" in answer.body)
         assert (b"laptop" in answer.body) == (those_who_see_it(mode, caller) == "served")

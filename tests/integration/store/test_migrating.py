@@ -36,7 +36,9 @@ def test_the_command_migrates_and_says_so_and_checks(empty_url: str) -> None:
     checked = command(empty_url, "--check")
     assert (checked.returncode, "run `lambdaagent migrate`" in checked.stdout) == (1, True)
     first, second, again = command(empty_url), command(empty_url), command(empty_url, "--check")
-    assert "applied v1_0, v1_1, v1_2, v1_3, v1_4, v1_5, v1_6, v1_7, v1_8, v1_9, v1_10" in first.stdout, first.stderr
+    assert "applied v1_0, v1_1, v1_2, v1_3, v1_4, v1_5, v1_6, v1_7, v1_8, v1_9, v1_10, v1_11" in first.stdout, (
+        first.stderr
+    )
     assert "newest schema already" in second.stdout
     assert [each.returncode for each in (first, second, again)] == [0, 0, 0]
     assert "a-secret" not in "".join(each.stdout + each.stderr for each in (checked, first, second, again))
@@ -64,7 +66,7 @@ async def test_several_at_once_do_it_once(empty_url: str) -> None:
         [],
         [],
         [],
-        ["v1_0", "v1_1", "v1_2", "v1_3", "v1_4", "v1_5", "v1_6", "v1_7", "v1_8", "v1_9", "v1_10"],
+        ["v1_0", "v1_1", "v1_2", "v1_3", "v1_4", "v1_5", "v1_6", "v1_7", "v1_8", "v1_9", "v1_10", "v1_11"],
     ]
 
 
@@ -147,9 +149,10 @@ def test_the_newest_migration_is_what_this_version_needs_or_a_later_minor_one() 
     ("revision", "said"),
     [
         pytest.param(None, "has no schema", id="none"),
-        pytest.param("v0_9", "has v0_9 and v1_10 is needed", id="older"),
-        pytest.param("v1_2", "has v1_2 and v1_10 is needed", id="an older minor one"),
-        pytest.param("v1_10", None, id="this one"),
+        pytest.param("v0_9", "has v0_9 and v1_11 is needed", id="older"),
+        pytest.param("v1_2", "has v1_2 and v1_11 is needed", id="an older minor one"),
+        pytest.param("v1_9", "has v1_9 and v1_11 is needed", id="one before, by number"),
+        pytest.param("v1_11", None, id="this one"),
         pytest.param("v1_99", None, id="later minor"),
         pytest.param("v2_0", "newer", id="later major"),
         pytest.param("abc", "newer", id="somebody else's"),

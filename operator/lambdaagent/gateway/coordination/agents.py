@@ -21,9 +21,12 @@ from lambdaagent.coordination.registered_agent import (
     RegisteredAgent,
     TooManyAgentsError,
     capability_names,
+    label_of,
 )
+from lambdaagent.coordination.workflow import PREFIX
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
+from lambdaagent.gateway.coordination import workflow_entries
 from lambdaagent.gateway.coordination.agent_ids import key_of
 from lambdaagent.gateway.coordination.requests import answer, body, coordination, require_identity
 from lambdaagent.gateway.directory import Entry
@@ -55,6 +58,8 @@ async def registered(
     """Return the agent once it is registered, and whether it is new. Raises ProblemError."""
     if given.agent_id is None and given.name is None:
         raise ProblemError(400, "bad-body", "The body is refused: it needs an agent_id or a name.")
+    if label_of(given.agent_id or "").startswith(PREFIX):
+        raise ProblemError(409, "agent-id-taken", f"An agent_id does not begin with {PREFIX}: workflows are called so.")
     try:
         return await coordination(request).registry.register(owner, given)
     except IdTakenError:
@@ -67,7 +72,7 @@ async def registered(
 
 async def get(request: web.Request) -> web.Response:
     entry = await find(request, request.match_info["id"])
-    if entry.registered is None:
+    if entry.registered is None or entry.registered.protocol == workflow_entries.PROTOCOL:
         return answer(request, listed(request, entry))
     agent = await coordination(request).registry.find(entry.agent_id)  # its load and heartbeat are not in the directory
     if agent is None:
@@ -255,6 +260,9 @@ async def own(request: web.Request, agent_id: str) -> Entry:
     entry = await find(request, agent_id)
     if entry.registered is None:
         detail = f"The agent {entry.agent_id} is a resource of the cluster: change it there."
+        raise ProblemError(409, "not-registered", detail)
+    if entry.registered.protocol == workflow_entries.PROTOCOL:
+        detail = f"The agent {entry.agent_id} is a workflow: change it at /a2a/workflows."
         raise ProblemError(409, "not-registered", detail)
     principal = request[PRINCIPAL]
     if principal.name != entry.registered.created_by and not request.app[SERVICES].guard.is_admin(principal):

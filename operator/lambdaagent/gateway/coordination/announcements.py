@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import orjson
 import structlog
@@ -24,6 +24,7 @@ from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.proposal import Proposal, shown
 from lambdaagent.coordination.registered_agent import RegisteredAgent
 from lambdaagent.coordination.session import Session
+from lambdaagent.coordination.workflow import Run
 from lambdaagent.errors import LambdaAgentError, PermanentError
 from lambdaagent.events.cloudevents import Event
 from lambdaagent.gateway.services import EventPublisher, Exchanges
@@ -32,6 +33,7 @@ from lambdaagent.outbox import Outbox
 log = structlog.get_logger(__name__)
 
 TYPE = "io.knative.lambda.a2a."
+LIFECYCLE = "io.serverlessworkflow."
 # The name of requirement 001 for each event that has one, as the attribute `a2aevent`.
 NAMES: Mapping[str, str] = {
     "agent.registered": "A2A_AGENT_REGISTERED",
@@ -94,20 +96,37 @@ class Announcements:
     def of_proposal(self, event: str, proposal: Proposal) -> None:
         self.tell(event, proposal.proposal_id, shown(proposal))
 
+    def of_run(self, event: str, run: Run, task: str, key: str, data: Json) -> None:
+        """Queue a lifecycle event of Serverless Workflow. Its id follows from what it is about: a replica that goes on
+        with a run may repeat one.
+        """
+        about: Json = {"workflow": run.qualified_name, "task": task} if task else {"name": run.qualified_name}
+        self._put(
+            f"{LIFECYCLE}{event}.v1",
+            f"{run.run_id}{key}",
+            about | data,
+            id_=str(uuid5(NAMESPACE_URL, f"urn:lambdaagent:{run.run_id}:{key}:{event}")),
+            source=f"/a2a/workflows/{run.workflow}",
+            extensions={},
+        )
+
     def tell(self, event: str, subject: str, data: Json) -> None:
         """Queue an event, if somebody can subscribe to it. If the queue is full, it is lost, logged and counted."""
+        extensions = {"a2aevent": NAMES[event]} if event in NAMES else {}
+        self._put(TYPE + event, subject, data, id_=uuid4().hex, source="/a2a", extensions=extensions)
+
+    def _put(self, type_: str, subject: str, data: Json, *, id_: str, source: str, extensions: dict[str, str]) -> None:
         if not self._has_broker():
             return
-        extensions = {"a2aevent": NAMES[event]} if event in NAMES else {}
         made = Event(
-            id=uuid4().hex,
-            source="/a2a",
-            type=TYPE + event,
+            id=id_,
+            source=source,
+            type=type_,
             subject=subject,
             time=rfc3339(self.now(), digits="milliseconds"),
             datacontenttype=media_types.JSON,
             data=orjson.dumps(data),
-            extensions=extensions,
+            extensions=dict(extensions),
         )
         if not self._outbox.put(made):
             self._lost(made, "the queue is full")

@@ -12,13 +12,20 @@ from lambdaagent.containers.who_asks import WhoAsks
 from lambdaagent.contexts.contexts import ContextLimits, Contexts
 from lambdaagent.contexts.sessions import Sessions
 from lambdaagent.coordination.registered_agent import RegisteredAgent
+from lambdaagent.coordination.workflow import PREFIX, Workflow
+from lambdaagent.expressions.evaluator import Evaluator
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.config import GatewayConfig
-from lambdaagent.gateway.coordination import registered_entries
+from lambdaagent.gateway.coordination import registered_entries, workflow_entries
 from lambdaagent.gateway.coordination.announcements import Announcements
 from lambdaagent.gateway.coordination.carriers import AgentCarrier
+from lambdaagent.gateway.coordination.http_calls import HttpCalls
 from lambdaagent.gateway.coordination.outside_cards import OutsideCards
+from lambdaagent.gateway.coordination.topic_receivers import TopicReceivers
 from lambdaagent.gateway.coordination.workers import AgentWorkers
+from lambdaagent.gateway.coordination.workflow_caller import WorkflowCaller
+from lambdaagent.gateway.coordination.workflow_host import WorkflowHost
+from lambdaagent.gateway.coordination.workflow_starts import WorkflowStarts
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.gateway.metrics import GatewayMetrics
 from lambdaagent.gateway.services import EventPublisher, Exchanges
@@ -30,6 +37,10 @@ from lambdaagent.store.coordination.database import Database
 from lambdaagent.tasks.engine import Engine
 from lambdaagent.voting.proposals import Proposals
 from lambdaagent.webhooks.address_check import CheckOf
+from lambdaagent.workflows.workflows import Workflows
+
+_NOWHERE = "http://127.0.0.1:9"
+"""The address of what has none: calls of a workflow are its runs (`WorkflowCaller`), and nothing dials this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,9 @@ class Coordination:
     sessions: Sessions
     proposals: Proposals
     jobs: Jobs
+    workflows: Workflows
+    starts: WorkflowStarts
+    receivers: TopicReceivers
     announcements: Announcements
     guard: Guard
 
@@ -69,6 +83,7 @@ async def running(
     clock: Clock,
     told: WhoAsks,
     guard: Guard,
+    caller: WorkflowCaller,
 ) -> AsyncIterator[Coordination]:
     """Keep the registered agents in the directory, and deliver messages, until the end of the context."""
     namespace = config.registry_namespace
@@ -127,6 +142,44 @@ async def running(
     )
     jobs = Jobs(database=database, workers=workers, replica=config.replica or "gateway", told=announcements.of_job)
     messages.on_answer(jobs.answered)
+    receivers = TopicReceivers(
+        directory=directory,
+        namespace=namespace,
+        guard=guard,
+        messages=messages,
+        run=lambda run_id: workflows.run(run_id),
+    )
+
+    def defined(workflow: Workflow) -> None:
+        directory.upsert(
+            workflow_entries.lambda_agent(workflow, namespace),
+            url=_NOWHERE,
+            ready=True,
+            last_modified=datetime.fromtimestamp(workflow.modified_at, UTC),
+            registered=workflow_entries.registered(workflow),
+        )
+
+    workflows = Workflows(
+        database=database,
+        host=WorkflowHost(
+            directory=directory,
+            namespace=namespace,
+            guard=guard,
+            tasks=tasks,
+            messages=messages,
+            receivers=receivers,
+            http=HttpCalls(check=check, trust=config.trust),
+            publisher=publisher,
+            exchanges=exchanges,
+        ),
+        evaluator=Evaluator(),
+        messages=messages,
+        replica=config.replica or "gateway",
+        told=announcements.of_run,
+        changed=defined,
+        removed=lambda name: directory.remove(namespace, PREFIX + name),
+    )
+    starts = WorkflowStarts(workflows=workflows)
     async with (
         announcements.running(),
         registry.running(),
@@ -134,6 +187,8 @@ async def running(
         contexts.running(),
         proposals.running(),
         jobs.running(),
+        workflows.running(),
+        caller.running(starts),
     ):
         yield Coordination(
             database=database,
@@ -143,6 +198,9 @@ async def running(
             sessions=Sessions(database=database, contexts=contexts, told=announcements.of_session),
             proposals=proposals,
             jobs=jobs,
+            workflows=workflows,
+            starts=starts,
+            receivers=receivers,
             announcements=announcements,
             guard=guard,
         )

@@ -17,6 +17,7 @@ from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.coordination import agents, carriers
 from lambdaagent.gateway.coordination.agent_ids import entry_of
 from lambdaagent.gateway.coordination.requests import coordination
+from lambdaagent.gateway.coordination.topic_receivers import RUN
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES
@@ -32,7 +33,8 @@ async def of(request: web.Request, message: Message) -> tuple[list[Addressed], l
         return await _callable(request, message, entries), []
     if message.topic is not None:
         ids = await coordination(request).messages.subscribers(message.topic)
-        return await _callable(request, message, _entries(request, ids)), []
+        runs = await coordination(request).receivers.runs(request[PRINCIPAL], ids)
+        return await _callable(request, message, _entries(request, ids)) + runs, []
     if len(message.to) == 1:
         return [await _one(request, message, message.to[0])], []
     found = list(_entries(request, message.to))
@@ -46,6 +48,8 @@ async def _one(request: web.Request, message: Message, agent_id: str) -> Address
         messages = coordination(request).messages
         if await messages.answers(message.correlation, sender=message.sender, receiver=agent_id):
             return Addressed(agent_id, messages.carrier.via(agent_id))  # whoever asks takes the answer
+    if agent_id.startswith(RUN) and await coordination(request).receivers.reaches(request[PRINCIPAL], agent_id):
+        return Addressed(agent_id, "mailbox")
     entry = await agents.find(request, agent_id)
     limiting.require_agent(request.app[SERVICES], entry, request[PRINCIPAL])
     via = carriers.via_of(entry)

@@ -14,9 +14,6 @@ from lambdaagent.a2a import Json, params
 from lambdaagent.a2a.errors import A2AError
 from lambdaagent.a2a.states import Role, TaskState
 from lambdaagent.a2a.tasks import state_of
-from lambdaagent.access import registrant
-from lambdaagent.access.actions import Action
-from lambdaagent.access.rules import Mode
 from lambdaagent.containers.turn import Origin
 from lambdaagent.coordination import agent_message
 from lambdaagent.coordination.deliveries import Addressed
@@ -24,9 +21,8 @@ from lambdaagent.coordination.job import ATTEMPT, JOB, Candidate, Definition, Jo
 from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
-from lambdaagent.gateway.access import standing_rights
 from lambdaagent.gateway.access.guard import Guard
-from lambdaagent.gateway.coordination import agents
+from lambdaagent.gateway.coordination import agents, rights
 from lambdaagent.gateway.coordination.agent_ids import entry_of
 from lambdaagent.gateway.coordination.carriers import via_of
 from lambdaagent.gateway.directory import Directory, Entry
@@ -169,18 +165,9 @@ class AgentWorkers:
         return job.task_type in can
 
     async def _may(self, job: Job, entry: Entry) -> bool:
-        if self.guard.mode is not Mode.ENFORCE:
-            return True
-        principal = standing_rights.now(self.guard, registrant.restored(job.created_by, job.principal))
-        if principal is None:
-            return False
         skill = self._skill(job, entry).get("skillId")
         listed = not job.agent_id
-        found = await self.guard.decision(principal, Action.INVOKE, entry.rules, skill=skill, listed=listed)
-        if not found.allowed:
-            return False
-        allowed = await self.guard.skills(principal, entry.rules, listed=listed)
-        return allowed is None or skill in allowed
+        return await rights.may_invoke(self.guard, job.created_by, job.principal, entry, skill, listed=listed)
 
     def _skill(self, job: Job, entry: Entry) -> dict[str, str]:
         """Return the skill that the job names: by its metadata, by its type, or by a capability that it needs."""

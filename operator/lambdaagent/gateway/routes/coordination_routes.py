@@ -14,6 +14,7 @@ from lambdaagent.gateway.coordination import (
     sessions,
     unified,
     websocket,
+    workflows,
 )
 from lambdaagent.gateway.routes.route_types import Route
 
@@ -25,6 +26,7 @@ _CONTEXT, _PROPOSALS = "/a2a/context/{id}", "/a2a/proposals"
 _HOOK = partial(Route, action=Action.TRIGGER, credential=Credential.SIGNATURE)
 _SESSIONS = "/a2a/sessions"
 _TASKS, _JOBS = "/a2a/tasks", "/a2a/jobs"
+_WORKFLOWS, _RUN = "/a2a/workflows", "/a2a/runs/{id}"
 _MESSAGE, _SUBSCRIPTIONS = "/a2a/messages/{id}", "/a2a/subscriptions"
 _AGENT = r"/a2a/agents/{id:[^/]+(?:/[^/]+)?}"
 
@@ -100,6 +102,7 @@ def routes() -> list[Route]:
         *_sessions(),
         _HOOK(name="hook", method="POST", path="/hooks/{id}", handler=hooks.serve, summary=hooked),
         _SEEN(name="a2a-health", method="GET", path="/a2a/health", handler=health.health, summary=counted),
+        *_workflows(),
     ]
 
 
@@ -194,4 +197,25 @@ def _sessions() -> list[Route]:
         ),
         _OWN(name="a2a-session", method="GET", path=one, handler=sessions.get, summary="A session"),
         _OWN(name="a2a-session-change", method="PATCH", path=one, handler=sessions.change, summary=changed),
+    ]
+
+
+def _workflows() -> list[Route]:
+    one, runs = f"{_WORKFLOWS}/{{name}}", f"{_WORKFLOWS}/{{name}}/runs"
+    put, begun = (
+        "Create a workflow, or its next version, from YAML or JSON",
+        "Run a workflow; 202 once the run is durable",
+    )
+    shown, gone = "A workflow that the caller may run", "Delete a workflow; its runs go on"
+    listed, mine, ended = "Workflows that the caller may run", "The caller's runs of a workflow", "Cancel a run"
+    put_, list_, one_ = "a2a-workflow-create", "a2a-workflows", "a2a-workflow"
+    return [
+        _OWN(name=put_, method="POST", path=_WORKFLOWS, handler=workflows.define, summary=put),
+        _SEEN(name=list_, method="GET", path=_WORKFLOWS, handler=workflows.workflows, summary=listed),
+        _SEEN(name=one_, method="GET", path=one, handler=workflows.workflow, summary=shown),
+        _OWN(name="a2a-workflow-delete", method="DELETE", path=one, handler=workflows.undefine, summary=gone),
+        _SENT(name="a2a-run-create", method="POST", path=runs, handler=workflows.start, summary=begun),
+        _OWN(name="a2a-runs", method="GET", path=runs, handler=workflows.runs, summary=mine),
+        _OWN(name="a2a-run", method="GET", path=_RUN, handler=workflows.run, summary="A run and its output"),
+        _OWN(name="a2a-run-cancel", method="DELETE", path=_RUN, handler=workflows.cancel, summary=ended),
     ]

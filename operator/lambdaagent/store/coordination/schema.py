@@ -7,7 +7,11 @@ from lambdaagent.store.coordination.messages import deliveries, messages, subscr
 from lambdaagent.store.coordination.proposals import proposals, votes
 from lambdaagent.store.coordination.sessions import sessions
 from lambdaagent.store.coordination.tables import metadata
+from lambdaagent.store.coordination.workflows import runs, steps, workflows
 
-TABLES = (agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes, tasks, jobs, turns, sessions)
+TABLES = (
+    *(agents, messages, deliveries, subscriptions, contexts, deltas, proposals, votes, tasks, jobs, turns),
+    *(sessions, workflows, runs, steps),
+)
 
 __all__ = ["TABLES", "metadata"]

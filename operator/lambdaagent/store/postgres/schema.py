@@ -8,7 +8,7 @@ and any later minor one.
 
 import re
 
-NEEDED = (1, 10)
+NEEDED = (1, 11)
 TABLE = "lambdaagent_schema"
 
 

@@ -1,0 +1,1 @@
+"""Runtime expressions: real jq, in processes of its own."""

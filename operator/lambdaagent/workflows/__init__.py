@@ -1,0 +1,1 @@
+"""Workflows: definitions and their runs, durable per step."""
