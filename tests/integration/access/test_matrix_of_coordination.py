@@ -43,6 +43,11 @@ def identified(mode: str, caller: str) -> str:
     return "unauthorized" if mode == "enforce" and (caller in REFUSED or caller == "nobody") else "served"
 
 
+def nobody(mode: str, caller: str) -> str:
+    """Of what is not there."""
+    return "hidden" if identified(mode, caller) == "served" else "unauthorized"
+
+
 def those_who_see_it(mode: str, caller: str) -> str:
     if mode != "enforce" or caller in ("alice", "root", "invoker"):
         return "served"
@@ -102,11 +107,11 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-message-send": ("/a2a/message", MESSAGE, those_who_see_it),
     "a2a-messages": ("/a2a/messages", None, identified),
     "a2a-websocket": ("/a2a/ws", None, identified),
-    "a2a-message-state": ("/a2a/messages/absent", None, identified),
-    "a2a-message-ack": ("/a2a/messages/absent/ack", None, identified),
+    "a2a-message-state": ("/a2a/messages/absent", None, nobody),
+    "a2a-message-ack": ("/a2a/messages/absent/ack", None, nobody),
     "a2a-subscribe": ("/a2a/subscriptions", {"agent_id": "{own}", "topic": "x"}, identified),
     "a2a-subscriptions": ("/a2a/subscriptions", None, identified),
-    "a2a-unsubscribe": ("/a2a/subscriptions/absent", None, identified),
+    "a2a-unsubscribe": ("/a2a/subscriptions/absent", None, nobody),
     "a2a-context-create": ("/a2a/context", {"data": {}}, identified),
     "a2a-context": ("/a2a/context/shared", None, those_who_take_part),
     "a2a-context-patch": ("/a2a/context/shared", {"x": 1}, those_who_take_part),
