@@ -139,3 +139,15 @@ async def test_only_those_who_take_part_see_it(tmp_path: Path, issuer: Issuer) -
         _, own = await call(gateway, "POST", "/a2a/context", {}, **eve)
         assert (await call(gateway, "POST", f"/a2a/context/{own['context_id']}/merge", merge, **eve))[0] == 404
         assert (await call(gateway, "DELETE", path, **ann))[0] == 204
+
+
+async def test_a_list_has_what_the_caller_created(tmp_path: Path, issuer: Issuer) -> None:
+    async with guarded(tmp_path / "access.yaml", {"issuers": [issuer.configured()]}) as gateway:
+        ann, bob = of(issuer, "ann"), of(issuer, "bob")
+        body = {"id": "anns", "participants": ["corp:bob"]}
+        assert (await call(gateway, "POST", "/a2a/context", body, **ann))[0] == 201
+        assert [each["context_id"] for each in (await call(gateway, "GET", "/a2a/context", **ann))[1]["contexts"]] == [
+            "anns"
+        ]
+        assert (await call(gateway, "GET", "/a2a/context", **bob))[1] == {"contexts": []}
+        assert (await call(gateway, "GET", "/a2a/context"))[0] == 401
