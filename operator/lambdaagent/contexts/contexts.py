@@ -33,7 +33,7 @@ class ContextLimits:
     largest: int = pure.LARGEST  # bytes
     ttl: int = pure.TTL  # seconds since the last change, unless the context says otherwise
     of_owner: int = 10_000
-    page: int = 100  # entries of a log
+    page: int = 100  # entries of a log, and contexts of a list
 
 
 @dataclass(kw_only=True)
@@ -101,6 +101,9 @@ class Contexts:
     async def settle(self, context_id: str, body: Settings) -> Context | None:
         values = body.model_dump(exclude_none=True)
         return await self.database.run(lambda tx: table.settle(tx, context_id, **values))
+
+    async def listed(self, *, owner: str) -> list[Context]:
+        return await self.database.read(lambda tx: table.listed(tx, owner=owner, limit=self.limits.page))
 
     async def log(self, context_id: str, *, since: int) -> list[Delta]:
         return await self.database.read(lambda tx: table.log(tx, context_id, since=since, limit=self.limits.page))

@@ -130,6 +130,7 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-subscriptions": ("/a2a/subscriptions", None, identified),
     "a2a-unsubscribe": ("/a2a/subscriptions/absent", None, absent),
     "a2a-context-create": ("/a2a/context", {"data": {}}, identified),
+    "a2a-contexts": ("/a2a/context", None, identified),
     "a2a-context": ("/a2a/context/shared", None, those_who_take_part),
     "a2a-context-patch": ("/a2a/context/shared", {"x": 1}, those_who_take_part),
     "a2a-context-deltas": ("/a2a/context/shared/deltas", None, those_who_take_part),

@@ -116,6 +116,8 @@ async def test_a_context_is_created_changed_and_deleted(gateway: World) -> None:
     log = await parsed(gateway, "context", "deltas", "trip", "--since", str(made["version"]))
     assert [each["patch"][0]["op"] for each in log["items"]] == ["add", "add"]
     assert "Bern" in (await call(gateway, "context", "get", "trip")).out
+    listed = await parsed(gateway, "context", "list")
+    assert [(each["context_id"], each["version"]) for each in listed["items"]] == [("trip", changed["version"])]
     assert (await call(gateway, "context", "delete", "trip")).out == "trip deleted\n"
 
 

@@ -163,3 +163,15 @@ async def test_a_container_gets_the_context_that_its_skill_asks_for_and_its_call
             answer = await gateway.rpc("SendMessage", {"message": sent}, **who)
             assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED", answer
             assert orjson.loads(container.seen[-1].body).get("sharedContext") == got
+
+
+async def test_a_list_has_what_the_caller_created(tmp_path: Path, issuer: Issuer) -> None:
+    async with guarded(tmp_path / "access.yaml", {"issuers": [issuer.configured()]}) as gateway:
+        ann, bob = of(issuer, "ann"), of(issuer, "bob")
+        body = {"id": "anns", "participants": ["corp:bob"]}
+        assert (await call(gateway, "POST", "/a2a/context", body, **ann))[0] == 201
+        assert [each["context_id"] for each in (await call(gateway, "GET", "/a2a/context", **ann))[1]["contexts"]] == [
+            "anns"
+        ]
+        assert (await call(gateway, "GET", "/a2a/context", **bob))[1] == {"contexts": []}
+        assert (await call(gateway, "GET", "/a2a/context"))[0] == 401

@@ -44,6 +44,30 @@ def create(
     _show(client.Gateway.of(url, token, token_file).call("POST", "/a2a/context", body=body), output)
 
 
+@app.command("list")
+def list_contexts(
+    watch: Watch = False,
+    output: Output = Form.TABLE,
+    url: Url = LOCAL,
+    token: Token = "",
+    token_file: TokenFile = "",
+) -> None:
+    """List the contexts that you created, those that were changed last first."""
+    from lambdaagent.cli.coordination import showing
+    from lambdaagent.cli.coordination.client import Gateway, Json
+
+    gateway, view = Gateway.of(url, token, token_file), showing.View(_COLUMNS, key="context_id")
+
+    def look() -> list[Json]:
+        found: list[Json] = gateway.call("GET", "/a2a/context")["contexts"]
+        return found
+
+    if watch:
+        showing.watched(look, view, output)
+        return
+    showing.many(look(), view, output)
+
+
 @app.command()
 def get(
     id_: Id,

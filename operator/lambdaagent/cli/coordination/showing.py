@@ -60,12 +60,13 @@ def watched(
     `after` is called for each thing once it is printed.
     """
     known: dict[str, bytes] = {}
+    widths = [len(each) for each in view.columns]
     try:
         while True:
             for item in _tried(look):
                 key, state = str(item.get(view.key)), orjson.dumps(item)
                 if known.get(key) != state:
-                    _changed(item, view, form, first=not known)
+                    _changed(item, view, form, widths, first=not known)
                     known[key] = state
                     if len(known) > _MOST:
                         del known[next(iter(known))]
@@ -87,15 +88,18 @@ def _tried(look: Callable[[], Iterable[Json]]) -> list[Json]:
         return []
 
 
-def _changed(item: Json, view: View, form: Form, *, first: bool) -> None:
+def _changed(item: Json, view: View, form: Form, widths: list[int], *, first: bool) -> None:
+    """Print one thing. Columns grow with what is printed: what comes later is not known."""
     if form is Form.JSON:
         sys.stdout.write(orjson.dumps(item).decode() + "\n")
     elif form is Form.YAML:
         sys.stdout.write("---\n" + yaml_text(item))
     else:
-        lines = [tuple(view.columns)] if first else []
-        for line in [*lines, view.row(item)]:
-            sys.stdout.write("   ".join(f"{one_line(value) or '-':20}" for value in line).rstrip() + "\n")
+        row = [one_line(value) or "-" for value in view.row(item)]
+        widths[:] = [max(width, len(value)) for width, value in zip(widths, row, strict=True)]
+        for line in [list(view.columns), row] if first else [row]:
+            text = "   ".join(f"{value:{width}}" for value, width in zip(line, widths, strict=True))
+            sys.stdout.write(text.rstrip() + "\n")
     sys.stdout.flush()
 
 

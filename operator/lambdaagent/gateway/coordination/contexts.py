@@ -42,6 +42,12 @@ async def create(request: web.Request) -> web.Response:
     return answer(request, shown(made), status=201, headers=_etag(made) | {"Location": location})
 
 
+async def listing(request: web.Request) -> web.Response:
+    """Return the contexts that the caller created, those that were changed last first."""
+    found = await coordination(request).contexts.listed(owner=require_identity(request))
+    return answer(request, {"contexts": [shown(each) for each in found]})
+
+
 async def get(request: web.Request) -> web.Response:
     found = await find(request, request.match_info["id"])
     if request.headers.get("If-None-Match") == f'"{found.version}"':

@@ -110,6 +110,13 @@ def _contexts() -> list[Route]:
     made, changed = "Create a shared context", "Change a shared context by a JSON Merge Patch"
     return [
         _OWN(name="a2a-context-create", method="POST", path="/a2a/context", handler=contexts.create, summary=made),
+        _OWN(
+            name="a2a-contexts",
+            method="GET",
+            path="/a2a/context",
+            handler=contexts.listing,
+            summary="The contexts that the caller created",
+        ),
         _OWN(name="a2a-context", method="GET", path=_CONTEXT, handler=contexts.get, summary="A shared context"),
         _OWN(name="a2a-context-patch", method="PATCH", path=_CONTEXT, handler=contexts.patch, summary=changed),
         _OWN(

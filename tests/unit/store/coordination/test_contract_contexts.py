@@ -101,3 +101,15 @@ async def test_the_log_is_bounded(database: Database) -> None:
         await database.run(lambda tx, n=number: contexts.change(tx, "c", lambda _: {"n": n}, by="x"))  # type: ignore[misc]
     log = await database.read(lambda tx: contexts.log(tx, "c", since=0, limit=10_000))
     assert (len(log), log[-1].version) == (KEPT, KEPT + 5)
+
+
+async def test_the_contexts_of_an_owner_are_listed_by_their_last_change(database: Database) -> None:
+    for id_, by in (("a", "ann"), ("b", "ann"), ("c", "bob")):
+        await made(database, id_, by=by)
+    await database.run(
+        lambda tx: contexts.change(later(tx, 5), "a", lambda c: merged(c.data, {"n": 1}, c.strategies), by="bob")
+    )
+    found = await database.read(lambda tx: contexts.listed(tx, owner="ann", limit=10))
+    assert [each.context_id for each in found] == ["a", "b"]
+    assert len(await database.read(lambda tx: contexts.listed(tx, owner="ann", limit=1))) == 1
+    assert await database.read(lambda tx: contexts.listed(later(tx, 100), owner="ann", limit=10)) == []
