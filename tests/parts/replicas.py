@@ -114,7 +114,7 @@ class Replicas:
     gateways: list[Gateway] = field(default_factory=list)
 
 
-def _launch(kubeconfig: Path, database: str, path: str) -> Gateway:
+def launch(kubeconfig: Path, database: str, path: str) -> Gateway:
     port = free_port()
     environment = os.environ | {
         "KUBECONFIG": str(kubeconfig),
@@ -140,7 +140,7 @@ def three(server: KubeApiserver, kubeconfig: Path, namespace: str, database: str
     own = f"/agents/{namespace}/echo"
     try:
         for _ in range(3):
-            found.gateways.append(_launch(kubeconfig, database, f"{own}/api/a2a"))
+            found.gateways.append(launch(kubeconfig, database, f"{own}/api/a2a"))
         for gateway in found.gateways:
             wait(lambda gateway=gateway: answers(gateway.client, f"{own}/.well-known/agent-card.json"))  # type: ignore[misc]
         yield found
