@@ -10,7 +10,7 @@ import jq
 
 from lambdaagent.coordination.workflow_document import check
 from lambdaagent.coordination.workflow_errors import WorkflowError, fault
-from lambdaagent.coordination.workflow_machine import NOTHING, Machine
+from lambdaagent.coordination.workflow_machine import NOTHING, EventFilter, Machine
 
 Json = dict[str, Any]
 HEAD = {"dsl": "1.0.3", "namespace": "default", "name": "w", "version": "1.0.0"}
@@ -94,7 +94,7 @@ class Effects:
         self.emitted.append(made)
         return made
 
-    async def listen(self, how: str, filters: Sequence[Json], key: str, begun: float) -> list[Json]:
+    async def listen(self, how: str, filters: Sequence[EventFilter]) -> list[Json]:
         return self.arriving
 
     async def listened(self, events: Iterable[Json]) -> None:
