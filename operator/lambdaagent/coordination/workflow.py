@@ -12,6 +12,8 @@ from lambdaagent.coordination.workflow_text import Path
 
 PREFIX = "wf-"
 """The name of a workflow among agents is its own with this before it; no agent can be registered under such a name."""
+PROTOCOL = "workflow"
+"""How a workflow is reached, as an agent: not at all, because its runs are in the gateway."""
 ENDED = ("completed", "faulted", "cancelled")
 DEPTH = 8
 """Runs that started one another in a row; a workflow that calls itself ends there."""

@@ -30,6 +30,12 @@ Task = Mapping[str, Any]
 Variables = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    attributes: Json  # which the event must have, its type among them
+    passes: Callable[[Any], Awaitable[bool]]  # of its data
+
+
 class Steps(Protocol):
     def recorded(self, key: str) -> Json | None: ...
 
@@ -47,7 +53,7 @@ class Effects(Protocol):
     async def evaluate(self, texts: Sequence[str], value: Any, variables: Variables) -> list[Any]: ...
     async def call(self, kind: str, given: Json, value: Any, key: str) -> Any: ...
     async def emit(self, event: Json, key: str) -> Json: ...
-    async def listen(self, how: str, filters: Sequence[Json], key: str, begun: float) -> list[Json]: ...
+    async def listen(self, how: str, filters: Sequence[EventFilter]) -> list[Json]: ...
     async def listened(self, events: Iterable[Json]) -> None: ...
     def tell(self, event: str, place: str, key: str, more: Json) -> None: ...
 
@@ -306,20 +312,25 @@ class Machine:
             await self._filled(event, given, self._described(place) | {"input": given}), place.key
         )
 
-    async def _listen(self, place: _Place, given: Any, entered: Json, more: Json) -> Any:
+    async def _listen(self, place: _Place, given: Any, _entered: Json, more: Json) -> Any:
         """The events that were taken are part of the record: none of them is taken twice."""
         listen, bound = place.task["listen"], self._described(place) | {"input": given}
         [(how, wanted)] = listen["to"].items()
-        filters: list[Json] = []
-        for each in [wanted] if how == "one" else wanted:
-            given_with, test = dict(each["with"]), each["with"].get("data")
-            given_with.pop("data", None)
-            filters.append({"with": await self._filled(given_with, given, bound), "test": test, "bound": bound})
+        filters = [await self._filter(each, given, bound) for each in ([wanted] if how == "one" else wanted)]
         self.effects.tell("workflow.correlation-started", "", place.key, {"startedAt": self._time()})
-        events = await self.effects.listen(how, filters, place.key, entered["begun"])
+        events = await self.effects.listen(how, filters)
         self.effects.tell("workflow.correlation-completed", "", place.key, {"completedAt": self._time()})
         more["events"] = [{"id": each["id"]} for each in events]
         return events if listen.get("read", "data") == "envelope" else [each.get("data") for each in events]
+
+    async def _filter(self, wanted: Json, given: Any, bound: Json) -> EventFilter:
+        attributes = {name: each for name, each in wanted["with"].items() if name != "data"}
+        test: str | None = wanted["with"].get("data")
+
+        async def passes(data: Any) -> bool:
+            return test is None or await self._truth(test, data, bound)
+
+        return EventFilter(await self._filled(attributes, given, bound), passes)
 
     async def _raise(self, place: _Place, given: Any, _entered: Json, _more: Json) -> Any:
         error = place.task["raise"]["error"]

@@ -20,6 +20,8 @@ LARGEST = 128 * 1024
 """Bytes of a text."""
 _LEVELS = 60
 _VALUES = 20_000
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _STR = "tag:yaml.org,2002:str"
 _INT = re.compile(r"[-+]?[0-9]{1,15}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]{1,300}(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
@@ -62,8 +64,13 @@ def read(text: bytes) -> Located:
     """Raises BadTextError. It takes some ten milliseconds for a long text."""
     if len(text) > LARGEST:
         raise BadTextError(f"it has {len(text)} bytes; at most {LARGEST} are read")
+    if text.lstrip()[:1] == b"{":
+        try:
+            return _of_json(text)
+        except ValueError:
+            pass  # YAML's flow style
     try:
-        found = _of_events(text.decode("utf-8-sig"))
+        return _of_events(text.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise BadTextError("it is not UTF-8") from None
     except yaml.MarkedYAMLError as error:
@@ -71,12 +78,17 @@ def read(text: bytes) -> Located:
         raise BadTextError(f"it is no YAML: {error.problem or error.context}", mark.line + 1 if mark else 0) from None
     except yaml.YAMLError as error:
         raise BadTextError(f"it is no YAML: {str(error).splitlines()[0][:200]}") from None
-    if text.lstrip()[:1] == b"{":
-        try:  # the escapes of JSON, such as surrogate pairs, are not those of YAML
-            return Located(bounded_json.loads(text), found.lines)
-        except ValueError:
-            return found  # YAML's flow style
-    return found
+
+
+def _of_json(text: bytes) -> Located:
+    """Return JSON, whose lines YAML's events tell, if YAML can read it. Raises ValueError, BadTextError."""
+    value = bounded_json.loads(text)
+    if _NUL.search(text):
+        raise BadTextError("it contains the character U+0000, which cannot be stored")
+    try:  # YAML has no surrogate pairs
+        return Located(value, _of_events(_SURROGATE.sub(rb"\\u0041", text).decode()).lines)
+    except yaml.YAMLError:
+        return Located(value, {})
 
 
 def _of_events(text: str) -> Located:

@@ -6,6 +6,7 @@ fails with a reason. Nothing that a document says is computed in this process.
 
 import asyncio
 import importlib.util
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -34,7 +35,8 @@ class ExpressionError(PermanentError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionLimits:
     processes: int = 2
-    seconds: float = 1.0  # for the expressions of one evaluation together
+    seconds: float = 1.0  # of a processor, for the expressions of one evaluation together
+    patience: float = 15.0  # seconds until an answer is given up, on a machine that is busy with other things
     memory: int = 256 * 1024 * 1024  # bytes of address space of a process
     result: int = 1024 * 1024  # characters of the results of one evaluation
 
@@ -93,15 +95,19 @@ class Evaluator:
         return answer["results"]
 
     async def _exchange(self, process: Process, line: bytes) -> Any:
+        too_long = f"it did not end within {self.limits.seconds:g} s"
         try:
-            async with asyncio.timeout(self.limits.seconds):
+            async with asyncio.timeout(self.limits.patience):
                 answer = await _sent(process, line)
+                ended = await process.wait() if not answer.endswith(b"\n") else 0
         except TimeoutError:
-            raise ExpressionError(f"it did not end within {self.limits.seconds:g} s") from None
+            raise ExpressionError(too_long) from None
         except (ConnectionError, ValueError):
-            answer = b""
+            answer, ended = b"", 0
         if not answer.endswith(b"\n"):
-            raise ExpressionError("it needs too much memory, or makes jq crash")
+            raise ExpressionError(
+                too_long if ended == -signal.SIGPROF else "it needs too much memory, or makes jq crash"
+            )
         return orjson.loads(answer)
 
     async def _start(self) -> Process:
@@ -109,7 +115,7 @@ class Evaluator:
         if spec is None or spec.origin is None:
             raise TemporaryError("expressions cannot be evaluated: the package jq is not installed")
         where, limits = str(Path(spec.origin).parent), self.limits
-        arguments = ("-I", str(_WORKER), where, str(limits.memory), str(limits.result))
+        arguments = ("-I", str(_WORKER), where, str(limits.memory), str(limits.result), str(limits.seconds))
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

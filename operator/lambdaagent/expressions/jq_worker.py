@@ -1,12 +1,14 @@
 """The process that evaluates jq: one JSON request a line in, one JSON response a line out.
 
-It runs with an empty environment, no files, bounded memory, and nothing that it could write to. Whoever started it ends
-it when an answer is late. Hazard: it is run as a script, by its path, so it imports only the standard library and jq.
+It runs with an empty environment, no files, bounded memory, bounded processor time for each request, and nothing that
+it could write to. A request that takes longer ends it by SIGPROF. Hazard: it is run as a script, by its path, so it
+imports only the standard library and jq.
 """
 
 import json
 import os
 import resource
+import signal
 import sys
 from collections import OrderedDict
 from typing import Any
@@ -59,10 +61,11 @@ def main() -> None:
     sys.path.append(sys.argv[1])
     import jq
 
-    most = int(sys.argv[3])
+    most, seconds = int(sys.argv[3]), float(sys.argv[4])
     requests, answers = os.fdopen(0, "rb"), os.fdopen(1, "wb")
     _limit(int(sys.argv[2]))
     for line in requests:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             answer = json.dumps(_answer(jq, json.loads(line)), allow_nan=False)
         except MemoryError:
@@ -71,6 +74,7 @@ def main() -> None:
             answer = json.dumps({"error": f"its result cannot be written as JSON: {error}"[:500], "at": 0})
         if len(answer) > most:
             answer = json.dumps({"error": f"its result has {len(answer)} characters of at most {most}", "at": 0})
+        signal.setitimer(signal.ITIMER_PROF, 0)
         answers.write(answer.encode() + b"\n")
         answers.flush()
 

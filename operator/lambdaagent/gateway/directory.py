@@ -30,6 +30,7 @@ from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children.async_calls import Calls, calls
 from lambdaagent.containers.callee import Callee, callee, connections
 from lambdaagent.coordination.registered_agent import RegisteredAgent
+from lambdaagent.coordination.workflow import PROTOCOL as WORKFLOW
 from lambdaagent.errors import TemporaryError
 from lambdaagent.httpclient.errors import BadTargetError
 from lambdaagent.httpclient.wire import Target
@@ -85,6 +86,11 @@ class Entry:
     def agent_id(self) -> str:
         """The agent's name among agents everywhere: of one in the cluster, `namespace/name`."""
         return self.registered.agent_id if self.registered is not None else self.agent.key
+
+    @property
+    def is_workflow(self) -> bool:
+        """Whether its calls are runs of a workflow, and not calls of a container or a server."""
+        return self.registered is not None and self.registered.protocol == WORKFLOW
 
     def card(
         self,
@@ -321,7 +327,7 @@ def make_entry(
         why_not = problem
     elif agent.external is not None and a2a.protocol == "a2a" and not _has_endpoint(agent):
         why_not = "its agent card is not known yet; see the agent's condition ServingReady"
-    elif not url and agent.external is None:
+    elif not url and agent.external is None and (registered is None or registered.protocol != WORKFLOW):
         why_not = "its Service has no URL yet"
     if url and agent.external is None:
         try:

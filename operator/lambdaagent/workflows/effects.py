@@ -14,6 +14,7 @@ from lambdaagent.coordination.refusals import TooLargeError, TooManyError
 from lambdaagent.coordination.workflow import Run
 from lambdaagent.coordination.workflow_errors import fault
 from lambdaagent.coordination.workflow_event import event_of
+from lambdaagent.coordination.workflow_machine import EventFilter
 from lambdaagent.expressions.evaluator import Evaluator, ExpressionError
 from lambdaagent.messaging.messages import Messages
 from lambdaagent.store.coordination import workflows as table
@@ -121,9 +122,9 @@ class RunEffects:
         await self.host.emit(self.run, made)
         return made
 
-    async def listen(self, how: str, filters: Sequence[Json], key: str, begun: float) -> list[Json]:
+    async def listen(self, how: str, filters: Sequence[EventFilter]) -> list[Json]:
         """Return the events that were waited for. The subscription outlives this process."""
-        for topic in sorted({each["with"]["type"] for each in filters}):
+        for topic in sorted({each.attributes["type"] for each in filters}):
             if await self.messages.subscribe(self.run.run_id, topic, by=self.run.created_by) is None:
                 raise fault("runtime", "the run listens to too many topics")
         found: dict[int, Json] = {}
@@ -139,14 +140,10 @@ class RunEffects:
                     await self.messages.acknowledge(each.message.id, self.run.run_id)
         return [found[number] for number in sorted(found)]
 
-    async def _matching(self, event: Json, filters: Mapping[int, Json]) -> int | None:
+    async def _matching(self, event: Json, filters: Mapping[int, EventFilter]) -> int | None:
         for number, each in filters.items():
-            if any(event.get(name) != value for name, value in each["with"].items()):
-                continue
-            if each["test"] is None:
-                return number
-            [passed] = await self.evaluate([each["test"]], event.get("data"), {**each["bound"]})
-            if passed not in (None, False):
+            same = all(event.get(name) == value for name, value in each.attributes.items())
+            if same and await each.passes(event.get("data")):
                 return number
         return None
 

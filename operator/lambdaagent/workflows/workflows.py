@@ -254,6 +254,9 @@ class Workflows:
                 except LambdaAgentError as error:
                     log.warning("run.claim_failed", error=str(error))
             for run in taken:
+                if (old := self._running.get(run.run_id)) is not None:  # its lease ended while the database was away
+                    old.leave()
+                    await cancel(old.task)
                 effects = RunEffects(
                     run=run,
                     database=self.database,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.integration.coordination.test_messages import call
 from tests.parts.gateway import World, message, skill, world
+from tests.parts.mcp_host import Host
 from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent
 
@@ -247,3 +248,17 @@ async def test_a_tool_of_an_agent_is_called(gateway: World, container: PlainAgen
     await defined(gateway, [{"add": add}])
     run = await ran(gateway, {"a": 3})
     assert run["output"]["got"]["a"] == 3, run
+
+
+async def test_a_workflow_is_a_tool_and_a_direct_skill(gateway: World) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"]}
+    given = {"schema": {"format": "json", "document": schema}}
+    await defined(gateway, [{"double": {"set": {"n": "${ .n * 2 }"}}}], input=given)
+    host = Host(gateway.session, gateway.url + "/mcp", "2026-07-28", {})
+    listed = (await host.ask("tools/list"))["result"]["tools"]
+    [tool] = [each for each in listed if "wf-flow" in each["name"]]
+    assert tool["inputSchema"]["required"] == ["n"]
+    found = (await host.ask("tools/call", name=tool["name"], arguments={"n": 21}))["result"]
+    assert found["structuredContent"] == {"n": 42}, found
+    direct = await call(gateway, "POST", "/agents/registered/wf-flow/api/a2a/skills/run", {"n": 3})
+    assert direct == (200, {"n": 6})

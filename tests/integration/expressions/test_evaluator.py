@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lambdaagent.expressions.evaluator import Evaluator, ExpressionError, Expres
 
 @pytest.fixture
 async def evaluator() -> AsyncIterator[Evaluator]:
-    made = Evaluator(ExpressionLimits(seconds=1.5, processes=2))
+    made = Evaluator(ExpressionLimits(seconds=0.8, processes=2))
     async with made.running():
         yield made
 
@@ -58,6 +59,19 @@ async def test_an_expression_that_fails_says_why(evaluator: Evaluator, expressio
     with pytest.raises(ExpressionError, match=why) as failed:
         await evaluator.evaluate(["1", expression], 1, {})
     assert failed.value.at == 1
+
+
+async def test_an_answer_that_does_not_come_is_given_up() -> None:
+    """A process that does not run costs its processor nothing, so the time on the wall counts, too."""
+    made = Evaluator(ExpressionLimits(patience=0.5, processes=1))
+    async with made.running():
+        assert await made.evaluate(["1"], None, {}) == [1]
+        [process] = made._all
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(ExpressionError, match="did not end"):
+            await made.evaluate(["1"], None, {})
+        assert await made.evaluate(["2"], None, {}) == [2]
+        assert process.returncode == -signal.SIGKILL
 
 
 async def test_the_environment_is_empty_and_files_stay_closed(evaluator: Evaluator, tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ from lambdaagent.coordination.registered_agent import (
 from lambdaagent.coordination.workflow import PREFIX
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
-from lambdaagent.gateway.coordination import workflow_entries
 from lambdaagent.gateway.coordination.agent_ids import key_of
 from lambdaagent.gateway.coordination.requests import answer, body, coordination, require_identity
 from lambdaagent.gateway.directory import Entry
@@ -72,7 +71,7 @@ async def registered(
 
 async def get(request: web.Request) -> web.Response:
     entry = await find(request, request.match_info["id"])
-    if entry.registered is None or entry.registered.protocol == workflow_entries.PROTOCOL:
+    if entry.registered is None or entry.is_workflow:
         return answer(request, listed(request, entry))
     agent = await coordination(request).registry.find(entry.agent_id)  # its load and heartbeat are not in the directory
     if agent is None:
@@ -261,7 +260,7 @@ async def own(request: web.Request, agent_id: str) -> Entry:
     if entry.registered is None:
         detail = f"The agent {entry.agent_id} is a resource of the cluster: change it there."
         raise ProblemError(409, "not-registered", detail)
-    if entry.registered.protocol == workflow_entries.PROTOCOL:
+    if entry.is_workflow:
         detail = f"The agent {entry.agent_id} is a workflow: change it at /a2a/workflows."
         raise ProblemError(409, "not-registered", detail)
     principal = request[PRINCIPAL]

@@ -39,9 +39,6 @@ from lambdaagent.voting.proposals import Proposals
 from lambdaagent.webhooks.address_check import CheckOf
 from lambdaagent.workflows.workflows import Workflows
 
-_NOWHERE = "http://127.0.0.1:9"
-"""The address of what has none: calls of a workflow are its runs (`WorkflowCaller`), and nothing dials this."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordination:
@@ -153,7 +150,7 @@ async def running(
     def defined(workflow: Workflow) -> None:
         directory.upsert(
             workflow_entries.lambda_agent(workflow, namespace),
-            url=_NOWHERE,
+            url=None,
             ready=True,
             last_modified=datetime.fromtimestamp(workflow.modified_at, UTC),
             registered=workflow_entries.registered(workflow),

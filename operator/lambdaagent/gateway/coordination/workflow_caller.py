@@ -51,9 +51,14 @@ class WorkflowCaller:
                 async for updates in batches:
                     yield updates
             return
-        if self._starts is None:
-            raise NotTakenError("workflows do not run yet, or not any more")
-        yield await self._run(self._starts, turn)
+        try:
+            if self._starts is None:
+                raise NotTakenError("workflows do not run yet, or not any more")
+            yield await self._run(self._starts, turn)
+        except NotTakenError as error:
+            if turn.again:
+                raise
+            yield [self._failed(f"The workflow was not run: {error}.")]
 
     async def cancel(self, callee: Callee, remote: str, *, context_id: str, origin: Origin) -> None:
         await self._inner.cancel(callee, remote, context_id=context_id, origin=origin)

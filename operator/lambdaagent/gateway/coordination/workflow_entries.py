@@ -3,10 +3,9 @@
 from lambdaagent.a2a import Json
 from lambdaagent.api.agent import LambdaAgent, parse
 from lambdaagent.coordination.registered_agent import RegisteredAgent
-from lambdaagent.coordination.workflow import Workflow
+from lambdaagent.coordination.workflow import PROTOCOL, Workflow
 
 SKILL = "run"
-PROTOCOL = "workflow"
 _SECONDS = 86_400  # that a call of the skill may take
 
 

@@ -55,7 +55,7 @@ async def call(request: web.Request, entry: Entry, skill_id: str) -> web.StreamR
     _require_callable(entry)
     if "Prefer" in request.headers and as_task.wants_task(request):
         return await as_task.as_task(request, entry, skill)
-    if entry.callee.protocol in ("a2a", "mcp"):
+    if entry.callee.protocol in ("a2a", "mcp") or entry.is_workflow:
         return await as_task.as_message(request, entry, skill)
     services = request.app[SERVICES]
     length = request.content_length
