@@ -103,7 +103,7 @@ def listed(tx: Transaction, *, owner: str, limit: int) -> list[Context]:
     """Return the contexts of an owner, those that were changed last first."""
     mine = select(contexts).where(contexts.c.created_by == owner, contexts.c.expires_at > tx.now)
     newest = mine.order_by(contexts.c.modified_at.desc(), contexts.c.context_id).limit(limit)
-    return [_of(row) for row in tx.connection.execute(newest)]
+    return [_of(tx, row) for row in tx.connection.execute(newest)]
 
 
 def change(
