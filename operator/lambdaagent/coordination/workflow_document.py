@@ -6,12 +6,11 @@ means what the specification says. The machine (`workflow_machine`) relies on wh
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from lambdaagent.coordination import workflow_expressions as expressions
 from lambdaagent.coordination import workflow_fields as fields
-from lambdaagent.coordination.workflow_fields import Check
+from lambdaagent.coordination.workflow_syntax import CALLS, COMMON, OF_KIND, Fields
 from lambdaagent.coordination.workflow_text import Path
 from lambdaagent.json_schema import structure
 from lambdaagent.json_schema.structure import Budget
@@ -20,71 +19,6 @@ KINDS = ("do", "call", "for", "fork", "switch", "set", "emit", "listen", "raise"
 _ELSEWHERE = {"run": "containers, scripts and shells are agents here: call one"}
 TASKS, DEPTH, BRANCHES = 500, 16, 100
 _FAULTS = 20
-_METHODS_A2A = ("message/send", "SendMessage")
-_METHODS_HTTP = ("get", "post", "put", "patch", "delete", "head", "options")
-
-Fields = Mapping[str, Check]
-_COMMON: Fields = MappingProxyType(
-    {
-        "if": fields.text,
-        "input": fields.map_,
-        "output": fields.map_,
-        "export": fields.map_,
-        "timeout": fields.map_,
-        "then": fields.text,
-        "metadata": fields.map_,
-    }
-)
-_OF_KIND: Mapping[str, Fields] = MappingProxyType(
-    {
-        "do": {"do": fields.list_},
-        "call": {"call": fields.one_of("a2a", "http", "mcp"), "with": fields.map_},
-        "for": {"for": fields.map_, "while": fields.text, "do": fields.list_},
-        "fork": {"fork": fields.map_},
-        "switch": {"switch": fields.list_},
-        "set": {"set": fields.anything},
-        "emit": {"emit": fields.map_},
-        "listen": {"listen": fields.map_},
-        "raise": {"raise": fields.map_},
-        "wait": {"wait": fields.duration},
-        "try": {"try": fields.list_, "catch": fields.map_},
-    }
-)
-_CALLS: Mapping[str, tuple[Fields, Sequence[str]]] = MappingProxyType(
-    {
-        "a2a": (
-            {
-                "agentCard": fields.anything,
-                "server": fields.anything,
-                "method": fields.one_of(*_METHODS_A2A),
-                "parameters": fields.map_,
-            },
-            ("method", "parameters"),
-        ),
-        "mcp": (
-            {
-                "protocolVersion": fields.text,
-                "method": fields.one_of("tools/call"),
-                "parameters": fields.map_,
-                "transport": fields.map_,
-                "client": fields.map_,
-            },
-            ("method", "parameters", "transport"),
-        ),
-        "http": (
-            {
-                "method": lambda value: fields.one_of(*_METHODS_HTTP)(value.lower() if isinstance(value, str) else ""),
-                "endpoint": fields.anything,
-                "headers": fields.map_,
-                "query": fields.map_,
-                "body": fields.anything,
-                "output": fields.one_of("content", "response"),
-                "redirect": fields.boolean,
-            },
-            ("method", "endpoint"),
-        ),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +178,8 @@ class _Checker:
             self.fault(path, f"a task is one of {', '.join(KINDS)}; {why}")
             return
         self.directive(task, path, names)
-        required = [name for name in _OF_KIND[kind] if name != "while"]
-        if not self.object(task, path, {**_OF_KIND[kind], **_COMMON}, required=required):
+        required = [name for name in OF_KIND[kind] if name != "while"]
+        if not self.object(task, path, {**OF_KIND[kind], **COMMON}, required=required):
             return
         if "if" in task:
             self.expression(task["if"], (*path, "if"), variables)
@@ -261,7 +195,7 @@ class _Checker:
         self.tasks(task["do"], (*path, "do"), variables, depth=depth + 1)
 
     def _call(self, task: Any, path: Path, variables: Sequence[str], _names: Sequence[str], _depth: int) -> None:
-        known, required = _CALLS[task["call"]]
+        known, required = CALLS[task["call"]]
         given, at = task["with"], (*path, "with")
         if not self.object(given, at, known, required=required):
             return

@@ -9,9 +9,9 @@ record was not written is done again, under the same key; so `Effects` make it t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from lambdaagent.a2a import Json
 from lambdaagent.cancellation import cancel
@@ -19,6 +19,7 @@ from lambdaagent.clock import rfc3339
 from lambdaagent.coordination import workflow_expressions as expressions
 from lambdaagent.coordination import workflow_retry as retry
 from lambdaagent.coordination.workflow_document import kind_of, pointer
+from lambdaagent.coordination.workflow_effects import Effects, EventFilter, Steps
 from lambdaagent.coordination.workflow_errors import WorkflowError, fault, restored
 from lambdaagent.coordination.workflow_fields import seconds
 from lambdaagent.coordination.workflow_text import Path
@@ -28,34 +29,6 @@ NOTHING: Any = object()
 """No task has exported a context yet: it is the workflow's input."""
 Task = Mapping[str, Any]
 Variables = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    attributes: Json  # which the event must have, its type among them
-    passes: Callable[[Any], Awaitable[bool]]  # of its data
-
-
-class Steps(Protocol):
-    def recorded(self, key: str) -> Json | None: ...
-
-    async def record(self, key: str, value: Json) -> None:
-        """Return once the record is durable. Raises WorkflowError if the run exceeds its bounds."""
-        ...
-
-
-class Effects(Protocol):
-    """Raises WorkflowError where an effect fails, and whatever ends this machine but not the run."""
-
-    def now(self) -> float: ...
-    def chance(self) -> float: ...
-    async def until(self, at: float) -> None: ...
-    async def evaluate(self, texts: Sequence[str], value: Any, variables: Variables) -> list[Any]: ...
-    async def call(self, kind: str, given: Json, value: Any, key: str) -> Any: ...
-    async def emit(self, event: Json, key: str) -> Json: ...
-    async def listen(self, how: str, filters: Sequence[EventFilter]) -> list[Json]: ...
-    async def listened(self, events: Iterable[Json]) -> None: ...
-    def tell(self, event: str, place: str, key: str, more: Json) -> None: ...
 
 
 class _EndedError(Exception):

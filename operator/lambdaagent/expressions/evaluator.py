@@ -37,7 +37,7 @@ class ExpressionLimits:
     processes: int = 2
     seconds: float = 1.0  # of a processor, for the expressions of one evaluation together
     patience: float = 15.0  # seconds until an answer is given up, on a machine that is busy with other things
-    memory: int = 256 * 1024 * 1024  # bytes of address space of a process
+    memory: int = 128 * 1024 * 1024  # bytes of address space of a process
     result: int = 1024 * 1024  # characters of the results of one evaluation
 
 

@@ -12,9 +12,9 @@ from lambdaagent.a2a import Json
 from lambdaagent.coordination.deliveries import Delivery
 from lambdaagent.coordination.refusals import TooLargeError, TooManyError
 from lambdaagent.coordination.workflow import Run
+from lambdaagent.coordination.workflow_effects import EventFilter
 from lambdaagent.coordination.workflow_errors import fault
 from lambdaagent.coordination.workflow_event import event_of
-from lambdaagent.coordination.workflow_machine import EventFilter
 from lambdaagent.expressions.evaluator import Evaluator, ExpressionError
 from lambdaagent.messaging.messages import Messages
 from lambdaagent.store.coordination import workflows as table

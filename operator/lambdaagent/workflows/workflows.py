@@ -292,10 +292,10 @@ class Workflows:
             self._some.set()
 
     async def _work(self, run: Run, effects: RunEffects) -> None:
-        known = await self.database.read(lambda tx: table.recorded(tx, run.run_id))
-        exported = [value["context"] for _, value in known if "context" in value]
+        known = await self._recorded(run.run_id)
+        exported = [value["context"] for value in known.values() if "context" in value]
         began = run.started_at if run.started_at is not None else self.database.now()
-        steps = RunSteps(run=run, database=self.database, limits=self.limits, known=dict(known))
+        steps = RunSteps(run=run, database=self.database, limits=self.limits, known=known)
         machine = Machine(
             document=run.document,
             run_id=run.run_id,
@@ -318,6 +318,15 @@ class Workflows:
             await self._finish(run, error=fault("timeout", f"a run has at most {self.limits.seconds:g} s"))
         else:
             await self._finish(run, output=output)
+
+    async def _recorded(self, run_id: str) -> dict[str, Json]:
+        """Return the records of a run in the order in which they were written."""
+        known: dict[str, Json] = {}
+        last = 0
+        while page := await self.database.read(lambda tx, n=last: table.recorded(tx, run_id, after=n)):  # type: ignore[misc]
+            last = page[-1][0]
+            known |= {step: value for _, step, value in page}
+        return known
 
     async def _finish(self, run: Run, *, output: Any = None, error: WorkflowError | None = None) -> None:
         status, shown = ("completed", None) if error is None else ("faulted", error.as_json())

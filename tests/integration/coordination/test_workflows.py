@@ -262,3 +262,19 @@ async def test_a_workflow_is_a_tool_and_a_direct_skill(gateway: World) -> None:
     assert found["structuredContent"] == {"n": 42}, found
     direct = await call(gateway, "POST", "/agents/registered/wf-flow/api/a2a/skills/run", {"n": 3})
     assert direct == (200, {"n": 6})
+
+
+async def test_a_call_that_takes_too_long_is_given_up_and_its_task_canceled(gateway: World) -> None:
+    await defined(gateway, [{"rest": {"wait": {"hours": 1}}}], head={"name": "slow"})
+    parameters = {"message": {"parts": [{"data": {}}], "metadata": {"skillId": "run"}}}
+    ask = {"call": "a2a", "with": {"server": "wf-slow", "method": "SendMessage", "parameters": parameters},
+           "timeout": {"after": {"milliseconds": 700}}}  # fmt: skip
+    caught = {"errors": {"with": {"status": 408}}, "do": [{"late": {"set": {"late": True}}}]}
+    await defined(gateway, [{"guard": {"try": [{"ask": ask}], "catch": caught}}])
+    assert (await ran(gateway))["output"] == {"late": True}
+
+    async def canceled() -> bool:
+        runs = (await call(gateway, "GET", "/a2a/workflows/slow/runs"))[1]["runs"]
+        return [each["status"] for each in runs] == ["cancelled"]
+
+    await eventually(canceled)

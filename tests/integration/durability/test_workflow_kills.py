@@ -53,7 +53,7 @@ def gateways(
             found.append(launch(kubeconfig, database_url, f"/agents/{namespace}/echo/api/a2a"))
         card = f"/agents/{namespace}/echo/.well-known/agent-card.json"
         for gateway in found:
-            wait(lambda gateway=gateway: answers(gateway.client, card))  # type: ignore[misc]
+            wait(lambda gateway=gateway: answers(gateway.client, card), within=60)  # type: ignore[misc]
         yield found
     finally:
         for gateway in found:
@@ -100,7 +100,16 @@ def test_runs_of_killed_gateways_go_on_where_they_were(
         runs.append(started.json()["run_id"])
         time.sleep(0.12)  # so they are at different steps
     with locked(postgres, database_url, "a2a_run_steps"):
-        time.sleep(1.0)  # every agent has answered, and no answer can be recorded
+        counts = "SELECT count(*), count(*) FILTER (WHERE settled <> 2) FROM lambdaagent_tasks"
+        seen = [""]
+
+        def quiet() -> bool:
+            """Every agent has answered, no answer can be recorded, and no run has begun another call for a second."""
+            time.sleep(1.0)
+            seen.append(postgres.execute(counts, database=database).strip())
+            return seen[-1] == seen[-2] and seen[-1].endswith("|0")
+
+        wait(quiet, within=60)
         calls = len(container.got)
         at_kill = postgres.execute("SELECT steps FROM a2a_runs WHERE status = 'running'", database=database).split()
         for gateway in gateways[:2]:

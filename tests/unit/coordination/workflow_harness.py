@@ -9,8 +9,9 @@ from typing import Any
 import jq
 
 from lambdaagent.coordination.workflow_document import check
+from lambdaagent.coordination.workflow_effects import EventFilter
 from lambdaagent.coordination.workflow_errors import WorkflowError, fault
-from lambdaagent.coordination.workflow_machine import NOTHING, EventFilter, Machine
+from lambdaagent.coordination.workflow_machine import NOTHING, Machine
 
 Json = dict[str, Any]
 HEAD = {"dsl": "1.0.3", "namespace": "default", "name": "w", "version": "1.0.0"}

@@ -85,6 +85,7 @@ steps = Table(
     Column("number", Integer, nullable=False),
     Column("value", Document, nullable=False),
     Column("created_at", Time, nullable=False),
+    Index("idx_a2a_run_steps_number", "run_id", "number", unique=True),
 )
 
 
@@ -199,10 +200,14 @@ def release(tx: Transaction, holder: str) -> None:
     tx.connection.execute(mine.values(lease_until=tx.now, holder=""))
 
 
-def recorded(tx: Transaction, run_id: str) -> list[tuple[str, Json]]:
-    """Return the records of a run in the order in which they were written."""
-    wanted = select(steps.c.step, steps.c.value).where(steps.c.run_id == run_id).order_by(steps.c.number)
-    return [(row.step, row.value) for row in tx.connection.execute(wanted)]
+def recorded(tx: Transaction, run_id: str, *, after: int = 0, limit: int = 32) -> list[tuple[int, str, Json]]:
+    """Return the next records of a run, in the order in which they were written, with their numbers from 1.
+
+    A page is small because one record may be large, and reading it holds the loop.
+    """
+    wanted = select(steps.c.number, steps.c.step, steps.c.value).where(steps.c.run_id == run_id)
+    wanted = wanted.where(steps.c.number > after).order_by(steps.c.number).limit(limit)
+    return [(row.number, row.step, row.value) for row in tx.connection.execute(wanted)]
 
 
 def record(tx: Transaction, run: Run, step: str, value: Json, *, size: int, most: int, largest: int) -> None:

@@ -94,7 +94,7 @@ async def test_a_step_has_one_record_which_only_the_holder_writes(database: Data
     with pytest.raises(Exception, match=r"UNIQUE|unique|duplicate"):
         await record(database, new, "/b")
     assert await database.read(lambda tx: workflows.recorded(tx, "r")) == [
-        ("/a", {"output": None}), ("/b", {"output": {"y": [1.5]}}),
+        (1, "/a", {"output": None}), (2, "/b", {"output": {"y": [1.5]}}),
     ]  # fmt: skip
     assert await database.run(lambda tx: workflows.finish(tx, new, "completed", output=None, error=None))
     with pytest.raises(LostRunError):
@@ -147,4 +147,15 @@ async def test_input_and_output_are_any_json(database: Database, value: Any) -> 
     found = await database.read(lambda tx: workflows.find(tx, "r"))
     assert found is not None
     assert (found.output, found.error, type(found.output)) == (value, None, type(value))
-    assert await database.read(lambda tx: workflows.recorded(tx, "r")) == [("/a", {"output": value})]
+    assert await database.read(lambda tx: workflows.recorded(tx, "r")) == [(1, "/a", {"output": value})]
+
+
+async def test_records_are_read_in_pages(database: Database) -> None:
+    await submitted(database)
+    [run] = await claimed(database)
+    for number in range(5):
+        await record(database, run, f"/{4 - number}")
+    pages = [await database.read(lambda tx, n=n: workflows.recorded(tx, "r", after=n, limit=2)) for n in (0, 2, 4, 5)]  # type: ignore[misc]
+    assert [[(number, step) for number, step, _ in page] for page in pages] == [
+        [(1, "/4"), (2, "/3")], [(3, "/2"), (4, "/1")], [(5, "/0")], [],
+    ]  # fmt: skip

@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.Column("value", JSONB, nullable=False),
         sa.Column("created_at", time, nullable=False),
     )
+    op.create_index("idx_a2a_run_steps_number", "a2a_run_steps", ["run_id", "number"], unique=True)
     for table, columns in (
         ("a2a_workflows", "version, document, access, metadata, is_deleted"),
         ("a2a_runs", "status, output, error, metadata"),
