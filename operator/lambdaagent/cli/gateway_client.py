@@ -1,6 +1,5 @@
 """Requests of commands to a gateway: with a credential, over TLS with the installation's authorities, within limits."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +55,8 @@ def request(
     """Return the answer with the first `most` bytes of its body.
 
     Raises UsageError for another kind of URL, TemporaryError for a gateway that cannot be reached."""
+    import asyncio  # slow to load, and no help needs it
+
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise UsageError(f"{url}: is no http or https URL")
     own = [("Authorization", f"Bearer {token}")] if token else []

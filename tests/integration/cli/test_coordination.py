@@ -1,4 +1,4 @@
-"""`lambdaagent registry`, `message`, `context`, `job` and `proposal`, as processes against a gateway."""
+"""`lambdaagent registry`, `message`, `context`, `job`, `proposal` and `workflow`, as processes against a gateway."""
 
 import asyncio
 import json
@@ -192,3 +192,49 @@ async def test_a_credential_is_sent_and_asked_for(tmp_path: Path, issuer: Issuer
         bob = of(issuer, "bob")["Authorization"].removeprefix("Bearer ")
         done = await call(gateway, "registry", "register", "desk", token=bob, secrets=(bob,))
         assert (done.code, "may not register" in done.err) == (1, True)
+
+
+SAY = {"document": {"dsl": "1.0.3", "namespace": "x", "name": "say", "version": "1.0.0", "title": "Say it"}}
+
+
+async def test_a_workflow_is_created_run_watched_and_deleted(gateway: World, tmp_path: Path) -> None:
+    file = tmp_path / "say.yaml"
+    file.write_text(yaml.safe_dump(SAY | {"do": [{"say": {"set": {"said": "${ .text }"}}}]}, sort_keys=False))
+    made = await parsed(gateway, "workflow", "create", str(file))
+    assert (made["name"], made["version"]) == ("say", "1.0.0")
+    assert "Say it" in (await call(gateway, "workflow", "list")).out
+    shown = await parsed(gateway, "workflow", "get", "say")
+    assert list(shown["document"]["do"][0]) == ["say"]
+    given = ("workflow", "run", "say", "--data", '{"text": "hi"}', "--id", "run_1234567890")
+    done = await call(gateway, *given, "--watch", "-o", "json")
+    states = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, states[-1]["status"], states[-1]["output"]) == (0, "completed", {"said": "hi"})
+    assert (await parsed(gateway, *given))["run_id"] == "run_1234567890"
+    listed = await parsed(gateway, "workflow", "runs", "say", "--status", "completed")
+    assert [each["run_id"] for each in listed["items"]] == ["run_1234567890"]
+    assert "completed" in (await call(gateway, "workflow", "status", "run_1234567890", "--watch")).out
+    ended = await call(gateway, "workflow", "cancel", "run_1234567890")
+    assert (ended.code, "can no longer be canceled" in ended.err) == (1, True)
+    assert (await call(gateway, "workflow", "delete", "say")).out == "say deleted\n"
+
+
+async def test_a_workflow_that_is_refused_is_shown_line_by_line(gateway: World, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump(SAY | {"do": [{"a": {"run": {}}}, {"b": {"jump": {}}}]}, sort_keys=False))
+    refused = await call(gateway, "workflow", "create", str(file))
+    faults = [line for line in refused.err.splitlines() if line.startswith(f"{file}:")]
+    assert refused.code == 1
+    assert [each.split(": ")[1] for each in faults] == ["/do/0/a", "/do/1/b"]
+    stdin = await call(gateway, "workflow", "create", "-", stdin=json.dumps(SAY | {"do": [{"a": {"set": {"b": 1}}}]}))
+    assert stdin.code == 0, stdin.err
+    missing = await call(gateway, "workflow", "create", str(tmp_path / "none.yaml"))
+    assert (missing.code, "cannot be read" in missing.err) == (2, True)
+
+
+async def test_a_run_that_faults_ends_a_watch_with_code_1(gateway: World, tmp_path: Path) -> None:
+    file = tmp_path / "raise.yaml"
+    error = {"type": "https://example.com/no", "status": 409, "title": "No"}
+    file.write_text(yaml.safe_dump(SAY | {"do": [{"no": {"raise": {"error": error}}}]}, sort_keys=False))
+    await parsed(gateway, "workflow", "create", str(file))
+    done = await call(gateway, "workflow", "run", "say", "--watch")
+    assert (done.code, "faulted" in done.out) == (1, True)

@@ -17,6 +17,7 @@ SECTIONS = [
     "Stay alive",
     "Send messages",
     "Share a context",
+    "Start a session",
     "Propose and vote",
     "Have a task done",
 ]
@@ -56,6 +57,7 @@ def test_the_lines_of_a_section_work_one_after_another(running: Dev, title: str)
         "Stay alive": ["expires_at"],
         "Send messages": ["m-1", '"m-2"', "reports.*"],
         "Share a context": ['"data":{"notes":["sunny","warm"],"best":7}', "windy", '"op":"add"'],
+        "Start a session": ['"found":3', '"status":"completed"'],
         "Propose and vote": ['"status":"accepted"', '"outcome":"yes"'],
         "Have a task done": ["hello", "j-2"],
     }

@@ -21,11 +21,12 @@ _NEXT = {
 
 
 class RefusedError(LambdaAgentError):
-    """The gateway refused the request; `status` is that of its response."""
+    """The gateway refused the request; `status` is that of its response, `faults` are those of a document."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, faults: Sequence[Json] = ()) -> None:
         super().__init__(text)
         self.status = status
+        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,16 @@ class Gateway:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        document: bytes | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> Any:
-        """Return the JSON of the answer, None for one without. Raises LambdaAgentError."""
-        return self._call(method, path, params=params, body=body, headers=headers)[0]
+        """Return the JSON of the answer, None for one without. Raises LambdaAgentError.
+
+        `body` is sent as JSON, `document` as the YAML that it is.
+        """
+        sent = document if body is None else orjson.dumps(body)
+        kind = [] if sent is None else [("Content-Type", "application/yaml" if body is None else "application/json")]
+        return self._call(method, path, params=params, sent=sent, headers=[*headers, *kind])[0]
 
     def pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
         """Yield the items of a list, page by page, by the cursor of the answer's Link (RFC 8288)."""
@@ -66,16 +73,15 @@ class Gateway:
         path: str,
         *,
         params: Mapping[str, Any] | None = None,
-        body: Any = None,
+        sent: bytes | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> tuple[Any, Mapping[str, str]]:
-        sent = None if body is None else orjson.dumps(body)
         try:
             answer = gateway_client.request(
                 method,
                 f"{self.url}{path}",
                 token=self.token,
-                headers=[*headers, *([("Content-Type", "application/json")] if sent is not None else [])],
+                headers=headers,
                 params=[(name, str(value)) for name, value in (params or {}).items() if value not in (None, "")],
                 body=sent,
                 most=_BYTES,
@@ -91,10 +97,15 @@ class Gateway:
             said = str(detail) if detail else f"it is not a gateway of LambdaAgent: {answer.text[:200]}"
             step = _NEXT.get(answer.status)
             text = f"{self.url} answered {answer.status}: {said}" + (f" ({step})" if step else "")
-            raise RefusedError(answer.status, text)
+            raise RefusedError(answer.status, text, _faults(found))
         if found is None and answer.body:
             raise LambdaAgentError(f"{self.url} answered what is not JSON: {answer.text[:200]}")
         return found, answer.headers
+
+
+def _faults(found: Any) -> list[Json]:
+    faults = found.get("errors") if isinstance(found, dict) else None
+    return [each for each in faults if isinstance(each, dict)] if isinstance(faults, list) else []
 
 
 def acting(agent: str) -> str:
