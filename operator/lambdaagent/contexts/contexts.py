@@ -148,5 +148,5 @@ class Contexts:
             await asyncio.sleep(_SWEEP * 0.8 + secrets.randbelow(1000) / 1000 * _SWEEP * 0.4)
             try:
                 await self.database.run(lambda tx: table.prune(tx, limit=_AT_ONCE))
-            except LambdaAgentError as error:
-                log.warning("context.sweep_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("context.sweep_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))

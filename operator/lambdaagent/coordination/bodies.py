@@ -19,6 +19,7 @@ Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_](
 """The id of an agent: `namespace/name` of one in the cluster, or what it was registered by."""
 SMALL = 16 * 1024
 """Characters of a document beside the one that a body is about, roughly: lists show them."""
+_STRAY = 10  # unknown fields of a body: each costs an error, and the first alone is named
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -60,6 +61,8 @@ def read(model: type[Model], body: Any) -> Model:
     """Raises BadBodyError with the first wrong field."""
     if not isinstance(body, dict):
         raise BadBodyError("the body must be a JSON object")
+    if len(body) > len(model.model_fields) + _STRAY:
+        raise BadBodyError(f"the body has {len(body)} fields; known are {', '.join(model.model_fields)}")
     try:
         return model.model_validate(body)
     except ValidationError as error:

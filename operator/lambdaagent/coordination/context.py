@@ -142,6 +142,14 @@ def _same(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
+def changes(before: Json, after: Json) -> list[Json]:
+    """Return the JSON Patch of a change as it is kept: never much larger than the context, whatever its keys are."""
+    found = delta(before, after)
+    if len(found) > 1 and len(orjson.dumps(found)) > 2 * len(orjson.dumps(after)) + 1024:
+        return [{"op": "replace", "path": "", "value": after}]
+    return found
+
+
 def delta(before: Any, after: Any, path: str = "") -> list[Json]:
     """Return a JSON Patch (RFC 6902) that makes `after` of `before`.
 

@@ -23,6 +23,7 @@ from lambdaagent.coordination.bodies import BadBodyError, Body, loads
 
 Kind = Literal["github", "slack", "generic"]
 _PATIENCE = 300.0  # seconds
+_LONGEST = 255  # characters of a sender's id
 _PREFIX = "whsec_"
 
 
@@ -61,10 +62,10 @@ def read(kind: str, secret: str, headers: Mapping[str, str], body: bytes, *, now
 
 def _github(secret: str, headers: Mapping[str, str], body: bytes) -> Delivery:
     _require(headers.get("X-Hub-Signature-256", ""), "sha256=" + _hex(secret.encode(), body))
-    event = headers.get("X-GitHub-Event", "")[:100]
+    event = _header(headers, "X-GitHub-Event")[:100]
     payload = _form(body).get("payload", "").encode() if _is_form(headers) else body
     challenge = "" if event == "ping" else None
-    return Delivery(headers.get("X-GitHub-Delivery", "")[:100], event, loads(payload), challenge)
+    return Delivery(_header(headers, "X-GitHub-Delivery"), event, loads(payload), challenge)
 
 
 def _slack(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) -> Delivery:
@@ -74,7 +75,8 @@ def _slack(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) 
     if _is_form(headers):
         form = _form(body)
         payload = loads(form["payload"].encode()) if "payload" in form else form
-        return Delivery(form.get("trigger_id", "")[:100], form.get("command", "interaction")[:100], payload)
+        trigger = payload.get("trigger_id", "") if isinstance(payload, dict) else ""
+        return Delivery(str(trigger)[:_LONGEST], form.get("command", "interaction")[:100], payload)
     payload = loads(body)
     if not isinstance(payload, dict):
         raise BadBodyError("the body must be a JSON object")
@@ -82,7 +84,7 @@ def _slack(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) 
     inner = payload.get("event")
     event = inner.get("type") if isinstance(inner, dict) else payload.get("type")
     return Delivery(
-        str(payload.get("event_id", ""))[:100],
+        str(payload.get("event_id", ""))[:_LONGEST],
         str(event or "event")[:100],
         payload,
         str(challenge)[:1000] if challenge is not None else None,
@@ -91,9 +93,9 @@ def _slack(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) 
 
 def _standard(secret: str, headers: Mapping[str, str], body: bytes, *, now: float) -> Delivery:
     """Follow Standard Webhooks 1.0."""
-    id_, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    id_, at = _header(headers, "webhook-id"), headers.get("webhook-timestamp", "")
     _require_recent(at, now=now)
-    if not 0 < len(id_) <= 255:
+    if not id_:
         raise BadSignatureError("the header webhook-id is missing")
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True) if secret.startswith(_PREFIX) else None
@@ -106,7 +108,15 @@ def _standard(secret: str, headers: Mapping[str, str], body: bytes, *, now: floa
         raise BadSignatureError("the signature does not fit the body and the secret")
     payload = loads(body)
     event = payload.get("type") if isinstance(payload, dict) else None
-    return Delivery(id_[:100], event[:100] if isinstance(event, str) else "event", payload)
+    return Delivery(id_, event[:100] if isinstance(event, str) else "event", payload)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    """Raises BadSignatureError for what no sender writes."""
+    found = headers.get(name, "")
+    if not (found.isascii() and found.isprintable() and len(found) <= _LONGEST):
+        raise BadSignatureError(f"the header {name} is not at most {_LONGEST} printable characters of ASCII")
+    return found
 
 
 def _hex(key: bytes, signed: bytes) -> str:

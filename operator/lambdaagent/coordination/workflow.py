@@ -12,6 +12,8 @@ from lambdaagent.coordination.workflow_text import Path
 
 PREFIX = "wf-"
 """The name of a workflow among agents is its own with this before it; no agent can be registered under such a name."""
+RUN = "run_"
+"""The id of a run begins so; no agent can be registered under such an id, whose messages are the run's."""
 PROTOCOL = "workflow"
 """How a workflow is reached, as an agent: not at all, because its runs are in the gateway."""
 ENDED = ("completed", "faulted", "cancelled")

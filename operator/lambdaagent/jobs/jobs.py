@@ -143,12 +143,14 @@ class Jobs:
     async def undefine(self, task_id: str, *, by: str) -> bool:
         return await self.database.run(lambda tx: table.undefine(tx, task_id, by))
 
-    async def submit(self, body: NewJob, definition: Definition | None, *, by: str, principal: str) -> tuple[Job, bool]:
+    async def submit(
+        self, body: NewJob, definition: Definition | None, *, by: str, principal: str, job_id: str = ""
+    ) -> tuple[Job, bool]:
         """Return the job, and whether it is new. `principal` is its creator, to check its rights later.
 
-        Raises TooManyError, StoreError.
+        `job_id` is an id that the gateway made, in place of the body's. Raises TooManyError, StoreError.
         """
-        job = _job(body, definition, by=by, principal=principal)
+        job = _job(body, definition, by=by, principal=principal, job_id=job_id)
         known = await self.database.run(lambda tx: table.submit(tx, job, most=self.limits.of_owner))
         if known is None:
             self.told("task.created", job)
@@ -237,8 +239,8 @@ class Jobs:
                     without=busy,
                 )
             )
-        except LambdaAgentError as error:
-            log.warning("job.claim_failed", error=str(error))
+        except Exception as error:  # the root of a loop that nothing may end
+            log.warning("job.claim_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
             return []
 
     async def _attempt(self, job: Job) -> None:
@@ -325,8 +327,8 @@ class Jobs:
             await asyncio.sleep(self.limits.lease / 3)
             try:
                 mine = await self._renewed(held := list(self._running))
-            except LambdaAgentError as error:
-                log.warning("job.renew_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("job.renew_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
                 continue
             for job_id in set(held) - mine:
                 if (lost := self._running.get(job_id)) is not None:
@@ -339,18 +341,25 @@ class Jobs:
         """Write the jobs of schedules whose time has come, together with the schedules' next times."""
         made = []
         for definition, at in table.due_schedules(tx, limit=_AT_ONCE):
-            body = NewJob(
-                job_id=f"{definition.task_id}.{int(at)}",
-                task_id=definition.task_id,
-                input_data=definition.input_data,
-                metadata={"scheduled_at": rfc3339(at)},
-            )
-            job = _job(body, definition, by=definition.created_by, principal=definition.principal)
             try:
+                body = NewJob(
+                    task_id=definition.task_id,
+                    input_data=definition.input_data,
+                    metadata={"scheduled_at": rfc3339(at)},
+                )
+                job = _job(
+                    body,
+                    definition,
+                    by=definition.created_by,
+                    principal=definition.principal,
+                    job_id=derived_id("schedule", definition.task_id, str(int(at))),
+                )
                 if table.submit(tx, job, most=self.limits.of_owner) is None:
                     made.append(job)
             except TooManyError:
                 log.warning("schedule.skipped", task=definition.task_id, error="its owner has too many jobs")
+            except ValueError as error:  # a definition that another release accepted must not stop the others
+                log.warning("schedule.skipped", task=definition.task_id, error=str(error)[:500])
         return made
 
     async def _sweep(self) -> None:
@@ -367,17 +376,17 @@ class Jobs:
                 for job in await self.database.run(self.due):
                     self.told("task.created", job)
                 await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
-            except LambdaAgentError as error:
-                log.warning("job.sweep_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("job.sweep_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
 
 
 def _first(*given: int | None) -> int:
     return next(each for each in given if each is not None)
 
 
-def _job(body: NewJob, definition: Definition | None, *, by: str, principal: str) -> Job:
+def _job(body: NewJob, definition: Definition | None, *, by: str, principal: str, job_id: str = "") -> Job:
     return Job(
-        job_id=body.job_id or f"job_{secrets.token_hex(16)}",
+        job_id=job_id or body.job_id or f"job_{secrets.token_hex(16)}",
         task_id=definition.task_id if definition is not None else "",
         task_type=definition.task_type if definition is not None else body.task_type or "",
         required_capabilities=definition.required_capabilities if definition is not None else [],

@@ -308,5 +308,5 @@ class Messages:
                         self._hand_over(delivery)
                 await self.database.run(lambda tx: table.expire(tx, limit=_AT_ONCE))
                 await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
-            except LambdaAgentError as error:
-                log.warning("message.sweep_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("message.sweep_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))

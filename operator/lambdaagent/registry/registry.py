@@ -184,8 +184,8 @@ class Registry:
                         self._take(found)
                     else:
                         self._drop(agent_id)
-            except LambdaAgentError as error:
-                log.warning("registry.read_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("registry.read_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
                 self._all = True
                 self._some.set()
                 await asyncio.sleep(1.0)
@@ -209,8 +209,8 @@ class Registry:
             await asyncio.sleep(_SWEEP * random.uniform(0.8, 1.2))  # noqa: S311
             try:
                 late = await self.database.run(lambda tx: agents.expire(tx, limit=_AT_ONCE))
-            except LambdaAgentError as error:
-                log.warning("registry.sweep_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("registry.sweep_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
                 continue
             for agent in late:
                 log.info("agent.became_inactive", agent=agent.agent_id, last_heartbeat=agent.last_heartbeat)
@@ -226,8 +226,10 @@ class Registry:
                     lambda tx: agents.claim_cards(tx, older_than=tx.now - every, limit=_FETCHED_AT_ONCE)
                 )
                 await asyncio.gather(*(self.refresh(agent) for agent in due))
-            except LambdaAgentError as error:
-                log.warning("registry.refresh_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning(
+                    "registry.refresh_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError)
+                )
 
     async def refresh(self, agent: RegisteredAgent) -> None:
         """Fetch the card again, and write what changed."""

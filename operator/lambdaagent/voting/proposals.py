@@ -188,5 +188,5 @@ class Proposals:
                 for proposal, told in await self.database.run(self._close_due):
                     self._told(proposal, told)
                 await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
-            except LambdaAgentError as error:
-                log.warning("proposal.sweep_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("proposal.sweep_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))

@@ -206,8 +206,8 @@ class Workflows:
                             held.task.cancel()
                         elif now.epoch != held.run.epoch:
                             held.leave()
-            except LambdaAgentError as error:
-                log.warning("workflow.watch_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("workflow.watch_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
                 await asyncio.sleep(_SWEEP)
                 self._heard |= heard
                 self._one.set()
@@ -230,8 +230,8 @@ class Workflows:
                 for each in page:
                     names.add(each.name)
                     self.changed(each)
-        except LambdaAgentError as error:
-            log.warning("workflow.list_failed", error=str(error))
+        except Exception as error:  # the root of a loop that nothing may end
+            log.warning("workflow.list_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
             self._heard[Notice(table.DEFINED, "")] = None
             self._one.set()
             return
@@ -251,8 +251,8 @@ class Workflows:
                     taken = await self.database.run(
                         lambda tx, n=room: table.claim(tx, self.replica, limit=n, lease=self.limits.lease)  # type: ignore[misc]
                     )
-                except LambdaAgentError as error:
-                    log.warning("run.claim_failed", error=str(error))
+                except Exception as error:  # the root of a loop that nothing may end
+                    log.warning("run.claim_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
             for run in taken:
                 if (old := self._running.get(run.run_id)) is not None:  # its lease ended while the database was away
                     old.leave()
@@ -358,8 +358,8 @@ class Workflows:
                 mine = await self.database.run(
                     lambda tx, ids=list(held): table.renew(tx, self.replica, ids, lease=self.limits.lease)  # type: ignore[misc]
                 )
-            except LambdaAgentError as error:
-                log.warning("run.renew_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("run.renew_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
                 continue
             for run_id in held.keys() - mine:
                 now = await self._found(run_id)
@@ -381,8 +381,8 @@ class Workflows:
                 gone = await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
                 for run_id in gone:
                     await self._forget(run_id)
-            except LambdaAgentError as error:
-                log.warning("run.prune_failed", error=str(error))
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("run.prune_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
 
 
 def _definition(run: Run) -> Json:

@@ -133,7 +133,8 @@ async def test_only_those_who_take_part_see_it(tmp_path: Path, issuer: Issuer) -
         path = f"/a2a/context/{found['context_id']}"
         assert (await call(gateway, "PATCH", path, {"a": 1}, **bob))[1]["modified_by"] == "corp:bob"
         assert (await call(gateway, "DELETE", path, **bob))[0] == 403
-        assert (await call(gateway, "PATCH", f"{path}/settings", {"participants": []}, **bob))[0] == 403
+        for settings in ({"participants": []}, {"ttl_seconds": 1}, {"strategies": {"x": "max"}}):
+            assert (await call(gateway, "PATCH", f"{path}/settings", settings, **bob))[0] == 403
         for method, where in (("GET", path), ("PATCH", path), ("GET", f"{path}/deltas"), ("DELETE", path)):
             body = {"x": 1} if method == "PATCH" else None
             assert (await call(gateway, method, where, body, **eve))[0] == 404

@@ -11,11 +11,13 @@ import pytest
 from tests.integration.coordination.test_jobs import JSON, ended
 from tests.integration.coordination.test_messages import call
 from tests.parts.gateway import World, world
+from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent
 from tests.unit.coordination.test_hook import github, standard
 
 from lambdaagent.coordination.bodies import BadBodyError, read
 from lambdaagent.coordination.schedule import Schedule, following
+from lambdaagent.jobs.jobs import Jobs
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ async def test_a_schedule_starts_one_job_each_time_whoever_looks(gateway: World,
     assert await jobs.database.run(lambda tx: jobs.due(replace(tx, now=due - 1))) == []
     looks = (jobs.database.run(lambda tx: jobs.due(replace(tx, now=due + 1))) for _ in range(5))
     started = [job for each in await asyncio.gather(*looks) for job in each]
-    assert [job.job_id for job in started] == [f"{made['task_id']}.{int(due)}"]
+    assert [job.job_id for job in started] == [f"~schedule:{made['task_id']}:{int(due)}"]
     _, now = await call(gateway, "GET", f"/a2a/tasks/{made['task_id']}")
     assert at(now["schedule"]["next_run_at"]) == due + 86_400
     missed = await jobs.database.run(lambda tx: jobs.due(replace(tx, now=due + 5 * 86_400)))
@@ -80,6 +82,50 @@ async def test_a_schedule_starts_one_job_each_time_whoever_looks(gateway: World,
     job = await jobs.find(started[0].job_id)
     assert job is not None
     assert job.input_data == {"report": "daily"}
+
+
+async def test_the_longest_task_id_has_a_schedule_that_runs_beside_others(gateway: World) -> None:
+    assert gateway.services.coordination is not None
+    jobs = gateway.services.coordination.jobs
+    for id_ in ("t" * 250, "short"):
+        made = await defined(gateway, task_id=id_, schedule={"cron": "0 3 * * *"})
+    due = at(made["schedule"]["next_run_at"]) + 1
+    started = await jobs.database.run(lambda tx: jobs.due(replace(tx, now=due)))
+    assert {job.task_id for job in started} == {"t" * 250, "short"}
+    assert all(len(job.job_id) <= 255 for job in started)
+
+
+async def test_a_fault_of_one_sweep_does_not_end_the_sweeps(gateway: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def broken(*_: Any) -> Any:
+        seen.append(1)
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Jobs, "due", broken)
+    await eventually(lambda: len(seen) > 1, what="a second sweep after one that failed")
+
+
+async def test_nobody_takes_the_id_of_a_job_that_the_gateway_makes(gateway: World) -> None:
+    body = {"job_id": "~schedule:nightly:1796094000", "task_type": "say"}
+    assert (await call(gateway, "POST", "/a2a/jobs", body))[0] == 400
+
+
+async def test_deliveries_with_any_id_are_told_apart(gateway: World) -> None:
+    made = await defined(gateway, task_id="t" * 200, webhook={"kind": "github", "secret": "a-secret-of-github"})
+    path, body = made["webhook"]["url"].removeprefix(gateway.url), b"{}"
+    ids = ["msg/1", "msg/2", "d" * 255, "d" * 254 + "e", "msg/1"]
+    answers = [
+        await gateway.request(
+            "POST",
+            path,
+            data=body,
+            headers=dict(github("a-secret-of-github", body))
+            | {"X-GitHub-Delivery": each, "Content-Type": "application/json"},
+        )
+        for each in ids
+    ]
+    assert [each.status for each in answers] == [202, 202, 202, 202, 200]
 
 
 async def test_a_webhook_of_github_starts_a_job_and_a_repetition_none(gateway: World, container: PlainAgent) -> None:

@@ -106,3 +106,23 @@ async def test_only_the_platform_has_them(gateway: World, issuer: Issuer, era: s
         assert not names & coordination_tools.NAMES
         with pytest.raises(MCPError, match="There is no tool"):
             await found.call_tool("a2a_context", {"action": "get", "context_id": "x"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"content": {"text": "x" * 300_000}}, "bytes of at most"),
+        ({"content": {"text": "a\0b"}}, "U+0000"),
+        ({"session_id": "a\nb"}, "session_id"),
+        ({"session_id": "s" * 256}, "session_id"),
+    ],
+)
+async def test_a_message_of_a_host_is_bounded_like_every_other(
+    gateway: World, issuer: Issuer, wrong: dict[str, Any], said: str
+) -> None:
+    await gateway.request("POST", "/a2a/register", json={"agent_id": "laptop"}, headers=of(issuer))
+    given = {"agent_id": "laptop", "message_type": "request", "content": {"text": "Who?"}} | wrong
+    async with client(gateway, "/mcp", ERAS[0], of(issuer)) as found:
+        result = await found.call_tool("a2a_message", given)
+    assert result.is_error
+    assert said in str(result.content)

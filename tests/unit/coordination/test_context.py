@@ -3,11 +3,12 @@
 from typing import Any
 
 import jsonpatch
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdaagent.coordination.context import UnfitChangeError, delta, merged, patched
+from lambdaagent.coordination.context import UnfitChangeError, changes, delta, merged, patched
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=3), st.sampled_from(["~", "/", "~1"])
@@ -109,3 +110,15 @@ def test_no_order_of_merges_loses_one(order: list[int]) -> None:
     assert sorted(data["seen"]) == [0, 1, 2]
     assert data["best"] == 5
     assert {name for name in data if name.startswith("own")} == {f"own{number}" for number in range(6)}
+
+
+def test_a_change_of_many_leaves_below_long_names_is_not_larger_than_twice_the_context() -> None:
+    def nested(value: int) -> Any:
+        found: Any = {f"k{number}": value for number in range(300)}
+        for _ in range(100):
+            found = {"/" * 25: found}
+        return found
+
+    patch = changes(nested(1), nested(2))
+    assert len(orjson.dumps(patch)) <= 2 * len(orjson.dumps(nested(2))) + 1024
+    assert jsonpatch.apply_patch(nested(1), patch) == nested(2)

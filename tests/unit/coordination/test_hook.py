@@ -93,3 +93,19 @@ def test_what_a_sender_asks_at_first_is_answered() -> None:
     ping = read("github", SECRET, github(SECRET, b"{}", **{"X-GitHub-Event": "ping"}), b"{}", now=NOW)
     assert isinstance(ping, Delivery)
     assert ping.challenge == ""
+
+
+@pytest.mark.parametrize("name", ["X-GitHub-Delivery", "X-GitHub-Event", "webhook-id"])
+@pytest.mark.parametrize("value", ["\udcff", "\x7f", "ä", "m" * 256])
+def test_a_header_that_no_sender_writes_is_refused(name: str, value: str) -> None:
+    kind = "generic" if name == "webhook-id" else "github"
+    headers = SENDERS[kind](SECRET, b"{}")
+    headers[name] = value
+    with pytest.raises(BadSignatureError, match=name):
+        read(kind, SECRET, headers, b"{}", now=NOW)
+
+
+def test_an_interaction_of_slack_is_known_by_its_trigger() -> None:
+    body = b"payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%22t.1%22%7D"
+    headers = slack("a-secret-of-slack", body, **{"Content-Type": "application/x-www-form-urlencoded"})
+    assert read("slack", "a-secret-of-slack", headers, body, now=NOW).id == "t.1"

@@ -17,6 +17,7 @@ from lambdaagent.coordination.agent_message import BadAgentMessageError
 from lambdaagent.gateway.access import authorization, challenges, limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.access.requester import requester
+from lambdaagent.gateway.coordination import acting
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http import bodies, problems
 from lambdaagent.gateway.http.problems import ProblemError
@@ -66,9 +67,8 @@ def _require_sender(request: web.Request, sender: str) -> None:
         return
     if principal.anonymous and sender != principal.name:
         raise challenges.unauthorized(request)
-    if sender not in (principal.name, principal.name.partition(":")[2]):
-        detail = f"`from` is {sender[:64]!r}, and the credential is that of {principal.name}; send it as yourself."
-        raise ProblemError(403, "foreign-sender", detail)
+    if sender != principal.name:
+        acting.require(request, sender, field="from")
 
 
 async def _receiver(request: web.Request, to: str) -> Entry:

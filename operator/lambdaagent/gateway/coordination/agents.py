@@ -23,7 +23,7 @@ from lambdaagent.coordination.registered_agent import (
     capability_names,
     label_of,
 )
-from lambdaagent.coordination.workflow import PREFIX
+from lambdaagent.coordination.workflow import PREFIX, RUN
 from lambdaagent.gateway.access import authorization
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.coordination.agent_ids import key_of
@@ -57,8 +57,10 @@ async def registered(
     """Return the agent once it is registered, and whether it is new. Raises ProblemError."""
     if given.agent_id is None and given.name is None:
         raise ProblemError(400, "bad-body", "The body is refused: it needs an agent_id or a name.")
-    if label_of(given.agent_id or "").startswith(PREFIX):
-        raise ProblemError(409, "agent-id-taken", f"An agent_id does not begin with {PREFIX}: workflows are called so.")
+    agent_id = given.agent_id or ""
+    if label_of(agent_id).startswith(PREFIX) or agent_id.startswith(RUN):
+        detail = f"An agent_id begins neither with {PREFIX} nor with {RUN}: workflows and their runs are called so."
+        raise ProblemError(409, "agent-id-taken", detail)
     try:
         return await coordination(request).registry.register(owner, given)
     except IdTakenError:

@@ -142,7 +142,7 @@ class AgentCarrier:
                 session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 status, kind = answer.status, answer.headers.get("Content-Type", "")
-                said = await answer.content.read(_LARGEST + 1)
+                said = await _start(answer)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if (forbidden := address_check.refusal(error)) is not None:
                 raise PermanentError(str(forbidden)) from None
@@ -152,6 +152,17 @@ class AgentCarrier:
         if not 200 <= status < 300:
             raise TemporaryError(f"it answered {status}")
         return _object(said, kind) if said and len(said) <= _LARGEST else None
+
+
+async def _start(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body, or of a larger one a part that is too large: one read is one piece of a body in pieces."""
+    parts, size = [], 0
+    async for part in answer.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > _LARGEST:
+            break
+    return b"".join(parts)
 
 
 def via_of(entry: Entry) -> str:

@@ -109,8 +109,9 @@ async def settle(request: web.Request) -> web.Response:
     """Change who takes part, how keys are merged and how long the context lasts."""
     found = await find(request, request.match_info["id"])
     given = await body(request, models.Settings)
-    if given.participants is not None and not _owns(request, found):
-        raise ProblemError(403, "foreign-context", "Only its creator says who takes part in a context.")
+    if not _owns(request, found):
+        detail = "Only its creator says who takes part in a context, how it is merged and how long it lasts."
+        raise ProblemError(403, "foreign-context", detail)
     changed = await coordination(request).contexts.settle(found.context_id, given)
     if changed is None:
         raise _unknown(found.context_id)

@@ -4,12 +4,15 @@ The id is unguessable and the body signed with the hook's own secret, so the req
 is that of the task's creator.
 """
 
+from hashlib import sha256
+
 from aiohttp import web
 
 from lambdaagent.coordination import hook
 from lambdaagent.coordination.bodies import BadBodyError, read
 from lambdaagent.coordination.hook import BadSignatureError
 from lambdaagent.coordination.job import NewJob
+from lambdaagent.coordination.message import derived_id
 from lambdaagent.coordination.refusals import TooManyError
 from lambdaagent.gateway.access import limiting
 from lambdaagent.gateway.coordination.requests import LARGEST, answer, coordination
@@ -37,7 +40,6 @@ async def serve(request: web.Request) -> web.Response:
             {
                 "task_id": definition.task_id,
                 "input_data": delivery.input_data,
-                **({"job_id": f"{definition.task_id}.{_plain(delivery.id)}"} if _plain(delivery.id) else {}),
             },
         )
     except BadSignatureError as error:
@@ -51,14 +53,19 @@ async def serve(request: web.Request) -> web.Response:
         if wrong := await services.schema_checks.violations(checker, given.input_data, name="input_data"):
             raise ProblemError(422, "unfit-input", f"The input does not fit the task's schema: {'; '.join(wrong)}.")
     try:
-        job, new = await jobs.submit(given, definition, by=definition.created_by, principal=definition.principal)
+        job, new = await jobs.submit(
+            given,
+            definition,
+            by=definition.created_by,
+            principal=definition.principal,
+            job_id=_job_id(definition.task_id, delivery.id) if delivery.id else "",
+        )
     except TooManyError:
         detail = "The task's creator has too many jobs that have not ended; send again later."
         raise ProblemError(429, "too-many-jobs", detail, headers={"Retry-After": "60"}) from None
     return answer(request, {"job_id": job.job_id, "status": job.status}, status=202 if new else 200)
 
 
-def _plain(delivery_id: str) -> str:
-    """Return the sender's id as a part of a job's id; empty if it cannot be one, and then each delivery is a job."""
-    found = delivery_id.strip("-_.:")
-    return found if found and all(each.isalnum() or each in "-_.:" for each in found) and found.isascii() else ""
+def _job_id(task_id: str, delivery_id: str) -> str:
+    """Return the id of the delivery's job: a repetition finds it, and no caller can have taken it."""
+    return derived_id("hook", sha256(f"{task_id} {delivery_id}".encode()).hexdigest())

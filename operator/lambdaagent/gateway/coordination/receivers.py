@@ -12,12 +12,12 @@ from lambdaagent.access.actions import Action
 from lambdaagent.access.rules import Mode
 from lambdaagent.coordination.deliveries import Addressed
 from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.workflow import RUN
 from lambdaagent.gateway.access import authorization, limiting
 from lambdaagent.gateway.access.authentication import PRINCIPAL
 from lambdaagent.gateway.coordination import agents, carriers
 from lambdaagent.gateway.coordination.agent_ids import entry_of
 from lambdaagent.gateway.coordination.requests import coordination
-from lambdaagent.gateway.coordination.topic_receivers import RUN
 from lambdaagent.gateway.directory import Entry
 from lambdaagent.gateway.http.problems import ProblemError
 from lambdaagent.gateway.services import SERVICES

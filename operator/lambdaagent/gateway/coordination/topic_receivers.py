@@ -8,14 +8,13 @@ from lambdaagent.access.principal import Principal
 from lambdaagent.access.rules import Mode
 from lambdaagent.coordination.deliveries import Addressed
 from lambdaagent.coordination.message import Message
-from lambdaagent.coordination.workflow import ENDED, PREFIX, Run
+from lambdaagent.coordination.workflow import ENDED, PREFIX, RUN, Run
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.coordination import agents, carriers, rights
 from lambdaagent.gateway.coordination.agent_ids import entry_of
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.messaging.messages import Messages
 
-RUN = "run_"
 _MOST = 1_000
 
 

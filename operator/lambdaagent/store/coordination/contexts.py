@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from lambdaagent.a2a import Json
-from lambdaagent.coordination.context import KEPT, Context, Delta, delta
+from lambdaagent.coordination.context import KEPT, Context, Delta, changes, delta
 from lambdaagent.coordination.refusals import IdInUseError, TooManyError, VersionError
 from lambdaagent.store.coordination.database import Transaction
 from lambdaagent.store.coordination.sealed_documents import opened, sealed
@@ -128,7 +128,7 @@ def change(
     if expected is not None and before.version != expected:
         raise VersionError(before.version)
     data = change_of(before)
-    patch = delta(before.data, data)
+    patch = changes(before.data, data)
     values: dict[str, Any] = {"expires_at": tx.now + before.ttl_seconds}
     if patch:
         values |= {

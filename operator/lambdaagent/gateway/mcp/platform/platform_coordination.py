@@ -9,7 +9,8 @@ import orjson
 
 from lambdaagent.a2a import Json
 from lambdaagent.coordination import job
-from lambdaagent.coordination.message import Message
+from lambdaagent.coordination.bodies import BadBodyError, loads
+from lambdaagent.coordination.message import of_body
 from lambdaagent.errors import TemporaryError
 from lambdaagent.gateway.coordination import acting, jobs, messages, methods
 from lambdaagent.gateway.coordination.methods import ExtensionCall
@@ -59,15 +60,15 @@ async def to_mailbox(call: McpCall, entry: Entry, given: Json) -> Json:
     """Send a message to an agent that cannot be called: it is durable, and an answer comes to the caller's mailbox."""
 
     async def run(extension: ExtensionCall) -> Json:
-        message = Message(
-            id="",
-            sender=acting.own_id(extension.request),
-            to=(entry.agent_id,),
-            kind=given["message_type"],
-            content=given["content"],
-            session=given.get("session_id", ""),
-            form="001",
-        )
+        fields: Json = {
+            "sender_agent_id": acting.own_id(extension.request),
+            "receiver_agent_id": entry.agent_id,
+            **{name: given[name] for name in ("message_type", "content", "session_id") if name in given},
+        }
+        try:
+            message = of_body(loads(orjson.dumps(fields)))
+        except BadBodyError as error:
+            raise ProblemError(400, "bad-body", f"The message is refused: {error}.") from None
         receipt, _ = await messages.accepted(extension.request, message)
         sent = {"message_id": receipt["message_id"], "agent_id": entry.agent_id, "status": "queued"}
         return sent | {"context_id": message.session, "reason": _LATER}
