@@ -135,7 +135,7 @@ ROWS: dict[str, tuple[str, Any, Expected]] = {
     "a2a-context-patch": ("/a2a/context/shared", {"x": 1}, those_who_take_part),
     "a2a-context-deltas": ("/a2a/context/shared/deltas", None, those_who_take_part),
     "a2a-context-merge": ("/a2a/context/shared/merge", {"data": {}}, those_who_take_part),
-    "a2a-context-settings": ("/a2a/context/shared/settings", {"ttl_seconds": 60}, those_who_take_part),
+    "a2a-context-settings": ("/a2a/context/shared/settings", {"ttl_seconds": 60}, its_creator),
     "a2a-context-delete": ("/a2a/context/shared", None, its_creator),
     "a2a-proposal-create": ("/a2a/proposals", {"from": "{own}", "title": "t", "electorate": ["corp:bob"]}, identified),
     "a2a-proposals": ("/a2a/proposals", None, identified),

@@ -147,7 +147,7 @@ def by_hand(title: str, running: Dev) -> Any:
     command = "\n".join(line for line in section.splitlines() if line.startswith("    "))
     command = command.replace("default/guarded", "default/weather").replace('"name": "echo"', '"name": "talk"')
     command = command.replace('"to": ', '"metadata": {"skill_id": "talk"}, "to": ')  # the example's agent has two
-    command = command.replace('"from": "alice"', '"from": "root"')
+    command = command.replace('"from": "key:alice"', '"from": "key:root"')
     assert shlex.split(command)[0] == "curl"
     done = subprocess.run(
         ["bash", "-e", "-c", command], env=environment(running), capture_output=True, text=True, check=True, timeout=30
@@ -161,4 +161,4 @@ def test_a_call_by_hand(running: Dev) -> None:
 
 def test_a_message_by_hand(running: Dev) -> None:
     answer = by_hand("One URL for every protocol", running)
-    assert (answer["from"], answer["to"], answer["content"]["type"]) == ("default/weather", "root", "response")
+    assert (answer["from"], answer["to"], answer["content"]["type"]) == ("default/weather", "key:root", "response")
