@@ -75,6 +75,8 @@ def of_gateway(mode: str, caller: str, row: str, action: str) -> str:
         return "unauthorized"
     if kind == "administrators" and caller not in SEES_ALL:
         return "unauthorized" if caller == "nobody" else "forbidden"
+    if row == "ard-agent" and caller in ("nobody", "eve"):
+        return "hidden"  # its identifier is that of an agent, which they may not know of
     return "served"
 
 

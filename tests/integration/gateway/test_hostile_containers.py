@@ -124,7 +124,7 @@ async def test_a_container_that_changes_its_tasks_id_leaves_nothing_behind(conta
         serve(container, found, Remote(streaming=True, answers={"SendStreamingMessage": [*events, ended]}))
         last = (await stream(found, {"message": message("x")}))[-1]
         assert last["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
-        assert not found.engine._caller._relay._running  # type: ignore[attr-defined]
+        assert not found.engine._caller._inner._relay._running  # type: ignore[attr-defined]
 
 
 async def test_a_task_that_asked_without_a_word_waits_again_without_one(container: PlainAgent) -> None:
