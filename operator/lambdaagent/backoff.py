@@ -5,6 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
+def spread(seconds: float) -> float:
+    """Return the seconds until the next look: about as long, so that replicas do not look together."""
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 (nothing is kept secret by it)
+
+
 @dataclass(slots=True)
 class Backoff:
     """`delay` is stateless; `next` and `reset` count the attempts of one owner."""

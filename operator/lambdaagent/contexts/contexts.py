@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lambdaagent.a2a import Json
+from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.coordination import context as pure
 from lambdaagent.coordination.context import Context, Delta, Merge, NewContext, Settings
@@ -145,7 +146,7 @@ class Contexts:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP * 0.8 + secrets.randbelow(1000) / 1000 * _SWEEP * 0.4)
+            await asyncio.sleep(spread(_SWEEP))
             try:
                 await self.database.run(lambda tx: table.prune(tx, limit=_AT_ONCE))
             except Exception as error:  # the root of a loop that nothing may end

@@ -8,7 +8,6 @@ Hazard: authors of LambdaAgents choose the addresses (`tool_addresses`), and the
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lambdaagent.api.agent import LambdaAgent
-from lambdaagent.backoff import Backoff
+from lambdaagent.backoff import Backoff, spread
 from lambdaagent.children.base import AgentKey
 from lambdaagent.controller.answers import AnswersOf
 from lambdaagent.external import card_reader
@@ -75,7 +74,7 @@ class ExternalAgents:
             else:
                 backoff.reset()
                 # Jittered, so that a thousand servers are not asked at the same moment.
-                pause = self.interval * random.uniform(0.8, 1.2)  # noqa: S311
+                pause = spread(self.interval)
             await asyncio.sleep(pause)
 
     async def _ask(self, asked: ExternalServer, before: ReadCard | None) -> tuple[ExternalAnswer, ReadCard | None]:

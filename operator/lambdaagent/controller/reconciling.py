@@ -4,7 +4,6 @@ Each reconcile decides everything again from the present state, whatever caused 
 it differs.
 """
 
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ import structlog
 from lambdaagent.api import naming
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.api.base import FINALIZER, GROUP
+from lambdaagent.backoff import spread
 from lambdaagent.children.base import AgentKey, Backends, Object, Observed
 from lambdaagent.children.brokers import broker_of
 from lambdaagent.children.plan import plan as make_plan
@@ -171,7 +171,7 @@ class Reconciler:
             if remaining := await self.syncer.remove(metadata["uid"], ask=late):
                 names = [f"{live['kind']} {live['metadata']['name']}" for live in remaining]
                 await self._report(obj, decide.deleting(obj, remaining=names, now=self.now()))
-                return min(_BLIND_SECONDS, self.resync_seconds) * random.uniform(0.8, 1.2)  # noqa: S311
+                return spread(min(_BLIND_SECONDS, self.resync_seconds))
         left = [name for name in metadata["finalizers"] if name != FINALIZER]
         self.agent_cache.wrote(await objects.set_finalizers(self.client, obj, left, manager=naming.MANAGER))
         self.tell(obj, Happening.DELETED, obj.get("status") or {})
@@ -248,7 +248,7 @@ def next_look(failures: Iterable[ApplyFailure], *, resync_seconds: float) -> flo
     failure is gone: objects of others, rights, quotas. Jittered, so that agents are not reconciled at one moment."""
     blind = any(failure.permanent for failure in failures)
     seconds = min(_BLIND_SECONDS, resync_seconds) if blind else resync_seconds
-    return seconds * random.uniform(0.8, 1.2)  # noqa: S311
+    return spread(seconds)
 
 
 def _created(world: World, agent: LambdaAgent) -> str:

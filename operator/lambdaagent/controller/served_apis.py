@@ -6,13 +6,12 @@ group counts as well.
 """
 
 import asyncio
-import random
 from contextlib import aclosing, suppress
 
 import structlog
 
 from lambdaagent.api.base import GROUP
-from lambdaagent.backoff import Backoff
+from lambdaagent.backoff import Backoff, spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.errors import TemporaryError
 from lambdaagent.kube.client import KubeClient
@@ -86,7 +85,7 @@ async def asked_other_than(client: KubeClient, known: frozenset[str]) -> None:
 
 
 def _interval() -> float:
-    return ASK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 -- replicas should not ask together
+    return spread(ASK_SECONDS)
 
 
 def _ours(versions: frozenset[str], *more: str) -> set[str]:

@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from lambdaagent.a2a import Json
-from lambdaagent.backoff import Backoff
+from lambdaagent.backoff import Backoff, spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination import schedule
@@ -365,7 +365,7 @@ class Jobs:
     async def _sweep(self) -> None:
         """Give attempts of agents that became inactive to others, and delete old jobs."""
         while True:
-            await asyncio.sleep(_SWEEP * 0.8 + secrets.randbelow(1000) / 1000 * _SWEEP * 0.4)
+            await asyncio.sleep(spread(_SWEEP))
             try:
                 held = await self.database.read(lambda tx: table.held(tx, self.replica))
                 agents = {job.assigned_agent_id for job in held if job.assigned_agent_id is not None}

@@ -11,7 +11,6 @@ The cache (`objects`) changes before the change is yielded, so a handler that re
 """
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -23,7 +22,7 @@ from typing import Any
 import orjson
 import structlog
 
-from lambdaagent.backoff import Backoff
+from lambdaagent.backoff import Backoff, spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.children.base import Object
 from lambdaagent.errors import LambdaAgentError
@@ -173,7 +172,7 @@ class Watcher:
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
             # Jittered, so that replicas that started together do not reconnect together.
-            "timeoutSeconds": str(max(1, round(self.settings.server_timeout * random.uniform(0.8, 1.2)))),  # noqa: S311
+            "timeoutSeconds": str(max(1, round(spread(self.settings.server_timeout)))),
         }
         query |= {k: v for k, v in {"labelSelector": self.labels, "fieldSelector": self.fields}.items() if v}
         path = self.resource.path(namespace=self.namespace)

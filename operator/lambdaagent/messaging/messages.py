@@ -19,7 +19,7 @@ from typing import Protocol
 import structlog
 
 from lambdaagent.a2a import Json
-from lambdaagent.backoff import Backoff
+from lambdaagent.backoff import Backoff, spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, State
 from lambdaagent.coordination.message import HOPS, Message, derived_id
@@ -298,7 +298,7 @@ class Messages:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP * 0.8 + secrets.randbelow(1000) / 1000 * _SWEEP * 0.4)
+            await asyncio.sleep(spread(_SWEEP))
             try:
                 room = self._ready.maxsize - self._ready.qsize()
                 if room:

@@ -9,7 +9,6 @@ the last good card in place.
 """
 
 import asyncio
-import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from typing import Protocol
 import structlog
 
 from lambdaagent.a2a import Json
+from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.coordination.registered_agent import RegisteredAgent, label_of
 from lambdaagent.coordination.registration import Change, Heartbeat, Registration
@@ -206,7 +206,7 @@ class Registry:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(spread(_SWEEP))
             try:
                 late = await self.database.run(lambda tx: agents.expire(tx, limit=_AT_ONCE))
             except Exception as error:  # the root of a loop that nothing may end
@@ -220,7 +220,7 @@ class Registry:
     async def _refresh(self) -> None:
         every = self.limits.card_seconds
         while True:
-            await asyncio.sleep(min(every, 10.0) * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(spread(min(every, 10.0)))
             try:
                 due = await self.database.run(
                     lambda tx: agents.claim_cards(tx, older_than=tx.now - every, limit=_FETCHED_AT_ONCE)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lambdaagent.a2a import Json
+from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.coordination.deliveries import Accepted, Addressed
 from lambdaagent.coordination.message import Message, derived_id
@@ -183,7 +184,7 @@ class Proposals:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP * 0.8 + secrets.randbelow(1000) / 1000 * _SWEEP * 0.4)
+            await asyncio.sleep(spread(_SWEEP))
             try:
                 for proposal, told in await self.database.run(self._close_due):
                     self._told(proposal, told)

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from lambdaagent.a2a import Json
+from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
 from lambdaagent.coordination.workflow import ENDED, Run, Workflow
@@ -376,7 +377,7 @@ class Workflows:
 
     async def _prune(self) -> None:
         while True:
-            await asyncio.sleep(_PRUNE * (0.8 + secrets.randbelow(1000) / 1000 * 0.4))
+            await asyncio.sleep(spread(_PRUNE))
             try:
                 gone = await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
                 for run_id in gone:

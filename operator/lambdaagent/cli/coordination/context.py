@@ -62,10 +62,7 @@ def list_contexts(
         found: list[Json] = gateway.call("GET", "/a2a/context")["contexts"]
         return found
 
-    if watch:
-        showing.watched(look, view, output)
-        return
-    showing.many(look(), view, output)
+    showing.listed(look, view, output, watch=watch)
 
 
 @app.command()
@@ -132,10 +129,7 @@ def deltas(
         last = max([last, *(each["version"] for each in found)])
         return found
 
-    if watch:
-        showing.watched(look, view, output)
-        return
-    showing.many(look(), view, output)
+    showing.listed(look, view, output, watch=watch)
 
 
 @app.command()

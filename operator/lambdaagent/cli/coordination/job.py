@@ -83,10 +83,7 @@ def list_jobs(
         found: list[Json] = gateway.call("GET", "/a2a/jobs", params={"status": status, "task_id": task})["jobs"]
         return found
 
-    if watch:
-        showing.watched(look, view, output)
-        return
-    showing.many(look(), view, output)
+    showing.listed(look, view, output, watch=watch)
 
 
 @app.command()
@@ -167,19 +164,11 @@ def undefine(id_: TaskId, url: Url = LOCAL, token: Token = "", token_file: Token
 
 def _watch(gateway: Any, id_: str, output: Form) -> None:
     from lambdaagent.cli.coordination import showing
-    from lambdaagent.cli.coordination.client import Json, in_path
+    from lambdaagent.cli.coordination.client import in_path
 
-    last: Json = {}
-
-    def look() -> list[Json]:
-        last.update(gateway.call("GET", f"/a2a/jobs/{in_path(id_)}"))
-        return [dict(last)]
-
-    showing.watched(
-        look, showing.View(_COLUMNS, key="job_id"), output, ended=lambda job: job["status"] in _ENDED, wait=0.5
-    )
-    if last["status"] != "completed":
-        raise typer.Exit(1)
+    path = f"/a2a/jobs/{in_path(id_)}"
+    view = showing.View(_COLUMNS, key="job_id")
+    showing.followed(lambda: gateway.call("GET", path), view, output, ended=_ENDED, good="completed")
 
 
 def _show(found: dict[str, Any], columns: dict[str, str], output: Form) -> None:

@@ -66,10 +66,7 @@ def list_proposals(
         found: list[Json] = gateway.call("GET", "/a2a/proposals", params={"status": status})["proposals"]
         return found
 
-    if watch:
-        showing.watched(look, view, output)
-        return
-    showing.many(look(), view, output)
+    showing.listed(look, view, output, watch=watch)
 
 
 @app.command()

@@ -46,6 +46,26 @@ def many(items: Sequence[Json], view: View, form: Form) -> None:
         say("nothing found")
 
 
+def listed(look: Callable[[], Sequence[Json]], view: View, form: Form, *, watch: bool) -> None:
+    if watch:
+        watched(look, view, form)
+    else:
+        many(look(), view, form)
+
+
+def followed(look: Callable[[], Json], view: View, form: Form, *, ended: Sequence[str], good: str) -> None:
+    """Print a thing whenever it has changed, until its status is one of `ended`; exit with code 1 if not `good`."""
+    last: Json = {}
+
+    def once() -> list[Json]:
+        last.update(look())
+        return [dict(last)]
+
+    watched(once, view, form, ended=lambda found: found["status"] in ended, wait=0.5)
+    if last["status"] != good:
+        raise typer.Exit(1)
+
+
 def watched(
     look: Callable[[], Iterable[Json]],
     view: View,

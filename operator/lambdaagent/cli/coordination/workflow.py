@@ -119,10 +119,7 @@ def runs(
         found: list[Json] = gateway.call("GET", path, params={"status": status})["runs"]
         return found
 
-    if watch:
-        showing.watched(look, view, output)
-        return
-    showing.many(look(), view, output)
+    showing.listed(look, view, output, watch=watch)
 
 
 @app.command()
@@ -170,19 +167,11 @@ def _document(file: Path) -> bytes:
 
 def _watch(gateway: Any, run: str, output: Form) -> None:
     from lambdaagent.cli.coordination import showing
-    from lambdaagent.cli.coordination.client import Json, in_path
+    from lambdaagent.cli.coordination.client import in_path
 
-    last: Json = {}
-
-    def look() -> list[Json]:
-        last.update(gateway.call("GET", f"/a2a/runs/{in_path(run)}"))
-        return [dict(last)]
-
-    showing.watched(
-        look, showing.View(_RUN, key="run_id"), output, ended=lambda found: found["status"] in _ENDED, wait=0.5
-    )
-    if last["status"] != "completed":
-        raise typer.Exit(1)
+    path = f"/a2a/runs/{in_path(run)}"
+    view = showing.View(_RUN, key="run_id")
+    showing.followed(lambda: gateway.call("GET", path), view, output, ended=_ENDED, good="completed")
 
 
 def _show(found: dict[str, Any], columns: dict[str, str], key: str, output: Form) -> None:
