@@ -142,7 +142,7 @@ def three(server: KubeApiserver, kubeconfig: Path, namespace: str, database: str
         for _ in range(3):
             found.gateways.append(launch(kubeconfig, database, f"{own}/api/a2a"))
         for gateway in found.gateways:
-            wait(lambda gateway=gateway: answers(gateway.client, f"{own}/.well-known/agent-card.json"))  # type: ignore[misc]
+            wait(lambda gateway=gateway: answers(gateway.client, f"{own}/.well-known/agent-card.json"), within=60)  # type: ignore[misc]
         yield found
     finally:
         for gateway in found.gateways:

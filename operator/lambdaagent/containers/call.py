@@ -142,7 +142,7 @@ class HttpCaller:
             return
         reply_type = turn.skill.invocation.reply_type if turn.skill is not None else None
         headers = {name.lower(): value for name, value in response.headers}
-        updates = responses.interpret(
+        updates = await responses.interpret(
             status=response.status, headers=headers, body=body, clock=self._clock, reply_type=reply_type
         )
         for at in range(0, len(updates) or 1, _BATCH):

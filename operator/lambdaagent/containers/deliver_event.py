@@ -64,6 +64,7 @@ async def deliver(
     if not is_event:
         return DeliveryResult(verdict, response.status)
     try:
-        return DeliveryResult(verdict, response.status, replies=tuple(http.read(said, body)))
+        replies = [event async for event in http.read_in_turns(said, body)]
     except EventError:
         return DeliveryResult(verdict, response.status, bad_reply=True)
+    return DeliveryResult(verdict, response.status, replies=tuple(replies))

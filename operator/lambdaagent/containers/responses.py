@@ -1,4 +1,4 @@
-"""Converts a container's response into updates of its task in the 1.0 form. Pure; `interpret` never raises.
+"""Converts a container's response into updates of its task in the 1.0 form. No I/O; `interpret` never raises.
 
 An ordinary container answers with JSON, text or a CloudEvent: that is one artifact and the end of the task. A container
 that knows A2A may answer with `application/a2a+json` and so ask for input, refuse, or return several artifacts. A
@@ -47,10 +47,13 @@ def is_result(status: int) -> bool:
     return 200 <= status < 300 and status not in (202, 204)
 
 
-def interpret(
+async def interpret(
     *, status: int, headers: Mapping[str, str], body: bytes, clock: Clock, reply_type: str | None = None
 ) -> list[Json]:
-    """Return the updates that a response means. If none of them settles the task, the task continues."""
+    """Return the updates that a response means. If none of them settles the task, the task continues.
+
+    Other tasks run while a large batch of events is read.
+    """
     if status in (202, 204):
         return []
     if not 200 <= status < 300:
@@ -59,12 +62,9 @@ def interpret(
     filename = filenames.read(headers.get("content-disposition"))
     try:
         if ce.mode(headers) is not None:
-            events = ce.read(headers, body)
-            updates = [
-                update
-                for event in events
-                for update in from_event(event, clock=clock, reply_type=reply_type, filename=filename)
-            ]
+            updates: list[Json] = []
+            async for event in ce.read_in_turns(headers, body):
+                updates += from_event(event, clock=clock, reply_type=reply_type, filename=filename)
             return updates if settles(updates) else [*updates, status_update(TaskState.COMPLETED, now=clock.now())]
         content_type = headers.get("content-type", "")
         kind = ce.media_type(content_type)

@@ -5,9 +5,10 @@ an event without an id is an error. Attribute values are percent-encoded in head
 binding, which also makes header injection impossible.
 """
 
+import asyncio
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -34,6 +35,7 @@ _QUOTED = re.compile(r"\\(.)")
 
 
 MOST_EVENTS = 1_000
+_IN_ONE_TURN = 64
 """The default limit of events in one batch."""
 _VALUES = bounded_json.MOST // 2  # the scanner that keeps the data's own text is slower than the JSON library
 
@@ -78,6 +80,14 @@ def read_each(headers: Mapping[str, str], body: bytes, *, most: int = MOST_EVENT
         f"is neither {STRUCTURED} nor {BATCH}",
         attribute="specversion",
     )
+
+
+async def read_in_turns(headers: Mapping[str, str], body: bytes) -> AsyncIterator[Event]:
+    """Yield the events as `read_each` does. Other coroutines run while a large batch is read. Raises EventError."""
+    for number, event in enumerate(read_each(headers, body), start=1):
+        yield event
+        if number % _IN_ONE_TURN == 0:
+            await asyncio.sleep(0)
 
 
 def binary(event: Event) -> tuple[Headers, bytes]:

@@ -289,6 +289,17 @@ A2A = [
         **_skilled(),
     ),
     row(
+        "a2a.skills[].invoke.sharedContext",
+        True,
+        Tested(
+            "integration/coordination/test_contexts.py",
+            "test_a_container_gets_the_context_that_its_skill_asks_for_and_its_caller_shares",
+            "sharedContext in the body of a call",
+            word="sharedContext",
+        ),
+        **_skilled(),
+    ),
+    row(
         "a2a.skills[].invoke.replyType",
         "my.reply",
         Tested(

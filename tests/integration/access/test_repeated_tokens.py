@@ -31,15 +31,19 @@ async def test_a_remembered_refusal_keeps_nothing_of_the_requests_that_it_answer
             for _ in range(times):
                 assert (await gateway.request("GET", "/agents", headers=headers)).status == 401
 
+        async def kept(times: int) -> int:
+            """Returns the bytes that stay after `times` requests, with those of other threads in the same time."""
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            await repeat(times)
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] - before
+
         await repeat(50)
-        gc.collect()
         tracemalloc.start()
         try:
-            before = tracemalloc.get_traced_memory()[0]
-            await repeat(200)
-            gc.collect()
-            kept = tracemalloc.get_traced_memory()[0] - before
+            least = min([await kept(100) for _ in range(4)])
         finally:
             tracemalloc.stop()
-        assert kept < 200 * 2_000, f"{kept / 200:.0f} bytes are kept of each request"
+        assert least < 100 * 2_000, f"{least / 100:.0f} bytes are kept of each request"
         assert api.asked == 1

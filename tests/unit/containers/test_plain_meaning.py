@@ -1,5 +1,6 @@
 """What containers of real frameworks answer, where it is not the book's form and plainly means something."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -113,7 +114,7 @@ def test_what_follows_the_end_in_one_piece_does_not_hide_its_reason(clock: Clock
     end = {"statusUpdate": {"status": {"state": state, "message": said("the reason")}}}
     body = b"".join(b"data: %b\n\n" % orjson.dumps(each) for each in (end, after))
     headers = {"content-type": "text/event-stream"}
-    task = task_after(responses.interpret(status=200, headers=headers, body=body, clock=clock)[:1])
+    task = task_after(asyncio.run(responses.interpret(status=200, headers=headers, body=body, clock=clock))[:1])
     assert words(task) == ["the reason"]
     fed: list[Json] = []
     with pytest.raises(ValueError, match=r"must|not a task state|has the kind"):

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ def answered(
 ) -> Json:
     if content_type is not None:
         headers["content-type"] = content_type
-    return task_after(responses.interpret(status=status, headers=headers, body=body, clock=clock))
+    return task_after(asyncio.run(responses.interpret(status=status, headers=headers, body=body, clock=clock)))
 
 
 def state(task: Json) -> str:
@@ -65,7 +66,7 @@ def test_an_empty_answer_completes_without_an_artifact(clock: Clock) -> None:
 
 @pytest.mark.parametrize("status", [202, 204])
 def test_accepted_means_that_the_task_goes_on(clock: Clock, status: int) -> None:
-    assert responses.interpret(status=status, headers={}, body=b"later", clock=clock) == []
+    assert asyncio.run(responses.interpret(status=status, headers={}, body=b"later", clock=clock)) == []
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 500, 503])
