@@ -1,6 +1,7 @@
 """Fixtures for all tests: real parts, which start when a test first needs them and stop at the end of the session."""
 
 import asyncio
+import gc
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from aiohttp import web_app
 from hypothesis import settings
 from tests.parts.kubernetes import KubeApiserver
 from tests.parts.postgres import Postgres
@@ -57,6 +59,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.environ[_CONFIG] = _config
     else:
         os.environ.pop(_CONFIG, None)
+
+
+def pytest_runtest_logfinish() -> None:
+    """Lets go of the gateways that ended, which aiohttp's cache of middlewares keeps with their databases."""
+    web_app._cached_build_middleware.cache_clear()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
