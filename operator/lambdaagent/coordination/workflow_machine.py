@@ -10,7 +10,8 @@ record was not written is done again, under the same key; so `Effects` make it t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from lambdaagent.a2a import Json
@@ -64,6 +65,20 @@ class Machine:
     steps: Steps
     effects: Effects
     context: Any = NOTHING  # of the latest record that has one
+    _branches: int = field(default=1, init=False)  # that run beside one another
+    _waits: list[float] = field(default_factory=list, init=False)  # when the branches that only wait go on
+    _deadlines: list[float] = field(default_factory=list, init=False)
+
+    def idle_until(self) -> float | None:
+        """Return when the run goes on or ends, if all that it does is wait; infinity if only an event can tell."""
+        return min(self._waits + self._deadlines) if len(self._waits) >= self._branches > 0 else None
+
+    async def _idle(self, until: float, waiting: Awaitable[Any]) -> Any:
+        self._waits.append(until)
+        try:
+            return await waiting
+        finally:
+            self._waits.remove(until)
 
     async def run(self) -> Any:
         """Return the workflow's output. Raises WorkflowError if it faults."""
@@ -99,6 +114,7 @@ class Machine:
     async def _within(self, until: float | None, work: Callable[[], Awaitable[Any]]) -> Any:
         if until is None:
             return await work()
+        self._deadlines.append(until)
         try:
             async with asyncio.timeout(max(0.0, until - self.effects.now())) as limit:
                 return await work()
@@ -106,6 +122,8 @@ class Machine:
             if not limit.expired():
                 raise
             raise fault("timeout", "it did not end in time") from None
+        finally:
+            self._deadlines.remove(until)
 
     async def _scope(self, tasks: Sequence[Json], path: Path, key: str, given: Any, variables: Variables) -> Any:
         """Run the tasks of a list in the order that their directives say."""
@@ -131,8 +149,9 @@ class Machine:
         """Return the task's output, and where it leads."""
         known = self.steps.recorded(place.key)
         if known is None:
-            self._tell("task.created", place, {"createdAt": self._time()})
-            self._tell("task.started", place, {"startedAt": self._time()})
+            if self.steps.recorded(f"{place.key}+") is None:
+                self._tell("task.created", place, {"createdAt": self._time()})
+                self._tell("task.started", place, {"startedAt": self._time()})
             try:
                 known = await self._execute(place)
             except WorkflowError as error:
@@ -233,6 +252,9 @@ class Machine:
             for number, item in enumerate(fork["branches"])
         ]
         branches = [asyncio.create_task(self._branch(each), name=f"workflow {each.key}") for each in places]
+        self._branches += len(branches) - 1  # the task itself goes on when they have ended
+        for branch in branches:
+            branch.add_done_callback(self._ended)
         try:
             if fork.get("compete", False):
                 return await self._first(place, places, branches)
@@ -242,7 +264,11 @@ class Machine:
                     raise error
             return [branch.result() for branch in branches]
         finally:
+            self._branches += 1
             await cancel(*branches)
+
+    def _ended(self, _: "asyncio.Task[Any]") -> None:
+        self._branches -= 1
 
     async def _branch(self, place: _Place) -> Any:
         output, then = await self._task(place)
@@ -291,7 +317,7 @@ class Machine:
         [(how, wanted)] = listen["to"].items()
         filters = [await self._filter(each, given, bound) for each in ([wanted] if how == "one" else wanted)]
         self.effects.tell("workflow.correlation-started", "", place.key, {"startedAt": self._time()})
-        events = await self.effects.listen(how, filters)
+        events = await self._idle(inf, self.effects.listen(how, filters))
         self.effects.tell("workflow.correlation-completed", "", place.key, {"completedAt": self._time()})
         more["events"] = [{"id": each["id"]} for each in events]
         return events if listen.get("read", "data") == "envelope" else [each.get("data") for each in events]
@@ -313,7 +339,8 @@ class Machine:
         )
 
     async def _wait(self, place: _Place, given: Any, entered: Json, _more: Json) -> Any:
-        await self.effects.until(entered["begun"] + (seconds(place.task["wait"]) or 0.0))
+        until = entered["begun"] + (seconds(place.task["wait"]) or 0.0)
+        await self._idle(until, self.effects.until(until))
         return given
 
     async def _try(self, place: _Place, given: Any, entered: Json, _more: Json) -> Any:
@@ -328,7 +355,7 @@ class Machine:
                 if decided["action"] == "raise":
                     raise
                 if decided["action"] == "retry":
-                    await self.effects.until(decided["until"])
+                    await self._idle(decided["until"], self.effects.until(decided["until"]))
                     continue
                 if "do" not in task["catch"]:
                     return given

@@ -8,7 +8,6 @@ the same key, and not a second one.
 import asyncio
 import base64
 import secrets
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff, spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
-from lambdaagent.coordination import schedule
+from lambdaagent.coordination import schedule, shares
 from lambdaagent.coordination.job import ATTEMPT, ENDED, JOB, Candidate, Definition, Job, NewDefinition, NewJob, chosen
 from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.refusals import TooManyError
@@ -214,8 +213,8 @@ class Jobs:
     async def _claim(self) -> None:
         while True:
             self._some.clear()  # what comes during the claim is looked at in the next one
-            room = min(self.limits.workers - len(self._running), _AT_ONCE)
-            taken = await self._taken(room) if room > 0 else []
+            share = shares.share((job.created_by for job, _ in self._running.values()), most=self.limits.workers)
+            taken = await self._taken(share) if share.limit > 0 else []
             for job in taken:
                 task = asyncio.create_task(self._attempt(job), name=f"job {job.job_id}")
                 self._running[job.job_id] = (job, task)
@@ -226,17 +225,15 @@ class Jobs:
                 except TimeoutError:
                     continue
 
-    async def _taken(self, room: int) -> list[Job]:
-        running = Counter(job.created_by for job, _ in self._running.values())
-        busy = [owner for owner, number in running.items() if number >= self.limits.workers // (len(running) + 1)]
+    async def _taken(self, share: shares.Share) -> list[Job]:
         try:
             return await self.database.run(
                 lambda tx: table.claim(
                     tx,
                     self.replica,
-                    limit=min(room, self.limits.workers // (len(running) + 1)),
+                    limit=min(share.limit, _AT_ONCE),
                     lease=self.limits.lease,
-                    without=busy,
+                    without=share.without,
                 )
             )
         except Exception as error:  # the root of a loop that nothing may end

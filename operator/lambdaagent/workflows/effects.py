@@ -42,6 +42,7 @@ class Host(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
     at_once: int = 500  # runs of this replica at once; the others wait
+    patience: float = 10.0  # seconds that a run waits in memory; then the database keeps it until it goes on
     lease: float = 15.0  # seconds
     of_owner: int = 1_000  # runs that have not ended
     workflows: int = 200  # of one owner

@@ -1,13 +1,14 @@
 """Keeps workflows, and runs them: each run on one replica at a time, each step recorded before the next one begins.
 
 Invariant: a run is held by a lease in the database, and only its holder records steps. A replica that ends leaves its
-runs to others, which take what is recorded and go on after it.
+runs to others, which take what is recorded and go on after it. So does a run that waits for long: it needs no memory
+until it goes on, at any replica.
 """
 
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,12 +19,14 @@ from lambdaagent.a2a import Json
 from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
+from lambdaagent.coordination import shares
 from lambdaagent.coordination.workflow import ENDED, Run, Workflow
 from lambdaagent.coordination.workflow_errors import WorkflowError, fault
 from lambdaagent.coordination.workflow_machine import NOTHING, Machine
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.expressions.evaluator import Evaluator
 from lambdaagent.messaging.messages import Messages
+from lambdaagent.store.coordination import parking
 from lambdaagent.store.coordination import workflows as table
 from lambdaagent.store.coordination.database import Database, Notice
 from lambdaagent.store.coordination.workflows import LostRunError
@@ -43,12 +46,32 @@ _LOOK = 5.0  # seconds after which whoever waits for a run looks again, should a
 class _Held:
     run: Run
     effects: RunEffects
-    task: "asyncio.Task[None]"
+    task: "asyncio.Task[None] | None" = None
+    machine: Machine | None = None
+    idle_since: float | None = None
+
+    async def end(self) -> None:
+        if self.task is not None:
+            await cancel(self.task)
 
     def leave(self) -> None:
         """End the work on a run that goes on elsewhere."""
         self.effects.goes_on = True
-        self.task.cancel()
+        self.cancel()
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    def goes_on_at(self, now: float, *, patience: float) -> float | None:
+        """Return when a run goes on that has waited for a while, and will."""
+        until = self.machine.idle_until() if self.machine is not None else None
+        if until is None or until - now < patience:
+            self.idle_since = None
+            return None
+        if self.idle_since is None:
+            self.idle_since = now
+        return until if now - self.idle_since >= patience else None
 
 
 @dataclass(kw_only=True)
@@ -74,7 +97,7 @@ class Workflows:
         self.database.on_notice(self._hear, missed=self._missed)
         async with self.evaluator.running():
             await self._show_all()
-            loops = (self._claim(), self._watch(), self._renew(), self._prune())
+            loops = (self._claim(), self._watch(), self._renew(), self._park(), self._prune())
             tasks = [asyncio.create_task(each, name="workflows") for each in loops]
             try:
                 yield
@@ -83,7 +106,7 @@ class Workflows:
                 held = list(self._running.values())
                 for each in held:
                     each.leave()
-                await cancel(*(each.task for each in held))
+                await asyncio.gather(*(each.end() for each in held))
                 with suppress(LambdaAgentError):  # otherwise the leases end
                     await self.database.run(lambda tx: table.release(tx, self.replica))
 
@@ -204,7 +227,7 @@ class Workflows:
                     elif (held := self._running.get(notice.id)) is not None:
                         now = await self.run(notice.id)
                         if now is None or now.status == "cancelled":
-                            held.task.cancel()
+                            held.cancel()
                         elif now.epoch != held.run.epoch:
                             held.leave()
             except Exception as error:  # the root of a loop that nothing may end
@@ -244,20 +267,14 @@ class Workflows:
 
     async def _claim(self) -> None:
         while True:
-            room = min(self.limits.at_once - len(self._running), _AT_ONCE)
             self._some.clear()
-            taken: list[Run] = []
-            if room > 0:
-                try:
-                    taken = await self.database.run(
-                        lambda tx, n=room: table.claim(tx, self.replica, limit=n, lease=self.limits.lease)  # type: ignore[misc]
-                    )
-                except Exception as error:  # the root of a loop that nothing may end
-                    log.warning("run.claim_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
+            share = shares.share((each.run.created_by for each in self._running.values()), most=self.limits.at_once)
+            room = min(share.limit, _AT_ONCE)
+            taken = await self._taken(room, share.without) if room > 0 else []
             for run in taken:
                 if (old := self._running.get(run.run_id)) is not None:  # its lease ended while the database was away
                     old.leave()
-                    await cancel(old.task)
+                    await old.end()
                 effects = RunEffects(
                     run=run,
                     database=self.database,
@@ -266,16 +283,27 @@ class Workflows:
                     messages=self.messages,
                     told=self.told,
                 )
-                task = asyncio.create_task(self._execute(run, effects), name=f"run {run.run_id}")
-                self._running[run.run_id] = _Held(run, effects, task)
+                held = self._running[run.run_id] = _Held(run, effects)
+                held.task = asyncio.create_task(self._execute(held), name=f"run {run.run_id}")
             if len(taken) < max(room, 1):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_SWEEP):
                         await self._some.wait()
 
-    async def _execute(self, run: Run, effects: RunEffects) -> None:
+    async def _taken(self, room: int, without: Collection[str]) -> list[Run]:
+        lease = self.limits.lease
         try:
-            await self._work(run, effects)
+            return await self.database.run(
+                lambda tx: table.claim(tx, self.replica, limit=room, lease=lease, without=without)
+            )
+        except Exception as error:  # the root of a loop that nothing may end
+            log.warning("run.claim_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
+            return []
+
+    async def _execute(self, held: _Held) -> None:
+        run, effects = held.run, held.effects
+        try:
+            await self._work(held)
         except LostRunError:
             effects.goes_on = True
             log.info("run.lost", run=run.run_id, epoch=run.epoch)
@@ -287,23 +315,23 @@ class Workflows:
             with suppress(LambdaAgentError):
                 await self._finish(run, error=fault("runtime", "the gateway failed; see its log"))
         finally:
-            held = self._running.get(run.run_id)
-            if held is not None and held.run.epoch == run.epoch:
+            if self._running.get(run.run_id) is held:
                 del self._running[run.run_id]
             self._some.set()
 
-    async def _work(self, run: Run, effects: RunEffects) -> None:
+    async def _work(self, held: _Held) -> None:
+        run = held.run
         known = await self._recorded(run.run_id)
         exported = [value["context"] for value in known.values() if "context" in value]
         began = run.started_at if run.started_at is not None else self.database.now()
         steps = RunSteps(run=run, database=self.database, limits=self.limits, known=known)
-        machine = Machine(
+        machine = held.machine = Machine(
             document=run.document,
             run_id=run.run_id,
             input=run.input,
             started_at=began,
             steps=steps,
-            effects=effects,
+            effects=held.effects,
             context=exported[-1] if exported else NOTHING,
         )
         if run.epoch == 1:
@@ -365,9 +393,31 @@ class Workflows:
             for run_id in held.keys() - mine:
                 now = await self._found(run_id)
                 if now is not None and now.status == "cancelled":
-                    held[run_id].task.cancel()
+                    held[run_id].cancel()
                 elif now is not None:
                     held[run_id].leave()
+
+    async def _park(self) -> None:
+        """Let go of the runs that have waited for a while and go on later."""
+        while True:
+            await asyncio.sleep(min(self.limits.patience / 4, _SWEEP))
+            now, until = self.database.now(), dict[str, tuple[Run, float]]()
+            for run_id, held in self._running.items():
+                if (at := held.goes_on_at(now, patience=self.limits.patience)) is not None:
+                    began = held.run.started_at if held.run.started_at is not None else now
+                    until[run_id] = (held.run, min(at, began + self.limits.seconds))
+            if not until:
+                continue
+            try:
+                parked = await self.database.run(lambda tx, which=until: parking.park(tx, which))  # type: ignore[misc]
+            except Exception as error:  # the root of a loop that nothing may end
+                log.warning("run.park_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))
+                continue
+            for run_id in parked:
+                left = self._running.get(run_id)
+                if left is not None and left.run is until[run_id][0]:
+                    left.leave()
+            log.debug("run.parked", runs=len(parked))
 
     async def _found(self, run_id: str) -> Run | None:
         try:

@@ -1,11 +1,15 @@
 """Workflows are checked, started in every way, run in the order that their document says, and end once."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.coordination.test_messages import call
+from tests.parts.access import guarded, of
 from tests.parts.gateway import World, message, skill, world
+from tests.parts.issuer import Issuer
 from tests.parts.mcp_host import Host
 from tests.parts.polling import eventually
 from tests.parts.upstream import PlainAgent
@@ -278,3 +282,67 @@ async def test_a_call_that_takes_too_long_is_given_up_and_its_task_canceled(gate
         return [each["status"] for each in runs] == ["cancelled"]
 
     await eventually(canceled)
+
+
+def workflows(gateway: World, **limits: Any) -> Any:
+    coordination = gateway.services.coordination
+    assert coordination is not None
+    coordination.workflows.limits = replace(coordination.workflows.limits, **limits)
+    return coordination.workflows
+
+
+async def started(gateway: World, name: str) -> str:
+    status, run = await call(gateway, "POST", f"/a2a/workflows/{name}/runs", {})
+    assert status == 202, run
+    return str(run["run_id"])
+
+
+async def test_runs_that_wait_hold_no_place_and_go_on(gateway: World, container: PlainAgent) -> None:
+    """More runs than there are places wait, for a time and for an event; another one passes them, and all complete."""
+    found = workflows(gateway, at_once=4, patience=0.2)
+    hear = {"hear": {"listen": {"to": {"one": {"with": {"type": "orders.paid"}}}}}}
+    await defined(gateway, [hear], head={"name": "hearer"})
+    await defined(gateway, [{"rest": {"wait": {"seconds": 3}}}], head={"name": "sleeper"})
+    await defined(gateway, [{"ask": {"set": {"x": 1}}}])
+    waiting = [await started(gateway, name) for name in ("hearer", "sleeper") * 4]
+
+    async def all_listen() -> bool:
+        return len(await found.messages.subscribers("orders.paid")) == 4 and not found._running
+
+    await eventually(all_listen, within=30)
+    assert (await ran(gateway))["output"] == {"x": 1}
+    assert not any(run["completed_at"] for run in (await call(gateway, "GET", "/a2a/workflows/hearer/runs"))[1]["runs"])
+    told = {"from": "ann", "to": "topic:orders.paid", "content": {"type": "context", "data": {"order": 1}}}
+    assert (await call(gateway, "POST", "/a2a/message", told))[0] == 202
+    for run_id in waiting:
+        run = await ended(gateway, run_id)
+        assert (run["status"], run["error"]) == ("completed", None)
+
+
+async def test_a_run_that_is_parked_ends_by_its_timeout_and_by_a_cancellation(gateway: World) -> None:
+    found = workflows(gateway, patience=0.1)
+    hear = {"listen": {"to": {"one": {"with": {"type": "never"}}}}, "timeout": {"after": {"seconds": 2}}}
+    await defined(gateway, [{"hear": hear}])
+    await defined(gateway, [{"rest": {"wait": {"hours": 2}}}], head={"name": "sleeper"})
+    late, long = await started(gateway, "flow"), await started(gateway, "sleeper")
+    await eventually(lambda: found.limits.patience and not found._running)
+    assert (await call(gateway, "DELETE", f"/a2a/runs/{long}"))[1]["status"] == "cancelled"
+    run = await ended(gateway, late)
+    assert (run["status"], run["error"]["type"].rsplit("/", 1)[-1]) == ("faulted", "timeout")
+
+
+async def test_an_owner_with_many_runs_leaves_room_for_another(tmp_path: Path, issuer: Issuer) -> None:
+    async with guarded(tmp_path / "access.yaml", {"issuers": [issuer.configured()]}) as gateway:
+        workflows(gateway, at_once=4)
+        ann, bob = (of(issuer, name, groups=["staff"]) for name in ("ann", "bob"))
+        for name, who, task in (("anns", ann, {"wait": {"hours": 1}}), ("bobs", bob, {"set": {"x": 1}})):
+            document = {"document": HEAD | {"name": name}, "do": [{"one": task}]}
+            assert (await call(gateway, "POST", "/a2a/workflows", document, **who))[0] == 201
+        for _ in range(8):
+            assert (await call(gateway, "POST", "/a2a/workflows/anns/runs", {}, **ann))[0] == 202
+        _, run = await call(gateway, "POST", "/a2a/workflows/bobs/runs", {}, **bob)
+
+        async def over() -> bool:
+            return bool((await call(gateway, "GET", f"/a2a/runs/{run['run_id']}", **bob))[1]["status"] == "completed")
+
+        await eventually(over)

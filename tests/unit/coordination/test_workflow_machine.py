@@ -1,12 +1,16 @@
 """However often a process ends, a run comes to the same end, and no step is recorded twice."""
 
 import asyncio
+from math import inf
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.coordination.workflow_harness import CrashError, Effects, Json, Result, Steps, document, run
+
+from lambdaagent.cancellation import cancel
+from lambdaagent.coordination.workflow_machine import Machine
 
 
 def call(**parameters: Any) -> Json:
@@ -140,3 +144,68 @@ async def test_a_timeout_is_an_error_that_can_be_caught() -> None:
     catch = {"errors": {"with": {"status": 408}}, "as": "why", "do": [{"put": {"set": {"late": "${ $why.type }"}}}]}
     found = await run(document([{"guard": {"try": [{"slow": slow}], "catch": catch}}]), effects=Hanging())
     assert found.output == {"late": "https://serverlessworkflow.io/spec/1.0.0/errors/timeout"}
+
+
+class Blocked(Effects):
+    """Waits do not end, and calls neither."""
+
+    async def until(self, at: float) -> None:
+        await asyncio.Event().wait()
+
+    async def listen(self, how: str, filters: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def call(self, kind: str, given: Json, value: Any, key: str) -> Any:
+        if given["parameters"].get("fails"):
+            return await super().call(kind, given, value, key)
+        return await asyncio.Event().wait()
+
+
+HEAR = {"listen": {"to": {"one": {"with": {"type": "t"}}}}}
+REST = {"wait": {"seconds": 50}}
+
+
+@pytest.mark.parametrize(
+    ("do", "until"),
+    [
+        pytest.param([REST], 1_050.0, id="a wait"),
+        pytest.param([HEAR], inf, id="an event"),
+        pytest.param([HEAR | {"timeout": {"after": {"seconds": 20}}}], 1_020.0, id="an event with a timeout"),
+        pytest.param([call()], None, id="a call"),
+        pytest.param([{"fork": {"branches": [{"a": REST}, {"b": HEAR}]}}], 1_050.0, id="two that wait"),
+        pytest.param([{"fork": {"branches": [{"a": REST}, {"b": call()}]}}], None, id="one that waits"),
+        pytest.param(
+            [{"fork": {"branches": [{"a": REST}, {"b": {"set": {"x": 1}}}]}}], 1_050.0, id="one that waits, one ended"
+        ),
+        pytest.param(
+            [{"fork": {"branches": [{"a": {"do": [{"c": {"fork": {"branches": [{"d": REST}, {"e": HEAR}]}}}]}},
+                                    {"b": call()}]}}],
+            None, id="inside another",
+        ),
+        pytest.param(
+            [{"fork": {"compete": True, "branches": [{"a": {"set": {"x": 1}}}, {"b": call()}]}}, REST], 1_050.0,
+            id="after a race",
+        ),
+        pytest.param(
+            [{"try": [{"bad": call(fails=True)}],
+              "catch": {"retry": {"delay": {"seconds": 7}, "limit": {"attempt": {"count": 2}}}}}], 1_007.0,
+            id="a retry",
+        ),
+        pytest.param(
+            [{"try": [{"f": {"fork": {"branches": [{"a": REST}, {"b": call(fails=True)}]}}}],
+              "catch": {"do": [{"rest": REST}]}}], 1_050.0, id="after a fork that failed",
+        ),
+    ],
+)  # fmt: skip
+async def test_it_says_until_when_it_only_waits(do: list[Json], until: float | None) -> None:
+    machine = Machine(
+        document=document([{f"t{number}": task} for number, task in enumerate(do)]),
+        run_id="r", input={}, started_at=1_000.0, steps=Steps(), effects=Blocked(),
+    )  # fmt: skip
+    assert machine.idle_until() is None
+    running = asyncio.create_task(machine.run())
+    for _ in range(60):
+        await asyncio.sleep(0)
+    assert not running.done()
+    assert machine.idle_until() == until
+    await cancel(running)

@@ -32,6 +32,8 @@ from lambdaagent.a2a import Json
 from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, State
 from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
+from lambdaagent.coordination.workflow import RUN
+from lambdaagent.store.coordination import workflows
 from lambdaagent.store.coordination.database import Transaction
 from lambdaagent.store.coordination.sealed_documents import opened, sealed
 from lambdaagent.store.coordination.tables import Document, Time, metadata
@@ -101,12 +103,12 @@ deliveries = Table(
     ),
 )
 _QUEUED = deliveries.c.state == text("'queued'")
-_OPEN = or_(_QUEUED, deliveries.c.state == text("'delivered'"))
+OPEN = or_(_QUEUED, deliveries.c.state == text("'delivered'"))
 Index("idx_a2a_deliveries_message", deliveries.c.message_id, deliveries.c.receiver, unique=True)
 Index("idx_a2a_deliveries_open", deliveries.c.receiver, deliveries.c.priority.desc(), deliveries.c.number,
-      postgresql_where=_OPEN, sqlite_where=_OPEN)  # fmt: skip
+      postgresql_where=OPEN, sqlite_where=OPEN)  # fmt: skip
 Index("idx_a2a_deliveries_due", deliveries.c.due, postgresql_where=_QUEUED, sqlite_where=_QUEUED)
-Index("idx_a2a_deliveries_expiry", deliveries.c.expires_at, postgresql_where=_OPEN, sqlite_where=_OPEN)
+Index("idx_a2a_deliveries_expiry", deliveries.c.expires_at, postgresql_where=OPEN, sqlite_where=OPEN)
 
 subscriptions = Table(
     "a2a_subscriptions",
@@ -159,6 +161,8 @@ def put(
     for each in taken:
         if each.via == "mailbox":
             tx.notify(MAIL, each.agent_id)
+    if listening := [each.agent_id for each in taken if each.agent_id.startswith(RUN)]:
+        workflows.wake(tx, listening)
     return Accepted(message, full=sorted(full), receivers=[each.agent_id for each in taken])
 
 
@@ -180,7 +184,7 @@ def fetch(tx: Transaction, receiver: str, *, limit: int, lease: float) -> list[D
         select(deliveries.c.number, messages.c.size)
         .join(messages, messages.c.message_id == deliveries.c.message_id)
         .where(
-            _OPEN,
+            OPEN,
             deliveries.c.receiver == receiver,
             deliveries.c.via == "mailbox",
             deliveries.c.due <= tx.now,
@@ -212,7 +216,7 @@ def settle(tx: Transaction, message_id: str, receiver: str, state: str, *, error
     if state == "acknowledged":
         times["acknowledged_at"] = _at(tx)
     ended = update(deliveries).where(
-        deliveries.c.message_id == message_id, deliveries.c.receiver == receiver, _OPEN, deliveries.c.state != state
+        deliveries.c.message_id == message_id, deliveries.c.receiver == receiver, OPEN, deliveries.c.state != state
     )
     if not tx.connection.execute(ended.values(state=state, error=error, **times)).rowcount:
         return False
@@ -244,7 +248,7 @@ def expire(tx: Transaction, *, limit: int) -> int:
     """End deliveries whose message is too old."""
     late = (
         select(deliveries.c.message_id, deliveries.c.receiver)
-        .where(_OPEN, deliveries.c.expires_at <= tx.now)
+        .where(OPEN, deliveries.c.expires_at <= tx.now)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -254,7 +258,7 @@ def expire(tx: Transaction, *, limit: int) -> int:
 
 def prune(tx: Transaction, *, before: float, limit: int) -> int:
     """Delete messages that were created before then and have no open delivery."""
-    is_open = select(deliveries.c.number).where(deliveries.c.message_id == messages.c.message_id, _OPEN).exists()
+    is_open = select(deliveries.c.number).where(deliveries.c.message_id == messages.c.message_id, OPEN).exists()
     old = select(messages.c.message_id).where(messages.c.created_at < before, ~is_open).limit(limit)
     ids = list(tx.connection.execute(old).scalars())
     if ids:
@@ -265,7 +269,7 @@ def prune(tx: Transaction, *, before: float, limit: int) -> int:
 
 def depths(tx: Transaction) -> dict[str, int]:
     """Return the number of deliveries by state, of those that are open."""
-    found = select(deliveries.c.state, func.count()).where(_OPEN).group_by(deliveries.c.state)
+    found = select(deliveries.c.state, func.count()).where(OPEN).group_by(deliveries.c.state)
     return {row[0]: row[1] for row in tx.connection.execute(found)}
 
 
@@ -332,7 +336,7 @@ def subscribers(tx: Transaction, topic: str) -> list[str]:
 def _full(tx: Transaction, receivers: Sequence[str], *, most: int) -> set[str]:
     counted = (
         select(deliveries.c.receiver)
-        .where(_OPEN, deliveries.c.receiver.in_(receivers))
+        .where(OPEN, deliveries.c.receiver.in_(receivers))
         .group_by(deliveries.c.receiver)
         .having(func.count() >= most)
     )
@@ -369,7 +373,7 @@ def _leased(tx: Transaction, numbers: list[int], *, lease: float) -> list[Delive
 def _told(tx: Transaction, message: Message, receiver: str, state: str) -> None:
     """Write the state of the whole message once no delivery is open, and the confirmation that was asked for."""
     waiting = select(deliveries.c.number).where(deliveries.c.message_id == message.id, _QUEUED).exists()
-    unread = select(deliveries.c.number).where(deliveries.c.message_id == message.id, _OPEN).exists()
+    unread = select(deliveries.c.number).where(deliveries.c.message_id == message.id, OPEN).exists()
     changed = update(messages).where(messages.c.message_id == message.id)
     if state == "delivered":
         tx.connection.execute(changed.where(~waiting).values(status="delivered", delivered_at=tx.now))

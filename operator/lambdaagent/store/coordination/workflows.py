@@ -1,8 +1,9 @@
 """The tables of workflows, their runs, and the records of the runs' steps.
 
-A run is held by one replica at a time, by a lease that it renews. Each time a replica takes a run, the run's epoch
-grows; a record and the end of a run are written only by who holds its epoch. So what a replica still does after it lost
-a run changes nothing, and a step has one record.
+A run is held by one replica at a time, by a lease that it renews. Nobody holds a run that only waits, until its time or
+a message comes (`parking`). Each time a replica takes a run, the run's epoch grows; a record and the end of a run are
+written only by who holds its epoch. So what a replica does after it lost a run changes nothing, and a step has one
+record.
 """
 
 from collections.abc import Collection
@@ -70,8 +71,8 @@ runs = Table(
     CheckConstraint("status IN ('pending', 'running', 'completed', 'faulted', 'cancelled')", name="a2a_runs_status"),
 )
 _PENDING = runs.c.status == text("'pending'")
-_RUNNING = runs.c.status == text("'running'")
-_UNENDED = or_(_PENDING, _RUNNING)
+RUNNING = runs.c.status == text("'running'")
+_UNENDED = or_(_PENDING, RUNNING)
 Index("idx_a2a_runs_lease", runs.c.lease_until, postgresql_where=_UNENDED, sqlite_where=_UNENDED)
 Index("idx_a2a_runs_workflow", runs.c.workflow, runs.c.created_at)
 Index("idx_a2a_runs_owner", runs.c.created_by, runs.c.created_at)
@@ -166,9 +167,14 @@ def listed(tx: Transaction, *, workflow: str, owner: str | None, status: str | N
     return [_run(row) for row in tx.connection.execute(wanted.order_by(runs.c.created_at.desc()).limit(limit))]
 
 
-def claim(tx: Transaction, holder: str, *, limit: int, lease: float) -> list[Run]:
-    """Take runs that nobody holds: new ones, and those whose holder did not renew its lease."""
+def claim(tx: Transaction, holder: str, *, limit: int, lease: float, without: Collection[str] = ()) -> list[Run]:
+    """Take runs that nobody holds: new ones, those that waited, and those whose holder did not renew its lease.
+
+    Runs of the owners in `without` are left.
+    """
     due = select(runs.c.run_id).where(and_(_UNENDED, runs.c.lease_until <= tx.now))
+    if without:
+        due = due.where(runs.c.created_by.not_in(list(without)))
     found = tx.connection.execute(
         due.order_by(runs.c.lease_until, runs.c.run_id).limit(limit).with_for_update(skip_locked=True)
     )
@@ -185,18 +191,29 @@ def claim(tx: Transaction, holder: str, *, limit: int, lease: float) -> list[Run
     return taken
 
 
+def wake(tx: Transaction, run_ids: Collection[str]) -> None:
+    """Let a replica take those of the runs that are parked. Their rows stay locked until the transaction's end."""
+    wanted = select(runs.c.run_id, runs.c.holder).where(runs.c.run_id.in_(list(run_ids)), RUNNING)
+    rows = tx.connection.execute(wanted.order_by(runs.c.run_id).with_for_update()).all()
+    parked = [row.run_id for row in rows if not row.holder]
+    if parked:
+        tx.connection.execute(update(runs).where(runs.c.run_id.in_(parked)).values(lease_until=tx.now))
+        for run_id in parked:
+            tx.notify(NOTICE, run_id)
+
+
 def renew(tx: Transaction, holder: str, run_ids: Collection[str], *, lease: float) -> set[str]:
     """Renew the leases, and return the runs that this replica still holds."""
     if not run_ids:
         return set()
-    mine = (runs.c.run_id.in_(list(run_ids)), runs.c.holder == holder, _RUNNING)
+    mine = (runs.c.run_id.in_(list(run_ids)), runs.c.holder == holder, RUNNING)
     tx.connection.execute(update(runs).where(*mine).values(lease_until=tx.now + lease))
     return set(tx.connection.execute(select(runs.c.run_id).where(*mine)).scalars())
 
 
 def release(tx: Transaction, holder: str) -> None:
     """Give all runs of a replica to others at once, because it stops."""
-    mine = update(runs).where(runs.c.holder == holder, _RUNNING)
+    mine = update(runs).where(runs.c.holder == holder, RUNNING)
     tx.connection.execute(mine.values(lease_until=tx.now, holder=""))
 
 
@@ -266,7 +283,7 @@ def counts(tx: Transaction) -> dict[str, int]:
 
 def _held(run: Run) -> Any:
     return update(runs).where(
-        runs.c.run_id == run.run_id, runs.c.holder == run.holder, runs.c.epoch == run.epoch, _RUNNING
+        runs.c.run_id == run.run_id, runs.c.holder == run.holder, runs.c.epoch == run.epoch, RUNNING
     )
 
 

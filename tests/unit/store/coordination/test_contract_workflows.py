@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from lambdaagent.coordination.deliveries import Addressed
+from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import IdInUseError, TooLargeError, TooManyError
 from lambdaagent.coordination.workflow import Run, Workflow
-from lambdaagent.store.coordination import workflows
+from lambdaagent.store.coordination import messages, parking, workflows
 from lambdaagent.store.coordination.database import Database
 from lambdaagent.store.coordination.workflows import LostRunError
 
@@ -159,3 +161,62 @@ async def test_records_are_read_in_pages(database: Database) -> None:
     assert [[(number, step) for number, step, _ in page] for page in pages] == [
         [(1, "/4"), (2, "/3")], [(3, "/2"), (4, "/1")], [(5, "/0")], [],
     ]  # fmt: skip
+
+
+async def written(database: Database, receiver: str = "run_r", number: int = 1) -> None:
+    message = Message(id=f"m{number}", sender="ann", to=(receiver,), kind="notification", content={"n": number})
+    to = [Addressed(receiver, "mailbox")]
+    await database.run(lambda tx: messages.put(tx, message, to, by="ann", most=10, lease=9.0))
+
+
+async def parked(database: Database, run: Run, seconds: float = 3600.0) -> set[str]:
+    return await database.run(lambda tx: parking.park(tx, {run.run_id: (run, tx.now + seconds)}))
+
+
+async def test_a_run_that_waits_is_nobodys_until_its_time(database: Database) -> None:
+    await submitted(database, "run_r")
+    [run] = await claimed(database)
+    assert await parked(database, run) == {"run_r"}
+    with pytest.raises(LostRunError):
+        await record(database, run, "/a")
+    assert await claimed(database, "two", after=3599.0) == []
+    [again] = await claimed(database, "two", after=3601.0)
+    assert (again.epoch, again.started_at) == (2, run.started_at)
+    assert await parked(database, run) == set()  # whoever lost it cannot park it
+
+
+async def test_a_message_gives_a_run_that_waits_to_a_replica(database: Database) -> None:
+    await submitted(database, "run_r")
+    [run] = await claimed(database)
+    await parked(database, run)
+    await written(database, "run_other")
+    assert await claimed(database) == []
+    await written(database, number=2)
+    [again] = await claimed(database)
+    assert await parked(database, again) == set()  # there is something for it
+    await database.run(lambda tx: messages.settle(tx, "m2", "run_r", "acknowledged"))
+    assert await parked(database, again) == {"run_r"}
+
+
+async def test_no_message_is_lost_while_a_run_is_parked(database: Database) -> None:
+    for number in range(20):
+        run_id = f"run_{number}"
+        await submitted(database, run_id, most=100)
+        [run] = await claimed(database)
+        await asyncio.gather(parked(database, run), written(database, run_id, number))
+        [held] = (
+            [run]
+            if await database.run(lambda tx, one=run_id: workflows.renew(tx, "one", [one], lease=9.0))
+            # type: ignore[misc]
+            else (await claimed(database))
+        )
+        assert held.run_id == run_id
+        await database.run(lambda tx, one=held: workflows.finish(tx, one, "completed", output=None, error=None))  # type: ignore[misc]
+
+
+async def test_runs_of_owners_who_have_their_share_are_left(database: Database) -> None:
+    for number, owner in enumerate(("ann", "ann", "bob")):
+        await submitted(database, f"r{number}", created_by=owner)
+    taken = await database.run(lambda tx: workflows.claim(tx, "one", limit=10, lease=9.0, without={"ann"}))
+    assert [run.run_id for run in taken] == ["r2"]
+    assert len(await claimed(database)) == 2
