@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from lambdaagent.errors import PermanentError, TemporaryError
+from lambdaagent.expressions.lending import Lending
 
 _WORKER = Path(__file__).with_name("jq_worker.py")
 _START_SECONDS = 20.0
@@ -44,41 +45,42 @@ class ExpressionLimits:
 @dataclass(slots=True)
 class Evaluator:
     limits: ExpressionLimits = field(default_factory=ExpressionLimits)
-    _free: "asyncio.LifoQueue[Process | None]" = field(default_factory=asyncio.LifoQueue)
+    _lending: "Lending[Process | None]" = field(default_factory=Lending)
     _all: set[Process] = field(default_factory=set)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Processes start when they are first needed, and end with the context."""
-        for _ in range(self.limits.processes):
-            self._free.put_nowait(None)
+        self._lending.offer([None] * self.limits.processes)
         try:
             yield
         finally:
             for process in list(self._all):
                 await self._end(process)
 
-    async def evaluate(self, expressions: Sequence[str], value: Any, variables: Mapping[str, Any]) -> list[Any]:
+    async def evaluate(
+        self, expressions: Sequence[str], value: Any, variables: Mapping[str, Any], *, holder: str
+    ) -> list[Any]:
         """Return the first output of each expression for the same input; null for one without an output.
 
-        Raises ExpressionError, TemporaryError.
+        Holders take turns. Raises ExpressionError, TemporaryError.
         """
         if not expressions:
             return []
         found: list[Any] = await self._ask(
-            {"expressions": list(expressions), "value": value, "variables": dict(variables)}
+            {"expressions": list(expressions), "value": value, "variables": dict(variables)}, holder
         )
         return found
 
-    async def check(self, expressions: Sequence[str], variables: Sequence[str]) -> None:
+    async def check(self, expressions: Sequence[str], variables: Sequence[str], *, holder: str) -> None:
         """Raises ExpressionError for the first expression that is not jq, TemporaryError."""
         if expressions:
             request = {"expressions": list(expressions), "value": None, "variables": dict.fromkeys(variables)}
-            await self._ask({**request, "check": True})
+            await self._ask({**request, "check": True}, holder)
 
-    async def _ask(self, request: dict[str, Any]) -> Any:
+    async def _ask(self, request: dict[str, Any], holder: str) -> Any:
         line = orjson.dumps(request) + b"\n"
-        free = await self._free.get()
+        free = await self._lending.borrow(holder)
         process: Process | None = None
         try:
             process = free if free is not None and free.returncode is None else await self._start()
@@ -89,7 +91,7 @@ class Evaluator:
             process = None
             raise
         finally:
-            self._free.put_nowait(process)
+            self._lending.give_back(holder, process)
         if "error" in answer:
             raise ExpressionError(answer["error"], answer["at"])
         return answer["results"]

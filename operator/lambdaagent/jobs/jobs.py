@@ -15,11 +15,12 @@ from typing import Protocol
 
 import structlog
 
+from lambdaagent import shares
 from lambdaagent.a2a import Json
 from lambdaagent.backoff import Backoff, spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
-from lambdaagent.coordination import schedule, shares
+from lambdaagent.coordination import schedule
 from lambdaagent.coordination.job import ATTEMPT, ENDED, JOB, Candidate, Definition, Job, NewDefinition, NewJob, chosen
 from lambdaagent.coordination.message import Message, derived_id
 from lambdaagent.coordination.refusals import TooManyError
@@ -213,8 +214,8 @@ class Jobs:
     async def _claim(self) -> None:
         while True:
             self._some.clear()  # what comes during the claim is looked at in the next one
-            share = shares.share((job.created_by for job, _ in self._running.values()), most=self.limits.workers)
-            taken = await self._taken(share) if share.limit > 0 else []
+            room = shares.room((job.created_by for job, _ in self._running.values()), most=self.limits.workers)
+            taken = await self._taken(room) if room.limit > 0 else []
             for job in taken:
                 task = asyncio.create_task(self._attempt(job), name=f"job {job.job_id}")
                 self._running[job.job_id] = (job, task)
@@ -225,15 +226,15 @@ class Jobs:
                 except TimeoutError:
                     continue
 
-    async def _taken(self, share: shares.Share) -> list[Job]:
+    async def _taken(self, room: shares.Room) -> list[Job]:
         try:
             return await self.database.run(
                 lambda tx: table.claim(
                     tx,
                     self.replica,
-                    limit=min(share.limit, _AT_ONCE),
+                    limit=min(room.limit, _AT_ONCE),
                     lease=self.limits.lease,
-                    without=share.without,
+                    without=room.without,
                 )
             )
         except Exception as error:  # the root of a loop that nothing may end

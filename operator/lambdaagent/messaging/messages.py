@@ -10,7 +10,7 @@ busy, any replica takes after the lease.
 
 import asyncio
 import secrets
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +25,7 @@ from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, S
 from lambdaagent.coordination.message import HOPS, Message, derived_id
 from lambdaagent.coordination.refusals import LoopError, OtherMessageError, QueueFullError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
+from lambdaagent.messaging.turns import Turns
 from lambdaagent.store.coordination import messages as table
 from lambdaagent.store.coordination.database import Database, Notice, Transaction
 
@@ -32,7 +33,6 @@ log = structlog.get_logger(__name__)
 
 _SWEEP = 2.0  # seconds between two looks for deliveries that nobody made, or that are too late
 _AT_ONCE = 100
-_PARKED = 100  # deliveries of one receiver that wait in memory
 _RETENTION = 7 * 86_400.0
 _WAIT = 60.0
 
@@ -47,6 +47,10 @@ class Carrier(Protocol):
         """Return how an agent, or a caller that is none, gets its messages."""
         ...
 
+    def owner(self, agent_id: str) -> str:
+        """Return whose agent it is: all agents of one owner share the workers that it may have."""
+        ...
+
     async def carry(self, delivery: Delivery) -> Json | None:
         """Return the receiver's answer, if it gave one. Raises TemporaryError, PermanentError."""
         ...
@@ -56,7 +60,7 @@ class Carrier(Protocol):
 class MessageLimits:
     queue: int = 1_000  # open deliveries of a receiver
     workers: int = 256  # deliveries of this replica at once
-    of_receiver: int = 8  # of these: one that is slow keeps no worker from the others
+    of_receiver: int = 8  # of these: one that is slow keeps no worker from the others of its owner
     lease: float = 60.0  # seconds that a replica has for a delivery
     visibility: float = 30.0  # seconds until a message of a mailbox comes again, unless it was acknowledged
     subscriptions: int = 100  # of an agent
@@ -70,10 +74,11 @@ class Messages:
     limits: MessageLimits = field(default_factory=MessageLimits)
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, cap=60.0))
     _answered: list[Answered] = field(default_factory=list, init=False)
-    _ready: asyncio.Queue[Delivery] = field(default_factory=lambda: asyncio.Queue(1_000), init=False)
-    _parked: dict[str, deque[Delivery]] = field(default_factory=dict, init=False)
-    _inflight: Counter[str] = field(default_factory=Counter, init=False)
+    _turns: Turns = field(init=False)
     _waiting: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set), init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(workers=self.limits.workers, of_receiver=self.limits.of_receiver)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -210,38 +215,17 @@ class Messages:
 
     def _hand_over(self, delivery: Delivery) -> None:
         """Queue a delivery. Without room for it, the sweep of some replica takes it after the lease."""
-        if self._inflight[delivery.receiver] >= self.limits.of_receiver:
-            parked = self._parked.setdefault(delivery.receiver, deque())
-            if len(parked) < _PARKED:
-                parked.append(delivery)
-            return
-        try:
-            self._ready.put_nowait(delivery)
-        except asyncio.QueueFull:
-            return
-        self._inflight[delivery.receiver] += 1
+        self._turns.add(delivery, owner=self.carrier.owner(delivery.receiver))
 
     async def _work(self) -> None:
         while True:
-            delivery = await self._ready.get()
-            try:
-                await self._deliver(delivery)
-            except LambdaAgentError as error:  # of the database: the lease ends, and another attempt follows
-                log.warning("message.unsettled", message=delivery.message.id, error=str(error))
-            except Exception:  # the root of this worker: one message must not end the delivery of others
-                log.exception("message.crashed", message=delivery.message.id)
-            finally:
-                self._next_of(delivery.receiver)
-
-    def _next_of(self, receiver: str) -> None:
-        self._inflight[receiver] -= 1
-        if not self._inflight[receiver]:
-            del self._inflight[receiver]
-        parked = self._parked.get(receiver)
-        if parked:
-            self._hand_over(parked.popleft())
-        if not parked:
-            self._parked.pop(receiver, None)
+            async with self._turns.turn() as delivery:
+                try:
+                    await self._deliver(delivery)
+                except LambdaAgentError as error:  # of the database: the lease ends, and another attempt follows
+                    log.warning("message.unsettled", message=delivery.message.id, error=str(error))
+                except Exception:  # the root of this worker: one message must not end the delivery of others
+                    log.exception("message.crashed", message=delivery.message.id)
 
     async def _deliver(self, delivery: Delivery) -> None:
         message, receiver = delivery.message, delivery.receiver
@@ -296,16 +280,18 @@ class Messages:
         except QueueFullError:
             raise TemporaryError(f"the queue of {message.sender} is full, so its answer cannot be stored") from None
 
+    async def _due(self) -> list[Delivery]:
+        full, room = self._turns.full(), min(self._turns.room, _AT_ONCE)
+        if room <= 0:
+            return []
+        return await self.database.run(lambda tx: table.claim(tx, limit=room, lease=self.limits.lease, without=full))
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(spread(_SWEEP))
             try:
-                room = self._ready.maxsize - self._ready.qsize()
-                if room:
-                    limit = min(room, _AT_ONCE)
-                    due = await self.database.run(lambda tx, n=limit: table.claim(tx, limit=n, lease=self.limits.lease))  # type: ignore[misc]
-                    for delivery in due:
-                        self._hand_over(delivery)
+                for delivery in await self._due():
+                    self._hand_over(delivery)
                 await self.database.run(lambda tx: table.expire(tx, limit=_AT_ONCE))
                 await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
             except Exception as error:  # the root of a loop that nothing may end

@@ -106,7 +106,7 @@ class RunEffects:
 
     async def evaluate(self, texts: Sequence[str], value: Any, variables: Mapping[str, Any]) -> list[Any]:
         try:
-            return await self.evaluator.evaluate(texts, value, variables)
+            return await self.evaluator.evaluate(texts, value, variables, holder=self.run.created_by)
         except ExpressionError as error:
             raise fault("expression", f"{texts[error.at][:200]}: {error}") from None
 

@@ -14,7 +14,7 @@ from lambdaagent.expressions.evaluator import Evaluator, ExpressionError
 _AT_ONCE = 20  # expressions that one evaluation compiles
 
 
-async def checked(text: bytes, evaluator: Evaluator) -> Json:
+async def checked(text: bytes, evaluator: Evaluator, *, by: str) -> Json:
     """Return the document. Raises BadWorkflowError, TemporaryError."""
     try:
         located = await asyncio.to_thread(workflow_text.read, text)
@@ -23,7 +23,7 @@ async def checked(text: bytes, evaluator: Evaluator) -> Json:
     found, expressions = await asyncio.to_thread(workflow_document.check, located.value)
     faults = [fault_at(each.path, located.line(each.path), each.pointer, each.text) for each in found]
     if not faults:
-        for each, why in await _wrong(expressions, evaluator):
+        for each, why in await _wrong(expressions, evaluator, by):
             at = workflow_document.pointer(each.path)
             faults.append(fault_at(each.path, located.line(each.path), at, f"is no jq expression: {why}"))
     if faults:
@@ -32,14 +32,14 @@ async def checked(text: bytes, evaluator: Evaluator) -> Json:
     return document
 
 
-async def _wrong(expressions: list[Expression], evaluator: Evaluator) -> list[tuple[Expression, str]]:
+async def _wrong(expressions: list[Expression], evaluator: Evaluator, by: str) -> list[tuple[Expression, str]]:
     wrong: list[tuple[Expression, str]] = []
     for variables, group in groupby(expressions, key=lambda each: each.variables):
         several = list(group)
         for first in range(0, len(several), _AT_ONCE):
             part = several[first : first + _AT_ONCE]
             try:
-                await evaluator.check([each.text for each in part], (*ARGUMENTS, *variables))
+                await evaluator.check([each.text for each in part], (*ARGUMENTS, *variables), holder=by)
             except ExpressionError as error:
                 wrong.append((part[error.at], str(error)))
     return wrong

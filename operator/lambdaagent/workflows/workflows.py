@@ -15,11 +15,11 @@ from typing import Any
 
 import structlog
 
+from lambdaagent import shares
 from lambdaagent.a2a import Json
 from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
-from lambdaagent.coordination import shares
 from lambdaagent.coordination.workflow import ENDED, Run, Workflow
 from lambdaagent.coordination.workflow_errors import WorkflowError, fault
 from lambdaagent.coordination.workflow_machine import NOTHING, Machine
@@ -117,7 +117,7 @@ class Workflows:
 
         Raises BadWorkflowError, IdInUseError, TooManyError, TemporaryError.
         """
-        document = await checked(text, self.evaluator)
+        document = await checked(text, self.evaluator, by=by)
         head = document["document"]
         workflow = Workflow(
             name=head["name"],
@@ -268,9 +268,9 @@ class Workflows:
     async def _claim(self) -> None:
         while True:
             self._some.clear()
-            share = shares.share((each.run.created_by for each in self._running.values()), most=self.limits.at_once)
-            room = min(share.limit, _AT_ONCE)
-            taken = await self._taken(room, share.without) if room > 0 else []
+            room = shares.room((each.run.created_by for each in self._running.values()), most=self.limits.at_once)
+            limit = min(room.limit, _AT_ONCE)
+            taken = await self._taken(limit, room.without) if limit > 0 else []
             for run in taken:
                 if (old := self._running.get(run.run_id)) is not None:  # its lease ended while the database was away
                     old.leave()
@@ -285,16 +285,16 @@ class Workflows:
                 )
                 held = self._running[run.run_id] = _Held(run, effects)
                 held.task = asyncio.create_task(self._execute(held), name=f"run {run.run_id}")
-            if len(taken) < max(room, 1):
+            if len(taken) < max(limit, 1):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_SWEEP):
                         await self._some.wait()
 
-    async def _taken(self, room: int, without: Collection[str]) -> list[Run]:
+    async def _taken(self, limit: int, without: Collection[str]) -> list[Run]:
         lease = self.limits.lease
         try:
             return await self.database.run(
-                lambda tx: table.claim(tx, self.replica, limit=room, lease=lease, without=without)
+                lambda tx: table.claim(tx, self.replica, limit=limit, lease=lease, without=without)
             )
         except Exception as error:  # the root of a loop that nothing may end
             log.warning("run.claim_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))

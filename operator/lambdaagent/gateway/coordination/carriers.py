@@ -81,6 +81,12 @@ class AgentCarrier:
         entry = self.entry(agent_id)
         return via_of(entry) if entry is not None else "mailbox"
 
+    def owner(self, agent_id: str) -> str:
+        entry = self.entry(agent_id)
+        if entry is None:
+            return ""
+        return entry.registered.created_by if entry.registered is not None else f"namespace:{entry.agent.namespace}"
+
     async def carry(self, delivery: Delivery) -> Json | None:
         entry = self.entry(delivery.receiver)
         if entry is None:

@@ -166,11 +166,15 @@ def put(
     return Accepted(message, full=sorted(full), receivers=[each.agent_id for each in taken])
 
 
-def claim(tx: Transaction, *, limit: int, lease: float) -> list[Delivery]:
-    """Lease deliveries that the gateway sends and that are due: those of a replica that ended, and repetitions."""
+def claim(tx: Transaction, *, limit: int, lease: float, without: Collection[str] = ()) -> list[Delivery]:
+    """Lease deliveries that the gateway sends and that are due: those of a replica that ended, and repetitions.
+
+    Those to the receivers in `without` are left.
+    """
     due = (
         select(deliveries.c.number)
         .where(_QUEUED, deliveries.c.via != "mailbox", deliveries.c.due <= tx.now, deliveries.c.expires_at > tx.now)
+        .where(deliveries.c.receiver.not_in(list(without)))
         .order_by(deliveries.c.due)
         .limit(limit)
         .with_for_update(skip_locked=True)
