@@ -33,9 +33,9 @@ class TooDeepError(BoundError):
         super().__init__(f"it is nested too deep; the maximum is {LEVELS} levels")
 
 
-def loads(body: bytes) -> Any:
+def loads(body: bytes, *, most: int = MOST) -> Any:
     """Parse a text. Raises BoundError beyond a limit, orjson.JSONDecodeError (also a ValueError) if it is not JSON."""
-    require_few_values(body)
+    require_few_values(body, most=most)
     value = orjson.loads(body)
     if body.count(b"[") + body.count(b"{") > LEVELS:
         _require_writable(value)

@@ -31,7 +31,10 @@ class CoordinationSettings(BaseSettings):
         3600, ge=1, le=30 * 86_400, description="Seconds after its last change that a shared context is kept."
     )
     message_queue_size: int = Field(
-        1_000, ge=1, le=100_000, description="Maximum number of messages that wait for one receiver."
+        1_000,
+        ge=1,
+        le=100_000,
+        description="Maximum number of messages that wait for one receiver; half of them may be of one sender.",
     )
     discovery_cache_ttl: float = Field(
         300, ge=1, le=86_400, description="Seconds between two requests for the card of a registered agent."

@@ -23,7 +23,7 @@ class Shares:
 
     def take(self, holder: str) -> bool:
         """Take a place. False: the holder gets none."""
-        if _has_its_share(self._of[holder], free=self._most - self.held, most=self._most):
+        if has_its_share(self._of[holder], free=self._most - self.held, most=self._most):
             return False
         self.held += 1
         self._of[holder] += 1
@@ -46,7 +46,7 @@ def room(held: Iterable[str] | Mapping[str, int], *, most: int) -> Room:
     """Return the room for more. `held` has the holder of each place that is taken, or the number of places of each."""
     of = Counter(held)
     free = most - of.total()
-    served = frozenset(holder for holder, number in of.items() if _has_its_share(number, free=free, most=most))
+    served = frozenset(holder for holder, number in of.items() if has_its_share(number, free=free, most=most))
     return Room(limit=max((free + 1) // 2, 0), without=served)
 
 
@@ -57,5 +57,6 @@ def less(held: Counter[str], holder: str) -> None:
         del held[holder]
 
 
-def _has_its_share(held: int, *, free: int, most: int) -> bool:
+def has_its_share(held: int, *, free: int, most: int) -> bool:
+    """Whether one who has so many of the places gets no more now."""
     return free <= 0 or held >= max(free, min(_ALWAYS, most // 3), 1)

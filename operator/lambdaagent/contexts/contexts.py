@@ -17,7 +17,6 @@ from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.coordination import context as pure
 from lambdaagent.coordination.context import Context, Delta, Merge, NewContext, Settings
-from lambdaagent.coordination.refusals import TooLargeError
 from lambdaagent.errors import LambdaAgentError
 from lambdaagent.store.coordination import contexts as table
 from lambdaagent.store.coordination.database import Database
@@ -141,8 +140,7 @@ class Contexts:
         return found
 
     def _require_size(self, data: Json) -> None:
-        if (size := pure.size(data)) > self.limits.largest:
-            raise TooLargeError(size, self.limits.largest)
+        pure.require_fit(data, most=self.limits.largest)
 
     async def _sweep(self) -> None:
         while True:

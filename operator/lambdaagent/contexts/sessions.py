@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from lambdaagent.contexts.contexts import Contexts
 from lambdaagent.coordination import context as pure
-from lambdaagent.coordination.refusals import TooLargeError
 from lambdaagent.coordination.session import NewSession, Session, SessionChange
 from lambdaagent.store.coordination import contexts as context_table
 from lambdaagent.store.coordination import sessions as table
@@ -34,8 +33,7 @@ class Sessions:
         Raises IdInUseError, TooManyError, TooLargeError, StoreError.
         """
         data = pure.patched({}, body.context)
-        if (size := pure.size(data)) > self.contexts.limits.largest:
-            raise TooLargeError(size, self.contexts.limits.largest)
+        pure.require_fit(data, most=self.contexts.limits.largest)
         session = Session(
             session_id=body.session_id or f"sess_{secrets.token_hex(16)}",
             initiator_agent_id=initiator,

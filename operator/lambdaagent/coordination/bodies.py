@@ -4,9 +4,9 @@ Fields are written in snake case, as requirement 001 has them; camel case is rea
 refused, because what is misspelt would be lost.
 """
 
-import re
 from typing import Annotated, Any, TypeVar
 
+import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -18,9 +18,10 @@ Text = Annotated[str, Field(max_length=4096)]
 Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_](?:[A-Za-z0-9_.:/-]*[A-Za-z0-9_])?$")]
 """The id of an agent: `namespace/name` of one in the cluster, or what it was registered by."""
 SMALL = 16 * 1024
-"""Characters of a document beside the one that a body is about, roughly: lists show them."""
+"""Bytes of a document beside the one that a body is about: lists show them."""
+_VALUES = 200_000
+"""As in `bounded_json`. It is less than elsewhere, because these bodies are checked value by value, and kept."""
 _STRAY = 10  # unknown fields of a body: each costs an error, and the first alone is named
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class BadBodyError(PermanentError):
@@ -38,9 +39,19 @@ class Body(BaseModel):
     )
 
 
+def size_of(value: Any) -> int:
+    """Return the bytes of a value as JSON."""
+    return len(orjson.dumps(value))
+
+
+def has_nul(text: bytes) -> bool:
+    """Whether a JSON text has the character U+0000, which PostgreSQL cannot keep."""
+    return b"\\u0000" in text.replace(b"\\\\", b"")
+
+
 def _small(value: dict[str, Any]) -> dict[str, Any]:
-    if len(str(value)) > SMALL:
-        raise ValueError(f"must have at most {SMALL} characters")
+    if size_of(value) > SMALL:
+        raise ValueError(f"must have at most {SMALL} bytes")
     return value
 
 
@@ -49,10 +60,10 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 
 def loads(body: bytes) -> Any:
     """Raises BadBodyError for what is not JSON within its bounds, or no database can keep."""
-    if _NUL.search(body):
+    if has_nul(body):
         raise BadBodyError("the body contains the character U+0000, which cannot be stored")
     try:
-        return bounded_json.loads(body)
+        return bounded_json.loads(body, most=_VALUES)
     except ValueError as error:
         raise BadBodyError(f"the body is not JSON: {str(error)[:200]}") from None
 

@@ -18,9 +18,11 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Field, field_validator
 
+from lambdaagent import bounded_json
 from lambdaagent.a2a import Json
 from lambdaagent.coordination.bodies import Body, Id
 from lambdaagent.coordination.message import Name
+from lambdaagent.coordination.refusals import TooLargeError, TooManyValuesError
 
 LARGEST, TTL = 10_000, 3600
 """Bytes of a context and seconds since its last change, by default."""
@@ -31,6 +33,8 @@ Key = Annotated[str, Field(min_length=1, max_length=255)]
 ContextId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-.0-~]+$")]  # no slash: it is in a path
 Participant = Id | Name
 _STRATEGIES = 100
+_VALUES = 60_000
+"""As in `bounded_json`: a change compares all of them, more than once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +95,15 @@ class Settings(_Described):
     """What `PATCH` with the query `settings` changes: who takes part, how keys are merged, how long it lasts."""
 
 
-def size(data: Json) -> int:
-    return len(orjson.dumps(data))
+def require_fit(data: Json, *, most: int) -> None:
+    """Raises TooLargeError for more bytes, or more values than a change may take the time of."""
+    text = orjson.dumps(data)
+    if len(text) > most:
+        raise TooLargeError(len(text), most)
+    try:
+        bounded_json.require_few_values(text, most=_VALUES)
+    except bounded_json.BoundError:
+        raise TooManyValuesError from None
 
 
 def patched(value: Any, patch: Any) -> Any:
@@ -138,7 +149,10 @@ def _combined(name: str, strategy: str, value: Any, change: Any) -> Any:
     return [*before, *(each for key, each in fresh.items() if key not in known)]
 
 
-def _same(value: Any) -> bytes:
+def _same(value: Any) -> Any:
+    """Return what is equal for values that are the same in JSON. Writing each of many numbers would hold the loop."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return type(value), value or repr(value)  # there are two zeros
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from lambdaagent.a2a import Json
-from lambdaagent.coordination.bodies import Body, Id, Metadata, Text
+from lambdaagent.coordination.bodies import Body, Id, Metadata, Text, size_of
 from lambdaagent.coordination.hook import Hook
 from lambdaagent.coordination.schedule import Schedule
 from lambdaagent.json_schema import structure
@@ -25,15 +25,15 @@ JOB, ATTEMPT = "job_id", "attempt"
 Key = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_](?:[A-Za-z0-9_.:-]*[A-Za-z0-9_])?$")]
 Type = Annotated[str, Field(min_length=1, max_length=100)]
 Priority = Annotated[int, Field(ge=1, le=10)]
-_LARGEST = 256 * 1024  # characters of input or a schema, roughly
+_LARGEST = 256 * 1024  # bytes of an input or a schema
 
 
 class _Bounded(Body):
     @field_validator("input_data", "input_schema", "output_schema", check_fields=False)
     @classmethod
     def _small(cls, value: Any) -> Any:
-        if value is not None and len(str(value)) > _LARGEST:
-            raise ValueError(f"must have at most {_LARGEST} characters")
+        if value is not None and size_of(value) > _LARGEST:
+            raise ValueError(f"must have at most {_LARGEST} bytes")
         return value
 
 

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from lambdaagent.a2a import Json
 from lambdaagent.clock import rfc3339
-from lambdaagent.coordination.bodies import BadBodyError, Body, Id, read
+from lambdaagent.coordination.bodies import BadBodyError, Body, Id, read, size_of
 
 TOPIC, EVERYBODY = "topic:", "*"
 HOPS = 8
@@ -136,7 +136,7 @@ class Message:
     @property
     def size(self) -> int:
         """Bytes of its content and metadata."""
-        return len(orjson.dumps([self.content, self.metadata]))
+        return size_of([self.content, self.metadata])
 
     @property
     def topic(self) -> str | None:

@@ -43,6 +43,13 @@ class TooLargeError(Exception):
         super().__init__(f"it has {size} bytes of at most {most}")
 
 
+class TooManyValuesError(TooLargeError):
+    """Comparing so many values would take too long, though they are short."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "it has too many values; keep long lists elsewhere")
+
+
 class ClosedError(Exception):
     """The proposal takes no more votes; the text is its status."""
 

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from lambdaagent.a2a import Json
 from lambdaagent.api.access import Access as ApiAccess
 from lambdaagent.api.base import EXTERNAL_URL
-from lambdaagent.coordination.bodies import Body, Text
+from lambdaagent.coordination.bodies import Body, Text, size_of
 
 AgentId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$")]
 Url = Annotated[str, Field(max_length=500, pattern=EXTERNAL_URL)]
@@ -16,7 +16,7 @@ Load = Annotated[float, Field(ge=0, le=1, strict=False, allow_inf_nan=False)]
 RESERVED = frozenset(("agent", "anonymous", "gateway", "group", "hmac", "key", "kubernetes", "system"))
 """Names of callers that have no source before them, or of sources: an agent with one could pass for them."""
 _CAPABILITIES = 200
-_LARGEST = 16 * 1024  # characters of capabilities or metadata, roughly: every gateway holds them in memory
+_LARGEST = 16 * 1024  # bytes of capabilities or metadata: every gateway holds them in memory
 
 
 class Access(ApiAccess):
@@ -44,15 +44,15 @@ class _Described(Body):
     def _capabilities(cls, value: Any) -> Any:
         if not isinstance(value, list | dict | None):
             raise ValueError("must be a list of names, a list of objects with a name, or an object")
-        if value is not None and (len(value) > _CAPABILITIES or len(str(value)) > _LARGEST):
-            raise ValueError(f"must have at most {_CAPABILITIES} entries and {_LARGEST} characters")
+        if value is not None and (len(value) > _CAPABILITIES or size_of(value) > _LARGEST):
+            raise ValueError(f"must have at most {_CAPABILITIES} entries and {_LARGEST} bytes")
         return value
 
     @field_validator("metadata")
     @classmethod
     def _metadata(cls, value: Json | None) -> Json | None:
-        if value is not None and len(str(value)) > _LARGEST:
-            raise ValueError(f"must have at most {_LARGEST} characters")
+        if value is not None and size_of(value) > _LARGEST:
+            raise ValueError(f"must have at most {_LARGEST} bytes")
         return value
 
 

@@ -20,6 +20,8 @@ class Schedule(Body):
             zone = ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"{self.timezone!r} is no time zone such as Europe/Berlin") from None
+        if len(self.cron.split()) != 5:
+            raise ValueError(f"{self.cron!r} must have five fields, of which the first are minutes, such as 0 3 * * *")
         try:
             next(CronSim(self.cron, datetime.now(zone)))
         except (CronSimError, StopIteration):

@@ -78,6 +78,15 @@ class Run:
         return f"{self.workflow}-{self.run_id}.{self.document['document']['namespace']}"
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A run that has not ended, as whoever sends to a topic must know it."""
+
+    run_id: str
+    workflow: str
+    created_by: str
+
+
 class NewRun(Body):
     """What starts a run."""
 

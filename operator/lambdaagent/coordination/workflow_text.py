@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from lambdaagent import bounded_json
+from lambdaagent.coordination.bodies import has_nul
 from lambdaagent.errors import PermanentError
 
 Path = tuple[str | int, ...]
@@ -20,7 +21,6 @@ LARGEST = 128 * 1024
 """Bytes of a text."""
 _LEVELS = 60
 _VALUES = 20_000
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _STR = "tag:yaml.org,2002:str"
 _INT = re.compile(r"[-+]?[0-9]{1,15}")
@@ -83,7 +83,7 @@ def read(text: bytes) -> Located:
 def _of_json(text: bytes) -> Located:
     """Return JSON, whose lines YAML's events tell, if YAML can read it. Raises ValueError, BadTextError."""
     value = bounded_json.loads(text)
-    if _NUL.search(text):
+    if has_nul(text):
         raise BadTextError("it contains the character U+0000, which cannot be stored")
     try:  # YAML has no surrogate pairs
         return Located(value, _of_events(_SURROGATE.sub(rb"\\u0041", text).decode()).lines)

@@ -27,6 +27,7 @@ from lambdaagent.coordination.refusals import TooManyError
 from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.store.coordination import jobs as table
 from lambdaagent.store.coordination.database import Database, Notice, Transaction
+from lambdaagent.store.errors import UnfitError
 
 log = structlog.get_logger(__name__)
 
@@ -289,7 +290,12 @@ class Jobs:
         await self._complete(job, output)
 
     async def _complete(self, job: Job, output: Json) -> None:
-        if await self.database.run(lambda tx: table.complete(tx, job, output)):
+        try:
+            done = await self.database.run(lambda tx: table.complete(tx, job, output))
+        except UnfitError as error:
+            await self._fail(job, f"the output cannot be kept: {error}", again=False)
+            return
+        if done:
             log.info("job.completed", job=job.job_id, attempt=job.attempt)
             self.told("task.completed", job)
 

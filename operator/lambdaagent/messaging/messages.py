@@ -28,11 +28,13 @@ from lambdaagent.errors import LambdaAgentError, PermanentError, TemporaryError
 from lambdaagent.messaging.turns import Turns
 from lambdaagent.store.coordination import messages as table
 from lambdaagent.store.coordination.database import Database, Notice, Transaction
+from lambdaagent.store.errors import UnfitError
 
 log = structlog.get_logger(__name__)
 
 _SWEEP = 2.0  # seconds between two looks for deliveries that nobody made, or that are too late
 _AT_ONCE = 100
+_PRUNED = 20  # times as many old messages are deleted in one sweep, at most
 _RETENTION = 7 * 86_400.0
 _WAIT = 60.0
 
@@ -64,6 +66,7 @@ class MessageLimits:
     lease: float = 60.0  # seconds that a replica has for a delivery
     visibility: float = 30.0  # seconds until a message of a mailbox comes again, unless it was acknowledged
     subscriptions: int = 100  # of an agent
+    of_topic: int = 500  # agents of one owner that subscribe to one topic; a message has 2,000 receivers at most
 
 
 @dataclass(kw_only=True)
@@ -190,9 +193,13 @@ class Messages:
         return await self.database.read(lambda tx: table.subscribers(tx, topic))
 
     async def subscribe(self, agent_id: str, topic: str, *, by: str) -> str | None:
-        """Return the subscription's id; None if the agent has as many as it may have."""
-        new, most = f"sub_{secrets.token_hex(16)}", self.limits.subscriptions
-        return await self.database.run(lambda tx: table.subscribe(tx, new, agent_id, topic, by=by, most=most))
+        """Return the subscription's id; None if the agent, or its owner for this topic, has as many as it may have."""
+        new, limits = f"sub_{secrets.token_hex(16)}", self.limits
+        return await self.database.run(
+            lambda tx: table.subscribe(
+                tx, new, agent_id, topic, by=by, most=limits.subscriptions, of_owner=limits.of_topic
+            )
+        )
 
     async def subscribed(self, agent_ids: Sequence[str]) -> list[tuple[str, str, str, float]]:
         return await self.database.read(lambda tx: table.subscribed(tx, agent_ids=agent_ids))
@@ -243,12 +250,22 @@ class Messages:
             await self.database.run(lambda tx: table.settle(tx, message.id, receiver, "failed", error=why))
             log.warning("message.refused", message=message.id, receiver=receiver, error=why)
             return
-        if answer is not None:
-            for each in self._answered:
-                await each(message, receiver, answer)
-            await self._reply(delivery, answer)
+        if answer is not None and (why := await self._answer(delivery, answer)):
+            await self.database.run(lambda tx: table.settle(tx, message.id, receiver, "failed", error=why))
+            log.warning("message.answer_unfit", message=message.id, receiver=receiver, error=why)
+            return
         await self.database.run(lambda tx: table.settle(tx, message.id, receiver, "acknowledged"))
         self.told("message.received", message, receiver)
+
+    async def _answer(self, delivery: Delivery, answer: Json) -> str:
+        """Hand over and keep the answer. Return why it cannot be kept, which a repetition would not change."""
+        try:
+            for each in self._answered:
+                await each(delivery.message, delivery.receiver, answer)
+            await self._reply(delivery, answer)
+        except UnfitError as error:
+            return f"its answer cannot be kept: {error}"[:500]
+        return ""
 
     async def _reply(self, delivery: Delivery, answer: Json) -> None:
         """Send the receiver's answer to the sender. Its id follows from the message's: a second delivery of
@@ -286,6 +303,12 @@ class Messages:
             return []
         return await self.database.run(lambda tx: table.claim(tx, limit=room, lease=self.limits.lease, without=full))
 
+    async def _prune(self) -> None:
+        for _ in range(_PRUNED):
+            gone = await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
+            if gone < _AT_ONCE:
+                return
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(spread(_SWEEP))
@@ -293,6 +316,6 @@ class Messages:
                 for delivery in await self._due():
                     self._hand_over(delivery)
                 await self.database.run(lambda tx: table.expire(tx, limit=_AT_ONCE))
-                await self.database.run(lambda tx: table.prune(tx, before=tx.now - _RETENTION, limit=_AT_ONCE))
+                await self._prune()
             except Exception as error:  # the root of a loop that nothing may end
                 log.warning("message.sweep_failed", error=str(error), exc_info=not isinstance(error, LambdaAgentError))

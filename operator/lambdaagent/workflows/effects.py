@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from lambdaagent.a2a import Json
+from lambdaagent.coordination.bodies import has_nul
 from lambdaagent.coordination.deliveries import Delivery
 from lambdaagent.coordination.refusals import TooLargeError, TooManyError
 from lambdaagent.coordination.workflow import Run
@@ -69,7 +70,7 @@ class RunSteps:
         if size > most.value:
             detail = f"a step may come to {most.value} bytes, and this one has {size}"
             raise fault("runtime", detail, title="Too much data")
-        if b"\\u0000" in text:
+        if has_nul(text):
             raise fault("validation", "the data contains the character U+0000, which cannot be stored")
         try:
             await self.database.run(

@@ -8,7 +8,7 @@ until it goes on, at any replica.
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from lambdaagent.a2a import Json
 from lambdaagent.backoff import spread
 from lambdaagent.cancellation import cancel
 from lambdaagent.clock import rfc3339
-from lambdaagent.coordination.workflow import ENDED, Run, Workflow
+from lambdaagent.coordination.workflow import ENDED, Listener, Run, Workflow
 from lambdaagent.coordination.workflow_errors import WorkflowError, fault
 from lambdaagent.coordination.workflow_machine import NOTHING, Machine
 from lambdaagent.errors import LambdaAgentError
@@ -163,6 +163,9 @@ class Workflows:
 
     async def run(self, run_id: str) -> Run | None:
         return await self.database.read(lambda tx: table.find(tx, run_id))
+
+    async def listeners(self, run_ids: Sequence[str]) -> list[Listener]:
+        return await self.database.read(lambda tx: table.listeners(tx, run_ids))
 
     async def runs(self, name: str, *, owner: str | None, status: str | None) -> list[Run]:
         return await self.database.read(

@@ -61,6 +61,13 @@ async def test_a_failed_attempt_is_followed_by_another_until_none_is_left(
     assert found["error_message"].startswith("shop/echo: ")
 
 
+async def test_an_output_that_cannot_be_kept_fails_its_job_at_once(gateway: World, container: PlainAgent) -> None:
+    container.respond = lambda _: (200, JSON, b'{"x": "\\u0000"}')
+    found = await ended(gateway, await submitted(gateway, max_retries=3))
+    assert (found["status"], found["retry_count"]) == ("failed", 0)
+    assert "U+0000" in found["error_message"]
+
+
 async def test_a_definition_says_what_fits_and_what_came_out(gateway: World, container: PlainAgent) -> None:
     definition = {
         "name": "Add", "task_type": "say", "max_retries": 0,

@@ -179,7 +179,7 @@ async def test_a_flood_to_one_receiver_is_refused_and_hinders_no_other(gateway: 
     await registered(gateway, "bob", "carol")
     assert gateway.services.coordination is not None
     limits = gateway.services.coordination.messages.limits
-    for number in range(limits.queue):
+    for number in range(limits.queue // 2):
         body = envelope() | {"message_id": f"m{number}"}
         assert (await call(gateway, "POST", "/a2a/message", body))[0] == 202
     answer = await gateway.request("POST", "/a2a/message", json=envelope())
@@ -214,6 +214,26 @@ async def test_a_wrong_message_is_refused_by_its_field(gateway: World, body: Any
     status, problem = await call(gateway, "POST", "/a2a/message", body)
     assert (status, problem["type"]) == (400, "urn:lambdaagent:problem:bad-message")
     assert said in problem["detail"]
+
+
+async def test_an_answer_that_cannot_be_kept_ends_its_delivery(gateway: World, container: PlainAgent) -> None:
+    event = {
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-source": "/s",
+        "ce-type": "t",
+        "content-type": "application/json",
+    }
+    container.respond = lambda _: (200, event, b'{"x": "\\u0000"}')
+    gateway.agent("eventful", url=container.url, eventing={"enabled": True})
+    _, receipt = await call(gateway, "POST", "/a2a/message", envelope("shop/eventful"))
+
+    async def over() -> Any:
+        [found] = (await call(gateway, "GET", f"/a2a/messages/{receipt['message_id']}"))[1]["receivers"]
+        return found if found["status"] == "failed" else None
+
+    assert "its answer cannot be kept" in (await eventually(over))["error"]
+    assert len(container.seen) == 1
 
 
 async def test_a_slow_receiver_keeps_no_worker_from_the_others(gateway: World, container: PlainAgent) -> None:

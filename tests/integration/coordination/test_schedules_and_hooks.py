@@ -55,7 +55,9 @@ def test_the_next_time_is_that_of_the_time_zone(cron: str, zone: str, after: str
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"cron": "every day"}, "no cron expression"),
+        ({"cron": "every day"}, "five fields"),
+        ({"cron": "* * * * * *"}, "five fields"),
+        ({"cron": "0 3 * * mon#9"}, "no cron expression"),
         ({"cron": "0 0 30 2 *"}, "no cron expression"),
         ({"cron": "0 3 * * *", "timezone": "Mars/Base"}, "no time zone"),
         ({"cron": "0 3 * * *", "timezone": "../../etc/passwd"}, "no time zone"),

@@ -43,6 +43,20 @@ async def test_a_session_and_its_context_begin_together_or_not_at_all(gateway: W
     assert (await call(gateway, "GET", "/a2a/sessions/taken"))[0] == 404
 
 
+async def test_no_session_takes_the_id_of_others_conversation(tmp_path: Path, issuer: Issuer) -> None:
+    rules = {"issuers": [issuer.configured()], "registrars": ["corp:ann"]}
+    async with guarded(tmp_path / "access.yaml", rules) as gateway:
+        ann, eve = of(issuer, "ann"), of(issuer, "eve")
+        access = {"grants": [{"principals": ["corp:ann"]}]}
+        assert (await call(gateway, "POST", "/a2a/register", {"agent_id": "bob", "access": access}, **ann))[0] == 201
+        message = envelope() | {"from": "corp:ann", "conversation_id": "plan"}
+        assert (await call(gateway, "POST", "/a2a/message", message, **ann))[0] == 202
+        status, problem = await call(gateway, "POST", "/a2a/sessions", {"session_id": "plan"}, **eve)
+        assert (status, problem["type"]) == (409, "urn:lambdaagent:problem:session-exists")
+        assert (await call(gateway, "POST", "/a2a/message", message, **ann))[0] == 202
+        assert (await call(gateway, "POST", "/a2a/sessions", {"session_id": "plan"}, **ann))[0] == 201
+
+
 async def test_the_numbers_of_all_are_for_administrators(tmp_path: Path, issuer: Issuer) -> None:
     rules = {"issuers": [issuer.configured()], "admins": ["corp:root"]}
     async with guarded(tmp_path / "access.yaml", rules) as gateway:

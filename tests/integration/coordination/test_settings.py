@@ -40,7 +40,7 @@ async def test_contexts_have_a_size_and_a_time(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_queue_has_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with world(**configured(monkeypatch, LAMBDAAGENT_MESSAGE_QUEUE_SIZE="2")) as gateway:
+    async with world(**configured(monkeypatch, LAMBDAAGENT_MESSAGE_QUEUE_SIZE="4")) as gateway:
         for name in ("ann", "laptop"):
             await call(gateway, "POST", "/a2a/register", {"agent_id": name})
         sent = [(await call(gateway, "POST", "/a2a/message", envelope("laptop")))[0] for _ in range(3)]

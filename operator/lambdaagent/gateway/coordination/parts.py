@@ -145,6 +145,7 @@ async def running(
         guard=guard,
         messages=messages,
         run=lambda run_id: workflows.run(run_id),
+        listeners=lambda run_ids: workflows.listeners(run_ids),
     )
 
     def defined(workflow: Workflow) -> None:

@@ -1,19 +1,24 @@
 """Who receives what is sent to a topic: subscribers that the sender may call, and runs that it may reach."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+import structlog
 
 from lambdaagent.access.actions import Action
 from lambdaagent.access.principal import Principal
 from lambdaagent.access.rules import Mode
 from lambdaagent.coordination.deliveries import Addressed
 from lambdaagent.coordination.message import Message
-from lambdaagent.coordination.workflow import ENDED, PREFIX, RUN, Run
+from lambdaagent.coordination.workflow import ENDED, PREFIX, RUN, Listener, Run
 from lambdaagent.gateway.access.guard import Guard
 from lambdaagent.gateway.coordination import agents, carriers, rights
 from lambdaagent.gateway.coordination.agent_ids import entry_of
 from lambdaagent.gateway.directory import Directory
 from lambdaagent.messaging.messages import Messages
+
+log = structlog.get_logger(__name__)
 
 _MOST = 1_000
 
@@ -25,6 +30,7 @@ class TopicReceivers:
     guard: Guard
     messages: Messages
     run: Callable[[str], Awaitable[Run | None]]
+    listeners: Callable[[Sequence[str]], Awaitable[list[Listener]]]
 
     async def of(self, message: Message, *, name: str, stored: str) -> list[Addressed]:
         """Return the receivers of a message that somebody who is not there sends."""
@@ -48,16 +54,27 @@ class TopicReceivers:
         return Addressed(entry.agent_id, via)
 
     async def runs(self, principal: Principal, ids: Iterable[str]) -> list[Addressed]:
-        """Return those runs that the sender may reach, which listen."""
-        named = [each for each in ids if each.startswith(RUN)][:_MOST]
-        return [Addressed(each, "mailbox") for each in named if await self.reaches(principal, each)]
+        """Return those listening runs that the sender may reach. Of too many, the first of each owner are taken."""
+        found = await self.listeners([each for each in ids if each.startswith(RUN)])
+        open_ = {name: await self._open(principal, name) for name in {each.workflow for each in found}}
+        place, placed = Counter[str](), list[tuple[int, str]]()
+        for each in found:
+            if each.created_by == principal.name or open_[each.workflow]:
+                placed.append((place[each.created_by], each.run_id))
+                place[each.created_by] += 1
+        if len(placed) > _MOST:
+            log.warning("topic.receivers_cut", runs=len(placed), most=_MOST)
+        return [Addressed(run_id, "mailbox") for _, run_id in sorted(placed)[:_MOST]]
 
     async def reaches(self, principal: Principal, run_id: str) -> bool:
         """A run is reached by its creator, and by whoever may run its workflow."""
         run = await self.run(run_id)
         if run is None or run.status in ENDED:
             return False
-        if self.guard.mode is not Mode.ENFORCE or principal.name == run.created_by:
+        return principal.name == run.created_by or await self._open(principal, run.workflow)
+
+    async def _open(self, principal: Principal, workflow: str) -> bool:
+        if self.guard.mode is not Mode.ENFORCE:
             return True
-        entry = entry_of(self.directory, PREFIX + run.workflow, registry=self.namespace)
+        entry = entry_of(self.directory, PREFIX + workflow, registry=self.namespace)
         return entry is not None and (await self.guard.decision(principal, Action.INVOKE, entry.rules)).allowed

@@ -61,7 +61,7 @@ class WorkflowHost:
             return await self.http.call(given, value, key=f"{run.run_id}{key}")
         if kind == "mcp":
             return await self._tool(run, given, key)
-        entry = self._agent(given.get("agentCard", given.get("server")))
+        entry = await self._agent(run, given.get("agentCard", given.get("server")))
         task = await self._task(run, entry, _message(given["parameters"]), key)
         return {name: each for name, each in task.items() if name != "history"}
 
@@ -104,7 +104,7 @@ class WorkflowHost:
             raise fault("communication", f"the event cannot be published: {error}", status=503) from None
 
     async def _tool(self, run: Run, given: Json, key: str) -> Any:
-        entry, wanted = self._agent(given["transport"]["http"]["endpoint"]), given["parameters"]
+        entry, wanted = await self._agent(run, given["transport"]["http"]["endpoint"]), given["parameters"]
         name, arguments = wanted["name"], wanted.get("arguments") or {}
         if name not in entry.callee.skills:
             raise fault("configuration", f"the agent {entry.agent_id} has no tool {str(name)[:64]!r}", status=404)
@@ -145,12 +145,15 @@ class WorkflowHost:
             raise fault("communication", f"{entry.agent_id}: its task is {state.v03}: {said}")
         return task
 
-    def _agent(self, given: Any) -> Entry:
+    async def _agent(self, run: Run, given: Any) -> Entry:
         """Return the agent of an id, or of the URL under which it is registered."""
         while isinstance(given, dict):
             given = given.get("endpoint", given.get("uri"))
         named = given if isinstance(given, str) else ""
-        entry = self._by_url(named) if "://" in named else entry_of(self.directory, named, registry=self.namespace)
+        if "://" in named:
+            entry = await self._by_url(run, named)
+        else:
+            entry = entry_of(self.directory, named, registry=self.namespace)
         if entry is None or not entry.enabled:
             self.directory.require_listed()
             detail = (
@@ -160,13 +163,22 @@ class WorkflowHost:
             raise fault("configuration", detail, status=404, title="Unknown agent")
         return entry
 
-    def _by_url(self, url: str) -> Entry | None:
-        for entry in self.directory.after(None):
-            if entry.registered is not None and entry.registered.endpoint_url == url:
+    async def _by_url(self, run: Run, url: str) -> Entry | None:
+        """Return the agent of this URL: of several the first that the run's creator may call, for anybody may register
+        an agent under the URL of another.
+        """
+        first: Entry | None = None
+        for entry in [each for each in self.directory.after(None) if _is_at(each, url)]:
+            if await rights.may_invoke(self.guard, run.created_by, run.principal, entry, None):
                 return entry
-            if entry.callee.external is not None and entry.callee.external.url == url:
-                return entry
-        return None
+            first = first or entry
+        return first
+
+
+def _is_at(entry: Entry, url: str) -> bool:
+    if entry.registered is not None:
+        return entry.registered.endpoint_url == url
+    return entry.callee.external is not None and entry.callee.external.url == url
 
 
 def _message(parameters: Json) -> Json:

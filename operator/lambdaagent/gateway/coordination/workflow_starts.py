@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from lambdaagent.coordination.bodies import has_nul
 from lambdaagent.coordination.refusals import TooManyError
 from lambdaagent.coordination.workflow import ENDED, Run, Workflow
 from lambdaagent.gateway.coordination.workflow_host import DEPTH
@@ -32,7 +33,7 @@ class WorkflowStarts:
         most, text = self.workflows.limits.value, orjson.dumps(given)
         if len(text) > most:
             raise UnfitInputError(f"the input has {len(text)} bytes of at most {most}")
-        if b"\\u0000" in text:
+        if has_nul(text):
             raise UnfitInputError("the input contains the character U+0000, which cannot be stored")
         if workflow.input_schema is not None:
             wrong = await self.checks.violations(Checker(workflow.input_schema), given, name="input")

@@ -22,12 +22,14 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    not_,
     or_,
     select,
     text,
     update,
 )
 
+from lambdaagent import shares
 from lambdaagent.a2a import Json
 from lambdaagent.coordination.deliveries import Accepted, Addressed, Delivery, State
 from lambdaagent.coordination.message import Message, derived_id
@@ -137,7 +139,7 @@ def put(
         if (known.digest, known.created_by) != (message.digest, by):
             raise OtherMessageError(message.id)
         return Accepted(message, again=True)
-    full = _full(tx, [each.agent_id for each in receivers], most=most)
+    full = _full(tx, [each.agent_id for each in receivers], most=most, by=by)
     taken = [each for each in receivers if each.agent_id not in full]
     if receivers and not taken:
         raise QueueFullError(full)
@@ -293,8 +295,14 @@ def hops(tx: Transaction, message_id: str) -> int:
     return int(found) if found is not None else 0
 
 
-def subscribe(tx: Transaction, subscription_id: str, agent_id: str, topic: str, *, by: str, most: int) -> str | None:
-    """Return the subscription's id, which is that of an equal one before; None if the agent has `most` of them."""
+def subscribe(
+    tx: Transaction, subscription_id: str, agent_id: str, topic: str, *, by: str, most: int, of_owner: int
+) -> str | None:
+    """Return the subscription's id, which is that of an equal one before.
+
+    None if the agent has `most` of them, or `of_owner` agents of its owner are subscribed to the topic. Runs end, so
+    only the number of their owner's runs limits them.
+    """
     same = select(subscriptions.c.subscription_id).where(
         subscriptions.c.agent_id == agent_id, subscriptions.c.topic == topic
     )
@@ -304,6 +312,12 @@ def subscribe(tx: Transaction, subscription_id: str, agent_id: str, topic: str, 
     mine = select(func.count()).select_from(subscriptions).where(subscriptions.c.agent_id == agent_id)
     if tx.connection.execute(mine).scalar_one() >= most:
         return None
+    if not agent_id.startswith(RUN):
+        same_topic = (subscriptions.c.created_by == by, subscriptions.c.topic == topic)
+        owned = select(func.count()).select_from(subscriptions)
+        owned = owned.where(*same_topic, not_(subscriptions.c.agent_id.startswith(RUN, autoescape=True)))
+        if tx.connection.execute(owned).scalar_one() >= of_owner:
+            return None
     values = {"subscription_id": subscription_id, "agent_id": agent_id, "topic": topic, "created_at": tx.now}
     tx.connection.execute(insert(subscriptions).values(**values, created_by=by))
     return subscription_id
@@ -337,14 +351,29 @@ def subscribers(tx: Transaction, topic: str) -> list[str]:
     return list(tx.connection.execute(found.order_by(subscriptions.c.agent_id)).scalars())
 
 
-def _full(tx: Transaction, receivers: Sequence[str], *, most: int) -> set[str]:
+def _full(tx: Transaction, receivers: Sequence[str], *, most: int, by: str) -> set[str]:
+    """Return the receivers that take no more of this sender: their queue is full, or has the sender's share of it."""
+    if not receivers:
+        return set()
     counted = (
-        select(deliveries.c.receiver)
+        select(deliveries.c.receiver, func.count().label("number"))
         .where(OPEN, deliveries.c.receiver.in_(receivers))
         .group_by(deliveries.c.receiver)
-        .having(func.count() >= most)
+        .having(func.count() >= most // 2)  # below it nobody has a share
     )
-    return set(tx.connection.execute(counted).scalars()) if receivers else set()
+    queued = {row.receiver: row.number for row in tx.connection.execute(counted)}
+    full = {each for each, number in queued.items() if number >= most}
+    if half := queued.keys() - full:
+        own = (
+            select(deliveries.c.receiver, func.count().label("number"))
+            .join(messages, messages.c.message_id == deliveries.c.message_id)
+            .where(OPEN, deliveries.c.receiver.in_(sorted(half)), messages.c.created_by == by)
+            .group_by(deliveries.c.receiver)
+        )
+        for row in tx.connection.execute(own):
+            if shares.has_its_share(row.number, free=most - queued[row.receiver], most=most):
+                full.add(row.receiver)
+    return full
 
 
 def _leased(tx: Transaction, numbers: list[int], *, lease: float) -> list[Delivery]:

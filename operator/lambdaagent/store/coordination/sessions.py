@@ -9,6 +9,7 @@ from sqlalchemy import update as change_of
 from lambdaagent.coordination.refusals import ClosedError, IdInUseError, TooManyError
 from lambdaagent.coordination.session import FINAL, Session
 from lambdaagent.store.coordination.database import Transaction
+from lambdaagent.store.coordination.messages import messages
 from lambdaagent.store.coordination.tables import Document, Time, metadata
 
 sessions = Table(
@@ -36,9 +37,12 @@ Index("idx_a2a_sessions_owner", sessions.c.created_by, sessions.c.started_at)
 
 
 def start(tx: Transaction, session: Session, *, most: int) -> Session:
-    """Raises IdInUseError, TooManyError if the owner has `most` sessions that have not ended."""
+    """Raises IdInUseError, also for the id of others' conversation; TooManyError if the owner has `most` sessions."""
     known = select(sessions.c.session_id).where(sessions.c.session_id == session.session_id)
-    if tx.connection.execute(known).first() is not None:
+    others = select(messages.c.message_id).where(
+        messages.c.session_id == session.session_id, messages.c.created_by != session.created_by
+    )  # of a conversation, which a session would end for those who take no part
+    if tx.connection.execute(known).first() is not None or tx.connection.execute(others.limit(1)).first() is not None:
         raise IdInUseError(session.session_id)
     mine = select(func.count()).select_from(sessions)
     mine = mine.where(sessions.c.created_by == session.created_by, sessions.c.status.not_in(FINAL))

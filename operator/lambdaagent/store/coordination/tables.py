@@ -10,7 +10,11 @@ from typing import Any
 import orjson
 from sqlalchemy import JSON, Boolean, Column, DateTime, Dialect, Double, MetaData, String, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import StatementError
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from lambdaagent.coordination.bodies import has_nul
+from lambdaagent.store.errors import UnfitError
 
 metadata = MetaData()
 Document = JSON().with_variant(JSONB(), "postgresql")
@@ -47,5 +51,16 @@ def common() -> list[Column[Any]]:
     ]
 
 
+def unfit(error: StatementError) -> UnfitError:
+    """Return why a statement could not be made of a value."""
+    if isinstance(error.orig, UnfitError):
+        return error.orig
+    return UnfitError(f"the store cannot store this value: {type(error.orig).__name__}")
+
+
 def to_json(value: object) -> str:
-    return orjson.dumps(value).decode()
+    """Raises UnfitError for what PostgreSQL cannot keep: all databases keep the same."""
+    text = orjson.dumps(value)
+    if has_nul(text):
+        raise UnfitError("it contains the character U+0000")
+    return text.decode()

@@ -6,7 +6,7 @@ written only by who holds its epoch. So what a replica does after it lost a run 
 record.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -29,11 +29,12 @@ from sqlalchemy import (
 
 from lambdaagent.a2a import Json
 from lambdaagent.coordination.refusals import IdInUseError, TooLargeError, TooManyError
-from lambdaagent.coordination.workflow import Run, Workflow
+from lambdaagent.coordination.workflow import Listener, Run, Workflow
 from lambdaagent.store.coordination.database import Transaction
 from lambdaagent.store.coordination.tables import Document, Time, common, metadata
 
 NOTICE, DEFINED = "run", "workflow"
+_CHUNK = 1_000  # ids in one statement
 
 workflows = Table(
     "a2a_workflows",
@@ -156,6 +157,16 @@ def submit(tx: Transaction, run: Run, *, most: int) -> Run | None:
 def find(tx: Transaction, run_id: str) -> Run | None:
     row = tx.connection.execute(select(runs).where(runs.c.run_id == run_id)).first()
     return _run(row) if row is not None else None
+
+
+def listeners(tx: Transaction, run_ids: Sequence[str]) -> list[Listener]:
+    """Return those of the runs that have not ended, the oldest first."""
+    columns = (runs.c.run_id, runs.c.workflow, runs.c.created_by)
+    found: list[Listener] = []
+    for first in range(0, len(run_ids), _CHUNK):
+        wanted = select(*columns).where(runs.c.run_id.in_(run_ids[first : first + _CHUNK]), _UNENDED)
+        found += [Listener(*row) for row in tx.connection.execute(wanted.order_by(runs.c.created_at, runs.c.run_id))]
+    return found
 
 
 def listed(tx: Transaction, *, workflow: str, owner: str | None, status: str | None, limit: int) -> list[Run]:

@@ -93,7 +93,7 @@ class PostgresDatabase:
                     raise UnfitError(self._reason(cause)) from None
                 raise StoreError(f"{self._pool.url}: {self._reason(cause)}") from None
             except StatementError as error:
-                raise UnfitError(f"the store cannot store this value: {type(error.orig).__name__}") from None
+                raise tables.unfit(error) from None
             except (TimeoutError, NoConnectionError):
                 raise StoreError(f"{self._pool.url} did not answer in time") from None
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -120,7 +120,7 @@ class SqliteDatabase:
         except DatabaseError as error:
             return _Outcome(None, StoreError(f"the store could not write: {error.orig}"), {})
         except StatementError as error:  # a value of a type that no column takes
-            return _Outcome(None, UnfitError(f"the store cannot store this value: {type(error.orig).__name__}"), {})
+            return _Outcome(None, tables.unfit(error), {})
         except Exception as error:  # belongs to the caller of this work, not to the writer
             return _Outcome(None, error, {})
         return _Outcome(value, None, transaction.notices)

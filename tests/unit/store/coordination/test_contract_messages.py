@@ -11,6 +11,7 @@ from lambdaagent.coordination.message import Message
 from lambdaagent.coordination.refusals import OtherMessageError, QueueFullError
 from lambdaagent.store.coordination import messages
 from lambdaagent.store.coordination.database import Database, Transaction
+from lambdaagent.store.errors import UnfitError
 
 
 def made(id_: str = "m", to: tuple[str, ...] = ("bob",), **more: Any) -> Message:
@@ -23,9 +24,11 @@ def later(tx: Transaction, seconds: float) -> Transaction:
     return replace(tx, now=tx.now + seconds)
 
 
-async def put(database: Database, message: Message, via: str = "mailbox", *, most: int = 10) -> Accepted:
+async def put(
+    database: Database, message: Message, via: str = "mailbox", *, most: int = 100, by: str = "corp:ann"
+) -> Accepted:
     receivers = [Addressed(each, via) for each in message.to]
-    return await database.run(lambda tx: messages.put(tx, message, receivers, by="corp:ann", most=most, lease=60))
+    return await database.run(lambda tx: messages.put(tx, message, receivers, by=by, most=most, lease=60))
 
 
 async def fetched(database: Database, receiver: str = "bob", after: float = 0.0) -> list[Delivery]:
@@ -88,13 +91,25 @@ async def test_the_most_urgent_message_comes_first_then_the_oldest(database: Dat
 
 async def test_a_full_queue_takes_nothing_and_hinders_no_other_receiver(database: Database) -> None:
     for number in range(3):
-        await put(database, made(f"m{number}"), most=3)
+        await put(database, made(f"m{number}"), most=3, by=f"sender-{number}")
     with pytest.raises(QueueFullError, match="bob"):
         await put(database, made("m3"), most=3)
     accepted = await put(database, made("m4", to=("bob", "carol")), most=3)
     assert (list(accepted.full), list(accepted.receivers)) == (["bob"], ["carol"])
     await database.run(lambda tx: messages.settle(tx, "m0", "bob", "acknowledged"))
     await put(database, made("m5"), most=3)
+
+
+async def test_one_sender_leaves_half_of_a_queue_to_the_others(database: Database) -> None:
+    for number in range(30):
+        await put(database, made(f"m{number}"), most=60, by="mallory")
+    with pytest.raises(QueueFullError, match="bob"):
+        await put(database, made("m30"), most=60, by="mallory")
+    for number in range(20):
+        await put(database, made(f"n{number}"), most=60, by="ann")
+    with pytest.raises(QueueFullError, match="bob"):
+        await put(database, made("n20"), most=60, by="ann")
+    await put(database, made("o"), most=60, by="bob")
 
 
 async def test_what_the_gateway_sends_is_leased_and_taken_over_after_the_lease(database: Database) -> None:
@@ -166,7 +181,7 @@ async def test_topics_reach_who_subscribes_to_them_or_to_a_prefix(database: Data
         [("a", "news"), ("b", "news.*"), ("c", "news.sport.*"), ("d", "*"), ("e", "newspaper")]
     ):
         await database.run(
-            lambda tx, n=number, a=agent, t=topic: messages.subscribe(tx, f"s{n}", a, t, by="x", most=5)  # type: ignore[misc]
+            lambda tx, n=number, a=agent, t=topic: messages.subscribe(tx, f"s{n}", a, t, by="x", most=5, of_owner=9)  # type: ignore[misc]
         )
 
     async def reached(topic: str) -> str:
@@ -180,7 +195,7 @@ async def test_topics_reach_who_subscribes_to_them_or_to_a_prefix(database: Data
 
 async def test_a_subscription_is_made_once_and_so_many_of_an_agent(database: Database) -> None:
     def subscribe(id_: str, topic: str) -> Any:
-        return database.run(lambda tx: messages.subscribe(tx, id_, "a", topic, by="x", most=2))
+        return database.run(lambda tx: messages.subscribe(tx, id_, "a", topic, by="x", most=2, of_owner=9))
 
     assert await subscribe("s1", "x") == "s1"
     assert await subscribe("s2", "x") == "s1"
@@ -189,3 +204,25 @@ async def test_a_subscription_is_made_once_and_so_many_of_an_agent(database: Dat
     assert await database.run(lambda tx: messages.unsubscribe(tx, "s1"))
     assert not await database.run(lambda tx: messages.unsubscribe(tx, "s1"))
     assert await subscribe("s5", "z") == "s5"
+
+
+async def test_an_owner_has_so_many_agents_at_a_topic_but_any_number_of_runs(database: Database) -> None:
+    def subscribe(agent: str, topic: str = "x", by: str = "ann") -> Any:
+        return database.run(
+            lambda tx: messages.subscribe(tx, f"s-{agent}-{topic}", agent, topic, by=by, most=9, of_owner=2)
+        )
+
+    assert [await subscribe(each) is not None for each in ("a", "run_a", "run_b", "run_c", "b", "c")] == [
+        *[True] * 5,
+        False,
+    ]
+    assert await subscribe("c", "y") is not None
+    assert await subscribe("d", by="bob") is not None
+
+
+async def test_what_one_database_cannot_keep_none_keeps(database: Database) -> None:
+    for number, content in enumerate(({"a": "\x00"}, {"\x00": 1}, {"a": [{"b": "x\x00y"}]})):
+        with pytest.raises(UnfitError):
+            await put(database, made(f"nul{number}", metadata=content))
+    await put(database, made("text", metadata={"a": "\\u0000"}))
+    assert [each.message.metadata for each in await fetched(database)] == [{"a": "\\u0000"}]
