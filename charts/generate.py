@@ -53,6 +53,8 @@ _TEXT, _MAP, _LIST = {"type": "string"}, {"type": "object"}, {"type": "array", "
 # A key of a ConfigMap or Secret.
 _KEY = r"^[-._a-zA-Z0-9]{1,253}$"
 _TEXTS = {"type": "object", "additionalProperties": _TEXT}
+_WORDS = {"type": "array", "items": _TEXT}
+_PATH = {"type": "string", "pattern": "^/"}
 
 
 def main() -> None:
@@ -66,7 +68,7 @@ def main() -> None:
 def chart_files() -> dict[Path, str]:
     roles = {"everywhere": rights.documents(), "namespaced": rights.documents(namespaces=[_EACH])}
     return {
-        CHART / "crds" / "lambdaagents.yaml": (ROOT / "crds" / "lambdaagents.yaml").read_text(),
+        CHART / "files" / "lambdaagents.yaml": (ROOT / "crds" / "lambdaagents.yaml").read_text(),
         CHART / "files" / "rbac.yaml": yaml_text(roles),
         CHART / "files" / "defaults.yaml": (CHART / "values.yaml").read_text(),
         CHART / "values.schema.json": json.dumps(schema(), indent=2) + "\n",
@@ -75,9 +77,26 @@ def chart_files() -> dict[Path, str]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the values. It is strict: helm refuses an unknown value and names its path."""
+    count, maybe = {"type": "integer", "minimum": 1}, {"type": ["integer", "null"], "minimum": 1}
+    part = {"type": ["integer", "string", "null"], "pattern": "^(100|[1-9]?[0-9])%$", "minimum": 0}
+    probe = _strict(
+        dict.fromkeys(("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold"), count)
+        | {"initialDelaySeconds": {"type": "integer", "minimum": 0}}
+    )
     process = {
         "replicas": {"type": "integer", "minimum": 0},
         "resources": _MAP,
+        "annotations": _TEXTS,
+        "topologySpreadConstraints": _LIST,
+        "podDisruptionBudget": _strict(
+            {"enabled": {"type": "boolean"}, "maxUnavailable": part, "minAvailable": part}
+        ),
+        **dict.fromkeys(("startupProbe", "readinessProbe", "livenessProbe"), probe),
+        "extraArgs": _WORDS,
+        "extraEnv": _LIST,
+        "extraEnvFrom": _LIST,
+        "volumes": _LIST,
+        "volumeMounts": _LIST,
         "podAnnotations": _TEXTS,
         "podLabels": _TEXTS,
         "priorityClassName": _TEXT,
@@ -85,14 +104,53 @@ def schema() -> dict[str, Any]:
         "tolerations": _LIST,
         "affinity": _MAP,
     }
-    service = {"type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, "annotations": _TEXTS}
+    port = {"type": ["integer", "null"], "minimum": 1, "maximum": 65535}
+    service = {
+        "type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+        "annotations": _TEXTS,
+        "port": port,
+        "nodePort": port,
+        "loadBalancerSourceRanges": _WORDS,
+        "externalTrafficPolicy": {"enum": ["", "Cluster", "Local"]},
+        "ipFamilyPolicy": {"enum": ["", "SingleStack", "PreferDualStack", "RequireDualStack"]},
+        **dict.fromkeys(("appProtocol", "loadBalancerClass"), _TEXT),
+    }
+    path = _strict({"path": _PATH, "pathType": {"enum": ["Exact", "Prefix", "ImplementationSpecific"]}})
+    host = _strict({"host": {"type": "string", "minLength": 1}, "paths": {"type": "array", "items": path}})
+    ingress = {
+        "enabled": {"type": "boolean"},
+        "className": _TEXT,
+        "annotations": _TEXTS,
+        "hosts": {"type": "array", "items": host | {"required": ["host"]}},
+        "tls": _LIST,
+    }
+    route = {
+        "enabled": {"type": "boolean"},
+        "annotations": _TEXTS,
+        "parentRefs": _LIST,
+        "hostnames": _WORDS,
+        "path": _PATH,
+        "filters": _LIST,
+        "timeouts": _TEXTS,
+    }
+    scaling = {
+        "enabled": {"type": "boolean"},
+        "minReplicas": count,
+        "maxReplicas": count,
+        "targetCPUUtilizationPercentage": maybe,
+        "targetMemoryUtilizationPercentage": maybe,
+        "metrics": _LIST,
+        "behavior": _MAP,
+    }
     monitor = {"enabled": {"type": "boolean"}, "labels": _TEXTS, "interval": {"type": "string", "minLength": 2}}
     gateway = {
+        "enabled": {"type": "boolean"},
         "service": _strict(service),
         "tls": _strict({"existingSecret": _TEXT}),
         "serviceMonitor": _strict(monitor),
-        "volumes": _LIST,
-        "volumeMounts": _LIST,
+        "ingress": _strict(ingress),
+        "httpRoute": _strict(route),
+        "autoscaling": _strict(scaling),
     }
     network = {"enabled": {"type": "boolean"}, "gateway": _strict({"from": _LIST}), "metricsFrom": _LIST}
     name = {"type": "string", "pattern": DNS_SUBDOMAIN}
@@ -102,6 +160,7 @@ def schema() -> dict[str, Any]:
     }
     own = _settings(DispatcherSettings, without=_SHARED)["settings"]
     dispatcher = {"enabled": {"type": "boolean"}, "serviceMonitor": _strict(monitor), "settings": own}
+    dispatcher["autoscaling"] = _strict(scaling)
     image = {
         "repository": {"type": "string", "minLength": 1},
         "tag": _TEXT,
@@ -112,6 +171,8 @@ def schema() -> dict[str, Any]:
         {
             "image": _strict(image),
             "imagePullSecrets": _LIST,
+            "crds": _strict({"enabled": {"type": "boolean"}}),
+            "commonLabels": _TEXTS,
             "namespaces": {"type": "array", "items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
             "eventKeys": _strict({"existingSecret": _TEXT}),
             "signingKey": _strict({"existingSecret": _TEXT}),
@@ -128,7 +189,11 @@ def schema() -> dict[str, Any]:
             "externalAgents": _strict({"secrets": {"type": "array", "items": secrets}}),
             "networkPolicy": _strict(network),
             "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
-            "operator": _strict(process | {"serviceMonitor": _strict(monitor)} | _settings(OperatorSettings)),
+            "operator": _strict(
+                process
+                | {"enabled": {"type": "boolean"}, "serviceMonitor": _strict(monitor)}
+                | _settings(OperatorSettings)
+            ),
             "gateway": _strict(process | gateway | _settings(GatewaySettings)),
             "dispatcher": _strict(process | dispatcher),
             "podSecurityContext": _MAP,

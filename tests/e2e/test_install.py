@@ -142,6 +142,6 @@ def test_a_deleted_agent_and_an_uninstalled_chart_leave_nothing(
 ) -> None:
     cluster.kubectl("-n", agents, "delete", "lambdaagent", "echo", "--timeout=60s")
     cluster.helm("uninstall", "lambdaagent", "--wait", "--timeout=120s")
-    # helm never deletes what a chart has under crds/, because every agent would go with it.
+    # The chart keeps its CRD, because every agent would go with it.
     cluster.kubectl("delete", "crd", CRD, "--timeout=60s")
     wait(lambda: cluster.objects(SYSTEM, agents) <= before, within=60)

@@ -26,6 +26,26 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/version: {{ include "lambdaagent.label" .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "lambdaagent.label" }}
+{{- with omit .root.Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/component" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The metadata of a Deployment, and of its pods. A label that selects the pods cannot be overridden. */}}
+{{- define "lambdaagent.metadata" -}}
+name: lambdaagent-{{ .component }}
+namespace: {{ .root.Release.Namespace }}
+labels: {{ include "lambdaagent.labels" . | nindent 2 }}
+{{- with .values.annotations }}
+annotations: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "lambdaagent.podMetadata" -}}
+labels: {{ merge (dict) (include "lambdaagent.selector" . | fromYaml) .values.podLabels .root.Values.commonLabels | toYaml | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .values.podAnnotations }}
+annotations: {{ toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* A version may contain a plus sign and be long; the value of a label may not. */}}
@@ -254,6 +274,15 @@ of yours, and no certificate covers the hosts of agents in all namespaces. */}}
 {{- end }}
 {{- end }}
 
+{{/* The port of the Service lambdaagent-gateway. */}}
+{{- define "lambdaagent.portName" -}}
+{{ ternary "https" "http" (not (empty .Values.gateway.tls.existingSecret)) }}
+{{- end }}
+
+{{- define "lambdaagent.servicePort" -}}
+{{ .Values.gateway.service.port | default (ternary 443 80 (not (empty .Values.gateway.tls.existingSecret))) }}
+{{- end }}
+
 {{- define "lambdaagent.amqp" -}}
 - name: LAMBDAAGENT_AMQP_URL
   valueFrom:
@@ -301,19 +330,34 @@ tolerations: {{ toYaml . | nindent 2 }}
 {{- with .values.affinity }}
 affinity: {{ toYaml . | nindent 2 }}
 {{- end }}
+{{- with .values.topologySpreadConstraints }}
+topologySpreadConstraints: {{ toYaml . | nindent 0 }}
+{{- else }}
 topologySpreadConstraints:
 - maxSkew: 1
   topologyKey: kubernetes.io/hostname
   whenUnsatisfiable: ScheduleAnyway
   labelSelector:
     matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
+{{- end }}
 securityContext: {{ toYaml .root.Values.podSecurityContext | nindent 2 }}
+{{- end }}
+
+{{/* `port` is the name of the port that answers, `live` the defaults of the liveness probe. */}}
+{{- define "lambdaagent.probes" -}}
+{{- $path := dict "path" "/healthz" "port" .port }}
+startupProbe:
+  {{- merge (dict "httpGet" $path) .values.startupProbe (dict "periodSeconds" 2 "timeoutSeconds" 3 "failureThreshold" 60) | toYaml | nindent 2 }}
+readinessProbe:
+  {{- merge (dict "httpGet" (dict "path" "/readyz" "port" .port)) .values.readinessProbe (dict "periodSeconds" 5 "timeoutSeconds" 3) | toYaml | nindent 2 }}
+livenessProbe:
+  {{- merge (dict "httpGet" $path) .values.livenessProbe .live | toYaml | nindent 2 }}
 {{- end }}
 
 {{- define "lambdaagent.container" -}}
 image: {{ include "lambdaagent.image" .root }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-args: [{{ .component }}]
+args: {{ concat (list .component) (.values.extraArgs | default list) | toYaml | nindent 0 }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -321,23 +365,66 @@ securityContext:
 resources: {{ toYaml .values.resources | nindent 2 }}
 {{- end }}
 
+{{/* Nothing if it is switched off. */}}
 {{- define "lambdaagent.budget" -}}
+{{- with .values.podDisruptionBudget }}
+{{- if .enabled }}
+---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: lambdaagent-{{ .component }}
-  namespace: {{ .root.Release.Namespace }}
-  labels: {{ include "lambdaagent.labels" . | nindent 4 }}
+  name: lambdaagent-{{ $.component }}
+  namespace: {{ $.root.Release.Namespace }}
+  labels: {{ include "lambdaagent.labels" $ | nindent 4 }}
 spec:
-  maxUnavailable: 1
+  {{- if kindIs "invalid" .minAvailable }}
+  maxUnavailable: {{ .maxUnavailable }}
+  {{- else }}
+  minAvailable: {{ .minAvailable }}
+  {{- end }}
   # A pod that is not ready must not block the draining of its node.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
-    matchLabels: {{ include "lambdaagent.selector" . | nindent 6 }}
+    matchLabels: {{ include "lambdaagent.selector" $ | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Nothing if it is switched off. */}}
+{{- define "lambdaagent.autoscaler" -}}
+{{- with .values.autoscaling }}
+{{- if .enabled }}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: lambdaagent-{{ $.component }}
+  namespace: {{ $.root.Release.Namespace }}
+  labels: {{ include "lambdaagent.labels" $ | nindent 4 }}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: lambdaagent-{{ $.component }}}
+  minReplicas: {{ .minReplicas }}
+  maxReplicas: {{ .maxReplicas }}
+  metrics:
+  {{- range $resource := list "cpu" "memory" }}
+  {{- with get $.values.autoscaling (printf "target%sUtilizationPercentage" (ternary "CPU" "Memory" (eq $resource "cpu"))) }}
+  - type: Resource
+    resource: {name: {{ $resource }}, target: {type: Utilization, averageUtilization: {{ . }}}}
+  {{- end }}
+  {{- end }}
+  {{- with .metrics }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with .behavior }}
+  behavior: {{ toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* The Service is headless, so that every replica is scraped and not one that a Service picks. */}}
 {{- define "lambdaagent.metrics" -}}
+---
 {{- $port := .port | default (dict "name" "http" "number" 8080) }}
 apiVersion: v1
 kind: Service
