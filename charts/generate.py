@@ -88,9 +88,7 @@ def schema() -> dict[str, Any]:
         "resources": _MAP,
         "annotations": _TEXTS,
         "topologySpreadConstraints": _LIST,
-        "podDisruptionBudget": _strict(
-            {"enabled": {"type": "boolean"}, "maxUnavailable": part, "minAvailable": part}
-        ),
+        "podDisruptionBudget": _strict({"enabled": {"type": "boolean"}, "maxUnavailable": part, "minAvailable": part}),
         **dict.fromkeys(("startupProbe", "readinessProbe", "livenessProbe"), probe),
         "extraArgs": _WORDS,
         "extraEnv": _LIST,
@@ -188,6 +186,15 @@ def schema() -> dict[str, Any]:
             ),
             "externalAgents": _strict({"secrets": {"type": "array", "items": secrets}}),
             "networkPolicy": _strict(network),
+            "prometheusRule": _strict(
+                {
+                    "enabled": {"type": "boolean"},
+                    **dict.fromkeys(("labels", "alertLabels"), _TEXTS),
+                    "disabled": {"type": "array", "items": {"enum": _alerts()}},
+                    "rules": _LIST,
+                    "runbookUrl": _TEXT,
+                }
+            ),
             "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
             "operator": _strict(
                 process
@@ -202,6 +209,10 @@ def schema() -> dict[str, Any]:
             "enabled": {"type": "boolean"},
         }
     )
+
+
+def _alerts() -> list[str]:
+    return [each["alert"] for each in yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())]
 
 
 def _settings(model: type[BaseModel], without: Set[str] = frozenset()) -> dict[str, Any]:

@@ -29,7 +29,14 @@ RABBITMQ = {"dispatcher": {"enabled": True}, "rabbitmq": {"existingSecret": "mq"
 def test_the_notes_say_where_events_go_and_what_that_costs(
     kube_apiserver: KubeApiserver, values: Any, said: list[str], unsaid: str
 ) -> None:
-    command = [str(fetch.go_part("helm")), "install", "noted", str(generate.CHART), "--dry-run=client", "--take-ownership"]
+    command = [
+        str(fetch.go_part("helm")),
+        "install",
+        "noted",
+        str(generate.CHART),
+        "--dry-run=client",
+        "--take-ownership",
+    ]
     command += ["--kubeconfig", str(kube_apiserver.kubeconfig), "--values", "-"]
     done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
