@@ -156,6 +156,12 @@ def schema() -> dict[str, Any]:
     secrets = _strict({"namespace": {"type": "string", "pattern": NAMESPACE}, "names": named}) | {
         "required": ["namespace"]
     }
+    embedded = {
+        "embedded": {"type": "boolean"},
+        "image": _strict({"repository": {"type": "string", "minLength": 1}, "tag": {"type": "string", "minLength": 1}}),
+        "storage": _strict({"size": {"type": "string", "minLength": 1}, "storageClassName": _TEXT}),
+        "resources": _MAP,
+    }
     own = _settings(DispatcherSettings, without=_SHARED)["settings"]
     dispatcher = {"enabled": {"type": "boolean"}, "serviceMonitor": _strict(monitor), "settings": own}
     dispatcher["autoscaling"] = _strict(scaling)
@@ -195,7 +201,8 @@ def schema() -> dict[str, Any]:
                     "runbookUrl": _TEXT,
                 }
             ),
-            "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}}),
+            "rabbitmq": _strict({"existingSecret": _TEXT, "key": {"type": "string", "minLength": 1}} | embedded),
+            "postgresql": _strict(embedded),
             "operator": _strict(
                 process
                 | {"enabled": {"type": "boolean"}, "serviceMonitor": _strict(monitor)}

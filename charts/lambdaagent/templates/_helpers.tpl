@@ -5,6 +5,29 @@
 Every template begins with this. Nothing is added within `podSecurityContext`, where values are left out on purpose. */}}
 {{- define "lambdaagent.complete" -}}
 {{- include "lambdaagent.fill" (dict "into" .Values "from" (.Files.Get "files/defaults.yaml" | fromYaml)) }}
+{{- include "lambdaagent.embed" . }}
+{{- end }}
+
+{{/* What the embedded parts mean for the others. The values are those of all templates, so this may have happened. */}}
+{{- define "lambdaagent.embed" -}}
+{{- with .Values.rabbitmq }}
+{{- if .embedded }}
+{{- if not (has .existingSecret (list "" "lambdaagent-rabbitmq")) }}
+{{- fail (printf "rabbitmq.embedded is true, but rabbitmq.existingSecret names the RabbitMQ of %s: leave one of them out" .existingSecret) }}
+{{- end }}
+{{- $_ := set . "existingSecret" "lambdaagent-rabbitmq" }}
+{{- $_ := set . "key" "url" }}
+{{- $_ := set $.Values.dispatcher "enabled" true }}
+{{- end }}
+{{- end }}
+{{- if .Values.postgresql.embedded }}
+{{- $ours := dict "name" "lambdaagent-postgresql" "key" "url" }}
+{{- $said := .Values.gateway.secretSettings.database | default $ours }}
+{{- if or .Values.gateway.settings.database (ne (toYaml $said) (toYaml $ours)) }}
+{{- fail "postgresql.embedded is true, but the gateway's settings name a database: leave one of them out" }}
+{{- end }}
+{{- $_ := set .Values.gateway.secretSettings "database" $ours }}
+{{- end }}
 {{- end }}
 
 {{- define "lambdaagent.fill" -}}
@@ -452,4 +475,72 @@ spec:
   endpoints:
   - {port: {{ $port.name }}, path: /metrics, interval: {{ .values.serviceMonitor.interval | quote }}}
 {{- end }}
+{{- end }}
+
+{{/* The password of an embedded part: the one of the Secret that is there, so that upgrades keep it. */}}
+{{- define "lambdaagent.password" -}}
+{{- $found := lookup "v1" "Secret" .root.Release.Namespace (printf "lambdaagent-%s" .component) }}
+{{- if $found }}{{ index $found.data "password" | b64dec }}{{ else }}{{ randAlphaNum 32 }}{{ end }}
+{{- end }}
+
+{{- define "lambdaagent.embeddedService" }}
+apiVersion: v1
+kind: Service
+metadata:
+  name: lambdaagent-{{ .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{ include "lambdaagent.labels" . | nindent 4 }}
+spec:
+  type: ClusterIP
+  selector: {{ include "lambdaagent.selector" . | nindent 4 }}
+  ports:
+  - {name: {{ .component }}, port: {{ .port }}, targetPort: {{ .component }}, protocol: TCP}
+{{- end }}
+
+{{- define "lambdaagent.embeddedSpec" -}}
+replicas: 1
+serviceName: lambdaagent-{{ .component }}
+selector:
+  matchLabels: {{ include "lambdaagent.selector" . | nindent 4 }}
+{{- with .values.storage }}
+volumeClaimTemplates:
+- metadata: {name: data}
+  spec:
+    accessModes: [ReadWriteOnce]
+    resources: {requests: {storage: {{ .size }}}}
+    {{- with .storageClassName }}
+    storageClassName: {{ . }}
+    {{- end }}
+{{- end }}
+template:
+  metadata:
+    labels: {{ merge (dict) (include "lambdaagent.selector" . | fromYaml) .root.Values.commonLabels | toYaml | nindent 6 }}
+  spec:
+    automountServiceAccountToken: false
+    {{- with .root.Values.imagePullSecrets }}
+    imagePullSecrets: {{ toYaml . | nindent 4 }}
+    {{- end }}
+    securityContext:
+      runAsNonRoot: true
+      {{- if hasKey .root.Values.podSecurityContext "runAsUser" | and .root.Values.podSecurityContext.runAsUser }}
+      runAsUser: {{ .user }}
+      runAsGroup: {{ .user }}
+      fsGroup: {{ .user }}
+      {{- end }}
+      seccompProfile: {type: RuntimeDefault}
+    volumes:
+    - name: scratch
+      emptyDir: {}
+{{- end }}
+
+{{- define "lambdaagent.embeddedContainer" -}}
+image: {{ .values.image.repository }}:{{ .values.image.tag }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+resources: {{ toYaml .values.resources | nindent 2 }}
+ports:
+- {name: {{ .component }}, containerPort: {{ .port }}}
 {{- end }}

@@ -12,7 +12,6 @@ PODS = {
     "operator": ("Deployment", "lambdaagent-operator"),
     "gateway": ("Deployment", "lambdaagent-gateway"),
     "dispatcher": ("Deployment", "lambdaagent-dispatcher"),
-    "migrate": ("Job", "lambdaagent-migrate"),
 }
 FILE = "/etc/lambdaagent/ca/ca.crt"
 DATABASE = {"gateway": {"secretSettings": {"database": SECRET}}, "access": {"mode": "off"}}

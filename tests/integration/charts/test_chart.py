@@ -138,7 +138,7 @@ def test_ids_can_be_left_to_the_cluster() -> None:
     gateway = {"secretSettings": {"database": SECRET}}
     documents = on_rabbitmq({"podSecurityContext": context, "gateway": gateway})
     pods = [each["spec"]["template"]["spec"] for each in documents if each["kind"] in ("Deployment", "Job")]
-    assert len(pods) == 4
+    assert len(pods) == 3
     for pod in pods:
         assert pod["securityContext"] == {
             "runAsNonRoot": True,

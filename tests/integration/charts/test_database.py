@@ -1,4 +1,4 @@
-"""The database in the chart: who gets its URL, the Job that migrates it, and dead letters without one."""
+"""The database in the chart: who gets its URL, what migrates it, and dead letters without one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,33 +6,6 @@ from typing import Any
 import pytest
 from charts import generate
 from tests.parts.chart import RABBITMQ, SECRET, container, environment, find, helm, on_rabbitmq, render
-
-
-def test_the_job_of_the_database_is_labelled_and_scheduled_as_the_gateway_is() -> None:
-    gateway = {
-        "secretSettings": {"database": SECRET},
-        "podLabels": {"team": "a"},
-        "podAnnotations": {"sidecar.istio.io/inject": "false"},
-        "priorityClassName": "high",
-        "nodeSelector": {"pool": "system"},
-        "tolerations": [{"key": "system", "operator": "Exists"}],
-        "affinity": {"nodeAffinity": {}},
-    }
-    documents = render({"gateway": gateway, "imagePullSecrets": [{"name": "pull"}]})
-    job = find(documents, "Job", "lambdaagent-migrate")["spec"]["template"]
-    pod = find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]
-    assert job["metadata"]["annotations"] == pod["metadata"]["annotations"]
-    assert job["metadata"]["labels"]["team"] == "a"
-    for field in (
-        "priorityClassName",
-        "nodeSelector",
-        "tolerations",
-        "affinity",
-        "imagePullSecrets",
-        "securityContext",
-    ):
-        assert job["spec"][field] == pod["spec"][field], field
-
 
 KNATIVE = ("--api-versions", "eventing.knative.dev/v1/Broker")
 
@@ -84,22 +57,15 @@ def test_a_database_is_shared_and_migrated_before_it_is_used(gateway: dict[str, 
     documents = on_rabbitmq({"gateway": gateway})
     for process in ("gateway", "dispatcher"):
         assert environment(documents, process)["LAMBDAAGENT_DATABASE"] == {"name": "LAMBDAAGENT_DATABASE", **env}
-    job = find(documents, "Job", "lambdaagent-migrate")
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
-    pod = job["spec"]["template"]["spec"]
-    (unit,) = pod["containers"]
+    pod = find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]["spec"]
+    (unit,) = pod["initContainers"]
     assert (unit["image"], unit["args"]) == (container(documents, "gateway")["image"], ["migrate"])
     assert unit["env"] == [{"name": "LAMBDAAGENT_DATABASE", **env}]
-    assert (
-        pod["securityContext"]
-        == find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]["spec"]["securityContext"]
-    )
-    # The first hook runs before the accounts of the chart are made.
-    assert "serviceAccountName" not in pod
+    assert unit["resources"] == container(documents, "gateway")["resources"]
     assert find(documents, "Deployment", "lambdaagent-gateway")["spec"]["strategy"]["type"] == "RollingUpdate"
 
 
 @pytest.mark.parametrize("database", ["", "/data/tasks.db"])
-def test_nothing_else_is_migrated_by_a_job(database: str) -> None:
+def test_nothing_else_is_migrated(database: str) -> None:
     documents = render({"gateway": {"settings": {"database": database}}})
-    assert "Job" not in {document["kind"] for document in documents}
+    assert "initContainers" not in find(documents, "Deployment", "lambdaagent-gateway")["spec"]["template"]["spec"]

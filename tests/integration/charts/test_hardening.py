@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from tests.parts.chart import SECRET, find, on_rabbitmq
+from tests.parts.chart import SECRET, find, on_rabbitmq, render
 
 VALUES: dict[str, Any] = {
     "gateway": {"secretSettings": {"database": SECRET}, "tls": {"existingSecret": "cert"}},
@@ -15,16 +15,17 @@ VALUES: dict[str, Any] = {
 WITH_TOKEN = {"lambdaagent-operator", "lambdaagent-gateway", "lambdaagent-dispatcher"}
 
 
-NAMES = sorted(WITH_TOKEN | {"lambdaagent-migrate"})
+EMBEDDED = {"lambdaagent-postgresql", "lambdaagent-rabbitmq"}
+NAMES = sorted(WITH_TOKEN | EMBEDDED)
 
 
 @cache
 def pods() -> dict[str, dict[str, Any]]:
     found = {}
-    for document in on_rabbitmq(VALUES):
+    for document in [*on_rabbitmq(VALUES), *render({each: {"embedded": True} for each in ("rabbitmq", "postgresql")})]:
         template = document["spec"].get("template") if "spec" in document else None
         if template is not None:
-            found[document["metadata"]["name"]] = template["spec"]
+            found.setdefault(document["metadata"]["name"], template["spec"])
     return found
 
 
@@ -46,7 +47,7 @@ def test_a_pod_can_change_nothing_and_gain_nothing(name: str) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert not any("hostPort" in port for port in container.get("ports", ()))
-        assert all(mount.get("readOnly") for mount in container.get("volumeMounts", ()))
+        assert name in EMBEDDED or all(mount.get("readOnly") for mount in container.get("volumeMounts", ()))
     assert not any("hostPath" in volume for volume in pod.get("volumes", ()))
 
 

@@ -27,7 +27,7 @@ def world(values: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Pod]]
     pods = {
         each["metadata"]["name"].removeprefix("lambdaagent-"): pod(each["spec"]["template"], HOME)
         for each in documents
-        if each["kind"] in ("Deployment", "Job")
+        if each["kind"] in ("Deployment", "StatefulSet")
     }
     return [each for each in documents if each["kind"] == "NetworkPolicy"], pods
 
@@ -39,7 +39,7 @@ def test_there_are_none_unless_they_are_asked_for() -> None:
 @pytest.mark.parametrize("lists", [{}, {"gateway": {"from": [FRONT]}, "metricsFrom": [MONITORING]}], ids=["few", "all"])
 def test_every_pod_of_the_chart_is_selected_by_one(lists: dict[str, Any], kube_apiserver: KubeApiserver) -> None:
     policies, pods = world({"networkPolicy": {"enabled": True, **lists}} | DATABASE)
-    assert sorted(pods) == ["dispatcher", "gateway", "migrate", "operator"]
+    assert sorted(pods) == ["dispatcher", "gateway", "operator"]
     assert len(policies) == len(pods)
     for name, server in pods.items():
         assert not admits(policies, client=STRANGER, server=server, port=1), name
@@ -79,8 +79,13 @@ def test_who_reaches_what(policy: dict[str, Any], client: Pod, public: bool, met
             assert not admits(policies, client=same_labels_elsewhere, server=pods["gateway"], port=port)
     for process, port in OF_METRICS.items():
         assert admits(policies, client=client, server=pods[process], port=port) is metrics, process
-    (migrate,) = [each for each in policies if each["metadata"]["name"] == "lambdaagent-migrate"]
-    assert migrate["spec"]["ingress"] == []
+
+
+def test_embedded_parts_are_for_those_who_use_them() -> None:
+    policies, pods = world(ON | {"postgresql": {"embedded": True}})
+    for client, reaches in (("gateway", True), ("dispatcher", True), ("operator", False)):
+        assert admits(policies, client=pods[client], server=pods["postgresql"], port=5432) is reaches, client
+    assert not admits(policies, client=STRANGER, server=pods["postgresql"], port=5432)
 
 
 def test_pods_of_others_in_the_namespace_are_left_alone() -> None:

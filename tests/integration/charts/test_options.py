@@ -54,7 +54,7 @@ KINDS = {
     "ServiceMonitor": "monitoring.coreos.com/v1/servicemonitors",
     "PrometheusRule": "monitoring.coreos.com/v1/prometheusrules",
     "Lease": "coordination.k8s.io/v1/leases",
-    "Job": "batch/v1/jobs",
+    "StatefulSet": "apps/v1/statefulsets",
     "Service": "v1/services",
     "Secret": "v1/secrets",
     "ConfigMap": "v1/configmaps",
@@ -100,11 +100,13 @@ def strictly(server: KubeApiserver, document: dict[str, Any]) -> None:
         ),
         pytest.param({"networkPolicy": {"enabled": True}, "gateway": DATABASE}, id="network policies"),
         pytest.param({"operator": {"enabled": False}}, id="without an operator"),
+        pytest.param({"postgresql": {"embedded": True}, "networkPolicy": {"enabled": True}}, id="a trial's database"),
+        pytest.param({"postgresql": {"embedded": True}, "rabbitmq": {"embedded": True}}, id="a trial"),
         pytest.param({"gateway": {"enabled": False}, "networkPolicy": {"enabled": True}}, id="without a gateway"),
     ],
 )  # fmt: skip
 def test_the_api_server_takes_every_object(kube_apiserver: KubeApiserver, values: dict[str, Any]) -> None:
-    documents = on_rabbitmq(values)
+    documents = render(values) if values.get("rabbitmq") else on_rabbitmq(values)
     for document in documents:
         if document["kind"] not in CLUSTERWIDE:
             strictly(kube_apiserver, document)

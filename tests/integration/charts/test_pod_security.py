@@ -16,9 +16,9 @@ def test_the_processes_are_admitted(process: str, kube_apiserver: KubeApiserver,
     assert made["metadata"]["labels"]["app.kubernetes.io/component"] == process
 
 
-def test_the_migration_is_admitted(kube_apiserver: KubeApiserver, namespace: str) -> None:
+@pytest.mark.parametrize("part", ["postgresql", "rabbitmq"])
+def test_the_embedded_parts_are_admitted(part: str, kube_apiserver: KubeApiserver, namespace: str) -> None:
     pods.enforce(kube_apiserver.rest, namespace)
-    values = {"gateway": {"secretSettings": {"database": {"name": "pg", "key": "url"}}}}
-    template = find(render(values), "Job", "lambdaagent-migrate")["spec"]["template"]
-    made = pods.create(kube_apiserver.rest, namespace, template)
-    assert made["metadata"]["labels"]["app.kubernetes.io/component"] == "migrate"
+    made = find(render({part: {"embedded": True}}), "StatefulSet", f"lambdaagent-{part}")["spec"]
+    made["template"]["spec"]["volumes"].append({"name": "data", "emptyDir": {}})
+    pods.create(kube_apiserver.rest, namespace, made["template"])
