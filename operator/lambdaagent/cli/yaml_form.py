@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from lambdaagent.cli.printing import is_unicode
+
 
 class _Dumper(yaml.SafeDumper):
     """Writes readable YAML: block style for text of several lines, no aliases."""
@@ -21,5 +23,5 @@ _Dumper.add_representer(str, _text)
 
 
 def dump(document: Any) -> str:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=is_unicode(), width=120)
     return text
