@@ -1,7 +1,7 @@
 """Reads the cards of agents."""
 
 from lambdaagent.a2a import Json, versions
-from lambdaagent.cli.agents.a2a_client import A2aClient
+from lambdaagent.cli.agents.a2a_client import UNSUPPORTED, A2aClient, RpcError
 from lambdaagent.cli.agents.directory import Agent
 from lambdaagent.cli.coordination.client import Gateway, RefusedError
 from lambdaagent.errors import LambdaAgentError
@@ -19,7 +19,12 @@ def public(gateway: Gateway, agent: Agent) -> Json:
 
 def extended(gateway: Gateway, agent: Agent) -> Json:
     """Raises LambdaAgentError, also if the agent has no extended card."""
-    return _checked(A2aClient(gateway, agent).call("GetExtendedAgentCard", {}), agent)
+    try:
+        return _checked(A2aClient(gateway, agent).call("GetExtendedAgentCard", {}), agent)
+    except RpcError as error:
+        if error.code != UNSUPPORTED:
+            raise
+        raise LambdaAgentError(f"{agent.key} has no extended card; leave --extended out") from None
 
 
 def schemas(gateway: Gateway, agent: Agent) -> dict[str, Json]:

@@ -62,12 +62,11 @@ def _skill(skill: Json, schema: Json | None) -> Iterator[str]:
         yield from (f"      {line}" for line in clean(yaml_text(schema)).splitlines())
 
 
-def _fields(fields: Mapping[str, Any], *, indent: int = 2) -> Iterator[str]:
+def _fields(fields: Mapping[str, Any], *, indent: int = 0) -> Iterator[str]:
     """Yield a line for each field that has a value."""
     for label, value in fields.items():
         if value:
-            margin = " " * (indent - 2)
-            yield f"{margin}{label + ':':{_WIDTH}}{one_line(str(value))}"
+            yield f"{' ' * indent}{label + ':':{_WIDTH}}{one_line(str(value))}"
 
 
 def _protocol(interface: Json) -> str:

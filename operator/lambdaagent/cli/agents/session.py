@@ -52,7 +52,7 @@ class Session:
         return code
 
     def _say(self, text: str) -> int:
-        turn = Turn(self._client, self._files)
+        turn = Turn(self._client, self._files, in_chat=True)
         try:
             content = composing.parts(text, "", [])
             skill = "" if self._waiting else self._skill

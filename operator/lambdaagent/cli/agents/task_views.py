@@ -107,7 +107,8 @@ def _shown(task: Json, form: Form) -> Json:
 def _row(task: Json) -> Json:
     status = task.get("status") or {}
     state = parse_state(status.get("state"))
-    texts = [plain_text(status.get("message") or {}), *map(plain_text, reversed(task.get("artifacts", [])))]
+    texts = [plain_text(each, between="") for each in reversed(task.get("artifacts", []))]
+    texts.insert(0, plain_text(status.get("message") or {}))
     return {
         "id": task.get("id"),
         "state": state.v03 if state is not None else None,

@@ -62,7 +62,7 @@ class Transcript:
         self.break_line()
         for part in _parts(message):
             self._part(part)
-        self.break_line()
+            self.break_line()
 
     def break_line(self) -> None:
         """End the line that was begun."""
@@ -130,9 +130,9 @@ class Transcript:
         say(text)
 
 
-def plain_text(message: Json) -> str:
-    """Return the texts of a message, as a terminal may get them."""
-    return clean("\n".join(part["text"] for part in _parts(message) if isinstance(part.get("text"), str))).strip()
+def plain_text(holder: Json, *, between: str = "\n") -> str:
+    """Return the texts of a message or an artifact, as a terminal may get them."""
+    return clean(between.join(part["text"] for part in _parts(holder) if isinstance(part.get("text"), str))).strip()
 
 
 def _parts(holder: Json) -> list[Json]:

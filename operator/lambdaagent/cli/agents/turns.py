@@ -20,8 +20,13 @@ INTERRUPTED = 130
 
 
 class Turn:
-    def __init__(self, client: A2aClient, files: ReceivedFiles | None, *, as_json: bool = False) -> None:
+    """`as_json`: each event is printed as a line of JSON. `in_chat`: the next line of the input answers a question."""
+
+    def __init__(
+        self, client: A2aClient, files: ReceivedFiles | None, *, as_json: bool = False, in_chat: bool = False
+    ) -> None:
         self._client = client
+        self._in_chat = in_chat
         self._transcript = Transcript(files)
         self._as_json = as_json
         self.known = Followed()
@@ -70,17 +75,18 @@ class Turn:
         if not state.terminal:
             if not self._as_json:
                 self._transcript.parts(self._transcript.message)
-            say(f"{self._client.agent.key} waits ({state.v03}); go on with:\n  {self._next_command()}")
+            if not self._in_chat:
+                say(f"{self._client.agent.key} waits ({state.v03}); go on with:\n  {self._next_command()}")
             return CONTINUED
-        say(f"lambdaagent: {self._client.agent.key}: the task {one_line(self.known.task_id)} is {state.v03}: {said}")
+        reason = said or "the agent gives no reason"
+        say(f"lambdaagent: {self._client.agent.key}: the task {one_line(self.known.task_id)} is {state.v03}: {reason}")
         return 1
 
     def _next_command(self) -> str:
         url = self._client.gateway.url
         named = [] if url in (LOCAL, os.environ.get("LAMBDAAGENT_GATEWAY_URL", "").rstrip("/")) else ["--url", url]
-        return (
-            shlex.join(["lambdaagent", "call", *named, self._client.agent.key, "--task", self.known.task_id]) + " TEXT"
-        )
+        command = ["lambdaagent", "call", *named, self._client.agent.key, "--task", self.known.task_id, "TEXT"]
+        return shlex.join(command)
 
 
 def begin(client: A2aClient, params: Json, *, as_json: bool) -> None:
