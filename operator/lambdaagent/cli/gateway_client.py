@@ -104,12 +104,17 @@ async def _request(
                 method, url, headers=headers, params=list(params) or None, data=body, allow_redirects=False
             ) as answer,
         ):
-            text = bytearray()
-            async for chunk in answer.content.iter_any():
-                text += chunk
-                if len(text) > most:
-                    break
             found = {name.lower(): value for name, value in answer.headers.items()}
-            return Answer(answer.status, found, bytes(text[:most]))
+            return Answer(answer.status, found, await beginning(answer, most))
     except (aiohttp.ClientError, TimeoutError) as error:
         raise TemporaryError(f"{hide(url)} cannot be reached: {unreachable(error)}") from None
+
+
+async def beginning(response: "aiohttp.ClientResponse", most: int) -> bytes:
+    """Return the first `most` bytes of a body."""
+    text = bytearray()
+    async for chunk in response.content.iter_any():
+        text += chunk
+        if len(text) > most:
+            break
+    return bytes(text[:most])

@@ -95,7 +95,7 @@ class A2aClient:
                 session.post(url, data=body, headers=headers, allow_redirects=False) as response,
             ):
                 if response.status != 200 or response.content_type != media_types.EVENT_STREAM:
-                    self._refuse(response.status, await response.content.read(_ERROR))
+                    self._refuse(response.status, await gateway_client.beginning(response, _ERROR))
                 decoder = SseDecoder(limit=_EVENT)
                 async for chunk in response.content.iter_any():
                     for text in decoder.feed(chunk):

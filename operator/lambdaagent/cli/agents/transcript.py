@@ -65,7 +65,8 @@ class Transcript:
             self.break_line()
 
     def break_line(self) -> None:
-        """End the line that was begun."""
+        """End the line that was begun, and what was begun of an escape sequence."""
+        self._text = TerminalText()
         if not self._at_start:
             self._write("\n")
 

@@ -35,7 +35,7 @@ class Turn:
         """Send the message, print what comes, and return the exit code. Raises LambdaAgentError."""
         task_id = str(params["message"].get("taskId", ""))
         if task_id:
-            self._transcript.skip(self._client.call("GetTask", {"id": task_id}))
+            self._transcript.skip(self._client.call("GetTask", {"id": task_id, "historyLength": 0}))
         self.known = Followed(task_id)
         try:
             for result in following.send(self._client, params, self.known):

@@ -14,7 +14,8 @@ from lambdaagent.cli.printing import one_line
 from lambdaagent.errors import LambdaAgentError, TemporaryError, UsageError
 
 Json = dict[str, Any]
-_BYTES = 32 * 1024 * 1024
+_BYTES = 32 * 1024 * 1024  # of an option's file
+_ANSWER = 64 * 1024 * 1024  # bytes; a task may have half as many
 _NEXT = {
     401: "give a credential with --token-file or LAMBDAAGENT_TOKEN",
     403: "`lambdaagent access explain --gateway URL` says who may do what",
@@ -85,7 +86,7 @@ class Gateway:
                 headers=headers,
                 params=[(name, str(value)) for name, value in (params or {}).items() if value not in (None, "")],
                 body=sent,
-                most=_BYTES,
+                most=_ANSWER,
             )
         except TemporaryError as error:
             raise TemporaryError(f"{error}; name the gateway with --url or LAMBDAAGENT_GATEWAY_URL") from None
