@@ -48,7 +48,7 @@ class SseDecoder:
             elif line == "data" or line.startswith("data:"):
                 self._data.append(line[5:].removeprefix(" "))
                 self._size += len(line)
-            elif line.startswith("id:") and "\0" not in line:
+            elif line == "id" or (line.startswith("id:") and "\0" not in line):
                 self._id = line[3:].removeprefix(" ")
             if self._size > self._limit:
                 raise ValueError(f"an event of its stream is longer than {self._limit} characters")

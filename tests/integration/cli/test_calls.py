@@ -116,11 +116,11 @@ async def test_a_task_that_fails_says_why(gateway: World, container: PlainAgent,
     container.respond = lambda _: (500, {"Content-Type": "text/plain"}, b"out of \x1b[31morder")
     failed = await call(gateway, "shop/echo", "hi")
     assert (failed.code, failed.out) == (1, "")
-    assert " is failed: " in failed.err
+    assert " ended as failed: " in failed.err
     assert "\x1b" not in failed.err
     talking.say(status("REJECTED", "Not today."), None)
     rejected = await call(gateway, "talker", "hi")
-    assert (rejected.code, rejected.err.endswith(" is rejected: Not today.\n")) == (1, True)
+    assert (rejected.code, rejected.err.endswith(" ended as rejected: Not today.\n")) == (1, True)
 
 
 async def test_events_and_ids_are_printed_for_programs(gateway: World, talking: TalkingAgent) -> None:

@@ -3,15 +3,19 @@
 import asyncio
 import os
 import pty
+import signal
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import orjson
 import pytest
 from tests.parts.commands import run
 from tests.parts.gateway import World, world
 from tests.parts.http_servers import Response
-from tests.parts.upstream import PlainAgent, Seen
+from tests.parts.upstream import PlainAgent, Seen, talking_agent
 
 
 def answer(request: Seen) -> Response:
@@ -53,35 +57,71 @@ async def test_the_code_is_that_of_the_last_message(gateway: World) -> None:
     assert (done.code, done.out) == (3, "How many?\n")
 
 
-async def test_a_conversation_in_a_terminal(gateway: World) -> None:
+@dataclass
+class Terminal:
+    process: Process
+    controller: int
+    seen: str = ""
+
+    def type(self, line: str) -> None:
+        os.write(self.controller, f"{line}\n".encode())
+
+    async def until(self, text: str) -> None:
+        async with asyncio.timeout(60):
+            while text not in self.seen:
+                self.seen += (await asyncio.to_thread(os.read, self.controller, 4096)).decode()
+        self.seen = self.seen.partition(text)[2]
+
+    async def code(self) -> int:
+        return await asyncio.wait_for(self.process.wait(), 60)
+
+
+@asynccontextmanager
+async def in_terminal(gateway: World, agent: str) -> AsyncIterator[Terminal]:
     controller, terminal = pty.openpty()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lambdaagent", "chat", "echo",
+        sys.executable, "-m", "lambdaagent", "chat", agent,
         env={**os.environ, "LAMBDAAGENT_GATEWAY_URL": gateway.url, "COLUMNS": "20", "TERM": "dumb"},
         stdin=terminal, stdout=terminal, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)
-    seen = ""
-
-    async def until(text: str) -> None:
-        nonlocal seen
-        async with asyncio.timeout(60):
-            while text not in seen:
-                seen += (await asyncio.to_thread(os.read, controller, 4096)).decode()
-        seen = seen.partition(text)[2]
-
     try:
-        await until("> ")
-        os.write(controller, b"order\n")
-        await until("How many?")
-        await until("answer> ")
-        os.write(controller, b"two\n")
-        await until("got two")
-        await until("> ")
-        os.write(controller, b"/quit\n")
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        yield Terminal(process, controller)
     finally:
         os.close(controller)
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_a_conversation_in_a_terminal(gateway: World) -> None:
+    async with in_terminal(gateway, "echo") as terminal:
+        await terminal.until("> ")
+        terminal.type("order")
+        await terminal.until("How many?")
+        await terminal.until("answer> ")
+        terminal.type("two")
+        await terminal.until("got two")
+        await terminal.until("> ")
+        terminal.type("/quit")
+        assert await terminal.code() == 0
+
+
+async def test_ctrl_c_cancels_a_task_and_then_leaves(gateway: World) -> None:
+    async with AsyncExitStack() as stack:
+        talking = await stack.enter_async_context(talking_agent())
+        gateway.agent("talker", url=talking.url)
+        terminal = await stack.enter_async_context(in_terminal(gateway, "talker"))
+        talking.say({"artifactUpdate": {"artifact": {"artifactId": "a", "parts": [{"text": "one"}]}}})
+        await terminal.until("> ")
+        terminal.type("hi")
+        await terminal.until("one")
+        terminal.process.send_signal(signal.SIGINT)
+        await terminal.until("is canceled")
+        await terminal.until("> ")
+        code = None
+        while code is None:  # readline misses a signal that comes just before it waits
+            terminal.process.send_signal(signal.SIGINT)
+            with suppress(TimeoutError):
+                code = await asyncio.wait_for(terminal.process.wait(), 5)
+        assert code == 130

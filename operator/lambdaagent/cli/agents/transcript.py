@@ -109,6 +109,7 @@ class Transcript:
         else:
             self.break_line()
             print_json(part.get("data"))
+            sys.stdout.flush()
 
     def _file(self, part: Json, raw: str) -> None:
         name, kind = str(part.get("filename") or "file"), str(part.get("mediaType") or "application/octet-stream")

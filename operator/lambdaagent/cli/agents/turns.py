@@ -79,7 +79,8 @@ class Turn:
                 say(f"{self._client.agent.key} waits ({state.v03}); go on with:\n  {self._next_command()}")
             return CONTINUED
         reason = said or "the agent gives no reason"
-        say(f"lambdaagent: {self._client.agent.key}: the task {one_line(self.known.task_id)} is {state.v03}: {reason}")
+        task_id = one_line(self.known.task_id)
+        say(f"lambdaagent: {self._client.agent.key}: the task {task_id} ended as {state.v03}: {reason}")
         return 1
 
     def _next_command(self) -> str:
