@@ -36,8 +36,12 @@ def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Print a document; with `indent` None, as one line. What a terminal would obey is escaped."""
     separators = (",", ":") if indent is None else None
     text = json.dumps(document, indent=indent, ensure_ascii=not is_unicode(), separators=separators)
-    escaped = _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    sys.stdout.write(f"{escaped}\n")
+    sys.stdout.write(f"{escape_hidden(text)}\n")
+
+
+def escape_hidden(text: str) -> str:
+    """Return JSON, or YAML with such text in double quotes, in which hidden characters are escaped."""
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def is_unicode() -> bool:
