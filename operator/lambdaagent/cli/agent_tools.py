@@ -16,7 +16,7 @@ import typer
 
 from lambdaagent.api.agent import LambdaAgent
 from lambdaagent.children import environment
-from lambdaagent.cli.printing import print_json, print_table, say, yaml_text
+from lambdaagent.cli.printing import print_json, print_names, print_table, say, yaml_text
 from lambdaagent.cli.processes import read_settings
 from lambdaagent.cli.tools import Form
 from lambdaagent.dev.environment import Sources, sources
@@ -120,6 +120,8 @@ def show(found: Sequence[AgentTools], form: Form) -> None:
         print_json({"items": [each.document() for each in found]})
     elif form is Form.YAML:
         typer.echo(yaml_text({"items": [each.document() for each in found]}), nl=False)
+    elif form is Form.NAME:
+        print_names(f"{each.namespace}/{each.name}" for each in found)
     elif not any(each.servers for each in found):
         say("no tools")
     else:

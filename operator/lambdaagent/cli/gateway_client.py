@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from lambdaagent.errors import TemporaryError, UsageError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _BYTES = 64 * 1024
 _SECONDS = 60.0
@@ -57,10 +60,27 @@ def request(
     Raises UsageError for another kind of URL, TemporaryError for a gateway that cannot be reached."""
     import asyncio  # slow to load, and no help needs it
 
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise UsageError(f"{url}: is no http or https URL")
+    require_http(url)
     own = [("Authorization", f"Bearer {token}")] if token else []
     return asyncio.run(_request(method, url, headers=[*headers, *own], params=params, body=body, most=most))
+
+
+def session(*, total: float | None = None, silence: float | None = None) -> "aiohttp.ClientSession":
+    """Return a client for the gateway: a response takes `total` seconds at most, a read `silence`."""
+    import aiohttp
+
+    from lambdaagent.cli.processes import read_settings
+    from lambdaagent.settings import TrustSettings
+
+    timeout = aiohttp.ClientTimeout(total=total, sock_connect=10, sock_read=silence)
+    connector = aiohttp.TCPConnector(ssl=read_settings(TrustSettings).trust.context())
+    return aiohttp.ClientSession(timeout=timeout, connector=connector)
+
+
+def require_http(url: str) -> None:
+    """Raises UsageError for another kind of URL."""
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise UsageError(f"{url}: is no http or https URL")
 
 
 async def _request(
@@ -74,26 +94,27 @@ async def _request(
 ) -> Answer:
     import aiohttp
 
-    from lambdaagent.cli.processes import read_settings
     from lambdaagent.events.event_urls import hide
-    from lambdaagent.settings import TrustSettings
     from lambdaagent.trust import unreachable
 
-    timeout = aiohttp.ClientTimeout(total=_SECONDS, sock_connect=10)
-    connector = aiohttp.TCPConnector(ssl=read_settings(TrustSettings).trust.context())
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
-            session.request(
+            session(total=_SECONDS) as opened,
+            opened.request(
                 method, url, headers=headers, params=list(params) or None, data=body, allow_redirects=False
             ) as answer,
         ):
-            text = bytearray()
-            async for chunk in answer.content.iter_any():
-                text += chunk
-                if len(text) > most:
-                    break
             found = {name.lower(): value for name, value in answer.headers.items()}
-            return Answer(answer.status, found, bytes(text[:most]))
+            return Answer(answer.status, found, await beginning(answer, most))
     except (aiohttp.ClientError, TimeoutError) as error:
         raise TemporaryError(f"{hide(url)} cannot be reached: {unreachable(error)}") from None
+
+
+async def beginning(response: "aiohttp.ClientResponse", most: int) -> bytes:
+    """Return the first `most` bytes of a body."""
+    text = bytearray()
+    async for chunk in response.content.iter_any():
+        text += chunk
+        if len(text) > most:
+            break
+    return bytes(text[:most])

@@ -1,4 +1,4 @@
-"""The `lambdaagent` command. Exit codes: 0 success, 1 failure, 2 wrong usage.
+"""The `lambdaagent` command. Exit codes: 0 success, 1 failure, 2 wrong usage, 3 a task waits for input.
 
 Invariant: this module and those that declare commands import only typer and the standard library before a command runs.
 `--help` loads them all, and one client library takes a third of a second.
@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from lambdaagent.cli import access, completion, events, mcp, migrate, offline, processes, rbac, store, tools
+from lambdaagent.cli.agents import groups as agents
 from lambdaagent.cli.coordination import groups as coordination
 from lambdaagent.cli.groups import Group, Quick
-from lambdaagent.cli.printing import say
+from lambdaagent.cli.printing import escape_unencodable, say
 from lambdaagent.errors import LambdaAgentError, UsageError
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ events.register(app)
 access.register(app)
 mcp.register(app)
 tools.register(app)
+agents.register(app)
 coordination.register(app)
 completion.register(app)
 
@@ -61,6 +63,7 @@ def version() -> None:
 
 
 def main() -> None:
+    escape_unencodable()
     try:
         app()
     except UsageError as error:

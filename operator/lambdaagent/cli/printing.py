@@ -1,10 +1,16 @@
 """Prints documents to standard output and everything else to standard error, so that output can be piped."""
 
+import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any
+
+# What changes a terminal or the order of the text on it, and JSON does not escape: DEL, C1 and Unicode's bidi controls.
+HIDDEN = "\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 class Format(StrEnum):
@@ -26,12 +32,38 @@ def print_documents(documents: list[dict[str, Any]], form: Format) -> None:
         print_json({"apiVersion": "v1", "kind": "List", "items": documents})
 
 
-def print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+def print_json(document: Any, *, indent: int | None = 2) -> None:
+    """Print a document; with `indent` None, as one line. What a terminal would obey is escaped."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(document, indent=indent, ensure_ascii=not is_unicode(), separators=separators)
+    sys.stdout.write(f"{escape_hidden(text)}\n")
+
+
+def escape_hidden(text: str) -> str:
+    """Return JSON, or YAML with such text in double quotes, in which hidden characters are escaped."""
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def is_unicode() -> bool:
+    """Return whether standard output takes every character."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def escape_unencodable() -> None:
+    """Have characters that the encoding of the output lacks written as escapes, instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
+
+
+def print_names(names: Iterable[str]) -> None:
+    """Print one name a line, as arguments of other commands need them."""
+    for name in names:
+        sys.stdout.write(f"{one_line(name)}\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

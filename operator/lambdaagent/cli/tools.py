@@ -10,6 +10,7 @@ class Form(StrEnum):
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
+    NAME = "name"
 
 
 Names = Annotated[

@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from lambdaagent.cli.printing import escape_hidden, is_unicode
+
 
 class _Dumper(yaml.SafeDumper):
     """Writes readable YAML: block style for text of several lines, no aliases."""
@@ -13,7 +15,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    if escape_hidden(text) != text:
+        style: str | None = '"'
+    else:
+        style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -21,5 +26,5 @@ _Dumper.add_representer(str, _text)
 
 
 def dump(document: Any) -> str:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return text
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=is_unicode(), width=120)
+    return escape_hidden(text)

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 
 class SseDecoder:
-    """Accepts bytes in pieces of any size; comments and fields other than data are ignored."""
+    """Accepts bytes in pieces of any size; comments and fields other than data and id are ignored.
+
+    `last_event_id` is that of the event that was yielded last, from which a client continues a broken stream.
+    """
 
     def __init__(self, *, limit: int, charset: str = "utf-8") -> None:
         self._limit = limit
@@ -19,6 +22,8 @@ class SseDecoder:
         self._data: list[str] = []
         self._size = 0
         self._begun = False
+        self._id = ""
+        self.last_event_id = ""
 
     def feed(self, chunk: bytes, *, last: bool = False) -> Iterator[str]:
         """Yield the data of each event that is now complete.
@@ -43,6 +48,8 @@ class SseDecoder:
             elif line == "data" or line.startswith("data:"):
                 self._data.append(line[5:].removeprefix(" "))
                 self._size += len(line)
+            elif line == "id" or (line.startswith("id:") and "\0" not in line):
+                self._id = line[3:].removeprefix(" ")
             if self._size > self._limit:
                 raise ValueError(f"an event of its stream is longer than {self._limit} characters")
         if self._length > self._limit:
@@ -55,5 +62,6 @@ class SseDecoder:
 
     def _event(self) -> Iterator[str]:
         if self._data:
+            self.last_event_id = self._id
             yield "\n".join(self._data)
         self._data, self._size = [], 0

@@ -47,6 +47,7 @@ async def test_an_agent_is_registered_listed_suspended_and_deleted(gateway: Worl
     table = (await call(gateway, "registry", "list")).out.splitlines()
     assert table[0].split() == ["ID", "STATUS", "PROTOCOLS", "DESCRIPTION"]
     assert [line.split()[0] for line in table[1:]] == ["laptop", "shop/echo"]
+    assert (await call(gateway, "registry", "list", "-o", "name")).out == "laptop\nshop/echo\n"
     found = await call(gateway, "registry", "list", "--capability", "talk", "-o", "yaml")
     assert [each["agent_id"] for each in yaml.safe_load(found.out)["items"]] == ["shop/echo"]
     assert (await parsed(gateway, "registry", "get", "shop/echo"))["status"] == "active"

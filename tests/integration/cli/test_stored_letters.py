@@ -58,6 +58,7 @@ async def test_a_letter_is_redriven_to_the_agent_that_its_destination_names(
     [listed] = json.loads((await command(settings, "list", "--agent", "echo", "-o", "json")).out)["items"]
     assert (listed["agent"], listed["code"], listed["type"]) == ("shop/echo", 503, "a.b")
     assert listed["reason"].endswith("/events/shop/to/echo/***")
+    assert (await command(settings, "list", "--agent", "echo", "-o", "name")).out == f"{listed['id']}\n"
     shown = json.loads((await command(settings, "show", listed["id"], "-o", "json")).out)
     assert shown["attributes"]["knativeerrordest"] == "http://events.sys.svc/events/shop/to/echo/***"
     done = await command(settings, "redrive", listed["id"])

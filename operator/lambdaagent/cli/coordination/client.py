@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 import orjson
 
 from lambdaagent.cli import gateway_client
+from lambdaagent.cli.printing import one_line
 from lambdaagent.errors import LambdaAgentError, TemporaryError, UsageError
 
 Json = dict[str, Any]
-_BYTES = 32 * 1024 * 1024
+_BYTES = 32 * 1024 * 1024  # of an option's file
+_ANSWER = 64 * 1024 * 1024  # bytes; a task may have half as many
 _NEXT = {
     401: "give a credential with --token-file or LAMBDAAGENT_TOKEN",
     403: "`lambdaagent access explain --gateway URL` says who may do what",
@@ -84,7 +86,7 @@ class Gateway:
                 headers=headers,
                 params=[(name, str(value)) for name, value in (params or {}).items() if value not in (None, "")],
                 body=sent,
-                most=_BYTES,
+                most=_ANSWER,
             )
         except TemporaryError as error:
             raise TemporaryError(f"{error}; name the gateway with --url or LAMBDAAGENT_GATEWAY_URL") from None
@@ -93,14 +95,25 @@ class Gateway:
         except ValueError:
             found = None
         if not 200 <= answer.status < 300:
-            detail = found.get("detail") if isinstance(found, dict) else None
-            said = str(detail) if detail else f"it is not a gateway of LambdaAgent: {answer.text[:200]}"
-            step = _NEXT.get(answer.status)
-            text = f"{self.url} answered {answer.status}: {said}" + (f" ({step})" if step else "")
-            raise RefusedError(answer.status, text, _faults(found))
+            raise refusal(self.url, answer.status, answer.body)
         if found is None and answer.body:
             raise LambdaAgentError(f"{self.url} answered what is not JSON: {answer.text[:200]}")
         return found, answer.headers
+
+
+def refusal(url: str, status: int, body: bytes) -> RefusedError:
+    """Return the error for a response of the gateway: a problem document, or an error of JSON-RPC."""
+    try:
+        found = orjson.loads(body)
+    except ValueError:
+        found = None
+    error = found.get("error") if isinstance(found, dict) else None
+    detail = found.get("detail") if isinstance(found, dict) else None
+    said = detail or (error.get("message") if isinstance(error, dict) else None)
+    given = one_line(body[:200].decode("utf-8", "replace"))
+    text = one_line(str(said)) if said else f"it is not a gateway of LambdaAgent: {given}"
+    step = _NEXT.get(status)
+    return RefusedError(status, f"{url} answered {status}: {text}" + (f" ({step})" if step else ""), _faults(found))
 
 
 def _faults(found: Any) -> list[Json]:

@@ -1,4 +1,4 @@
-"""Prints what a gateway answered: as a table, JSON or YAML, once or again whenever it changes."""
+"""Prints what a gateway answered: as a table, JSON, YAML or names, once or again whenever it changes."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from lambdaagent.cli.coordination.client import Json
-from lambdaagent.cli.printing import one_line, print_json, print_table, say, yaml_text
+from lambdaagent.cli.printing import one_line, print_json, print_names, print_table, say, yaml_text
 from lambdaagent.cli.tools import Form
 from lambdaagent.errors import TemporaryError
 
@@ -33,12 +33,16 @@ class View:
 def one(item: Json, view: View, form: Form) -> None:
     if form is Form.TABLE:
         print_table(tuple(view.columns), [view.row(item)])
+    elif form is Form.NAME:
+        print_names([str(item.get(view.key))])
     else:
         _document(item, form)
 
 
 def many(items: Sequence[Json], view: View, form: Form) -> None:
-    if form is not Form.TABLE:
+    if form is Form.NAME:
+        print_names(str(each.get(view.key)) for each in items)
+    elif form is not Form.TABLE:
         _document({"items": list(items)}, form)
     elif items:
         print_table(tuple(view.columns), [view.row(each) for each in items])
@@ -79,17 +83,11 @@ def watched(
 
     `after` is called for each thing once it is printed.
     """
-    known: dict[str, bytes] = {}
-    widths = [len(each) for each in view.columns]
+    changes = Changes(view, form)
     try:
         while True:
             for item in _tried(look):
-                key, state = str(item.get(view.key)), orjson.dumps(item)
-                if known.get(key) != state:
-                    _changed(item, view, form, widths, first=not known)
-                    known[key] = state
-                    if len(known) > _MOST:
-                        del known[next(iter(known))]
+                changes.show(item)
                 if after is not None:
                     after(item)
                 if ended is not None and ended(item):
@@ -108,19 +106,38 @@ def _tried(look: Callable[[], Iterable[Json]]) -> list[Json]:
         return []
 
 
-def _changed(item: Json, view: View, form: Form, widths: list[int], *, first: bool) -> None:
-    """Print one thing. Columns grow with what is printed: what comes later is not known."""
-    if form is Form.JSON:
-        sys.stdout.write(orjson.dumps(item).decode() + "\n")
-    elif form is Form.YAML:
-        sys.stdout.write("---\n" + yaml_text(item))
-    else:
-        row = [one_line(value) or "-" for value in view.row(item)]
-        widths[:] = [max(width, len(value)) for width, value in zip(widths, row, strict=True)]
-        for line in [list(view.columns), row] if first else [row]:
-            text = "   ".join(f"{value:{width}}" for value, width in zip(line, widths, strict=True))
-            sys.stdout.write(text.rstrip() + "\n")
-    sys.stdout.flush()
+class Changes:
+    """Prints things that are new or have changed. Columns grow with what is printed: what comes later is not known."""
+
+    def __init__(self, view: View, form: Form) -> None:
+        self._view = view
+        self._form = form
+        self._known: dict[str, bytes] = {}
+        self._widths = [len(each) for each in view.columns]
+
+    def show(self, item: Json) -> None:
+        key, state = str(item.get(self._view.key)), orjson.dumps(item)
+        if self._known.get(key) == state:
+            return
+        self._print(item)
+        self._known[key] = state
+        if len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]
+
+    def _print(self, item: Json) -> None:
+        if self._form is Form.JSON:
+            print_json(item, indent=None)
+        elif self._form is Form.NAME:
+            print_names([str(item.get(self._view.key))])
+        elif self._form is Form.YAML:
+            sys.stdout.write("---\n" + yaml_text(item))
+        else:
+            row = [one_line(value) or "-" for value in self._view.row(item)]
+            self._widths = [max(width, len(value)) for width, value in zip(self._widths, row, strict=True)]
+            for line in [row] if self._known else [list(self._view.columns), row]:
+                text = "   ".join(f"{value:{width}}" for value, width in zip(line, self._widths, strict=True))
+                sys.stdout.write(text.rstrip() + "\n")
+        sys.stdout.flush()
 
 
 def _document(document: Any, form: Form) -> None:

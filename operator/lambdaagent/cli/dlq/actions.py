@@ -13,7 +13,7 @@ from lambdaagent.cli.dlq.letters import Found, LetterFilter, Redrive, Visit, sho
 from lambdaagent.cli.dlq.output_format import Form
 from lambdaagent.cli.dlq.printing import UNITS, data_of, print_rows
 from lambdaagent.cli.dlq.sources import newest, walk
-from lambdaagent.cli.printing import print_json, say, yaml_text
+from lambdaagent.cli.printing import print_json, print_names, say, yaml_text
 from lambdaagent.errors import LambdaAgentError, UsageError
 from lambdaagent.events.event_urls import hide
 
@@ -36,6 +36,9 @@ def show(letter_id: str, namespace: str, output: Form, data: Path | None) -> Non
     asyncio.run(walk(wanted, visit, data=data))
     if not seen:
         raise _gone([letter_id])
+    if output is Form.NAME:
+        print_names([letter_id])
+        return
     if output is Form.TABLE:
         print_rows([shown(seen[0])], output)
         return

@@ -7,3 +7,4 @@ class Form(StrEnum):
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
+    NAME = "name"

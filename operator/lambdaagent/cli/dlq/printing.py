@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from lambdaagent.cli.dlq.output_format import Form
-from lambdaagent.cli.printing import print_json, print_table, say, yaml_text
+from lambdaagent.cli.printing import print_json, print_names, print_table, say, yaml_text
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLUMNS = ("ID", "NAMESPACE", "AGENT", "TYPE", "CODE", "ATTEMPTS", "AGE", "REASON")
@@ -20,6 +20,8 @@ def print_rows(rows: list[dict[str, Any]], form: Form) -> None:
         print_json({"items": rows})
     elif form is Form.YAML:
         typer.echo(yaml_text({"items": rows}), nl=False)
+    elif form is Form.NAME:
+        print_names(row["id"] for row in rows)
     elif not rows:
         say("no dead letters")
     else:
