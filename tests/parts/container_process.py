@@ -36,7 +36,7 @@ class ContainerProcess:
         self.log.touch()
         command = [sys.executable, str(self.script), str(self.port), str(self.log), *self.arguments]
         self.process = Process(self.name, command, folder=self.folder)
-        self.process.await_ready(lambda: listens(self.port), within=20)
+        self.process.await_ready(lambda: listens(self.port), within=60)
 
     def kill(self) -> None:
         assert self.process is not None

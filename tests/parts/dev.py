@@ -41,7 +41,7 @@ class Dev:
     def says(self, text: str) -> bool:
         return any(text in line for line in self.lines)
 
-    def wait_for(self, text: str, *, within: float = 20) -> str:
+    def wait_for(self, text: str, *, within: float = 60) -> str:
         """Waits for a line of output with the text and returns it."""
 
         def found() -> str | None:

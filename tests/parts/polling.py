@@ -13,7 +13,7 @@ from typing import Any
 What = str | Callable[[], str]
 
 
-async def eventually(check: Callable[[], Any], *, within: float = 20, what: What = "", in_thread: bool = False) -> Any:
+async def eventually(check: Callable[[], Any], *, within: float = 60, what: What = "", in_thread: bool = False) -> Any:
     """Repeats `check` for `within` seconds at most and returns its first true result.
 
     An awaitable result is awaited. A check that blocks, such as a request, goes into a thread with `in_thread`, so that
@@ -25,7 +25,7 @@ async def eventually(check: Callable[[], Any], *, within: float = 20, what: What
     return result
 
 
-def wait(check: Callable[[], Any], *, within: float = 20, what: What = "") -> Any:
+def wait(check: Callable[[], Any], *, within: float = 60, what: What = "") -> Any:
     """Does the same outside an event loop; the result of the check must not be awaitable."""
     deadline = _Deadline(check, within, what)
     while not (result := _lookup(check)):

@@ -49,7 +49,7 @@ class RabbitMQ:
         if self._epmd is None or not self._epmd.running:
             args = ["epmd", "-address", "127.0.0.1", "-port", str(self._epmd_port)]
             self._epmd = Process("epmd", args, folder=self.folder)
-            self._epmd.await_ready(lambda: _listens(self._epmd_port), within=20)
+            self._epmd.await_ready(lambda: _listens(self._epmd_port), within=60)
         (self.folder / "enabled_plugins").write_text("[].\n")
         # Every user may log in from loopback only. The heartbeat is the default; clients ask for their own.
         config = {
@@ -64,7 +64,7 @@ class RabbitMQ:
         lines = "".join(f"{name} = {value}\n" for name, value in config.items())
         (self.folder / "rabbitmq.conf").write_text(lines)
         self._server = Process("rabbitmq", [str(script)], folder=self.folder, env=self._env())
-        self._server.await_ready(lambda: _listens(self.port, greeting=b"AMQP"), within=60)
+        self._server.await_ready(lambda: _listens(self.port, greeting=b"AMQP"), within=120)
 
     def stop(self) -> None:
         if self._server is not None:

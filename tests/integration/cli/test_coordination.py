@@ -97,11 +97,11 @@ async def test_a_mailbox_is_watched(gateway: World) -> None:
     try:
         for text in ("one", "two"):
             sent = await parsed(gateway, "message", "send", "desk", text)
-            line = json.loads(await asyncio.wait_for(watching.stdout.readline(), 30))
+            line = json.loads(await asyncio.wait_for(watching.stdout.readline(), 90))
             assert (line["message_id"], line["content"]) == (sent["message_id"], {"text": text})
     finally:
         watching.send_signal(signal.SIGINT)
-        _, err = await asyncio.wait_for(watching.communicate(), 30)
+        _, err = await asyncio.wait_for(watching.communicate(), 90)
     assert (watching.returncode, err) == (130, b"")
 
 

@@ -20,6 +20,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from tests.parts.dev import Dev, dev
+from tests.parts.polling import wait
 
 from lambdaagent.identity import api_keys
 
@@ -250,9 +251,10 @@ def test_notifications_open_a_limited_number_of_connections() -> None:
         assert process.stdin is not None
         process.stdin.write(b'{"jsonrpc": "2.0", "method": "notifications/x"}\n' * 500)
         process.stdin.flush()
+        wait(lambda: accepted)
         time.sleep(3)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     for each in accepted:
         each.close()
     assert 0 < len(accepted) <= 64

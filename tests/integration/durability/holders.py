@@ -11,6 +11,7 @@ from lambdaagent.tasks.limits import EngineLimits
 
 _NOTE = """
 CREATE TABLE noted (task text, version int, holder text, settled int, at float8);
+CREATE INDEX ON noted (task, version);
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   INSERT INTO noted VALUES (NEW.id, NEW.version, NEW.holder, NEW.settled, extract(epoch FROM clock_timestamp()));
   RETURN NULL;

@@ -104,7 +104,7 @@ class Pair:
         """Waits until the container has the call."""
         await eventually(lambda: self.container.keys("begun").count(key) >= times, what=f"the call {key}")
 
-    async def stored(self, condition: str, *arguments: object, within: float = 20) -> Any:
+    async def stored(self, condition: str, *arguments: object, within: float = 60) -> Any:
         """Waits for a task that the condition finds, and returns its id."""
         return await eventually(
             lambda: self.look("id", condition, *arguments), within=within, what=f"a task with {condition}"
