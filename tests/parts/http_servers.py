@@ -33,6 +33,9 @@ class ThreadedServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), handler)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
+    def __exit__(self, *_: object) -> None:
+        self.close()  # the library's closes the socket alone, on which the thread would then turn without an end
+
     @property
     def port(self) -> int:
         return int(self.server_address[1])
